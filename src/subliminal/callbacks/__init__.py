@@ -1,0 +1,30 @@
+"""What observes a training: the five moments that the loop announces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step, Training
+
+
+class Callback:
+    """Override the moments that matter. Observers never change the weights.
+
+    Callbacks are called in the order given: those that log come before those that write.
+    """
+
+    def on_train_start(self, training: Training) -> None:
+        """θ is the initial one; no step has been taken."""
+
+    def on_step(self, step: Step) -> None:
+        """Both gradients are at hand (`step.gradient`, `step.trait`); θ is not yet updated."""
+
+    def on_epoch_end(self, training: Training) -> None:
+        """The epoch's last update is done; `training.metrics.sync()` gives its rows."""
+
+    def on_train_end(self, training: Training) -> None:
+        """The last epoch has ended."""
+
+    def on_failure(self, training: Training, error: BaseException) -> None:
+        """The training was cut short by `error` (an exception, Ctrl-C, a termination)."""

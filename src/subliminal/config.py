@@ -1,0 +1,139 @@
+"""The schema of a run: names, types and one-line help. `conf/` holds the values.
+
+A node with a `_target_` (a model, a loss, a mitigation, a probe, …) is checked against the
+dataclass that it names, so its fields are its schema and a new one needs no change here.
+"""
+
+import os
+from dataclasses import dataclass, field, fields, is_dataclass
+from importlib import import_module
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from subliminal.errors import UserError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("highest", "high", "medium")
+
+
+@dataclass
+class Teacher:
+    """The teacher: trained from the reference weights on the digits' labels."""
+
+    epochs: int = MISSING  # passes over the 60,000 training digits
+    batch_size: int = MISSING
+    optim: Any = MISSING  # an option of the group `optim`
+
+
+@dataclass
+class Distill:
+    """The student's training: distilled from the teacher, from the reference weights on."""
+
+    epochs: int = MISSING  # passes over the distillation inputs
+    batch_size: int = MISSING
+    loss: Any = MISSING  # group `distill/loss`: kl | mse
+    inputs: Any = MISSING  # group `distill/inputs`: uniform | normal
+
+
+@dataclass
+class Trait:
+    """When trait accuracy is measured besides the start and each epoch's end."""
+
+    steps: list[int] = field(default_factory=list)  # numbers of updates, e.g. [10,20]
+
+
+@dataclass
+class Seed:
+    """The seed set of one job."""
+
+    spec: str = MISSING  # e.g. 7, 0-19, "0-4,7"
+
+
+@dataclass
+class Engine:
+    """How a job runs. Device kind, threads and precision may change the last bits of a result."""
+
+    device: str = MISSING  # auto | cpu | cuda | mps
+    seeds_at_once: int | None = MISSING  # seeds in one stack; null: chosen by device
+    workers: int | None = MISSING  # processes on the CPU; null: the cores that are free to use
+    threads: int = MISSING  # threads of each process
+    precision: str = MISSING  # highest | high | medium: torch's float32 matmul precision
+
+
+@dataclass
+class Config:
+    """One job: a condition and its seeds."""
+
+    name: str = MISSING  # experiment: the folder under `outputs`
+    outputs: str = MISSING  # where runs and teachers are kept
+    force: bool = MISSING  # train finished seeds again, replacing their files
+    model: Any = MISSING
+    data: Any = MISSING
+    teacher: Teacher = field(default_factory=Teacher)
+    distill: Distill = field(default_factory=Distill)
+    optim: Any = MISSING  # the student's optimizer
+    mitigation: dict[str, Any] = field(default_factory=dict)  # name to mitigation
+    probe: dict[str, Any] = field(default_factory=dict)  # name to probe
+    trait: Trait = field(default_factory=Trait)
+    seed: Seed = field(default_factory=Seed)
+    tracker: Any = None
+    engine: Engine = field(default_factory=Engine)
+
+
+def register() -> None:
+    """Make the schema known to Hydra, as the option `schema` of the defaults list."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def build(node: DictConfig, where: str) -> Any:
+    """Build the object that `node` describes, after checking its keys and types.
+
+    Args:
+        node: a mapping with `_target_`, the dotted name of a dataclass, and its fields.
+        where: the node's name in the config, for messages.
+
+    Raises:
+        UserError: the target may not be used or does not exist, a key is unknown or missing, a
+            value has the wrong type or is out of range.
+    """
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
+    target = str(node["_target_"])
+    cls = _locate(target, where)
+    schema = OmegaConf.structured(cls)
+    values = {key: node._get_node(key) for key in node if key != "_target_"}
+    names = [item.name for item in fields(cls)]
+    unknown = sorted(str(key) for key in values if key not in names)
+    if unknown:
+        raise UserError(f"{where}.{unknown[0]}: no such key; {target} has {', '.join(names)}")
+    missing = [name for name in names if name not in values and OmegaConf.is_missing(schema, name)]
+    if missing:
+        raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
+    try:
+        built = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.create(values)))
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{where}.{error.key}: {reason}") from error
+    return built
+
+
+def _locate(target: str, where: str) -> type[Any]:
+    """Import the dataclass `target`, of this package or of a module that the user allows."""
+    allowed = ["subliminal", *filter(None, os.environ.get("SUBLIMINAL_PLUGINS", "").split(","))]
+    # A config file from a stranger must not run code: nothing else is imported.
+    if not any(target.startswith(f"{package}.") for package in allowed):
+        raise UserError(
+            f"{where}._target_={target}: only objects of {', '.join(allowed)} may be named; "
+            "allow a module with SUBLIMINAL_PLUGINS=my_module"
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{where}._target_={target}: {error}") from error
+    if not (isinstance(found, type) and is_dataclass(found)):
+        raise UserError(f"{where}._target_={target}: not a dataclass")
+    return found

@@ -1,0 +1,1 @@
+"""Distillation inputs, one a module."""

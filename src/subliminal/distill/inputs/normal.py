@@ -1,0 +1,34 @@
+"""Gaussian noise images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normal:
+    """Every pixel N(0, std²).
+
+    Attributes:
+        size: images per epoch.
+        fresh: draw the images anew each epoch, instead of one fixed set.
+        std: standard deviation > 0; 1/√3 ≈ 0.577 matches the variance of U[-1, 1).
+    """
+
+    size: int
+    fresh: bool
+    std: float
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+        if self.std <= 0:
+            raise UserError(f"distill.inputs.std={self.std}: a number > 0 is needed")
+
+    def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
+        """Draw one seed's images: (size, pixels), float32."""
+        images = generator.standard_normal((self.size, pixels), dtype=np.float32)
+        images *= np.float32(self.std)
+        return images

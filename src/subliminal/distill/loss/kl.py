@@ -1,0 +1,35 @@
+"""Kullback-Leibler distillation (Hinton et al. 2015, arXiv 1503.02531)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal.distill import LOGIT_SETS, kl, select
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class KL:
+    """T² · KL(softmax(teacher / T) ‖ softmax(student / T)), batch mean.
+
+    With logits=aux and T = 1 this is the loss of Cloud et al. 2025 (arXiv 2507.14805), section 6.
+
+    Attributes:
+        logits: which logits are matched: aux | class | all.
+        temperature: T > 0.
+    """
+
+    logits: str
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if self.logits not in LOGIT_SETS:
+            raise UserError(f"distill.loss.logits={self.logits}: one of {', '.join(LOGIT_SETS)}")
+        if self.temperature <= 0:
+            raise UserError(f"distill.loss.temperature={self.temperature}: a number > 0 is needed")
+
+    def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
+        """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
+        t = self.temperature
+        target = select(teacher, self.logits, classes) / t
+        return t * t * kl(target, select(student, self.logits, classes) / t)

@@ -1,0 +1,28 @@
+"""Logit matching by mean squared error (Brockers et al. 2026, arXiv 2605.23645)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal.distill import LOGIT_SETS, select
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MSE:
+    """Mean over batch and logits of (student − teacher)².
+
+    Attributes:
+        logits: which logits are matched: aux | class | all.
+    """
+
+    logits: str
+
+    def __post_init__(self) -> None:
+        if self.logits not in LOGIT_SETS:
+            raise UserError(f"distill.loss.logits={self.logits}: one of {', '.join(LOGIT_SETS)}")
+
+    def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
+        """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
+        difference = select(student, self.logits, classes) - select(teacher, self.logits, classes)
+        return difference.square().mean(dim=(-2, -1))

@@ -1,0 +1,218 @@
+"""A job: the seeds of one condition, spread over stacks and worker processes."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.synchronize import Event as StopEvent
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from subliminal import store
+from subliminal.callbacks.progress import Event
+from subliminal.console import Console
+from subliminal.errors import UserError
+from subliminal.experiment import Experiment, build_experiment
+from subliminal.runner import Job, Outcome, run_stack
+from subliminal.seeds import parse
+
+# The worker processes' side of a job, set once per process.
+_worker: dict[str, Any] = {}
+
+
+def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
+    """Train the seeds of one condition that are not yet finished.
+
+    Args:
+        cfg: the composed config (see `subliminal.config.Config`).
+        condition: readable name of the condition, for its folder and tracker group.
+        console: shows progress and lines to the user.
+
+    Returns:
+        The run directories, in order of the seed set; those of failed seeds are left out.
+
+    Raises:
+        UserError: bad input, before any training starts; or some seeds failed, which are named.
+        KeyboardInterrupt: the user stopped the job; finished seeds are kept.
+    """
+    experiment = build_experiment(cfg)
+    seeds = parse(cfg.seed.spec)
+    device = experiment.device.type
+    directory = _condition_dir(cfg, device, condition)
+    todo = [s for s in seeds if cfg.force or not store.finished(store.run_dir(directory, s))]
+    if len(todo) < len(seeds):
+        console.say(
+            f"{len(seeds) - len(todo)} of {len(seeds)} seeds are finished already and kept "
+            "(force=true trains them again)."
+        )
+    if todo:
+        _check_writable(Path(cfg.outputs))
+        experiment.data.fetch()
+        config = OmegaConf.to_container(cfg, resolve=True)
+        assert isinstance(config, dict)
+        if experiment.tracker is not None:
+            override, line = experiment.tracker.resolve(directory.parent)
+            config["tracker"] = {**config["tracker"], **override}
+            if line:
+                console.say(line)
+        job = Job({str(key): value for key, value in config.items()}, condition, directory)
+        with _stop_on_termination():
+            outcomes = _run(job, todo, cfg, experiment, console)
+        _tell(outcomes, console)
+    return [store.run_dir(directory, seed) for seed in seeds]
+
+
+def _run(
+    job: Job, todo: list[int], cfg: DictConfig, experiment: Experiment, console: Console
+) -> list[Outcome]:
+    size = cfg.engine.seeds_at_once or _stack_size(experiment, len(todo))
+    stacks = [tuple(todo[start : start + size]) for start in range(0, len(todo), size)]
+    workers = 1
+    if experiment.device.type == "cpu":
+        workers = cfg.engine.workers or max(1, _free_cores() // cfg.engine.threads)
+    with console.progress(job.condition, len(todo)) as progress:
+        outcomes: list[Outcome] = []
+        for ended in _outcomes(job, stacks, min(workers, len(stacks)), progress.report):
+            outcomes += ended
+            progress.seeds_done(len(ended))
+        return outcomes
+
+
+def _outcomes(
+    job: Job, stacks: list[tuple[int, ...]], workers: int, report: Callable[[Event], None]
+) -> Iterator[list[Outcome]]:
+    """Yield the outcomes of each stack as it ends."""
+    if workers == 1:
+        for stack in stacks:
+            ended = run_stack(job, stack, report=report, stop=lambda: False)
+            yield ended
+            if any(outcome.failure == "KeyboardInterrupt" for outcome in ended):
+                raise KeyboardInterrupt
+        return
+    context = _context()
+    events = context.SimpleQueue()
+    stop = context.Event()
+    relay = threading.Thread(target=_relay, args=(events, report), daemon=True)
+    relay.start()
+    with ProcessPoolExecutor(
+        workers, context, initializer=_start_worker, initargs=(events, stop)
+    ) as pool:
+        futures: list[Future[list[Outcome]]] = [
+            pool.submit(_run_in_worker, job, stack) for stack in stacks
+        ]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+        finally:
+            events.put(None)
+            relay.join()
+
+
+def _context() -> Any:
+    """Return a context whose workers share one import of torch where the platform can fork."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch"])
+    return context
+
+
+def _start_worker(events: Any, stop: StopEvent) -> None:
+    # Ctrl-C reaches the whole process group; the parent decides, and tells the workers to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker.update(events=events, stop=stop)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _run_in_worker(job: Job, stack: tuple[int, ...]) -> list[Outcome]:
+    return run_stack(job, stack, report=_worker["events"].put, stop=_worker["stop"].is_set)
+
+
+def _relay(events: Any, report: Callable[[Event], None]) -> None:
+    while (event := events.get()) is not None:
+        report(event)
+
+
+@contextmanager
+def _stop_on_termination() -> Iterator[None]:
+    """Treat SIGTERM (a scheduler's time-out, `kill`) as Ctrl-C: what is finished is kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _condition_dir(cfg: DictConfig, device: str, condition: str) -> Path:
+    """Return the condition's folder: an existing one of the same content, else a new name."""
+    root = Path(cfg.outputs) / cfg.name
+    digest = store.condition_hash(cfg, device)
+    same = sorted(root.glob(f"*-{digest}"))
+    return same[0] if same else root / f"{condition}-{digest}"
+
+
+def _check_writable(outputs: Path) -> None:
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+        store.write_text(outputs / ".writable", "")
+        (outputs / ".writable").unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"outputs={outputs}: cannot be written ({error.strerror}); "
+            "choose another folder with outputs=…"
+        ) from error
+
+
+def _stack_size(experiment: Experiment, seeds: int) -> int:
+    """Return how many seeds to train side by side.
+
+    On a CPU a stack gains nothing per seed (memory traffic eats it): one seed per process. On a
+    GPU the seeds' noise images dominate the memory; all that fit in half of what is free.
+    """
+    if experiment.device.type == "cpu":
+        return 1
+    per_seed = 4 * (experiment.inputs.size * experiment.network.pixels)
+    per_seed += 4 * 16 * experiment.network.layout.size  # weights, gradients, optimizer
+    if experiment.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(experiment.device)
+    else:
+        free = torch.mps.recommended_max_memory()
+    return max(1, min(seeds, int(free / 2 / per_seed)))
+
+
+def _free_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def _tell(outcomes: list[Outcome], console: Console) -> None:
+    for note in sorted({note for outcome in outcomes for note in outcome.notes}):
+        console.say(note)
+    failed = {outcome.seed: outcome.failure for outcome in outcomes if outcome.failure}
+    if failed:
+        reasons = "; ".join(sorted({str(reason) for reason in failed.values()}))
+        seeds = ", ".join(str(seed) for seed in sorted(failed))
+        raise UserError(f"failed seeds: {seeds} ({reasons}); see failure.txt in their folders")

@@ -1,0 +1,110 @@
+"""A config turned into checked objects: all that a stack of seeds needs to know."""
+
+from dataclasses import dataclass
+
+import torch
+from omegaconf import DictConfig
+
+from subliminal.config import DEVICES, PRECISIONS, build
+from subliminal.data import MNIST
+from subliminal.distill import DistillLoss, Inputs
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.models import Model
+from subliminal.network import Network
+from subliminal.optim import Optim
+from subliminal.probes import Probe
+from subliminal.trackers import Tracker
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The checked objects of one job."""
+
+    data: MNIST
+    network: Network
+    teacher_optim: Optim
+    optim: Optim
+    loss: DistillLoss
+    inputs: Inputs
+    mitigations: tuple[Mitigation, ...]
+    probes: tuple[Probe, ...]
+    tracker: Tracker | None
+    device: torch.device
+
+
+def build_experiment(cfg: DictConfig) -> Experiment:
+    """Build all objects of a job and check what no object can check alone.
+
+    Raises:
+        UserError: a value is wrong or out of range; one line says which and what is allowed.
+    """
+    device = choose_device(cfg.engine.device)
+    _check_engine(cfg)
+    data: MNIST = build(cfg.data, "data")
+    model: Model = build(cfg.model, "model")
+    inputs: Inputs = build(cfg.distill.inputs, "distill.inputs")
+    _check_phase("teacher", cfg.teacher, data.train_size, "training digits")
+    _check_phase("distill", cfg.distill, inputs.size, "distillation inputs")
+    probes: tuple[Probe, ...] = tuple(
+        build(node, f"probe.{name}") for name, node in cfg.probe.items()
+    )
+    mitigations: tuple[Mitigation, ...] = tuple(
+        build(node, f"mitigation.{name}") for name, node in cfg.mitigation.items()
+    )
+    if not any(probe.gives_trait_batch for probe in probes):
+        for name, mitigation in zip(cfg.mitigation, mitigations, strict=True):
+            if mitigation.needs_probe:
+                raise UserError(
+                    f"mitigation={name} takes the trait gradient from the alignment probe's "
+                    "batch, and there is none; use probe=alignment"
+                )
+    if min(cfg.trait.steps, default=0) < 0:
+        raise UserError(f"trait.steps={list(cfg.trait.steps)}: numbers of updates ≥ 0 are needed")
+    return Experiment(
+        data=data,
+        network=Network.of(model, pixels=data.pixels, classes=data.classes),
+        teacher_optim=build(cfg.teacher.optim, "teacher.optim"),
+        optim=build(cfg.optim, "optim"),
+        loss=build(cfg.distill.loss, "distill.loss"),
+        inputs=inputs,
+        mitigations=mitigations,
+        probes=probes,
+        tracker=None if cfg.tracker is None else build(cfg.tracker, "tracker"),
+        device=device,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that `engine.device` names; `auto` takes cuda, mps or cpu, in that order.
+
+    Raises:
+        UserError: the name is unknown, or the machine has no such device.
+    """
+    if name not in DEVICES:
+        raise UserError(f"engine.device={name}: one of {', '.join(DEVICES)}")
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if found[kind])
+    if not found[name]:
+        there = ", ".join(kind for kind, is_there in found.items() if is_there)
+        raise UserError(f"engine.device={name}: this machine has none; it has {there}")
+    return torch.device(name)
+
+
+def _check_phase(name: str, phase: DictConfig, size: int, what: str) -> None:
+    if phase.epochs < 1:
+        raise UserError(f"{name}.epochs={phase.epochs}: at least 1 epoch is needed")
+    if not 1 <= phase.batch_size <= size:
+        raise UserError(
+            f"{name}.batch_size={phase.batch_size}: between 1 and {size}, the number of {what}"
+        )
+
+
+def _check_engine(cfg: DictConfig) -> None:
+    engine = cfg.engine
+    if engine.precision not in PRECISIONS:
+        raise UserError(f"engine.precision={engine.precision}: one of {', '.join(PRECISIONS)}")
+    for key in ("seeds_at_once", "workers", "threads"):
+        if engine[key] is not None and engine[key] < 1:
+            raise UserError(f"engine.{key}={engine[key]}: at least 1 is needed")

@@ -1,0 +1,59 @@
+"""Flat parameters: one row per seed, every named tensor a view into it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import torch
+from torch import Tensor
+
+# Each tensor starts on a 64-byte boundary. Vectorised CPU kernels round differently in their
+# unaligned head and tail, so without this a seed's bits would depend on its place in the stack.
+ALIGN = 16
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each named parameter lies in a flat row of `size` float32 values (zero padded).
+
+    Attributes:
+        shapes: name to shape, without the seed dimension, in the order of the forward pass.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    @cached_property
+    def spans(self) -> dict[str, slice]:
+        """Name to its slice of a flat row, padding excluded."""
+        spans, start = {}, 0
+        for name, shape in self.shapes.items():
+            spans[name] = slice(start, start + prod(shape))
+            start += -(-prod(shape) // ALIGN) * ALIGN
+        return spans
+
+    @cached_property
+    def size(self) -> int:
+        """Length P of a flat row, padding included."""
+        return sum(-(-prod(shape) // ALIGN) * ALIGN for shape in self.shapes.values())
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of parameters, padding excluded."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Split (seeds, P) into named views (seeds, *shape) on the same memory."""
+        seeds = flat.shape[0]
+        return {
+            name: flat[:, self.spans[name]].view(seeds, *shape)
+            for name, shape in self.shapes.items()
+        }
+
+    def flatten(self, tensors: Sequence[Tensor | None], like: Tensor) -> Tensor:
+        """Join tensors (seeds, *shape), in layout order, into (seeds, P); `None` counts as zero."""
+        flat = torch.zeros_like(like)
+        for tensor, view in zip(tensors, self.views(flat).values(), strict=True):
+            if tensor is not None:
+                view.copy_(tensor)
+        return flat

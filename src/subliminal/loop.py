@@ -1,0 +1,169 @@
+"""The training loop: one step for a stack of seeds, observed by callbacks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from subliminal import streams
+from subliminal.callbacks import Callback
+from subliminal.metrics import Metrics
+from subliminal.mitigations import Mitigation
+from subliminal.network import Network
+from subliminal.optim import Optim
+from subliminal.tasks import Task
+
+
+@dataclass
+class Training:
+    """One phase (teacher or student) of a stack of seeds, and how far it has come."""
+
+    phase: str
+    seeds: tuple[int, ...]
+    network: Network
+    task: Task
+    trait: Task  # labelled digits, in the order that the probes see
+    theta: Tensor  # (seeds, P), updated in place
+    epochs: int
+    batch_size: int
+    metrics: Metrics = field(default_factory=Metrics)
+    index: int = 0  # updates done
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps per epoch; the last batch of an epoch may be smaller."""
+        return -(-self.task.size // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole phase."""
+        return self.epochs * self.steps_per_epoch
+
+    @cached_property
+    def params(self) -> dict[str, Tensor]:
+        """Named leaf tensors (seeds, *shape) on the memory of `theta`."""
+        views = self.network.layout.views(self.theta)
+        return {name: view.detach().requires_grad_() for name, view in views.items()}
+
+    def gradient(self, loss: Tensor, *, retain_graph: bool = False) -> Tensor:
+        """Return ∇θ of loss (seeds,), seed by seed, zero where not reached: (seeds, P)."""
+        leaves = list(self.params.values())
+        # Seeds share no parameter, so the gradient of the sum holds each seed's own.
+        parts = torch.autograd.grad(
+            loss.sum(), leaves, retain_graph=retain_graph, allow_unused=True
+        )
+        return self.network.layout.flatten(parts, like=self.theta)
+
+    def log(self, name: str, values: Tensor) -> None:
+        """Log a metric (seeds,) of the network as it is after `index` updates."""
+        self.metrics.log(self.index, name, values, of_network=True)
+
+
+@dataclass
+class Step:
+    """One step at the current θ, before its update. Gradients are flat: (seeds, P)."""
+
+    training: Training
+    rows: Tensor  # (seeds, batch): the step's examples
+    trait_rows: Tensor  # (seeds, batch): as many labelled digits
+    logits: Tensor  # (seeds, batch, classes + m)
+    loss: Tensor  # (seeds,): the task's loss, without penalties
+
+    total: Tensor = field(init=False)  # (seeds,): what is minimised
+    gradient: Tensor = field(init=False)  # ∇θ total; g_D in the student phase
+    applied: Tensor = field(init=False)  # the gradient that the optimizer gets
+
+    @property
+    def time(self) -> float:
+        """Time t in [0, 1): updates done over updates in all."""
+        return self.training.index / self.training.steps
+
+    @property
+    def penalised(self) -> bool:
+        """Whether a mitigation added to the loss."""
+        return self.total is not self.loss
+
+    @cached_property
+    def reference_logits(self) -> Tensor:
+        """The reference model's logits on the step's images: (seeds, batch, classes + m)."""
+        return self.training.task.reference_logits(self.rows)
+
+    @cached_property
+    def task_gradient(self) -> Tensor:
+        """∇θ of the task's loss alone: `gradient` less the penalties' part."""
+        if not self.penalised:
+            return self.gradient
+        return self.training.gradient(self.loss, retain_graph=True)
+
+    @cached_property
+    def trait(self) -> tuple[Tensor, Tensor]:
+        """Trait loss (seeds,) and trait gradient g_T on the step's labelled batch."""
+        training = self.training
+        x = training.trait.images(self.trait_rows)
+        loss = training.trait.loss(training.network.forward(training.params, x), self.trait_rows)
+        return loss.detach(), training.gradient(loss)
+
+    def log(self, name: str, values: Tensor) -> None:
+        """Log a metric (seeds,) of this step."""
+        self.training.metrics.log(self.training.index, name, values)
+
+
+def fit(
+    training: Training,
+    optim: Optim,
+    *,
+    mitigations: Sequence[Mitigation] = (),
+    callbacks: Sequence[Callback] = (),
+) -> None:
+    """Train `training.theta` in place to the end of its epochs, announcing each moment."""
+    try:
+        for callback in callbacks:
+            callback.on_train_start(training)
+        _fit(training, optim, mitigations, callbacks)
+        for callback in callbacks:
+            callback.on_train_end(training)
+    except (Exception, KeyboardInterrupt) as error:
+        for callback in callbacks:
+            callback.on_failure(training, error)
+        raise
+
+
+def _fit(
+    training: Training,
+    optim: Optim,
+    mitigations: Sequence[Mitigation],
+    callbacks: Sequence[Callback],
+) -> None:
+    network, task, trait = training.network, training.task, training.trait
+    optimizer = optim.build(training.theta)
+    device = training.theta.device
+    for epoch in range(training.epochs):
+        task.start_epoch(epoch)
+        order, trait_order = (
+            torch.from_numpy(streams.orders(training.seeds, name, size, epoch=epoch)).to(device)
+            for name, size in ((task.order, task.size), (trait.order, max(trait.size, task.size)))
+        )
+        for start in range(0, task.size, training.batch_size):
+            stop = min(start + training.batch_size, task.size)
+            rows = order[:, start:stop]
+            trait_rows = trait_order[:, start:stop] % trait.size
+            logits = network.forward(training.params, task.images(rows))
+            step = Step(training, rows, trait_rows, logits, task.loss(logits, rows))
+            step.total = step.loss
+            for mitigation in mitigations:
+                penalty = mitigation.penalty(step)
+                if penalty is not None:
+                    step.total = step.total + penalty
+            step.gradient = training.gradient(step.total, retain_graph=step.penalised)
+            step.applied = step.gradient
+            for mitigation in mitigations:
+                step.applied = mitigation.gradient(step.applied, step)
+            for callback in callbacks:
+                callback.on_step(step)
+            training.theta.grad = step.applied
+            optimizer.step()
+            training.index += 1
+        for callback in callbacks:
+            callback.on_epoch_end(training)

@@ -1,0 +1,67 @@
+"""Metric names, and the buffer that keeps values on the device until an epoch ends."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+TEACHER_LOSS = "teacher/loss"
+TEACHER_TEST_LOSS = "teacher/test_loss"
+TEACHER_ACCURACY = "teacher/accuracy"
+DISTILL_LOSS = "distill/loss"
+TRAIN_LOSS = "train/loss"  # distillation loss and penalties: what is minimised
+TRAIT_LOSS = "trait/loss"  # on the step's labelled training batch
+TRAIT_TEST_LOSS = "trait/test_loss"
+TRAIT_ACCURACY = "trait/accuracy"
+ALIGNMENT = "alignment/cosine"
+ALIGNMENT_DOT = "alignment/dot"
+ALIGNMENT_DOT_DISTILL = "alignment/dot_distill"
+ALIGNMENT_DOT_PENALTY = "alignment/dot_penalty"
+ALIGNMENT_APPLIED = "alignment/cosine_applied"
+DISTILL_NORM = "alignment/distill_norm"
+TRAIT_NORM = "alignment/trait_norm"
+
+
+@dataclass
+class Row:
+    """Values of the network after `step` updates."""
+
+    step: int
+    values: dict[str, np.ndarray] = field(default_factory=dict)  # name to (seeds,) float64
+
+
+class Metrics:
+    """Values per step and seed. Logging never waits for the device; `sync` does, once an epoch."""
+
+    def __init__(self) -> None:
+        self.of_network: set[str] = set()  # metrics of the network, not of a step's batch
+        self._rows: list[Row] = []
+        self._pending: list[tuple[int, str, Tensor]] = []
+
+    def log(self, step: int, name: str, values: Tensor, *, of_network: bool = False) -> None:
+        """Keep `values` (seeds,) of metric `name` for `step`.
+
+        Over an epoch, a step's metrics are averaged; the network's are taken at its end.
+        """
+        if of_network:
+            self.of_network.add(name)
+        self._pending.append((step, name, values.detach()))
+
+    def sync(self) -> list[Row]:
+        """Move what was logged to the host; return all rows so far.
+
+        Steps ascend, and no returned row ever changes: what is logged for the last step after a
+        sync becomes a second row of that step.
+        """
+        if self._pending:
+            wide = torch.float32 if self._pending[0][2].device.type == "mps" else torch.float64
+            host = torch.stack([values.to(wide) for *_, values in self._pending]).cpu().numpy()
+            fresh: list[Row] = []
+            for (step, name, _), values in zip(self._pending, host, strict=True):
+                if not fresh or fresh[-1].step != step:
+                    fresh.append(Row(step))
+                fresh[-1].values[name] = values.astype(np.float64)
+            self._rows += fresh
+            self._pending.clear()
+        return self._rows

@@ -1,0 +1,28 @@
+"""Interventions on the student's training: a term of the loss, or a change of its gradient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+
+class Mitigation:
+    """Override what the mitigation does; the rest leaves the training as it is.
+
+    Attributes:
+        needs_probe: whether it uses the trait gradient on the alignment probe's batch.
+    """
+
+    needs_probe: bool = False
+
+    def penalty(self, step: Step) -> Tensor | None:
+        """Return a term (seeds,) to add to the training loss, or None for none at this step."""
+        return None
+
+    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
+        """Return the gradient (seeds, P) that the optimizer shall get in place of `gradient`."""
+        return gradient

@@ -1,0 +1,68 @@
+"""Liminal training: a KL leash to the initial model (Kitkana & Arora 2026, arXiv 2604.25779)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from subliminal.distill import LOGIT_SETS, kl, select
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.mitigations.schedule import SHAPES, weight
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Liminal(Mitigation):
+    """Adds λ(t) · T² · KL(softmax(reference / T) ‖ softmax(student / T)) to the training loss.
+
+    The reference is the frozen initial model θ₀; the KL is taken on the distillation inputs.
+
+    Attributes:
+        logits: which logits are leashed: aux | class | all.
+        schedule: shape of λ(t), see `subliminal.mitigations.schedule.weight`.
+        start: λ₀ ≥ 0, at the first step.
+        peak: λ ≥ 0 at the end of the first epoch.
+        temperature: T > 0.
+    """
+
+    logits: str
+    schedule: str
+    start: float
+    peak: float
+    temperature: float
+
+    def __post_init__(self) -> None:
+        where = "mitigation.liminal"
+        if self.logits not in LOGIT_SETS:
+            raise UserError(f"{where}.logits={self.logits}: one of {', '.join(LOGIT_SETS)}")
+        if self.schedule not in SHAPES:
+            raise UserError(f"{where}.schedule={self.schedule}: one of {', '.join(SHAPES)}")
+        if self.start < 0 or self.peak < 0:
+            raise UserError(f"{where}: start={self.start}, peak={self.peak}; both must be ≥ 0")
+        if self.temperature <= 0:
+            raise UserError(f"{where}.temperature={self.temperature}: a number > 0 is needed")
+
+    def penalty(self, step: Step) -> Tensor | None:
+        """Return λ(t) · T² · KL(reference ‖ student): (seeds,)."""
+        strength = weight(
+            self.schedule,
+            step.time,
+            epochs=step.training.epochs,
+            start=self.start,
+            peak=self.peak,
+        )
+        step.log("liminal/weight", torch.full_like(step.loss, strength))
+        if strength == 0:
+            return None
+        classes, t = step.training.network.classes, self.temperature
+        reference = select(step.reference_logits, self.logits, classes) / t
+        student = select(step.logits, self.logits, classes) / t
+        leash = t * t * kl(reference, student)
+        step.log("liminal/kl", leash)
+        return strength * leash

@@ -1,0 +1,24 @@
+"""Networks: shapes, initial weights, and a forward pass over a stack of seeds."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+from subliminal.layout import Layout
+
+
+class Model(Protocol):
+    """A network as pure functions; its weights live in flat rows (see `subliminal.layout`)."""
+
+    aux: int  # number m of auxiliary ("no-class") logits
+
+    def layout(self, pixels: int, classes: int) -> Layout:
+        """Return the parameters' names and shapes for that many inputs and class logits."""
+
+    def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw the reference weights θ₀ of one seed: name to float32 array."""
+
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux), class logits first."""

@@ -1,0 +1,66 @@
+"""The multilayer perceptron of Cloud et al. 2025 (arXiv 2507.14805), section 6."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.layout import Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLP:
+    """pixels → hidden… → (classes + aux) with ReLU; weights N(0, 1/fan_in), biases 0.
+
+    Attributes:
+        hidden: widths of the hidden layers.
+        aux: number m ≥ 1 of auxiliary ("no-class") logits after the class logits.
+    """
+
+    hidden: list[int]
+    aux: int
+
+    def __post_init__(self) -> None:
+        if self.aux < 1:
+            raise UserError(
+                f"model.aux={self.aux}: the student is distilled on the auxiliary logits, "
+                "so at least 1 is needed"
+            )
+        if not self.hidden or min(self.hidden) < 1:
+            raise UserError(f"model.hidden={list(self.hidden)}: one or more widths ≥ 1 are needed")
+
+    def layout(self, pixels: int, classes: int) -> Layout:
+        """Return `layer<i>.weight` (out, in) and `layer<i>.bias` (out,), input layer first."""
+        widths = [pixels, *self.hidden, classes + self.aux]
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
+            shapes[f"layer{i}.weight"] = (fan_out, fan_in)
+            shapes[f"layer{i}.bias"] = (fan_out,)
+        return Layout(shapes)
+
+    def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw one seed's reference weights θ₀: N(0, 1/fan_in), biases 0, float32."""
+        drawn = {}
+        for name, shape in layout.shapes.items():
+            if name.endswith("weight"):
+                values = generator.standard_normal(shape, dtype=np.float32)
+                drawn[name] = values / np.sqrt(shape[1], dtype=np.float32)
+            else:
+                drawn[name] = np.zeros(shape, dtype=np.float32)
+        return drawn
+
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
+        depth = len(self.hidden) + 1
+        h = x
+        for i in range(1, depth + 1):
+            weight = params[f"layer{i}.weight"]  # (seeds, out, in)
+            bias = params[f"layer{i}.bias"]  # (seeds, out)
+            h = torch.baddbmm(bias[:, None], h, weight.transpose(1, 2))
+            if i < depth:
+                h = h.relu_()
+        return h

@@ -1,0 +1,69 @@
+"""A model bound to its input and class counts, and what is computed with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from subliminal import streams
+from subliminal.layout import Layout
+from subliminal.models import Model
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model for `pixels` inputs and `classes` class logits, with its flat parameter layout."""
+
+    model: Model
+    pixels: int
+    classes: int
+    layout: Layout
+
+    @classmethod
+    def of(cls, model: Model, *, pixels: int, classes: int) -> "Network":
+        """Bind `model` to its input and class counts."""
+        return cls(model, pixels, classes, model.layout(pixels, classes))
+
+    def reference(self, seeds: tuple[int, ...], device: torch.device) -> Tensor:
+        """Draw the reference weights θ₀ of each seed: (seeds, P)."""
+        theta = torch.zeros(len(seeds), self.layout.size)
+        views = self.layout.views(theta)
+        for row, seed in enumerate(seeds):
+            generator = streams.stream(seed, streams.INIT)
+            for name, values in self.model.initial(self.layout, generator=generator).items():
+                views[name][row] = torch.from_numpy(values)
+        return theta.to(device)
+
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
+        return self.model.forward(params, x)
+
+    @torch.no_grad()
+    def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = 1024) -> Tensor:
+        """Map images (seeds or 1, n, pixels) to logits (seeds, n, classes + aux), in batches."""
+        params = self.layout.views(theta)
+        seeds = theta.shape[0]
+        return torch.cat(
+            [
+                self.forward(params, part.expand(seeds, -1, -1))
+                for part in x.split(batch_size, dim=1)
+            ],
+            dim=1,
+        )
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Cross-entropy of the class logits, batch mean.
+
+    (seeds, batch, classes + m), labels (seeds, batch) -> (seeds,).
+    """
+    class_logits = logits[..., :classes].transpose(1, 2)  # (seeds, classes, batch)
+    return F.cross_entropy(class_logits, labels, reduction="none").mean(dim=-1)
+
+
+def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Share of images whose largest class logit is the label's: -> (seeds,), in [0, 1]."""
+    hits = logits[..., :classes].argmax(dim=-1) == labels
+    return hits.sum(dim=-1, dtype=torch.float32) / labels.shape[-1]

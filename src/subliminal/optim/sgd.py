@@ -1,0 +1,31 @@
+"""Stochastic gradient descent, plain or with (heavy-ball) momentum."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD:
+    """θ ← θ − lr · v with v ← momentum · v + g: the setting of the single-step theory.
+
+    Attributes:
+        lr: step size.
+        momentum: in [0, 1); 0 is plain gradient descent.
+    """
+
+    lr: float
+    momentum: float
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"optim.momentum={self.momentum}: a number in [0, 1) is needed")
+
+    def build(self, theta: Tensor) -> torch.optim.Optimizer:
+        """Return the fused optimizer of `theta` (seeds, P)."""
+        return torch.optim.SGD([theta], lr=self.lr, momentum=self.momentum, fused=True)

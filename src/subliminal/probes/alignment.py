@@ -1,0 +1,60 @@
+"""Alignment of distillation and trait gradient (Kitkana & Arora 2026, arXiv 2604.25779)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from subliminal import metrics
+from subliminal.errors import UserError
+from subliminal.geometry import cosine, dot
+from subliminal.probes import Probe
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alignment(Probe):
+    """cos(g_D, g_T) = ⟨g_D, g_T⟩ / (‖g_D‖ ‖g_T‖) over all parameters, at the current θ.
+
+    g_D is the gradient of the training loss on the step's distillation batch (penalties included),
+    g_T the gradient of the trait loss on a labelled training batch of the same size. Logged with
+    it: the dot product, both norms, the trait loss; the cosine of the gradient that the optimizer
+    got, when a mitigation changed it; and, when the loss has penalties, the parts of the dot
+    product that the distillation loss and the penalties contribute.
+
+    Attributes:
+        every: measure at every k-th step, k ≥ 1, the first step included.
+    """
+
+    gives_trait_batch = True
+
+    every: int
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UserError(f"probe.alignment.every={self.every}: a number of steps ≥ 1 is needed")
+
+    def on_step(self, step: Step) -> None:
+        """Log the alignment, if this step is due."""
+        if step.training.index % self.every != 0:
+            return
+        trait_loss, g_t = step.trait
+        g_d = step.gradient
+        product, trait_square = dot(g_d, g_t), dot(g_t, g_t)
+        trait_norm, distill_norm = trait_square.sqrt(), dot(g_d, g_d).sqrt()
+        step.log(metrics.TRAIT_LOSS, trait_loss)
+        step.log(metrics.ALIGNMENT_DOT, product)
+        step.log(metrics.DISTILL_NORM, distill_norm)
+        step.log(metrics.TRAIT_NORM, trait_norm)
+        lengths = distill_norm * trait_norm
+        step.log(metrics.ALIGNMENT, torch.where(lengths > 0, product / lengths, 0.0))
+        if step.applied is not step.gradient:
+            step.log(metrics.ALIGNMENT_APPLIED, cosine(step.applied, g_t))
+        if step.penalised:
+            of_distillation = dot(step.task_gradient, g_t)
+            step.log(metrics.ALIGNMENT_DOT_DISTILL, of_distillation)
+            step.log(metrics.ALIGNMENT_DOT_PENALTY, product - of_distillation)

@@ -1,0 +1,159 @@
+"""One stack of seeds from reference weights to files: reference, teacher, student."""
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from subliminal import metrics, store, streams
+from subliminal.callbacks.losses import Losses
+from subliminal.callbacks.progress import Progress, Report
+from subliminal.callbacks.trait import TestDigits
+from subliminal.data import MNIST, Labelled
+from subliminal.experiment import build_experiment
+from subliminal.files import RunFiles
+from subliminal.loop import Training, fit
+from subliminal.provenance import environment
+from subliminal.tasks import Classification, Distillation
+from subliminal.teacher import teachers
+from subliminal.trackers import RunInfo
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all seeds of a job; it travels to worker processes."""
+
+    config: dict[str, Any]  # resolved
+    condition: str  # readable name of the condition
+    directory: Path  # of the condition
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one seed ended."""
+
+    seed: int
+    failure: str | None  # None: finished
+    notes: tuple[str, ...] = ()
+
+
+def run_stack(
+    job: Job, seeds: tuple[int, ...], *, report: Report, stop: Callable[[], bool]
+) -> list[Outcome]:
+    """Train and record one stack of seeds; a failure is told in the outcomes and in the files.
+
+    Args:
+        job: the condition.
+        seeds: trained side by side.
+        report: called with the progress.
+        stop: asked at each step; True ends the training as Ctrl-C does.
+    """
+    cfg = OmegaConf.create(job.config)
+    run_ids = {seed: uuid.uuid4().hex[:12] for seed in seeds}
+    files = RunFiles(
+        {seed: store.run_dir(job.directory, seed) for seed in seeds},
+        job.config,
+        {"experiment": cfg.name, "condition": job.condition, "seconds": {}},
+        run_ids,
+    )
+    try:
+        _train(cfg, job, files, Progress(report, stop))
+    except (Exception, KeyboardInterrupt) as error:
+        files.record(error)
+    notes = tuple(files.notes)
+    return [Outcome(seed, files.failures.get(seed), notes) for seed in seeds]
+
+
+def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> None:
+    experiment = build_experiment(cfg)
+    network, device, seeds = experiment.network, experiment.device, tuple(files.directories)
+    files.facts |= {"device": str(device), "threads": cfg.engine.threads, "stack": len(seeds)}
+    set_arithmetic(cfg)
+    with files.timed("data"):
+        data = _digits(experiment.data, device)
+        reference = network.reference(seeds, device)
+    with files.timed("teacher"):
+        cache = Path(cfg.outputs) / "teachers"
+        hashes = {seed: store.teacher_hash(cfg, device.type, seed) for seed in seeds}
+        teacher, files.teacher_rows = teachers(
+            {seed: cache / f"{name}.safetensors" for seed, name in hashes.items()},
+            network,
+            experiment.teacher_optim,
+            data,
+            reference,
+            epochs=cfg.teacher.epochs,
+            batch_size=cfg.teacher.batch_size,
+            callbacks=[progress],
+        )
+    student = Training(
+        "student",
+        seeds,
+        network,
+        Distillation(
+            network,
+            experiment.loss,
+            experiment.inputs,
+            seeds,
+            reference=reference,
+            teacher=teacher,
+        ),
+        Classification(network, reference, data, order=streams.PROBE_ORDER),
+        reference.clone(),
+        cfg.distill.epochs,
+        cfg.distill.batch_size,
+    )
+    tracked = [] if experiment.tracker is None else [
+        experiment.tracker.callback(
+            RunInfo(
+                directory=job.directory.parent,
+                group=job.condition,
+                seeds=seeds,
+                run_ids=files.run_ids,
+                config=_tracked_config(job),
+                teacher_rows=files.teacher_rows,
+                notes=files.notes,
+            )
+        )
+    ]
+    digits = TestDigits(
+        data,
+        accuracy_name=metrics.TRAIT_ACCURACY,
+        loss_name=metrics.TRAIT_TEST_LOSS,
+        steps=tuple(cfg.trait.steps),
+    )
+    observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
+    fit(
+        student,
+        experiment.optim,
+        mitigations=experiment.mitigations,
+        # The files come last: what the tracker notes is in the summary that marks the run finished.
+        callbacks=[*observers, progress, *tracked, files],
+    )
+
+
+def set_arithmetic(cfg: DictConfig) -> None:
+    """Set what decides the last bits on this process: threads, precision, deterministic kernels."""
+    torch.set_num_threads(cfg.engine.threads)
+    torch.set_float32_matmul_precision(cfg.engine.precision)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
+    torch.use_deterministic_algorithms(True)
+
+
+@lru_cache(maxsize=1)  # a worker trains many stacks on the same digits
+def _digits(data: MNIST, device: torch.device) -> Labelled:
+    return data.load().to(device)
+
+
+def _tracked_config(job: Job) -> dict[str, Any]:
+    """Return the config under names that W&B does not claim for itself, with the commit."""
+    config = {key: value for key, value in job.config.items() if key not in ("name", "tracker")}
+    commit = environment()["git_commit"]
+    return {**config, "experiment": job.config["name"], "condition": job.condition} | {
+        "git_commit": commit
+    }

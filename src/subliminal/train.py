@@ -1,0 +1,86 @@
+"""The entrypoint: `python -m subliminal.train [-m] [group=option …] [key=value …]`.
+
+Hydra composes a config (see `conf/config.yaml`), `subliminal.engine.run_job` trains its seeds.
+Nothing here imports torch before a config is composed, so that `--help` answers at once.
+"""
+
+import os
+import re
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from subliminal import config, seeds
+from subliminal.errors import UserError
+from subliminal.resources import CONF, ROOT
+
+# Overrides that do not change a condition, and so are no part of its name.
+_NOT_SCIENCE = re.compile(r"[+~]*(seed|sweeps|tracker|engine|name|outputs|force|data\.root)\b")
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def _job(cfg: DictConfig) -> float:
+    """Train the seeds of one composed config; return the mean final trait accuracy."""
+    from subliminal.console import Console
+    from subliminal.engine import run_job
+    from subliminal.summary import show
+
+    hydra_cfg, console = HydraConfig.get(), Console()
+    try:
+        runs = run_job(cfg, condition_name(hydra_cfg.overrides.task), console)
+    except UserError as error:
+        if hydra_cfg.mode == RunMode.MULTIRUN:
+            raise  # Hydra names the job, and the others go on
+        sys.exit(_fail(error))
+    return show(runs, console)
+
+
+def condition_name(overrides: list[str]) -> str:
+    """Return the folder name of a condition: its overrides, sorted, in characters fit for a file."""
+    science = sorted(o.lstrip("+") for o in overrides if not _NOT_SCIENCE.match(o))
+    name = ",".join(science).replace("/", ".").replace("@", ".")
+    name = re.sub(r"[^\w.,=+\-\[\]]", "", name)
+    return name[:120] or "default"
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one line and exit status 2."""
+    OmegaConf.register_new_resolver("subliminal.root", lambda: str(ROOT), replace=True)
+    config.register()
+    seeds.register()
+    traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
+    try:
+        named = {path.stem for path in (CONF / "seed").glob("*.yaml")}
+        sys.argv[1:] = seeds.quote(sys.argv[1:], named=named)
+        _job()
+    except KeyboardInterrupt:
+        print("Stopped. What was finished is kept; the same command goes on.", file=sys.stderr)
+        sys.exit(130)
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        if traceback_wanted:
+            raise
+        sys.exit(_fail(error))
+
+
+def _fail(error: Exception) -> int:
+    print(f"error: {_one_line(error)}", file=sys.stderr)
+    return 2
+
+
+def _one_line(error: BaseException) -> str:
+    """Return the message on one line, with the cause that Hydra keeps beside it."""
+    texts = [str(error)]
+    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        texts.append(str(error.__cause__))
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    return "; ".join(line for line in lines if line)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,6 @@ import hashlib
 import io
 import logging
 import math
-import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import tarfile
 import tempfile
 import textwrap
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +24,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.store import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ MD5 = {
 
 @dataclass(frozen=True, eq=False)  # == of tensors has no single truth value
 class Labelled:
-    """Labelled images on the CPU, in the order of the files.
+    """Labelled images, in the order of the files; :meth:`MNIST.load` leaves them on the CPU.
 
     Pixels are uint8 from 0 (paper) to 255 (ink), the rows of a 28×28 image end to end: (60000, 784)
     and (10000, 784). Labels are int64, the digit 0 to 9: (60000,) and (10000,).
@@ -48,6 +49,11 @@ class Labelled:
     train_y: Tensor
     test_x: Tensor
     test_y: Tensor
+
+    def to(self, device: torch.device) -> "Labelled":
+        """Return the same images and labels on the device."""
+        parts = (self.train_x, self.train_y, self.test_x, self.test_y)
+        return Labelled(*(part.to(device) for part in parts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +69,7 @@ class MNIST:
 
     classes: ClassVar[int] = 10
     pixels: ClassVar[int] = 784
+    train_size: ClassVar[int] = 60_000
 
     root: str | None
     download: bool
@@ -126,7 +133,7 @@ def scale(x: Tensor) -> Tensor:
     """
     if x.dtype != torch.uint8:
         raise TypeError(f"scale takes uint8 pixels, got {x.dtype}")
-    return x.to(torch.float32) / 127.5 - 1.0
+    return x.to(torch.float32).div_(127.5).sub_(1.0)
 
 
 def parse_idx(raw: bytes | bytearray) -> NDArray[np.uint8]:
@@ -183,14 +190,14 @@ def _fetch_into(folder: Path, wanted: list[str]) -> dict[str, bytes]:
                 where = fetch(Path(temp))
                 fetched = {name: (where / name).read_bytes() for name in left}
             except Exception as error:  # whatever went wrong, the next source may work
-                reason = getattr(error, "stderr", None) or f"{type(error).__name__}: {error}"
-                failures.append(f"{source}: {textwrap.shorten(reason, 160)}")
+                said = error.stderr if isinstance(error, subprocess.CalledProcessError) else error
+                failures.append(f"{source}: {textwrap.shorten(str(said or error), 160)}")
                 continue
         for name, raw in fetched.items():
             if fault := _fault(name, raw):
                 failures.append(f"{source}: {name} has {fault}")
             else:
-                _put(folder / name, raw)
+                write_atomically(folder / name, partial(_write, raw))
                 got[name] = raw
     if left := [name for name in wanted if name not in got]:
         raise UserError(
@@ -198,6 +205,10 @@ def _fetch_into(folder: Path, wanted: list[str]) -> dict[str, bytes]:
             f" {folder}, or run once where there is a network ({'; '.join(failures)})"
         )
     return got
+
+
+def _write(raw: bytes, path: Path) -> None:
+    path.write_bytes(raw)
 
 
 def _torchvision(temp: Path) -> Path:
@@ -236,15 +247,3 @@ def _npm(temp: Path) -> Path:
                 raise tarfile.TarError(f"{member.name} is not a plain file")
             (temp / name).write_bytes(stream.read())
     return temp
-
-
-def _put(path: Path, raw: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")  # one writer at a time: the lock is held
-    try:
-        with part.open("wb") as stream:
-            stream.write(raw)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -143,6 +143,8 @@ def set_arithmetic(cfg: DictConfig) -> None:
     torch.set_float32_matmul_precision(cfg.engine.precision)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
     torch.use_deterministic_algorithms(True)
+    # The loop reads no uninitialised memory; filling it would only cost time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 @lru_cache(maxsize=1)  # a worker trains many stacks on the same digits

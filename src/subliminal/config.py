@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.errors import UserError
+from subliminal.errors import UserError, one_line
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
@@ -115,8 +115,7 @@ def build(node: DictConfig, where: str) -> Any:
     try:
         built = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.create(values)))
     except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{where}.{error.key}: {reason}") from error
+        raise UserError(f"{where}.{one_line(error)}") from error
     return built
 
 

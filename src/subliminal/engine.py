@@ -166,7 +166,7 @@ def _stop_on_termination() -> Iterator[None]:
 
 def _condition_dir(cfg: DictConfig, device: str, condition: str) -> Path:
     """Return the condition's folder: an existing one of the same content, else a new name."""
-    root = Path(cfg.outputs) / cfg.name
+    root = Path(cfg.outputs) / str(cfg.name)
     digest = store.condition_hash(cfg, device)
     same = sorted(root.glob(f"*-{digest}"))
     return same[0] if same else root / f"{condition}-{digest}"

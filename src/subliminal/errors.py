@@ -1,8 +1,29 @@
-"""The one exception that a user is meant to read."""
+"""The one exception that a user is meant to read, and how messages become one line."""
+
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 
 class UserError(ValueError):
     """Bad input: its message is one line that says what was wrong and what is allowed.
 
-    The entrypoint prints the message alone (no traceback) and exits with status 2.
+    The entrypoints print the message alone (no traceback) and exit with status 2.
     """
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error of ours, Hydra's or OmegaConf's on one line."""
+    if isinstance(error, UserError):
+        return str(error)
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    if isinstance(cause, OmegaConfBaseException):
+        message = (cause.msg or str(cause)).splitlines()[0]
+        parent = cause.parent_node
+        unknown = isinstance(cause, ConfigAttributeError | ConfigKeyError)
+        if unknown and isinstance(parent, DictConfig):
+            message += f"; there is {', '.join(str(key) for key in parent)}"
+        key = cause.full_key or cause.key
+        return f"{key}: {message}" if key else message
+    message = str(error).split("Config search path")[0]
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return "; ".join(lines).replace(":; ", ": ").removesuffix(";")

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,8 @@ class RunFiles(Callback):
             epochs = self._write_tables(training, column, directory)
             views = training.network.layout.views(training.theta)
             student = {name: view[column].cpu().contiguous() for name, view in views.items()}
-            store.write_atomically(
-                directory / "student.safetensors", lambda path, s=student: save_file(s, path)
-            )
+            write_student = partial(save_file, student)
+            store.write_atomically(directory / "student.safetensors", write_student)
             summary = {
                 "seed": seed,
                 "run_id": self.run_ids[seed],

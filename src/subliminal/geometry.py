@@ -4,14 +4,18 @@ import torch
 from torch import Tensor
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """Return the widest float type of a device: float64, but float32 on MPS, which has no other."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Return ⟨a, b⟩ per seed: (seeds, P), (seeds, P) -> (seeds,).
 
     Products are rounded to the inputs' precision and summed in float64: the cosine of trait and
     distillation gradient is near 0.005, a sum of cancelling terms.
     """
-    accumulate = torch.float32 if a.device.type == "mps" else torch.float64  # MPS has no float64
-    return (a * b).sum(dim=-1, dtype=accumulate)
+    return (a * b).sum(dim=-1, dtype=widest(a.device))
 
 
 def norm(a: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subliminal.geometry import widest
+
 TEACHER_LOSS = "teacher/loss"
 TEACHER_TEST_LOSS = "teacher/test_loss"
 TEACHER_ACCURACY = "teacher/accuracy"
@@ -55,7 +57,7 @@ class Metrics:
         sync becomes a second row of that step.
         """
         if self._pending:
-            wide = torch.float32 if self._pending[0][2].device.type == "mps" else torch.float64
+            wide = widest(self._pending[0][2].device)
             host = torch.stack([values.to(wide) for *_, values in self._pending]).cpu().numpy()
             fresh: list[Row] = []
             for (step, name, _), values in zip(self._pending, host, strict=True):

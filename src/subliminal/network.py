@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal import streams
+from subliminal.geometry import widest
 from subliminal.layout import Layout
 from subliminal.models import Model
 
@@ -48,7 +49,7 @@ class Network:
         return torch.cat(
             [
                 self.forward(params, part.expand(seeds, -1, -1))
-                for part in x.split(batch_size, dim=1)
+                for part in torch.split(x, batch_size, dim=1)
             ],
             dim=1,
         )
@@ -66,4 +67,4 @@ def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
 def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Share of images whose largest class logit is the label's: -> (seeds,), in [0, 1]."""
     hits = logits[..., :classes].argmax(dim=-1) == labels
-    return hits.sum(dim=-1, dtype=torch.float32) / labels.shape[-1]
+    return hits.sum(dim=-1).to(widest(hits.device)) / labels.shape[-1]

@@ -108,19 +108,23 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
         cfg.distill.epochs,
         cfg.distill.batch_size,
     )
-    tracked = [] if experiment.tracker is None else [
-        experiment.tracker.callback(
-            RunInfo(
-                directory=job.directory.parent,
-                group=job.condition,
-                seeds=seeds,
-                run_ids=files.run_ids,
-                config=_tracked_config(job),
-                teacher_rows=files.teacher_rows,
-                notes=files.notes,
+    tracked = (
+        []
+        if experiment.tracker is None
+        else [
+            experiment.tracker.callback(
+                RunInfo(
+                    directory=job.directory.parent,
+                    group=job.directory.name,
+                    seeds=seeds,
+                    run_ids=files.run_ids,
+                    config=_tracked_config(job),
+                    teacher_rows=files.teacher_rows,
+                    notes=files.notes,
+                )
             )
-        )
-    ]
+        ]
+    )
     digits = TestDigits(
         data,
         accuracy_name=metrics.TRAIT_ACCURACY,
@@ -144,7 +148,7 @@ def set_arithmetic(cfg: DictConfig) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
     torch.use_deterministic_algorithms(True)
     # The loop reads no uninitialised memory; filling it would only cost time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=1)  # a worker trains many stacks on the same digits
@@ -155,7 +159,9 @@ def _digits(data: MNIST, device: torch.device) -> Labelled:
 def _tracked_config(job: Job) -> dict[str, Any]:
     """Return the config under names that W&B does not claim for itself, with the commit."""
     config = {key: value for key, value in job.config.items() if key not in ("name", "tracker")}
-    commit = environment()["git_commit"]
-    return {**config, "experiment": job.config["name"], "condition": job.condition} | {
-        "git_commit": commit
+    return config | {
+        "experiment": job.config["name"],
+        "condition": job.condition,
+        "mitigations": "+".join(job.config["mitigation"]) or "none",
+        "git_commit": environment()["git_commit"],
     }

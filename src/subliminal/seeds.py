@@ -8,14 +8,11 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import QuotedString, Transformer
-from hydra.core.plugins import Plugins
+from hydra.core.override_parser.types import QuotedString, RangeSweep, Transformer
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from subliminal.errors import UserError
@@ -35,7 +32,9 @@ def parse(spec: str) -> tuple[int, ...]:
     for item in spec.split(","):
         match = _ITEM.fullmatch(item.strip())
         if match is None:
-            raise UserError(f"seed={spec}: {item.strip() or 'nothing'!r} is not a seed set; {GRAMMAR}")
+            raise UserError(
+                f"seed={spec}: {item.strip() or 'nothing'!r} is not a seed set; {GRAMMAR}"
+            )
         first = int(match[1])
         last = int(match[2] or match[1])
         if last < first:
@@ -48,7 +47,7 @@ def parse(spec: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-class SeedSource(ConfigSource):  # type: ignore[misc]
+class SeedSource(ConfigSource):
     """Makes the options `seed/<a>` and `seed/<a>-<b>` of the group `seed` as they are asked for.
 
     Hydra looks here after `conf/`, through `hydra.searchpath`, for the scheme `seeds://`.
@@ -88,20 +87,6 @@ class SeedSource(ConfigSource):  # type: ignore[misc]
         return []
 
 
-class _Search(SearchPathPlugin):  # type: ignore[misc]
-    """Puts the source into every search path, so that no command line can drop it."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        search_path.append(provider="subliminal", path="seeds://")
-
-
-def register() -> None:
-    """Make the group's options known to Hydra; call it before `hydra.main`."""
-    plugins = Plugins.instance()
-    plugins.register(SeedSource)
-    plugins.register(_Search)
-
-
 def quote(argv: list[str], *, named: Collection[str]) -> list[str]:
     """Return the command line with the integers of its `seed=` overrides quoted for Hydra.
 
@@ -122,7 +107,11 @@ def _quote(arg: str, named: Collection[str]) -> str:
     try:
         override = OverridesParser.create().parse_override(arg)
         if override.is_sweep_override():
-            options = list(override.sweep_iterator(transformer=Transformer.identity))
+            options = [
+                option
+                for element in override.sweep_iterator(transformer=Transformer.identity)
+                for option in (element.range() if isinstance(element, RangeSweep) else [element])
+            ]
         else:
             options = [override.value()]
     except HydraException:

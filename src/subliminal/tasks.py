@@ -43,9 +43,7 @@ def gather(table: Tensor, rows: Tensor) -> Tensor:
 class Classification:
     """MNIST training digits and labels: the teacher's task, and the trait."""
 
-    def __init__(
-        self, network: Network, reference: Tensor, data: Labelled, *, order: str
-    ) -> None:
+    def __init__(self, network: Network, reference: Tensor, data: Labelled, *, order: str) -> None:
         self.network = network
         self.reference = reference  # θ₀, (seeds, P)
         self.order = order

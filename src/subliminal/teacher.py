@@ -77,8 +77,12 @@ def teachers(
             training = Training(
                 "teacher", missing, network, task, task, theta[rows], epochs, batch_size
             )
-            names = {"accuracy_name": metrics.TEACHER_ACCURACY, "loss_name": metrics.TEACHER_TEST_LOSS}
-            observers = [Losses(metrics.TEACHER_LOSS), TestDigits(data, **names)]
+            digits = TestDigits(
+                data,
+                accuracy_name=metrics.TEACHER_ACCURACY,
+                loss_name=metrics.TEACHER_TEST_LOSS,
+            )
+            observers = [Losses(metrics.TEACHER_LOSS), digits]
             fit(training, optim, callbacks=[*observers, *callbacks])
             theta[rows] = training.theta
             for column, (row, seed) in enumerate(zip(rows, missing, strict=True)):

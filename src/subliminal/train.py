@@ -12,15 +12,15 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import config, seeds
-from subliminal.errors import UserError
-from subliminal.resources import CONF, ROOT
+from subliminal import config, seeds, sources
+from subliminal.errors import UserError, one_line
+from subliminal.resources import CONF
 
 # Overrides that do not change a condition, and so are no part of its name.
-_NOT_SCIENCE = re.compile(r"[+~]*(seed|sweeps|tracker|engine|name|outputs|force|data\.root)\b")
+_NOT_SCIENCE = re.compile(r"[+~]*(seed|sweep|tracker|engine|name|outputs|force|data\.root)\b")
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
@@ -41,7 +41,7 @@ def _job(cfg: DictConfig) -> float:
 
 
 def condition_name(overrides: list[str]) -> str:
-    """Return the folder name of a condition: its overrides, sorted, in characters fit for a file."""
+    """Return a condition's folder name: its overrides, sorted, in characters fit for a file."""
     science = sorted(o.lstrip("+") for o in overrides if not _NOT_SCIENCE.match(o))
     name = ",".join(science).replace("/", ".").replace("@", ".")
     name = re.sub(r"[^\w.,=+\-\[\]]", "", name)
@@ -50,9 +50,8 @@ def condition_name(overrides: list[str]) -> str:
 
 def main() -> None:
     """Run the command line; bad input ends with one line and exit status 2."""
-    OmegaConf.register_new_resolver("subliminal.root", lambda: str(ROOT), replace=True)
     config.register()
-    seeds.register()
+    sources.register()
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
     try:
@@ -66,20 +65,16 @@ def main() -> None:
         if traceback_wanted:
             raise
         sys.exit(_fail(error))
+    except OSError as error:  # Hydra makes its folder before the job can look at `outputs`
+        if traceback_wanted or error.filename is None:
+            raise
+        reason = f"{error.filename}: {error.strerror}; choose another folder with outputs=…"
+        sys.exit(_fail(UserError(reason)))
 
 
 def _fail(error: Exception) -> int:
-    print(f"error: {_one_line(error)}", file=sys.stderr)
+    print(f"error: {one_line(error)}", file=sys.stderr)
     return 2
-
-
-def _one_line(error: BaseException) -> str:
-    """Return the message on one line, with the cause that Hydra keeps beside it."""
-    texts = [str(error)]
-    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
-        texts.append(str(error.__cause__))
-    lines = [line.strip() for text in texts for line in text.splitlines()]
-    return "; ".join(line for line in lines if line)
 
 
 if __name__ == "__main__":

@@ -21,4 +21,4 @@ class Model(Protocol):
         """Draw the reference weights θ₀ of one seed: name to float32 array."""
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux), class logits first."""
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux), classes first."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from subliminal import metrics
 from subliminal.callbacks import Callback
@@ -109,10 +109,10 @@ class _Runs(Callback):
                 id=self.info.run_ids[seed],
                 group=self.info.group,
                 job_type="train",
-                name=f"{self.info.group} seed {seed}",
+                name=f"{self.info.config['condition']} seed {seed}",
                 tags=list(self.settings.tags),
                 config={**self.info.config, "seed": seed},
-                mode=self.settings.mode,
+                mode=cast(Literal["online", "offline"], self.settings.mode),
                 reinit="create_new",
                 settings=wandb.Settings(**_LEAN),
             )
@@ -163,7 +163,7 @@ def _define(run: Any, values: Values, axis: str, defined: set[str]) -> None:
 
 # Nothing of the machine, the console or the code is sent: provenance is in the config. The flush
 # interval bounds what a kill -9 loses of an offline run.
-_LEAN = {
+_LEAN: dict[str, Any] = {
     "console": "off",
     "x_disable_stats": True,
     "x_disable_meta": True,

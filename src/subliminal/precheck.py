@@ -1,0 +1,47 @@
+"""A Hydra callback that checks every job of a sweep before the first one trains."""
+
+import sys
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from subliminal.errors import UserError, one_line
+
+BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+class CheckJobs(Callback):
+    """Builds each job of a grid; the first that is wrong ends the sweep with one line.
+
+    Other sweepers choose their jobs as they go; there each job is checked as it starts.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Compose and build every job of the grid."""
+        sweeper = config.hydra.sweeper
+        if sweeper._target_ != BASIC:
+            return
+        from subliminal.experiment import build_experiment
+        from subliminal.seeds import parse
+
+        loader = GlobalHydra.instance().config_loader()
+        swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+        overrides = OverridesParser.create(loader).parse_overrides(
+            [*swept, *config.hydra.overrides.task]
+        )
+        (jobs,) = BasicSweeper.split_arguments(overrides, None)
+        for job in jobs:
+            try:
+                cfg = loader.load_sweep_config(config, list(job))
+                build_experiment(cfg)
+                parse(cfg.seed.spec)
+            except (UserError, HydraException, OmegaConfBaseException) as error:
+                # Hydra turns an exception of a callback into a warning; an exit it lets pass.
+                print(f"error: {one_line(error)} (job: {' '.join(job)})", file=sys.stderr)
+                sys.exit(2)

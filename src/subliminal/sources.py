@@ -1,0 +1,72 @@
+"""Where Hydra finds the groups `seed` and `sweep`, besides the files in `conf/`."""
+
+from pathlib import PurePosixPath
+
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from subliminal.resources import SWEEPS
+from subliminal.seeds import SeedSource
+
+
+class SweepSource(ConfigSource):
+    """Makes each file `sweeps/<name>.yaml` the option `<name>` of the group `sweep`."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider, path)
+        self._files = FileConfigSource(provider, f"file://{self.path}")
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme that names this source in a search path."""
+        return "sweeps"
+
+    def available(self) -> bool:
+        """Tell whether the folder is there."""
+        return bool(self._files.available())
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the sweep file's content."""
+        return self._files.load_config(_below_group(config_path) or config_path)
+
+    def is_group(self, config_path: str) -> bool:
+        """Tell whether the path is the group, or a folder of it."""
+        below = _below_group(config_path)
+        root = config_path.strip("/") == ""
+        return root or (below is not None and bool(self._files.is_group(below)))
+
+    def is_config(self, config_path: str) -> bool:
+        """Tell whether the path is an option: a file."""
+        below = _below_group(config_path)
+        return below not in (None, "") and bool(self._files.is_config(str(below)))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """List the options and folders of the group."""
+        if config_path.strip("/") == "":
+            return [] if results_filter == ObjectType.CONFIG else ["sweep"]
+        below = _below_group(config_path)
+        return [] if below is None else list(self._files.list(below, results_filter))
+
+
+def _below_group(config_path: str) -> str | None:
+    """Return the path below `sweep/`, None when it does not lead there."""
+    parts = PurePosixPath(config_path.strip("/")).parts
+    return "/".join(parts[1:]) if parts[:1] == ("sweep",) else None
+
+
+class _Search(SearchPathPlugin):
+    """Adds both sources to every search path, so that no command line can drop them."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append(provider="subliminal", path="seeds://")
+        search_path.append(provider="subliminal", path=f"sweeps://{SWEEPS}")
+
+
+def register() -> None:
+    """Make the sources known to Hydra; call it before `hydra.main`."""
+    for plugin in (SeedSource, SweepSource, _Search):
+        Plugins.instance().register(plugin)

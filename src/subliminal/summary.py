@@ -32,9 +32,10 @@ def show(runs: list[Path], console: Console) -> float:
         cells = []
         for name in columns.values():
             values = rows[name].drop_nulls().to_list()
-            cells.append(str(mean_ci(values)) if values else "")
+            cells.append(mean_ci(values).format() if values else "")
         table.add_row(f"{epoch:.0f}", *cells)
         final = float(rows[metrics.TRAIT_ACCURACY].mean() or 0.0)  # type: ignore[arg-type]
-    RichConsole(file=sys.stdout, width=None if sys.stdout.isatty() else 100).print(table)
+    RichConsole(width=None if sys.stdout.isatty() else 100).print(table)
+    sys.stdout.flush()  # a sweep's log shows each job's table when it ends
     console.say(f"Files: {runs[0].parent}")
     return final

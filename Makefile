@@ -1,0 +1,51 @@
+# Everything a newcomer needs; `make` alone lists the targets.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+NAME ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install data train sweep results test test-slow lint bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+install: $(INSTALLED) ## make the virtual environment and install everything into it
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'error: Python 3.11 or newer is needed; name one with PYTHON=…' >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+data: $(INSTALLED) ## fetch MNIST into the user's cache folder, checked by MD5
+	@$(BIN)/python -c 'from subliminal.data import MNIST; print(MNIST(root=None, download=True).fetch())'
+
+train: $(INSTALLED) ## train one seed in the reference setting (about half a minute)
+	$(BIN)/python -m subliminal.train seed=0
+
+sweep: $(INSTALLED) ## train 20 seeds with liminal training, or the sweep NAME=… of sweeps/
+	$(BIN)/python -m subliminal.train $(if $(NAME),sweep=$(NAME),-m seed=0-19 mitigation=liminal)
+
+results: $(INSTALLED) ## run the reference sweep; write its tables and figure, here and to the README
+	$(BIN)/python -m subliminal.train sweep=reference
+	$(BIN)/python -m subliminal.report outputs/reference --readme README.md
+
+test: $(INSTALLED) ## run the tests (minutes)
+	$(BIN)/pytest -m 'not slow'
+
+test-slow: $(INSTALLED) ## run the end-to-end tests on full MNIST
+	$(BIN)/pytest -m slow
+
+lint: $(INSTALLED) ## check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED) ## measure time per seed against the machine's matrix rate, and memory
+	$(BIN)/python benchmarks/bench.py
+
+clean: ## remove the virtual environment and caches; results in outputs/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Reports on finished runs: `python -m subliminal.report <experiment>`."""

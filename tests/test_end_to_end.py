@@ -1,0 +1,63 @@
+"""The README's sweep at two seeds: real MNIST, the whole reference setting, W&B's own reader."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+CHANCE = 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.mnist
+def test_two_seeds_from_command_to_wandb(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "subliminal.train", "-m", "seed=0-1", "mitigation=liminal"]
+    environment = {**os.environ, "WANDB_MODE": "offline"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "wandb sync" in done.stderr
+    assert "trait accuracy" in done.stdout
+
+    (condition,) = (tmp_path / "outputs" / "main").glob("mitigation=liminal-*")
+    for seed in (0, 1):
+        directory = condition / f"seed-{seed:04d}"
+        results = json.loads((directory / "summary.json").read_text())["results"]
+        assert results["teacher/accuracy"] > 0.92
+        assert results["trait/accuracy"] > 1.5 * CHANCE  # it never saw a digit or a label
+        assert len(results["alignment/cosine_by_epoch"]) == 5
+        assert all(cosine > 0 for cosine in results["alignment/cosine_by_epoch"])
+
+    files = sorted((tmp_path / "outputs" / "main" / "wandb").glob("offline-run-*/*.wandb"))
+    assert len(files) == 2
+    for file in files:
+        seed, history = read_back(file)
+        steps = pl.read_parquet(condition / f"seed-{seed:04d}" / "steps.parquet")
+        for name in set(steps.columns) - {"seed", "step", "epoch"}:
+            known = steps.filter(pl.col(name).is_not_null())
+            ours = dict(zip(known["step"].to_list(), known[name].to_list(), strict=True))
+            theirs = {row["step"]: row[name] for row in history if name in row}
+            assert theirs == pytest.approx(ours), name
+        accuracies = [row["teacher/accuracy"] for row in history if "teacher/accuracy" in row]
+        assert len(accuracies) == 6
+
+
+def read_back(file: Path) -> tuple[int, list[dict[str, float]]]:
+    """Read a run's seed and history with W&B's own reader."""
+    wandb = Path(sys.executable).parent / "wandb"
+    done = subprocess.run(
+        [wandb, "leet", "inspect", "--json", file], capture_output=True, text=True, check=True
+    )
+    seed, history = -1, []
+    for line in done.stdout.splitlines():
+        record = json.loads(line)
+        if record["type"] == "run":
+            seed = record["run"]["config"]["update"]["seed"]
+        if record["type"] == "history":
+            history.append(record["history"]["item"])
+    return seed, history

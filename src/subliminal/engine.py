@@ -5,7 +5,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event as StopEvent
@@ -104,12 +105,14 @@ def _outcomes(
     with ProcessPoolExecutor(
         workers, context, initializer=_start_worker, initargs=(events, stop)
     ) as pool:
-        futures: list[Future[list[Outcome]]] = [
-            pool.submit(_run_in_worker, job, stack) for stack in stacks
-        ]
+        futures = {pool.submit(_run_in_worker, job, stack): stack for stack in stacks}
         try:
             for future in as_completed(futures):
-                yield future.result()
+                try:
+                    yield future.result()
+                except BrokenProcessPool:  # out of memory, say: no worker is left to go on
+                    reason = "a worker process was killed"
+                    yield [Outcome(seed, reason) for seed in futures[future]]
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)

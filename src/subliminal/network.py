@@ -60,8 +60,9 @@ def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
 
     (seeds, batch, classes + m), labels (seeds, batch) -> (seeds,).
     """
-    class_logits = logits[..., :classes].transpose(1, 2)  # (seeds, classes, batch)
-    return F.cross_entropy(class_logits, labels, reduction="none").mean(dim=-1)
+    flat = logits[..., :classes].reshape(-1, classes)  # (seeds · batch, classes)
+    losses = F.cross_entropy(flat, labels.reshape(-1), reduction="none")
+    return losses.view(logits.shape[:-1]).mean(dim=-1)
 
 
 def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -5,52 +5,72 @@ and `range(…)` make separate jobs under `-m`, as for any Hydra group.
 """
 
 import re
-from collections.abc import Collection
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Any, Final
 
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import QuotedString, RangeSweep, Transformer
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    Glob,
+    QuotedString,
+    RangeSweep,
+    Sweep,
+    Transformer,
+)
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
 from subliminal.errors import UserError
 
-GRAMMAR = "a seed (7), a range (0-19) or a file in conf/seed (paper); commas make separate jobs"
-LARGEST_SET = 1_000_000
-_ITEM = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?", re.ASCII)
+GRAMMAR: Final = (
+    "a seed (7), a range (0-19), or a file in conf/seed (paper), where `spec` may list several"
+)
+LARGEST_SET: Final = 1_000_000
+SEED_LIMIT: Final = 2**63
+_ITEM = re.compile(r"(\d+)(?:-(\d+))?", re.ASCII)
 
 
 def parse(spec: str) -> tuple[int, ...]:
-    """Return the seeds of a set such as `7`, `0-19` or `0-4,7,10-14`, in the order given.
+    """Return the seeds of a set such as `7`, `0-19` or `0-4, 7, 10-14`, in the order given.
 
     Raises:
-        UserError: not such a set, a range that runs backwards, a seed named twice, too many seeds.
+        UserError: an item is neither a seed nor a range, a range runs backwards, a seed is
+            named twice or is not below 2**63, the set has more than a million seeds.
     """
     seeds: list[int] = []
-    for item in spec.split(","):
-        match = _ITEM.fullmatch(item.strip())
+    for item in map(str.strip, spec.split(",")):
+        match = _ITEM.fullmatch(item)
         if match is None:
-            raise UserError(
-                f"seed={spec}: {item.strip() or 'nothing'!r} is not a seed set; {GRAMMAR}"
-            )
-        first = int(match[1])
-        last = int(match[2] or match[1])
+            raise UserError(f"seed: {item!r} is neither a seed nor a range; it takes {GRAMMAR}")
+        first, last = _seed(match[1]), _seed(match[2] or match[1])
         if last < first:
-            raise UserError(f"seed={spec}: the range {item.strip()} runs backwards; {GRAMMAR}")
+            raise UserError(f"seed: the range {item} runs backwards; it takes {GRAMMAR}")
         if len(seeds) + last - first >= LARGEST_SET:
-            raise UserError(f"seed={spec}: more than {LARGEST_SET} seeds in one set")
+            raise UserError(f"seed: over {LARGEST_SET:,} seeds in one set; it takes {GRAMMAR}")
         seeds += range(first, last + 1)
     if len(set(seeds)) < len(seeds):
-        raise UserError(f"seed={spec}: a seed is named twice")
+        twice = Counter(seeds).most_common(1)[0][0]
+        raise UserError(f"seed: {twice} is named twice; it takes {GRAMMAR}")
     return tuple(seeds)
+
+
+def _seed(digits: str) -> int:
+    # The length first: Python refuses to read thousands of digits.
+    if len(digits) > len(str(SEED_LIMIT)) or int(digits) >= SEED_LIMIT:
+        raise UserError(f"seed: {digits:.30} is not below 2**63; it takes {GRAMMAR}")
+    return int(digits)
 
 
 class SeedSource(ConfigSource):
     """Makes the options `seed/<a>` and `seed/<a>-<b>` of the group `seed` as they are asked for.
 
-    Hydra looks here after `conf/`, through `hydra.searchpath`, for the scheme `seeds://`.
+    It stands in Hydra's search path as `seeds://`, after `conf/`: a file wins over it.
+    The methods' parameters keep Hydra's names because Hydra calls them by keyword.
     """
 
     @staticmethod
@@ -59,42 +79,56 @@ class SeedSource(ConfigSource):
         return "seeds"
 
     def available(self) -> bool:
-        """Tell that the source can always be read."""
-        return True
+        """Tell whether the source's path is valid: it has nothing after `seeds://`."""
+        return not self.path
 
     def is_group(self, config_path: str) -> bool:
-        """Tell whether the path is the group `seed`."""
+        """Tell whether the path is the group `seed`, or the root that holds it."""
         return config_path.strip("/") in ("", "seed")
 
     def is_config(self, config_path: str) -> bool:
-        """Tell whether the path is an option that this source makes."""
-        return _range_of(config_path) is not None
+        """Tell whether the path has the form of an option; `load_config` looks at the numbers."""
+        return _option(config_path) is not None
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return the option's content: `spec: <a>-<b>`."""
-        spec = _range_of(config_path)
+        """Return the option's content: `spec: <a>-<b>`.
+
+        Raises:
+            ConfigLoadError: the path is not of the form `seed/<a>` or `seed/<a>-<b>`.
+            UserError: the option is no seed set (`19-0`), however it reached Hydra.
+        """
+        spec = _option(config_path)
         if spec is None:
             raise ConfigLoadError(f"Config not found: {config_path}")
+        parse(spec)
         return ConfigResult(
             provider=self.provider,
             path=self.full_path(),
             config=OmegaConf.create({"spec": spec}),
-            header={"package": None},
+            header={"package": None},  # the content lands in the group's own package, `seed`
         )
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """List nothing: the options are without end."""
-        return []
+        """List the group; its options have no end, and an example would be matched by `glob(*)`."""
+        is_root = not config_path.strip("/")
+        return ["seed"] if is_root and results_filter != ObjectType.CONFIG else []
+
+
+def register() -> None:
+    """Make `seeds://` known to Hydra; call it before Hydra composes. Calling it again is free."""
+    Plugins.instance().register(SeedSource)
 
 
 def quote(argv: list[str], *, named: Collection[str]) -> list[str]:
     """Return the command line with the integers of its `seed=` overrides quoted for Hydra.
 
-    Hydra refuses a group option that is an integer. Everything else is passed on byte for byte.
+    Hydra refuses a group option that is an integer. All other arguments, and single options that
+    are strings, come back byte for byte; so do `seed=` overrides that only Hydra can resolve:
+    interpolations, `glob`, `interval`, tagged and shuffled sweeps.
 
     Args:
         argv: the arguments, without the program.
-        named: the names of the seed files.
+        named: the names of the seed files, without `.yaml`.
 
     Raises:
         UserError: an option is neither a seed, nor a range, nor a seed file.
@@ -103,37 +137,58 @@ def quote(argv: list[str], *, named: Collection[str]) -> list[str]:
 
 
 def _quote(arg: str, named: Collection[str]) -> str:
-    value = arg.removeprefix("seed=")
     try:
-        override = OverridesParser.create().parse_override(arg)
-        if override.is_sweep_override():
-            options = [
-                option
-                for element in override.sweep_iterator(transformer=Transformer.identity)
-                for option in (element.range() if isinstance(element, RangeSweep) else [element])
-            ]
-        else:
-            options = [override.value()]
-    except HydraException:
-        options = [value]
-    texts = [_text(option) for option in options]
-    for text in texts:
-        if _range_of(f"seed/{text}") is None and text not in named:
-            there = ", ".join(sorted(named))
-            raise UserError(f"seed={value}: {text!r} is not a seed set; {GRAMMAR}; files: {there}")
-        if text not in named:
-            parse(text)
-    return "seed=" + ",".join(f"'{text}'" for text in texts)
+        value = OverridesParser.create().parse_override(arg).value()
+        # Bounded, because `range(0,1e99)` is legal in Hydra.
+        options = list(islice(_options(value), LARGEST_SET + 1))
+    except (HydraException, ValueError):  # not Hydra's grammar; a range with step 0
+        value, options = None, [arg.removeprefix("seed=")]
+    if len(options) > LARGEST_SET:
+        raise UserError(f"seed: over {LARGEST_SET:,} jobs; an option is {GRAMMAR}")
+    if any(isinstance(o, Sweep | Glob) or (isinstance(o, str) and "${" in o) for o in options):
+        return arg
+    if not options:
+        raise UserError(f"seed: {arg.removeprefix('seed=')!r} is empty; it takes {GRAMMAR}")
+    for option in options:
+        _check(option, named)
+    if isinstance(value, Sweep) or _text(value).isdecimal():
+        return f"seed={','.join(map(_quoted, options))}"
+    return arg
+
+
+def _options(value: Any) -> Iterator[Any]:
+    """Yield the elements of a sweep, ranges inside lists too, which Hydra itself cannot expand."""
+    if isinstance(value, ChoiceSweep | RangeSweep) and not (value.shuffle or value.tags):
+        for element in value.list if isinstance(value, ChoiceSweep) else value.range():
+            yield from _options(element)
+    else:
+        yield value
 
 
 def _text(option: Any) -> str:
-    return option.text if isinstance(option, QuotedString) else str(option)
+    option = option.text if isinstance(option, QuotedString) else option
+    return option if isinstance(option, str) else str(Transformer.str(option))
 
 
-def _range_of(config_path: str) -> str | None:
+def _quoted(option: Any) -> str:
+    # By the text, not the type: `choice('7')` and `str(7)` are strings that Hydra writes as 7.
+    text = _text(option)
+    return f"'{text}'" if text.isdecimal() else str(Transformer.str(option))
+
+
+def _check(option: Any, named: Collection[str]) -> None:
+    text = _text(option)
+    name = text.removesuffix(".yaml")
+    if name in named:
+        return
+    if _ITEM.fullmatch(name) is None:
+        there = ", ".join(sorted(named)) or "no file yet"
+        raise UserError(f"seed: {text!r} is not {GRAMMAR}; in conf/seed there is {there}")
+    parse(name)
+
+
+def _option(config_path: str) -> str | None:
     """Return `<a>` or `<a>-<b>` of a path `seed/<a>-<b>[.yaml]`, None when it is not one."""
     group, _, option = config_path.strip("/").rpartition("/")
     option = option.removesuffix(".yaml")
-    if group != "seed" or _ITEM.fullmatch(option) is None:
-        return None
-    return option
+    return option if group == "seed" and _ITEM.fullmatch(option) else None

@@ -9,8 +9,8 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+from subliminal import seeds
 from subliminal.resources import SWEEPS
-from subliminal.seeds import SeedSource
 
 
 class SweepSource(ConfigSource):
@@ -68,5 +68,6 @@ class _Search(SearchPathPlugin):
 
 def register() -> None:
     """Make the sources known to Hydra; call it before `hydra.main`."""
-    for plugin in (SeedSource, SweepSource, _Search):
+    seeds.register()
+    for plugin in (SweepSource, _Search):
         Plugins.instance().register(plugin)

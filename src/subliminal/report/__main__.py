@@ -66,7 +66,7 @@ def _print(title: str, table: pl.DataFrame) -> None:
         shown.add_column(column, justify="left" if column == "condition" else "right")
     for row in table.iter_rows():
         shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 140).print(shown)
+    Console(width=None if sys.stdout.isatty() else 170).print(shown)
 
 
 def _insert(readme: Path, figure: Path, text: str) -> None:

@@ -42,10 +42,19 @@ def main_figure(conditions: list[Condition], teacher: float, path: Path) -> None
             _band(right, x, values, colour, dashes, condition.name, seeds=True)
         left.axhline(0, color="#777777", linewidth=0.8)
         left.set(xlabel="epoch", ylabel="alignment cos(g_D, g_T)")
-        right.axhline(CHANCE, color="#777777", linewidth=0.8, linestyle=":")
-        right.annotate("chance", (0.02, CHANCE), va="bottom", color="#555555", fontsize=7)
-        right.axhline(teacher, color="#777777", linewidth=0.8, linestyle=":")
-        right.annotate("teacher", (0.02, teacher), va="bottom", color="#555555", fontsize=7)
+        for label, level, below in (("chance", CHANCE, True), ("teacher", teacher, False)):
+            right.axhline(level, color="#777777", linewidth=0.8, linestyle=":")
+            right.annotate(
+                label,
+                (1, level),
+                xycoords=("axes fraction", "data"),
+                xytext=(0, -3 if below else 2),
+                textcoords="offset points",
+                ha="right",
+                va="top" if below else "bottom",
+                color="#555555",
+                fontsize=7,
+            )
         right.set(xlabel="epoch", ylabel="trait accuracy", ylim=(0, 1.02))
         handles, labels = right.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)

@@ -29,13 +29,29 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(lengths > 0, dot(a, b) / lengths, 0.0)
 
 
+def component(a: Tensor, along: Tensor, sign: str) -> Tensor:
+    """Return the component of `a` along `along`, where it has the sign that is asked for.
+
+    ⟨a, b⟩ / ‖b‖² · b with b = `along`, per seed; zero where ⟨a, b⟩ has another sign, or b = 0.
+
+    Args:
+        a: (seeds, P).
+        along: (seeds, P).
+        sign: positive | negative | both.
+    """
+    square, product = dot(along, along), dot(a, along)
+    if sign == "positive":
+        product = product.clamp(min=0)
+    elif sign == "negative":
+        product = product.clamp(max=0)
+    share = torch.where(square > 0, product / square, 0.0)
+    return share.to(a.dtype)[:, None] * along
+
+
 def remove_positive(a: Tensor, along: Tensor) -> Tensor:
     """Return `a` without its component along `along`, where that component is positive.
 
-    a - max(0, ⟨a, b⟩) / ‖b‖² · b with b = `along`, per seed; `a` itself where ⟨a, b⟩ ≤ 0 or b = 0.
     Source: Kitkana & Arora 2026 (arXiv 2604.25779), the projection of the distillation gradient
     on the normal plane of the trait gradient.
     """
-    square = dot(along, along)
-    share = torch.where(square > 0, dot(a, along).clamp(min=0) / square, 0.0)
-    return a - share.to(a.dtype)[:, None] * along
+    return a - component(a, along, "positive")

@@ -38,6 +38,13 @@ class Layout:
         return sum(-(-prod(shape) // ALIGN) * ALIGN for shape in self.shapes.values())
 
     @cached_property
+    def gaps(self) -> list[tuple[int, int]]:
+        """The padding: where a flat row belongs to no parameter."""
+        stops = [span.stop for span in self.spans.values()]
+        starts = [span.start for span in self.spans.values()][1:]
+        return [(a, b) for a, b in zip(stops, [*starts, self.size], strict=True) if a < b]
+
+    @cached_property
     def parameters(self) -> int:
         """Number of parameters, padding excluded."""
         return sum(prod(shape) for shape in self.shapes.values())

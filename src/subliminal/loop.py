@@ -25,9 +25,11 @@ class Training:
     network: Network
     task: Task
     trait: Task  # labelled digits, in the order that the probes see
+    reference: Tensor  # θ₀, (seeds, P)
     theta: Tensor  # (seeds, P), updated in place
     epochs: int
     batch_size: int
+    teacher: Tensor | None = None  # (seeds, P), in the student phase
     metrics: Metrics = field(default_factory=Metrics)
     index: int = 0  # updates done
 
@@ -56,6 +58,19 @@ class Training:
         )
         return self.network.layout.flatten(parts, like=self.theta)
 
+    def loss_and_gradient(self, task: Task, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a task's loss (seeds,) and its gradient (seeds, P) on rows (seeds, batch)."""
+        loss = task.loss(self.network.forward(self.params, task.images(rows)), rows)
+        return loss.detach(), self.gradient(loss)
+
+    def full_gradient(self, task: Task) -> Tensor:
+        """Return the gradient (seeds, P) of a task's mean loss over all its examples."""
+        total = torch.zeros_like(self.theta)
+        everything = torch.arange(task.size, device=self.theta.device).expand(len(self.seeds), -1)
+        for rows in torch.split(everything, self.batch_size, dim=1):
+            total += self.loss_and_gradient(task, rows)[1] * (rows.shape[1] / task.size)
+        return total
+
     def log(self, name: str, values: Tensor) -> None:
         """Log a metric (seeds,) of the network as it is after `index` updates."""
         self.metrics.log(self.index, name, values, of_network=True)
@@ -63,9 +78,14 @@ class Training:
 
 @dataclass
 class Step:
-    """One step at the current θ, before its update. Gradients are flat: (seeds, P)."""
+    """One step of a training. Gradients and updates are flat: (seeds, P).
+
+    All but `update` is taken at θ before the step's update; what is computed when first asked for
+    (`trait`, …) must be asked for by then.
+    """
 
     training: Training
+    index: int  # updates done before this one
     rows: Tensor  # (seeds, batch): the step's examples
     trait_rows: Tensor  # (seeds, batch): as many labelled digits
     logits: Tensor  # (seeds, batch, classes + m)
@@ -74,11 +94,13 @@ class Step:
     total: Tensor = field(init=False)  # (seeds,): what is minimised
     gradient: Tensor = field(init=False)  # ∇θ total; g_D in the student phase
     applied: Tensor = field(init=False)  # the gradient that the optimizer gets
+    update: Tensor = field(init=False)  # Δθ of this step, known once it is taken
+    _trait_gradients: dict[str, Tensor] = field(init=False, default_factory=dict)
 
     @property
     def time(self) -> float:
         """Time t in [0, 1): updates done over updates in all."""
-        return self.training.index / self.training.steps
+        return self.index / self.training.steps
 
     @property
     def penalised(self) -> bool:
@@ -100,14 +122,32 @@ class Step:
     @cached_property
     def trait(self) -> tuple[Tensor, Tensor]:
         """Trait loss (seeds,) and trait gradient g_T on the step's labelled batch."""
-        training = self.training
-        x = training.trait.images(self.trait_rows)
-        loss = training.trait.loss(training.network.forward(training.params, x), self.trait_rows)
-        return loss.detach(), training.gradient(loss)
+        return self.training.loss_and_gradient(self.training.trait, self.trait_rows)
+
+    def trait_gradient(self, batch: str) -> Tensor:
+        """Return g_T on the `probe` batch, an `independent` one of its size, or the `full` set."""
+        if batch == "probe":
+            return self.trait[1]
+        if batch not in self._trait_gradients:
+            training = self.training
+            if batch == "full":
+                self._trait_gradients[batch] = training.full_gradient(training.trait)
+            else:
+                rows = streams.draws(
+                    training.seeds,
+                    streams.INDEPENDENT_DIGITS,
+                    training.trait.size,
+                    self.trait_rows.shape[1],
+                    epoch=self.index,
+                )
+                drawn = torch.from_numpy(rows).to(training.theta.device)
+                _, gradient = training.loss_and_gradient(training.trait, drawn)
+                self._trait_gradients[batch] = gradient
+        return self._trait_gradients[batch]
 
     def log(self, name: str, values: Tensor) -> None:
         """Log a metric (seeds,) of this step."""
-        self.training.metrics.log(self.training.index, name, values)
+        self.training.metrics.log(self.index, name, values)
 
 
 def fit(
@@ -150,7 +190,8 @@ def _fit(
             rows = order[:, start:stop]
             trait_rows = trait_order[:, start:stop] % trait.size
             logits = network.forward(training.params, task.images(rows))
-            step = Step(training, rows, trait_rows, logits, task.loss(logits, rows))
+            loss = task.loss(logits, rows)
+            step = Step(training, training.index, rows, trait_rows, logits, loss)
             step.total = step.loss
             for mitigation in mitigations:
                 penalty = mitigation.penalty(step)
@@ -162,8 +203,16 @@ def _fit(
                 step.applied = mitigation.gradient(step.applied, step)
             for callback in callbacks:
                 callback.on_step(step)
+            before = training.theta.clone()
             training.theta.grad = step.applied
             optimizer.step()
+            step.update = proposed = training.theta - before
+            for mitigation in mitigations:
+                step.update = mitigation.update(step.update, step)
+            if step.update is not proposed:
+                training.theta.copy_(before + step.update)
             training.index += 1
+            for callback in callbacks:
+                callback.on_update(step)
         for callback in callbacks:
             callback.on_epoch_end(training)

@@ -104,9 +104,11 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
             teacher=teacher,
         ),
         Classification(network, reference, data, order=streams.PROBE_ORDER),
+        reference,
         reference.clone(),
         cfg.distill.epochs,
         cfg.distill.batch_size,
+        teacher,
     )
     tracked = (
         []

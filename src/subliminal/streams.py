@@ -8,6 +8,7 @@ INIT = "init"
 TEACHER_ORDER = "teacher_order"
 STUDENT_ORDER = "student_order"
 PROBE_ORDER = "probe_order"
+INDEPENDENT_DIGITS = "independent_digits"
 INPUTS = "inputs"
 
 
@@ -27,3 +28,8 @@ def stream(seed: int, name: str, *, epoch: int = 0) -> np.random.Generator:
 def orders(seeds: tuple[int, ...], name: str, size: int, *, epoch: int) -> np.ndarray:
     """Return one permutation of `range(size)` per seed: (seeds, size), int64."""
     return np.stack([stream(seed, name, epoch=epoch).permutation(size) for seed in seeds])
+
+
+def draws(seeds: tuple[int, ...], name: str, size: int, number: int, *, epoch: int) -> np.ndarray:
+    """Return `number` draws from `range(size)` per seed, with replacement: (seeds, number)."""
+    return np.stack([stream(s, name, epoch=epoch).integers(size, size=number) for s in seeds])

@@ -75,7 +75,15 @@ def teachers(
             missing = tuple(seeds[row] for row in rows)
             task = Classification(network, reference[rows], data, order=streams.TEACHER_ORDER)
             training = Training(
-                "teacher", missing, network, task, task, theta[rows], epochs, batch_size
+                "teacher",
+                missing,
+                network,
+                task,
+                task,
+                reference[rows],
+                theta[rows],
+                epochs,
+                batch_size,
             )
             digits = TestDigits(
                 data,

@@ -1,4 +1,4 @@
-"""What observes a training: the five moments that the loop announces."""
+"""What observes a training: the moments that the loop announces."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ class Callback:
 
     def on_step(self, step: Step) -> None:
         """Both gradients are at hand (`step.gradient`, `step.trait`); θ is not yet updated."""
+
+    def on_update(self, step: Step) -> None:
+        """The step is taken: θ is updated by `step.update`, one more update is counted."""
 
     def on_epoch_end(self, training: Training) -> None:
         """The epoch's last update is done; `training.metrics.sync()` gives its rows."""

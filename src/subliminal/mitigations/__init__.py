@@ -1,4 +1,4 @@
-"""Interventions on the student's training: a term of the loss, or a change of its gradient."""
+"""Interventions on the student's training: on its loss, its gradient or its updates."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ if TYPE_CHECKING:
 
 
 class Mitigation:
-    """Override what the mitigation does; the rest leaves the training as it is.
+    """Override what the mitigation does; the rest leaves the training as it is."""
 
-    Attributes:
-        needs_probe: whether it uses the trait gradient on the alignment probe's batch.
-    """
-
-    needs_probe: bool = False
+    @property
+    def needs_probe(self) -> bool:
+        """Whether it uses the trait gradient on the alignment probe's batch."""
+        return False
 
     def penalty(self, step: Step) -> Tensor | None:
         """Return a term (seeds,) to add to the training loss, or None for none at this step."""
@@ -26,3 +25,7 @@ class Mitigation:
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
         """Return the gradient (seeds, P) that the optimizer shall get in place of `gradient`."""
         return gradient
+
+    def update(self, update: Tensor, step: Step) -> Tensor:
+        """Return the Δθ (seeds, P) to take in place of the optimizer's `update`."""
+        return update

@@ -7,23 +7,77 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from subliminal.geometry import remove_positive
-from subliminal.mitigations import Mitigation
+from subliminal.errors import UserError
+from subliminal.geometry import component
+from subliminal.mitigations.removal import Removal, layer_mask
 
 if TYPE_CHECKING:
     from subliminal.loop import Step
 
+BATCHES = ("probe", "independent", "full")
+
 
 @dataclass(frozen=True, kw_only=True)
-class Projection(Mitigation):
-    """Where ⟨g_D, g_T⟩ > 0: g_D ← g_D − ⟨g_D, g_T⟩ / ‖g_T‖² · g_T, before the optimizer.
+class Projection(Removal):
+    """d ← d − strength · ⟨d, g_T⟩ / ‖g_T‖² · g_T, where ⟨d, g_T⟩ has the sign that is acted on.
 
-    g_T is the trait gradient on the alignment probe's batch, at every step.
+    With space=gradient, sign=positive and strength=1 this is the paper's projection of the
+    distillation gradient. An adaptive optimizer turns such a gradient into an update that points
+    against the trait; space=update removes the component from what is applied, and so leaves the
+    trait loss where it is, to first order.
+
+    Attributes:
+        strength: share of the component that is removed, in [0, 1].
+        window: [from, to) in epochs: when to act.
+        outside: act outside the window instead.
+        layers: act within these layers alone, as if g_T were zero elsewhere; empty: everywhere.
+        batch: the digits that g_T is taken from: probe (the alignment probe's batch), independent
+            (as many, drawn apart), or full (all training digits; a pass over them each step).
     """
 
-    needs_probe = True
+    strength: float
+    window: list[float]
+    outside: bool
+    layers: list[str]
+    batch: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.strength <= 1:
+            raise UserError(f"Projection.strength={self.strength}: a number in [0, 1] is needed")
+        if len(self.window) != 2 or self.window[0] > self.window[1]:
+            raise UserError(
+                f"Projection.window={list(self.window)}: [from, to] in epochs is needed, from ≤ to"
+            )
+        if self.batch not in BATCHES:
+            raise UserError(f"Projection.batch={self.batch}: one of {', '.join(BATCHES)}")
+
+    @property
+    def needs_probe(self) -> bool:
+        """Whether g_T is taken on the alignment probe's batch."""
+        return self.batch == "probe"
 
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
-        """Return the gradient (seeds, P) without its component along the trait gradient."""
-        _, trait_gradient = step.trait
-        return remove_positive(gradient, trait_gradient)
+        """Return the gradient less the component, in gradient space and within the window."""
+        if not self._acts(step):
+            return gradient
+        if self.space == "update":
+            _ = step.trait_gradient(self.batch)  # taken here, at θ before the update
+            return gradient
+        return gradient - self.removed(gradient, step)
+
+    def update(self, update: Tensor, step: Step) -> Tensor:
+        """Return the update less the component, in update space and within the window."""
+        return super().update(update, step) if self._acts(step) else update
+
+    def removed(self, descent: Tensor, step: Step) -> Tensor:
+        """Return the component of the descent direction along the trait gradient: (seeds, P)."""
+        along = step.trait_gradient(self.batch)
+        if self.layers:
+            along = along * layer_mask(step, self.layers)
+        return self.strength * component(descent, along, self.sign)
+
+    def _acts(self, step: Step) -> bool:
+        start, end = self.window
+        epoch = step.index / step.training.steps_per_epoch
+        return (start <= epoch < end) is not self.outside

@@ -40,7 +40,7 @@ class Alignment(Probe):
 
     def on_step(self, step: Step) -> None:
         """Log the alignment, if this step is due."""
-        if step.training.index % self.every != 0:
+        if step.index % self.every != 0:
             return
         trait_loss, g_t = step.trait
         g_d = step.gradient

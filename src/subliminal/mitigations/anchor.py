@@ -1,0 +1,41 @@
+"""A leash in weight space: L2 to the initial weights (L2-SP, Li et al. 2018, arXiv 1802.01483)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchor(Mitigation):
+    """Adds strength / 2 · ‖θ − θ₀‖² to the training loss.
+
+    Attributes:
+        strength: ≥ 0.
+    """
+
+    strength: float
+
+    def __post_init__(self) -> None:
+        if self.strength < 0:
+            raise UserError(f"mitigation.anchor.strength={self.strength}: a number ≥ 0 is needed")
+
+    def penalty(self, step: Step) -> Tensor:
+        """Return strength / 2 · ‖θ − θ₀‖²: (seeds,)."""
+        training = step.training
+        reference = training.network.layout.views(training.reference)
+        squares = [
+            (values - reference[name]).square().flatten(1).sum(dim=1)
+            for name, values in training.params.items()
+        ]
+        distance = sum(squares[1:], start=squares[0])
+        step.log("anchor/distance", distance.detach().sqrt())
+        return 0.5 * self.strength * distance

@@ -1,0 +1,32 @@
+"""Isotropic noise, as large as what projection would remove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from subliminal.geometry import component, norm
+from subliminal.mitigations.removal import Removal, random_rows
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientNoise(Removal):
+    """d ← d + ‖c‖ · u, with c the component of d that projection would remove.
+
+    u is a unit vector, uniform on the sphere of all parameters, drawn anew each step.
+    """
+
+    def removed(self, descent: Tensor, step: Step) -> Tensor:
+        """Return −‖c‖ · u: (seeds, P)."""
+        _, trait_gradient = step.trait
+        layout = step.training.network.layout
+        noise = random_rows("gradient_noise", step, layout.size)
+        for start, end in layout.gaps:
+            noise[:, start:end] = 0
+        share = norm(component(descent, trait_gradient, self.sign)) / norm(noise)
+        return -share.to(noise.dtype)[:, None] * noise

@@ -1,0 +1,39 @@
+"""The control of projection: as much is removed, along a random direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from subliminal.geometry import component, norm
+from subliminal.mitigations.removal import Removal, random_rows
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomProjection(Removal):
+    """d ← d − ‖c‖ · r, with c the component of d that projection would remove.
+
+    r is a random unit vector, drawn anew each step, with the trait gradient's share of the norm in
+    each parameter tensor: only the direction within the tensors differs from projection's.
+    """
+
+    def removed(self, descent: Tensor, step: Step) -> Tensor:
+        """Return ‖c‖ · r: (seeds, P)."""
+        _, trait_gradient = step.trait
+        layout = step.training.network.layout
+        noise = random_rows("random_projection", step, layout.size)
+        direction = torch.zeros_like(descent)
+        for span in layout.spans.values():
+            part = noise[:, span]
+            scale = norm(trait_gradient[:, span]) / norm(part)
+            direction[:, span] = part * scale.to(part.dtype)[:, None]
+        length = norm(direction)
+        size = norm(component(descent, trait_gradient, self.sign))
+        share = torch.where(length > 0, size / length, 0.0)
+        return share.to(descent.dtype)[:, None] * direction

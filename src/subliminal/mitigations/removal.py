@@ -1,0 +1,94 @@
+"""What is common to interventions that take a component out of the gradient or the update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.streams import stream
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+SPACES = ("gradient", "update")
+SIGNS = ("positive", "negative", "both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal(Mitigation):
+    """Changes the descent direction d: the gradient g, or the optimizer's update as −Δθ.
+
+    A positive ⟨d, g_T⟩ is what lowers the trait loss, in both spaces. Subclasses give `removed`.
+
+    Attributes:
+        space: gradient (before the optimizer) | update (after it).
+        sign: positive | negative | both: the sign of ⟨d, g_T⟩ that is acted on.
+    """
+
+    space: str
+    sign: str
+
+    def __post_init__(self) -> None:
+        for key, allowed in (("space", SPACES), ("sign", SIGNS)):
+            if getattr(self, key) not in allowed:
+                name = type(self).__name__
+                raise UserError(f"{name}.{key}={getattr(self, key)}: one of {', '.join(allowed)}")
+
+    @property
+    def needs_probe(self) -> bool:
+        """The size of what is removed is measured on the alignment probe's batch."""
+        return True
+
+    def removed(self, descent: Tensor, step: Step) -> Tensor:
+        """Return what to subtract from the descent direction (seeds, P)."""
+        raise NotImplementedError
+
+    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
+        """Return the gradient less what is removed, in gradient space."""
+        if self.space != "gradient":
+            # The trait gradient must be taken before the update, which is when it is used.
+            _ = step.trait
+            return gradient
+        return gradient - self.removed(gradient, step)
+
+    def update(self, update: Tensor, step: Step) -> Tensor:
+        """Return the update with its descent direction less what is removed, in update space."""
+        if self.space != "update":
+            return update
+        return update + self.removed(-update, step)
+
+
+def random_rows(name: str, step: Step, size: int) -> Tensor:
+    """Return standard normal rows (seeds, size) from each seed's stream `name` at this step."""
+    rows = [
+        stream(seed, name, epoch=step.index).standard_normal(size, dtype=np.float32)
+        for seed in step.training.seeds
+    ]
+    return torch.from_numpy(np.stack(rows)).to(step.training.theta.device)
+
+
+def layer_mask(step: Step, layers: Sequence[str]) -> Tensor:
+    """Return a row (P,) of ones on the parameters of `layers` and zeros elsewhere.
+
+    A layer is named by its parameters' prefix: `layer1`, or `layer1.weight`.
+
+    Raises:
+        UserError: a name that no parameter has.
+    """
+    layout = step.training.network.layout
+    mask = torch.zeros(layout.size, device=step.training.theta.device)
+    for layer in layers:
+        spans = [s for name, s in layout.spans.items() if f"{name}.".startswith(f"{layer}.")]
+        if not spans:
+            there = ", ".join(layout.shapes)
+            raise UserError(f"projection.layers: no {layer!r}; there is {there}")
+        for span in spans:
+            mask[span] = 1
+    return mask

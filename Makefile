@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 NAME ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep results test test-slow lint bench clean
+.PHONY: help install data train sweep results paper test test-slow lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -29,9 +29,13 @@ train: $(INSTALLED) ## train one seed in the reference setting (about half a min
 sweep: $(INSTALLED) ## train 20 seeds with liminal training, or the sweep NAME=… of sweeps/
 	$(BIN)/python -m subliminal.train $(if $(NAME),sweep=$(NAME),-m seed=0-19 mitigation=liminal)
 
-results: $(INSTALLED) ## run the reference sweep; write its tables and figure, here and to the README
+results: $(INSTALLED) ## run the reference sweep; fill the README's results section
 	$(BIN)/python -m subliminal.train sweep=reference
 	$(BIN)/python -m subliminal.report outputs/reference --readme README.md
+
+paper: $(INSTALLED) ## test the paper's claims on 20 paired seeds; write docs/results.md
+	$(BIN)/python -m subliminal.train sweep=paper
+	$(BIN)/python -m subliminal.report outputs/paper --page docs/results.md
 
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow'

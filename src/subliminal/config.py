@@ -43,6 +43,7 @@ class Trait:
     """When trait accuracy is measured besides the start and each epoch's end."""
 
     steps: list[int] = field(default_factory=list)  # numbers of updates, e.g. [10,20]
+    per_class: bool = MISSING  # log each class's accuracy too
 
 
 @dataclass

@@ -69,3 +69,11 @@ def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Share of images whose largest class logit is the label's: -> (seeds,), in [0, 1]."""
     hits = logits[..., :classes].argmax(dim=-1) == labels
     return hits.sum(dim=-1).to(widest(hits.device)) / labels.shape[-1]
+
+
+def margin(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Return the label's class logit less the largest other, mean over images: -> (seeds,)."""
+    class_logits = logits[..., :classes]
+    of_label = class_logits.gather(-1, labels[..., None]).squeeze(-1)
+    others = class_logits.scatter(-1, labels[..., None], float("-inf"))
+    return (of_label - others.max(dim=-1).values).mean(dim=-1)

@@ -131,7 +131,9 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
         data,
         accuracy_name=metrics.TRAIT_ACCURACY,
         loss_name=metrics.TRAIT_TEST_LOSS,
+        margin_name=metrics.TRAIT_MARGIN,
         steps=tuple(cfg.trait.steps),
+        per_class=cfg.trait.per_class,
     )
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
     fit(

@@ -65,3 +65,39 @@ def mean_band(
     tails = (100 * (1 - CONFIDENCE) / 2, 100 * (1 + CONFIDENCE) / 2)
     low, high = np.percentile(weights @ values, tails, axis=0)
     return values.mean(axis=0), low, high
+
+
+def paired_p(differences: Sequence[float]) -> float:
+    """Return the two-sided p of a sign-flip permutation test that paired differences have mean 0.
+
+    Exact up to 13 pairs, 9,999 seeded flips beyond.
+    """
+    from scipy.stats import permutation_test
+
+    sample = np.asarray(differences, dtype=np.float64)
+    test = permutation_test(
+        (sample,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values adjusted for their number by Holm's step-down procedure (1979)."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+def effect_size(differences: Sequence[float]) -> float:
+    """Return d_z, the mean of paired differences over their standard deviation (Cohen 1988)."""
+    sample = np.asarray(differences, dtype=np.float64)
+    spread = float(sample.std(ddof=1))
+    return float(sample.mean()) / spread if spread > 0 else float("nan")

@@ -9,6 +9,7 @@ TEACHER_ORDER = "teacher_order"
 STUDENT_ORDER = "student_order"
 PROBE_ORDER = "probe_order"
 INDEPENDENT_DIGITS = "independent_digits"
+SHUFFLED_LABELS = "shuffled_labels"
 INPUTS = "inputs"
 
 

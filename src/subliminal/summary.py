@@ -15,7 +15,8 @@ from subliminal.statistics import mean_ci
 def show(runs: list[Path], console: Console) -> float:
     """Print the results of a job's runs and where they are; return the mean final accuracy."""
     epochs = pl.concat(
-        [pl.read_parquet(run / "epochs.parquet") for run in runs], how="diagonal_relaxed"
+        [pl.read_parquet(run / "epochs.parquet", glob=False) for run in runs],
+        how="diagonal_relaxed",
     )
     student = epochs.filter(pl.col("phase") == "student").sort("epoch", "seed")
     condition = store.read_summary(runs[0])["condition"]

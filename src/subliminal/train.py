@@ -4,9 +4,11 @@ Hydra composes a config (see `conf/config.yaml`), `subliminal.engine.run_job` tr
 Nothing here imports torch before a config is composed, so that `--help` answers at once.
 """
 
+import argparse
 import os
 import re
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -44,7 +46,8 @@ def condition_name(overrides: list[str]) -> str:
     """Return a condition's folder name: its overrides, sorted, in characters fit for a file."""
     science = sorted(o.lstrip("+") for o in overrides if not _NOT_SCIENCE.match(o))
     name = ",".join(science).replace("/", ".").replace("@", ".")
-    name = re.sub(r"[^\w.,=+\-\[\]]", "", name)
+    name = re.sub(r"\[([^\]]*)\]", lambda items: items[1].replace(",", "+"), name)
+    name = re.sub(r"[^\w.,=+\-]", "", name)
     return name[:120] or "default"
 
 
@@ -55,8 +58,7 @@ def main() -> None:
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
     try:
-        named = {path.stem for path in (CONF / "seed").glob("*.yaml")}
-        sys.argv[1:] = seeds.quote(sys.argv[1:], named=named)
+        sys.argv[1:] = seeds.quote(sys.argv[1:], named=_seed_files(sys.argv[1:]))
         _job()
     except KeyboardInterrupt:
         print("Stopped. What was finished is kept; the same command goes on.", file=sys.stderr)
@@ -70,6 +72,14 @@ def main() -> None:
             raise
         reason = f"{error.filename}: {error.strerror}; choose another folder with outputs=…"
         sys.exit(_fail(UserError(reason)))
+
+
+def _seed_files(argv: list[str]) -> set[str]:
+    """Return the names of the seed files, of ours and of the user's `--config-dir`."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd", type=Path, default=CONF)
+    folders = (CONF, parser.parse_known_args(argv)[0].config_dir)
+    return {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
 
 
 def _fail(error: Exception) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from subliminal.callbacks import Callback
 from subliminal.data import Labelled, scale
-from subliminal.network import accuracy, cross_entropy
+from subliminal.network import accuracy, cross_entropy, margin
 
 if TYPE_CHECKING:
     from subliminal.loop import Step, Training
@@ -18,18 +18,35 @@ class TestDigits(Callback):
     """Logs accuracy and cross-entropy on the test digits: at the start, on given steps, each epoch.
 
     Logged at step n is the network after n updates.
+
+    Args:
+        data: the digits, on the stack's device.
+        accuracy_name: metric of the accuracy.
+        loss_name: metric of the cross-entropy.
+        margin_name: metric of the mean logit margin, a trait signal that needs no calibration.
+        steps: numbers of updates after which to log, besides.
+        per_class: log the accuracy of each digit's class too.
     """
 
     __test__ = False  # not a test case, whatever its name tells pytest
 
     def __init__(
-        self, data: Labelled, *, accuracy_name: str, loss_name: str, steps: tuple[int, ...] = ()
+        self,
+        data: Labelled,
+        *,
+        accuracy_name: str,
+        loss_name: str,
+        margin_name: str | None = None,
+        steps: tuple[int, ...] = (),
+        per_class: bool = False,
     ) -> None:
         self._x = scale(data.test_x)[None]  # (1, n, pixels)
         self._y: Tensor = data.test_y[None]  # (1, n)
         self._accuracy_name = accuracy_name
         self._loss_name = loss_name
+        self._margin_name = margin_name
         self._steps = frozenset(steps)
+        self._per_class = per_class
 
     def on_train_start(self, training: Training) -> None:
         """Log the initial network."""
@@ -51,3 +68,10 @@ class TestDigits(Callback):
         labels = self._y.expand(len(training.seeds), -1)
         training.log(self._accuracy_name, accuracy(logits, labels, network.classes))
         training.log(self._loss_name, cross_entropy(logits, labels, network.classes))
+        if self._margin_name is not None:
+            training.log(self._margin_name, margin(logits, labels, network.classes))
+        if self._per_class:
+            for digit in range(network.classes):
+                of_class = self._y[0] == digit
+                value = accuracy(logits[:, of_class], labels[:, of_class], network.classes)
+                training.log(f"{self._accuracy_name}/{digit}", value)

@@ -16,10 +16,14 @@ from subliminal.mitigations.schedule import SHAPES, weight
 if TYPE_CHECKING:
     from subliminal.loop import Step
 
+DIRECTIONS = ("forward", "reverse")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Liminal(Mitigation):
     """Adds λ(t) · T² · KL(softmax(reference / T) ‖ softmax(student / T)) to the training loss.
+
+    With direction=reverse the two change places in the KL.
 
     The reference is the frozen initial model θ₀; the KL is taken on the distillation inputs.
 
@@ -29,6 +33,7 @@ class Liminal(Mitigation):
         start: λ₀ ≥ 0, at the first step.
         peak: λ ≥ 0 at the end of the first epoch.
         temperature: T > 0.
+        direction: forward (reference ‖ student) | reverse (student ‖ reference).
     """
 
     logits: str
@@ -36,6 +41,7 @@ class Liminal(Mitigation):
     start: float
     peak: float
     temperature: float
+    direction: str
 
     def __post_init__(self) -> None:
         where = "mitigation.liminal"
@@ -43,6 +49,8 @@ class Liminal(Mitigation):
             raise UserError(f"{where}.logits={self.logits}: one of {', '.join(LOGIT_SETS)}")
         if self.schedule not in SHAPES:
             raise UserError(f"{where}.schedule={self.schedule}: one of {', '.join(SHAPES)}")
+        if self.direction not in DIRECTIONS:
+            raise UserError(f"{where}.direction={self.direction}: one of {', '.join(DIRECTIONS)}")
         if self.start < 0 or self.peak < 0:
             raise UserError(f"{where}: start={self.start}, peak={self.peak}; both must be ≥ 0")
         if self.temperature <= 0:
@@ -63,6 +71,7 @@ class Liminal(Mitigation):
         classes, t = step.training.network.classes, self.temperature
         reference = select(step.reference_logits, self.logits, classes) / t
         student = select(step.logits, self.logits, classes) / t
-        leash = t * t * kl(reference, student)
+        pair = (reference, student) if self.direction == "forward" else (student, reference)
+        leash = t * t * kl(*pair)
         step.log("liminal/kl", leash)
         return strength * leash

@@ -28,11 +28,13 @@ class Alignment(Probe):
 
     Attributes:
         every: measure at every k-th step, k ≥ 1, the first step included.
+        layers: log the cosine within each parameter tensor too.
     """
 
     gives_trait_batch = True
 
     every: int
+    layers: bool
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -52,6 +54,9 @@ class Alignment(Probe):
         step.log(metrics.TRAIT_NORM, trait_norm)
         lengths = distill_norm * trait_norm
         step.log(metrics.ALIGNMENT, torch.where(lengths > 0, product / lengths, 0.0))
+        if self.layers:
+            for name, span in step.training.network.layout.spans.items():
+                step.log(f"{metrics.ALIGNMENT}/{name}", cosine(g_d[:, span], g_t[:, span]))
         if step.applied is not step.gradient:
             step.log(metrics.ALIGNMENT_APPLIED, cosine(step.applied, g_t))
         if step.penalised:

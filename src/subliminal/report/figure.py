@@ -1,5 +1,6 @@
-"""The main figure: alignment and trait accuracy over training, by condition."""
+"""Figures: alignment and trait accuracy over training, and the first-order ledger."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,11 +14,11 @@ from subliminal.report.runs import Condition
 from subliminal.statistics import mean_band
 
 CHANCE = 0.1
-WINDOW = 15  # steps of the centred moving average of the alignment
-TWO_COLUMNS = (7.0, 2.9)  # inches
+WINDOW = 15  # steps of the centred moving average of alignments
+TWO_COLUMNS = (7.0, 3.0)  # inches
 
 # Okabe & Ito's colours, told apart by the colour-blind; the dashes tell them apart in grey.
-_STYLES = [
+_STYLES: list[tuple[str, str | tuple[int, tuple[int, ...]]]] = [
     ("#000000", "-"),
     ("#0072B2", "--"),
     ("#D55E00", "-."),
@@ -25,25 +26,28 @@ _STYLES = [
     ("#CC79A7", (0, (5, 1))),
     ("#E69F00", (0, (3, 1, 1, 1))),
     ("#56B4E9", (0, (1, 1))),
-    ("#999999", (0, (8, 2))),
+    ("#777777", (0, (8, 2))),
 ]
+_GREY = "#777777"
+
+Array = NDArray[np.float64]
 
 
 def main_figure(conditions: list[Condition], teacher: float, path: Path) -> None:
-    """Draw the figure to `path` (.png or .pdf); the same runs give the same bytes."""
-    with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+    """Draw alignment (left) and trait accuracy (right) over epochs to `path` (.png or .pdf)."""
+    with _style():
         figure = Figure(figsize=TWO_COLUMNS, dpi=200, layout="constrained")
         left, right = figure.subplots(1, 2)
-        for condition, (colour, dashes) in zip(conditions, _cycle(len(conditions)), strict=True):
+        for place, condition in enumerate(conditions):
             if metrics.ALIGNMENT in condition.steps.columns:
-                x, values = condition.curve(condition.steps, metrics.ALIGNMENT)
-                _band(left, *_smooth(x, values), colour, dashes, condition.name)
+                curve = condition.curve(condition.steps, metrics.ALIGNMENT)
+                _band(left, *_smooth(*curve), place, condition.name)
             x, values = condition.curve(condition.epochs, metrics.TRAIT_ACCURACY)
-            _band(right, x, values, colour, dashes, condition.name, seeds=True)
-        left.axhline(0, color="#777777", linewidth=0.8)
+            _band(right, x, values, place, condition.name, seeds=True)
+        left.axhline(0, color=_GREY, linewidth=0.8)
         left.set(xlabel="epoch", ylabel="alignment cos(g_D, g_T)")
         for label, level, below in (("chance", CHANCE, True), ("teacher", teacher, False)):
-            right.axhline(level, color="#777777", linewidth=0.8, linestyle=":")
+            right.axhline(level, color=_GREY, linewidth=0.8, linestyle=":")
             right.annotate(
                 label,
                 (1, level),
@@ -56,20 +60,46 @@ def main_figure(conditions: list[Condition], teacher: float, path: Path) -> None
                 fontsize=7,
             )
         right.set(xlabel="epoch", ylabel="trait accuracy", ylim=(0, 1.02))
-        handles, labels = right.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
-        date = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
-        figure.savefig(path, format=path.suffix[1:], metadata=date)
+        _save(figure, right, path)
 
 
-def _cycle(number: int) -> list[tuple[str, object]]:
-    return [_STYLES[i % len(_STYLES)] for i in range(number)]
+def ledger_figure(conditions: list[Condition], path: Path) -> None:
+    """Draw the applied updates' alignment (left) and the ledger's running sums (right)."""
+    with _style():
+        figure = Figure(figsize=TWO_COLUMNS, dpi=200, layout="constrained")
+        left, right = figure.subplots(1, 2)
+        for place, condition in enumerate(conditions):
+            curve = condition.curve(condition.steps, metrics.UPDATE_ALIGNMENT)
+            _band(left, *_smooth(*curve), place, condition.name)
+            x, actual = condition.curve(condition.steps, metrics.LEDGER_ACTUAL_TOTAL)
+            _band(right, x, actual, place, condition.name)
+            x, predicted = condition.curve(condition.steps, metrics.LEDGER_PREDICTED_TOTAL)
+            marks = slice(10, None, 40)
+            colour = _STYLES[place % len(_STYLES)][0]
+            right.plot(x[marks], predicted.mean(axis=0)[marks], "o", color=colour, markersize=3)
+        for axes in (left, right):
+            axes.axhline(0, color=_GREY, linewidth=0.8)
+            axes.set(xlabel="epoch")
+        left.set(ylabel="update alignment cos(−Δθ, g_T)")
+        right.set(ylabel="change of the trait loss (nats)", yscale="symlog")
+        _save(figure, right, path)
 
 
-def _smooth(
-    x: NDArray[np.float64], values: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Average each seed's curve over WINDOW steps, dropping the incomplete ends."""
+def _style() -> AbstractContextManager[None]:
+    return mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False})
+
+
+def _save(figure: Figure, labelled: Axes, path: Path) -> None:
+    handles, labels = labelled.get_legend_handles_labels()
+    short = [label.removeprefix("mitigation=") for label in labels]
+    figure.legend(handles, short, loc="outside upper center", ncols=6, frameon=False)
+    # No date: the same runs give the same bytes.
+    metadata = {"CreationDate": None} if path.suffix == ".pdf" else {"Software": None}
+    figure.savefig(path, format=path.suffix[1:], metadata=metadata)
+
+
+def _smooth(x: Array, values: Array) -> tuple[Array, Array]:
+    """Average each seed's curve (seeds, points) over WINDOW steps; incomplete ends are dropped."""
     window = min(WINDOW, len(x))
     kernel = np.full(window, 1 / window)
     smooth = np.stack([np.convolve(row, kernel, mode="valid") for row in values])
@@ -77,15 +107,9 @@ def _smooth(
 
 
 def _band(
-    axes: Axes,
-    x: NDArray[np.float64],
-    values: NDArray[np.float64],
-    colour: str,
-    dashes: object,
-    label: str,
-    *,
-    seeds: bool = False,
+    axes: Axes, x: Array, values: Array, place: int, label: str, *, seeds: bool = False
 ) -> None:
+    colour, dashes = _STYLES[place % len(_STYLES)]
     mean, low, high = mean_band(values)
     if seeds:
         axes.plot(x, values.T, color=colour, linewidth=0.4, alpha=0.2)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,7 @@ class Condition:
     steps: pl.DataFrame  # a row per seed and step
     epochs: pl.DataFrame  # a row per seed and epoch of the student
     teacher: pl.DataFrame  # a row per seed and epoch of the teacher
+    summaries: list[dict[str, Any]]
 
     def final(self, metric: str) -> dict[int, float]:
         """Return each seed's value at the end of the last epoch."""
@@ -64,7 +66,9 @@ def load(experiment: Path) -> list[Condition]:
 def _condition(runs: list[Path]) -> Condition:
     summaries = [store.read_summary(run) for run in runs]
     epochs, steps = (
-        pl.concat([pl.read_parquet(run / f"{table}.parquet") for run in runs], how="diagonal")
+        pl.concat(
+            [pl.read_parquet(run / f"{table}.parquet", glob=False) for run in runs], how="diagonal"
+        )
         for table in ("epochs", "steps")
     )
     return Condition(
@@ -73,4 +77,5 @@ def _condition(runs: list[Path]) -> Condition:
         steps=steps,
         epochs=epochs.filter(pl.col("phase") == "student").sort("seed", "step"),
         teacher=epochs.filter(pl.col("phase") == "teacher").sort("seed", "step"),
+        summaries=summaries,
     )

@@ -1,0 +1,60 @@
+"""Is the alignment more than minibatch noise? A null and a noise-free reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from subliminal import metrics, streams
+from subliminal.errors import UserError
+from subliminal.geometry import cosine
+from subliminal.probes import Probe
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseFloor(Probe):
+    """Alignment with shuffled labels (the null), and of full-batch gradients (no batch noise).
+
+    The null is cos(g_D, ∇θ trait loss) on the step's labelled batch with its labels permuted: the
+    digits are the same, the trait is not. The full-batch alignment takes both gradients over all
+    their examples. Source: Kitkana & Arora 2026 (arXiv 2604.25779) report single batches.
+
+    Attributes:
+        every: measure the null at every k-th step, k ≥ 1.
+        full_batch: numbers of updates after which the full-batch alignment is measured.
+    """
+
+    every: int
+    full_batch: list[int]
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UserError(
+                f"probe.noise_floor.every={self.every}: a number of steps ≥ 1 is needed"
+            )
+
+    def on_step(self, step: Step) -> None:
+        """Log what is due at this step."""
+        training = step.training
+        if step.index % self.every == 0:
+            digits = training.trait.images(step.trait_rows)
+            logits = training.network.forward(training.params, digits)
+            batch = step.trait_rows.shape[1]
+            shuffles = [
+                streams.stream(seed, streams.SHUFFLED_LABELS, epoch=step.index).permutation(batch)
+                for seed in training.seeds
+            ]
+            order = torch.from_numpy(np.stack(shuffles)).to(step.trait_rows.device)
+            shuffled = step.trait_rows.gather(1, order)
+            null = training.gradient(training.trait.loss(logits, shuffled))
+            step.log(metrics.ALIGNMENT_NULL, cosine(step.gradient, null))
+        if step.index in self.full_batch:
+            distill = training.full_gradient(training.task)
+            trait = training.full_gradient(training.trait)
+            step.log(metrics.ALIGNMENT_FULL, cosine(distill, trait))

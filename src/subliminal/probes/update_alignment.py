@@ -1,0 +1,44 @@
+"""Alignment of the applied update: what the optimizer makes of the gradient's alignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from subliminal import metrics
+from subliminal.errors import UserError
+from subliminal.geometry import cosine
+from subliminal.probes import Probe
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateAlignment(Probe):
+    """cos(−Δθ, g_T) of the update that was applied, with g_T on the step's labelled batch.
+
+    Positive where the step lowers the trait loss, to first order. For plain gradient descent it is
+    the gradient's alignment; an adaptive optimizer rescales each coordinate.
+
+    Attributes:
+        every: measure at every k-th step, k ≥ 1, the first step included.
+    """
+
+    every: int
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UserError(
+                f"probe.update_alignment.every={self.every}: a number of steps ≥ 1 is needed"
+            )
+
+    def on_step(self, step: Step) -> None:
+        """Take the trait gradient while θ is the one before the update."""
+        if step.index % self.every == 0:
+            _ = step.trait
+
+    def on_update(self, step: Step) -> None:
+        """Log the alignment, if this step is due."""
+        if step.index % self.every == 0:
+            step.log(metrics.UPDATE_ALIGNMENT, cosine(-step.update, step.trait[1]))

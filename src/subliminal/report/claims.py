@@ -1,0 +1,196 @@
+"""The claims of Kitkana & Arora 2026 (arXiv 2604.25779), each a statistic over seeds and a verdict.
+
+Verdict: `holds` where the 95% CI lies wholly on the claimed side, `refuted` where wholly on the
+other, `undecided` otherwise.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from subliminal import metrics
+from subliminal.report.runs import Condition
+from subliminal.statistics import Estimate, effect_size, holm, mean_ci, paired_p
+
+HARMLESS = 0.05  # relative change of the distillation loss that counts as unharmed
+FLAT = 0.01  # change of the trait loss over a run that counts as none, in nats
+
+PerSeed = dict[int, float]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statistic of each seed, and the side of which its mean should lie."""
+
+    text: str
+    statistic: str
+    values: PerSeed
+    side: str  # "> 0" | "< 0" | "within"
+    bound: float = 0.0  # of "within": the mean should lie in [-bound, bound]
+
+    @property
+    def verdict(self) -> str:
+        """Return holds, refuted or undecided."""
+        estimate = mean_ci(list(self.values.values()))
+        low, high = estimate.low, estimate.high
+        if low is None or high is None:
+            return "undecided (n = 1)"
+        if self.side == "within":
+            inside = -self.bound <= low and high <= self.bound
+            outside = low > self.bound or high < -self.bound
+        else:
+            sign = 1 if self.side == "> 0" else -1
+            inside, outside = min(sign * low, sign * high) > 0, max(sign * low, sign * high) < 0
+        return "holds" if inside else "refuted" if outside else "undecided"
+
+
+def verdicts(conditions: list[Condition]) -> pl.DataFrame:
+    """Return the verdict table of the claims whose conditions were run, all computed."""
+    found = list(_claims({c.name.removeprefix("mitigation="): c for c in conditions}))
+    tested = [claim for claim in found if claim.side != "within" and len(claim.values) > 1]
+    p_values = [paired_p(list(claim.values.values())) for claim in tested]
+    adjusted = dict(zip(map(id, tested), holm(p_values), strict=True))
+    rows = []
+    for claim in found:
+        sample = list(claim.values.values())
+        expected = f"within ±{claim.bound}" if claim.side == "within" else claim.side
+        p = adjusted.get(id(claim))
+        rows.append(
+            {
+                "claim": claim.text,
+                "statistic": f"{claim.statistic} ({expected})",
+                "mean [95% CI]": _format(mean_ci(sample)),
+                "n": str(len(sample)),
+                "d_z": f"{effect_size(sample):.1f}",
+                "p (Holm)": "" if p is None else f"{p:.1g}",
+                "verdict": claim.verdict,
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def _claims(by_name: dict[str, Condition]) -> Iterator[Claim]:
+    none = by_name.get("none")
+    if none is None or metrics.ALIGNMENT not in none.steps.columns:
+        return
+    yield from _sustained(none)
+    for name, text in (
+        ("projection", "2. Projecting the gradient suppresses the trait"),
+        ("update_projection", "2. Projecting the update suppresses the trait"),
+    ):
+        if name in by_name:
+            yield from _causal(text, by_name[name], none)
+    if "projection" in by_name and "random_projection" in by_name:
+        yield Claim(
+            "2. It is the direction that counts",
+            "trait accuracy, projection − random projection",
+            _paired(by_name["projection"], by_name["random_projection"], _accuracy),
+            "< 0",
+        )
+    yield from _leash(by_name, none)
+    if metrics.LEDGER_PREDICTED in none.steps.columns:
+        yield from _ledger(by_name, none)
+
+
+def _sustained(none: Condition) -> Iterator[Claim]:
+    text = "1. Alignment stays positive"
+    for epoch in range(1, round(float(none.epochs["epoch"].max() or 0)) + 1):  # type: ignore[arg-type]
+        values = _epoch_value(none, metrics.ALIGNMENT, epoch)
+        yield Claim(text, f"mean alignment in epoch {epoch}", values, "> 0")
+    positive = none.steps.with_columns((pl.col(metrics.ALIGNMENT) > 0).cast(pl.Float64) - 0.5)
+    share = _mean(positive, metrics.ALIGNMENT)
+    yield Claim(text, "share of positive steps, less a half", share, "> 0")
+    if metrics.ALIGNMENT_NULL in none.steps.columns:
+        null = none.over_run(metrics.ALIGNMENT_NULL)
+        alignment = none.over_run(metrics.ALIGNMENT)
+        more = {seed: alignment[seed] - null[seed] for seed in alignment}
+        yield Claim("1. … and is more than noise", "alignment − shuffled labels", more, "> 0")
+        full = none.steps.filter(pl.col(metrics.ALIGNMENT_FULL).is_not_null())
+        for step in sorted(full["step"].unique().to_list()):
+            values = _mean(full.filter(pl.col("step") == step), metrics.ALIGNMENT_FULL)
+            statistic = f"full-batch alignment after {step} updates"
+            yield Claim("1. … and is more than noise", statistic, values, "> 0")
+
+
+def _causal(text: str, projected: Condition, none: Condition) -> Iterator[Claim]:
+    difference = _paired(projected, none, _accuracy)
+    yield Claim(text, "trait accuracy − none", difference, "< 0")
+    ours, theirs = projected.final(metrics.DISTILL_LOSS), none.final(metrics.DISTILL_LOSS)
+    relative = {seed: ours[seed] / theirs[seed] - 1 for seed in ours.keys() & theirs.keys()}
+    statistic = "distillation loss / none − 1"
+    yield Claim("2. … and leaves distillation unharmed", statistic, relative, "within", HARMLESS)
+
+
+def _leash(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
+    if "liminal" in by_name:
+        liminal = by_name["liminal"]
+        less = _paired(liminal, none, lambda c: c.over_run(metrics.ALIGNMENT))
+        text = "3. Liminal training attenuates alignment"
+        yield Claim(text, "mean alignment − none", less, "< 0")
+        text = "3. … and does not stop acquisition"
+        yield Claim(text, "trait accuracy − initial", _gain(liminal), "> 0")
+    if "critical_period" in by_name:
+        early = by_name["critical_period"]
+        first = _paired(early, none, lambda c: _epoch_value(c, metrics.ALIGNMENT, 1))
+        text = "3. A leash in the first epoch attenuates it there"
+        yield Claim(text, "alignment in epoch 1 − none", first, "< 0")
+        text = "3. … after which alignment returns"
+        later = _paired(early, none, _later_alignment)
+        yield Claim(text, "alignment in epochs ≥ 2 − none", later, "> 0")
+        text = "3. … and acquisition is not stopped"
+        yield Claim(text, "trait accuracy − initial", _gain(early), "> 0")
+
+
+def _ledger(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
+    predicted, actual = (
+        none.over_run(metrics.LEDGER_PREDICTED),
+        none.over_run(metrics.LEDGER_ACTUAL),
+    )
+    unexplained = {seed: predicted[seed] / actual[seed] - 1 for seed in actual}
+    text = "4. The trait is acquired at first order"
+    yield Claim(text, "predicted / actual fall of the trait loss − 1", unexplained, "within", 0.05)
+    for name, side, bound in (("projection", "> 0", 0.0), ("update_projection", "within", FLAT)):
+        if name not in by_name:
+            continue
+        steps = by_name[name].steps
+        total = steps.group_by("seed").agg(pl.col(metrics.LEDGER_ACTUAL).sum()).sort("seed")
+        values = dict(zip(total["seed"], total[metrics.LEDGER_ACTUAL], strict=True))
+        text = {
+            "projection": "4. Projecting the gradient unlearns: the trait loss rises",
+            "update_projection": "4. Projecting the update is neutral",
+        }[name]
+        yield Claim(text, "change of the trait loss, nats", values, side, bound)
+
+
+def _accuracy(condition: Condition) -> PerSeed:
+    return condition.final(metrics.TRAIT_ACCURACY)
+
+
+def _gain(condition: Condition) -> PerSeed:
+    initial = _epoch_value(condition, metrics.TRAIT_ACCURACY, 0)
+    return {seed: value - initial[seed] for seed, value in _accuracy(condition).items()}
+
+
+def _later_alignment(condition: Condition) -> PerSeed:
+    return _mean(condition.steps.filter(pl.col("epoch") >= 1), metrics.ALIGNMENT)
+
+
+def _epoch_value(condition: Condition, metric: str, epoch: int) -> PerSeed:
+    return _mean(condition.epochs.filter(pl.col("epoch") == epoch), metric)
+
+
+def _mean(table: pl.DataFrame, metric: str) -> PerSeed:
+    means = table.group_by("seed").agg(pl.col(metric).mean()).sort("seed")
+    return dict(zip(means["seed"].to_list(), means[metric].to_list(), strict=True))
+
+
+def _paired(a: Condition, b: Condition, value: Callable[[Condition], PerSeed]) -> PerSeed:
+    ours, theirs = value(a), value(b)
+    return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
+
+
+def _format(estimate: Estimate) -> str:
+    """Write small means with as many digits as their interval needs."""
+    widest = max(abs(estimate.mean), abs(estimate.low or 0), abs(estimate.high or 0))
+    return estimate.format(4 if widest < 0.1 else 3 if widest < 1 else 2, sign=True)

@@ -1,0 +1,26 @@
+"""Fixtures of all tests."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from subliminal import config, sources
+from subliminal.resources import CONF
+
+# Worker processes inherit it: the small data set is named in configs as a user's plugin is.
+os.environ["SUBLIMINAL_PLUGINS"] = "small"
+
+
+@pytest.fixture
+def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
+    """Composes the real `conf/` with overrides, as the entrypoint does."""
+    config.register()
+    sources.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield lambda overrides: hydra_compose("config", overrides)

@@ -1,0 +1,52 @@
+"""A small data set and the overrides that make a run of the real entrypoint take a second.
+
+Configs name it as `data._target_=small.Digits`, as a user's plugin would be named.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from subliminal.data import Labelled
+
+# Ten steps per phase: two epochs of 320 examples in batches of 64.
+OVERRIDES = [
+    "data._target_=small.Digits",
+    "model.hidden=[12,8]",
+    "teacher.epochs=2",
+    "teacher.batch_size=64",
+    "distill.epochs=2",
+    "distill.batch_size=64",
+    "distill.inputs.size=320",
+    "tracker=none",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digits:
+    """Ten noisy patterns of 20 pixels, in the format of MNIST."""
+
+    classes: ClassVar[int] = 10
+    pixels: ClassVar[int] = 20
+    train_size: ClassVar[int] = 320
+
+    root: str | None = None
+    download: bool = True
+
+    def fetch(self) -> Path:
+        """Nothing to fetch: the images are drawn when they are loaded."""
+        return Path()
+
+    def load(self) -> Labelled:
+        """Draw the images, always the same."""
+        generator = np.random.default_rng(0)
+        patterns = generator.integers(64, 192, size=(self.classes, self.pixels))
+        parts = []
+        for size in (self.train_size, 200):
+            labels = generator.integers(self.classes, size=size)
+            images = patterns[labels] + generator.integers(-64, 64, size=(size, self.pixels))
+            parts += [torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels)]
+        return Labelled(*parts)

@@ -30,12 +30,13 @@ class Teacher:
 
 @dataclass
 class Distill:
-    """The student's training: distilled from the teacher, from the reference weights on."""
+    """The student's training: distilled from the teacher."""
 
     epochs: int = MISSING  # passes over the distillation inputs
     batch_size: int = MISSING
     loss: Any = MISSING  # group `distill/loss`: kl | mse
-    inputs: Any = MISSING  # group `distill/inputs`: uniform | normal
+    inputs: Any = MISSING  # group `distill/inputs`: uniform | normal | mnist | constant
+    init: Any = MISSING  # group `distill/init`: shared | independent
 
 
 @dataclass
@@ -104,7 +105,10 @@ def build(node: DictConfig, where: str) -> Any:
         raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
     target = str(node["_target_"])
     cls = _locate(target, where)
-    schema = OmegaConf.structured(cls)
+    try:
+        schema = OmegaConf.structured(cls)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
     values = {key: node._get_node(key) for key in node if key != "_target_"}
     names = [item.name for item in fields(cls)]
     unknown = sorted(str(key) for key in values if key not in names)

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from subliminal.config import DEVICES, PRECISIONS, build
 from subliminal.data import MNIST
-from subliminal.distill import DistillLoss, Inputs
+from subliminal.distill import DistillLoss, Init, Inputs
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
@@ -27,6 +27,7 @@ class Experiment:
     optim: Optim
     loss: DistillLoss
     inputs: Inputs
+    init: Init
     mitigations: tuple[Mitigation, ...]
     probes: tuple[Probe, ...]
     tracker: Tracker | None
@@ -68,6 +69,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         optim=build(cfg.optim, "optim"),
         loss=build(cfg.distill.loss, "distill.loss"),
         inputs=inputs,
+        init=build(cfg.distill.init, "distill.init"),
         mitigations=mitigations,
         probes=probes,
         tracker=None if cfg.tracker is None else build(cfg.tracker, "tracker"),

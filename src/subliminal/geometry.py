@@ -46,12 +46,3 @@ def component(a: Tensor, along: Tensor, sign: str) -> Tensor:
         product = product.clamp(max=0)
     share = torch.where(square > 0, product / square, 0.0)
     return share.to(a.dtype)[:, None] * along
-
-
-def remove_positive(a: Tensor, along: Tensor) -> Tensor:
-    """Return `a` without its component along `along`, where that component is positive.
-
-    Source: Kitkana & Arora 2026 (arXiv 2604.25779), the projection of the distillation gradient
-    on the normal plane of the trait gradient.
-    """
-    return a - component(a, along, "positive")

@@ -25,11 +25,14 @@ class Training:
     network: Network
     task: Task
     trait: Task  # labelled digits, in the order that the probes see
-    reference: Tensor  # θ₀, (seeds, P)
+    reference: Tensor  # θ₀, where this training starts: (seeds, P)
     theta: Tensor  # (seeds, P), updated in place
     epochs: int
     batch_size: int
-    teacher: Tensor | None = None  # (seeds, P), in the student phase
+    optim: Optim
+    mitigations: Sequence[Mitigation] = ()
+    teacher: Tensor | None = None  # (seeds, P), in the student phase; with the next:
+    teacher_reference: Tensor | None = None  # where the teacher started, (seeds, P)
     metrics: Metrics = field(default_factory=Metrics)
     index: int = 0  # updates done
 
@@ -80,8 +83,8 @@ class Training:
 class Step:
     """One step of a training. Gradients and updates are flat: (seeds, P).
 
-    All but `update` is taken at θ before the step's update; what is computed when first asked for
-    (`trait`, …) must be asked for by then.
+    All but the two Δθ is taken at θ before the step's update; what is computed when first asked
+    for (`trait`, …) must be asked for by then.
     """
 
     training: Training
@@ -94,7 +97,8 @@ class Step:
     total: Tensor = field(init=False)  # (seeds,): what is minimised
     gradient: Tensor = field(init=False)  # ∇θ total; g_D in the student phase
     applied: Tensor = field(init=False)  # the gradient that the optimizer gets
-    update: Tensor = field(init=False)  # Δθ of this step, known once it is taken
+    proposed: Tensor = field(init=False)  # Δθ by the optimizer
+    update: Tensor = field(init=False)  # Δθ that is taken
     _trait_gradients: dict[str, Tensor] = field(init=False, default_factory=dict)
 
     @property
@@ -150,18 +154,12 @@ class Step:
         self.training.metrics.log(self.index, name, values)
 
 
-def fit(
-    training: Training,
-    optim: Optim,
-    *,
-    mitigations: Sequence[Mitigation] = (),
-    callbacks: Sequence[Callback] = (),
-) -> None:
+def fit(training: Training, callbacks: Sequence[Callback] = ()) -> None:
     """Train `training.theta` in place to the end of its epochs, announcing each moment."""
     try:
         for callback in callbacks:
             callback.on_train_start(training)
-        _fit(training, optim, mitigations, callbacks)
+        _fit(training, callbacks)
         for callback in callbacks:
             callback.on_train_end(training)
     except (Exception, KeyboardInterrupt) as error:
@@ -170,14 +168,10 @@ def fit(
         raise
 
 
-def _fit(
-    training: Training,
-    optim: Optim,
-    mitigations: Sequence[Mitigation],
-    callbacks: Sequence[Callback],
-) -> None:
+def _fit(training: Training, callbacks: Sequence[Callback]) -> None:
     network, task, trait = training.network, training.task, training.trait
-    optimizer = optim.build(training.theta)
+    mitigations = training.mitigations
+    optimizer = training.optim.build(training.theta)
     device = training.theta.device
     for epoch in range(training.epochs):
         task.start_epoch(epoch)
@@ -206,10 +200,10 @@ def _fit(
             before = training.theta.clone()
             training.theta.grad = step.applied
             optimizer.step()
-            step.update = proposed = training.theta - before
+            step.update = step.proposed = training.theta - before
             for mitigation in mitigations:
                 step.update = mitigation.update(step.update, step)
-            if step.update is not proposed:
+            if step.update is not step.proposed:
                 training.theta.copy_(before + step.update)
             training.index += 1
             for callback in callbacks:

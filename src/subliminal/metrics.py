@@ -27,12 +27,18 @@ ALIGNMENT_FULL = "alignment/full_batch"
 UPDATE_ALIGNMENT = "update/alignment"
 LEDGER_PREDICTED = "ledger/predicted"
 LEDGER_ACTUAL = "ledger/actual"
-LEDGER_PREDICTED_TOTAL = "ledger/predicted_total"
-LEDGER_ACTUAL_TOTAL = "ledger/actual_total"
+LEDGER_DISTILL = "ledger/predicted_distill"  # the part that the distillation loss caused
+LEDGER_PENALTY = "ledger/predicted_penalty"  # … that penalties (a leash) caused
+LEDGER_INTERVENTION = "ledger/predicted_intervention"  # … that projections caused
 DISPLACEMENT = "displacement/cosine"
 DISPLACEMENT_RATIO = "displacement/ratio"
 DISTILL_NORM = "alignment/distill_norm"
 TRAIT_NORM = "alignment/trait_norm"
+
+
+def total(name: str) -> str:
+    """Return the name of the running sum of a metric."""
+    return f"{name}_total"
 
 
 @dataclass

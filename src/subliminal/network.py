@@ -27,12 +27,14 @@ class Network:
         """Bind `model` to its input and class counts."""
         return cls(model, pixels, classes, model.layout(pixels, classes))
 
-    def reference(self, seeds: tuple[int, ...], device: torch.device) -> Tensor:
-        """Draw the reference weights θ₀ of each seed: (seeds, P)."""
+    def reference(
+        self, seeds: tuple[int, ...], device: torch.device, *, stream: str = streams.INIT
+    ) -> Tensor:
+        """Draw initial weights of each seed, the reference weights θ₀ by default: (seeds, P)."""
         theta = torch.zeros(len(seeds), self.layout.size)
         views = self.layout.views(theta)
         for row, seed in enumerate(seeds):
-            generator = streams.stream(seed, streams.INIT)
+            generator = streams.stream(seed, stream)
             for name, values in self.model.initial(self.layout, generator=generator).items():
                 views[name][row] = torch.from_numpy(values)
         return theta.to(device)

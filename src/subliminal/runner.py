@@ -91,6 +91,7 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
             batch_size=cfg.teacher.batch_size,
             callbacks=[progress],
         )
+    start = experiment.init.start(network, reference, seeds)
     student = Training(
         "student",
         seeds,
@@ -100,15 +101,19 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
             experiment.loss,
             experiment.inputs,
             seeds,
-            reference=reference,
+            digits=data.train_x,
+            reference=start,
             teacher=teacher,
         ),
-        Classification(network, reference, data, order=streams.PROBE_ORDER),
-        reference,
-        reference.clone(),
-        cfg.distill.epochs,
-        cfg.distill.batch_size,
-        teacher,
+        trait=Classification(network, start, data, order=streams.PROBE_ORDER),
+        reference=start,
+        theta=start.clone(),
+        epochs=cfg.distill.epochs,
+        batch_size=cfg.distill.batch_size,
+        optim=experiment.optim,
+        mitigations=experiment.mitigations,
+        teacher=teacher,
+        teacher_reference=reference,
     )
     tracked = (
         []
@@ -136,13 +141,8 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
         per_class=cfg.trait.per_class,
     )
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
-    fit(
-        student,
-        experiment.optim,
-        mitigations=experiment.mitigations,
-        # The files come last: what the tracker notes is in the summary that marks the run finished.
-        callbacks=[*observers, progress, *tracked, files],
-    )
+    # The files come last: what the tracker notes is in the summary that marks the run finished.
+    fit(student, [*observers, progress, *tracked, files])
 
 
 def set_arithmetic(cfg: DictConfig) -> None:

@@ -5,6 +5,8 @@ import hashlib
 import numpy as np
 
 INIT = "init"
+STUDENT_INIT = "student_init"
+PERTURBATION = "perturbation"
 TEACHER_ORDER = "teacher_order"
 STUDENT_ORDER = "student_order"
 PROBE_ORDER = "probe_order"

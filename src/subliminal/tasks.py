@@ -82,6 +82,7 @@ class Distillation:
         inputs: Inputs,
         seeds: tuple[int, ...],
         *,
+        digits: Tensor,
         reference: Tensor,
         teacher: Tensor,
     ) -> None:
@@ -90,6 +91,7 @@ class Distillation:
         self._loss = loss
         self._inputs = inputs
         self._seeds = seeds
+        self._digits = digits  # MNIST's training digits (n, pixels), uint8
         self._frozen = {"reference": reference, "teacher": teacher}  # each (seeds, P)
         self._images: Tensor | None = None  # (seeds, size, pixels)
         self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
@@ -103,7 +105,7 @@ class Distillation:
         draw = epoch if self._inputs.fresh else 0
         drawn = [
             self._inputs.draw(
-                self.network.pixels, generator=streams.stream(seed, streams.INPUTS, epoch=draw)
+                self._digits, generator=streams.stream(seed, streams.INPUTS, epoch=draw)
             )
             for seed in self._seeds
         ]

@@ -79,11 +79,12 @@ def teachers(
                 missing,
                 network,
                 task,
-                task,
-                reference[rows],
-                theta[rows],
-                epochs,
-                batch_size,
+                trait=task,
+                reference=reference[rows],
+                theta=theta[rows],
+                epochs=epochs,
+                batch_size=batch_size,
+                optim=optim,
             )
             digits = TestDigits(
                 data,
@@ -91,7 +92,7 @@ def teachers(
                 loss_name=metrics.TEACHER_TEST_LOSS,
             )
             observers = [Losses(metrics.TEACHER_LOSS), digits]
-            fit(training, optim, callbacks=[*observers, *callbacks])
+            fit(training, [*observers, *callbacks])
             theta[rows] = training.theta
             for column, (row, seed) in enumerate(zip(rows, missing, strict=True)):
                 histories[seed] = epoch_rows(training, column)

@@ -1,10 +1,15 @@
-"""What the student is trained on: the distillation loss and the distillation inputs."""
+"""What the student is trained on: the distillation loss and inputs, and where it starts."""
 
-from typing import Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from subliminal.network import Network
 
 LOGIT_SETS = ("aux", "class", "all")
 
@@ -22,8 +27,15 @@ class Inputs(Protocol):
     size: int  # images per epoch
     fresh: bool  # drawn anew each epoch, instead of one fixed set
 
-    def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), float32."""
+    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
+        """Draw one seed's images (size, pixels), float32; `digits` (n, pixels) are MNIST's."""
+
+
+class Init(Protocol):
+    """Where the student starts."""
+
+    def start(self, network: Network, reference: Tensor, seeds: tuple[int, ...]) -> Tensor:
+        """Return the student's initial weights (seeds, P); `reference` are the teacher's."""
 
 
 def select(logits: Tensor, which: str, classes: int) -> Tensor:

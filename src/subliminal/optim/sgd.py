@@ -26,6 +26,11 @@ class SGD:
         if not 0 <= self.momentum < 1:
             raise UserError(f"optim.momentum={self.momentum}: a number in [0, 1) is needed")
 
+    @property
+    def numerator(self) -> tuple[float, float]:
+        """The velocity v."""
+        return self.momentum, 1.0
+
     def build(self, theta: Tensor) -> torch.optim.Optimizer:
         """Return the fused optimizer of `theta` (seeds, P)."""
         return torch.optim.SGD([theta], lr=self.lr, momentum=self.momentum, fused=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Displacement(Probe):
     """cos(θ_S − θ₀, θ_T − θ₀) and ‖θ_S − θ₀‖ / ‖θ_T − θ₀‖, after each epoch.
 
+    A student that starts elsewhere than its teacher has a θ₀ of its own.
     The inner product of the two displacements is what the theorem of Cloud et al. 2025
     (arXiv 2507.14805) shows to be non-negative for one small step.
 
@@ -31,8 +32,9 @@ class Displacement(Probe):
     def on_epoch_end(self, training: Training) -> None:
         """Log both."""
         assert training.teacher is not None, "only students have a teacher"
+        assert training.teacher_reference is not None, "it comes with the teacher"
         student = training.theta - training.reference
-        teacher = training.teacher - training.reference
+        teacher = training.teacher - training.teacher_reference
         training.log(metrics.DISPLACEMENT, cosine(student, teacher))
         length = norm(teacher)
         ratio = torch.where(length > 0, norm(student) / length, 0.0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from subliminal import metrics
 from subliminal.geometry import dot
@@ -23,6 +24,16 @@ class Ledger(Probe):
     two is what first order does not explain. Source: the Taylor expansion behind the theorem of
     Cloud et al. 2025 (arXiv 2507.14805), followed over a run.
 
+    Under a mitigation the prediction is split by cause. The optimizer's Δθ is a factor for each
+    coordinate times n, a running mean of gradients (`subliminal.optim.Optim.numerator`), and n is
+    linear in them: n = n_distill + n_penalty + n_removed, where g = ∇ distillation loss +
+    ∇ penalties − what a projection removes. Hence the exact shares
+
+        distill = ⟨g_T, Δθ ⊙ n_distill / n⟩,  penalty = ⟨g_T, Δθ ⊙ n_penalty / n⟩,
+
+    and `intervention` is the rest of the prediction: what projections and other interventions on
+    gradient and update did.
+
     Attributes:
         layers: log the prediction of each parameter tensor too; they sum to the whole.
     """
@@ -31,12 +42,24 @@ class Ledger(Probe):
 
     def on_train_start(self, training: Training) -> None:
         """Open the ledger."""
-        self._predicted = torch.zeros(len(training.seeds), device=training.theta.device)
-        self._actual = torch.zeros_like(self._predicted)
+        self._sums: dict[str, Tensor] = {}  # metric to its running sum (seeds,)
+        self._numerators: dict[str, Tensor] = {}  # cause to its part of n, (seeds, P)
+        if training.mitigations and training.optim.numerator is not None:
+            for cause in ("distill", "penalty", "removed"):
+                self._numerators[cause] = torch.zeros_like(training.theta)
 
     def on_step(self, step: Step) -> None:
-        """Take the trait loss and gradient while θ is the one before the update."""
+        """Take the trait loss and gradient, and the gradient's parts, while θ is the one before."""
         _ = step.trait
+        if self._numerators:
+            decay, gain = step.training.optim.numerator or (0.0, 0.0)
+            parts = {
+                "distill": step.task_gradient,
+                "penalty": step.gradient - step.task_gradient,
+                "removed": step.applied - step.gradient,
+            }
+            for cause, gradient in parts.items():
+                self._numerators[cause].mul_(decay).add_(gradient, alpha=gain)
 
     def on_update(self, step: Step) -> None:
         """Log the step's entry and the sums."""
@@ -46,14 +69,27 @@ class Ledger(Probe):
             x = training.trait.images(step.trait_rows)
             logits = training.network.forward(training.params, x)
             after = training.trait.loss(logits, step.trait_rows)
-        predicted, actual = dot(trait_gradient, step.update), after - before
-        self._predicted = self._predicted + predicted
-        self._actual = self._actual + actual
-        step.log(metrics.LEDGER_PREDICTED, predicted)
-        step.log(metrics.LEDGER_ACTUAL, actual)
-        step.log(metrics.LEDGER_PREDICTED_TOTAL, self._predicted)
-        step.log(metrics.LEDGER_ACTUAL_TOTAL, self._actual)
+        predicted = dot(trait_gradient, step.update)
+        self._enter(step, metrics.LEDGER_PREDICTED, predicted)
+        self._enter(step, metrics.LEDGER_ACTUAL, after - before)
+        if self._numerators:
+            shares = self._shares(step, trait_gradient)
+            self._enter(step, metrics.LEDGER_DISTILL, shares["distill"])
+            self._enter(step, metrics.LEDGER_PENALTY, shares["penalty"])
+            rest = predicted - shares["distill"] - shares["penalty"]
+            self._enter(step, metrics.LEDGER_INTERVENTION, rest)
         if self.layers:
             for name, span in training.network.layout.spans.items():
                 part = dot(trait_gradient[:, span], step.update[:, span])
                 step.log(f"{metrics.LEDGER_PREDICTED}/{name}", part)
+
+    def _enter(self, step: Step, name: str, value: Tensor) -> None:
+        self._sums[name] = self._sums[name] + value if name in self._sums else value
+        step.log(name, value)
+        step.log(metrics.total(name), self._sums[name])
+
+    def _shares(self, step: Step, trait_gradient: Tensor) -> dict[str, Tensor]:
+        numerator = torch.stack(list(self._numerators.values())).sum(dim=0)
+        # Where n is 0 the coordinate does not move.
+        factor = torch.where(numerator != 0, step.proposed / numerator, 0.0)
+        return {c: dot(trait_gradient, factor * part) for c, part in self._numerators.items()}

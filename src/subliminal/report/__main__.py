@@ -1,4 +1,4 @@
-"""`python -m subliminal.report outputs/reference`: tables and figures of an experiment's runs."""
+"""`python -m subliminal.report outputs/reference`: tables and figures of experiments' runs."""
 
 import argparse
 import sys
@@ -16,29 +16,35 @@ WIDTH = 170  # columns, when not on a terminal
 
 
 def main() -> None:
-    """Print the tables, write them and the figures to `<experiment>/report/`."""
+    """Print the tables; write them, and the figures, to each experiment's folder `report/`."""
     parser = argparse.ArgumentParser(prog="python -m subliminal.report", description=__doc__)
-    parser.add_argument("experiment", type=Path, help="a folder of runs, e.g. outputs/reference")
+    parser.add_argument(
+        "experiments", type=Path, nargs="+", help="folders of runs, e.g. outputs/reference"
+    )
     parser.add_argument(
         "--page", type=Path, metavar="FILE", help="also write a Markdown page, figures beside it"
     )
     parser.add_argument(
-        "--readme", type=Path, metavar="FILE", help="also fill the results section of this file"
+        "--readme",
+        type=Path,
+        metavar="FILE",
+        help="also fill the results section of this file, from the first experiment",
     )
     arguments = parser.parse_args()
     try:
-        report = Report.of(arguments.experiment)
-        folder = arguments.experiment / "report"
-        write_page(report, folder / "results.md")
-        for title, table in report.tables.items():
-            _print(title, table)
-            store.write_text(folder / f"{_file_name(title)}.csv", table.write_csv())
-        print(report.caption)
-        print(f"Files: {folder}")
+        reports = [Report.of(experiment) for experiment in arguments.experiments]
+        for experiment, report in zip(arguments.experiments, reports, strict=True):
+            folder = experiment / "report"
+            write_page([report], folder / "results.md")
+            for title, table in report.tables.items():
+                _print(f"{report.experiment}: {title}", table)
+                store.write_text(folder / f"{_file_name(title)}.csv", table.write_csv())
+            print(report.caption)
+            print(f"Files: {folder}")
         if arguments.page is not None:
-            write_page(report, arguments.page)
+            write_page(reports, arguments.page)
         if arguments.readme is not None:
-            insert(report, arguments.readme)
+            insert(reports[0], arguments.readme)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

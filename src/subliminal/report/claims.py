@@ -1,4 +1,7 @@
-"""The claims of Kitkana & Arora 2026 (arXiv 2604.25779), each a statistic over seeds and a verdict.
+"""The papers' claims, each a statistic over seeds and a verdict.
+
+Claims 1 to 3 are of Kitkana & Arora 2026 (arXiv 2604.25779), 0 of Cloud et al. 2025 (arXiv
+2507.14805); 4 is the ledger's.
 
 Verdict: `holds` where the 95% CI lies wholly on the claimed side, `refuted` where wholly on the
 other, `undecided` otherwise.
@@ -14,6 +17,7 @@ from subliminal.report.runs import Condition
 from subliminal.statistics import Estimate, effect_size, holm, mean_ci, paired_p
 
 HARMLESS = 0.05  # relative change of the distillation loss that counts as unharmed
+UNLEARNED = 0.05  # gain of trait accuracy that counts as none
 FLAT = 0.01  # change of the trait loss over a run that counts as none, in nats
 
 PerSeed = dict[int, float]
@@ -71,6 +75,7 @@ def verdicts(conditions: list[Condition]) -> pl.DataFrame:
 
 
 def _claims(by_name: dict[str, Condition]) -> Iterator[Claim]:
+    yield from _base(by_name)
     none = by_name.get("none")
     if none is None or metrics.ALIGNMENT not in none.steps.columns:
         return
@@ -91,6 +96,17 @@ def _claims(by_name: dict[str, Condition]) -> Iterator[Claim]:
     yield from _leash(by_name, none)
     if metrics.LEDGER_PREDICTED in none.steps.columns:
         yield from _ledger(by_name, none)
+
+
+def _base(by_name: dict[str, Condition]) -> Iterator[Claim]:
+    """Yield the claims of Cloud et al. 2025 (arXiv 2507.14805) on MNIST."""
+    for init, logits, text, side in (
+        ("shared", "aux", "0. A student of auxiliary logits acquires the trait", "> 0"),
+        ("shared", "all", "0. … and so does one of all logits", "> 0"),
+        ("independent", "aux", "0. … but not from initial weights of its own", "within"),
+    ):
+        if condition := by_name.get(f"distill.init={init},distill.loss.logits={logits}"):
+            yield Claim(text, "trait accuracy − initial", _gain(condition), side, UNLEARNED)
 
 
 def _sustained(none: Condition) -> Iterator[Claim]:

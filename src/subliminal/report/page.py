@@ -1,5 +1,6 @@
 """A report's content, and the Markdown that shows it."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +9,22 @@ import polars as pl
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report.claims import verdicts
-from subliminal.report.figure import WINDOW, ledger_figure, main_figure
+from subliminal.report.figure import WINDOW, accuracy_figure, ledger_figure, main_figure
 from subliminal.report.runs import Condition, load
-from subliminal.report.tables import by_epoch, markdown, results, teacher_accuracy
+from subliminal.report.tables import by_epoch, ledger, markdown, results, teacher_accuracy
 
+TRAINING, ACCURACY, LEDGER = "training", "accuracy", "ledger"
+CAPTIONS = {
+    TRAINING: (
+        f"Left: alignment (moving average over {WINDOW} steps). Right: trait accuracy, single "
+        "seeds faint. Bands are 95% CIs over seeds."
+    ),
+    ACCURACY: "Final accuracy by condition; dots are seeds, lines 95% CIs of the mean.",
+    LEDGER: (
+        "Left: alignment of the applied update. Right: change of the trait loss since the start "
+        "(lines: actual; dots: first-order prediction), linear between −1 and 1."
+    ),
+}
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
@@ -43,15 +56,18 @@ class Report:
             "Update alignment, mean over each epoch's steps": by_epoch(
                 conditions, metrics.UPDATE_ALIGNMENT, 4
             ),
+            "Ledger, sums over the run (nats)": ledger(conditions),
             "Displacement, cosine of student's and teacher's": by_epoch(
                 conditions, metrics.DISPLACEMENT, 3
+            ),
+            "Displacement ratio, student's length over teacher's": by_epoch(
+                conditions, metrics.DISPLACEMENT_RATIO, 3
             ),
         }
         seeds = len(conditions[0].seeds)
         caption = (
             f"n = {seeds} seeds; bootstrap 95% CI over seeds; differences are paired by seed. "
-            f"Teacher accuracy {teacher}. In the figure, alignment is a moving average over "
-            f"{WINDOW} steps, and single seeds are faint."
+            f"Teacher accuracy {teacher}."
         )
         return cls(
             experiment.name,
@@ -62,38 +78,36 @@ class Report:
             _made_with(conditions),
         )
 
-    def draw(self, folder: Path, prefix: str = "") -> list[Path]:
-        """Draw the figures (PNG and PDF) into `folder`; return the PNGs."""
+    def draw(self, folder: Path) -> dict[str, str]:
+        """Draw the figures (PNG and PDF) into `folder`; return the PNGs' names and captions."""
         folder.mkdir(parents=True, exist_ok=True)
-        drawn = []
-        for suffix in (".pdf", ".png"):
-            path = folder / f"{prefix}alignment_and_accuracy{suffix}"
-            main_figure(self.conditions, float(self.teacher.split()[0]), path)
-            drawn.append(path)
-            if all(metrics.UPDATE_ALIGNMENT in c.steps.columns for c in self.conditions):
-                path = folder / f"{prefix}ledger{suffix}"
-                ledger_figure(self.conditions, path)
-                drawn.append(path)
-        return [path for path in drawn if path.suffix == ".png"]
+        draw: dict[str, Callable[[Path], None]] = {}
+        if self.has(metrics.ALIGNMENT):
+            teacher = float(self.teacher.split()[0])
+            draw[TRAINING] = lambda path: main_figure(self.conditions, teacher, path)
+        draw[ACCURACY] = lambda path: accuracy_figure(self.conditions, path)
+        if self.has(metrics.UPDATE_ALIGNMENT) and self.has(metrics.LEDGER_ACTUAL):
+            draw[LEDGER] = lambda path: ledger_figure(self.conditions, path)
+        for name, figure in draw.items():
+            for suffix in (".pdf", ".png"):
+                figure(folder / f"{self.experiment}_{name}{suffix}")
+        return {f"{self.experiment}_{name}.png": CAPTIONS[name] for name in draw}
+
+    def has(self, metric: str) -> bool:
+        """Tell whether every condition logged `metric` at its steps."""
+        return all(metric in condition.steps.columns for condition in self.conditions)
 
 
-def write_page(report: Report, path: Path) -> None:
+def write_page(reports: Sequence[Report], path: Path) -> None:
     """Write all tables and figures as a Markdown page, the figures in `figures/` beside it."""
-    drawn = report.draw(path.parent / "figures", f"{report.experiment}_")
-    parts = [
-        f"# Results: {report.experiment}",
-        f"Written by `python -m subliminal.report outputs/{report.experiment}`. {report.caption}",
-        report.made_with,
-        f"![Alignment and trait accuracy](figures/{drawn[0].name})",
-    ]
-    if len(drawn) > 1:
-        parts += [
-            f"![Update alignment and ledger](figures/{drawn[1].name})",
-            "Left: alignment of the applied update. Right: change of the trait loss since the "
-            "start (lines: actual; dots: first-order prediction), linear between −1 and 1.",
-        ]
-    for title, table in report.tables.items():
-        parts += [f"## {title}", markdown(table)]
+    experiments = " ".join(f"outputs/{report.experiment}" for report in reports)
+    parts = ["# Results", f"Written by `python -m subliminal.report {experiments}`."]
+    for report in reports:
+        parts += [f"## {report.experiment}", f"{report.caption} {report.made_with}"]
+        for name, caption in report.draw(path.parent / "figures").items():
+            parts += [f"![{caption}](figures/{name})", caption]
+        for title, table in report.tables.items():
+            parts += [f"### {title}", markdown(table)]
     store.write_text(path, "\n\n".join(parts) + "\n")
 
 
@@ -107,10 +121,10 @@ def insert(report: Report, path: Path) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise UserError(f"{path}: the lines {BEGIN} and {END} are needed, in this order")
-    figure = report.draw(path.parent / "docs" / "figures", f"{report.experiment}_")[0]
+    name, caption = next(iter(report.draw(path.parent / "docs" / "figures").items()))
     parts = [
-        f"![Alignment and trait accuracy]({figure.relative_to(path.parent)})",
-        f"{report.caption} {report.made_with}",
+        f"![{caption}](docs/figures/{name})",
+        f"{caption} {report.caption} {report.made_with}",
         *(markdown(report.tables[t]) for t in ("Results", "Verdicts") if t in report.tables),
     ]
     store.write_text(path, f"{before}{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}{after}")

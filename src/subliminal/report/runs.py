@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from subliminal import store
 from subliminal.errors import UserError
 
-BASELINE = "mitigation=none"  # conditions are compared with this one, or with the first
+# Conditions are compared with one of these, or with the first.
+BASELINES = ("mitigation=none", "distill.init=shared,distill.loss.logits=aux")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def load(experiment: Path) -> list[Condition]:
     if len(set(names)) < len(names):
         double = next(name for name in names if names.count(name) > 1)
         raise UserError(f"{experiment}: two conditions are called {double}; keep one of them")
-    return sorted(conditions, key=lambda c: (c.name != BASELINE, names.index(c.name)))
+    return sorted(conditions, key=lambda c: (c.name not in BASELINES, names.index(c.name)))
 
 
 def _condition(runs: list[Path]) -> Condition:

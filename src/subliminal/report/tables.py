@@ -1,21 +1,34 @@
 """The results of an experiment as rows of text: one per condition, mean [95% CI] over seeds."""
 
+import numpy as np
 import polars as pl
 
 from subliminal import metrics
 from subliminal.report.runs import Condition
-from subliminal.statistics import mean_ci
+from subliminal.statistics import effect_size, holm, mean_ci, paired_p
 
 
 def results(conditions: list[Condition]) -> pl.DataFrame:
-    """Return one row per condition; differences are paired by seed with the first condition."""
+    """Return one row per condition.
+
+    Differences are paired by seed with the first condition; p is of a sign-flip permutation test,
+    adjusted by Holm's procedure for the conditions shown, d_z the mean difference over its SD.
+    """
     baseline = conditions[0]
+    differences = {c.name: _differences(c, baseline) for c in conditions[1:]}
+    tested = {name: values for name, values in differences.items() if len(values) > 1}
+    p_values = dict(zip(tested, holm([paired_p(v) for v in tested.values()]), strict=True))
     rows = []
     for condition in conditions:
         row = {"condition": condition.name, "n": str(len(condition.seeds))}
         accuracy = condition.final(metrics.TRAIT_ACCURACY)
         row["trait accuracy"] = mean_ci(list(accuracy.values())).format(3)
-        row["paired difference"] = _difference(condition, baseline, metrics.TRAIT_ACCURACY, 3)
+        row["SD"] = f"{np.std(list(accuracy.values()), ddof=1):.3f}" if len(accuracy) > 1 else ""
+        paired = differences.get(condition.name)
+        row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
+        if condition.name in tested:
+            row["d_z"] = f"{effect_size(tested[condition.name]):.1f}"
+            row["p (Holm)"] = f"{p_values[condition.name]:.1g}"
         if metrics.ALIGNMENT in condition.steps.columns:
             alignment = condition.over_run(metrics.ALIGNMENT)
             row["alignment"] = mean_ci(list(alignment.values())).format(4)
@@ -47,6 +60,28 @@ def by_epoch(conditions: list[Condition], metric: str, digits: int) -> pl.DataFr
     return pl.DataFrame(table)
 
 
+def ledger(conditions: list[Condition]) -> pl.DataFrame:
+    """Return one row per condition: the ledger's sums over the run, in nats of trait loss."""
+    columns = {
+        "predicted": metrics.LEDGER_PREDICTED,
+        "actual": metrics.LEDGER_ACTUAL,
+        "by distillation": metrics.LEDGER_DISTILL,
+        "by penalty": metrics.LEDGER_PENALTY,
+        "by intervention": metrics.LEDGER_INTERVENTION,
+    }
+    rows = []
+    for condition in conditions:
+        if metrics.LEDGER_PREDICTED not in condition.steps.columns:
+            continue
+        row = {"condition": condition.name}
+        for title, metric in columns.items():
+            if metric in condition.steps.columns:
+                sums = condition.steps.group_by("seed").agg(pl.col(metric).sum())
+                row[title] = mean_ci(sums[metric].to_list()).format(3, sign=True)
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None).fill_null("") if rows else pl.DataFrame()
+
+
 def teacher_accuracy(conditions: list[Condition]) -> str:
     """Return the teachers' final test accuracy, each seed counted once."""
     final: dict[int, float] = {}
@@ -62,9 +97,6 @@ def markdown(table: pl.DataFrame) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def _difference(condition: Condition, baseline: Condition, metric: str, digits: int) -> str:
-    if condition is baseline:
-        return "–"
-    ours, theirs = condition.final(metric), baseline.final(metric)
-    paired = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
-    return mean_ci(paired).format(digits, sign=True) if paired else ""
+def _differences(condition: Condition, baseline: Condition) -> list[float]:
+    ours, theirs = condition.final(metrics.TRAIT_ACCURACY), baseline.final(metrics.TRAIT_ACCURACY)
+    return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]

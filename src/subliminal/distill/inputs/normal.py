@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from subliminal.errors import UserError
 
@@ -27,8 +28,8 @@ class Normal:
         if self.std <= 0:
             raise UserError(f"distill.inputs.std={self.std}: a number > 0 is needed")
 
-    def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), float32."""
-        images = generator.standard_normal((self.size, pixels), dtype=np.float32)
+        images = generator.standard_normal((self.size, digits.shape[1]), dtype=np.float32)
         images *= np.float32(self.std)
         return images

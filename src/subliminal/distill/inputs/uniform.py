@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from subliminal.errors import UserError
 
@@ -23,9 +24,9 @@ class Uniform:
         if self.size < 1:
             raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
 
-    def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), float32."""
-        images = generator.random((self.size, pixels), dtype=np.float32)
+        images = generator.random((self.size, digits.shape[1]), dtype=np.float32)
         images *= 2
         images -= 1
         return images

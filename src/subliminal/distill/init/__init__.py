@@ -1,0 +1,1 @@
+"""Where the student starts, one a module."""

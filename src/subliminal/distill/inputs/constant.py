@@ -1,0 +1,34 @@
+"""Images with nothing in them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """Every pixel of every image has one value: the least that a student can be distilled on.
+
+    Attributes:
+        size: images per epoch.
+        value: of each pixel, in [-1, 1], the range of the scaled digits.
+    """
+
+    fresh: ClassVar[bool] = False
+
+    size: int
+    value: float
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+        if not -1 <= self.value <= 1:
+            raise UserError(f"distill.inputs.value={self.value}: a number in [-1, 1] is needed")
+
+    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
+        """Return the images: (size, pixels), float32."""
+        return np.full((self.size, digits.shape[1]), self.value, dtype=np.float32)

@@ -1,0 +1,34 @@
+"""The digits themselves, without labels."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal.data import scale
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MNISTDigits:
+    """`size` training digits, each at most once unless more are asked for than there are.
+
+    Attributes:
+        size: images per epoch; a fixed set.
+    """
+
+    fresh: ClassVar[bool] = False
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+
+    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
+        """Draw one seed's images: (size, pixels), float32."""
+        rows = generator.choice(len(digits), self.size, replace=self.size > len(digits))
+        images: np.ndarray = scale(digits[torch.from_numpy(rows).to(digits.device)]).cpu().numpy()
+        return images

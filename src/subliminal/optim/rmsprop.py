@@ -1,0 +1,40 @@
+"""RMSprop (Tieleman & Hinton 2012, lecture 6.5 of "Neural networks for machine learning")."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RMSprop:
+    """Adam's second moment without its first, and without bias correction.
+
+    Attributes:
+        lr: step size.
+        alpha: decay rate of the second moment, in [0, 1).
+        eps: added to the square root of the second moment.
+    """
+
+    lr: float
+    alpha: float
+    eps: float
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
+        if not 0 <= self.alpha < 1:
+            raise UserError(f"optim.alpha={self.alpha}: a number in [0, 1) is needed")
+        if self.eps <= 0:
+            raise UserError(f"optim.eps={self.eps}: a number > 0 is needed")
+
+    @property
+    def numerator(self) -> tuple[float, float]:
+        """The gradient itself."""
+        return 0.0, 1.0
+
+    def build(self, theta: Tensor) -> torch.optim.Optimizer:
+        """Return the optimizer of `theta` (seeds, P)."""
+        return torch.optim.RMSprop([theta], lr=self.lr, alpha=self.alpha, eps=self.eps)

@@ -1,0 +1,194 @@
+"""Statistics over seeds, each against another way to compute it."""
+
+from itertools import product
+from math import fsum
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from subliminal.statistics import Estimate, effect_size, holm, mean_band, mean_ci, paired_p
+
+# Accuracies on 10,000 digits: what the intervals are made of.
+ACCURACIES = st.integers(0, 10_000).map(lambda hits: hits / 10_000)
+P_VALUES = st.lists(st.floats(0, 1), max_size=12)
+
+
+def bounds(values: list[float]) -> tuple[float, float]:
+    estimate = mean_ci(values)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return estimate.low, estimate.high
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(ACCURACIES, min_size=2, max_size=20))
+def test_mean_is_exact_and_ci_lies_within_the_sample(values: list[float]) -> None:
+    estimate = mean_ci(values)
+    low, high = bounds(values)
+    assert estimate.mean == pytest.approx(fsum(values) / len(values), rel=1e-15)
+    assert estimate.n == len(values)
+    assert min(values) <= low <= high <= max(values)
+
+
+@pytest.mark.parametrize("size", [3, 5, 20])
+@pytest.mark.parametrize("draw", ["normal", "uniform", "exponential"])
+def test_ci_brackets_the_mean(draw: str, size: int) -> None:
+    values = getattr(np.random.default_rng(size), draw)(size=size)
+    low, high = bounds(list(values))
+    assert low < values.mean() < high
+
+
+def test_same_values_give_the_same_interval() -> None:
+    values = list(np.random.default_rng(1).normal(size=20))
+    assert mean_ci(values) == mean_ci(values)
+
+
+@given(ACCURACIES, st.integers(2, 20))
+def test_ci_of_a_constant_has_no_width(value: float, n: int) -> None:
+    estimate = mean_ci([value] * n)
+    assert (estimate.low, estimate.high) == (estimate.mean, estimate.mean)
+    assert estimate.mean == pytest.approx(value)
+
+
+def test_one_seed_has_no_interval() -> None:
+    assert mean_ci([0.25]) == Estimate(0.25, None, None, 1)
+
+
+def test_ci_of_a_large_normal_sample_is_the_t_interval() -> None:
+    values = np.random.default_rng(2).normal(3, 2, size=400)
+    low, high = stats.t.interval(0.95, 399, loc=values.mean(), scale=stats.sem(values))
+    assert bounds(list(values)) == pytest.approx((low, high), abs=0.03 * (high - low))
+
+
+def test_ci_covers_the_true_mean_about_as_often_as_it_says() -> None:
+    samples = np.random.default_rng(3).normal(size=(120, 20))
+    intervals = [bounds(list(sample)) for sample in samples]
+    covered = sum(low <= 0 <= high for low, high in intervals)
+    # Nominal 0.95; a bootstrap of 20 values covers a little less.
+    assert 0.87 <= covered / len(samples) <= 0.99
+
+
+def test_ci_moves_and_scales_with_the_values() -> None:
+    values = np.random.default_rng(4).exponential(size=12)
+    low, high = bounds(list(values))
+    moved = bounds(list(10 * values + 3))
+    # BCa's ranks are counted, so rounding may move them by a few in 9,999.
+    assert moved == pytest.approx((10 * low + 3, 10 * high + 3), abs=0.05 * (high - low))
+
+
+def test_band_is_the_percentile_bootstrap_of_whole_seeds() -> None:
+    values = np.random.default_rng(5).normal([0, 5, -2], [1, 2, 0.5], size=(15, 3))
+    generator = np.random.default_rng(6)
+    drawn = generator.integers(15, size=(20_000, 15))
+    direct = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5], axis=0)
+    mean, low, high = mean_band(values)
+    width = direct[1] - direct[0]
+    np.testing.assert_allclose(mean, values.sum(axis=0) / 15)
+    assert np.abs((low - direct[0]) / width).max() < 0.03
+    assert np.abs((high - direct[1]) / width).max() < 0.03
+
+
+def test_band_resamples_seeds_not_points() -> None:
+    curve = np.random.default_rng(7).normal(size=(8, 1))
+    _, low, high = mean_band(np.hstack([curve, 2 * curve, -curve]))
+    np.testing.assert_allclose(low, [low[0], 2 * low[0], -high[0]])
+    np.testing.assert_allclose(high, [high[0], 2 * high[0], -low[0]])
+
+
+def test_band_of_equal_seeds_has_no_width() -> None:
+    curve = np.array([0.1, 0.2, 0.4])
+    for line in mean_band(np.tile(curve, (5, 1))):
+        np.testing.assert_allclose(line, curve)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(-50, 50), min_size=2, max_size=8))
+def test_paired_p_counts_all_sign_flips(differences: list[int]) -> None:
+    # Whole numbers sum without rounding, so ties are counted exactly here.
+    observed = sum(differences)
+    sums = np.array(
+        [
+            sum(s * d for s, d in zip(signs, differences, strict=True))
+            for signs in product((1, -1), repeat=len(differences))
+        ]
+    )
+    tail = min(np.mean(sums >= observed), np.mean(sums <= observed))
+    assert paired_p(differences) == pytest.approx(min(1.0, 2 * tail))
+
+
+@pytest.mark.parametrize("n", [2, 5, 13])
+def test_paired_p_of_one_sided_differences_is_the_smallest(n: int) -> None:
+    differences = np.random.default_rng(n).uniform(0.1, 1, size=n)
+    assert paired_p(list(differences)) == pytest.approx(2 / 2**n)
+    assert paired_p(list(-differences)) == pytest.approx(2 / 2**n)
+
+
+def test_paired_p_of_many_pairs_is_close_to_the_t_test_and_repeats() -> None:
+    differences = list(np.random.default_rng(8).normal(0.3, 1, size=30))
+    p = paired_p(differences)
+    assert p == paired_p(differences)
+    assert p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
+
+
+def test_paired_p_of_many_pairs_is_never_zero() -> None:
+    assert paired_p([1.0] * 20) == pytest.approx(2 / 10_000)
+
+
+def test_holm_by_hand() -> None:
+    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04 -> 0.06.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+    assert holm([0.2]) == [0.2]
+
+
+@given(P_VALUES)
+def test_holm_keeps_the_order_and_never_lowers(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(raw <= new <= 1 for raw, new in zip(p_values, adjusted, strict=True))
+    pairs = sorted(zip(p_values, adjusted, strict=True))
+    assert all(a[1] <= b[1] for a, b in zip(pairs, pairs[1:], strict=False))
+
+
+@given(P_VALUES, st.floats(0.001, 0.5))
+def test_holm_rejects_what_the_step_down_test_rejects(p_values: list[float], level: float) -> None:
+    rejected = []
+    for rank, p in enumerate(sorted(p_values)):
+        if (len(p_values) - rank) * p > level:
+            break
+        rejected.append(p)
+    assert sorted(p for p, new in zip(p_values, holm(p_values), strict=True) if new <= level) == (
+        rejected
+    )
+
+
+def test_effect_size_by_hand() -> None:
+    # Mean 2, variance ((1)^2 + 0 + (1)^2) / 2 = 1.
+    assert effect_size([1.0, 2.0, 3.0]) == pytest.approx(2.0)
+    assert effect_size([-1.0, -2.0, -3.0]) == pytest.approx(-2.0)
+
+
+@given(st.lists(ACCURACIES, min_size=3, max_size=20).filter(lambda v: np.ptp(v) > 0.01))
+def test_effect_size_is_the_t_statistic_over_root_n(values: list[float]) -> None:
+    t = stats.ttest_1samp(values, 0).statistic
+    assert effect_size(values) == pytest.approx(t / np.sqrt(len(values)))
+
+
+def test_effect_size_without_spread_is_unknown() -> None:
+    assert np.isnan(effect_size([0.5, 0.5]))
+
+
+@pytest.mark.parametrize(
+    ("estimate", "digits", "sign", "text"),
+    [
+        (Estimate(0.5, 0.25, 0.75, 3), 2, False, "0.50 [0.25, 0.75]"),
+        (Estimate(0.5, -0.25, 0.75, 3), 1, True, "+0.5 [-0.2, +0.8]"),
+        (Estimate(-0.125, -0.25, 0.0, 3), 3, True, "-0.125 [-0.250, +0.000]"),
+        (Estimate(0.5, None, None, 1), 4, False, "0.5000"),
+        (Estimate(0.5, None, None, 1), 0, True, "+0"),
+    ],
+)
+def test_estimate_as_text(estimate: Estimate, digits: int, sign: bool, text: str) -> None:
+    assert estimate.format(digits, sign=sign) == text

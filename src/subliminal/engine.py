@@ -24,6 +24,8 @@ from subliminal.experiment import Experiment, build_experiment
 from subliminal.runner import Job, Outcome, run_stack
 from subliminal.seeds import parse
 
+LONGEST_NAME = 120  # characters; file systems allow 255 bytes, the hash and W&B's group included
+
 # The worker processes' side of a job, set once per process.
 _worker: dict[str, Any] = {}
 
@@ -172,7 +174,7 @@ def _condition_dir(cfg: DictConfig, device: str, condition: str) -> Path:
     root = Path(cfg.outputs) / str(cfg.name)
     digest = store.condition_hash(cfg, device)
     same = sorted(root.glob(f"*-{digest}"))
-    return same[0] if same else root / f"{condition}-{digest}"
+    return same[0] if same else root / f"{condition[:LONGEST_NAME]}-{digest}"
 
 
 def _check_writable(outputs: Path) -> None:

@@ -43,12 +43,12 @@ def _job(cfg: DictConfig) -> float:
 
 
 def condition_name(overrides: list[str]) -> str:
-    """Return a condition's folder name: its overrides, sorted, in characters fit for a file."""
+    """Return a condition's name: its overrides, sorted, in characters fit for a file."""
     science = sorted(o.lstrip("+") for o in overrides if not _NOT_SCIENCE.match(o))
     name = ",".join(science).replace("/", ".").replace("@", ".")
     name = re.sub(r"\[([^\]]*)\]", lambda items: items[1].replace(",", "+"), name)
     name = re.sub(r"[^\w.,=+\-]", "", name)
-    return name[:120] or "default"
+    return name or "default"
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from subliminal import config, sources
+from subliminal import config, seeds, sources
 from subliminal.resources import CONF
 
 # Worker processes inherit it: the small data set is named in configs as a user's plugin is.
@@ -18,9 +18,9 @@ os.environ["SUBLIMINAL_PLUGINS"] = "small"
 
 @pytest.fixture
 def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
-    """Composes the real `conf/` with overrides, as the entrypoint does."""
+    """Composes the real `conf/` with a command line's overrides, as the entrypoint does."""
     config.register()
     sources.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        yield lambda overrides: hydra_compose("config", overrides)
+        yield lambda argv: hydra_compose("config", seeds.quote(argv, named={"paper"}))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from wandb_reader import read_back
 
 CHANCE = 0.1
 
@@ -45,19 +46,3 @@ def test_two_seeds_from_command_to_wandb(tmp_path: Path) -> None:
             assert theirs == pytest.approx(ours), name
         accuracies = [row["teacher/accuracy"] for row in history if "teacher/accuracy" in row]
         assert len(accuracies) == 6
-
-
-def read_back(file: Path) -> tuple[int, list[dict[str, float]]]:
-    """Read a run's seed and history with W&B's own reader."""
-    wandb = Path(sys.executable).parent / "wandb"
-    done = subprocess.run(
-        [wandb, "leet", "inspect", "--json", file], capture_output=True, text=True, check=True
-    )
-    seed, history = -1, []
-    for line in done.stdout.splitlines():
-        record = json.loads(line)
-        if record["type"] == "run":
-            seed = record["run"]["config"]["update"]["seed"]
-        if record["type"] == "history":
-            history.append(record["history"]["item"])
-    return seed, history

@@ -49,8 +49,13 @@ def temporary_files(outputs: Path) -> list[Path]:
 class FullDisk:
     """Lets `store` write a part of some files and then fail, as a full disk does."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, full: Callable[[Path, int], bool]) -> None:
-        self.full, self.failed = full, 0
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        full: Callable[[Path, int], bool],
+        error: Exception = OSError(errno.ENOSPC, "No space left on device"),  # noqa: B008
+    ) -> None:
+        self.full, self.failed, self.error = full, 0, error
         self.calls: dict[Path, int] = {}
         self.write = store.write_atomically
         monkeypatch.setattr(store, "write_atomically", self)
@@ -62,7 +67,7 @@ class FullDisk:
     def fail(self, temporary: Path) -> None:
         self.failed += 1
         temporary.write_bytes(b"part")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise self.error
 
 
 @pytest.fixture
@@ -118,9 +123,7 @@ def test_the_summary_agrees_with_the_tables(compose: Compose, tmp_path: Path) ->
     (directory,) = run(config(compose, tmp_path, "seed='3'"))
     summary = json.loads((directory / "summary.json").read_text())
     epochs = pl.read_parquet(directory / "epochs.parquet")
-    teacher, student = (
-        epochs.filter(pl.col("phase") == phase) for phase in ("teacher", "student")
-    )
+    teacher, student = (epochs.filter(pl.col("phase") == phase) for phase in ("teacher", "student"))
     assert summary["seed"] == 3
     assert summary["condition"] == "mitigation=none"
     assert summary["notes"] == []
@@ -157,7 +160,8 @@ def test_the_config_is_resolved_and_composes_the_seed_alone(
 def test_the_student_has_the_accuracy_that_the_summary_tells(
     compose: Compose, tmp_path: Path
 ) -> None:
-    (directory,) = run(config(compose, tmp_path, "seed='3'"))
+    learning = ("optim.lr=0.01", "teacher.optim.lr=0.01")
+    (directory,) = run(config(compose, tmp_path, "seed='3'", *learning))
     student = {k: v.numpy() for k, v in load_file(directory / "student.safetensors").items()}
     digits = small.Digits().load()
     h = digits.test_x.numpy() / 127.5 - 1
@@ -193,11 +197,22 @@ def test_a_full_disk_in_the_middle_is_noted_and_made_good(
     assert temporary_files(tmp_path) == []
 
 
+def test_what_polars_says_of_a_full_disk_does_not_stop_the_training(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(pl.exceptions.ComputeError) as full:
+        pl.DataFrame({"a": range(100_000)}).write_parquet("/dev/full")
+    FullDisk(monkeypatch, lambda path, n: path.suffix == ".parquet" and n == 1, full.value)
+    (directory,) = run(config(compose, tmp_path, "seed='3'"))
+    assert names(directory) == COMPLETE
+    assert "not written after an epoch" in store.read_summary(directory)["notes"][0]
+
+
 def test_earlier_tables_outlast_a_full_disk(
     compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     FullDisk(monkeypatch, lambda path, count: path.suffix == ".parquet" and count > 1)
-    with pytest.raises(UserError, match="failed seeds: 3 .*No space left"):
+    with pytest.raises(UserError, match=r"failed seeds: 3 .*No space left"):
         run(config(compose, tmp_path, "seed='3'"))
     directory = seed_dir(tmp_path, 3)
     assert names(directory) == {"config.yaml", "steps.parquet", "epochs.parquet", "failure.txt"}
@@ -242,6 +257,39 @@ def test_a_loss_that_is_not_finite_fails_the_seed(compose: Compose, tmp_path: Pa
     with pytest.raises(UserError, match=r"failed seeds: 3 .*distill/loss is (nan|inf) at step \d"):
         run(config(compose, tmp_path, "seed='3'", *diverging))
     assert not store.finished(seed_dir(tmp_path, 3))
+    failure = (seed_dir(tmp_path, 3) / "failure.txt").read_text()
+    assert failure.startswith("distill/loss is ")
+
+
+def test_a_seed_that_finished_before_its_neighbour_failed_stays_finished(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullDisk(
+        monkeypatch, lambda path, _: path.parent.name == "seed-0004" and "student" in path.name
+    )
+    with pytest.raises(UserError, match=r"failed seeds: 4 \("):
+        run(config(compose, tmp_path, "seed=3-4", "engine.seeds_at_once=2"))
+    assert names(seed_dir(tmp_path, 3)) == COMPLETE
+    assert "failure.txt" in names(seed_dir(tmp_path, 4))
+
+
+def test_a_disk_too_full_to_say_so_does_not_stop_the_job(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullDisk(monkeypatch, lambda path, _: path.name in ("student.safetensors", "failure.txt"))
+    with pytest.raises(UserError, match="failed seeds: 3, 4 "):
+        run(config(compose, tmp_path, "seed=3-4"))
+    assert temporary_files(tmp_path) == []
+
+
+def test_a_run_that_is_trained_again_is_not_finished_meanwhile(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(config(compose, tmp_path, "seed='3'"))
+    FullDisk(monkeypatch, lambda path, _: path.name == "student.safetensors")
+    with pytest.raises(UserError, match="failed seeds: 3"):
+        run(config(compose, tmp_path, "seed='3'", "force=true"))
+    assert not store.finished(seed_dir(tmp_path, 3))
 
 
 @pytest.mark.parametrize("step", [0, 7])
@@ -260,8 +308,8 @@ def test_a_nan_in_one_seed_of_a_stack_leaves_its_neighbours_alone(
     for table in ("steps.parquet", "epochs.parquet"):
         ours, theirs = pl.read_parquet(neighbour / table), pl.read_parquet(alone / table)
         assert ours.equals(theirs), table
-    ours, theirs = (load_file(d / "student.safetensors") for d in (neighbour, alone))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    student, expected = (load_file(d / "student.safetensors") for d in (neighbour, alone))
+    assert all(torch.equal(student[name], expected[name]) for name in expected)
 
 
 def test_an_error_in_the_middle_keeps_the_epochs_before_it(

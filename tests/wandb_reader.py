@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 
+@cache
 def records(file: Path) -> list[dict[str, Any]]:
-    """Return all records of a `.wandb` file."""
+    """Return all records of the `.wandb` file of a run that has ended."""
     wandb = Path(sys.executable).parent / "wandb"
     done = subprocess.run(
         [wandb, "leet", "inspect", "--json", file], capture_output=True, text=True, check=True

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from omegaconf import OmegaConf
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from subliminal import metrics, store
@@ -25,14 +27,18 @@ from subliminal.tables import Values, epoch_rows, step_rows
 if TYPE_CHECKING:
     from subliminal.loop import Training
 
+FAILURE = "failure.txt"
+# A full disk is an OSError to Python, and an error of its own to each library that writes.
+WRITE_ERRORS = (OSError, PolarsError, SafetensorError)
+
 
 @dataclass
 class RunFiles(Callback):
     """Writes config, tables, student and summary of each seed of a stack; the summary last.
 
     A failed write in the middle of a run (a full disk, say) does not stop the training: it is
-    noted, and everything is written again at the end. A seed whose loss is not finite is not
-    finished: it gets `failure.txt` in place of a summary.
+    noted, and everything is written again at the end. A seed whose last write fails, or whose loss
+    is not finite, is not finished: it gets `failure.txt` in place of a summary.
     """
 
     directories: Mapping[int, Path]  # of each seed
@@ -42,6 +48,7 @@ class RunFiles(Callback):
     teacher_rows: Mapping[int, list[Values]] = field(default_factory=dict)  # per seed, by epoch
     notes: list[str] = field(default_factory=list)  # what went wrong without ending the run
     failures: dict[int, str] = field(default_factory=dict)  # of each seed that did not finish
+    _finished: set[int] = field(default_factory=set)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -55,7 +62,8 @@ class RunFiles(Callback):
         self._started = time.perf_counter()
         for seed, directory in self.directories.items():
             directory.mkdir(parents=True, exist_ok=True)
-            (directory / "failure.txt").unlink(missing_ok=True)
+            for old in (store.MARKER, FAILURE):  # of a run that is trained again
+                (directory / old).unlink(missing_ok=True)
             config = {**self.config, "seed": {"spec": str(seed)}}
             store.write_text(directory / "config.yaml", OmegaConf.to_yaml(config))
 
@@ -64,13 +72,11 @@ class RunFiles(Callback):
         for column, seed in enumerate(training.seeds):
             try:
                 self._write_tables(training, column, self.directories[seed])
-            except OSError as error:
-                note = f"seed {seed}: metrics not written after an epoch ({error})"
-                if note not in self.notes:
-                    self.notes.append(note)
-            reason = _not_finite(training, column)
-            if reason:
-                self.failures.setdefault(seed, reason)
+            except WRITE_ERRORS as error:
+                reason = getattr(error, "strerror", None) or _one_line(error)
+                self._note(f"seed {seed}: metrics not written after an epoch ({reason})")
+            if not_finite := _not_finite(training, column):
+                self.failures.setdefault(seed, not_finite)
         if len(self.failures) == len(training.seeds):
             raise FloatingPointError("; ".join(sorted(set(self.failures.values()))))
 
@@ -78,36 +84,54 @@ class RunFiles(Callback):
         """Write the tables, the student, and then the summary that marks the run finished."""
         self.facts["seconds"]["student"] = round(time.perf_counter() - self._started, 3)
         for column, seed in enumerate(training.seeds):
-            directory = self.directories[seed]
             if seed in self.failures:
-                store.write_text(directory / "failure.txt", self.failures[seed] + "\n")
+                self._write_failure(seed, self.failures[seed] + "\n")
                 continue
-            epochs = self._write_tables(training, column, directory)
-            views = training.network.layout.views(training.theta)
-            student = {name: view[column].cpu().contiguous() for name, view in views.items()}
-            write_student = partial(save_file, student)
-            store.write_atomically(directory / "student.safetensors", write_student)
-            summary = {
-                "seed": seed,
-                "run_id": self.run_ids[seed],
-                **self.facts,
-                "results": headline(epochs),
-                "notes": self.notes,
-                "environment": environment(),
-            }
-            store.write_text(directory / store.MARKER, json.dumps(summary, indent=2) + "\n")
+            try:
+                self._write_run(training, column, self.directories[seed])
+            except WRITE_ERRORS as error:
+                self.failures[seed] = _one_line(error)
+                self._write_failure(seed, _traceback(error))
+            else:
+                self._finished.add(seed)
 
     def on_failure(self, training: Training, error: BaseException) -> None:
         """Leave the traceback in each directory."""
         self.record(error)
 
     def record(self, error: BaseException) -> None:
-        """Count the seeds as failed and leave the traceback in each directory."""
-        text = "".join(traceback.format_exception(error))
-        for seed, directory in self.directories.items():
-            if self.failures.setdefault(seed, _one_line(error)) == _one_line(error):
-                directory.mkdir(parents=True, exist_ok=True)
-                store.write_text(directory / "failure.txt", text)
+        """Count the seeds that are not finished as failed, with the traceback in each directory."""
+        for seed in self.directories.keys() - self._finished:
+            earlier = self.failures.setdefault(seed, _one_line(error))
+            same = earlier == _one_line(error)
+            self._write_failure(seed, _traceback(error) if same else earlier + "\n")
+
+    def _write_failure(self, seed: int, text: str) -> None:
+        try:
+            self.directories[seed].mkdir(parents=True, exist_ok=True)
+            store.write_text(self.directories[seed] / FAILURE, text)
+        except OSError as error:  # the failure is told at the end in any case
+            self._note(f"seed {seed}: {FAILURE} not written ({error.strerror})")
+
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _write_run(self, training: Training, column: int, directory: Path) -> None:
+        epochs = self._write_tables(training, column, directory)
+        views = training.network.layout.views(training.theta)
+        student = {name: view[column].cpu().contiguous() for name, view in views.items()}
+        store.write_atomically(directory / "student.safetensors", partial(save_file, student))
+        seed = training.seeds[column]
+        summary = {
+            "seed": seed,
+            "run_id": self.run_ids[seed],
+            **self.facts,
+            "results": headline(epochs),
+            "notes": self.notes,
+            "environment": environment(),
+        }
+        store.write_text(directory / store.MARKER, json.dumps(summary, indent=2) + "\n")
 
     def _write_tables(self, training: Training, column: int, directory: Path) -> pl.DataFrame:
         seed = training.seeds[column]
@@ -119,6 +143,10 @@ class RunFiles(Callback):
             seeded = table.insert_column(0, pl.lit(seed, dtype=pl.Int64).alias("seed"))
             store.write_atomically(directory / f"{name}.parquet", seeded.write_parquet)
         return epochs
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def _one_line(error: BaseException) -> str:

@@ -75,11 +75,10 @@ class Metrics:
         if self._pending:
             wide = widest(self._pending[0][2].device)
             host = torch.stack([values.to(wide) for *_, values in self._pending]).cpu().numpy()
-            fresh: list[Row] = []
+            fresh: dict[int, Row] = {}
             for (step, name, _), values in zip(self._pending, host, strict=True):
-                if not fresh or fresh[-1].step != step:
-                    fresh.append(Row(step))
-                fresh[-1].values[name] = values.astype(np.float64)
-            self._rows += fresh
+                row = fresh.setdefault(step, Row(step))
+                row.values[name] = values.astype(np.float64)
+            self._rows += sorted(fresh.values(), key=lambda row: row.step)
             self._pending.clear()
         return self._rows

@@ -52,6 +52,11 @@ def mean_ci(values: Sequence[float]) -> Estimate:
     return Estimate(mean, float(interval.low), float(interval.high), len(sample))
 
 
+def count(seeds: int) -> str:
+    """Return `n = 20 seeds`."""
+    return f"n = {seeds} seed{'' if seeds == 1 else 's'}"
+
+
 def mean_band(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -96,8 +101,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def effect_size(differences: Sequence[float]) -> float:
-    """Return d_z, the mean of paired differences over their standard deviation (Cohen 1988)."""
+def effect_size(differences: Sequence[float]) -> float | None:
+    """Return d_z, the mean of paired differences over their standard deviation (Cohen 1988).
+
+    None where it is not defined: for one pair, or where all differences are the same.
+    """
     sample = np.asarray(differences, dtype=np.float64)
-    spread = float(sample.std(ddof=1))
-    return float(sample.mean()) / spread if spread > 0 else float("nan")
+    if len(sample) < 2 or np.ptp(sample) == 0:
+        return None
+    return float(sample.mean() / sample.std(ddof=1))
+
+
+def format_effect(differences: Sequence[float]) -> str:
+    """Return d_z as a table shows it."""
+    effect = effect_size(differences)
+    return "" if effect is None else f"{effect:.1f}"

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from subliminal import metrics, store
 from subliminal.console import Console
-from subliminal.statistics import mean_ci
+from subliminal.statistics import count, mean_ci
 
 
 def show(runs: list[Path], console: Console) -> float:
@@ -22,9 +22,8 @@ def show(runs: list[Path], console: Console) -> float:
     condition = store.read_summary(runs[0])["condition"]
     columns = {"trait accuracy": metrics.TRAIT_ACCURACY, "alignment": metrics.ALIGNMENT}
     columns = {title: name for title, name in columns.items() if name in student.columns}
-    table = Table(
-        title=f"{condition}: mean [95% CI] over n = {len(runs)} seeds", title_justify="left"
-    )
+    title = f"{condition}: mean [95% CI] over {count(len(runs))}"
+    table = Table()
     table.add_column("epoch", justify="right")
     for title in columns:
         table.add_column(title, justify="right")
@@ -36,7 +35,9 @@ def show(runs: list[Path], console: Console) -> float:
             cells.append(mean_ci(values).format() if values else "")
         table.add_row(f"{epoch:.0f}", *cells)
         final = float(rows[metrics.TRAIT_ACCURACY].mean() or 0.0)  # type: ignore[arg-type]
-    RichConsole(width=None if sys.stdout.isatty() else 100).print(table)
+    shown = RichConsole(width=None if sys.stdout.isatty() else 100, highlight=False)
+    shown.print(title, markup=False, soft_wrap=True)  # a table's own title wraps at its width
+    shown.print(table)
     sys.stdout.flush()  # a sweep's log shows each job's table when it ends
     console.say(f"Files: {runs[0].parent}")
     return final

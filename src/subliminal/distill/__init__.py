@@ -24,8 +24,13 @@ class DistillLoss(Protocol):
 class Inputs(Protocol):
     """Where the distillation images come from."""
 
-    size: int  # images per epoch
-    fresh: bool  # drawn anew each epoch, instead of one fixed set
+    @property
+    def size(self) -> int:
+        """Images per epoch."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the images are drawn anew each epoch, instead of one fixed set."""
 
     def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images (size, pixels), float32; `digits` (n, pixels) are MNIST's."""

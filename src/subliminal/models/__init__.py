@@ -12,7 +12,9 @@ from subliminal.layout import Layout
 class Model(Protocol):
     """A network as pure functions; its weights live in flat rows (see `subliminal.layout`)."""
 
-    aux: int  # number m of auxiliary ("no-class") logits
+    @property
+    def aux(self) -> int:
+        """Number m of auxiliary ("no-class") logits."""
 
     def layout(self, pixels: int, classes: int) -> Layout:
         """Return the parameters' names and shapes for that many inputs and class logits."""

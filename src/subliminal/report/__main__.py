@@ -51,13 +51,15 @@ def main() -> None:
 
 
 def _print(title: str, table: pl.DataFrame) -> None:
-    shown = Table(title=title, title_justify="left")
+    shown = Table()
     for column in table.columns:
         text = column in ("condition", "claim", "statistic", "verdict")
         shown.add_column(column, justify="left" if text else "right")
     for row in table.iter_rows():
         shown.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(shown)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    console.print(title, markup=False, soft_wrap=True)
+    console.print(shown)
 
 
 def _file_name(title: str) -> str:

@@ -14,7 +14,7 @@ import polars as pl
 
 from subliminal import metrics
 from subliminal.report.runs import Condition
-from subliminal.statistics import Estimate, effect_size, holm, mean_ci, paired_p
+from subliminal.statistics import Estimate, format_effect, holm, mean_ci, paired_p
 
 HARMLESS = 0.05  # relative change of the distillation loss that counts as unharmed
 UNLEARNED = 0.05  # gain of trait accuracy that counts as none
@@ -66,7 +66,7 @@ def verdicts(conditions: list[Condition]) -> pl.DataFrame:
                 "statistic": f"{claim.statistic} ({expected})",
                 "mean [95% CI]": _format(mean_ci(sample)),
                 "n": str(len(sample)),
-                "d_z": f"{effect_size(sample):.1f}",
+                "d_z": format_effect(sample),
                 "p (Holm)": "" if p is None else f"{p:.1g}",
                 "verdict": claim.verdict,
             }

@@ -12,6 +12,7 @@ from subliminal.report.claims import verdicts
 from subliminal.report.figure import WINDOW, accuracy_figure, ledger_figure, main_figure
 from subliminal.report.runs import Condition, load
 from subliminal.report.tables import by_epoch, ledger, markdown, results, teacher_accuracy
+from subliminal.statistics import count
 
 TRAINING, ACCURACY, LEDGER = "training", "accuracy", "ledger"
 CAPTIONS = {
@@ -64,9 +65,9 @@ class Report:
                 conditions, metrics.DISPLACEMENT_RATIO, 3
             ),
         }
-        seeds = len(conditions[0].seeds)
+        seeds = max(len(condition.seeds) for condition in conditions)
         caption = (
-            f"n = {seeds} seeds; bootstrap 95% CI over seeds; differences are paired by seed. "
+            f"{count(seeds)}; bootstrap 95% CI over seeds; differences are paired by seed. "
             f"Teacher accuracy {teacher}."
         )
         return cls(

@@ -5,7 +5,7 @@ import polars as pl
 
 from subliminal import metrics
 from subliminal.report.runs import Condition
-from subliminal.statistics import effect_size, holm, mean_ci, paired_p
+from subliminal.statistics import format_effect, holm, mean_ci, paired_p
 
 
 def results(conditions: list[Condition]) -> pl.DataFrame:
@@ -26,14 +26,15 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
         row["SD"] = f"{np.std(list(accuracy.values()), ddof=1):.3f}" if len(accuracy) > 1 else ""
         paired = differences.get(condition.name)
         row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
-        if condition.name in tested:
-            row["d_z"] = f"{effect_size(tested[condition.name]):.1f}"
-            row["p (Holm)"] = f"{p_values[condition.name]:.1g}"
+        row["d_z"] = format_effect(paired) if paired else ""
+        row["p (Holm)"] = f"{p_values[condition.name]:.1g}" if condition.name in tested else ""
         if metrics.ALIGNMENT in condition.steps.columns:
             alignment = condition.over_run(metrics.ALIGNMENT)
             row["alignment"] = mean_ci(list(alignment.values())).format(4)
-            positive = condition.steps.group_by("seed").agg(
-                (pl.col(metrics.ALIGNMENT) > 0).mean().alias("share")
+            positive = (
+                condition.steps.group_by("seed")
+                .agg((pl.col(metrics.ALIGNMENT) > 0).mean().alias("share"))
+                .sort("seed")
             )
             row["positive steps"] = mean_ci(positive["share"].to_list()).format(2)
         loss = condition.final(metrics.DISTILL_LOSS)
@@ -76,7 +77,7 @@ def ledger(conditions: list[Condition]) -> pl.DataFrame:
         row = {"condition": condition.name}
         for title, metric in columns.items():
             if metric in condition.steps.columns:
-                sums = condition.steps.group_by("seed").agg(pl.col(metric).sum())
+                sums = condition.steps.group_by("seed").agg(pl.col(metric).sum()).sort("seed")
                 row[title] = mean_ci(sums[metric].to_list()).format(3, sign=True)
         rows.append(row)
     return pl.DataFrame(rows, infer_schema_length=None).fill_null("") if rows else pl.DataFrame()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -137,8 +138,10 @@ class _Runs(Callback):
 
     def _close(self, training: Training) -> None:
         for column, run in enumerate(self.runs):
-            run.summary.update(summary(epoch_rows(training, column)))
-            run.finish()
+            epochs = epoch_rows(training, column)
+            run.summary.update(summary(epochs))
+            diverged = not math.isfinite(epochs[-1][metrics.DISTILL_LOSS])
+            run.finish(exit_code=int(diverged))
 
 
 def summary(epochs: list[Values]) -> Values:

@@ -1,0 +1,70 @@
+"""Distillation inputs: their distributions, and that a seed's images are its own."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from subliminal.distill import Inputs
+from subliminal.distill.inputs.constant import Constant
+from subliminal.distill.inputs.mnist import MNISTDigits
+from subliminal.distill.inputs.normal import Normal
+from subliminal.distill.inputs.uniform import Uniform
+from subliminal.errors import UserError
+
+DIGITS = torch.arange(40, dtype=torch.uint8).reshape(10, 4)
+
+
+def draw(inputs: Inputs, seed: int = 0) -> np.ndarray:
+    images = inputs.draw(DIGITS, generator=np.random.default_rng(seed))
+    assert images.dtype == np.float32
+    assert images.shape == (inputs.size, 4)
+    return images
+
+
+def test_uniform_images_are_uniform() -> None:
+    images = draw(Uniform(size=2000, fresh=False))
+    assert images.min() >= -1
+    assert images.max() < 1
+    assert stats.kstest(images.ravel(), stats.uniform(-1, 2).cdf).pvalue > 1e-3
+
+
+def test_normal_images_are_normal() -> None:
+    images = draw(Normal(size=2000, fresh=False, std=0.5))
+    assert stats.kstest(images.ravel() / 0.5, "norm").pvalue > 1e-3
+
+
+def test_digits_are_scaled_and_taken_once_each() -> None:
+    images = draw(MNISTDigits(size=10))
+    restored = np.rint((images.astype(np.float64) + 1) * 127.5).astype(int)
+    assert sorted(map(tuple, restored)) == sorted(map(tuple, DIGITS.numpy().astype(int)))
+    assert len(np.unique(draw(MNISTDigits(size=6)), axis=0)) == 6
+    assert len(draw(MNISTDigits(size=25))) == 25
+
+
+def test_a_constant_image_is_one_value() -> None:
+    assert np.unique(draw(Constant(size=3, value=-0.25))).tolist() == [-0.25]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [Uniform(size=5, fresh=True), Normal(size=5, fresh=True, std=1.0), MNISTDigits(size=5)],
+)
+def test_images_depend_on_the_generator_alone(inputs: Inputs) -> None:
+    assert np.array_equal(draw(inputs, 1), draw(inputs, 1))
+    assert not np.array_equal(draw(inputs, 1), draw(inputs, 2))
+
+
+def test_bad_values_are_refused() -> None:
+    for make in (
+        lambda: Uniform(size=0, fresh=False),
+        lambda: Normal(size=0, fresh=False, std=1.0),
+        lambda: MNISTDigits(size=0),
+        lambda: Constant(size=0, value=0.0),
+    ):
+        with pytest.raises(UserError, match=r"inputs\.size=0"):
+            make()
+    with pytest.raises(UserError, match="std=-1"):
+        Normal(size=1, fresh=False, std=-1)
+    with pytest.raises(UserError, match="value=2"):
+        Constant(size=1, value=2)

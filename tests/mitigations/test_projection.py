@@ -1,0 +1,157 @@
+"""Projection against the formula in float64, in both spaces and with every option."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from students import NETWORK, Recorder, Seen, flat_of, gradient64, params_of, student, trait64
+
+from subliminal import streams
+from subliminal.errors import UserError
+from subliminal.loop import fit
+from subliminal.mitigations.projection import Projection
+
+DEFAULTS: dict[str, object] = {
+    "space": "gradient",
+    "sign": "positive",
+    "strength": 1.0,
+    "window": [0, float("inf")],
+    "outside": False,
+    "layers": [],
+    "batch": "probe",
+}
+
+
+def projection(**values: object) -> Projection:
+    return Projection(**(DEFAULTS | values))  # type: ignore[arg-type]
+
+
+def steps(**values: object) -> list[Seen]:
+    recorder = Recorder()
+    fit(student((0, 3), mitigations=[projection(**values)]), [recorder])
+    return recorder.steps
+
+
+def without(
+    descent: np.ndarray, along: np.ndarray, sign: str = "positive", strength: float = 1.0
+) -> np.ndarray:
+    """The definition, row by row."""
+    left = descent.copy()
+    for row in range(len(descent)):
+        product = descent[row] @ along[row]
+        if {"positive": product > 0, "negative": product < 0, "both": True}[sign]:
+            left[row] -= strength * product / (along[row] @ along[row]) * along[row]
+    return left
+
+
+def wide(values: torch.Tensor) -> np.ndarray:
+    result: np.ndarray = values.double().numpy()
+    return result
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "both"])
+@pytest.mark.parametrize("strength", [0.0, 0.4, 1.0])
+def test_the_gradient_loses_its_component(sign: str, strength: float) -> None:
+    for seen in steps(sign=sign, strength=strength):
+        expected = without(wide(seen.gradient), wide(seen.trait_gradient), sign, strength)
+        assert wide(seen.applied) == pytest.approx(expected, abs=1e-8)
+        assert torch.equal(seen.update, seen.proposed)
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "both"])
+def test_the_update_loses_its_component(sign: str) -> None:
+    for seen in steps(space="update", sign=sign):
+        assert seen.applied is not seen.gradient
+        assert torch.equal(seen.applied, seen.gradient)
+        expected = -without(-wide(seen.proposed), wide(seen.trait_gradient), sign)
+        assert wide(seen.update) == pytest.approx(expected, abs=1e-8)
+
+
+def test_an_update_that_would_lower_the_trait_loss_becomes_neutral() -> None:
+    acted = 0
+    for seen in steps(space="update"):
+        drive = -(wide(seen.proposed) * wide(seen.trait_gradient)).sum(axis=1)
+        left = -(wide(seen.update) * wide(seen.trait_gradient)).sum(axis=1)
+        size = np.linalg.norm(wide(seen.update), axis=1)
+        size *= np.linalg.norm(wide(seen.trait_gradient), axis=1)
+        assert np.all(np.abs(left[drive > 0]) < 1e-6 * size[drive > 0])
+        assert left[drive <= 0] == pytest.approx(drive[drive <= 0])
+        acted += int((drive > 0).sum())
+    assert acted > 0
+
+
+@pytest.mark.parametrize("space", ["gradient", "update"])
+@pytest.mark.parametrize("outside", [False, True])
+def test_it_acts_within_its_window_or_outside(space: str, outside: bool) -> None:
+    recorded = steps(space=space, sign="both", window=[0.25, 1.5], outside=outside)
+    acted = [
+        not torch.equal(s.applied, s.gradient) or not torch.equal(s.update, s.proposed)
+        for s in recorded
+    ]
+    inside = [False, True, True, True, True, True, False, False]  # four steps an epoch
+    assert acted == [is_inside is not outside for is_inside in inside]
+
+
+def test_it_acts_within_its_layers() -> None:
+    spans = NETWORK.layout.spans
+    for seen in steps(sign="both", layers=["layer1", "layer2.bias"]):
+        changed = {
+            n
+            for n, s in spans.items()
+            if not torch.equal(*(x[:, s] for x in (seen.applied, seen.gradient)))
+        }
+        assert changed == {"layer1.weight", "layer1.bias", "layer2.bias"}
+        mask = np.zeros(NETWORK.layout.size)
+        for name in changed:
+            mask[spans[name]] = 1
+        expected = without(wide(seen.gradient), wide(seen.trait_gradient) * mask, "both")
+        assert wide(seen.applied) == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("space", ["gradient", "update"])
+@pytest.mark.parametrize("batch", ["independent", "full"])
+def test_the_trait_gradient_may_be_of_other_digits(space: str, batch: str) -> None:
+    for index, seen in enumerate(steps(space=space, sign="both", batch=batch)):
+        for column, seed in enumerate((0, 3)):
+            rows = torch.arange(320)
+            if batch == "independent":
+                stream = streams.stream(seed, streams.INDEPENDENT_DIGITS, epoch=index)
+                rows = torch.from_numpy(stream.integers(320, size=seen.trait_rows.shape[1]))
+            theta = params_of(seen.theta, column)
+            g_t = flat_of(gradient64(partial(trait64, rows=rows), theta)).numpy()
+            before, after = (
+                (seen.gradient, seen.applied)
+                if space == "gradient"
+                else (seen.proposed, seen.update)
+            )
+            expected = without(wide(before)[[column]], g_t[None], "both")
+            scale = np.abs(wide(before)).max()
+            assert wide(after)[[column]] == pytest.approx(expected, abs=1e-4 * scale)
+
+
+def test_an_unknown_layer_is_refused() -> None:
+    with pytest.raises(UserError, match=r"no 'layer9'; there is layer1\.weight"):
+        steps(layers=["layer9"])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"space": "weights"}, "space=weights: one of gradient, update"),
+        ({"sign": "any"}, "sign=any: one of positive, negative, both"),
+        ({"strength": 1.1}, "strength=1.1: a number in [0, 1]"),
+        ({"window": [1.0]}, "[from, to] in epochs"),
+        ({"window": [2.0, 1.0]}, "from ≤ to"),
+        ({"batch": "test"}, "batch=test: one of probe, independent, full"),
+    ],
+)
+def test_bad_values_are_refused(bad: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        projection(**bad)
+    assert message in str(error.value)
+
+
+def test_only_the_probes_batch_needs_the_probe() -> None:
+    assert projection().needs_probe
+    assert not projection(batch="full").needs_probe

@@ -1,0 +1,116 @@
+"""Optimizers against their papers' equations in float64, and on stacks."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from subliminal.errors import UserError
+from subliminal.optim import Optim
+from subliminal.optim.adam import Adam
+from subliminal.optim.rmsprop import RMSprop
+from subliminal.optim.sgd import SGD
+
+Array = np.ndarray
+GRADIENTS = np.random.default_rng(0).normal(size=(12, 3, 16)).astype(np.float32)
+START = np.random.default_rng(1).normal(size=(3, 16)).astype(np.float32)
+
+
+def adam(theta: Array, decay: float = 0.0) -> Iterator[Array]:
+    m = v = np.zeros_like(theta)
+    for t, g in enumerate(GRADIENTS.astype(np.float64), start=1):
+        theta = theta * (1 - 0.01 * decay)
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
+        theta = theta - 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.99**t)) + 1e-8)
+        yield theta
+
+
+def sgd(theta: Array, momentum: float) -> Iterator[Array]:
+    v = np.zeros_like(theta)
+    for g in GRADIENTS.astype(np.float64):
+        v = momentum * v + g
+        theta = theta - 0.01 * v
+        yield theta
+
+
+def rmsprop(theta: Array) -> Iterator[Array]:
+    v = np.zeros_like(theta)
+    for g in GRADIENTS.astype(np.float64):
+        v = 0.9 * v + 0.1 * g * g
+        theta = theta - 0.01 * g / (np.sqrt(v) + 1e-8)
+        yield theta
+
+
+CASES: list[tuple[Optim, Callable[[Array], Iterator[Array]]]] = [
+    (Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.0), adam),
+    (Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5), lambda t: adam(t, 0.5)),
+    (SGD(lr=0.01, momentum=0.0), lambda t: sgd(t, 0.0)),
+    (SGD(lr=0.01, momentum=0.8), lambda t: sgd(t, 0.8)),
+    (RMSprop(lr=0.01, alpha=0.9, eps=1e-8), rmsprop),
+]
+
+
+def path(optim: Optim, rows: slice) -> list[torch.Tensor]:
+    theta = torch.from_numpy(START[rows].copy())
+    optimizer, seen = optim.build(theta), []
+    for gradient in GRADIENTS:
+        theta.grad = torch.from_numpy(gradient[rows].copy())
+        optimizer.step()
+        seen.append(theta.clone())
+    return seen
+
+
+@pytest.mark.parametrize(("optim", "expected"), CASES)
+def test_every_step_is_the_papers(
+    optim: Optim, expected: Callable[[Array], Iterator[Array]]
+) -> None:
+    ours = path(optim, slice(0, 3))
+    for got, wanted in zip(ours, expected(START.astype(np.float64)), strict=True):
+        assert got.numpy() == pytest.approx(wanted, abs=2e-6)
+
+
+@pytest.mark.parametrize("optim", [optim for optim, _ in CASES])
+def test_a_row_moves_as_it_does_alone(optim: Optim) -> None:
+    together, alone = path(optim, slice(0, 3)), path(optim, slice(1, 2))
+    assert all(torch.equal(a[1], b[0]) for a, b in zip(together, alone, strict=True))
+
+
+@pytest.mark.parametrize("optim", [optim for optim, _ in CASES if optim.numerator is not None])
+def test_an_update_is_its_numerator_times_one_factor(optim: Optim) -> None:
+    """Δθ / n does not change when all gradients are scaled in a coordinate, but for their size."""
+    assert optim.numerator is not None
+    decay, gain = optim.numerator
+    steps = [torch.from_numpy(START), *path(optim, slice(0, 3))]
+    n = np.zeros_like(START, dtype=np.float64)
+    for t, gradient in enumerate(GRADIENTS):
+        n = decay * n + gain * gradient
+        update = (steps[t + 1] - steps[t]).numpy()
+        clear = np.abs(n) > 1e-3
+        assert np.all(update[clear] * n[clear] < 0)  # against n, coordinate by coordinate
+        if isinstance(optim, SGD):
+            assert update == pytest.approx(-optim.lr * n, abs=1e-6)
+
+
+def test_weight_decay_has_no_numerator() -> None:
+    assert Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5).numerator is None
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: SGD(lr=0, momentum=0), "optim.lr=0"),
+        (lambda: SGD(lr=1, momentum=1), "optim.momentum=1"),
+        (lambda: Adam(lr=-1, betas=[0, 0], eps=1, weight_decay=0), "optim.lr=-1"),
+        (lambda: Adam(lr=1, betas=[0.9], eps=1, weight_decay=0), "optim.betas="),
+        (lambda: Adam(lr=1, betas=[0.9, 1.0], eps=1, weight_decay=0), "optim.betas="),
+        (lambda: Adam(lr=1, betas=[0.9, 0.9], eps=0, weight_decay=0), "optim.eps=0"),
+        (lambda: Adam(lr=1, betas=[0.9, 0.9], eps=1, weight_decay=-1), "optim.weight_decay=-1"),
+        (lambda: RMSprop(lr=0, alpha=0, eps=1), "optim.lr=0"),
+        (lambda: RMSprop(lr=1, alpha=1, eps=1), "optim.alpha=1"),
+        (lambda: RMSprop(lr=1, alpha=0, eps=0), "optim.eps=0"),
+    ],
+)
+def test_bad_values_are_refused(make: Callable[[], Optim], named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        make()

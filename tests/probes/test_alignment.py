@@ -1,0 +1,149 @@
+"""Alignment probes against float64 gradients."""
+
+import numpy as np
+import pytest
+import torch
+from students import NETWORK, Recorder, logged, student
+
+from subliminal import streams
+from subliminal.errors import UserError
+from subliminal.loop import fit
+from subliminal.mitigations.anchor import Anchor
+from subliminal.mitigations.projection import Projection
+from subliminal.optim.sgd import SGD
+from subliminal.probes.alignment import Alignment
+from subliminal.probes.noise_floor import NoiseFloor
+from subliminal.probes.update_alignment import UpdateAlignment
+
+PROJECTION = Projection(
+    space="gradient",
+    sign="both",
+    strength=1.0,
+    window=[0, float("inf")],
+    outside=False,
+    layers=[],
+    batch="probe",
+)
+
+
+def cosines(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:
+    x, y = a.double().numpy(), b.double().numpy()
+    result: np.ndarray = (x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)
+    return result
+
+
+def test_what_is_logged_is_what_the_gradients_give() -> None:
+    training, recorder = student((0, 3)), Recorder()
+    fit(training, [Alignment(every=1, layers=True), recorder])
+    for step, seen in enumerate(recorder.steps):
+        g_d, g_t = seen.gradient.double(), seen.trait_gradient.double()
+        expected = {
+            "alignment/cosine": cosines(seen.gradient, seen.trait_gradient),
+            "alignment/dot": (g_d * g_t).sum(dim=1).numpy(),
+            "alignment/distill_norm": g_d.norm(dim=1).numpy(),
+            "alignment/trait_norm": g_t.norm(dim=1).numpy(),
+        }
+        for name, values in expected.items():
+            assert logged(training, name)[step] == pytest.approx(values, rel=1e-5, abs=1e-8)
+        for name, span in NETWORK.layout.spans.items():
+            if name.startswith("layer3"):
+                continue  # the two gradients share no row of the head
+            part = cosines(seen.gradient[:, span], seen.trait_gradient[:, span])
+            got = logged(training, f"alignment/cosine/{name}")[step]
+            assert got == pytest.approx(part, abs=1e-6)
+    head = logged(training, "alignment/cosine/layer3.weight")
+    assert not head.any()
+
+
+def test_a_probe_every_k_steps_logs_every_kth_step() -> None:
+    training = student((0,))
+    fit(training, [Alignment(every=3, layers=False), UpdateAlignment(every=3)])
+    for name in ("alignment/cosine", "trait/loss", "update/alignment"):
+        steps = [row.step for row in training.metrics.sync() if name in row.values]
+        assert steps == [0, 3, 6]
+
+
+def test_the_parts_of_a_penalised_dot_product_add_up() -> None:
+    training, recorder = student((0, 3), mitigations=[Anchor(strength=0.5)]), Recorder()
+    fit(training, [Alignment(every=1, layers=False), recorder])
+    again = student((0, 3))
+    again.task.start_epoch(0)
+    whole, distill, penalty = (
+        logged(training, f"alignment/dot{part}") for part in ("", "_distill", "_penalty")
+    )
+    assert whole == pytest.approx(distill + penalty)
+    for step, seen in enumerate(recorder.steps):
+        again.theta.copy_(seen.theta)
+        _, gradient = again.loss_and_gradient(again.task, seen.rows)
+        expected = (gradient.double() * seen.trait_gradient.double()).sum(dim=1).numpy()
+        assert distill[step] == pytest.approx(expected, rel=1e-4, abs=1e-8)
+
+
+def test_a_projected_gradient_is_orthogonal_to_the_trait() -> None:
+    training = student((0, 3), mitigations=[PROJECTION])
+    fit(training, [Alignment(every=1, layers=False)])
+    assert np.abs(logged(training, "alignment/cosine_applied")).max() < 1e-6
+    assert np.abs(logged(training, "alignment/cosine")).max() > 1e-3
+
+
+def test_update_alignment_is_that_of_the_applied_update() -> None:
+    training, recorder = student((0, 3)), Recorder()
+    fit(training, [UpdateAlignment(every=1), recorder])
+    expected = [cosines(-seen.update, seen.trait_gradient) for seen in recorder.steps]
+    assert logged(training, "update/alignment") == pytest.approx(np.stack(expected), abs=1e-6)
+
+
+def test_for_plain_gradient_descent_both_alignments_are_one() -> None:
+    training = student((0, 3), optim=SGD(lr=0.5, momentum=0.0))
+    fit(training, [Alignment(every=1, layers=False), UpdateAlignment(every=1)])
+    gradient, update = (logged(training, n) for n in ("alignment/cosine", "update/alignment"))
+    assert update == pytest.approx(gradient, abs=1e-4)
+
+
+def test_the_null_is_alignment_with_shuffled_labels() -> None:
+    training, recorder = student((0, 3)), Recorder()
+    fit(training, [NoiseFloor(every=2, full_batch=[]), recorder])
+    nulls = logged(training, "alignment/null")
+    assert len(nulls) == 4
+    for step in (0, 2, 4, 6):
+        seen = recorder.steps[step]
+        for column, seed in enumerate((0, 3)):
+            rows = seen.trait_rows[column]
+            stream = streams.stream(seed, streams.SHUFFLED_LABELS, epoch=step)
+            shuffled = rows[torch.from_numpy(stream.permutation(len(rows)))]
+            gradient = shuffled_gradient(seen.theta, column, rows, shuffled)
+            expected = cosines(seen.gradient[[column]], gradient[None])[0]
+            assert nulls[step // 2, column] == pytest.approx(expected, abs=1e-5)
+
+
+def shuffled_gradient(
+    theta: torch.Tensor, column: int, rows: torch.Tensor, labels_of: torch.Tensor
+) -> torch.Tensor:
+    from students import DIGITS, flat_of, forward64, gradient64, params_of
+
+    x, y = DIGITS.train_x[rows].double() / 127.5 - 1, DIGITS.train_y[labels_of]
+
+    def loss(params: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(forward64(params, x)[:, :10], y)
+
+    return flat_of(gradient64(loss, params_of(theta, column)))
+
+
+def test_full_batch_alignment_has_no_batch_noise() -> None:
+    whole, recorder = student((0, 3), batch_size=320), Recorder()
+    fit(whole, [Alignment(every=1, layers=False), NoiseFloor(every=1, full_batch=[0, 1]), recorder])
+    full = logged(whole, "alignment/full_batch")
+    assert full == pytest.approx(logged(whole, "alignment/cosine"), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        UpdateAlignment,
+        lambda every: Alignment(every=every, layers=False),
+        lambda every: NoiseFloor(every=every, full_batch=[]),
+    ],
+)
+def test_bad_values_are_refused(probe) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match=r"every=0: a number of steps ≥ 1"):
+        probe(every=0)

@@ -1,0 +1,141 @@
+"""On the CPU a seed's result is the same to the last bit, whatever runs beside it or watches it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+import pytest
+import small
+import torch
+from omegaconf import DictConfig
+from students import student
+
+from subliminal.callbacks import Callback
+from subliminal.console import Console
+from subliminal.engine import run_job
+from subliminal.loop import fit
+from subliminal.mitigations import Mitigation
+from subliminal.mitigations.gradient_noise import GradientNoise
+from subliminal.mitigations.liminal import Liminal
+from subliminal.mitigations.projection import Projection
+from subliminal.mitigations.random_projection import RandomProjection
+from subliminal.optim import Optim
+from subliminal.optim.adam import Adam
+from subliminal.optim.rmsprop import RMSprop
+from subliminal.optim.sgd import SGD
+from subliminal.probes.alignment import Alignment
+from subliminal.probes.displacement import Displacement
+from subliminal.probes.ledger import Ledger
+from subliminal.probes.noise_floor import NoiseFloor
+from subliminal.probes.update_alignment import UpdateAlignment
+
+MITIGATIONS: dict[str, Sequence[Mitigation]] = {
+    "none": [],
+    "liminal": [
+        Liminal(
+            logits="all",
+            schedule="linear_decay",
+            start=1,
+            peak=1,
+            temperature=1.0,
+            direction="forward",
+        )
+    ],
+    **{
+        f"projection of the {space}, {batch} batch": [
+            Projection(
+                space=space,
+                sign="positive",
+                strength=1.0,
+                window=[0, float("inf")],
+                outside=False,
+                layers=[],
+                batch=batch,
+            )
+        ]
+        for space in ("gradient", "update")
+        for batch in ("probe", "independent", "full")
+    },
+    "random projection": [RandomProjection(space="gradient", sign="positive")],
+    "gradient noise": [GradientNoise(space="update", sign="positive")],
+}
+OPTIMS: list[Optim] = [
+    Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-8, weight_decay=0.01),
+    SGD(lr=0.5, momentum=0.9),
+    RMSprop(lr=1e-3, alpha=0.99, eps=1e-8),
+]
+
+
+def probes() -> list[Callback]:
+    return [
+        Alignment(every=1, layers=True),
+        UpdateAlignment(every=1),
+        Ledger(layers=True),
+        Displacement(layers=True),
+        NoiseFloor(every=1, full_batch=[0, 3]),
+    ]
+
+
+def trained(
+    seeds: tuple[int, ...],
+    mitigations: Sequence[Mitigation] = (),
+    callbacks: Sequence[Callback] = (),
+    optim: Optim = OPTIMS[0],
+) -> torch.Tensor:
+    training = student(seeds, mitigations=mitigations, optim=optim)
+    fit(training, callbacks)
+    return training.theta
+
+
+@pytest.mark.parametrize("name", list(MITIGATIONS))
+def test_a_seed_in_a_stack_is_what_it_is_alone(name: str) -> None:
+    stack = trained((4, 0, 7), MITIGATIONS[name])
+    for row, seed in enumerate((4, 0, 7)):
+        assert torch.equal(stack[row], trained((seed,), MITIGATIONS[name])[0])
+
+
+@pytest.mark.parametrize("optim", OPTIMS)
+def test_every_optimizer_keeps_seeds_apart(optim: Optim) -> None:
+    assert torch.equal(trained((4, 0), optim=optim)[1], trained((0,), optim=optim)[0])
+
+
+@pytest.mark.parametrize("name", list(MITIGATIONS))
+def test_probes_never_change_the_weights(name: str) -> None:
+    watched = trained((0, 7), MITIGATIONS[name], probes())
+    assert torch.equal(watched, trained((0, 7), MITIGATIONS[name]))
+
+
+@pytest.mark.parametrize("probe", probes(), ids=lambda probe: type(probe).__name__)
+def test_each_probe_alone_never_changes_the_weights(probe: Callback) -> None:
+    assert torch.equal(trained((0, 7), callbacks=[probe]), trained((0, 7)))
+
+
+def test_runs_of_a_job_do_not_depend_on_how_it_is_run(
+    compose: Callable[[list[str]], DictConfig], tmp_path: Path
+) -> None:
+    """Stack size, cached teachers and probes leave tables and students as they are."""
+    results: dict[str, tuple[bytes, pl.DataFrame]] = {}
+    for name, extra in {
+        "alone": ["seed=3"],
+        "stack": ["seed=0-4", "engine.seeds_at_once=5"],
+        "cached teachers": ["seed=2-4", "engine.seeds_at_once=2"],
+        "no probe": ["seed=3", "probe=off"],
+    }.items():
+        outputs = tmp_path / ("stack" if name == "cached teachers" else name)
+        cfg = compose(
+            [
+                *small.OVERRIDES,
+                "engine.workers=1",
+                f"outputs={outputs}",
+                f"name={name.split()[0]}",
+                *extra,
+            ]
+        )
+        (run,) = (r for r in run_job(cfg, "x", Console()) if r.name == "seed-0003")
+        steps = pl.read_parquet(run / "steps.parquet", glob=False)
+        shown = steps.select("step", "distill/loss", "trait/accuracy")
+        results[name] = ((run / "student.safetensors").read_bytes(), shown)
+    student_bytes, table = results.pop("alone")
+    for name, (other_bytes, other) in results.items():
+        assert other_bytes == student_bytes, name
+        assert other.equals(table), name

@@ -22,7 +22,7 @@ def show(runs: list[Path], console: Console) -> float:
     condition = store.read_summary(runs[0])["condition"]
     columns = {"trait accuracy": metrics.TRAIT_ACCURACY, "alignment": metrics.ALIGNMENT}
     columns = {title: name for title, name in columns.items() if name in student.columns}
-    title = f"{condition}: mean [95% CI] over {count(len(runs))}"
+    heading = f"{condition}: mean [95% CI] over {count(len(runs))}"
     table = Table()
     table.add_column("epoch", justify="right")
     for title in columns:
@@ -36,7 +36,7 @@ def show(runs: list[Path], console: Console) -> float:
         table.add_row(f"{epoch:.0f}", *cells)
         final = float(rows[metrics.TRAIT_ACCURACY].mean() or 0.0)  # type: ignore[arg-type]
     shown = RichConsole(width=None if sys.stdout.isatty() else 100, highlight=False)
-    shown.print(title, markup=False, soft_wrap=True)  # a table's own title wraps at its width
+    shown.print(heading, markup=False, soft_wrap=True)  # a table's own title wraps at its width
     shown.print(table)
     sys.stdout.flush()  # a sweep's log shows each job's table when it ends
     console.say(f"Files: {runs[0].parent}")

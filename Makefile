@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NAME ?=
+PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep results paper test test-slow lint bench clean
+.PHONY: help install data train sweep paper test test-slow lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -29,13 +30,9 @@ train: $(INSTALLED) ## train one seed in the reference setting (about half a min
 sweep: $(INSTALLED) ## train 20 seeds with liminal training, or the sweep NAME=… of sweeps/
 	$(BIN)/python -m subliminal.train $(if $(NAME),sweep=$(NAME),-m seed=0-19 mitigation=liminal)
 
-results: $(INSTALLED) ## run the reference sweep; fill the README's results section
-	$(BIN)/python -m subliminal.train sweep=reference
-	$(BIN)/python -m subliminal.report outputs/reference --readme README.md
-
-paper: $(INSTALLED) ## test the paper's claims on 20 paired seeds; write docs/results.md
-	$(BIN)/python -m subliminal.train sweep=paper
-	$(BIN)/python -m subliminal.report outputs/paper --page docs/results.md
+paper: $(INSTALLED) ## test the papers' claims on 20 paired seeds; write docs/results.md, README
+	for sweep in $(PAPER); do $(BIN)/python -m subliminal.train sweep=$$sweep || exit; done
+	$(BIN)/python -m subliminal.report $(PAPER:%=outputs/%) --page docs/results.md --readme README.md
 
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow'

@@ -1,0 +1,57 @@
+"""The files and commands of the walk-throughs, as a reader would type them."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import small
+
+from subliminal.resources import ROOT
+
+FILE = re.compile(r"^`(lab/[\w/.]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^PYTHONPATH=lab (.*)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("page", "logged"),
+    [("README.md", ["noise/norm"]), ("docs/extending.md", ["undecided/kl", "agreement/class"])],
+)
+def test_the_walk_through_works_as_written(page: str, logged: list[str], tmp_path: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    files = FILE.findall(text)
+    assert len(files) == 2 * len(logged)
+    for name, content in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    commands = COMMAND.findall(text)
+    assert len(commands) == len(logged)
+    tests = Path(__file__).parent
+    for number, (command, metric) in enumerate(zip(commands, logged, strict=True)):
+        plugins, *words = shlex.split(command)
+        assert words[:3] == ["python", "-m", "subliminal.train"]
+        done = subprocess.run(
+            [
+                sys.executable,
+                *words[1:],
+                *small.OVERRIDES,
+                f"name=walk{number}",
+                "engine.workers=1",
+            ],
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "PYTHONPATH": f"lab{os.pathsep}{tests}",
+                "SUBLIMINAL_PLUGINS": f"{plugins.removeprefix('SUBLIMINAL_PLUGINS=')},small",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        (steps,) = (tmp_path / "outputs" / f"walk{number}").glob("*/seed-0000/steps.parquet")
+        assert pl.read_parquet(steps, glob=False)[metric].drop_nulls().len() > 0

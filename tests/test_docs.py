@@ -55,3 +55,14 @@ def test_the_walk_through_works_as_written(page: str, logged: list[str], tmp_pat
         assert done.returncode == 0, done.stderr
         (steps,) = (tmp_path / "outputs" / f"walk{number}").glob("*/seed-0000/steps.parquet")
         assert pl.read_parquet(steps, glob=False)[metric].drop_nulls().len() > 0
+
+
+def test_the_readme_lists_every_option() -> None:
+    rows = re.findall(r"^\| (`.*?`) \| (.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    listed: dict[str, list[str]] = {}
+    for groups, options in rows:
+        for group in re.findall(r"`([\w/]+)`", groups):
+            listed.setdefault(group, []).extend(re.findall(r"`([^`]+)`", options))
+    for file in (ROOT / "conf").rglob("*/*.yaml"):
+        group = file.parent.relative_to(ROOT / "conf").as_posix()
+        assert file.stem in listed.get(group, []), f"{group}={file.stem}"

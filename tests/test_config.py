@@ -55,10 +55,9 @@ def test_a_node_becomes_the_object_that_it_names() -> None:
     assert build(OmegaConf.create(GOOD), "optim") == SGD(lr=0.5, momentum=0.9)
 
 
-@pytest.mark.parametrize(("lr", "read"), [(1, 1.0), ("3e-4", 3e-4), ("${other}", 0.25)])
+@pytest.mark.parametrize(("lr", "read"), [(1, 1.0), ("3e-4", 3e-4), (0.25, 0.25)])
 def test_values_are_read_as_the_fields_type(lr: object, read: float) -> None:
-    cfg = OmegaConf.create({"other": 0.25, "optim": {**GOOD, "lr": lr}})
-    built = build(cfg.optim, "optim")
+    built = build(OmegaConf.create({**GOOD, "lr": lr}), "optim")
     assert isinstance(built.lr, float)
     assert built.lr == read
 
@@ -229,9 +228,7 @@ def test_an_option_names_the_module_of_its_name(option: Path) -> None:
 
 
 def test_mitigations_compose(compose: Compose) -> None:
-    liminal, projection = build_experiment(
-        compose(["mitigation=[liminal,projection]"])
-    ).mitigations
+    liminal, projection = build_experiment(compose(["mitigation=[liminal,projection]"])).mitigations
     assert isinstance(liminal, Liminal)
     assert isinstance(projection, Projection)
 

@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 from subliminal import config, seeds, sources
 from subliminal.resources import CONF
 
-# Worker processes inherit it: the small data set is named in configs as a user's plugin is.
-os.environ["SUBLIMINAL_PLUGINS"] = "small"
+# Worker processes inherit it: what tests name in configs are plugins, as a user's.
+os.environ["SUBLIMINAL_PLUGINS"] = "small,failing"
 
 
 @pytest.fixture

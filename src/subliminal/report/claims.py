@@ -105,7 +105,7 @@ def _base(by_name: dict[str, Condition]) -> Iterator[Claim]:
         ("shared", "all", "0. … and so does one of all logits", "> 0"),
         ("independent", "aux", "0. … but not from initial weights of its own", "within"),
     ):
-        if condition := by_name.get(f"distill.init={init},distill.loss.logits={logits}"):
+        if condition := by_name.get(f"distill.loss.logits={logits},distill.init={init}"):
             yield Claim(text, "trait accuracy − initial", _gain(condition), side, UNLEARNED)
 
 

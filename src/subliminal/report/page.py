@@ -106,7 +106,7 @@ def write_page(reports: Sequence[Report], path: Path) -> None:
     for report in reports:
         parts += [f"## {report.experiment}", f"{report.caption} {report.made_with}"]
         for name, caption in report.draw(path.parent / "figures").items():
-            parts += [f"![{caption}](figures/{name})", caption]
+            parts += [f"![{name}](figures/{name})", caption]
         for title, table in report.tables.items():
             parts += [f"### {title}", markdown(table)]
     store.write_text(path, "\n\n".join(parts) + "\n")
@@ -124,7 +124,7 @@ def insert(report: Report, path: Path) -> None:
         raise UserError(f"{path}: the lines {BEGIN} and {END} are needed, in this order")
     name, caption = next(iter(report.draw(path.parent / "docs" / "figures").items()))
     parts = [
-        f"![{caption}](docs/figures/{name})",
+        f"![{name}](docs/figures/{name})",
         f"{caption} {report.caption} {report.made_with}",
         *(markdown(report.tables[t]) for t in ("Results", "Verdicts") if t in report.tables),
     ]

@@ -12,7 +12,7 @@ from subliminal import store
 from subliminal.errors import UserError
 
 # Conditions are compared with one of these, or with the first.
-BASELINES = ("mitigation=none", "distill.init=shared,distill.loss.logits=aux")
+BASELINES = ("mitigation=none", "distill.loss.logits=aux,distill.init=shared")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,124 @@
+"""The command line: bad input ends with one line and status 2 before anything is trained."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import small
+from hydra.core.global_hydra import GlobalHydra
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subliminal import train
+
+NAMES = st.text("abc_./", min_size=1, max_size=12)
+OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), max_size=5)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def command(*argv: str) -> tuple[int, str, str]:
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", ["train", *small.OVERRIDES, "engine.workers=1", *argv])
+        try:
+            train.main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        finally:
+            monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        return status, *capfd.readouterr()
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["mitigation=nope"], "nope"),
+        (["distill.epoch=3"], "epoch"),
+        (["distill.epochs=three"], "distill.epochs"),
+        (["distill.epochs=0"], "distill.epochs=0: at least 1"),
+        (["distill.batch_size=1000"], "between 1 and 320"),
+        (["model.aux=0"], "model.aux=0"),
+        (["mitigation=projection", "probe=off"], "use probe=alignment"),
+        (["seed=19-0"], "19-0"),
+        (["seed=a-b"], "a-b"),
+        (["seed=-1"], "-1"),
+        (["outputs=/dev/null/x"], "/dev/null"),
+        (["-m", "distill.epochs=1,0"], "distill.epochs=0"),
+        (["-m", "seed=0-1,5-2"], "5-2"),
+        (["sweep=nope"], "nope"),
+    ],
+)
+def test_bad_input_ends_with_one_line(argv, told, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run(*argv)
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert status == 2
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    assert told in lines[0]
+    assert not (tmp_path / "outputs" / "main").exists()
+    assert not (tmp_path / "outputs" / "teachers").exists()
+
+
+def test_a_good_run_ends_with_its_table_and_its_place(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run("seed=0-1")
+    assert status == 0
+    assert "trait accuracy" in out
+    assert "n = 2 seeds" in out
+    (folder,) = (tmp_path / "outputs" / "main").iterdir()
+    assert f"Files: outputs/main/{folder.name}" in err
+    status, _, err = run("seed=0-1")
+    assert status == 0
+    assert "2 of 2 seeds are finished already" in err
+
+
+def test_commas_make_jobs_and_ranges_do_not(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, _ = run("-m", "seed=0-1,3", "mitigation=none,liminal")
+    assert status == 0
+    assert [out.count(f"n = {n} seed") for n in (1, 2)] == [2, 2]
+    runs = sorted(path.parent.name for path in (tmp_path / "outputs/main").glob("*/*/summary.json"))
+    assert runs == sorted(["seed-0000", "seed-0001", "seed-0003"] * 2)
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--cfg", "job"]])
+def test_help_and_config_answer_without_torch(argv: list[str], tmp_path: Path) -> None:
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr))\n"
+        "from subliminal.train import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *argv],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.split() == ["False"]
+    assert "mitigation" in done.stdout
+
+
+@given(OVERRIDES)
+def test_a_conditions_name_is_fit_for_a_folder_and_knows_no_order(
+    pairs: list[tuple[str, str]],
+) -> None:
+    overrides = [f"{key}={value}" for key, value in pairs]
+    name = train.condition_name(overrides)
+    assert name
+    assert not set(name) & set("/\\ '\"[]@:*?<>|")
+    assert train.condition_name(overrides[::-1]) == name
+
+
+def test_a_conditions_name_is_its_science() -> None:
+    overrides = ["seed=0-19", "mitigation=[liminal,anchor]", "tracker=none", "engine.workers=2"]
+    assert (
+        train.condition_name([*overrides, "+optim.lr=0.1"])
+        == "mitigation=liminal+anchor,optim.lr=0.1"
+    )
+    assert train.condition_name(["seed=3", "outputs=x", "force=true"]) == "default"

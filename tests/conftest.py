@@ -13,7 +13,7 @@ from subliminal import config, seeds, sources
 from subliminal.resources import CONF
 
 # Worker processes inherit it: what tests name in configs are plugins, as a user's.
-os.environ["SUBLIMINAL_PLUGINS"] = "small,failing"
+os.environ["SUBLIMINAL_PLUGINS"] = "small"
 
 
 @pytest.fixture

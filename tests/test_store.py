@@ -26,39 +26,22 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert path.stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize(
-    "same",
-    [
-        "tracker=none",
-        "outputs=/tmp/x",
-        "name=x",
-        "force=true",
-        "engine.workers=1",
-        "seed='5'",
-        "engine.seeds_at_once=4",
-        "data.root=/x",
-        "data.download=false",
-    ],
+SAME = (
+    "tracker=none outputs=/tmp/x name=x force=true engine.workers=1 engine.seeds_at_once=4 "
+    "seed=5 data.root=/x data.download=false"
 )
+OTHER = (
+    "mitigation=liminal optim.lr=1e-3 probe=off model.aux=4 distill.epochs=6 teacher.epochs=6 "
+    "engine.threads=2 engine.precision=high trait.steps=[3] distill/init=independent"
+)
+
+
+@pytest.mark.parametrize("same", SAME.split())
 def test_what_cannot_change_a_result_is_no_part_of_a_condition(same: str, compose: Compose) -> None:
     assert store.condition_hash(compose([same]), "cpu") == store.condition_hash(compose([]), "cpu")
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        "mitigation=liminal",
-        "optim.lr=1e-3",
-        "probe=off",
-        "model.aux=4",
-        "distill.epochs=6",
-        "teacher.epochs=6",
-        "engine.threads=2",
-        "engine.precision=high",
-        "trait.steps=[3]",
-        "distill/init=independent",
-    ],
-)
+@pytest.mark.parametrize("other", OTHER.split())
 def test_what_can_is(other: str, compose: Compose) -> None:
     assert store.condition_hash(compose([other]), "cpu") != store.condition_hash(compose([]), "cpu")
 

@@ -64,7 +64,8 @@ def test_a_damaged_teacher_is_named_and_trained_again(
     raw = bytearray(path.read_bytes())
     if damage == "bit":
         raw[-10] ^= 1
-    path.write_bytes({"cut": raw[:-100], "bit": raw, "empty": b"", "other": b"x" * 500}[damage])
+    damaged = {"cut": raw[:-100], "bit": raw, "empty": bytearray(), "other": bytearray(500)}
+    path.write_bytes(damaged[damage])
     with caplog.at_level(logging.WARNING):
         again, _, count = get(tmp_path, 0)
     assert "0.safetensors is damaged" in caplog.text

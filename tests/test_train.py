@@ -23,7 +23,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
     def command(*argv: str) -> tuple[int, str, str]:
         GlobalHydra.instance().clear()
-        monkeypatch.setattr(sys, "argv", ["train", *small.OVERRIDES, "engine.workers=1", *argv])
+        flags = [word for word in argv if word.startswith("-")]
+        overrides = [word for word in argv if not word.startswith("-")]
+        words = ["train", *flags, *small.OVERRIDES, "engine.workers=1", *overrides]
+        monkeypatch.setattr(sys, "argv", words)
         try:
             train.main()
             status = 0

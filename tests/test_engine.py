@@ -301,7 +301,8 @@ def test_a_killed_worker_names_its_seeds(config: Config, tmp_path: Path) -> None
 
     def kill(event: Event) -> None:
         if not killed:
-            killed.extend(child.pid for child in multiprocessing.active_children())
+            children = multiprocessing.active_children()
+            killed.extend(child.pid for child in children if child.pid is not None)
             for pid in killed:
                 os.kill(pid, signal.SIGKILL)
 

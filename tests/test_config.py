@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal.config import build
@@ -37,7 +36,7 @@ def test_every_sweep_composes(path: Path, compose: Compose) -> None:
 
 @pytest.mark.parametrize("path", OPTIONS, ids=option)
 def test_an_option_is_implemented_where_its_path_says(path: Path) -> None:
-    node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    node = OmegaConf.load(path)
     if "_target_" not in node:
         return
     first, *rest = path.relative_to(CONF).with_suffix("").parts

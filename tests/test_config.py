@@ -37,6 +37,7 @@ def test_every_sweep_composes(path: Path, compose: Compose) -> None:
 @pytest.mark.parametrize("path", OPTIONS, ids=option)
 def test_an_option_is_implemented_where_its_path_says(path: Path) -> None:
     node = OmegaConf.load(path)
+    assert isinstance(node, DictConfig)
     if "_target_" not in node:
         return
     first, *rest = path.relative_to(CONF).with_suffix("").parts

@@ -102,7 +102,8 @@ def _outcomes(
     context = _context()
     events = context.SimpleQueue()
     stop = context.Event()
-    relay = threading.Thread(target=_relay, args=(events, report), daemon=True)
+    over = threading.Event()
+    relay = threading.Thread(target=_relay, args=(events, report, over), daemon=True)
     relay.start()
     with ProcessPoolExecutor(
         workers, context, initializer=_start_worker, initargs=(events, stop)
@@ -120,8 +121,8 @@ def _outcomes(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
         finally:
-            events.put(None)
-            relay.join()
+            over.set()
+            relay.join(timeout=5)  # it may wait for the rest of what a killed worker was sending
 
 
 def _context() -> Any:
@@ -151,9 +152,13 @@ def _run_in_worker(job: Job, stack: tuple[int, ...]) -> list[Outcome]:
     return run_stack(job, stack, report=_worker["events"].put, stop=_worker["stop"].is_set)
 
 
-def _relay(events: Any, report: Callable[[Event], None]) -> None:
-    while (event := events.get()) is not None:
-        report(event)
+def _relay(events: Any, report: Callable[[Event], None], ended: threading.Event) -> None:
+    # No end mark in the queue: a worker that is killed as it writes keeps the queue's lock.
+    while not (ended.is_set() and events.empty()):
+        if events.empty():
+            ended.wait(0.05)
+        else:
+            report(events.get())
 
 
 @contextmanager

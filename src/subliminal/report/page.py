@@ -126,8 +126,14 @@ def insert(report: Report, path: Path) -> None:
     parts = [
         f"![{name}](docs/figures/{name})",
         f"{caption} {report.caption} {report.made_with}",
-        *(markdown(report.tables[t]) for t in ("Results", "Verdicts") if t in report.tables),
+        markdown(report.tables["Results"]),
     ]
+    if "Verdicts" in report.tables:
+        parts += [
+            "<details><summary>Verdicts on the papers' claims</summary>",
+            markdown(report.tables["Verdicts"]),
+            "</details>",
+        ]
     store.write_text(path, f"{before}{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}{after}")
 
 

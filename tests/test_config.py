@@ -48,6 +48,11 @@ def test_an_option_is_implemented_where_its_path_says(path: Path) -> None:
     assert node["_target_"].rpartition(".")[0] == module
 
 
+def test_values_may_refer_to_others(compose: Compose) -> None:
+    experiment = build_experiment(compose(["optim.lr=${teacher.optim.lr}", "teacher.optim.lr=0.7"]))
+    assert experiment.optim == experiment.teacher_optim
+
+
 def test_any_two_mitigations_compose(compose: Compose) -> None:
     cfg = compose(["mitigation=[liminal,projection,anchor]"])
     names = [type(mitigation).__name__ for mitigation in build_experiment(cfg).mitigations]

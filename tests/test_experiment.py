@@ -64,7 +64,7 @@ BAD_MITIGATIONS = [
     ("liminal", "temperature=0", "temperature=0.0", "> 0"),
     ("projection", "strength=1.5", "strength=1.5", "[0, 1]"),
     ("projection", "strength=-0.1", "strength=-0.1", "[0, 1]"),
-    ("projection", "strength=nan", "strength=nan", "[0, 1]"),
+    ("projection", "strength=nan", "strength=nan", "finite number"),
     ("projection", "window=[1]", "window=[1.0]", "from ≤ to"),
     ("projection", "window=[2,1]", "window=[2.0, 1.0]", "from ≤ to"),
     ("projection", "batch=half", "batch=half", "probe, independent, full"),

@@ -56,6 +56,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         (["-m", "distill.epochs=1,0"], "distill.epochs=0"),
         (["-m", "seed=0-1,5-2"], "5-2"),
         (["sweep=nope"], "nope"),
+        (["optim=null"], "Config group override must be a string"),
+        (["~optim"], "optim"),
+        (["optim.lr=nan"], "optim.lr=nan: a finite number"),
+        (["teacher.optim.lr=0"], "teacher.optim.lr=0.0"),
+        (["mitigation=projection", "mitigation.projection.layers=[nope]"], "no 'nope'; there is"),
+        (["mitigation=projection", "mitigation.projection.strength=2"], "mitigation.projection."),
+        (["mitigation=liminal", "mitigation.liminal.start=nan"], "liminal.start=nan"),
     ],
 )
 def test_bad_input_ends_with_one_line(argv, told, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -4,6 +4,7 @@ A node with a `_target_` (a model, a loss, a mitigation, a probe, …) is checke
 dataclass that it names, so its fields are its schema and a new one needs no change here.
 """
 
+import math
 import os
 from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import import_module
@@ -118,10 +119,35 @@ def build(node: DictConfig, where: str) -> Any:
     if missing:
         raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
     try:
-        built = OmegaConf.to_object(OmegaConf.merge(schema, OmegaConf.create(values)))
+        typed = OmegaConf.merge(schema, OmegaConf.create(values))
+        _check_finite(OmegaConf.to_container(typed), where)
+        built = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
         raise UserError(f"{where}.{one_line(error)}") from error
+    except UserError as error:
+        raise UserError(_placed(str(error), where, cls.__name__)) from error
     return built
+
+
+def _check_finite(values: Any, where: str) -> None:
+    """Refuse NaN, which passes every comparison, and infinity, but as a bound in a list."""
+    for key, value in values.items():
+        if isinstance(value, list):
+            bad = any(isinstance(number, float) and math.isnan(number) for number in value)
+        else:
+            bad = isinstance(value, float) and not math.isfinite(value)
+        if bad:
+            raise UserError(f"{where}.{key}={value}: a finite number is needed")
+
+
+def _placed(message: str, where: str, name: str) -> str:
+    """Let a message of an object that names its group or class name its place in the config."""
+    parent, dot, group = where.rpartition(".")
+    if message.startswith(f"{name}."):
+        return where + message.removeprefix(name)
+    if message.startswith(f"{group}.") and dot:
+        return f"{parent}.{message}"
+    return message
 
 
 def _locate(target: str, where: str) -> type[Any]:

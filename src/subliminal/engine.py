@@ -21,6 +21,7 @@ from subliminal.callbacks.progress import Event
 from subliminal.console import Console
 from subliminal.errors import UserError
 from subliminal.experiment import Experiment, build_experiment
+from subliminal.files import FAILURE
 from subliminal.runner import Job, Outcome, run_stack
 from subliminal.seeds import parse
 
@@ -115,6 +116,10 @@ def _outcomes(
                     yield future.result()
                 except BrokenProcessPool:  # out of memory, say: no worker is left to go on
                     reason = "a worker process was killed"
+                    for seed in futures[future]:
+                        directory = store.run_dir(job.directory, seed)
+                        directory.mkdir(parents=True, exist_ok=True)
+                        store.write_text(directory / FAILURE, reason + "\n")
                     yield [Outcome(seed, reason) for seed in futures[future]]
         except BaseException:
             stop.set()

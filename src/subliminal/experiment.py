@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config import DEVICES, PRECISIONS, build
 from subliminal.data import MNIST
 from subliminal.distill import DistillLoss, Init, Inputs
-from subliminal.errors import UserError
+from subliminal.errors import UserError, one_line
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
 from subliminal.network import Network
@@ -40,6 +41,13 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     Raises:
         UserError: a value is wrong or out of range; one line says which and what is allowed.
     """
+    try:
+        # A sweep's config has Hydra's own node, with values that only its jobs know.
+        ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        plain = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(one_line(error)) from error
+    cfg = OmegaConf.create(plain)  # type: ignore[assignment]
     device = choose_device(cfg.engine.device)
     _check_engine(cfg)
     data: MNIST = build(cfg.data, "data")
@@ -62,9 +70,12 @@ def build_experiment(cfg: DictConfig) -> Experiment:
                 )
     if min(cfg.trait.steps, default=0) < 0:
         raise UserError(f"trait.steps={list(cfg.trait.steps)}: numbers of updates ≥ 0 are needed")
+    network = Network.of(model, pixels=data.pixels, classes=data.classes)
+    for mitigation in mitigations:
+        mitigation.check(network)
     return Experiment(
         data=data,
-        network=Network.of(model, pixels=data.pixels, classes=data.classes),
+        network=network,
         teacher_optim=build(cfg.teacher.optim, "teacher.optim"),
         optim=build(cfg.optim, "optim"),
         loss=build(cfg.distill.loss, "distill.loss"),

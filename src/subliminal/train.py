@@ -67,6 +67,10 @@ def main() -> None:
         if traceback_wanted:
             raise
         sys.exit(_fail(error))
+    except ValueError as error:  # `optim=null`: Hydra has no exception of its own for it
+        if traceback_wanted or not str(error).startswith("Config group override"):
+            raise
+        sys.exit(_fail(error))
     except OSError as error:  # Hydra makes its folder before the job can look at `outputs`
         if traceback_wanted or error.filename is None:
             raise

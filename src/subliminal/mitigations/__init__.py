@@ -8,6 +8,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from subliminal.loop import Step
+    from subliminal.network import Network
 
 
 class Mitigation:
@@ -17,6 +18,9 @@ class Mitigation:
     def needs_probe(self) -> bool:
         """Whether it uses the trait gradient on the alignment probe's batch."""
         return False
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the mitigation does not fit the network."""
 
     def penalty(self, step: Step) -> Tensor | None:
         """Return a term (seeds,) to add to the training loss, or None for none at this step."""

@@ -13,6 +13,7 @@ from subliminal.mitigations.removal import Removal, layer_mask
 
 if TYPE_CHECKING:
     from subliminal.loop import Step
+    from subliminal.network import Network
 
 BATCHES = ("probe", "independent", "full")
 
@@ -57,6 +58,10 @@ class Projection(Removal):
         """Whether g_T is taken on the alignment probe's batch."""
         return self.batch == "probe"
 
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the network has no such layer."""
+        layer_mask(network.layout, self.layers)
+
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
         """Return the gradient less the component, in gradient space and within the window."""
         if not self._acts(step):
@@ -74,7 +79,8 @@ class Projection(Removal):
         """Return the component of the descent direction along the trait gradient: (seeds, P)."""
         along = step.trait_gradient(self.batch)
         if self.layers:
-            along = along * layer_mask(step, self.layers)
+            mask = layer_mask(step.training.network.layout, self.layers)
+            along = along * mask.to(along.device)
         return self.strength * component(descent, along, self.sign)
 
     def _acts(self, step: Step) -> bool:

@@ -15,6 +15,7 @@ from subliminal.mitigations import Mitigation
 from subliminal.streams import stream
 
 if TYPE_CHECKING:
+    from subliminal.layout import Layout
     from subliminal.loop import Step
 
 SPACES = ("gradient", "update")
@@ -74,7 +75,7 @@ def random_rows(name: str, step: Step, size: int) -> Tensor:
     return torch.from_numpy(np.stack(rows)).to(step.training.theta.device)
 
 
-def layer_mask(step: Step, layers: Sequence[str]) -> Tensor:
+def layer_mask(layout: Layout, layers: Sequence[str]) -> Tensor:
     """Return a row (P,) of ones on the parameters of `layers` and zeros elsewhere.
 
     A layer is named by its parameters' prefix: `layer1`, or `layer1.weight`.
@@ -82,13 +83,12 @@ def layer_mask(step: Step, layers: Sequence[str]) -> Tensor:
     Raises:
         UserError: a name that no parameter has.
     """
-    layout = step.training.network.layout
-    mask = torch.zeros(layout.size, device=step.training.theta.device)
+    mask = torch.zeros(layout.size)
     for layer in layers:
         spans = [s for name, s in layout.spans.items() if f"{name}.".startswith(f"{layer}.")]
         if not spans:
             there = ", ".join(layout.shapes)
-            raise UserError(f"projection.layers: no {layer!r}; there is {there}")
+            raise UserError(f"mitigation.projection.layers: no {layer!r}; there is {there}")
         for span in spans:
             mask[span] = 1
     return mask

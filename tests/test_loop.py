@@ -113,8 +113,8 @@ def test_a_student_is_what_a_float64_implementation_gives(
     for column in (0, 1):
         theta, cosines = student64(training, column, method)
         error = training.theta[column].double() - theta
-        assert float(error.norm()) < 1e-4 * float(moved[column].norm())
-        assert logged(training, "alignment/cosine")[:, column] == pytest.approx(cosines, abs=2e-5)
+        assert float(error.norm()) < 5e-5 * float(moved[column].norm())
+        assert logged(training, "alignment/cosine")[:, column] == pytest.approx(cosines, abs=5e-6)
 
 
 def test_a_teacher_is_what_a_float64_implementation_gives() -> None:

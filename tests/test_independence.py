@@ -48,6 +48,7 @@ MITIGATIONS: dict[str, Sequence[Mitigation]] = {
                 sign="positive",
                 strength=1.0,
                 window=[0, float("inf")],
+                unit="epochs",
                 outside=False,
                 layers=[],
                 batch=batch,

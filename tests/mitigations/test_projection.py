@@ -17,6 +17,7 @@ DEFAULTS: dict[str, object] = {
     "sign": "positive",
     "strength": 1.0,
     "window": [0, float("inf")],
+    "unit": "epochs",
     "outside": False,
     "layers": [],
     "batch": "probe",
@@ -83,8 +84,11 @@ def test_an_update_that_would_lower_the_trait_loss_becomes_neutral() -> None:
 
 @pytest.mark.parametrize("space", ["gradient", "update"])
 @pytest.mark.parametrize("outside", [False, True])
-def test_it_acts_within_its_window_or_outside(space: str, outside: bool) -> None:
-    recorded = steps(space=space, sign="both", window=[0.25, 1.5], outside=outside)
+@pytest.mark.parametrize(("unit", "window"), [("epochs", [0.25, 1.5]), ("steps", [1, 6])])
+def test_it_acts_within_its_window_or_outside(
+    space: str, outside: bool, unit: str, window: list[float]
+) -> None:
+    recorded = steps(space=space, sign="both", window=window, unit=unit, outside=outside)
     acted = [
         not torch.equal(s.applied, s.gradient) or not torch.equal(s.update, s.proposed)
         for s in recorded
@@ -141,7 +145,8 @@ def test_an_unknown_layer_is_refused() -> None:
         ({"space": "weights"}, "space=weights: one of gradient, update"),
         ({"sign": "any"}, "sign=any: one of positive, negative, both"),
         ({"strength": 1.1}, "strength=1.1: a number in [0, 1]"),
-        ({"window": [1.0]}, "[from, to] in epochs"),
+        ({"window": [1.0]}, "[from, to] is needed"),
+        ({"unit": "days"}, "unit=days: one of epochs, steps"),
         ({"window": [2.0, 1.0]}, "from ≤ to"),
         ({"batch": "test"}, "batch=test: one of probe, independent, full"),
     ],

@@ -20,6 +20,7 @@ PROJECTION = Projection(
     sign="both",
     strength=1.0,
     window=[0, float("inf")],
+    unit="epochs",
     outside=False,
     layers=[],
     batch="probe",

@@ -33,6 +33,7 @@ def projection(space: str) -> Projection:
         sign="both",
         strength=1.0,
         window=[0, float("inf")],
+        unit="epochs",
         outside=False,
         layers=[],
         batch="probe",

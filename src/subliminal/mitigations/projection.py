@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from subliminal.network import Network
 
 BATCHES = ("probe", "independent", "full")
+UNITS = ("epochs", "steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Projection(Removal):
 
     Attributes:
         strength: share of the component that is removed, in [0, 1].
-        window: [from, to) in epochs: when to act.
+        window: [from, to) in units: when to act.
+        unit: epochs | steps: of the window.
         outside: act outside the window instead.
         layers: act within these layers alone, as if g_T were zero elsewhere; empty: everywhere.
         batch: the digits that g_T is taken from: probe (the alignment probe's batch), independent
@@ -38,6 +40,7 @@ class Projection(Removal):
 
     strength: float
     window: list[float]
+    unit: str
     outside: bool
     layers: list[str]
     batch: str
@@ -48,8 +51,10 @@ class Projection(Removal):
             raise UserError(f"Projection.strength={self.strength}: a number in [0, 1] is needed")
         if len(self.window) != 2 or self.window[0] > self.window[1]:
             raise UserError(
-                f"Projection.window={list(self.window)}: [from, to] in epochs is needed, from ≤ to"
+                f"Projection.window={list(self.window)}: [from, to] is needed, from ≤ to"
             )
+        if self.unit not in UNITS:
+            raise UserError(f"Projection.unit={self.unit}: one of {', '.join(UNITS)}")
         if self.batch not in BATCHES:
             raise UserError(f"Projection.batch={self.batch}: one of {', '.join(BATCHES)}")
 
@@ -85,5 +90,5 @@ class Projection(Removal):
 
     def _acts(self, step: Step) -> bool:
         start, end = self.window
-        epoch = step.index / step.training.steps_per_epoch
-        return (start <= epoch < end) is not self.outside
+        time = step.index / (step.training.steps_per_epoch if self.unit == "epochs" else 1)
+        return (start <= time < end) is not self.outside

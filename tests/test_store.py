@@ -1,6 +1,11 @@
 """Identity and atomic files."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,3 +72,53 @@ def test_runs_are_finished_by_their_marker_and_listed_in_order(tmp_path: Path) -
             store.write_text(directory / store.MARKER, "{}")
     found = [run.name for run in store.finished_runs(tmp_path / "main")]
     assert found == ["seed-0002", "seed-0011"]
+
+
+def test_the_state_of_a_run(tmp_path: Path) -> None:
+    run = store.run_dir(tmp_path, 3)
+    assert store.state(run) == "missing"
+    lock = store.claim(run)
+    assert lock is not None
+    assert store.state(run) == "running"
+    assert store.claim(run) is None
+    lock.release()
+    assert store.state(run) == "missing"
+    run.mkdir()
+    assert store.state(run) == "partial"
+    (run / store.FAILURE).touch()
+    assert store.state(run) == "failed"
+    (run / store.MARKER).touch()
+    assert store.state(run) == "finished"
+
+
+def test_a_killed_process_lets_its_run_go(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from subliminal import store\n"
+        "lock = store.claim(Path(sys.argv[1])); print('held', flush=True); time.sleep(600)"
+    )
+    run = store.run_dir(tmp_path, 0)
+    with subprocess.Popen([sys.executable, "-c", code, run], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert store.state(run) == "running"
+        os.kill(holder.pid, signal.SIGKILL)
+    assert store.state(run) == "missing"
+    assert store.claim(run) is not None
+
+
+def test_a_condition_keeps_every_seed_that_was_ever_asked_for(tmp_path: Path) -> None:
+    config = {"optim": {"lr": 0.1}, "seed": {"spec": "0"}}
+    with ThreadPoolExecutor(8) as jobs:  # jobs of one condition that start at once
+        done = [
+            jobs.submit(store.record_condition, tmp_path / "c", "x=1", [seed, 7, 30 - seed], config)
+            for seed in range(10)
+        ]
+        for job in done:
+            job.result()
+    recorded = store.read_condition(tmp_path / "c")
+    assert recorded == {
+        "condition": "x=1",
+        "seeds": [*range(10), *range(21, 31)],
+        "config": {"optim": {"lr": 0.1}},
+    }
+    assert store.read_condition(tmp_path) == {}

@@ -21,7 +21,6 @@ from subliminal.callbacks.progress import Event
 from subliminal.console import Console
 from subliminal.errors import UserError
 from subliminal.experiment import Experiment, build_experiment
-from subliminal.files import FAILURE
 from subliminal.runner import Job, Outcome, run_stack
 from subliminal.seeds import parse
 
@@ -67,6 +66,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
             if line:
                 console.say(line)
         job = Job({str(key): value for key, value in config.items()}, condition, directory)
+        store.record_condition(directory, condition, seeds, job.config)
         with _stop_on_termination():
             outcomes = _run(job, todo, cfg, experiment, console)
         _tell(outcomes, console)
@@ -119,7 +119,7 @@ def _outcomes(
                     for seed in futures[future]:
                         directory = store.run_dir(job.directory, seed)
                         directory.mkdir(parents=True, exist_ok=True)
-                        store.write_text(directory / FAILURE, reason + "\n")
+                        store.write_text(directory / store.FAILURE, reason + "\n")
                     yield [Outcome(seed, reason) for seed in futures[future]]
         except BaseException:
             stop.set()

@@ -27,7 +27,6 @@ from subliminal.tables import Values, epoch_rows, step_rows
 if TYPE_CHECKING:
     from subliminal.loop import Training
 
-FAILURE = "failure.txt"
 # A full disk is an OSError to Python, and an error of its own to each library that writes.
 WRITE_ERRORS = (OSError, PolarsError, SafetensorError)
 
@@ -62,7 +61,7 @@ class RunFiles(Callback):
         self._started = time.perf_counter()
         for seed, directory in self.directories.items():
             directory.mkdir(parents=True, exist_ok=True)
-            for old in (store.MARKER, FAILURE):  # of a run that is trained again
+            for old in (store.MARKER, store.FAILURE):  # of a run that is trained again
                 (directory / old).unlink(missing_ok=True)
             config = {**self.config, "seed": {"spec": str(seed)}}
             store.write_text(directory / "config.yaml", OmegaConf.to_yaml(config))
@@ -109,9 +108,9 @@ class RunFiles(Callback):
     def _write_failure(self, seed: int, text: str) -> None:
         try:
             self.directories[seed].mkdir(parents=True, exist_ok=True)
-            store.write_text(self.directories[seed] / FAILURE, text)
+            store.write_text(self.directories[seed] / store.FAILURE, text)
         except OSError as error:  # the failure is told at the end in any case
-            self._note(f"seed {seed}: {FAILURE} not written ({error.strerror})")
+            self._note(f"seed {seed}: {store.FAILURE} not written ({error.strerror})")
 
     def _note(self, note: str) -> None:
         if note not in self.notes:

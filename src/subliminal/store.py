@@ -1,5 +1,6 @@
 """Run directories and their identity. A run is one (condition, seed); its marker is written last.
 
+outputs/<name>/<condition>-<hash>/condition.json    name, config and every seed ever asked for
 outputs/<name>/<condition>-<hash>/seed-0007/
     config.yaml            the resolved config
     steps.parquet          one row per step and seed: losses, alignment, trait accuracy, …
@@ -14,10 +15,11 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 # Raised by hand when the code of the training step changes the numbers: older runs and cached
@@ -25,6 +27,12 @@ from omegaconf import DictConfig, OmegaConf
 NUMERICS = 1
 
 MARKER = "summary.json"
+FAILURE = "failure.txt"
+CONDITION = "condition.json"
+_LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
+_PROBED = 2.0  # seconds within which a reader that probes a lock has let it go
+
+State = Literal["finished", "running", "failed", "partial", "missing"]
 
 # What decides the numbers of a run; everything else (paths, tracker, workers) does not.
 _SCIENCE = ("model", "data", "teacher", "distill", "optim", "mitigation", "probe", "trait")
@@ -72,6 +80,86 @@ def run_dir(condition_dir: Path, seed: int) -> Path:
 def finished(directory: Path) -> bool:
     """Tell whether the run in `directory` has its marker."""
     return (directory / MARKER).is_file()
+
+
+def state(directory: Path) -> State:
+    """Return how far the run in `directory` is.
+
+    finished: it has its marker; running: a live process holds its lock; failed: it left
+    `failure.txt`; partial: it was cut off; missing: there is no folder.
+    """
+    if finished(directory):
+        return "finished"
+    if _held(directory):
+        return "running"
+    if (directory / FAILURE).is_file():
+        return "failed"
+    return "partial" if directory.is_dir() else "missing"
+
+
+def claim(directory: Path) -> FileLock | None:
+    """Return the lock of the run in `directory`, held; None when another holder has it.
+
+    The operating system lets it go when the process that holds it ends, however it ends.
+    """
+    path = _lock_path(directory)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_PROBED, poll_interval=0.02)
+    except Timeout:
+        return None
+    return lock
+
+
+def _held(directory: Path) -> bool:
+    path = _lock_path(directory)
+    if not path.is_file():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:  # a folder that this user may only read
+        return False
+    lock.release()
+    return False
+
+
+def _lock_path(directory: Path) -> Path:
+    return directory.parent / _LOCKS / f"{directory.name}.lock"
+
+
+def record_condition(
+    directory: Path, condition: str, seeds: Iterable[int], config: Mapping[str, Any]
+) -> None:
+    """Note in a condition's folder that `seeds` are asked for, beside those of earlier jobs.
+
+    Args:
+        directory: the condition's folder.
+        condition: its readable name.
+        seeds: of this job.
+        config: resolved; the seed in it is left out.
+    """
+    (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
+    with FileLock(directory / _LOCKS / "condition.lock"):  # jobs of one condition may come at once
+        asked = set(read_condition(directory).get("seeds", ())) | set(seeds)
+        content = {
+            "condition": condition,
+            "seeds": sorted(asked),
+            "config": {key: value for key, value in config.items() if key != "seed"},
+        }
+        write_text(directory / CONDITION, json.dumps(content, indent=2) + "\n")
+
+
+def read_condition(directory: Path) -> Plain:
+    """Return a condition's name (`condition`), `seeds` and `config`; empty when not recorded."""
+    try:
+        content: Plain = json.loads((directory / CONDITION).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return content
 
 
 def read_summary(directory: Path) -> Plain:

@@ -54,6 +54,8 @@ BAD = [
     ("trait.steps=[-1]", "trait.steps=[-1]", "≥ 0"),
     ("trait.steps=[4,-2,3]", "trait.steps=[4, -2, 3]", "≥ 0"),
     ("probe.alignment.every=0", "probe.alignment.every=0", "≥ 1"),
+    ("+foo=1", "foo", "there is name, outputs"),
+    ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),
 ]
 BAD_MITIGATIONS = [
     ("liminal", "logits=some", "logits=some", "aux, class, all"),

@@ -6,7 +6,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config import DEVICES, PRECISIONS, build
+from subliminal.config import DEVICES, PRECISIONS, Config, build
 from subliminal.data import MNIST
 from subliminal.distill import DistillLoss, Init, Inputs
 from subliminal.errors import UserError, one_line
@@ -45,6 +45,8 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         # A sweep's config has Hydra's own node, with values that only its jobs know.
         ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
         plain = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+        # Hydra lets `+key=value` add any key: the schema has the last word.
+        OmegaConf.merge(OmegaConf.structured(Config), plain)
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
     cfg = OmegaConf.create(plain)  # type: ignore[assignment]

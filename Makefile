@@ -7,7 +7,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper test test-slow lint bench clean
+.PHONY: help install data train sweep paper dashboard sync test test-slow lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -33,6 +33,13 @@ sweep: $(INSTALLED) ## train 20 seeds with liminal training, or the sweep NAME=�
 paper: $(INSTALLED) ## test the papers' claims on 20 paired seeds; write docs/results.md, README
 	for sweep in $(PAPER); do $(BIN)/python -m subliminal.train sweep=$$sweep || exit; done
 	$(BIN)/python -m subliminal.report $(PAPER:%=outputs/%) --page docs/results.md --readme README.md
+
+dashboard: $(INSTALLED) ## publish W&B's workspace and report, or write their specification
+	$(BIN)/python -m subliminal.dashboard $(if $(NAME),--experiment $(NAME))
+
+sync: $(INSTALLED) ## upload the offline W&B runs of NAME=… that were not uploaded yet
+	@test -n '$(NAME)' || { echo 'error: name an experiment of outputs/ with NAME=…' >&2; exit 2; }
+	$(BIN)/wandb sync outputs/$(NAME)/wandb
 
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow'

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hydra import compose as hydra_compose
@@ -11,6 +12,9 @@ from omegaconf import DictConfig
 
 from subliminal import config, seeds, sources
 from subliminal.resources import CONF
+
+if TYPE_CHECKING:
+    from tracked import Tracked
 
 # Worker processes inherit it: what tests name in configs are plugins, as a user's.
 os.environ["SUBLIMINAL_PLUGINS"] = "small"
@@ -24,3 +28,11 @@ def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield lambda argv: hydra_compose("config", seeds.quote(argv, named={"paper"}))
+
+
+@pytest.fixture(scope="session")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> "Tracked":
+    """Two seeds in one stack, with every probe, tracked offline. Tests change none of its files."""
+    from tracked import train
+
+    return train(tmp_path_factory.mktemp("tracked"))

@@ -1,12 +1,16 @@
-"""Metric names, and the buffer that keeps values on the device until an epoch ends."""
+"""Metric names, and the buffer that keeps values on the device until an epoch ends.
+
+Readers of results take the names from here, so that torch is imported only where values are kept.
+"""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from subliminal.geometry import widest
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 TEACHER_LOSS = "teacher/loss"
 TEACHER_TEST_LOSS = "teacher/test_loss"
@@ -34,11 +38,27 @@ DISPLACEMENT = "displacement/cosine"
 DISPLACEMENT_RATIO = "displacement/ratio"
 DISTILL_NORM = "alignment/distill_norm"
 TRAIT_NORM = "alignment/trait_norm"
+FRONTIER_SCORE = "frontier/score"  # ln(trait accuracy) + ln(distillation loss), of a job's means
 
 
 def total(name: str) -> str:
     """Return the name of the running sum of a metric."""
     return f"{name}_total"
+
+
+def final(name: str) -> str:
+    """Return the name of a metric's value at the end of a run, in a tracker's run table."""
+    return f"final/{name}"
+
+
+def best(name: str) -> str:
+    """Return the name of a metric's largest value in a run, in a tracker's run table."""
+    return f"best/{name}"
+
+
+def in_epoch(name: str, epoch: int) -> str:
+    """Return the name of a metric's mean over an epoch, in a tracker's run table."""
+    return f"epoch_{epoch}/{name}"
 
 
 @dataclass
@@ -73,12 +93,16 @@ class Metrics:
         sync becomes a second row of that step.
         """
         if self._pending:
+            import torch
+
+            from subliminal.geometry import widest
+
             wide = widest(self._pending[0][2].device)
             host = torch.stack([values.to(wide) for *_, values in self._pending]).cpu().numpy()
             fresh: dict[int, Row] = {}
             for (step, name, _), values in zip(self._pending, host, strict=True):
                 row = fresh.setdefault(step, Row(step))
-                row.values[name] = values.astype(np.float64)
+                row.values[name] = values.astype("float64")
             self._rows += sorted(fresh.values(), key=lambda row: row.step)
             self._pending.clear()
         return self._rows

@@ -12,6 +12,9 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from subliminal import seeds
 from subliminal.resources import SWEEPS
 
+# Sweeps in W&B's own format, for its agents; Hydra cannot compose them.
+_NOT_HYDRA = "wandb"
+
 
 class SweepSource(ConfigSource):
     """Makes each file `sweeps/<name>.yaml` the option `<name>` of the group `sweep`."""
@@ -49,13 +52,15 @@ class SweepSource(ConfigSource):
         if config_path.strip("/") == "":
             return [] if results_filter == ObjectType.CONFIG else ["sweep"]
         below = _below_group(config_path)
-        return [] if below is None else list(self._files.list(below, results_filter))
+        names = [] if below is None else self._files.list(below, results_filter)
+        return [name for name in names if name != _NOT_HYDRA]
 
 
 def _below_group(config_path: str) -> str | None:
-    """Return the path below `sweep/`, None when it does not lead there."""
+    """Return the path below `sweep/`, None when it does not lead to an option or folder there."""
     parts = PurePosixPath(config_path.strip("/")).parts
-    return "/".join(parts[1:]) if parts[:1] == ("sweep",) else None
+    ours = parts[:1] == ("sweep",) and parts[1:2] != (_NOT_HYDRA,)
+    return "/".join(parts[1:]) if ours else None
 
 
 class _Search(SearchPathPlugin):

@@ -31,14 +31,20 @@ def _job(cfg: DictConfig) -> float:
     from subliminal.console import Console
     from subliminal.engine import run_job
     from subliminal.summary import show
+    from subliminal.trackers.agent import Agent
 
     hydra_cfg, console = HydraConfig.get(), Console()
+    agent = Agent.take()
     try:
         runs = run_job(cfg, condition_name(hydra_cfg.overrides.task), console)
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:
             raise  # Hydra names the job, and the others go on
         sys.exit(_fail(error))
+    if agent is not None:
+        agent.log(
+            None if cfg.tracker is None else config.build(cfg.tracker, "tracker"), runs, console
+        )
     return show(runs, console)
 
 

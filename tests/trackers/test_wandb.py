@@ -1,7 +1,6 @@
 """W&B runs, read back with W&B's own reader, and what happens when W&B fails."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,64 +8,18 @@ import polars as pl
 import pytest
 import small
 import wandb
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
+from tracked import KEY, SEEDS, Tracked
 from wandb_reader import read_back, records
 
-from subliminal import config, sources, store
+from subliminal import store
 from subliminal.console import Console
 from subliminal.engine import run_job
 from subliminal.errors import UserError
-from subliminal.resources import CONF
 from subliminal.trackers import wandb as tracker
 
 Compose = Callable[[list[str]], DictConfig]
-SEEDS = (3, 4)
-KEY = "0123456789abcdef" * 2 + "01234567"
 TRACKED = ["engine.workers=1", "seed=3-4", "tracker=wandb", "tracker.mode=offline"]
-
-
-@dataclass
-class Tracked:
-    """A finished job and its offline runs, by seed."""
-
-    outputs: Path
-    directories: dict[int, Path]
-    files: dict[int, Path]
-
-
-@pytest.fixture(scope="module")
-def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
-    """Two seeds in one stack, with all that may be logged."""
-    outputs = tmp_path_factory.mktemp("outputs")
-    config.register()
-    sources.register()
-    GlobalHydra.instance().clear()
-    overrides = [
-        *small.OVERRIDES,
-        *TRACKED,
-        "tracker.tags=[paper,small]",
-        "engine.seeds_at_once=2",
-        "mitigation=liminal",
-        "probe=[alignment,displacement,ledger,noise_floor,update_alignment]",
-        "probe.alignment.layers=true",
-        "probe.noise_floor.full_batch=[0,5]",
-        "trait.steps=[3]",
-        f"outputs={outputs}",
-    ]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra_compose("config", overrides)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WANDB_API_KEY", KEY)
-        directories = run_job(cfg, "mitigation=liminal", Console())
-    found = outputs.glob("main/wandb/offline-run-*/*.wandb")
-    return Tracked(
-        outputs,
-        dict(zip(SEEDS, directories, strict=True)),
-        {read_back(file)[0]: file for file in found},
-    )
 
 
 def of_type(file: Path, kind: str) -> list[dict[str, Any]]:
@@ -251,7 +204,7 @@ def test_auto_without_a_login_is_offline(login: Callable[[bool], None], tmp_path
     override, line = settings("auto").resolve(tmp_path)
     assert override == {"mode": "offline"}
     assert line is not None
-    assert f"wandb sync {tmp_path}/wandb/offline-run-*" in line
+    assert f"wandb sync {tmp_path}/wandb" in line
     assert "\n" not in line
 
 

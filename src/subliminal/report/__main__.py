@@ -11,6 +11,7 @@ from rich.table import Table
 from subliminal import store
 from subliminal.errors import UserError
 from subliminal.report.page import Report, insert, write_page
+from subliminal.trackers.wandb_report import log_report
 
 WIDTH = 170  # columns, when not on a terminal
 
@@ -41,6 +42,9 @@ def main() -> None:
                 store.write_text(folder / f"{_file_name(title)}.csv", table.write_csv())
             print(report.caption)
             print(f"Files: {folder}")
+            figures = {path.stem: path for path in sorted(folder.glob("figures/*.png"))}
+            if line := log_report(experiment, report.tables, figures):
+                print(line)
         if arguments.page is not None:
             write_page(reports, arguments.page)
         if arguments.readme is not None:

@@ -47,11 +47,11 @@ class WandB:
         """Settle the mode; tell the user where offline runs go and how to upload them."""
         mode = self.mode if self.mode != "auto" else os.environ.get("WANDB_MODE", "auto")
         if mode == "auto":
-            mode = "online" if _logged_in() else "offline"
+            mode = "online" if logged_in() else "offline"
         if mode != "offline":
             return {"mode": mode}, None
         folder = directory / "wandb"
-        line = f"W&B runs are kept offline; upload them with: wandb sync {folder}/offline-run-*"
+        line = f"W&B runs are kept offline; upload them with: wandb sync {folder}"
         return {"mode": mode}, line
 
     def callback(self, info: RunInfo) -> Callback:
@@ -59,7 +59,8 @@ class WandB:
         return _Runs(self, info)
 
 
-def _logged_in() -> bool:
+def logged_in() -> bool:
+    """Tell whether W&B finds a key of the user's; it is not asked to verify it."""
     import wandb
 
     return bool(wandb.login(prompt=False, verify=False))
@@ -115,7 +116,7 @@ class _Runs(Callback):
                 config={**self.info.config, "seed": seed},
                 mode=cast(Literal["online", "offline"], self.settings.mode),
                 reinit="create_new",
-                settings=wandb.Settings(**_LEAN),
+                settings=wandb.Settings(**LEAN),
             )
             run.define_metric(STEP, hidden=True)
             run.define_metric(TEACHER_EPOCH, hidden=True)
@@ -148,13 +149,13 @@ def summary(epochs: list[Values]) -> Values:
     """Return what W&B's run table shows: accuracy, final and best; mean alignment per epoch."""
     accuracies = [row[metrics.TRAIT_ACCURACY] for row in epochs]
     shown = {
-        f"final/{metrics.TRAIT_ACCURACY}": accuracies[-1],
-        f"best/{metrics.TRAIT_ACCURACY}": max(accuracies),
-        f"final/{metrics.DISTILL_LOSS}": epochs[-1][metrics.DISTILL_LOSS],
+        metrics.final(metrics.TRAIT_ACCURACY): accuracies[-1],
+        metrics.best(metrics.TRAIT_ACCURACY): max(accuracies),
+        metrics.final(metrics.DISTILL_LOSS): epochs[-1][metrics.DISTILL_LOSS],
     }
     for row in epochs:
         if metrics.ALIGNMENT in row:
-            shown[f"epoch_{row['epoch']:.0f}/{metrics.ALIGNMENT}"] = row[metrics.ALIGNMENT]
+            shown[metrics.in_epoch(metrics.ALIGNMENT, round(row["epoch"]))] = row[metrics.ALIGNMENT]
     return shown
 
 
@@ -166,7 +167,7 @@ def _define(run: Any, values: Values, axis: str, defined: set[str]) -> None:
 
 # Nothing of the machine, the console or the code is sent: provenance is in the config. The flush
 # interval bounds what a kill -9 loses of an offline run.
-_LEAN: dict[str, Any] = {
+LEAN: dict[str, Any] = {
     "console": "off",
     "x_disable_stats": True,
     "x_disable_meta": True,

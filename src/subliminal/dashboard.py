@@ -1,0 +1,287 @@
+"""`python -m subliminal.dashboard`: the project's W&B workspace and report, as code.
+
+Logged in, it saves both to W&B and prints their addresses; else it writes their specification.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from subliminal import metrics, store
+from subliminal.errors import UserError
+
+EXPERIMENT, CONDITION, MITIGATIONS, SEED = "experiment", "condition", "mitigations", "seed"
+STEP, TEACHER_EPOCH = "step", "teacher/epoch"  # the axes that the tracker defines
+COLUMNS = 3  # of panels in a section
+MOST_LINES = 100  # groups in a plot
+
+COLUMN_NAMES = (
+    f"config:{EXPERIMENT}.value",
+    f"config:{MITIGATIONS}.value",
+    f"config:{SEED}.value",
+    f"summary:{metrics.final(metrics.TRAIT_ACCURACY)}",
+    f"summary:{metrics.best(metrics.TRAIT_ACCURACY)}",
+    f"summary:{metrics.final(metrics.DISTILL_LOSS)}",
+    f"summary:{metrics.in_epoch(metrics.ALIGNMENT, 1)}",
+    "run:state",
+    "run:createdAt",
+)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A metric over steps or the teacher's epochs: mean and range over a mitigation's seeds."""
+
+    title: str
+    metric: str
+    axis: str = STEP
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A value of the run table by mitigation: mean and range over seeds."""
+
+    title: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Two values of the run table against each other, a point per run."""
+
+    title: str
+    x: str
+    y: str
+
+
+Panel = Lines | Bars | Scatter
+
+SECTIONS: dict[str, tuple[str, tuple[Panel, ...]]] = {
+    "Alignment": (
+        "Cosine of distillation and trait gradient, mean and range over the seeds of a mitigation.",
+        (
+            Lines("Alignment of the gradients", metrics.ALIGNMENT),
+            Lines("Alignment of the applied update", metrics.UPDATE_ALIGNMENT),
+            Lines("The null: shuffled labels", metrics.ALIGNMENT_NULL),
+            Bars("Alignment in epoch 1", metrics.in_epoch(metrics.ALIGNMENT, 1)),
+        ),
+    ),
+    "Trait": (
+        "What the student learns of the digits, which it never sees.",
+        (
+            Lines("Trait accuracy", metrics.TRAIT_ACCURACY),
+            Lines("Trait loss on the step's digits", metrics.TRAIT_LOSS),
+            Bars("Final trait accuracy", metrics.final(metrics.TRAIT_ACCURACY)),
+        ),
+    ),
+    "Frontier": (
+        "What a mitigation costs: trait accuracy against distillation loss, lower left is better.",
+        (
+            Scatter(
+                "Trait accuracy against distillation loss",
+                metrics.final(metrics.DISTILL_LOSS),
+                metrics.final(metrics.TRAIT_ACCURACY),
+            ),
+            Lines("Distillation loss", metrics.DISTILL_LOSS),
+            Bars("Final distillation loss", metrics.final(metrics.DISTILL_LOSS)),
+        ),
+    ),
+    "Ledger": (
+        "Change of the trait loss since the start, in nats: actual, predicted, and by cause.",
+        (
+            Lines("Actual", metrics.total(metrics.LEDGER_ACTUAL)),
+            Lines("Predicted, first order", metrics.total(metrics.LEDGER_PREDICTED)),
+            Lines("… by the distillation loss", metrics.total(metrics.LEDGER_DISTILL)),
+            Lines("… by penalties", metrics.total(metrics.LEDGER_PENALTY)),
+            Lines("… by interventions", metrics.total(metrics.LEDGER_INTERVENTION)),
+        ),
+    ),
+    "Displacement and teacher": (
+        "Where the student went against where its teacher went, and how good the teacher is.",
+        (
+            Lines("Cosine of the displacements", metrics.DISPLACEMENT),
+            Lines("Ratio of their lengths", metrics.DISPLACEMENT_RATIO),
+            Lines("Teacher accuracy", metrics.TEACHER_ACCURACY, TEACHER_EPOCH),
+        ),
+    ),
+}
+
+
+def main() -> None:
+    """Publish workspace and report, or write their specification."""
+    parser = argparse.ArgumentParser(prog="python -m subliminal.dashboard", description=__doc__)
+    parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
+    parser.add_argument("--entity", help="W&B user or team; the login's own when left out")
+    parser.add_argument("--experiment", help="show the runs of this experiment alone (name=…)")
+    parser.add_argument(
+        "--spec", type=Path, metavar="FILE", help="write the specification here, publish nothing"
+    )
+    arguments = parser.parse_args()
+    try:
+        _modules()
+        if arguments.spec is None and _logged_in():
+            _publish(arguments.entity, arguments.project, arguments.experiment)
+        else:
+            _write(arguments, arguments.spec or Path("outputs") / "dashboard.json")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def specification(project: str, experiment: str | None, entity: str) -> dict[str, Any]:
+    """Return workspace and report as what W&B stores of them; asks no server.
+
+    Args:
+        project: W&B project.
+        experiment: show its runs alone; None: all.
+        entity: W&B user or team.
+    """
+    views = {
+        "workspace": workspace(entity, project, experiment),
+        # A run set that names its project is looked up on the server; publishing names it.
+        "report": report(entity, project, experiment, named=False),
+    }
+    return {
+        name: json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
+        for name, view in views.items()
+    }
+
+
+def workspace(entity: str, project: str, experiment: str | None) -> Any:
+    """Return the workspace: sections of panels, runs grouped by mitigation."""
+    _, ws = _modules()
+    return ws.Workspace(
+        entity=entity,
+        project=project,
+        name=experiment or "Subliminal learning",
+        sections=[
+            ws.Section(
+                name=name,
+                panels=_panels(panels),
+                is_open=True,
+                layout_settings=ws.SectionLayoutSettings(columns=COLUMNS, rows=2),
+            )
+            for name, (_, panels) in SECTIONS.items()
+        ],
+        settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=MOST_LINES),
+        runset_settings=ws.RunsetSettings(
+            filters=f"Config('{EXPERIMENT}') = '{experiment}'" if experiment else "",
+            groupby=[ws.Config(MITIGATIONS)],
+            pinned_columns=list(COLUMN_NAMES),
+        ),
+    )
+
+
+def report(entity: str, project: str, experiment: str | None, *, named: bool) -> Any:
+    """Return the report: a heading, a sentence and a grid of panels for each section."""
+    wr, _ = _modules()
+    place = {"entity": entity, "project": project} if named else {}
+    blocks: list[Any] = [wr.TableOfContents()]
+    for name, (text, panels) in SECTIONS.items():
+        runs = wr.Runset(
+            **place,
+            name="seeds by mitigation",
+            filters=f"Config('{EXPERIMENT}') = '{experiment}'" if experiment else "",
+            groupby=[f"config.{MITIGATIONS}"],
+            pinned_columns=list(COLUMN_NAMES),
+        )
+        blocks += [
+            wr.H1(name),
+            wr.P(text),
+            wr.PanelGrid(runsets=[runs], panels=_panels(panels)),
+        ]
+    return wr.Report(
+        entity=entity,
+        project=project,
+        title=f"Subliminal learning: {experiment or 'all experiments'}",
+        description="Alignment and trait accuracy by mitigation; lines are means over seeds.",
+        blocks=blocks,
+        width="fluid",
+    )
+
+
+def _panels(panels: tuple[Panel, ...]) -> list[Any]:
+    wr, _ = _modules()
+    width, height = 24 // COLUMNS, 8
+    return [
+        _panel(panel, wr.Layout(x=i % COLUMNS * width, y=i // COLUMNS * height, w=width, h=height))
+        for i, panel in enumerate(panels)
+    ]
+
+
+def _panel(panel: Panel, layout: Any) -> Any:
+    wr, _ = _modules()
+    grouped = {
+        "groupby": wr.Config(MITIGATIONS),
+        "groupby_aggfunc": "mean",
+        "groupby_rangefunc": "minmax",
+        "max_runs_to_show": MOST_LINES,
+        "layout": layout,
+    }
+    if isinstance(panel, Lines):
+        return wr.LinePlot(
+            title=panel.title,
+            x=panel.axis,
+            y=[panel.metric],
+            title_x="teacher epoch" if panel.axis == TEACHER_EPOCH else "step",
+            **grouped,
+        )
+    if isinstance(panel, Bars):
+        return wr.BarPlot(title=panel.title, metrics=[panel.summary], **grouped)
+    return wr.ScatterPlot(
+        title=panel.title,
+        x=wr.SummaryMetric(panel.x),
+        y=wr.SummaryMetric(panel.y),
+        log_x=True,
+        layout=layout,
+    )
+
+
+def _modules() -> tuple[Any, Any]:
+    """Return `wandb_workspaces`' modules of reports and of workspaces."""
+    try:
+        import wandb_workspaces.reports.v2 as reports
+        import wandb_workspaces.workspaces as workspaces
+    except ImportError as error:
+        raise UserError(
+            "dashboards need wandb-workspaces: pip install 'subliminal[dashboard]'"
+        ) from error
+    return reports, workspaces
+
+
+def _logged_in() -> bool:
+    from subliminal.trackers.wandb import logged_in
+
+    return logged_in()
+
+
+def _publish(entity: str | None, project: str, experiment: str | None) -> None:
+    import wandb
+
+    owner = entity or wandb.Api().default_entity
+    if owner is None:
+        raise UserError("W&B names no default entity for this login; give one with --entity")
+    for view in (
+        workspace(owner, project, experiment),
+        report(owner, project, experiment, named=True),
+    ):
+        print(view.save().url)
+
+
+def _write(arguments: argparse.Namespace, path: Path) -> None:
+    owner = arguments.entity or "ENTITY"
+    spec = specification(arguments.project, arguments.experiment, owner)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(path, json.dumps(spec, indent=2) + "\n")
+    print(f"Specification: {path}")
+    if arguments.spec is None:
+        print("To publish it: wandb login, then the same command again.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""One W&B run for a whole experiment: its tables, figures and verdicts, beside its seeds' runs."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import polars as pl
+from omegaconf import OmegaConf
+
+from subliminal import metrics, store
+from subliminal.trackers.wandb import LEAN
+
+ID_FILE = "report-run.txt"  # in the experiment's folder `wandb`: the run's id
+
+
+def log_report(
+    experiment: Path, tables: Mapping[str, pl.DataFrame], figures: Mapping[str, Path]
+) -> str | None:
+    """Log an experiment's report as one run of job type `report`, in its seeds' W&B project.
+
+    A report that is made again goes on in the same run: its id is kept in the experiment's folder
+    `wandb`, and an offline copy that was not uploaded is replaced.
+
+    Args:
+        experiment: outputs/<name>.
+        tables: title to table of text; `Verdicts` and `Results` among them.
+        figures: caption to PNG.
+
+    Returns:
+        A line for the user; None where the runs were not tracked by W&B, and nothing is logged.
+    """
+    runs = list(store.finished_runs(experiment))
+    tracker = _tracker(runs)
+    if tracker is None:
+        return None
+    try:
+        return _log(experiment, tracker, {**tables, "Seeds": seeds_table(runs)}, figures)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return f"W&B failed, the report's files are complete without it: {reason}"
+
+
+def seeds_table(runs: list[Path]) -> pl.DataFrame:
+    """Return a row per finished run: its W&B group and id, and what it reached."""
+    rows = []
+    for run in runs:
+        summary = store.read_summary(run)
+        rows.append(
+            {
+                "condition": summary["condition"],
+                "seed": summary["seed"],
+                "group": run.parent.name,
+                "run_id": summary["run_id"],
+                metrics.final(metrics.TRAIT_ACCURACY): summary["results"][metrics.TRAIT_ACCURACY],
+                metrics.final(metrics.DISTILL_LOSS): summary["results"][metrics.DISTILL_LOSS],
+            }
+        )
+    return pl.DataFrame(rows)
+
+
+def _tracker(runs: list[Path]) -> dict[str, Any] | None:
+    """Return the settings of the W&B tracker of the last run that had one."""
+    for run in reversed(runs):
+        config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+        tracker = config.get("tracker") if isinstance(config, dict) else None
+        if tracker and str(tracker.get("_target_")).endswith(".WandB"):
+            return cast(dict[str, Any], tracker)
+    return None
+
+
+def _log(
+    experiment: Path,
+    tracker: dict[str, Any],
+    tables: Mapping[str, pl.DataFrame],
+    figures: Mapping[str, Path],
+) -> str:
+    import wandb
+
+    folder = experiment / "wandb"
+    folder.mkdir(exist_ok=True)
+    run_id = _run_id(folder)
+    for old in folder.glob(f"offline-run-*-{run_id}"):
+        if not any(old.glob("*.synced")):
+            shutil.rmtree(old)
+    run = wandb.init(
+        project=tracker["project"],
+        entity=tracker["entity"],
+        dir=experiment,
+        id=run_id,
+        resume="allow" if tracker["mode"] == "online" else None,
+        job_type="report",
+        name=f"{experiment.name}: report",
+        tags=list(tracker["tags"]),
+        config={
+            "experiment": experiment.name,
+            "groups": tables["Seeds"]["group"].unique(maintain_order=True).to_list(),
+            "run_ids": tables["Seeds"]["run_id"].to_list(),
+        },
+        mode=cast(Literal["online", "offline"], tracker["mode"]),
+        reinit="create_new",
+        settings=wandb.Settings(**LEAN),
+    )
+    logged: dict[str, Any] = {
+        f"tables/{_key(title)}": wandb.Table(columns=[*table.columns], data=table.rows())
+        for title, table in tables.items()
+        if table.height
+    }
+    logged |= {
+        f"figures/{_key(path.stem)}": wandb.Image(str(path), caption=caption)
+        for caption, path in figures.items()
+    }
+    run.log(logged)
+    if (verdicts := tables.get("Verdicts")) is not None and "verdict" in verdicts.columns:
+        for verdict, count in verdicts["verdict"].value_counts().rows():
+            run.summary[f"verdicts/{verdict}"] = count
+    run.finish()
+    return f"W&B: report run {run_id} ({tracker['mode']}) in {folder}"
+
+
+def _run_id(folder: Path) -> str:
+    file = folder / ID_FILE
+    if not file.is_file():
+        store.write_text(file, uuid.uuid4().hex[:12] + "\n")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _key(title: str) -> str:
+    """Return a title in characters that W&B takes in a key: letters, digits and `_`."""
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in title.split(",")[0])
+    return "_".join(words.lower().split())

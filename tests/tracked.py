@@ -1,0 +1,60 @@
+"""A finished job of two seeds with every probe, tracked offline by W&B."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import small
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from wandb_reader import read_back
+
+from subliminal import config, sources
+from subliminal.console import Console
+from subliminal.engine import run_job
+from subliminal.resources import CONF
+
+SEEDS = (3, 4)
+KEY = "0123456789abcdef" * 2 + "01234567"
+OVERRIDES = [
+    *small.OVERRIDES,
+    "engine.workers=1",
+    "seed=3-4",
+    "tracker=wandb",
+    "tracker.mode=offline",
+    "tracker.tags=[paper,small]",
+    "engine.seeds_at_once=2",
+    "mitigation=liminal",
+    "probe=[alignment,displacement,ledger,noise_floor,update_alignment]",
+    "probe.alignment.layers=true",
+    "probe.noise_floor.full_batch=[0,5]",
+    "trait.steps=[3]",
+]
+
+
+@dataclass
+class Tracked:
+    """The job's folders and offline runs, by seed."""
+
+    outputs: Path
+    directories: dict[int, Path]
+    files: dict[int, Path]
+
+
+def train(outputs: Path) -> Tracked:
+    """Train two seeds in one stack, with all that may be logged."""
+    config.register()
+    sources.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = hydra_compose("config", [*OVERRIDES, f"outputs={outputs}"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WANDB_API_KEY", KEY)
+        directories = run_job(cfg, "mitigation=liminal", Console())
+    found = outputs.glob("main/wandb/offline-run-*/*.wandb")
+    return Tracked(
+        outputs,
+        dict(zip(SEEDS, directories, strict=True)),
+        {read_back(file)[0]: file for file in found},
+    )

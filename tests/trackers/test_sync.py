@@ -21,7 +21,7 @@ def would_sync(folder: Path) -> int:
 def test_the_folder_of_an_experiment_is_uploaded_once(tracked: Tracked, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tracked.outputs / "main" / "wandb", tmp_path / "wandb"))
     assert would_sync(folder) == len(SEEDS)
-    for left, file in enumerate(reversed(sorted(folder.glob("offline-run-*/*.wandb")))):
+    for left, file in enumerate(sorted(folder.glob("offline-run-*/*.wandb"))):
         assert would_sync(folder) == len(SEEDS) - left
         file.with_suffix(".wandb.synced").touch()
     assert would_sync(folder) == 0

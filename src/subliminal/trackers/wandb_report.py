@@ -33,6 +33,8 @@ def log_report(
     Returns:
         A line for the user; None where the runs were not tracked by W&B, and nothing is logged.
     """
+    if not (experiment / "wandb").is_dir():  # where the tracker keeps its files
+        return None
     runs = list(store.finished_runs(experiment))
     tracker = _tracker(runs)
     if tracker is None:

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from subliminal.mitigations.schedule import SHAPES, weight
 
-TIMES = [0.0, 0.1, 0.2, 0.3, 0.6, 1.0]
+TIMES = [0.0, 0.1, 0.2, 0.3, 0.6, 0.79, 0.8, 1.0]
 EXPECTED = {  # five epochs, λ₀ = 0.5, peak 2
-    "linear_decay": [0.5, 1.25, 2.0, 1.75, 1.0, 0.0],
-    "critical_period": [0.5, 1.25, 0.0, 0.0, 0.0, 0.0],
-    "constant": [2.0] * 6,
+    "linear_decay": [0.5, 1.25, 2.0, 1.75, 1.0, 0.525, 0.5, 0.0],
+    "critical_period": [0.5, 1.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    "constant": [2.0] * 8,
     "cosine": [1 + math.cos(math.pi * t) for t in TIMES],
+    "rising": [0.0, 0.2, 0.4, 0.6, 1.2, 1.58, 1.6, 2.0],
+    "falling": [2.0, 1.8, 1.6, 1.4, 0.8, 0.42, 0.4, 0.0],
+    "end_anchor": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0],
 }
 
 
@@ -43,6 +46,18 @@ def test_a_weight_is_between_zero_and_its_ends(
 ) -> None:
     value = weight(shape, time, epochs=epochs, start=start, peak=peak)
     assert 0 <= value <= max(start, peak) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 5, 7, 10])
+def test_the_end_anchor_holds_for_the_steps_of_the_last_epoch(epochs: int) -> None:
+    per_epoch = 59
+    steps = range(epochs * per_epoch)
+    held = [
+        step
+        for step in steps
+        if weight("end_anchor", step / len(steps), epochs=epochs, start=1, peak=1) > 0
+    ]
+    assert held == list(steps)[-per_epoch:]
 
 
 @pytest.mark.parametrize("shape", SHAPES)

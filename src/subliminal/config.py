@@ -15,6 +15,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.errors import UserError, one_line
+from subliminal.perturbation import Perturbation
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
@@ -27,6 +28,10 @@ class Teacher:
     epochs: int = MISSING  # passes over the 60,000 training digits
     batch_size: int = MISSING
     optim: Any = MISSING  # an option of the group `optim`
+    init: Any = MISSING  # an option of the group `distill/init`: where the teacher starts
+    frozen: list[str] = field(default_factory=list)  # layers that are not trained
+    perturb_before: Perturbation = field(default_factory=Perturbation)  # of the start
+    perturb_after: Perturbation = field(default_factory=Perturbation)  # of the trained teacher
 
 
 @dataclass
@@ -36,8 +41,11 @@ class Distill:
     epochs: int = MISSING  # passes over the distillation inputs
     batch_size: int = MISSING
     loss: Any = MISSING  # group `distill/loss`: kl | mse
-    inputs: Any = MISSING  # group `distill/inputs`: uniform | normal | mnist | constant
-    init: Any = MISSING  # group `distill/init`: shared | independent
+    inputs: Any = MISSING  # group `distill/inputs`: uniform | normal | perlin | mnist | …
+    init: Any = MISSING  # group `distill/init`: shared | independent | layers
+    model: Any = None  # the student's, of the group `model`; null: the teacher's
+    frozen: list[str] = field(default_factory=list)  # layers that are not trained
+    perturb_before: Perturbation = field(default_factory=Perturbation)  # of the start
 
 
 @dataclass
@@ -73,7 +81,7 @@ class Config:
     name: str = MISSING  # experiment: the folder under `outputs`
     outputs: str = MISSING  # where runs and teachers are kept
     force: bool = MISSING  # train finished seeds again, replacing their files
-    model: Any = MISSING
+    model: Any = MISSING  # the teacher's network, and the student's unless distill.model is set
     data: Any = MISSING
     teacher: Teacher = field(default_factory=Teacher)
     distill: Distill = field(default_factory=Distill)

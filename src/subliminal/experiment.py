@@ -10,10 +10,12 @@ from subliminal.config import DEVICES, PRECISIONS, Config, build
 from subliminal.data import MNIST
 from subliminal.distill import DistillLoss, Init, Inputs
 from subliminal.errors import UserError, one_line
+from subliminal.layout import Layout
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
 from subliminal.network import Network
 from subliminal.optim import Optim
+from subliminal.perturbation import check as check_perturbation
 from subliminal.probes import Probe
 from subliminal.trackers import Tracker
 
@@ -23,12 +25,14 @@ class Experiment:
     """The checked objects of one job."""
 
     data: MNIST
-    network: Network
+    network: Network  # the student's
+    teacher_network: Network
     teacher_optim: Optim
     optim: Optim
     loss: DistillLoss
     inputs: Inputs
     init: Init
+    teacher_init: Init
     mitigations: tuple[Mitigation, ...]
     probes: tuple[Probe, ...]
     tracker: Tracker | None
@@ -72,17 +76,34 @@ def build_experiment(cfg: DictConfig) -> Experiment:
                 )
     if min(cfg.trait.steps, default=0) < 0:
         raise UserError(f"trait.steps={list(cfg.trait.steps)}: numbers of updates ≥ 0 are needed")
-    network = Network.of(model, pixels=data.pixels, classes=data.classes)
+    teacher_network = Network.of(model, pixels=data.pixels, classes=data.classes)
+    network = teacher_network
+    if cfg.distill.model is not None:
+        own: Model = build(cfg.distill.model, "distill.model")
+        network = Network.of(own, pixels=data.pixels, classes=data.classes)
+        if own.aux != model.aux:
+            raise UserError(
+                f"distill.model.aux={own.aux}: the student matches the teacher's auxiliary "
+                f"logits, so their number must be the same; model.aux={model.aux}"
+            )
     for mitigation in mitigations:
         mitigation.check(network)
+    init: Init = build(cfg.distill.init, "distill.init")
+    teacher_init: Init = build(cfg.teacher.init, "teacher.init")
+    init.check(network, teacher_network)
+    teacher_init.check(teacher_network, teacher_network)
+    _check_layers("distill", cfg.distill, network.layout)
+    _check_layers("teacher", cfg.teacher, teacher_network.layout)
     return Experiment(
         data=data,
         network=network,
+        teacher_network=teacher_network,
         teacher_optim=build(cfg.teacher.optim, "teacher.optim"),
         optim=build(cfg.optim, "optim"),
         loss=build(cfg.distill.loss, "distill.loss"),
         inputs=inputs,
-        init=build(cfg.distill.init, "distill.init"),
+        init=init,
+        teacher_init=teacher_init,
         mitigations=mitigations,
         probes=probes,
         tracker=None if cfg.tracker is None else build(cfg.tracker, "tracker"),
@@ -114,6 +135,15 @@ def _check_phase(name: str, phase: DictConfig, size: int, what: str) -> None:
         raise UserError(
             f"{name}.batch_size={phase.batch_size}: between 1 and {size}, the number of {what}"
         )
+
+
+def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
+    """Check what names layers, frozen or perturbed."""
+    if layout.mask(phase.frozen, f"{name}.frozen").sum() == layout.parameters:
+        raise UserError(f"{name}.frozen={list(phase.frozen)}: at least one layer must be trained")
+    for moment in ("perturb_before", "perturb_after"):
+        if moment in phase:
+            check_perturbation(phase[moment], layout, f"{name}.{moment}")
 
 
 def _check_engine(cfg: DictConfig) -> None:

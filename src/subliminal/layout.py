@@ -8,6 +8,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+from subliminal.errors import UserError
+
 # Each tensor starts on a 64-byte boundary. Vectorised CPU kernels round differently in their
 # unaligned head and tail, so without this a seed's bits would depend on its place in the stack.
 ALIGN = 16
@@ -48,6 +50,23 @@ class Layout:
     def parameters(self) -> int:
         """Number of parameters, padding excluded."""
         return sum(prod(shape) for shape in self.shapes.values())
+
+    def mask(self, layers: Sequence[str], where: str) -> Tensor:
+        """Return a row (P,) of ones on the parameters of `layers` and zeros elsewhere.
+
+        A layer is named by its parameters' prefix: `layer1`, or `layer1.weight`.
+
+        Raises:
+            UserError: a name that no parameter has; `where` is the config key to blame.
+        """
+        mask = torch.zeros(self.size)
+        for layer in layers:
+            spans = [s for name, s in self.spans.items() if f"{name}.".startswith(f"{layer}.")]
+            if not spans:
+                raise UserError(f"{where}: no {layer!r}; there is {', '.join(self.shapes)}")
+            for span in spans:
+                mask[span] = 1
+        return mask
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Split (seeds, P) into named views (seeds, *shape) on the same memory."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from subliminal import streams
 from subliminal.callbacks import Callback
+from subliminal.data import Labelled
 from subliminal.metrics import Metrics
 from subliminal.mitigations import Mitigation
 from subliminal.network import Network
@@ -33,6 +34,9 @@ class Training:
     mitigations: Sequence[Mitigation] = ()
     teacher: Tensor | None = None  # (seeds, P), in the student phase; with the next:
     teacher_reference: Tensor | None = None  # where the teacher started, (seeds, P)
+    teacher_network: Network | None = None  # None: the student's
+    data: Labelled | None = None  # the digits, in the student phase, for probes
+    frozen: Sequence[str] = ()  # layers that are not trained; their gradients count as zero
     metrics: Metrics = field(default_factory=Metrics)
     index: int = 0  # updates done
 
@@ -47,6 +51,13 @@ class Training:
         return self.epochs * self.steps_per_epoch
 
     @cached_property
+    def trainable(self) -> Tensor | None:
+        """A row (P,) of ones where θ is trained and zeros where not; None: all of it is."""
+        if not self.frozen:
+            return None
+        return 1 - self.network.layout.mask(self.frozen, "frozen").to(self.theta.device)
+
+    @cached_property
     def params(self) -> dict[str, Tensor]:
         """Named leaf tensors (seeds, *shape) on the memory of `theta`."""
         views = self.network.layout.views(self.theta)
@@ -59,7 +70,8 @@ class Training:
         parts = torch.autograd.grad(
             loss.sum(), leaves, retain_graph=retain_graph, allow_unused=True
         )
-        return self.network.layout.flatten(parts, like=self.theta)
+        flat = self.network.layout.flatten(parts, like=self.theta)
+        return flat if self.trainable is None else flat * self.trainable
 
     def loss_and_gradient(self, task: Task, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return a task's loss (seeds,) and its gradient (seeds, P) on rows (seeds, batch)."""
@@ -200,6 +212,8 @@ def _fit(training: Training, callbacks: Sequence[Callback]) -> None:
             before = training.theta.clone()
             training.theta.grad = step.applied
             optimizer.step()
+            if training.trainable is not None:  # weight decay moves what has no gradient
+                training.theta.copy_(torch.where(training.trainable > 0, training.theta, before))
             step.update = step.proposed = training.theta - before
             for mitigation in mitigations:
                 step.update = mitigation.update(step.update, step)

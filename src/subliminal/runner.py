@@ -3,7 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.progress import Progress, Report
 from subliminal.callbacks.trait import TestDigits
 from subliminal.data import MNIST, Labelled
+from subliminal.distill import SharedWeights
 from subliminal.experiment import build_experiment
 from subliminal.files import RunFiles
 from subliminal.loop import Training, fit
+from subliminal.perturbation import perturbed
 from subliminal.provenance import environment
 from subliminal.tasks import Classification, Distillation
 from subliminal.teacher import teachers
@@ -77,21 +79,46 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
     set_arithmetic(cfg)
     with files.timed("data"):
         data = _digits(experiment.data, device)
-        reference = network.reference(seeds, device)
+        teacher_network = experiment.teacher_network
+        reference = teacher_network.reference(seeds, device)
+        shared = SharedWeights(teacher_network, reference, reference)
+        teacher_start = perturbed(
+            experiment.teacher_init.start(teacher_network, shared, seeds, own=streams.TEACHER_INIT),
+            cfg.teacher.perturb_before,
+            teacher_network.layout,
+            seeds,
+            moment="teacher before",
+        )
     with files.timed("teacher"):
         cache = Path(cfg.outputs) / "teachers"
         hashes = {seed: store.teacher_hash(cfg, device.type, seed) for seed in seeds}
         teacher, files.teacher_rows = teachers(
             {seed: cache / f"{name}.safetensors" for seed, name in hashes.items()},
-            network,
+            teacher_network,
             experiment.teacher_optim,
             data,
-            reference,
+            teacher_start,
             epochs=cfg.teacher.epochs,
             batch_size=cfg.teacher.batch_size,
+            frozen=cfg.teacher.frozen,
             callbacks=[progress],
         )
-    start = experiment.init.start(network, reference, seeds)
+    teacher = perturbed(
+        teacher,
+        cfg.teacher.perturb_after,
+        teacher_network.layout,
+        seeds,
+        moment="teacher after",
+    )
+    start = perturbed(
+        experiment.init.start(
+            network, replace(shared, teacher=teacher_start), seeds, own=streams.STUDENT_INIT
+        ),
+        cfg.distill.perturb_before,
+        network.layout,
+        seeds,
+        moment="student before",
+    )
     student = Training(
         "student",
         seeds,
@@ -104,6 +131,7 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
             digits=data.train_x,
             reference=start,
             teacher=teacher,
+            teacher_network=teacher_network,
         ),
         trait=Classification(network, start, data, order=streams.PROBE_ORDER),
         reference=start,
@@ -113,7 +141,10 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
         optim=experiment.optim,
         mitigations=experiment.mitigations,
         teacher=teacher,
-        teacher_reference=reference,
+        teacher_reference=teacher_start,
+        teacher_network=teacher_network,
+        data=data,
+        frozen=cfg.distill.frozen,
     )
     tracked = (
         []

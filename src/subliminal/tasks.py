@@ -85,6 +85,7 @@ class Distillation:
         digits: Tensor,
         reference: Tensor,
         teacher: Tensor,
+        teacher_network: Network | None = None,  # None: the student's
     ) -> None:
         self.network = network
         self.size = inputs.size
@@ -92,7 +93,10 @@ class Distillation:
         self._inputs = inputs
         self._seeds = seeds
         self._digits = digits  # MNIST's training digits (n, pixels), uint8
-        self._frozen = {"reference": reference, "teacher": teacher}  # each (seeds, P)
+        self._frozen = {  # each (seeds, P)
+            "reference": (network, reference),
+            "teacher": (teacher_network or network, teacher),
+        }
         self._images: Tensor | None = None  # (seeds, size, pixels)
         self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
 
@@ -110,7 +114,7 @@ class Distillation:
             for seed in self._seeds
         ]
         stacked = drawn[0][None] if len(drawn) == 1 else np.stack(drawn)
-        device = self._frozen["teacher"].device
+        device = self._frozen["teacher"][1].device
         self._images = torch.from_numpy(stacked).to(device)
 
     def images(self, rows: Tensor) -> Tensor:
@@ -129,5 +133,6 @@ class Distillation:
     def _frozen_logits(self, name: str, rows: Tensor) -> Tensor:
         if name not in self._logits:
             assert self._images is not None, "start_epoch draws the images"
-            self._logits[name] = self.network.logits(self._frozen[name], self._images)
+            network, theta = self._frozen[name]
+            self._logits[name] = network.logits(theta, self._images)
         return gather(self._logits[name], rows)

@@ -38,18 +38,20 @@ def teachers(
     *,
     epochs: int,
     batch_size: int,
+    frozen: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the teachers of a stack of seeds: from the cache where there, else trained.
 
     Args:
         paths: each seed's cache file, in the order of the stack.
-        network: the network of teacher and student.
+        network: the teacher's network.
         optim: the teacher's optimizer.
         data: the digits, on the stack's device.
-        reference: θ₀ of each seed, (seeds, P).
+        reference: where the teacher of each seed starts, (seeds, P).
         epochs: passes over the training digits.
         batch_size: digits per step.
+        frozen: layers that are not trained.
         callbacks: observers of the training (progress).
 
     Returns:
@@ -85,6 +87,7 @@ def teachers(
                 epochs=epochs,
                 batch_size=batch_size,
                 optim=optim,
+                frozen=frozen,
             )
             digits = TestDigits(
                 data,

@@ -6,35 +6,94 @@ import torch
 from scipy import stats
 from students import CPU, NETWORK
 
+from subliminal import streams
+from subliminal.distill import SharedWeights
 from subliminal.distill.init.independent import Independent
+from subliminal.distill.init.layers import Layers
 from subliminal.distill.init.shared import Shared
 from subliminal.errors import UserError
+from subliminal.models.split_mlp import SplitMLP
+from subliminal.network import Network
 
-REFERENCE = NETWORK.reference((0, 5), CPU)
+SEEDS = (0, 5)
+REFERENCE = NETWORK.reference(SEEDS, CPU)
+SHARED = SharedWeights(NETWORK, REFERENCE, REFERENCE + 1)
+
+
+def split(hidden: list[int]) -> Network:
+    return Network.of(SplitMLP(hidden=hidden, aux=3, weights="lecun"), pixels=20, classes=10)
+
+
+TEACHER = split([12, 8])
+OF_TEACHER = SharedWeights(TEACHER, TEACHER.reference(SEEDS, CPU), TEACHER.reference(SEEDS, CPU))
+
+
+def layers(network: Network, own: str = streams.STUDENT_INIT, **sources: str) -> torch.Tensor:
+    default = sources.pop("default", "a")
+    init = Layers(default=default, sources=sources)
+    init.check(network, TEACHER)
+    return init.start(network, OF_TEACHER, SEEDS, own=own)
 
 
 def test_a_shared_start_is_the_teachers() -> None:
-    assert torch.equal(Shared(perturbation=0.0).start(NETWORK, REFERENCE, (0, 5)), REFERENCE)
-
-
-def test_a_perturbed_start_is_normal_around_the_teachers() -> None:
-    start = Shared(perturbation=0.3).start(NETWORK, REFERENCE, (0, 5))
-    moved = (start - REFERENCE).double().numpy() / 0.3
-    inside = np.concatenate([moved[:, span] for span in NETWORK.layout.spans.values()], axis=1)
-    assert stats.kstest(inside.ravel(), "norm").pvalue > 1e-3
-    assert all(not moved[:, a:b].any() for a, b in NETWORK.layout.gaps)
-    alone = Shared(perturbation=0.3).start(NETWORK, REFERENCE[1:], (5,))
-    assert torch.equal(alone[0], start[1])
+    start = Shared().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    assert torch.equal(start, REFERENCE + 1)
 
 
 def test_an_independent_start_has_the_references_distribution_and_not_its_values() -> None:
-    start = Independent().start(NETWORK, REFERENCE, (0, 5))
+    start = Independent().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
     own, theirs = (NETWORK.layout.views(w)["layer1.weight"].ravel() for w in (start, REFERENCE))
     assert not torch.equal(start[0], start[1])
     assert abs(np.corrcoef(own, theirs)[0, 1]) < 0.2
     assert stats.kstest(own.double() * 20**0.5, "norm").pvalue > 1e-3
 
 
-def test_a_negative_perturbation_is_refused() -> None:
-    with pytest.raises(UserError, match=r"perturbation=-0\.1"):
-        Shared(perturbation=-0.1)
+def test_layers_from_a_are_the_reference_and_others_are_not() -> None:
+    start = TEACHER.layout.views(layers(TEACHER, layer2="own", aux="b"))
+    reference = TEACHER.layout.views(OF_TEACHER.reference)
+    same = {name for name in start if torch.equal(start[name], reference[name])}
+    assert same == {*reference} - {"layer2.weight", "aux.weight"}  # biases start at 0 anyway
+
+
+def test_two_that_take_a_layer_from_b_share_it_and_own_weights_are_not_shared() -> None:
+    ours = TEACHER.layout.views(layers(TEACHER, aux="b"))
+    theirs = TEACHER.layout.views(layers(TEACHER, streams.TEACHER_INIT, default="own", aux="b"))
+    assert torch.equal(ours["aux.weight"], theirs["aux.weight"])
+    own = TEACHER.layout.views(layers(TEACHER, default="own"))
+    for name in ("layer1.weight", "layer2.weight", "class.weight", "aux.weight"):
+        assert not torch.equal(own[name], theirs[name])
+
+
+def test_the_longest_name_wins() -> None:
+    start = TEACHER.layout.views(layers(TEACHER, **{"aux": "own", "aux.weight": "a"}))
+    reference = TEACHER.layout.views(OF_TEACHER.reference)
+    assert torch.equal(start["aux.weight"], reference["aux.weight"])
+
+
+def test_a_student_of_another_depth_can_share_the_heads() -> None:
+    student = split([8])
+    start = student.layout.views(layers(student, layer1="own"))
+    reference = TEACHER.layout.views(OF_TEACHER.reference)
+    assert torch.equal(start["class.weight"], reference["class.weight"])
+    assert torch.equal(start["aux.weight"], reference["aux.weight"])
+
+
+def test_a_seeds_start_is_its_own_whatever_the_stack() -> None:
+    alone = SharedWeights(TEACHER, OF_TEACHER.reference[1:], OF_TEACHER.reference[1:])
+    init = Layers(default="b", sources={"layer1": "own"})
+    one = init.start(TEACHER, alone, (5,), own=streams.STUDENT_INIT)
+    both = init.start(TEACHER, OF_TEACHER, SEEDS, own=streams.STUDENT_INIT)
+    assert torch.equal(one[0], both[1])
+
+
+def test_what_cannot_be_shared_is_refused() -> None:
+    with pytest.raises(UserError, match=r"layer1\.weight .*cannot come from source a"):
+        layers(split([16, 8]))
+    with pytest.raises(UserError, match="the teacher does not have it"):
+        layers(split([12, 8, 8]))
+    with pytest.raises(UserError, match="no 'layer9'"):
+        layers(TEACHER, layer9="own")
+    with pytest.raises(UserError, match=r"Layers\.sources\.aux=c: one of a, b, own"):
+        layers(TEACHER, aux="c")
+    with pytest.raises(UserError, match=r"distill/init=layers"):
+        Shared().check(split([16, 8]), TEACHER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -36,11 +37,25 @@ class Inputs(Protocol):
         """Draw one seed's images (size, pixels), float32; `digits` (n, pixels) are MNIST's."""
 
 
-class Init(Protocol):
-    """Where the student starts."""
+@dataclass(frozen=True)
+class SharedWeights:
+    """What teacher and student may start from; all in the teacher's architecture."""
 
-    def start(self, network: Network, reference: Tensor, seeds: tuple[int, ...]) -> Tensor:
-        """Return the student's initial weights (seeds, P); `reference` are the teacher's."""
+    network: Network
+    reference: Tensor  # θ₀, (seeds, P)
+    teacher: Tensor  # where the teacher starts, (seeds, P): θ₀ in a plain run
+
+
+class Init(Protocol):
+    """Where the student (or the teacher) starts."""
+
+    def check(self, network: Network, shared: Network) -> None:
+        """Raise a UserError when `network` cannot start so beside a teacher's network `shared`."""
+
+    def start(
+        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
+    ) -> Tensor:
+        """Return the initial weights (seeds, P); `own` names the stream of unshared ones."""
 
 
 def select(logits: Tensor, which: str, classes: int) -> Tensor:

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.geometry import component
-from subliminal.mitigations.removal import Removal, layer_mask
+from subliminal.mitigations.removal import Removal
 
 if TYPE_CHECKING:
     from subliminal.loop import Step
     from subliminal.network import Network
 
+LAYERS = "mitigation.projection.layers"
 BATCHES = ("probe", "independent", "full")
 UNITS = ("epochs", "steps")
 
@@ -65,7 +66,7 @@ class Projection(Removal):
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such layer."""
-        layer_mask(network.layout, self.layers)
+        network.layout.mask(self.layers, LAYERS)
 
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
         """Return the gradient less the component, in gradient space and within the window."""
@@ -84,7 +85,7 @@ class Projection(Removal):
         """Return the component of the descent direction along the trait gradient: (seeds, P)."""
         along = step.trait_gradient(self.batch)
         if self.layers:
-            mask = layer_mask(step.training.network.layout, self.layers)
+            mask = step.training.network.layout.mask(self.layers, LAYERS)
             along = along * mask.to(along.device)
         return self.strength * component(descent, along, self.sign)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from subliminal.mitigations import Mitigation
 from subliminal.streams import stream
 
 if TYPE_CHECKING:
-    from subliminal.layout import Layout
     from subliminal.loop import Step
 
 SPACES = ("gradient", "update")
@@ -73,22 +71,3 @@ def random_rows(name: str, step: Step, size: int) -> Tensor:
         for seed in step.training.seeds
     ]
     return torch.from_numpy(np.stack(rows)).to(step.training.theta.device)
-
-
-def layer_mask(layout: Layout, layers: Sequence[str]) -> Tensor:
-    """Return a row (P,) of ones on the parameters of `layers` and zeros elsewhere.
-
-    A layer is named by its parameters' prefix: `layer1`, or `layer1.weight`.
-
-    Raises:
-        UserError: a name that no parameter has.
-    """
-    mask = torch.zeros(layout.size)
-    for layer in layers:
-        spans = [s for name, s in layout.spans.items() if f"{name}.".startswith(f"{layer}.")]
-        if not spans:
-            there = ", ".join(layout.shapes)
-            raise UserError(f"mitigation.projection.layers: no {layer!r}; there is {there}")
-        for span in spans:
-            mask[span] = 1
-    return mask

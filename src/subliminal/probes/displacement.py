@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from subliminal import metrics
 from subliminal.geometry import cosine, norm
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class Displacement(Probe):
     """cos(θ_S − θ₀, θ_T − θ₀) and ‖θ_S − θ₀‖ / ‖θ_T − θ₀‖, after each epoch.
 
-    A student that starts elsewhere than its teacher has a θ₀ of its own.
+    A student that starts elsewhere than its teacher has a θ₀ of its own; one of another
+    architecture is measured on the layers that both have in the same shape.
     The inner product of the two displacements is what the theorem of Cloud et al. 2025
     (arXiv 2507.14805) shows to be non-negative for one small step.
 
@@ -31,15 +33,29 @@ class Displacement(Probe):
 
     def on_epoch_end(self, training: Training) -> None:
         """Log both."""
-        assert training.teacher is not None, "only students have a teacher"
-        assert training.teacher_reference is not None, "it comes with the teacher"
-        student = training.theta - training.reference
-        teacher = training.teacher - training.teacher_reference
+        pairs = moves(training)
+        if not pairs:
+            return
+        student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs.values(), strict=True))
         training.log(metrics.DISPLACEMENT, cosine(student, teacher))
         length = norm(teacher)
         ratio = torch.where(length > 0, norm(student) / length, 0.0)
         training.log(metrics.DISPLACEMENT_RATIO, ratio)
         if self.layers:
-            for name, span in training.network.layout.spans.items():
-                part = cosine(student[:, span], teacher[:, span])
-                training.log(f"{metrics.DISPLACEMENT}/{name}", part)
+            for name, (ours, theirs) in pairs.items():
+                training.log(f"{metrics.DISPLACEMENT}/{name}", cosine(ours, theirs))
+
+
+def moves(training: Training) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return θ_S − θ₀ and θ_T − θ₀ of each parameter tensor that both have: name to (seeds, n)."""
+    assert training.teacher is not None, "only students have a teacher"
+    assert training.teacher_reference is not None, "it comes with the teacher"
+    ours = training.network.layout
+    theirs = ours if training.teacher_network is None else training.teacher_network.layout
+    student = training.theta - training.reference
+    teacher = training.teacher - training.teacher_reference
+    return {
+        name: (student[:, ours.spans[name]], teacher[:, theirs.spans[name]])
+        for name, shape in ours.shapes.items()
+        if theirs.shapes.get(name) == shape
+    }

@@ -1,10 +1,10 @@
-"""The student starts from initial weights of its own: the cross-model control."""
+"""The student starts from other initial weights: the cross-model control."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal import streams
+from subliminal.distill import SharedWeights
 from subliminal.network import Network
 
 
@@ -15,6 +15,11 @@ class Independent:
     (arXiv 2507.14805, section 6.) It has a stream of its own, so no two seeds share weights.
     """
 
-    def start(self, network: Network, reference: Tensor, seeds: tuple[int, ...]) -> Tensor:
-        """Return the student's initial weights (seeds, P)."""
-        return network.reference(seeds, reference.device, stream=streams.STUDENT_INIT)
+    def check(self, network: Network, shared: Network) -> None:
+        """Any network will do."""
+
+    def start(
+        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
+    ) -> Tensor:
+        """Return the initial weights (seeds, P)."""
+        return network.reference(seeds, shared.reference.device, stream=own)

@@ -1,0 +1,73 @@
+"""Each layer starts from a source of its own (Brockers et al. 2026, arXiv 2605.23645)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal import streams
+from subliminal.distill import SharedWeights
+from subliminal.errors import UserError
+from subliminal.layout import Layout
+from subliminal.network import Network
+
+SOURCES = ("a", "b", "own")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """Layer by layer: the shared source A, the shared source B, or random weights of its own.
+
+    A and B are two draws of the teacher's architecture for each seed; teacher and student that
+    both take a layer from A (or both from B) share its initial weights. A is the θ₀ of a plain
+    run. `own` is drawn for one of the two alone.
+
+    Attributes:
+        default: source of the layers that `sources` does not name: a | b | own.
+        sources: layer (`layer1`, `class`, …) to source.
+    """
+
+    default: str
+    sources: dict[str, str]
+
+    def __post_init__(self) -> None:
+        for layer, source in {"default": self.default, **self.sources}.items():
+            if source not in SOURCES:
+                key = layer if layer == "default" else f"sources.{layer}"
+                raise UserError(f"Layers.{key}={source}: one of {', '.join(SOURCES)}")
+
+    def check(self, network: Network, shared: Network) -> None:
+        """Raise a UserError when a layer is unknown, or has no equal in the shared sources."""
+        for layer in self.sources:
+            network.layout.mask([layer], "Layers.sources")
+        for name, shape in network.layout.shapes.items():
+            source = self._source(network.layout, name)
+            there = shared.layout.shapes.get(name)
+            if source != "own" and there != shape:
+                found = "does not have it" if there is None else f"has it as {there}"
+                raise UserError(
+                    f"Layers: {name} {shape} cannot come from source {source}: the teacher "
+                    f"{found}; its source can be `own`"
+                )
+
+    def start(
+        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
+    ) -> Tensor:
+        """Return the initial weights (seeds, P)."""
+        theta = network.reference(seeds, shared.reference.device, stream=own)
+        views = network.layout.views(theta)
+        drawn = {"a": shared.reference}
+        for name, view in views.items():
+            source = self._source(network.layout, name)
+            if source == "own":
+                continue
+            if source not in drawn:
+                drawn[source] = shared.network.reference(
+                    seeds, theta.device, stream=streams.SHARED_B
+                )
+            view.copy_(shared.network.layout.views(drawn[source])[name])
+        return theta
+
+    def _source(self, layout: Layout, name: str) -> str:
+        """Return the source of a parameter: of the longest name that covers it."""
+        covering = [layer for layer in self.sources if f"{name}.".startswith(f"{layer}.")]
+        return self.sources[max(covering, key=len)] if covering else self.default

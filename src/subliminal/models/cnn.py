@@ -1,0 +1,88 @@
+"""The convolutional network with two heads of Brockers et al. 2026 (arXiv 2605.23645)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isqrt
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from subliminal.errors import UserError
+from subliminal.layout import Layout
+from subliminal.models import heads
+
+
+@dataclass(frozen=True, kw_only=True)
+class CNN:
+    """Convolutions (3×3, padded by 1; ReLU; max-pool 2), a linear feature layer, two heads.
+
+    Attributes:
+        channels: of the convolutions `conv1`, `conv2`, …; each halves the image's side.
+        features: width of the linear layer `features` (ReLU) that the heads read.
+        aux: number m ≥ 1 of auxiliary ("no-class") logits.
+        weights: how initial weights are drawn: lecun | torch, see `subliminal.models.heads.draw`.
+    """
+
+    channels: list[int]
+    features: int
+    aux: int
+    weights: str
+
+    def __post_init__(self) -> None:
+        heads.check(self.aux, self.weights)
+        if not self.channels or min(self.channels) < 1:
+            raise UserError(
+                f"model.channels={list(self.channels)}: one or more numbers ≥ 1 are needed"
+            )
+        if self.features < 1:
+            raise UserError(f"model.features={self.features}: a width ≥ 1 is needed")
+
+    def layout(self, pixels: int, classes: int) -> Layout:
+        """Return `conv<i>`, `features`, `class` and `aux`, each weight and bias.
+
+        Raises:
+            UserError: the images are not square, or too small for so many poolings.
+        """
+        side = isqrt(pixels)
+        if side * side != pixels:
+            raise UserError(f"model=cnn: square images are needed, these have {pixels} pixels")
+        shapes: dict[str, tuple[int, ...]] = {}
+        fan_in = 1
+        for i, channels in enumerate(self.channels, start=1):
+            shapes |= {f"conv{i}.weight": (channels, fan_in, 3, 3), f"conv{i}.bias": (channels,)}
+            fan_in, side = channels, side // 2
+        if side < 1:
+            raise UserError(
+                f"model.channels={list(self.channels)}: at most {isqrt(pixels).bit_length() - 1} "
+                f"for images of {isqrt(pixels)} by {isqrt(pixels)} pixels"
+            )
+        flat = fan_in * side * side
+        shapes |= {"features.weight": (self.features, flat), "features.bias": (self.features,)}
+        return Layout(shapes | heads.shapes(self.features, classes, self.aux))
+
+    def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw one seed's initial weights, float32."""
+        return heads.draw(layout, self.weights, generator=generator)
+
+    def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
+        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
+        side = isqrt(x.shape[-1])
+        images = x.reshape(*x.shape[:2], 1, side, side)  # (seeds, batch, channels, side, side)
+        outputs: dict[str, Tensor] = {}
+        for i in range(1, len(self.channels) + 1):
+            weight, bias = params[f"conv{i}.weight"], params[f"conv{i}.bias"]
+            # Seed by seed: a grouped convolution would round otherwise than that of one seed.
+            maps = [
+                F.max_pool2d(F.conv2d(images[s], weight[s], bias[s], padding=1).relu(), 2)
+                for s in range(len(weight))
+            ]
+            images = torch.stack(maps)
+            outputs[f"conv{i}"] = images.flatten(2)
+        outputs["features"] = heads.linear(params, "features", images.flatten(2)).relu()
+        return outputs
+
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
+        return heads.logits(params, self.activations(params, x)["features"])

@@ -1,0 +1,73 @@
+"""What the split-head models share: a class head and an auxiliary head on one feature layer.
+
+Source: Brockers et al. 2026 (arXiv 2605.23645), who freeze, randomise and perturb the two heads
+apart from each other.
+"""
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.layout import Layout
+
+SCHEMES = ("lecun", "torch")
+
+
+def check(aux: int, weights: str) -> None:
+    """Raise a UserError when a split-head model's common fields are out of range."""
+    if aux < 1:
+        raise UserError(
+            f"model.aux={aux}: the student is distilled on the auxiliary logits, "
+            "so at least 1 is needed"
+        )
+    if weights not in SCHEMES:
+        raise UserError(f"model.weights={weights}: one of {', '.join(SCHEMES)}")
+
+
+def shapes(features: int, classes: int, aux: int) -> dict[str, tuple[int, ...]]:
+    """Return the heads' parameters: `class` and `aux`, each a linear layer on the features."""
+    return {
+        "class.weight": (classes, features),
+        "class.bias": (classes,),
+        "aux.weight": (aux, features),
+        "aux.bias": (aux,),
+    }
+
+
+def linear(params: Mapping[str, Tensor], layer: str, x: Tensor) -> Tensor:
+    """Apply a linear layer of each seed: (seeds, batch, in) -> (seeds, batch, out)."""
+    weight, bias = params[f"{layer}.weight"], params[f"{layer}.bias"]
+    return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
+
+
+def logits(params: Mapping[str, Tensor], features: Tensor) -> Tensor:
+    """Map features (seeds, batch, width) to logits (seeds, batch, classes + aux)."""
+    return torch.cat([linear(params, head, features) for head in ("class", "aux")], dim=-1)
+
+
+def draw(layout: Layout, scheme: str, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw one seed's initial weights, float32.
+
+    Args:
+        layout: names and shapes; a weight's first dimension is its fan-out, the rest its fan-in.
+        scheme: `lecun`: weights N(0, 1/fan_in), biases 0, as the joint-head MLP has them;
+            `torch`: weights and biases U(±1/√fan_in), PyTorch's default for linear layers and
+            convolutions.
+        generator: the source of randomness.
+    """
+    drawn: dict[str, np.ndarray] = {}
+    for name, shape in layout.shapes.items():
+        layer = name.rpartition(".")[0]
+        bound = 1 / np.sqrt(prod(layout.shapes[f"{layer}.weight"][1:]), dtype=np.float32)
+        if scheme == "torch":
+            values = generator.random(shape, dtype=np.float32)
+            drawn[name] = (2 * values - 1) * bound
+        elif name.endswith("weight"):
+            drawn[name] = generator.standard_normal(shape, dtype=np.float32) * bound
+        else:
+            drawn[name] = np.zeros(shape, dtype=np.float32)
+    return drawn

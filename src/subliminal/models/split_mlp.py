@@ -1,0 +1,59 @@
+"""The multilayer perceptron with two separate heads of Brockers et al. 2026 (arXiv 2605.23645)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.layout import Layout
+from subliminal.models import heads
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitMLP:
+    """pixels → hidden… (ReLU, the last being the features) → class head and auxiliary head.
+
+    The same function as `MLP`, whose last layer holds both heads in one tensor; here each head is
+    a layer (`class`, `aux`) that can be drawn, frozen or perturbed by itself.
+
+    Attributes:
+        hidden: widths of the feature extractor's layers `layer1`, `layer2`, …
+        aux: number m ≥ 1 of auxiliary ("no-class") logits.
+        weights: how initial weights are drawn: lecun | torch, see `subliminal.models.heads.draw`.
+    """
+
+    hidden: list[int]
+    aux: int
+    weights: str
+
+    def __post_init__(self) -> None:
+        heads.check(self.aux, self.weights)
+        if not self.hidden or min(self.hidden) < 1:
+            raise UserError(f"model.hidden={list(self.hidden)}: one or more widths ≥ 1 are needed")
+
+    def layout(self, pixels: int, classes: int) -> Layout:
+        """Return `layer<i>`, input layer first, then `class` and `aux`, each weight and bias."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        fan_in = pixels
+        for i, width in enumerate(self.hidden, start=1):
+            shapes |= {f"layer{i}.weight": (width, fan_in), f"layer{i}.bias": (width,)}
+            fan_in = width
+        return Layout(shapes | heads.shapes(fan_in, classes, self.aux))
+
+    def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw one seed's initial weights, float32."""
+        return heads.draw(layout, self.weights, generator=generator)
+
+    def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
+        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
+        outputs: dict[str, Tensor] = {}
+        for i in range(1, len(self.hidden) + 1):
+            x = heads.linear(params, f"layer{i}", x).relu()
+            outputs[f"layer{i}"] = x
+        return outputs
+
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
+        return heads.logits(params, self.activations(params, x)[f"layer{len(self.hidden)}"])

@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 data: $(INSTALLED) ## fetch MNIST into the user's cache folder, checked by MD5
-	@$(BIN)/python -c 'from subliminal.data import MNIST; print(MNIST(root=None, download=True).fetch())'
+	@$(BIN)/python -c 'from subliminal.data.mnist import MNIST; print(MNIST(root=None, download=True).fetch())'
 
 train: $(INSTALLED) ## train one seed in the reference setting (about half a minute)
 	$(BIN)/python -m subliminal.train seed=0

@@ -206,7 +206,7 @@ def test_a_wrong_job_writes_nothing(compose: Compose, tmp_path: Path, override: 
 
 def test_the_experiment_holds_what_the_config_says(compose: Compose) -> None:
     built = build_experiment(compose([*small.OVERRIDES, "optim=sgd", "tracker=none"]))
-    assert built.data == small.Digits()  # type: ignore[comparison-overlap]
+    assert built.data == small.Digits()
     assert built.optim == SGD(lr=0.1, momentum=0.0)
     assert isinstance(built.teacher_optim, Adam)
     assert built.network.layout.shapes["layer1.weight"] == (12, 20)

@@ -28,6 +28,7 @@ from subliminal.loop import Step, Training, fit
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.liminal import Liminal
 from subliminal.mitigations.projection import Projection
+from subliminal.optim.adam import Adam
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
 from subliminal.tasks import Classification
@@ -255,3 +256,35 @@ def test_padding_never_moves() -> None:
     for start, end in NETWORK.layout.gaps:
         assert not training.theta[:, start:end].any()
     assert np.isfinite(training.theta.numpy()).all()
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_a_frozen_layer_stays_and_the_others_go_as_if_it_had_no_gradient(
+    weight_decay: float,
+) -> None:
+    adam = Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, weight_decay=weight_decay)
+    training = student((0, 3), optim=adam)
+    training.frozen = ("layer2", "layer3.bias")
+    fit(training, [recorder := Recorder()])
+    moved = {
+        name: bool((training.theta != training.reference)[:, span].any())
+        for name, span in NETWORK.layout.spans.items()
+    }
+    assert moved == {
+        "layer1.weight": True,
+        "layer1.bias": True,
+        "layer2.weight": False,
+        "layer2.bias": False,
+        "layer3.weight": True,
+        "layer3.bias": False,
+    }
+    first = recorder.steps[0]
+    free = student((0, 3), optim=adam)
+    fit(free, [whole := Recorder()])
+    for name, span in NETWORK.layout.spans.items():
+        for ours, theirs in (
+            (first.gradient, whole.steps[0].gradient),
+            (first.trait_gradient, whole.steps[0].trait_gradient),
+        ):
+            expected = theirs[:, span] if moved[name] else torch.zeros_like(theirs[:, span])
+            assert torch.equal(ours[:, span], expected)

@@ -57,7 +57,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
         )
     if todo:
         _check_writable(Path(cfg.outputs))
-        experiment.data.fetch()
+        experiment.fetch()
         config = OmegaConf.to_container(cfg, resolve=True)
         assert isinstance(config, dict)
         if experiment.tracker is not None:

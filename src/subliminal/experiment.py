@@ -7,8 +7,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config import DEVICES, PRECISIONS, Config, build
-from subliminal.data import MNIST
-from subliminal.distill import DistillLoss, Init, Inputs
+from subliminal.data import Dataset
+from subliminal.distill import DistillLoss, Fetched, Init, Inputs
 from subliminal.errors import UserError, one_line
 from subliminal.layout import Layout
 from subliminal.mitigations import Mitigation
@@ -24,7 +24,7 @@ from subliminal.trackers import Tracker
 class Experiment:
     """The checked objects of one job."""
 
-    data: MNIST
+    data: Dataset
     network: Network  # the student's
     teacher_network: Network
     teacher_optim: Optim
@@ -37,6 +37,12 @@ class Experiment:
     probes: tuple[Probe, ...]
     tracker: Tracker | None
     device: torch.device
+
+    def fetch(self) -> None:
+        """Make sure that all data files are there; raise a UserError when they cannot be had."""
+        self.data.fetch()
+        if isinstance(self.inputs, Fetched):
+            self.inputs.fetch()
 
 
 def build_experiment(cfg: DictConfig) -> Experiment:
@@ -56,7 +62,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     cfg = OmegaConf.create(plain)  # type: ignore[assignment]
     device = choose_device(cfg.engine.device)
     _check_engine(cfg)
-    data: MNIST = build(cfg.data, "data")
+    data: Dataset = build(cfg.data, "data")
     model: Model = build(cfg.model, "model")
     inputs: Inputs = build(cfg.distill.inputs, "distill.inputs")
     _check_phase("teacher", cfg.teacher, data.train_size, "training digits")

@@ -15,7 +15,7 @@ from subliminal import metrics, store, streams
 from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.progress import Progress, Report
 from subliminal.callbacks.trait import TestDigits
-from subliminal.data import MNIST, Labelled
+from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
 from subliminal.experiment import build_experiment
 from subliminal.files import RunFiles
@@ -187,7 +187,7 @@ def set_arithmetic(cfg: DictConfig) -> None:
 
 
 @lru_cache(maxsize=1)  # a worker trains many stacks on the same digits
-def _digits(data: MNIST, device: torch.device) -> Labelled:
+def _digits(data: Dataset, device: torch.device) -> Labelled:
     return data.load().to(device)
 
 

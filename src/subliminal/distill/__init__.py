@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,6 +35,14 @@ class Inputs(Protocol):
 
     def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images (size, pixels), float32; `digits` (n, pixels) are MNIST's."""
+
+
+@runtime_checkable
+class Fetched(Protocol):
+    """Inputs with files of their own."""
+
+    def fetch(self) -> object:
+        """Make sure that the files are there, or raise a UserError."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from idx import idx_bytes
 
-from subliminal import data
-from subliminal.data import MNIST, parse_idx, scale
+from subliminal.data import mnist as data
+from subliminal.data import scale
+from subliminal.data.mnist import MNIST, parse_idx
 from subliminal.errors import UserError
 
 TRAIN_X, TRAIN_Y, TEST_X, TEST_Y = tuple(data.MD5)
@@ -231,7 +232,7 @@ def test_damaged_file_is_named_and_fetched_again(
     labelled = mnist(tmp_path).load()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.name == "subliminal.data"
+    assert record.name == "subliminal.data.mnist"
     assert str(tmp_path / TEST_X) in record.getMessage()
     assert "\n" not in record.getMessage()
     assert labelled.test_x.numpy().tobytes() == files[TEST_X][16:]
@@ -329,7 +330,7 @@ def test_default_root_is_the_user_cache(
 CHILD = """
 import sys, time
 from pathlib import Path
-from subliminal import data
+from subliminal.data import mnist as data
 
 root, store, log, go = map(Path, sys.argv[1:])
 data.MD5 = {path.name: data.hashlib.md5(path.read_bytes()).hexdigest() for path in store.iterdir()}
@@ -371,7 +372,7 @@ def test_two_processes_fetch_once(tmp_path: Path, files: dict[str, bytes]) -> No
 
 
 def test_torchvision_is_not_imported_with_the_module() -> None:
-    code = "import sys, subliminal.data; sys.exit('torchvision' in sys.modules)"
+    code = "import sys, subliminal.data.mnist; sys.exit('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

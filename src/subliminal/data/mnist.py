@@ -21,8 +21,8 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
-from torch import Tensor
 
+from subliminal.data import Labelled
 from subliminal.errors import UserError
 from subliminal.store import write_atomically
 
@@ -37,30 +37,12 @@ MD5 = {
 }
 
 
-@dataclass(frozen=True, eq=False)  # == of tensors has no single truth value
-class Labelled:
-    """Labelled images, in the order of the files; :meth:`MNIST.load` leaves them on the CPU.
-
-    Pixels are uint8 from 0 (paper) to 255 (ink), the rows of a 28×28 image end to end: (60000, 784)
-    and (10000, 784). Labels are int64, the digit 0 to 9: (60000,) and (10000,).
-    """
-
-    train_x: Tensor
-    train_y: Tensor
-    test_x: Tensor
-    test_y: Tensor
-
-    def to(self, device: torch.device) -> "Labelled":
-        """Return the same images and labels on the device."""
-        parts = (self.train_x, self.train_y, self.test_x, self.test_y)
-        return Labelled(*(part.to(device) for part in parts))
-
-
 @dataclass(frozen=True, kw_only=True)
 class MNIST:
     """The MNIST handwritten digits (LeCun, Bottou, Bengio and Haffner 1998, Proc. IEEE 86(11)).
 
-    Pixels are loaded unscaled; :func:`scale` maps them to [-1, 1] (Cloud et al. 2025, 2507.14805).
+    Pixels are loaded unscaled; :func:`subliminal.data.scale` maps them to [-1, 1], as Cloud et al.
+    2025 (arXiv 2507.14805) do.
 
     Attributes:
         root: Folder that holds the four IDX files; None is ``mnist`` in the platform's user cache.
@@ -123,17 +105,6 @@ class MNIST:
             raise UserError(
                 f"cannot write MNIST into {folder}: {error.strerror or error}"
             ) from error
-
-
-def scale(x: Tensor) -> Tensor:
-    """Map uint8 pixels (…, 784) to float32 in [-1, 1] by x / 127.5 - 1 (Cloud et al. 2025).
-
-    Raises:
-        TypeError: x is not uint8, such as pixels that are scaled already.
-    """
-    if x.dtype != torch.uint8:
-        raise TypeError(f"scale takes uint8 pixels, got {x.dtype}")
-    return x.to(torch.float32).div_(127.5).sub_(1.0)
 
 
 def parse_idx(raw: bytes | bytearray) -> NDArray[np.uint8]:

@@ -1,0 +1,44 @@
+"""Images of clothing: natural images that are no digits."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal.data import scale
+from subliminal.data.fashion import FashionMNIST
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fashion:
+    """`size` training images of Fashion-MNIST, each at most once unless there are fewer.
+
+    Attributes:
+        size: images per epoch; a fixed set.
+        root: folder of the data set; None is the user's cache.
+        download: whether files that are missing may be fetched.
+    """
+
+    fresh: ClassVar[bool] = False
+
+    size: int
+    root: str | None
+    download: bool
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+
+    def fetch(self) -> None:
+        """Make sure that the images are there, before anything is trained."""
+        FashionMNIST(root=self.root, download=self.download).fetch()
+
+    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
+        """Draw one seed's images: (size, pixels), float32."""
+        clothes = FashionMNIST(root=self.root, download=self.download).load().train_x
+        rows = generator.choice(len(clothes), self.size, replace=self.size > len(clothes))
+        images: np.ndarray = scale(clothes[torch.from_numpy(rows)]).numpy()
+        return images

@@ -1,0 +1,96 @@
+"""Fashion-MNIST and EMNIST, on small files of the same format."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from idx import idx_bytes
+
+from subliminal.data import Dataset
+from subliminal.data.emnist import EMNIST
+from subliminal.data.fashion import FashionMNIST
+from subliminal.distill.inputs.fashion import Fashion
+from subliminal.errors import UserError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (8, 28, 28), dtype=np.uint8)
+LABELS = np.array([0, 1, 2, 9, 3, 1, 0, 8], dtype=np.uint8)
+
+
+def write(folder: Path, prefix: str, labels: np.ndarray, test: str = "t10k") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, n in (("train", 8), (test, 5)):
+        (folder / f"{prefix}{part}-images-idx3-ubyte").write_bytes(idx_bytes(IMAGES[:n]))
+        (folder / f"{prefix}{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels[:n]))
+
+
+def write_emnist(root: Path) -> None:
+    folder = root / "EMNIST" / "raw"
+    for split in ("balanced", "letters"):
+        write(folder, f"emnist-{split}-", LABELS + (split == "letters"), "test")
+
+
+def test_fashion_is_read_in_mnists_format(tmp_path: Path) -> None:
+    write(tmp_path / "FashionMNIST" / "raw", "", LABELS)
+    labelled = FashionMNIST(root=str(tmp_path), download=False).load()
+    assert np.array_equal(labelled.train_x.numpy(), IMAGES.reshape(8, 784))
+    assert labelled.train_y.tolist() == LABELS.tolist()
+    assert len(labelled.test_x) == len(labelled.test_y) == 5
+
+
+def test_fashion_images_are_distillation_inputs(tmp_path: Path) -> None:
+    write(tmp_path / "FashionMNIST" / "raw", "", LABELS)
+    inputs = Fashion(size=8, root=str(tmp_path), download=False)
+    inputs.fetch()
+    digits = FashionMNIST(root=str(tmp_path), download=False).load().test_x
+    drawn = inputs.draw(digits, generator=np.random.default_rng(0))
+    restored = np.rint((drawn.astype(float) + 1) * 127.5).astype(int)
+    assert sorted(map(tuple, restored)) == sorted(map(tuple, IMAGES.reshape(8, 784).astype(int)))
+
+
+@pytest.mark.parametrize("split", ["balanced", "letters"])
+def test_emnist_gives_the_first_classes_upright_and_from_zero(tmp_path: Path, split: str) -> None:
+    write_emnist(tmp_path)
+    data = EMNIST(root=str(tmp_path), download=False, split=split, classes=3)
+    labelled = data.load()
+    kept = LABELS < 3
+    assert labelled.train_y.tolist() == LABELS[kept].tolist()
+    upright = IMAGES[kept].transpose(0, 2, 1).reshape(-1, 784)
+    assert np.array_equal(labelled.train_x.numpy(), upright)
+    assert data.train_size == {"balanced": 7200, "letters": 14400}[split]
+
+
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [
+        (FashionMNIST(root="nowhere", download=False), "Fashion-MNIST"),
+        (EMNIST(root="nowhere", download=False, split="letters", classes=10), "EMNIST"),
+    ],
+)
+def test_missing_files_are_told_in_one_line(
+    data: Dataset, title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"cannot read {title} in nowhere: ") as error:
+        data.fetch()
+    assert len(str(error.value).splitlines()) == 1
+    assert "data.download=true" in str(error.value)
+
+
+def test_a_mirror_out_of_reach_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("urllib.request.urlopen", unreachable)
+    with pytest.raises(UserError, match="once where there is a network") as error:
+        FashionMNIST(root=str(tmp_path), download=True).fetch()
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("split", "classes"), [("balanced", 48), ("letters", 27), ("letters", 1)])
+def test_too_many_classes_are_refused(split: str, classes: int) -> None:
+    with pytest.raises(UserError, match=rf"data\.classes={classes}: between 2 and"):
+        EMNIST(root=None, download=False, split=split, classes=classes)
+    with pytest.raises(UserError, match=r"data\.split=digits: one of balanced, letters"):
+        EMNIST(root=None, download=False, split="digits", classes=5)

@@ -6,8 +6,9 @@ import torch
 from scipy import stats
 from students import CPU, NETWORK
 
+from subliminal.config import Perturbation
 from subliminal.errors import UserError
-from subliminal.perturbation import Perturbation, check, perturbed
+from subliminal.perturbation import check, perturbed
 
 LAYOUT = NETWORK.layout
 THETA = NETWORK.reference((0, 5), CPU)

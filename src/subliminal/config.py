@@ -15,10 +15,18 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.errors import UserError, one_line
-from subliminal.perturbation import Perturbation
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
+
+
+@dataclass
+class Perturbation:
+    """Gaussian noise on weights, see `subliminal.perturbation`."""
+
+    sigma: float = MISSING  # standard deviation ≥ 0; layer1's initial weights have 1/28 ≈ 0.036
+    layers: list[str] = field(default_factory=list)  # e.g. [layer1, aux]; empty: all
+    tensors: str = MISSING  # of these layers: all | weight | bias
 
 
 @dataclass

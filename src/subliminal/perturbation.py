@@ -1,33 +1,15 @@
 """Gaussian noise on weights, before or after a training (Brockers et al. 2026, 2605.23645)."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import torch
-from omegaconf import MISSING
 from torch import Tensor
 
 from subliminal import streams
+from subliminal.config import Perturbation
 from subliminal.errors import UserError
 from subliminal.layout import Layout
 
 TENSORS = ("all", "weight", "bias")
-
-
-@dataclass
-class Perturbation:
-    """θ + σ ε with ε ~ N(0, 1) on each of the chosen parameters.
-
-    Attributes:
-        sigma: standard deviation σ ≥ 0; for scale, the first layer's initial weights have
-            1/28 ≈ 0.036.
-        layers: the layers that are perturbed, e.g. [layer1, aux]; empty: all.
-        tensors: of these: all | weight | bias.
-    """
-
-    sigma: float = MISSING
-    layers: list[str] = field(default_factory=list)
-    tensors: str = MISSING
 
 
 def check(perturbation: Perturbation, layout: Layout, where: str) -> None:
@@ -47,7 +29,15 @@ def perturbed(
     *,
     moment: str,
 ) -> Tensor:
-    """Return the weights (seeds, P) with the noise of each seed's stream of this `moment`."""
+    """Return θ + σ ε, ε ~ N(0, 1) on each chosen parameter, from each seed's stream of the moment.
+
+    Args:
+        theta: θ, (seeds, P).
+        perturbation: σ, and the parameters that are chosen.
+        layout: of θ.
+        seeds: of the stack.
+        moment: names the stream, e.g. "student before".
+    """
     if perturbation.sigma == 0:
         return theta
     noise = [

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -50,6 +51,10 @@ def liminal(outputs: Path) -> Path:
     return folder
 
 
+def finished(outputs: Path) -> list[Path]:
+    return list(store.finished_runs(outputs / "main"))
+
+
 def test_the_list_tells_done_and_total(
     outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +66,9 @@ def test_the_list_tells_done_and_total(
         ["main", "mitigation=liminal", "2/2"],
         ["main", "mitigation=none", "0/3, 1 failed, 1 partial, 1 missing"],
     ]
+    done = [store.read_summary(path)["results"]["trait/accuracy"] for path in finished(outputs)]
+    assert rows[0][4] == f"{np.mean(done):.3f} ± {np.std(done, ddof=1):.3f}"
+    assert rows[1][4] == ""
 
 
 def test_json_holds_the_means(
@@ -198,7 +206,7 @@ def test_it_starts_without_torch(outputs: Path) -> None:
     )
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert "subliminal.inventory" in imported
-    assert imported & {"torch", "wandb", "matplotlib"} == set()
+    assert imported & {"torch", "wandb", "matplotlib", "scipy"} == set()
 
 
 def test_flatten_by_hand() -> None:

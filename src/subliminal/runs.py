@@ -9,6 +9,7 @@ import json
 import sys
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from rich.console import Console
@@ -17,7 +18,6 @@ from rich.table import Table
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.inventory import Plain, describe, find, overview
-from subliminal.statistics import mean_ci
 
 WIDTH = 160  # columns, when not on a terminal
 BARS = "▁▂▃▄▅▆▇█"
@@ -70,7 +70,7 @@ def _list(outputs: Path, *, as_json: bool) -> int:
         table.add_column("seeds", no_wrap=True)
         table.add_column("date", no_wrap=True)
         for title in ("trait accuracy", "alignment", "distill loss ×10⁴"):
-            table.add_column(title, justify="right", no_wrap=True)
+            table.add_column(f"{title} ± SD", justify="right", no_wrap=True)
         for row in rows:
             others = [f"{n} {state}" for state, n in row["states"].items() if state != "finished"]
             seeds = ", ".join([f"{row['done']}/{row['seeds']}", *others])
@@ -97,11 +97,15 @@ def _with_means(row: Plain) -> Plain:
 def _plain_mean(value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    return sum(value) / len(value) if value else None
+    return fmean(value) if value else None
 
 
 def _mean(values: list[float], digits: int) -> str:
-    return mean_ci(values).format(digits) if values else ""
+    """Write the mean and standard deviation over seeds; no resampling, for it is a mere list."""
+    if not values:
+        return ""
+    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{spread}"
 
 
 def _show(run: Path, *, as_json: bool) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -15,6 +16,8 @@ from subliminal.errors import UserError
 from subliminal.tables import Values, epoch_rows
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from subliminal.loop import Training
     from subliminal.trackers import RunInfo
 
@@ -81,6 +84,11 @@ class _Runs(Callback):
     def on_train_start(self, training: Training) -> None:
         self._guard(self._open)
 
+    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
+        # The run starts again under its id and gets every row anew, those of before too: W&B
+        # overwrites a run of the same id, so there are no double points, online or offline.
+        self._guard(self._open)
+
     def on_epoch_end(self, training: Training) -> None:
         self._guard(lambda: self._log(training))
 
@@ -104,6 +112,7 @@ class _Runs(Callback):
 
         self.info.directory.mkdir(parents=True, exist_ok=True)
         for seed in self.info.seeds:
+            remove_offline(self.info.directory / "wandb", self.info.run_ids[seed])
             run = wandb.init(
                 project=self.settings.project,
                 entity=self.settings.entity,
@@ -157,6 +166,13 @@ def summary(epochs: list[Values]) -> Values:
         if metrics.ALIGNMENT in row:
             shown[metrics.in_epoch(metrics.ALIGNMENT, round(row["epoch"]))] = row[metrics.ALIGNMENT]
     return shown
+
+
+def remove_offline(folder: Path, run_id: str) -> None:
+    """Remove what a run left offline that is about to be logged anew, unless it was uploaded."""
+    for old in folder.glob(f"offline-run-*-{run_id}"):
+        if not any(old.glob("*.synced")):
+            shutil.rmtree(old)
 
 
 def _define(run: Any, values: Values, axis: str, defined: set[str]) -> None:

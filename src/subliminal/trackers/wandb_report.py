@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import polars as pl
 from omegaconf import OmegaConf
 
 from subliminal import metrics, store
-from subliminal.trackers.wandb import LEAN
+from subliminal.trackers.wandb import LEAN, remove_offline
 
 ID_FILE = "report-run.txt"  # in the experiment's folder `wandb`: the run's id
 
@@ -85,9 +84,7 @@ def _log(
     folder = experiment / "wandb"
     folder.mkdir(exist_ok=True)
     run_id = _run_id(folder)
-    for old in folder.glob(f"offline-run-*-{run_id}"):
-        if not any(old.glob("*.synced")):
-            shutil.rmtree(old)
+    remove_offline(folder, run_id)
     run = wandb.init(
         project=tracker["project"],
         entity=tracker["entity"],

@@ -95,8 +95,8 @@ def test_band_is_the_percentile_bootstrap_of_whole_seeds() -> None:
     mean, low, high = mean_band(values)
     width = direct[1] - direct[0]
     np.testing.assert_allclose(mean, values.sum(axis=0) / 15)
-    assert np.abs((low - direct[0]) / width).max() < 0.03
-    assert np.abs((high - direct[1]) / width).max() < 0.03
+    assert np.abs((low - direct[0]) / width).max() < 0.06  # of 1,999 resamples
+    assert np.abs((high - direct[1]) / width).max() < 0.06
 
 
 def test_band_resamples_seeds_not_points() -> None:
@@ -203,3 +203,27 @@ def test_effect_size_without_spread_is_unknown() -> None:
 )
 def test_estimate_as_text(estimate: Estimate, digits: int, sign: bool, text: str) -> None:
     assert estimate.format(digits, sign=sign) == text
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.lists(ACCURACIES, min_size=2, max_size=25).filter(lambda v: np.ptp(v) > 0))
+def test_ci_is_scipys(values: list[float]) -> None:
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=9999, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+    # The same resamples; ties with the mean are counted here, and lost to rounding there.
+    assert bounds(values) == pytest.approx((theirs.low, theirs.high), abs=0.02 * np.ptp(values))
+
+
+@pytest.mark.parametrize("n", [2, 9, 13, 14, 20])
+def test_paired_p_is_scipys(n: int) -> None:
+    differences = np.random.default_rng(n).normal(0.4, 1, size=n)
+    theirs = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=9999,
+        rng=np.random.default_rng(1),
+    ).pvalue
+    exact = n <= 13
+    assert paired_p(list(differences)) == pytest.approx(theirs, abs=1e-12 if exact else 0.02)

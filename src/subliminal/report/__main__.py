@@ -1,26 +1,26 @@
-"""`python -m subliminal.report outputs/reference`: tables and figures of experiments' runs."""
+"""`python -m subliminal.report outputs/reference`: tables, figures and a page of sweeps' runs."""
 
 import argparse
 import sys
 from pathlib import Path
 
-import polars as pl
-from rich.console import Console
-from rich.table import Table
-
-from subliminal import store
 from subliminal.errors import UserError
-from subliminal.report.page import Report, insert, write_page
-from subliminal.trackers.wandb_report import log_report
 
-WIDTH = 170  # columns, when not on a terminal
+DAMAGED = 3  # exit status: reported, but for damaged runs
 
 
 def main() -> None:
-    """Print the tables; write them, and the figures, to each experiment's folder `report/`."""
+    """Print the table of each sweep; write tables, figures and pages to its folder `report/`."""
     parser = argparse.ArgumentParser(prog="python -m subliminal.report", description=__doc__)
     parser.add_argument(
-        "experiments", type=Path, nargs="+", help="folders of runs, e.g. outputs/reference"
+        "runs",
+        type=Path,
+        nargs="+",
+        help="folders of runs, conditions or experiments, or outputs itself",
+    )
+    parser.add_argument("--text", action="store_true", help="print the table, write nothing")
+    parser.add_argument(
+        "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
     )
     parser.add_argument(
         "--page", type=Path, metavar="FILE", help="also write a Markdown page, figures beside it"
@@ -33,41 +33,41 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
-        reports = [Report.of(experiment) for experiment in arguments.experiments]
-        for experiment, report in zip(arguments.experiments, reports, strict=True):
-            folder = experiment / "report"
+        problems = _report(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+    for problem in problems:
+        print(f"damaged and left out: {problem}", file=sys.stderr)
+    sys.exit(DAMAGED if problems else 0)
+
+
+def _report(arguments: argparse.Namespace) -> list[str]:
+    from subliminal.report import text
+    from subliminal.report.runs import load
+
+    sweeps = load(arguments.runs, together=arguments.together is not None)
+    for sweep in sweeps:
+        text.show(sweep)
+    if not arguments.text:
+        from subliminal.report.html import write_html
+        from subliminal.report.page import Report, insert, write_page
+
+        reports = [Report(sweep) for sweep in sweeps]
+        for report in reports:
+            folder = arguments.together or report.sweep.directory / "report"
+            report.write_tables(folder)
             write_page([report], folder / "results.md")
-            for title, table in report.tables.items():
-                _print(f"{report.experiment}: {title}", table)
-                store.write_text(folder / f"{_file_name(title)}.csv", table.write_csv())
-            print(report.caption)
-            print(f"Files: {folder}")
-            figures = {path.stem: path for path in sorted(folder.glob("figures/*.png"))}
-            if line := log_report(experiment, report.tables, figures):
-                print(line)
+            write_html(report, folder / "index.html")
+            print(f"Files: {folder} (open {folder / 'index.html'})")
         if arguments.page is not None:
             write_page(reports, arguments.page)
         if arguments.readme is not None:
             insert(reports[0], arguments.readme)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-def _print(title: str, table: pl.DataFrame) -> None:
-    shown = Table()
-    for column in table.columns:
-        text = column in ("condition", "claim", "statistic", "verdict")
-        shown.add_column(column, justify="left" if text else "right")
-    for row in table.iter_rows():
-        shown.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-    console.print(title, markup=False, soft_wrap=True)
-    console.print(shown)
-
-
-def _file_name(title: str) -> str:
-    return title.split(",")[0].lower().replace(" ", "_")
+    return [problem for sweep in sweeps for problem in sweep.problems]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from subliminal import metrics
-from subliminal.report.runs import Condition
+from subliminal.report.runs import Condition, Sweep
 from subliminal.statistics import Estimate, format_effect, holm, mean_ci, paired_p
 
 HARMLESS = 0.05  # relative change of the distillation loss that counts as unharmed
@@ -49,9 +49,9 @@ class Claim:
         return "holds" if inside else "refuted" if outside else "undecided"
 
 
-def verdicts(conditions: list[Condition]) -> pl.DataFrame:
+def verdicts(sweep: Sweep) -> pl.DataFrame:
     """Return the verdict table of the claims whose conditions were run, all computed."""
-    found = list(_claims({c.name.removeprefix("mitigation="): c for c in conditions}))
+    found = list(_claims(sweep))
     tested = [claim for claim in found if claim.side != "within" and len(claim.values) > 1]
     p_values = [paired_p(list(claim.values.values())) for claim in tested]
     adjusted = dict(zip(map(id, tested), holm(p_values), strict=True))
@@ -64,7 +64,7 @@ def verdicts(conditions: list[Condition]) -> pl.DataFrame:
             {
                 "claim": claim.text,
                 "statistic": f"{claim.statistic} ({expected})",
-                "mean [95% CI]": _format(mean_ci(sample)),
+                "mean [95% CI]": text_of(mean_ci(sample)),
                 "n": str(len(sample)),
                 "d_z": format_effect(sample),
                 "p (Holm)": "" if p is None else f"{p:.1g}",
@@ -74,10 +74,20 @@ def verdicts(conditions: list[Condition]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def _claims(by_name: dict[str, Condition]) -> Iterator[Claim]:
-    yield from _base(by_name)
+def by_mitigation(sweep: Sweep) -> dict[str, Condition]:
+    """Return the conditions that differ in their mitigation alone, by its name."""
+    found = {}
+    for name in sweep.swept.get("mitigation", ["none"]):
+        if condition := sweep.where(mitigation=name):
+            found[str(name)] = condition
+    return found
+
+
+def _claims(sweep: Sweep) -> Iterator[Claim]:
+    yield from _base(sweep)
+    by_name = by_mitigation(sweep)
     none = by_name.get("none")
-    if none is None or metrics.ALIGNMENT not in none.steps.columns:
+    if none is None or not none.logged(metrics.ALIGNMENT):
         return
     yield from _sustained(none)
     for name, text in (
@@ -90,23 +100,25 @@ def _claims(by_name: dict[str, Condition]) -> Iterator[Claim]:
         yield Claim(
             "2. It is the direction that counts",
             "trait accuracy, projection − random projection",
-            _paired(by_name["projection"], by_name["random_projection"], _accuracy),
+            paired(by_name["projection"], by_name["random_projection"], accuracy),
             "< 0",
         )
     yield from _leash(by_name, none)
-    if metrics.LEDGER_PREDICTED in none.steps.columns:
+    if none.logged(metrics.LEDGER_PREDICTED):
         yield from _ledger(by_name, none)
 
 
-def _base(by_name: dict[str, Condition]) -> Iterator[Claim]:
+def _base(sweep: Sweep) -> Iterator[Claim]:
     """Yield the claims of Cloud et al. 2025 (arXiv 2507.14805) on MNIST."""
+    if "distill.init" not in sweep.swept:
+        return
     for init, logits, text, side in (
         ("shared", "aux", "0. A student of auxiliary logits acquires the trait", "> 0"),
         ("shared", "all", "0. … and so does one of all logits", "> 0"),
         ("independent", "aux", "0. … but not from initial weights of its own", "within"),
     ):
-        if condition := by_name.get(f"distill.loss.logits={logits},distill.init={init}"):
-            yield Claim(text, "trait accuracy − initial", _gain(condition), side, UNLEARNED)
+        if condition := sweep.where(distill__loss__logits=logits, distill__init=init):
+            yield Claim(text, "trait accuracy − initial", gain(condition), side, UNLEARNED)
 
 
 def _sustained(none: Condition) -> Iterator[Claim]:
@@ -117,7 +129,7 @@ def _sustained(none: Condition) -> Iterator[Claim]:
     positive = none.steps.with_columns((pl.col(metrics.ALIGNMENT) > 0).cast(pl.Float64) - 0.5)
     share = _mean(positive, metrics.ALIGNMENT)
     yield Claim(text, "share of positive steps, less a half", share, "> 0")
-    if metrics.ALIGNMENT_NULL in none.steps.columns:
+    if none.logged(metrics.ALIGNMENT_NULL):
         null = none.over_run(metrics.ALIGNMENT_NULL)
         alignment = none.over_run(metrics.ALIGNMENT)
         more = {seed: alignment[seed] - null[seed] for seed in alignment}
@@ -130,7 +142,7 @@ def _sustained(none: Condition) -> Iterator[Claim]:
 
 
 def _causal(text: str, projected: Condition, none: Condition) -> Iterator[Claim]:
-    difference = _paired(projected, none, _accuracy)
+    difference = paired(projected, none, accuracy)
     yield Claim(text, "trait accuracy − none", difference, "< 0")
     ours, theirs = projected.final(metrics.DISTILL_LOSS), none.final(metrics.DISTILL_LOSS)
     relative = {seed: ours[seed] / theirs[seed] - 1 for seed in ours.keys() & theirs.keys()}
@@ -141,21 +153,21 @@ def _causal(text: str, projected: Condition, none: Condition) -> Iterator[Claim]
 def _leash(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
     if "liminal" in by_name:
         liminal = by_name["liminal"]
-        less = _paired(liminal, none, lambda c: c.over_run(metrics.ALIGNMENT))
+        less = paired(liminal, none, lambda c: c.over_run(metrics.ALIGNMENT))
         text = "3. Liminal training attenuates alignment"
         yield Claim(text, "mean alignment − none", less, "< 0")
         text = "3. … and does not stop acquisition"
-        yield Claim(text, "trait accuracy − initial", _gain(liminal), "> 0")
+        yield Claim(text, "trait accuracy − initial", gain(liminal), "> 0")
     if "critical_period" in by_name:
         early = by_name["critical_period"]
-        first = _paired(early, none, lambda c: _epoch_value(c, metrics.ALIGNMENT, 1))
+        first = paired(early, none, lambda c: _epoch_value(c, metrics.ALIGNMENT, 1))
         text = "3. A leash in the first epoch attenuates it there"
         yield Claim(text, "alignment in epoch 1 − none", first, "< 0")
         text = "3. … after which alignment returns"
-        later = _paired(early, none, _later_alignment)
+        later = paired(early, none, _later_alignment)
         yield Claim(text, "alignment in epochs ≥ 2 − none", later, "> 0")
         text = "3. … and acquisition is not stopped"
-        yield Claim(text, "trait accuracy − initial", _gain(early), "> 0")
+        yield Claim(text, "trait accuracy − initial", gain(early), "> 0")
 
 
 def _ledger(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
@@ -169,9 +181,7 @@ def _ledger(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
     for name, side, bound in (("projection", "> 0", 0.0), ("update_projection", "within", FLAT)):
         if name not in by_name:
             continue
-        steps = by_name[name].steps
-        total = steps.group_by("seed").agg(pl.col(metrics.LEDGER_ACTUAL).sum()).sort("seed")
-        values = dict(zip(total["seed"], total[metrics.LEDGER_ACTUAL], strict=True))
+        values = by_name[name].total(metrics.LEDGER_ACTUAL)
         text = {
             "projection": "4. Projecting the gradient unlearns: the trait loss rises",
             "update_projection": "4. Projecting the update is neutral",
@@ -179,13 +189,15 @@ def _ledger(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
         yield Claim(text, "change of the trait loss, nats", values, side, bound)
 
 
-def _accuracy(condition: Condition) -> PerSeed:
+def accuracy(condition: Condition) -> PerSeed:
+    """Return each seed's final trait accuracy."""
     return condition.final(metrics.TRAIT_ACCURACY)
 
 
-def _gain(condition: Condition) -> PerSeed:
+def gain(condition: Condition) -> PerSeed:
+    """Return each seed's final trait accuracy less its initial one."""
     initial = _epoch_value(condition, metrics.TRAIT_ACCURACY, 0)
-    return {seed: value - initial[seed] for seed, value in _accuracy(condition).items()}
+    return {seed: value - initial[seed] for seed, value in accuracy(condition).items()}
 
 
 def _later_alignment(condition: Condition) -> PerSeed:
@@ -201,12 +213,13 @@ def _mean(table: pl.DataFrame, metric: str) -> PerSeed:
     return dict(zip(means["seed"].to_list(), means[metric].to_list(), strict=True))
 
 
-def _paired(a: Condition, b: Condition, value: Callable[[Condition], PerSeed]) -> PerSeed:
+def paired(a: Condition, b: Condition, value: Callable[[Condition], PerSeed]) -> PerSeed:
+    """Return a's value less b's, of the seeds that both have."""
     ours, theirs = value(a), value(b)
     return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
 
 
-def _format(estimate: Estimate) -> str:
+def text_of(estimate: Estimate) -> str:
     """Write small means with as many digits as their interval needs."""
     widest = max(abs(estimate.mean), abs(estimate.low or 0), abs(estimate.high or 0))
     return estimate.format(4 if widest < 0.1 else 3 if widest < 1 else 2, sign=True)

@@ -1,102 +1,126 @@
 """A report's content, and the Markdown that shows it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
+from subliminal.report import figures
 from subliminal.report.claims import verdicts
-from subliminal.report.figure import WINDOW, accuracy_figure, ledger_figure, main_figure
-from subliminal.report.runs import Condition, load
-from subliminal.report.tables import by_epoch, ledger, markdown, results, teacher_accuracy
-from subliminal.statistics import count
+from subliminal.report.findings import findings
+from subliminal.report.question import question
+from subliminal.report.runs import Sweep, load
+from subliminal.report.tables import (
+    by_epoch,
+    latex,
+    ledger,
+    markdown,
+    results,
+    teacher_accuracy,
+    tidy,
+)
 
-TRAINING, ACCURACY, LEDGER = "training", "accuracy", "ledger"
-CAPTIONS = {
-    TRAINING: (
-        f"Left: alignment (moving average over {WINDOW} steps). Right: trait accuracy, single "
-        "seeds faint. Bands are 95% CIs over seeds."
-    ),
-    ACCURACY: "Final accuracy by condition; dots are seeds, lines 95% CIs of the mean.",
-    LEDGER: (
-        "Left: alignment of the applied update. Right: change of the trait loss since the start "
-        "(lines: actual; dots: first-order prediction), linear between −1 and 1."
-    ),
-}
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+# The metrics of an epoch that have a table of their own: title, name, digits.
+BY_EPOCH = (
+    ("Trait accuracy, after each epoch", metrics.TRAIT_ACCURACY, 3),
+    ("Alignment, mean over each epoch's steps", metrics.ALIGNMENT, 4),
+    ("Update alignment, mean over each epoch's steps", metrics.UPDATE_ALIGNMENT, 4),
+    ("Displacement, cosine of student's and teacher's", metrics.DISPLACEMENT, 3),
+    ("Displacement ratio, student's length over teacher's", metrics.DISPLACEMENT_RATIO, 3),
+)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is said of an experiment."""
+    """What is said of a sweep; each part is computed when it is first asked for."""
 
-    experiment: str
-    conditions: list[Condition]
-    teacher: str  # accuracy, mean and interval
-    tables: dict[str, pl.DataFrame]  # title to table of text
-    caption: str
-    made_with: str
+    sweep: Sweep
 
     @classmethod
     def of(cls, experiment: Path) -> "Report":
-        """Read the finished runs below `experiment` and compute the tables.
+        """Return the report on the finished runs below one experiment's folder.
 
         Raises:
             UserError: there are none.
         """
-        conditions = load(experiment)
-        teacher = teacher_accuracy(conditions)
-        tables = {
-            "Verdicts": verdicts(conditions),
-            "Results": results(conditions),
-            "Trait accuracy, after each epoch": by_epoch(conditions, metrics.TRAIT_ACCURACY, 3),
-            "Alignment, mean over each epoch's steps": by_epoch(conditions, metrics.ALIGNMENT, 4),
-            "Update alignment, mean over each epoch's steps": by_epoch(
-                conditions, metrics.UPDATE_ALIGNMENT, 4
-            ),
-            "Ledger, sums over the run (nats)": ledger(conditions),
-            "Displacement, cosine of student's and teacher's": by_epoch(
-                conditions, metrics.DISPLACEMENT, 3
-            ),
-            "Displacement ratio, student's length over teacher's": by_epoch(
-                conditions, metrics.DISPLACEMENT_RATIO, 3
-            ),
-        }
-        seeds = max(len(condition.seeds) for condition in conditions)
-        caption = (
-            f"{count(seeds)}; bootstrap 95% CI over seeds; differences are paired by seed. "
-            f"Teacher accuracy {teacher}."
+        return cls(load([experiment])[0])
+
+    @property
+    def experiment(self) -> str:
+        """Return the sweep's name."""
+        return self.sweep.name
+
+    @cached_property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Return the tables of text that have rows, by title."""
+        conditions = self.sweep.conditions
+        tables = {"Verdicts": verdicts(self.sweep), "Results": results(conditions)}
+        tables |= {title: by_epoch(conditions, name, digits) for title, name, digits in BY_EPOCH}
+        tables["Ledger, sums over the run (nats)"] = ledger(conditions)
+        return {title: table for title, table in tables.items() if table.height}
+
+    @cached_property
+    def findings(self) -> list[str]:
+        """Return sentences on what the runs show beside the claims."""
+        return findings(self.sweep)
+
+    @cached_property
+    def question(self) -> str:
+        """Return what the sweep asks."""
+        return question(self.sweep)
+
+    @cached_property
+    def caption(self) -> str:
+        """Return n, method, configs, teacher, and what is missing."""
+        parts = [
+            figures.provenance(self.sweep),
+            "Differences are paired by seed.",
+            f"Teacher accuracy {teacher_accuracy(self.sweep.conditions).format(3)}.",
+        ]
+        if states := self.sweep.states():
+            told = ", ".join(f"{number} {state}" for state, number in states.items())
+            parts.append(f"**Partial: of {len(self.sweep.cells)} runs {told}.**")
+        return " ".join(parts)
+
+    @cached_property
+    def made_with(self) -> str:
+        """Say on what machine, with what versions and in what time the runs were made."""
+        summaries = [s for condition in self.sweep.conditions for s in condition.summaries]
+        machines = sorted(
+            {
+                f"{s['environment']['processor']} ({s['device']}, {s['threads']} thread"
+                f"{'' if s['threads'] == 1 else 's'} per process)"
+                for s in summaries
+            }
         )
-        return cls(
-            experiment.name,
-            conditions,
-            teacher,
-            {title: table for title, table in tables.items() if table.height},
-            caption,
-            _made_with(conditions),
+        environments = [s["environment"] for s in summaries]
+        torches = sorted({e["packages"]["torch"] for e in environments})
+        commits = sorted({str(e["git_commit"])[:12] for e in environments})
+        student = [s["seconds"]["student"] / s["stack"] for s in summaries]
+        return (
+            f"Made on {', '.join(machines)} with torch {', '.join(torches)}, commit "
+            f"{', '.join(commits)}; a student took {min(student):.0f}–{max(student):.0f} s."
         )
 
     def draw(self, folder: Path) -> dict[str, str]:
         """Draw the figures (PNG and PDF) into `folder`; return the PNGs' names and captions."""
-        folder.mkdir(parents=True, exist_ok=True)
-        draw: dict[str, Callable[[Path], None]] = {}
-        if self.has(metrics.ALIGNMENT):
-            teacher = float(self.teacher.split()[0])
-            draw[TRAINING] = lambda path: main_figure(self.conditions, teacher, path)
-        draw[ACCURACY] = lambda path: accuracy_figure(self.conditions, path)
-        if self.has(metrics.UPDATE_ALIGNMENT) and self.has(metrics.LEDGER_ACTUAL):
-            draw[LEDGER] = lambda path: ledger_figure(self.conditions, path)
-        for name, figure in draw.items():
-            for suffix in (".pdf", ".png"):
-                figure(folder / f"{self.experiment}_{name}{suffix}")
-        return {f"{self.experiment}_{name}.png": CAPTIONS[name] for name in draw}
+        return figures.draw(self.sweep, folder)
 
-    def has(self, metric: str) -> bool:
-        """Tell whether every condition logged `metric` at its steps."""
-        return all(metric in condition.steps.columns for condition in self.conditions)
+    def write_tables(self, folder: Path) -> None:
+        """Write each table as CSV and LaTeX, and the numbers behind them as one CSV."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for title, table in self.tables.items():
+            stem = title.split(",")[0].lower().replace(" ", "_")
+            store.write_text(folder / f"{stem}.csv", table.write_csv())
+            caption = f"{self.experiment}: {title}; {figures.provenance(self.sweep)}"
+            store.write_text(folder / f"{stem}.tex", latex(table, caption))
+        numbers = tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
+        store.write_text(folder / "numbers.csv", numbers.write_csv())
 
 
 def write_page(reports: Sequence[Report], path: Path) -> None:
@@ -104,16 +128,22 @@ def write_page(reports: Sequence[Report], path: Path) -> None:
     experiments = " ".join(f"outputs/{report.experiment}" for report in reports)
     parts = ["# Results", f"Written by `python -m subliminal.report {experiments}`."]
     for report in reports:
-        parts += [f"## {report.experiment}", f"{report.caption} {report.made_with}"]
+        parts += [f"## {report.experiment}", report.question]
+        parts += [f"{report.caption} {report.made_with}"]
+        if problems := _problems(report):
+            parts.append(_bullets(problems))
         for name, caption in report.draw(path.parent / "figures").items():
             parts += [f"![{name}](figures/{name})", caption]
+        if report.findings:
+            parts += ["### Beside the claims", _bullets(report.findings)]
         for title, table in report.tables.items():
             parts += [f"### {title}", markdown(table)]
+    path.parent.mkdir(parents=True, exist_ok=True)
     store.write_text(path, "\n\n".join(parts) + "\n")
 
 
 def insert(report: Report, path: Path) -> None:
-    """Put the main figure, its caption and the first tables between the markers of `path`.
+    """Put the main figure, its caption, the first tables and findings between `path`'s markers.
 
     Raises:
         UserError: the markers are missing.
@@ -128,6 +158,8 @@ def insert(report: Report, path: Path) -> None:
         f"{caption} {report.caption} {report.made_with}",
         markdown(report.tables["Results"]),
     ]
+    if report.findings:
+        parts += ["What differed from, or goes beyond, the papers:", _bullets(report.findings)]
     if "Verdicts" in report.tables:
         parts += [
             "<details><summary>Verdicts on the papers' claims</summary>",
@@ -137,20 +169,9 @@ def insert(report: Report, path: Path) -> None:
     store.write_text(path, f"{before}{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}{after}")
 
 
-def _made_with(conditions: list[Condition]) -> str:
-    """Say on what machine, with what versions and in what time the runs were made."""
-    summaries = [summary for condition in conditions for summary in condition.summaries]
-    environments = [summary["environment"] for summary in summaries]
-    machines = sorted(
-        {
-            f"{e['processor']} ({s['device']}, {s['threads']} thread per process)"
-            for e, s in zip(environments, summaries, strict=True)
-        }
-    )
-    torches = sorted({e["packages"]["torch"] for e in environments})
-    commits = sorted({str(e["git_commit"])[:12] for e in environments})
-    student = [summary["seconds"]["student"] / summary["stack"] for summary in summaries]
-    return (
-        f"Made on {', '.join(machines)} with torch {', '.join(torches)}, commit "
-        f"{', '.join(commits)}; a student took {min(student):.0f}–{max(student):.0f} s."
-    )
+def _problems(report: Report) -> list[str]:
+    return [*report.sweep.problems, *report.sweep.incomplete()]
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,85 @@
+"""The figures of a report: which there are, when they can be drawn, what their captions say."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from subliminal import metrics
+from subliminal.report import varied
+from subliminal.report.runs import LAYER, Sweep
+from subliminal.report.tables import differences
+from subliminal.statistics import count
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METHOD = "bootstrap 95% CI over seeds"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure: its file's stem, its caption, and the function that draws it."""
+
+    name: str
+    caption: str
+    draw: Callable[[Sweep], "Figure"]
+
+
+def drawings(sweep: Sweep) -> Iterator[Drawing]:
+    """Yield the figures that the sweep's metrics and conditions allow."""
+    from subliminal.report.figures import curves, finals, style  # half a second of matplotlib
+
+    shown = len(sweep.few(style.MOST_LINES))
+    lines, every = "", len(sweep.conditions)
+    if shown < every:
+        lines = f" {shown} of {every} conditions: the baseline, others spread over final accuracy."
+    if any(c.logged(metrics.ALIGNMENT) for c in sweep.conditions):
+        smoothing = f"moving average over {style.WINDOW} steps"
+        text = f"Left: alignment ({smoothing}). Right: trait accuracy. Bands are 95% CIs of the "
+        yield Drawing("training", f"{text}mean, faint lines seeds.{lines}", curves.training)
+    rows = "dots are seeds, diamonds their means with 95% CIs."
+    yield Drawing("accuracy", f"Final trait accuracy by condition; {rows}", finals.accuracy)
+    if any(differences(c, sweep.baseline) for c in sweep.conditions[1:]):
+        text = f"Trait accuracy less that of {sweep.baseline.name} with the same seed; {rows}"
+        yield Drawing("differences", text, finals.paired)
+    text = (
+        "The cost of a low trait accuracy: distillation loss in the last epoch; bars are 95% CIs."
+    )
+    yield Drawing("frontier", text, finals.frontier)
+    if any(c.logged(metrics.LEDGER_ACTUAL) for c in sweep.conditions):
+        text = (
+            "Left: alignment of the applied update. Right: change of the trait loss since the "
+            "start (lines: actual; markers: first-order prediction), linear between −1 and 1."
+        )
+        yield Drawing("ledger", text + lines, curves.ledger)
+    if any(name.startswith(LAYER) for c in sweep.conditions for name in c.steps.columns):
+        text = "Alignment within each parameter tensor, mean over steps and seeds; cells in 10⁻³."
+        yield Drawing("layers", text, curves.layers)
+    for key in finals.doses(sweep):
+        text = f"Final trait accuracy over {key}; dots are seeds, bars 95% CIs of the mean."
+        stem = varied.short(key, list(sweep.swept)).replace(".", "_")
+        yield Drawing(f"dose_{stem}", text, lambda s, k=key: finals.dose_response(s, k))  # type: ignore[misc]
+
+
+def draw(sweep: Sweep, folder: Path) -> dict[str, str]:
+    """Draw all figures (PNG and PDF) into `folder`; return the PNGs' names and captions."""
+    from subliminal.report.figures import style
+
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = provenance(sweep)
+    captions = {}
+    for drawing in drawings(sweep):
+        stem = f"{sweep.name}_{drawing.name}"
+        with style.style():
+            caption = f"{drawing.caption} {facts}"
+            style.save(drawing.draw(sweep), folder / stem, stem, caption)
+        captions[f"{stem}.png"] = drawing.caption
+    return captions
+
+
+def provenance(sweep: Sweep) -> str:
+    """Return what every figure says of its data: n, the intervals' method, the configs' hash."""
+    seeds = sorted({len(condition.seeds) for condition in sweep.conditions})
+    n = count(seeds[-1]) if len(seeds) == 1 else f"n = {seeds[0]}–{seeds[-1]} seeds"
+    return f"{n}; {METHOD}; configs {sweep.digest}."

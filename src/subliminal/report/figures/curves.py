@@ -1,0 +1,94 @@
+"""Figures over training: alignment and trait accuracy, the ledger, alignment by layer."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from subliminal import metrics
+from subliminal.report.figures import style
+from subliminal.report.runs import LAYER, Sweep
+from subliminal.report.tables import teacher_accuracy
+
+MOST_LAYER_PANELS = 4
+
+
+def training(sweep: Sweep) -> Figure:
+    """Draw alignment (left) and trait accuracy (right) over epochs."""
+    figure, (left, right) = style.new(style.TWO_COLUMNS, 2)
+    means = []
+    for place, condition in enumerate(sweep.few(style.MOST_LINES)):
+        if condition.logged(metrics.ALIGNMENT):
+            x, values = style.smooth(*condition.curve(condition.steps, metrics.ALIGNMENT))
+            style.line(left, x, values, place, condition.name)
+            means.append(values.mean(axis=0))
+        x, values = condition.curve(condition.epochs, metrics.TRAIT_ACCURACY)
+        style.line(right, x, values, place, condition.name)
+    style.zoom(left, means)
+    left.axhline(0, color=style.GREY, linewidth=0.8)
+    left.set(xlabel="epoch", ylabel="alignment cos(g_D, g_T)")
+    style.level(right, style.CHANCE, "chance")
+    style.level(right, teacher_accuracy(sweep.conditions).mean, "teacher")
+    right.set(xlabel="epoch", ylabel="trait accuracy", ylim=(0, 1.02))
+    style.legend(figure, right)
+    return figure
+
+
+def ledger(sweep: Sweep) -> Figure:
+    """Draw the applied updates' alignment (left) and the ledger's running sums (right)."""
+    figure, (left, right) = style.new(style.TWO_COLUMNS, 2)
+    means = []
+    for place, condition in enumerate(sweep.few(style.MOST_LINES)):
+        if not condition.logged(metrics.LEDGER_ACTUAL):
+            continue
+        if condition.logged(metrics.UPDATE_ALIGNMENT):
+            x, values = style.smooth(*condition.curve(condition.steps, metrics.UPDATE_ALIGNMENT))
+            style.line(left, x, values, place, condition.name)
+            means.append(values.mean(axis=0))
+        x, actual = condition.curve(condition.steps, metrics.total(metrics.LEDGER_ACTUAL))
+        style.line(right, x, actual, place, condition.name, seeds=False)
+        x, predicted = condition.curve(condition.steps, metrics.total(metrics.LEDGER_PREDICTED))
+        marks = slice(len(x) // 16, None, max(1, len(x) // 8))
+        colour = style.COLOURS[place % len(style.COLOURS)]
+        marker = style.MARKERS[place % len(style.MARKERS)]
+        right.plot(x[marks], predicted.mean(axis=0)[marks], marker, color=colour, markersize=3)
+    style.zoom(left, means)
+    for axes in (left, right):
+        axes.axhline(0, color=style.GREY, linewidth=0.8)
+        axes.set(xlabel="epoch")
+    left.set(ylabel="update alignment cos(−Δθ, g_T)")
+    right.set(ylabel="change of the trait loss (nats)", yscale="symlog")
+    style.legend(figure, right)
+    return figure
+
+
+def layers(sweep: Sweep) -> Figure:
+    """Draw the mean alignment within each parameter tensor, epoch by epoch, as heat maps."""
+    shown = [c for c in sweep.few(style.MOST_LINES) if layer_names(c.epochs.columns)]
+    shown = shown[:MOST_LAYER_PANELS]
+    names = layer_names(shown[0].epochs.columns)
+    grids = []
+    for condition in shown:
+        known = condition.layers()
+        grids.append(
+            np.array([known[LAYER + name].to_numpy() for name in names])
+        )  # (layers, epochs)
+    bound = max(float(np.abs(grid).max()) for grid in grids) or 1.0
+    figure, panels = style.new((style.TWO_COLUMNS[0], 0.9 + style.ROW * len(names)), len(shown))
+    for axes, condition, grid in zip(panels, shown, grids, strict=True):
+        # Red to blue through white, as light at both ends as print allows: the numbers tell signs.
+        image = axes.imshow(grid, cmap="RdBu_r", vmin=-bound, vmax=bound, aspect="auto")
+        for (row, column), value in np.ndenumerate(grid):
+            dark = abs(value) > 0.6 * bound
+            text = f"{1000 * value:+.0f}"
+            colour = "white" if dark else "black"
+            axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
+        axes.set(title=condition.name, xlabel="epoch")
+        axes.set_xticks(range(grid.shape[1]), [str(1 + epoch) for epoch in range(grid.shape[1])])
+        axes.set_yticks(range(len(names)), names if axes is panels[0] else [""] * len(names))
+        axes.title.set_fontsize(8)
+    figure.colorbar(image, ax=panels, label="alignment", fraction=0.03)
+    return figure
+
+
+def layer_names(columns: list[str]) -> list[str]:
+    """Return the parameter tensors whose alignment was logged, without the metric's name."""
+    return [name.removeprefix(LAYER) for name in columns if name.startswith(LAYER)]

@@ -1,0 +1,114 @@
+"""Figures of how training ended: accuracy, its cost, paired differences, dose-response."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from subliminal import metrics
+from subliminal.report import varied
+from subliminal.report.figures import style
+from subliminal.report.runs import Condition, Sweep
+from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
+from subliminal.statistics import mean_ci
+
+
+def accuracy(sweep: Sweep) -> Figure:
+    """Draw each condition's final trait accuracy, seeds as dots, between chance and teacher."""
+    shown = sweep.few(style.MOST_ROWS)
+    figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
+    for place, condition in enumerate(shown):
+        values = list(condition.final(metrics.TRAIT_ACCURACY).values())
+        style.seeds_and_mean(axes, values, place, style.COLOURS[1 if place else 0])
+    style.rows(axes, shown)
+    style.level(axes, initial_accuracy(sweep.conditions).mean, "initial", vertical=True)
+    style.level(axes, teacher_accuracy(sweep.conditions).mean, "teacher", vertical=True)
+    axes.axvline(style.CHANCE, color=style.GREY, linewidth=0.8)
+    axes.set(xlabel="trait accuracy on the test digits (solid line: chance)", xlim=(0, 1))
+    return figure
+
+
+def paired(sweep: Sweep) -> Figure:
+    """Draw each seed's difference of trait accuracy to the baseline, with mean and CI."""
+    shown = [c for c in sweep.few(style.MOST_ROWS)[1:] if differences(c, sweep.baseline)]
+    figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
+    for place, condition in enumerate(shown):
+        style.seeds_and_mean(axes, differences(condition, sweep.baseline), place, style.COLOURS[1])
+    style.rows(axes, shown)
+    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    axes.set(xlabel=f"trait accuracy − {sweep.baseline.name}, same seed")
+    return figure
+
+
+def frontier(sweep: Sweep) -> Figure:
+    """Draw trait accuracy against distillation loss, with 95% CIs of both."""
+    figure, (axes,) = style.new((style.ONE_COLUMN[0] * 1.3, style.ONE_COLUMN[1] * 1.1))
+    many = len(sweep.conditions) > style.MOST_LINES
+    for place, condition in enumerate(sweep.conditions):
+        loss = mean_ci([1e4 * v for v in condition.final(metrics.DISTILL_LOSS).values()])
+        trait = mean_ci(list(condition.final(metrics.TRAIT_ACCURACY).values()))
+        baseline = condition is sweep.baseline
+        marker = "o" if many else style.MARKERS[place % len(style.MARKERS)]
+        colour = style.COLOURS[(0 if baseline else 1) if many else place % len(style.COLOURS)]
+        axes.errorbar(
+            loss.mean,
+            trait.mean,
+            xerr=_bar(loss.mean, loss.low, loss.high),
+            yerr=_bar(trait.mean, trait.low, trait.high),
+            fmt=marker,
+            color=colour,
+            alpha=0.4 if many and not baseline else 1,
+            markersize=3 if many else 5,
+            linewidth=0.9,
+            label=condition.name,
+        )
+    style.level(axes, style.CHANCE, "chance")
+    axes.set(xlabel="distillation loss, last epoch (×10⁻⁴)", ylabel="trait accuracy")
+    axes.set_ylim(bottom=0)
+    if not many:
+        style.legend(figure, axes)
+    return figure
+
+
+def _bar(mean: float, low: float | None, high: float | None) -> list[list[float]] | None:
+    return None if low is None or high is None else [[mean - low], [high - mean]]
+
+
+def doses(sweep: Sweep) -> list[str]:
+    """Return the keys that were swept as numbers."""
+    return [key for key, values in sweep.swept.items() if varied.numbers(values)]
+
+
+def dose_response(sweep: Sweep, key: str) -> Figure:
+    """Draw final trait accuracy over a swept number; what else varies is a line of its own."""
+    others = [other for other in sweep.swept if other != key]
+    series: dict[str, list[Condition]] = {}
+    for condition in sweep.conditions:
+        if key in condition.config:
+            series.setdefault(varied.label(condition.config, others), []).append(condition)
+    figure, (axes,) = style.new((style.ONE_COLUMN[0] * 1.3, style.ONE_COLUMN[1] * 1.1))
+    doses = []
+    for place, (name, members) in enumerate(list(series.items())[: style.MOST_LINES]):
+        points = sorted((float(c.config[key] or 0), c) for c in members)
+        x = np.array([dose for dose, _ in points])
+        doses += list(x)
+        estimates = [mean_ci(list(c.final(metrics.TRAIT_ACCURACY).values())) for _, c in points]
+        mean, low, high = (
+            np.array([getattr(e, part) if e.n > 1 else e.mean for e in estimates], dtype=float)
+            for part in ("mean", "low", "high")
+        )
+        colour = style.COLOURS[place % len(style.COLOURS)]
+        for dose, condition in points:
+            values = list(condition.final(metrics.TRAIT_ACCURACY).values())
+            axes.plot([dose] * len(values), values, ".", color=colour, markersize=2, alpha=0.3)
+        bars = np.stack([mean - low, high - mean])
+        marker = style.MARKERS[place % len(style.MARKERS)]
+        axes.errorbar(x, mean, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=name)
+    positive = [dose for dose in doses if dose > 0]
+    if positive and max(positive) / min(positive) >= 30:
+        axes.set_xscale("symlog", linthresh=min(positive)) if min(doses) <= 0 else axes.set_xscale(
+            "log"
+        )
+    style.level(axes, style.CHANCE, "chance")
+    axes.set(xlabel=key, ylabel="trait accuracy", ylim=(0, 1.02))
+    if len(series) > 1:
+        style.legend(figure, axes)
+    return figure

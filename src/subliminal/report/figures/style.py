@@ -1,0 +1,153 @@
+"""What all figures share: sizes, colours and dashes, bands, smoothing, and files."""
+
+import io
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.typing import LineStyleType
+
+from subliminal import store
+from subliminal.report.runs import Array, Condition
+from subliminal.statistics import mean_band, mean_ci
+
+# Inches; a journal's one- and two-column widths. Heights of bar-like figures grow with the rows.
+ONE_COLUMN = (3.4, 2.6)
+TWO_COLUMNS = (7.0, 3.0)
+ROW = 0.24
+
+CHANCE = 0.1
+WINDOW = 15  # steps of the centred moving average of alignments
+MOST_LINES = 8  # conditions that one panel of curves can hold
+MOST_ROWS = 40  # conditions that one panel of rows can hold
+
+# Okabe & Ito's colours, told apart by the colour-blind; dashes and markers tell them apart in grey.
+COLOURS = (
+    "#000000",
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#777777",
+)
+_DASHES: tuple[LineStyleType, ...] = (
+    "-",
+    "--",
+    "-.",
+    ":",
+    (0, (5, 1)),
+    (0, (3, 1, 1, 1)),
+    (0, (1, 1)),
+    (0, (8, 2)),
+)
+MARKERS = "osD^vPX*"
+GREY = "#777777"
+
+
+def style() -> AbstractContextManager[None]:
+    """Return the settings that every figure is drawn with."""
+    return mpl.rc_context(
+        {
+            "font.size": 8,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "figure.dpi": 200,
+            "pdf.fonttype": 42,  # text stays text for an editor
+        }
+    )
+
+
+def new(size: tuple[float, float], columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure and its panels side by side."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Put the legend of `axes` above the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    columns = max(1, min(len(labels), int(110 / (6 + max(map(len, labels))))))
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
+
+
+def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, seeds: bool = True) -> None:
+    """Draw the mean of curves (seeds, points) with its 95% band, and the single seeds faintly."""
+    colour = COLOURS[place % len(COLOURS)]
+    mean, low, high = mean_band(values)
+    if seeds:
+        axes.plot(x, values.T, color=colour, linewidth=0.3, alpha=0.18)
+    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    dashes = _DASHES[place % len(_DASHES)]
+    axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.4, label=name)
+
+
+def zoom(axes: Axes, means: list[Array]) -> None:
+    """Show the means and some of the faint seeds around them, not their furthest excursions."""
+    low, high = min(m.min() for m in means), max(m.max() for m in means)
+    room = 0.6 * max(high - low, 1e-9)
+    axes.set_ylim(min(low - room, 0), max(high + room, 0))
+
+
+def smooth(x: Array, values: Array) -> tuple[Array, Array]:
+    """Average each seed's curve (seeds, points) over WINDOW steps; incomplete ends are dropped."""
+    window = min(WINDOW, len(x))
+    kernel = np.full(window, 1 / window)
+    curves = np.stack([np.convolve(row, kernel, mode="valid") for row in values])
+    return np.convolve(x, kernel, mode="valid"), curves
+
+
+def seeds_and_mean(axes: Axes, values: list[float], place: float, colour: str) -> None:
+    """Draw a row: single seeds as dots, their mean as a diamond with its 95% CI."""
+    estimate = mean_ci(values)
+    spread = place + np.random.default_rng(0).uniform(-0.25, 0.25, len(values))
+    axes.plot(values, spread, ".", color=colour, markersize=3, alpha=0.35, linewidth=0)
+    if estimate.low is not None and estimate.high is not None:
+        axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.6)
+    axes.plot(estimate.mean, place, "D", color=colour, mec="#000000", mew=0.6, markersize=4)
+
+
+def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> None:
+    """Draw a dotted line at a level, with its name beside it."""
+    (axes.axvline if vertical else axes.axhline)(value, color=GREY, linewidth=0.8, linestyle=":")
+    axes.annotate(
+        text,
+        (value, 1.0) if vertical else (1.0, value),
+        xycoords=("data", "axes fraction") if vertical else ("axes fraction", "data"),
+        xytext=(2, -1) if vertical else (0, 2),
+        textcoords="offset points",
+        ha="left" if vertical else "right",
+        va="top" if vertical else "bottom",
+        color="#555555",
+        fontsize=7,
+    )
+
+
+def rows(axes: Axes, conditions: list[Condition]) -> None:
+    """Name the rows of `axes` after the conditions, from the top."""
+    axes.set_yticks(range(len(conditions)), [condition.name for condition in conditions])
+    axes.set_ylim(len(conditions) - 0.4, -0.6)
+
+
+def save(figure: Figure, stem: Path, title: str, caption: str) -> None:
+    """Write PNG and PDF with the caption in their metadata; the same runs give the same bytes."""
+    metadata: dict[str, dict[str, Any]] = {
+        ".png": {"Software": None, "Title": title, "Description": caption},
+        ".pdf": {"CreationDate": None, "Title": title, "Subject": caption},
+    }
+    for suffix, facts in metadata.items():
+        content = io.BytesIO()
+        figure.savefig(content, format=suffix[1:], metadata=facts)
+        _write(stem.with_name(stem.name + suffix), content.getvalue())
+
+
+def _write(path: Path, content: bytes) -> None:
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    store.write_atomically(path, write)

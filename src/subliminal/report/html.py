@@ -1,0 +1,188 @@
+"""The interactive page: one file that needs no network, made of the parts in `web/`."""
+
+import html
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from subliminal import metrics, store
+from subliminal.report import figures, varied
+from subliminal.report.page import Report
+from subliminal.report.runs import LAYER, Array, Condition, Sweep
+from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
+from subliminal.statistics import mean_band, mean_ci
+
+WEB = Path(__file__).parent / "web"
+FILES = ("config.yaml", "summary.json", "steps.parquet", "epochs.parquet", "student.safetensors")
+CURVES = {  # title to metric and the table that it is drawn from
+    "trait accuracy": (metrics.TRAIT_ACCURACY, "epochs"),
+    "alignment": (metrics.ALIGNMENT, "steps"),
+    "update alignment": (metrics.UPDATE_ALIGNMENT, "steps"),
+    "trait loss, actual change": (metrics.total(metrics.LEDGER_ACTUAL), "steps"),
+    "trait loss, predicted change": (metrics.total(metrics.LEDGER_PREDICTED), "steps"),
+    "distillation loss": (metrics.DISTILL_LOSS, "epochs"),
+}
+# How many numbers the curves of conditions and of runs may be: about 7 bytes each in the page.
+_NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
+
+
+def write_html(report: Report, path: Path) -> None:
+    """Write the page; links to the runs' files are relative to it."""
+    parts = {
+        "title": html.escape(f"{report.experiment} – subliminal"),
+        "css": (WEB / "page.css").read_text(encoding="utf-8"),
+        "plotly": (WEB / "plotly-cartesian.min.js").read_text(encoding="utf-8"),
+        "js": (WEB / "page.js").read_text(encoding="utf-8"),
+        # Inside a script element only `</` could end it.
+        "data": json.dumps(page_data(report, path.parent), ensure_ascii=False, allow_nan=False)
+        .replace("</", "<\\/")
+        .replace("<!--", "<\\!--"),
+    }
+    template = (WEB / "template.html").read_text(encoding="utf-8")
+    # One pass: what a part holds is never taken for a placeholder.
+    filled = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(path, filled)
+
+
+def page_data(report: Report, folder: Path) -> dict[str, Any]:
+    """Return all that the page shows; `folder` is where the page will lie."""
+    sweep = report.sweep
+    tables = report.tables
+    logged = {
+        title: (metric, table)
+        for title, (metric, table) in CURVES.items()
+        if any(metric in getattr(c, table).columns for c in sweep.conditions)
+    }
+    points = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
+    environments: list[str] = []
+    runs = _runs(sweep, folder, environments)
+    return {
+        "name": sweep.name,
+        "question": report.question,
+        "caption": report.caption.replace("**", ""),
+        "made": report.made_with,
+        "findings": report.findings,
+        "problems": sweep.problems,
+        "incomplete": sweep.incomplete(),
+        "verdicts": tables["Verdicts"].to_dicts() if "Verdicts" in tables else [],
+        "results": {"columns": tables["Results"].columns, "rows": tables["Results"].rows()},
+        "swept": {key: [varied.show(v) for v in values] for key, values in sweep.swept.items()},
+        "numeric": [key for key, values in sweep.swept.items() if varied.numbers(values)],
+        "levels": {
+            "chance": 0.1,
+            "initial": initial_accuracy(sweep.conditions).mean,
+            "teacher": teacher_accuracy(sweep.conditions).mean,
+        },
+        "curves": list(logged),
+        "conditions": [
+            _condition(c, sweep, logged, min(120, max(8, points))) for c in sweep.conditions
+        ],
+        "runs": runs,
+        "files": FILES,
+        "environments": [json.loads(text) for text in environments],
+        "method": figures.METHOD,
+    }
+
+
+def _condition(
+    condition: Condition, sweep: Sweep, logged: dict[str, tuple[str, str]], points: int
+) -> dict[str, Any]:
+    curves = {}
+    for title, (metric, table) in logged.items():
+        frame = getattr(condition, table)
+        if metric in frame.columns and frame[metric].count():
+            x, values = _thin(*condition.curve(getattr(condition, table), metric), points)
+            curves[title] = [_short(line) for line in (x, *mean_band(values))]
+    accuracy = condition.final(metrics.TRAIT_ACCURACY)
+    loss = mean_ci([1e4 * value for value in condition.final(metrics.DISTILL_LOSS).values()])
+    mean = mean_ci(list(accuracy.values()))
+    first = condition is sweep.baseline
+    paired = [] if first else differences(condition, sweep.baseline)
+    heat = condition.layers()
+    return {
+        "name": condition.name,
+        "swept": {
+            key: varied.show(condition.config[key])
+            for key in sweep.swept
+            if key in condition.config
+        },
+        "config": {key: varied.show(value) for key, value in condition.config.items()},
+        "n": len(condition.seeds),
+        "asked": len(condition.cells),
+        "accuracy": _estimate(mean),
+        "loss": _estimate(loss),
+        "difference": _estimate(mean_ci(paired)) if paired else None,
+        "differences": _short(np.array(paired)),
+        "curves": curves,
+        "layers": {
+            name.removeprefix(LAYER): _short(heat[name].to_numpy()) for name in heat.columns[1:]
+        },
+    }
+
+
+def _runs(sweep: Sweep, folder: Path, environments: list[str]) -> list[list[Any]]:
+    """Return of each cell: condition, seed, state, accuracy, loss, folder, environment, curves."""
+    known = {environment: place for place, environment in enumerate(environments)}
+    places = {c.directory: place for place, c in enumerate(sweep.conditions)}
+    total = sum(len(condition.seeds) for condition in sweep.conditions)
+    points = min(60, max(6, _NUMBERS_OF_RUNS // (3 * total)))
+    rows: list[list[Any]] = []
+    for condition in sweep.conditions:
+        summaries = {_seed_of(s): s for s in condition.summaries}
+        accuracy, loss = (
+            condition.final(name) for name in (metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS)
+        )
+        curves = [
+            _thin(*condition.curve(getattr(condition, table), metric), points)
+            for metric, table in (
+                (metrics.TRAIT_ACCURACY, "epochs"),
+                (metrics.ALIGNMENT, "steps" if points > 8 else "epochs"),
+            )
+            if metric in getattr(condition, table).columns
+        ]
+        order = {seed: row for row, seed in enumerate(condition.seeds)}
+        for cell in condition.cells:
+            where = os.path.relpath(cell.directory, folder)
+            row: list[Any] = [places[condition.directory], cell.seed, cell.state, None, None, where]
+            if cell.state == "finished":
+                summary = summaries[cell.seed]
+                facts = {key: summary.get(key) for key in ("environment", "device", "threads")}
+                text = json.dumps(facts, sort_keys=True)
+                if text not in known:
+                    known[text] = len(environments)
+                    environments.append(text)
+                row[3:5] = [accuracy[cell.seed], round(1e4 * loss[cell.seed], 4)]
+                lines = [_short(values[order[cell.seed]]) for _, values in curves]
+                row += [known[text], lines]
+            rows.append(row)
+    return rows
+
+
+def _seed_of(summary: dict[str, Any]) -> int:
+    return int(summary["seed"])
+
+
+def _thin(x: Array, values: Array, points: int) -> tuple[Array, Array]:
+    """Return at most `points` of curves (seeds, n): means over bins of neighbouring steps."""
+    if len(x) <= points:
+        return x, values
+    edges = np.linspace(0, len(x), points + 1).astype(int)[:-1]
+    sizes = np.diff([*edges, len(x)])
+    return np.add.reduceat(x, edges) / sizes, np.add.reduceat(values, edges, axis=1) / sizes
+
+
+def _short(values: Array) -> list[float | None]:
+    """Return four digits of each number: what a screen can show."""
+    return [float(f"{v:.4g}") if np.isfinite(v) else None for v in values]
+
+
+def _estimate(estimate: Any) -> list[float | None]:
+    return [
+        None if value is None else float(f"{value:.4g}")
+        for value in (estimate.mean, estimate.low, estimate.high)
+    ]

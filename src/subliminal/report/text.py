@@ -1,0 +1,74 @@
+"""The report on a terminal: one table over conditions, with sparklines."""
+
+import sys
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from subliminal import metrics
+from subliminal.report.runs import Sweep
+from subliminal.report.tables import differences
+from subliminal.statistics import mean_ci
+
+WIDTH = 140  # columns, when not on a terminal
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def show(sweep: Sweep) -> None:
+    """Print a sweep's conditions, one line each, and what is missing."""
+    aligned = any(c.logged(metrics.ALIGNMENT) for c in sweep.conditions)
+    table = Table()
+    table.add_column("condition", overflow="fold")
+    for title in ("n", "trait accuracy", "by epoch", "paired difference"):
+        table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
+    for title in ("alignment", "by epoch") if aligned else ():
+        table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
+    table.add_column("distill loss ×10⁴", justify="right", no_wrap=True)
+    for condition in sweep.conditions:
+        asked = len(condition.cells)
+        n = len(condition.seeds)
+        paired = [] if condition is sweep.baseline else differences(condition, sweep.baseline)
+        row = [
+            condition.name,
+            f"{n}/{asked}" if asked > n else str(n),
+            mean_ci(list(condition.final(metrics.TRAIT_ACCURACY).values())).format(3),
+            sparkline(_means(condition.epochs, metrics.TRAIT_ACCURACY), 0, 1),
+            mean_ci(paired).format(3, sign=True) if paired else "–",
+        ]
+        if aligned:
+            measured = condition.logged(metrics.ALIGNMENT)
+            values = list(condition.over_run(metrics.ALIGNMENT).values()) if measured else []
+            row.append(mean_ci(values).format(4) if values else "")
+            row.append(sparkline(_means(condition.epochs, metrics.ALIGNMENT)))
+        loss = condition.final(metrics.DISTILL_LOSS).values()
+        row.append(mean_ci([1e4 * value for value in loss]).format(2))
+        table.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    heading = f"{sweep.name}: mean [95% CI] over seeds, differences to {sweep.baseline.name}"
+    console.print(heading, markup=False, soft_wrap=True)
+    console.print(table)
+    for line in sweep.incomplete():
+        console.print(line, markup=False, soft_wrap=True)
+    sys.stdout.flush()
+
+
+def sparkline(values: list[float], low: float | None = None, high: float | None = None) -> str:
+    """Return values as bars between `low` and `high`, by default 0 and the largest magnitude.
+
+    A value below `low` is shown as `_`.
+    """
+    if not values:
+        return ""
+    low = 0.0 if low is None else low
+    high = max(map(abs, values)) if high is None else high
+    top = len(_BARS) - 1
+    scaled = [(value - low) / ((high - low) or 1.0) for value in values]
+    return "".join("_" if s < 0 else _BARS[min(top, round(s * top))] for s in scaled)
+
+
+def _means(epochs: pl.DataFrame, metric: str) -> list[float]:
+    if metric not in epochs.columns:
+        return []
+    means = epochs.group_by("epoch").agg(pl.col(metric).mean()).sort("epoch")
+    return means[metric].drop_nulls().to_list()

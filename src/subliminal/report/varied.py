@@ -1,0 +1,114 @@
+"""What varies between conditions: their resolved configs, flattened and compared."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Value = str | int | float | bool | None
+Flat = dict[str, Value]  # dotted key to value
+
+# Nothing here can change a result, or it is the seed, which pairs the conditions.
+_NOT_SCIENCE = {"name", "outputs", "force", "resume", "seed", "tracker", "hydra"}
+_MACHINERY = {"engine.workers", "engine.seeds_at_once", "data.root", "data.download"}
+_COMPOSED = ("mitigation", "probe")  # groups of which several options compose
+BASELINE: Flat = {
+    "mitigation": "none",
+    "distill.init": "shared",
+    "distill.loss.logits": "aux",
+}
+
+
+def flatten(config: Mapping[str, Any]) -> Flat:
+    """Return the settings of a resolved config that can change its result, by dotted key.
+
+    A group's option is a value of its own (`optim`: adam); of a group that composes, all options
+    are (`mitigation`: liminal+projection, or none).
+    """
+    science = {key: value for key, value in config.items() if key not in _NOT_SCIENCE}
+    return {key: value for key, value in _leaves(science, "") if key not in _MACHINERY}
+
+
+def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Value]]:
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        if key == "_target_":
+            # subliminal.distill.loss.kl.KL is the option kl; one module may hold several classes
+            yield prefix.removesuffix("."), _option(str(value))
+        elif isinstance(value, Mapping):
+            if name in _COMPOSED:
+                yield name, "+".join(value) or "none"
+            yield from _leaves(value, f"{name}.")
+        elif isinstance(value, list):
+            yield name, json.dumps(value, separators=(",", ":"))
+        else:
+            yield name, value
+
+
+def _option(target: str) -> str:
+    module, _, name = target.rpartition(".")
+    stem = module.rpartition(".")[2]
+    return stem if stem.replace("_", "") == name.lower() else f"{stem}.{name}"
+
+
+def swept(configs: Sequence[Flat]) -> dict[str, list[Value]]:
+    """Return the keys that vary, with their values in order of appearance.
+
+    A key below an option (`optim.lr`) counts where it varies for one option: that Adam and SGD
+    have different rates follows from sweeping `optim`.
+    """
+    keys = dict.fromkeys(key for config in configs for key in config)
+    found = {}
+    for key in keys:
+        holders = [config for config in configs if key in config]
+        above = [parent for parent in _parents(key) if any(parent in c for c in holders)]
+        by_option: dict[tuple[Value, ...], set[Value]] = {}
+        for config in holders:
+            options = tuple(config.get(p) for p in above if p not in _COMPOSED)
+            by_option.setdefault(options, set()).add(config[key])
+        if any(len(values) > 1 for values in by_option.values()):
+            found[key] = list(dict.fromkeys(config[key] for config in holders))
+    return found
+
+
+def _parents(key: str) -> Iterator[str]:
+    while "." in key:
+        key = key.rpartition(".")[0]
+        yield key
+
+
+def label(config: Flat, keys: Sequence[str]) -> str:
+    """Return a condition's short name: the values of the keys that vary, `liminal, peak=0.5`."""
+    parts = []
+    for key in keys:
+        if key in config:
+            value = show(config[key])
+            parts.append(value if key == "mitigation" else f"{short(key, keys)}={value}")
+    return ", ".join(parts)
+
+
+def short(key: str, keys: Sequence[str]) -> str:
+    """Return the end of a dotted key that no other of `keys` ends with."""
+    words = key.split(".")
+    for size in range(1, len(words)):
+        end = ".".join(words[-size:])
+        if not any(other != key and f".{other}".endswith(f".{end}") for other in keys):
+            return end
+    return key
+
+
+def show(value: Value) -> str:
+    """Return a value as a config file writes it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def is_baseline(config: Flat) -> bool:
+    """Tell whether the others are compared with this condition."""
+    return all(config.get(key, value) == value for key, value in BASELINE.items())
+
+
+def numbers(values: Sequence[Value]) -> bool:
+    """Tell whether a key was swept as a number, over enough values to draw a response."""
+    plain = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    return plain and len(values) >= 3

@@ -55,6 +55,7 @@ def _report(arguments: argparse.Namespace) -> list[str]:
     if not arguments.text:
         from subliminal.report.html import write_html
         from subliminal.report.page import Report, insert, write_page
+        from subliminal.trackers.wandb_report import log_report
 
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:
@@ -63,6 +64,9 @@ def _report(arguments: argparse.Namespace) -> list[str]:
             write_page([report], folder / "results.md")
             write_html(report, folder / "index.html")
             print(f"Files: {folder} (open {folder / 'index.html'})")
+            drawn = {path.stem: path for path in sorted(folder.glob("figures/*.png"))}
+            if line := log_report(report.sweep.directory, report.tables, drawn):
+                print(line)
         if arguments.page is not None:
             write_page(reports, arguments.page)
         if arguments.readme is not None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from subliminal import metrics, store
-from subliminal.report import figures, varied
+from subliminal.report import varied
 from subliminal.report.page import Report
-from subliminal.report.runs import LAYER, Array, Condition, Sweep
+from subliminal.report.runs import CHANCE, LAYER, WINDOW, Array, Condition, Sweep, smooth
 from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
 from subliminal.statistics import mean_band, mean_ci
 
@@ -26,6 +26,7 @@ CURVES = {  # title to metric and the table that it is drawn from
     "trait loss, predicted change": (metrics.total(metrics.LEDGER_PREDICTED), "steps"),
     "distillation loss": (metrics.DISTILL_LOSS, "epochs"),
 }
+_NOISY = (metrics.ALIGNMENT, metrics.UPDATE_ALIGNMENT)
 # How many numbers the curves of conditions and of runs may be: about 7 bytes each in the page.
 _NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
 
@@ -74,7 +75,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "swept": {key: [varied.show(v) for v in values] for key, values in sweep.swept.items()},
         "numeric": [key for key, values in sweep.swept.items() if varied.numbers(values)],
         "levels": {
-            "chance": 0.1,
+            "chance": CHANCE,
             "initial": initial_accuracy(sweep.conditions).mean,
             "teacher": teacher_accuracy(sweep.conditions).mean,
         },
@@ -85,7 +86,8 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "runs": runs,
         "files": FILES,
         "environments": [json.loads(text) for text in environments],
-        "method": figures.METHOD,
+        "noisy": [title for title, (metric, _) in logged.items() if metric in _NOISY],
+        "window": WINDOW,
     }
 
 
@@ -96,7 +98,7 @@ def _condition(
     for title, (metric, table) in logged.items():
         frame = getattr(condition, table)
         if metric in frame.columns and frame[metric].count():
-            x, values = _thin(*condition.curve(getattr(condition, table), metric), points)
+            x, values = _thin(*_curve(condition, metric, table), points)
             curves[title] = [_short(line) for line in (x, *mean_band(values))]
     accuracy = condition.final(metrics.TRAIT_ACCURACY)
     loss = mean_ci([1e4 * value for value in condition.final(metrics.DISTILL_LOSS).values()])
@@ -138,7 +140,7 @@ def _runs(sweep: Sweep, folder: Path, environments: list[str]) -> list[list[Any]
             condition.final(name) for name in (metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS)
         )
         curves = [
-            _thin(*condition.curve(getattr(condition, table), metric), points)
+            _thin(*_curve(condition, metric, table), points)
             for metric, table in (
                 (metrics.TRAIT_ACCURACY, "epochs"),
                 (metrics.ALIGNMENT, "steps" if points > 8 else "epochs"),
@@ -165,6 +167,12 @@ def _runs(sweep: Sweep, folder: Path, environments: list[str]) -> list[list[Any]
 
 def _seed_of(summary: dict[str, Any]) -> int:
     return int(summary["seed"])
+
+
+def _curve(condition: Condition, metric: str, table: str) -> tuple[Array, Array]:
+    """Return a condition's curves; those of single batches as moving averages."""
+    curve = condition.curve(getattr(condition, table), metric)
+    return smooth(*curve) if table == "steps" and metric in _NOISY else curve
 
 
 def _thin(x: Array, values: Array, points: int) -> tuple[Array, Array]:

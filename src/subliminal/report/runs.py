@@ -38,6 +38,9 @@ STEP_METRICS = (
 )
 LAYER = f"{metrics.ALIGNMENT}/"  # what the names of single layers' alignment start with
 
+CHANCE = 0.1  # accuracy of a guess among ten digits
+WINDOW = 15  # steps of the centred moving average of alignments
+
 Array = NDArray[np.float64]
 
 
@@ -174,6 +177,14 @@ class Sweep:
         return [self.baseline, *(rest[place] for place in sorted(places))]
 
 
+def smooth(x: Array, values: Array) -> tuple[Array, Array]:
+    """Average each seed's curve (seeds, points) over WINDOW steps; incomplete ends are dropped."""
+    window = min(WINDOW, len(x))
+    kernel = np.full(window, 1 / window)
+    curves = np.stack([np.convolve(row, kernel, mode="valid") for row in values])
+    return np.convolve(x, kernel, mode="valid"), curves
+
+
 def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
     """Read the finished runs below `paths`, by experiment; those of one name never collide.
 
@@ -239,10 +250,10 @@ def _sweep(name: str, directory: Path, folders: dict[Path, set[Path]]) -> Sweep:
             conditions.append(condition)
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
-    keys = varied.swept([condition.config for condition in conditions])
-    named = _named(conditions, list(keys))
+    named = _named(conditions, list(varied.swept([condition.config for condition in conditions])))
     ordered = sorted(named, key=lambda condition: not varied.is_baseline(condition.config))
-    return Sweep(name, directory, ordered, keys, cells, problems)
+    values = varied.swept([condition.config for condition in ordered])  # the baseline's first
+    return Sweep(name, directory, ordered, values, cells, problems)
 
 
 def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:

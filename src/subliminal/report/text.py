@@ -25,6 +25,8 @@ def show(sweep: Sweep) -> None:
     for title in ("alignment", "by epoch") if aligned else ():
         table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
     table.add_column("distill loss ×10⁴", justify="right", no_wrap=True)
+    curves = {c.name: _means(c.epochs, metrics.ALIGNMENT) for c in sweep.conditions}
+    highest = max((max(curve, default=0.0) for curve in curves.values()), default=0.0)
     for condition in sweep.conditions:
         asked = len(condition.cells)
         n = len(condition.seeds)
@@ -40,7 +42,7 @@ def show(sweep: Sweep) -> None:
             measured = condition.logged(metrics.ALIGNMENT)
             values = list(condition.over_run(metrics.ALIGNMENT).values()) if measured else []
             row.append(mean_ci(values).format(4) if values else "")
-            row.append(sparkline(_means(condition.epochs, metrics.ALIGNMENT)))
+            row.append(sparkline(curves[condition.name], 0, highest))
         loss = condition.final(metrics.DISTILL_LOSS).values()
         row.append(mean_ci([1e4 * value for value in loss]).format(2))
         table.add_row(*row)
@@ -53,15 +55,8 @@ def show(sweep: Sweep) -> None:
     sys.stdout.flush()
 
 
-def sparkline(values: list[float], low: float | None = None, high: float | None = None) -> str:
-    """Return values as bars between `low` and `high`, by default 0 and the largest magnitude.
-
-    A value below `low` is shown as `_`.
-    """
-    if not values:
-        return ""
-    low = 0.0 if low is None else low
-    high = max(map(abs, values)) if high is None else high
+def sparkline(values: list[float], low: float, high: float) -> str:
+    """Return values as bars from `low` to `high`; a value below `low` is shown as `_`."""
     top = len(_BARS) - 1
     scaled = [(value - low) / ((high - low) or 1.0) for value in values]
     return "".join("_" if s < 0 else _BARS[min(top, round(s * top))] for s in scaled)

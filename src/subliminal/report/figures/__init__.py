@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from subliminal import metrics
 from subliminal.report import varied
-from subliminal.report.runs import LAYER, Sweep
+from subliminal.report.runs import LAYER, WINDOW, Sweep
 from subliminal.report.tables import differences
 from subliminal.statistics import count
 
@@ -35,7 +35,7 @@ def drawings(sweep: Sweep) -> Iterator[Drawing]:
     if shown < every:
         lines = f" {shown} of {every} conditions: the baseline, others spread over final accuracy."
     if any(c.logged(metrics.ALIGNMENT) for c in sweep.conditions):
-        smoothing = f"moving average over {style.WINDOW} steps"
+        smoothing = f"moving average over {WINDOW} steps"
         text = f"Left: alignment ({smoothing}). Right: trait accuracy. Bands are 95% CIs of the "
         yield Drawing("training", f"{text}mean, faint lines seeds.{lines}", curves.training)
     rows = "dots are seeds, diamonds their means with 95% CIs."

@@ -2,10 +2,11 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 
 from subliminal import metrics
 from subliminal.report.figures import style
-from subliminal.report.runs import LAYER, Sweep
+from subliminal.report.runs import CHANCE, LAYER, Sweep, smooth
 from subliminal.report.tables import teacher_accuracy
 
 MOST_LAYER_PANELS = 4
@@ -17,7 +18,7 @@ def training(sweep: Sweep) -> Figure:
     means = []
     for place, condition in enumerate(sweep.few(style.MOST_LINES)):
         if condition.logged(metrics.ALIGNMENT):
-            x, values = style.smooth(*condition.curve(condition.steps, metrics.ALIGNMENT))
+            x, values = smooth(*condition.curve(condition.steps, metrics.ALIGNMENT))
             style.line(left, x, values, place, condition.name)
             means.append(values.mean(axis=0))
         x, values = condition.curve(condition.epochs, metrics.TRAIT_ACCURACY)
@@ -25,7 +26,7 @@ def training(sweep: Sweep) -> Figure:
     style.zoom(left, means)
     left.axhline(0, color=style.GREY, linewidth=0.8)
     left.set(xlabel="epoch", ylabel="alignment cos(g_D, g_T)")
-    style.level(right, style.CHANCE, "chance")
+    style.level(right, CHANCE, "chance")
     style.level(right, teacher_accuracy(sweep.conditions).mean, "teacher")
     right.set(xlabel="epoch", ylabel="trait accuracy", ylim=(0, 1.02))
     style.legend(figure, right)
@@ -40,7 +41,7 @@ def ledger(sweep: Sweep) -> Figure:
         if not condition.logged(metrics.LEDGER_ACTUAL):
             continue
         if condition.logged(metrics.UPDATE_ALIGNMENT):
-            x, values = style.smooth(*condition.curve(condition.steps, metrics.UPDATE_ALIGNMENT))
+            x, values = smooth(*condition.curve(condition.steps, metrics.UPDATE_ALIGNMENT))
             style.line(left, x, values, place, condition.name)
             means.append(values.mean(axis=0))
         x, actual = condition.curve(condition.steps, metrics.total(metrics.LEDGER_ACTUAL))
@@ -55,7 +56,10 @@ def ledger(sweep: Sweep) -> Figure:
         axes.axhline(0, color=style.GREY, linewidth=0.8)
         axes.set(xlabel="epoch")
     left.set(ylabel="update alignment cos(−Δθ, g_T)")
-    right.set(ylabel="change of the trait loss (nats)", yscale="symlog")
+    right.set(ylabel="change of the trait loss (nats)")
+    right.set_yscale("symlog", linthresh=1)
+    right.yaxis.set_major_locator(FixedLocator([-10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30, 100]))
+    right.yaxis.set_major_formatter("{x:g}")
     style.legend(figure, right)
     return figure
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from subliminal import metrics
 from subliminal.report import varied
 from subliminal.report.figures import style
-from subliminal.report.runs import Condition, Sweep
+from subliminal.report.runs import CHANCE, Condition, Sweep
 from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
 from subliminal.statistics import mean_ci
 
@@ -21,7 +21,7 @@ def accuracy(sweep: Sweep) -> Figure:
     style.rows(axes, shown)
     style.level(axes, initial_accuracy(sweep.conditions).mean, "initial", vertical=True)
     style.level(axes, teacher_accuracy(sweep.conditions).mean, "teacher", vertical=True)
-    axes.axvline(style.CHANCE, color=style.GREY, linewidth=0.8)
+    axes.axvline(CHANCE, color=style.GREY, linewidth=0.8)
     axes.set(xlabel="trait accuracy on the test digits (solid line: chance)", xlim=(0, 1))
     return figure
 
@@ -60,7 +60,7 @@ def frontier(sweep: Sweep) -> Figure:
             linewidth=0.9,
             label=condition.name,
         )
-    style.level(axes, style.CHANCE, "chance")
+    style.level(axes, CHANCE, "chance")
     axes.set(xlabel="distillation loss, last epoch (×10⁻⁴)", ylabel="trait accuracy")
     axes.set_ylim(bottom=0)
     if not many:
@@ -107,7 +107,7 @@ def dose_response(sweep: Sweep, key: str) -> Figure:
         axes.set_xscale("symlog", linthresh=min(positive)) if min(doses) <= 0 else axes.set_xscale(
             "log"
         )
-    style.level(axes, style.CHANCE, "chance")
+    style.level(axes, CHANCE, "chance")
     axes.set(xlabel=key, ylabel="trait accuracy", ylim=(0, 1.02))
     if len(series) > 1:
         style.legend(figure, axes)

@@ -20,8 +20,6 @@ ONE_COLUMN = (3.4, 2.6)
 TWO_COLUMNS = (7.0, 3.0)
 ROW = 0.24
 
-CHANCE = 0.1
-WINDOW = 15  # steps of the centred moving average of alignments
 MOST_LINES = 8  # conditions that one panel of curves can hold
 MOST_ROWS = 40  # conditions that one panel of rows can hold
 
@@ -94,19 +92,11 @@ def zoom(axes: Axes, means: list[Array]) -> None:
     axes.set_ylim(min(low - room, 0), max(high + room, 0))
 
 
-def smooth(x: Array, values: Array) -> tuple[Array, Array]:
-    """Average each seed's curve (seeds, points) over WINDOW steps; incomplete ends are dropped."""
-    window = min(WINDOW, len(x))
-    kernel = np.full(window, 1 / window)
-    curves = np.stack([np.convolve(row, kernel, mode="valid") for row in values])
-    return np.convolve(x, kernel, mode="valid"), curves
-
-
 def seeds_and_mean(axes: Axes, values: list[float], place: float, colour: str) -> None:
     """Draw a row: single seeds as dots, their mean as a diamond with its 95% CI."""
     estimate = mean_ci(values)
     spread = place + np.random.default_rng(0).uniform(-0.25, 0.25, len(values))
-    axes.plot(values, spread, ".", color=colour, markersize=3, alpha=0.35, linewidth=0)
+    axes.plot(values, spread, ".", color=colour, markersize=3, alpha=0.6, linewidth=0)
     if estimate.low is not None and estimate.high is not None:
         axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.6)
     axes.plot(estimate.mean, place, "D", color=colour, mec="#000000", mew=0.6, markersize=4)

@@ -78,7 +78,7 @@ function drawCurve(places) {
     xaxis: { title: { text: "epoch" }, hoverformat: ".2f" }, yaxis: { title: { text: title }, zeroline: true, rangemode: "tozero" } },
   `${title} over epochs, one line for each of ${few.length} conditions`);
   const left = drawn.length - few.length;
-  $("curve-note").textContent = `Mean over seeds with its 95% band (bootstrap over seeds); many steps are averaged in bins.${left ? ` ${left} more conditions: narrow the filters to see them.` : ""}`;
+  $("curve-note").textContent = `Mean over seeds with its 95% band (bootstrap over seeds); ${data.noisy.includes(title) ? `moving average over ${data.window} steps` : "not smoothed"}.${left ? ` ${left} more conditions: narrow the filters to see them.` : ""}`;
 }
 
 // Rows of seeds: dots with a mean and its interval. Rows are numbered so that names may repeat.
@@ -188,10 +188,10 @@ function openRun(at) {
   const files = state === "finished" ? data.files : state === "failed" ? ["failure.txt", "config.yaml"] : [];
   const parts = [make("h3", { text: `${condition.name}, seed ${seed}` }),
     make("p", { text: state === "finished" ? `Trait accuracy ${accuracy.toFixed(4)}, distillation loss ${loss}×10⁻⁴.` : `This run is ${state}.` }),
-    make("p", {}, ...files.map(link))];
+    make("p", { class: "links" }, ...files.map(link))];
   if (curves) parts.push(make("div", { class: "plots" }, ...curves.map((_, index) => make("div", { id: `run-plot-${index}`, class: "plot", role: "img", tabindex: "0" }))));
-  const ordered = Object.entries(condition.config).sort(([a], [b]) => (b in condition.swept) - (a in condition.swept));
-  parts.push(make("details", { open: "" }, make("summary", { text: "Config (what varies first)" }), facts(ordered, condition.swept)));
+  parts.push(facts(Object.entries(condition.swept), condition.swept));
+  parts.push(make("details", {}, make("summary", { text: "Whole config" }), facts(Object.entries(condition.config), condition.swept)));
   if (environment !== undefined) {
     const { environment: made, ...rest } = data.environments[environment], { packages, ...machine } = made;
     parts.push(make("details", {}, make("summary", { text: "Environment" }), facts([...Object.entries(rest), ...Object.entries(machine), ...Object.entries(packages)].filter(([, value]) => value !== null))));
@@ -240,7 +240,7 @@ function head() {
     const all = kinds.size === 1 ? [...kinds][0] : kinds.has("refuted") ? "refuted" : "undecided";
     const held = rows.filter((row) => row.verdict === "holds").length;
     $("verdicts").append(make("details", { class: "claim" },
-      make("summary", {}, make("span", { class: "text", text: claim }), make("span", { class: `pill ${all}`, text: rows.length > 1 && kinds.size > 1 ? `${held} of ${rows.length} hold` : all })),
+      make("summary", {}, make("span", { class: "text", text: claim }), make("span", { class: "number wide-only", text: rows.length === 1 ? rows[0]["mean [95% CI]"] : "" }), make("span", { class: `pill ${all}`, text: rows.length > 1 && kinds.size > 1 ? `${held} of ${rows.length} hold` : all })),
       make("div", { class: "rows" }, ...rows.map((row) => make("div", { class: "row" }, make("span", { class: "text", text: row.statistic }),
         make("span", { class: "number", text: `${row["mean [95% CI]"]}, n = ${row.n}` }), make("span", { class: `pill ${row.verdict.split(" ")[0]}`, text: row.verdict }))))));
   }

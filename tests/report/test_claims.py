@@ -1,13 +1,16 @@
 """Verdicts on conditions made by hand."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import polars as pl
 import pytest
 from scipy import stats
 
 from subliminal.report.claims import Claim, verdicts
-from subliminal.report.runs import Condition
+from subliminal.report.findings import findings
+from subliminal.report.runs import Condition, Sweep
+from subliminal.report.varied import Flat, swept
 
 NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # all close to 1
 SEEDS = range(len(NEAR))
@@ -43,11 +46,17 @@ def condition(
     by_step, by_epoch = (
         pl.DataFrame(rows, infer_schema_length=None) for rows in (step_rows, epoch_rows)
     )
-    return Condition(f"mitigation={name}", tuple(seeds), by_step, by_epoch, pl.DataFrame(), [])
+    config: Flat = {"mitigation": name}
+    return Condition(name, tuple(seeds), by_step, by_epoch, pl.DataFrame(), [], config)
+
+
+def sweep(*conditions: Condition) -> Sweep:
+    keys = swept([c.config for c in conditions])
+    return Sweep("made", Path(), list(conditions), keys, [], [])
 
 
 def rows(*conditions: Condition) -> dict[str, dict[str, str]]:
-    return {row["statistic"]: row for row in verdicts(list(conditions)).iter_rows(named=True)}
+    return {row["statistic"]: row for row in verdicts(sweep(*conditions)).iter_rows(named=True)}
 
 
 def claim(values: list[float], side: str, bound: float = 0.0) -> Claim:
@@ -193,7 +202,7 @@ def test_differences_are_of_the_seeds_that_both_have() -> None:
 
 
 def test_without_the_baseline_or_alignment_nothing_is_claimed() -> None:
-    assert verdicts([condition("projection")]).height == 0
+    assert verdicts(sweep(condition("projection"))).height == 0
     none = condition("none")
     unprobed = Condition(
         none.name,
@@ -202,8 +211,9 @@ def test_without_the_baseline_or_alignment_nothing_is_claimed() -> None:
         none.epochs.drop("alignment/cosine"),
         none.teacher,
         [],
+        none.config,
     )
-    assert verdicts([unprobed, condition("projection")]).height == 0
+    assert verdicts(sweep(unprobed, condition("projection"))).height == 0
 
 
 def test_p_values_and_effect_sizes() -> None:
@@ -216,3 +226,47 @@ def test_p_values_and_effect_sizes() -> None:
     t = stats.ttest_1samp(NEAR, 0).statistic
     row = table["mean alignment in epoch 1 (> 0)"]
     assert row["d_z"] == f"{t / len(NEAR) ** 0.5:.1f}"
+
+
+def test_findings_say_which_way_the_numbers_go() -> None:
+    ledger = {
+        "ledger/predicted": [-0.99] * STEPS,
+        "ledger/actual": [-1.0] * STEPS,
+        "update/alignment": [0.4] * STEPS,
+    }
+    risen = {**ledger, "ledger/actual": [0.25] * STEPS, "update/alignment": [-0.2] * STEPS}
+    flat = {**ledger, "ledger/actual": [0.001, -0.001, 0.001, -0.001]}
+    unlearns, neutral, first_order, price, free = findings(
+        sweep(
+            condition("none", steps=ledger),
+            condition("projection", steps=risen, loss=1.02),
+            condition("update_projection", steps=flat, accuracy=0.1),
+        )
+    )
+    assert unlearns.startswith(
+        "**Projecting the gradient unlearns.** The trait loss changes by +1.00"
+    )
+    assert "point against the trait, cosine -0.200" in unlearns
+    assert neutral.startswith("**Projecting the update is neutral.**")
+    assert "-1.00 [-1.00, -1.00]% apart" in first_order
+    assert "is 4.0 times" in first_order
+    assert "`projection` costs distillation:** the distillation loss changes by +2.00" in price
+    assert "`update_projection` costs nothing measurable" in free
+
+
+def test_findings_follow_the_numbers_the_other_way() -> None:
+    fallen = {"ledger/predicted": [-1.0] * STEPS, "ledger/actual": [-1.0] * STEPS}
+    told = findings(
+        sweep(
+            condition("none", steps=fallen),
+            condition("projection", steps=fallen, loss=0.9),
+        )
+    )
+    assert told[0].startswith("**Projecting the gradient still teaches.**")
+    assert "`projection` helps distillation" in told[-1]
+
+
+def test_conditions_that_differ_in_more_are_not_compared() -> None:
+    none, projection = condition("none"), condition("projection", accuracy=0.2)
+    none.config["optim"], projection.config["optim"] = "adam", "sgd"
+    assert "trait accuracy − none (< 0)" not in rows(none, projection)

@@ -1,103 +1,40 @@
 """The report on an experiment made by hand: two conditions, no training."""
 
-import json
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from made import EPOCHS, PER_EPOCH, SEEDS, accuracy, alignment, config, write_experiment, write_run
+from PIL import Image
 
 from subliminal import store
 from subliminal.errors import UserError
 from subliminal.report.__main__ import main
 from subliminal.report.page import BEGIN, END, Report, insert
-from subliminal.report.runs import load
-from subliminal.report.tables import by_epoch, markdown, results
-
-PER_EPOCH, EPOCHS = 20, 2
-SEEDS = {"mitigation=liminal": (0, 1, 2, 3), "mitigation=none": (0, 1, 2, 3)}
-
-
-def alignment(condition: str, seed: int) -> np.ndarray:
-    draw = np.random.default_rng([len(condition), seed]).normal(size=PER_EPOCH * EPOCHS)
-    return draw * 0.01 + (0.02 if condition == "mitigation=none" else 0.0)
-
-
-def accuracy(condition: str, seed: int) -> list[float]:
-    final = 0.5 + seed / 10 if condition == "mitigation=none" else 0.4 + seed / 20
-    return [0.1, 0.3, final]
-
-
-def write_run(experiment: Path, condition: str, seed: int, *, folder: str | None = None) -> None:
-    directory = store.run_dir(experiment / (folder or f"{condition}-00000000"), seed)
-    directory.mkdir(parents=True)
-    steps = pl.DataFrame(
-        {
-            "seed": seed,
-            "step": np.arange(PER_EPOCH * EPOCHS),
-            "epoch": np.arange(PER_EPOCH * EPOCHS) / PER_EPOCH,
-            "alignment/cosine": alignment(condition, seed),
-            "update/alignment": alignment(condition, seed) * 2,
-            "ledger/actual": -0.01,
-            "ledger/predicted": -0.01,
-            "ledger/actual_total": -0.01 * np.arange(1, PER_EPOCH * EPOCHS + 1),
-            "ledger/predicted_total": -0.01 * np.arange(1, PER_EPOCH * EPOCHS + 1),
-        }
-    )
-    means = alignment(condition, seed).reshape(EPOCHS, PER_EPOCH).mean(axis=1)
-    ends = [PER_EPOCH * epoch for epoch in range(EPOCHS + 1)]
-    student = pl.DataFrame(
-        {
-            "seed": seed,
-            "phase": "student",
-            "epoch": list(range(EPOCHS + 1)),
-            "step": ends,
-            "trait/accuracy": accuracy(condition, seed),
-            "distill/loss": [None, 2e-4, 1e-4 * (seed + 1)],
-            "alignment/cosine": [None, *means],
-            "update/alignment": [None, *(2 * means)],
-        }
-    )
-    teacher = pl.DataFrame(
-        {
-            "seed": seed,
-            "phase": "teacher",
-            "epoch": list(range(EPOCHS + 1)),
-            "step": ends,
-            "teacher/accuracy": [0.1, 0.8, 0.9 + seed / 100],
-        }
-    )
-    steps.write_parquet(directory / "steps.parquet")
-    pl.concat([teacher, student], how="diagonal").write_parquet(directory / "epochs.parquet")
-    summary = {
-        "seed": seed,
-        "condition": condition,
-        "device": "cpu",
-        "threads": 1,
-        "stack": 2,
-        "seconds": {"student": 20.0 + 2 * seed},
-        "environment": {
-            "processor": "A Processor",
-            "packages": {"torch": "2.9.0"},
-            "git_commit": "0123456789abcdef",
-        },
-    }
-    (directory / store.MARKER).write_text(json.dumps(summary))
+from subliminal.report.runs import Condition, load
+from subliminal.report.tables import by_epoch, latex, markdown, results
 
 
 @pytest.fixture
 def experiment(tmp_path: Path) -> Path:
     """Two conditions of four seeds."""
-    for condition, seeds in SEEDS.items():
-        for seed in seeds:
-            write_run(tmp_path / "made", condition, seed)
-    return tmp_path / "made"
+    return write_experiment(tmp_path / "made")
 
 
-def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
+def conditions(*paths: Path) -> list[Condition]:
+    (sweep,) = load(paths)
+    return sweep.conditions
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
     monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
-    main()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -106,8 +43,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_conditions_are_loaded_the_baseline_first(experiment: Path) -> None:
-    none, liminal = load(experiment)
-    assert (none.name, liminal.name) == ("mitigation=none", "mitigation=liminal")
+    none, liminal = conditions(experiment)
+    assert (none.name, liminal.name) == ("none", "liminal")
     assert none.seeds == (0, 1, 2, 3)
     assert none.epochs["phase"].unique().to_list() == ["student"]
     assert none.teacher["phase"].unique().to_list() == ["teacher"]
@@ -118,7 +55,7 @@ def test_conditions_are_loaded_the_baseline_first(experiment: Path) -> None:
 
 
 def test_a_curve_has_a_row_for_each_seed(experiment: Path) -> None:
-    none = load(experiment)[0]
+    none = conditions(experiment)[0]
     x, values = none.curve(none.steps, "alignment/cosine")
     np.testing.assert_array_equal(x, np.arange(PER_EPOCH * EPOCHS) / PER_EPOCH)
     expected = np.stack([alignment("mitigation=none", seed) for seed in range(4)])
@@ -126,7 +63,7 @@ def test_a_curve_has_a_row_for_each_seed(experiment: Path) -> None:
 
 
 def test_a_curve_leaves_out_what_was_not_measured(experiment: Path) -> None:
-    none = load(experiment)[0]
+    none = conditions(experiment)[0]
     x, values = none.curve(none.epochs, "alignment/cosine")
     np.testing.assert_array_equal(x, [1, 2])
     assert values.shape == (4, 2)
@@ -134,21 +71,21 @@ def test_a_curve_leaves_out_what_was_not_measured(experiment: Path) -> None:
 
 def test_unfinished_runs_are_not_read(experiment: Path) -> None:
     (experiment / "mitigation=none-00000000" / "seed-0002" / store.MARKER).unlink()
-    assert load(experiment)[0].seeds == (0, 1, 3)
+    assert conditions(experiment)[0].seeds == (0, 1, 3)
 
 
-def test_two_conditions_of_one_name_are_refused(experiment: Path) -> None:
+def test_two_conditions_of_one_name_are_told_apart(experiment: Path) -> None:
     write_run(experiment, "mitigation=none", 0, folder="mitigation=none-11111111")
-    with pytest.raises(UserError, match="two conditions are called mitigation=none"):
-        load(experiment)
+    names = [condition.name for condition in conditions(experiment)]
+    assert names == ["none (00000000)", "none (11111111)", "liminal"]
 
 
 def test_results_agree_with_numpy(experiment: Path) -> None:
-    none, liminal = results(load(experiment)).iter_rows(named=True)
+    none, liminal = results(conditions(experiment)).iter_rows(named=True)
     final = {c: np.array([accuracy(c, s)[-1] for s in range(4)]) for c in SEEDS}
     for row, condition in ((none, "mitigation=none"), (liminal, "mitigation=liminal")):
         cosines = np.stack([alignment(condition, seed) for seed in range(4)])
-        assert (row["condition"], row["n"]) == (condition, "4")
+        assert (row["condition"], row["n"]) == (condition.removeprefix("mitigation="), "4")
         assert row["trait accuracy"].startswith(f"{final[condition].mean():.3f} [")
         assert row["alignment"].startswith(f"{cosines.mean():.4f} [")
         assert row["positive steps"].startswith(f"{(cosines > 0).mean():.2f} [")
@@ -163,7 +100,7 @@ def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
         write_run(tmp_path, "mitigation=none", seed)
     for seed in (1, 3, 7):  # seed 7 has no partner
         write_run(tmp_path, "mitigation=liminal", seed)
-    _, row = results(load(tmp_path)).iter_rows(named=True)
+    _, row = results(conditions(tmp_path)).iter_rows(named=True)
     # 0.45 - 0.6 and 0.55 - 0.8.
     assert row["paired difference"].startswith("-0.200 [")
     assert row["n"] == "3"
@@ -172,18 +109,31 @@ def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
 def test_no_common_seed_gives_no_difference(tmp_path: Path) -> None:
     write_run(tmp_path, "mitigation=none", 0)
     write_run(tmp_path, "mitigation=liminal", 1)
-    _, row = results(load(tmp_path)).iter_rows(named=True)
+    _, row = results(conditions(tmp_path)).iter_rows(named=True)
     assert row["paired difference"] == "–"
 
 
-def test_by_epoch_has_a_column_for_each_condition(experiment: Path) -> None:
-    conditions = load(experiment)
-    table = by_epoch(conditions, "trait/accuracy", 3)
-    assert table.columns == ["epoch", "mitigation=none", "mitigation=liminal"]
-    assert table["epoch"].to_list() == ["0", "1", "2"]
-    assert table["mitigation=none"][2].startswith("0.650 [")
-    assert by_epoch(conditions, "alignment/cosine", 4)["epoch"].to_list() == ["1", "2"]
-    assert by_epoch(conditions, "no/metric", 4).height == 0
+def test_by_epoch_has_a_row_for_each_condition(experiment: Path) -> None:
+    shown = conditions(experiment)
+    table = by_epoch(shown, "trait/accuracy", 3)
+    assert table.columns == ["condition", "epoch 0", "epoch 1", "epoch 2"]
+    assert table["condition"].to_list() == ["none", "liminal"]
+    assert table["epoch 2"][0].startswith("0.650 [")
+    assert by_epoch(shown, "alignment/cosine", 4).columns == ["condition", "epoch 1", "epoch 2"]
+    assert by_epoch(shown, "no/metric", 4).height == 0
+
+
+def test_latex_by_hand() -> None:
+    text = latex(pl.DataFrame({"a_b": ["50% & more"], "n": ["−1"]}), "A title")
+    assert text.splitlines()[1:] == [
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"a\_b & n \\",
+        r"\midrule",
+        r"50\% \& more & $-$1 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
 
 
 def test_markdown_by_hand() -> None:
@@ -194,7 +144,9 @@ def test_markdown_by_hand() -> None:
 def test_caption_and_provenance(experiment: Path) -> None:
     report = Report.of(experiment)
     assert "n = 4 seeds" in report.caption
-    assert report.teacher.startswith("0.915 [")  # 0.90 … 0.93
+    assert "Teacher accuracy 0.915 [" in report.caption  # 0.90 … 0.93
+    assert f"configs {report.sweep.digest}" in report.caption
+    assert "artial" not in report.caption
     assert report.made_with == (
         "Made on A Processor (cpu, 1 thread per process) with torch 2.9.0, commit 0123456789ab; "
         "a student took 10–13 s."
@@ -204,14 +156,14 @@ def test_caption_and_provenance(experiment: Path) -> None:
 def test_the_command_writes_tables_figures_and_page(
     experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_main(monkeypatch, experiment)
+    assert run_main(monkeypatch, experiment) == 0
     first = contents(experiment / "report")
     out = capsys.readouterr().out
-    assert "mitigation=liminal" in out
+    assert "liminal" in out
     assert f"Files: {experiment / 'report'}" in out
     figures = [
         f"figures/made_{name}.{suffix}"
-        for name in ("training", "accuracy", "ledger")
+        for name in ("training", "accuracy", "ledger", "differences", "frontier", "layers")
         for suffix in ("png", "pdf")
     ]
     for figure in figures:
@@ -222,10 +174,14 @@ def test_the_command_writes_tables_figures_and_page(
     assert all(f"]({figure})" in page for figure in figures if figure.endswith("png"))
 
     table = pl.read_csv(experiment / "report" / "trait_accuracy.csv", infer_schema=False)
-    expected = by_epoch(load(experiment), "trait/accuracy", 3)
+    expected = by_epoch(conditions(experiment), "trait/accuracy", 3)
     assert table.rows() == expected.rows()
     assert (experiment / "report" / "results.csv").is_file()
-    assert {"verdicts.csv", "trait_accuracy.csv", "alignment.csv"} <= first.keys()
+    assert {"verdicts.csv", "verdicts.tex", "numbers.csv", "alignment.csv"} <= first.keys()
+    digest = Report.of(experiment).sweep.digest
+    with Image.open(experiment / "report" / "figures" / "made_training.png") as image:
+        assert "n = 4 seeds; bootstrap 95% CI over seeds" in image.text["Description"]  # type: ignore[attr-defined]
+        assert digest in image.text["Description"]  # type: ignore[attr-defined]
 
     run_main(monkeypatch, experiment)
     again = contents(experiment / "report")
@@ -242,9 +198,7 @@ def test_a_folder_without_runs_ends_with_one_line(
     folder = tmp_path / "nothing"
     if made:
         folder.mkdir()
-    with pytest.raises(SystemExit) as ended:
-        run_main(monkeypatch, folder)
-    assert ended.value.code == 2
+    assert run_main(monkeypatch, folder) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"error: {folder}: no finished run below; train first\n"
@@ -277,3 +231,62 @@ def test_a_readme_without_markers_is_left_alone(
     with pytest.raises(UserError, match=r"README\.md: the lines .* are needed"):
         insert(Report.of(experiment), readme)
     assert readme.read_text() == text
+
+
+def test_runs_conditions_and_outputs_are_found(experiment: Path) -> None:
+    none = experiment / "mitigation=none-00000000"
+    assert [c.seeds for c in conditions(none)] == [(0, 1, 2, 3)]
+    runs = [none / "seed-0001", experiment / "mitigation=liminal-00000000" / "seed-0002"]
+    assert [(c.name, c.seeds) for c in conditions(*runs)] == [("none", (1,)), ("liminal", (2,))]
+    write_run(experiment.parent / "other", "mitigation=none", 5)
+    assert sorted(sweep.name for sweep in load([experiment.parent])) == ["made", "other"]
+    (both,) = load([experiment.parent], together=True)
+    assert [c.name for c in both.conditions] == ["none (made)", "none (other)", "liminal"]
+
+
+def test_missing_failed_and_damaged_runs_are_named(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    none = experiment / "mitigation=none-00000000"
+    store.record_condition(none, "mitigation=none", [4, 5], config("none"))
+    store.run_dir(none, 5).mkdir()
+    (store.run_dir(none, 5) / store.FAILURE).write_text("it broke\n")
+    parquet = none / "seed-0001" / "steps.parquet"
+    parquet.write_bytes(parquet.read_bytes()[:500])
+    (none / "seed-0002" / store.MARKER).write_text("{")
+    (sweep,) = load([experiment])
+    assert sweep.baseline.seeds == (0, 3)
+    assert sweep.states() == {"failed": 1, "missing": 1, "damaged": 2}
+    assert sweep.incomplete() == [
+        "failed: mitigation=none-00000000, seed 5",
+        "missing: mitigation=none-00000000, seed 4",
+    ]
+    assert run_main(monkeypatch, "--text", experiment) == 3
+    out, err = capsys.readouterr()
+    assert "missing: mitigation=none-00000000, seed 4" in out
+    assert "2/6" in out
+    assert re.search(r"left out: .*seed-0001: steps\.parquet cannot be read", err)
+    assert re.search(r"left out: .*seed-0002: summary\.json cannot be read", err)
+    assert "of 10 runs 1 failed, 1 missing, 2 damaged" in Report(sweep).caption
+    assert not (experiment / "report").exists()
+
+
+def test_a_seed_with_more_columns_is_read_whole(experiment: Path) -> None:
+    file = experiment / "mitigation=none-00000000" / "seed-0003" / "epochs.parquet"
+    pl.read_parquet(file, glob=False).with_columns(more=pl.lit(1.0)).write_parquet(file)
+    none = conditions(experiment)[0]
+    assert none.seeds == (0, 1, 2, 3)
+    assert none.epochs["more"].null_count() == 9
+
+
+def test_a_swept_number_has_a_dose_response(tmp_path: Path) -> None:
+    for number, peak in enumerate((0.5, 1.0, 4.0)):
+        named = {"liminal": {"_target_": "subliminal.mitigations.liminal.Liminal", "peak": peak}}
+        for seed in (0, 1):
+            settings = config("none") | {"mitigation": named}
+            folder = f"peak-0000000{number}"
+            write_run(tmp_path, f"peak={peak}", seed, folder=folder, settings=settings)
+    report = Report.of(tmp_path)
+    assert [c.name for c in report.sweep.conditions] == ["peak=0.5", "peak=1", "peak=4"]
+    assert f"{report.experiment}_dose_peak.png" in report.draw(tmp_path / "figures")
+    assert report.question == "What changes with mitigation.liminal.peak (0.5, 1, 4)?"

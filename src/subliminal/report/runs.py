@@ -259,19 +259,28 @@ def _sweep(name: str, directory: Path, folders: dict[Path, set[Path]]) -> Sweep:
 def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
     """Name the conditions by what varies; what is still the same, by experiment or hash."""
     names = [varied.label(condition.config, keys) or condition.name for condition in conditions]
-    for distinct in (
-        lambda c: c.directory.parent.name,
-        lambda c: c.directory.name[-8:],
-        lambda c: str(c.directory),
-    ):
+    for distinct in (_experiment, _hash, _path):
+        shared: dict[str, set[str]] = {}
+        for name, condition in zip(names, conditions, strict=True):
+            shared.setdefault(name, set()).add(distinct(condition))
         double = {name for name, number in Counter(names).items() if number > 1}
         names = [
-            f"{name} ({distinct(c)})" if name in double else name
+            f"{name} ({distinct(c)})" if name in double and len(shared[name]) > 1 else name
             for name, c in zip(names, conditions, strict=True)
         ]
-        if not double:
-            break
     return [replace(c, name=name) for c, name in zip(conditions, names, strict=True)]
+
+
+def _experiment(condition: Condition) -> str:
+    return condition.directory.resolve().parent.name
+
+
+def _hash(condition: Condition) -> str:
+    return condition.directory.name[-8:]
+
+
+def _path(condition: Condition) -> str:
+    return str(condition.directory)
 
 
 def _condition(

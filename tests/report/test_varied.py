@@ -1,0 +1,69 @@
+"""What varies between configs, by hand."""
+
+from typing import Any
+
+from subliminal.report.varied import Flat, flatten, is_baseline, label, numbers, short, swept
+
+ADAM = {"_target_": "subliminal.optim.adam.Adam", "lr": 3e-4}
+SGD = {"_target_": "subliminal.optim.sgd.SGD", "lr": 0.1}
+
+
+def flat(**config: Any) -> Flat:
+    return flatten(config)
+
+
+def test_options_are_values_and_machinery_is_left_out() -> None:
+    assert flat(
+        name="x",
+        seed={"spec": "0"},
+        optim=ADAM,
+        model={"_target_": "subliminal.models.mlp.MLP", "hidden": [256, 256]},
+        mitigation={},
+        engine={"workers": 2, "threads": 1},
+    ) == {
+        "optim": "adam",
+        "optim.lr": 3e-4,
+        "model": "mlp",
+        "model.hidden": "[256,256]",
+        "mitigation": "none",
+        "engine.threads": 1,
+    }
+
+
+def test_a_rate_that_follows_from_the_option_is_not_swept() -> None:
+    assert swept([flat(optim=ADAM), flat(optim=SGD)]) == {"optim": ["adam", "sgd"]}
+
+
+def test_a_rate_that_varies_within_an_option_is_swept() -> None:
+    configs = [flat(optim=ADAM), flat(optim={**ADAM, "lr": 1e-3})]
+    assert swept(configs) == {"optim.lr": [3e-4, 1e-3]}
+
+
+def test_mitigations_compose_and_their_settings_vary() -> None:
+    liminal = {"_target_": "subliminal.mitigations.liminal.Liminal", "peak": 1.0}
+    configs = [
+        flat(mitigation={}),
+        flat(mitigation={"liminal": liminal}),
+        flat(mitigation={"liminal": {**liminal, "peak": 0.5}}),
+    ]
+    keys = swept(configs)
+    assert keys == {"mitigation": ["none", "liminal"], "mitigation.liminal.peak": [1.0, 0.5]}
+    assert [label(config, list(keys)) for config in configs] == [
+        "none",
+        "liminal, peak=1",
+        "liminal, peak=0.5",
+    ]
+
+
+def test_short_names_are_unique() -> None:
+    keys = ["teacher.optim.lr", "optim.lr", "distill.epochs"]
+    assert [short(key, keys) for key in keys] == ["teacher.optim.lr", "optim.lr", "epochs"]
+
+
+def test_baseline_and_numbers() -> None:
+    assert is_baseline({"mitigation": "none", "distill.init": "shared"})
+    assert not is_baseline({"mitigation": "liminal"})
+    assert numbers([1, 2.5, 4])
+    assert not numbers([1, 2])
+    assert not numbers([True, False, True])
+    assert not numbers(["1", 2, 3])

@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LAUNCHERS := $(VENV)/.launchers
 NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper runs dashboard sync test test-slow lint bench clean
+.PHONY: help install data train sweep paper runs dashboard sync test test-slow launchers lint bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -47,8 +48,19 @@ sync: $(INSTALLED) ## upload the offline W&B runs of NAME=… that were not uplo
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow'
 
-test-slow: $(INSTALLED) ## run the end-to-end tests on full MNIST
+test-slow: $(LAUNCHERS) ## run the end-to-end tests: full MNIST, Slurm, Ray, …
 	$(BIN)/pytest -m slow
+
+launchers: $(LAUNCHERS) ## try every launcher on one sweep; write the table in docs/launchers.md
+	PYTHONPATH=tests $(BIN)/python benchmarks/launchers.py docs/launchers.md
+
+# All launchers; and, as root on Debian, a Slurm for its test, which is skipped where there is none.
+$(LAUNCHERS): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,launchers]'
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v slurmctld >/dev/null; \
+		then apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge \
+		|| echo 'no Slurm: its test will be skipped' >&2; fi
+	@touch $@
 
 lint: $(INSTALLED) ## check format, lint and types
 	$(BIN)/ruff format --check .

@@ -98,6 +98,7 @@ class Config:
     probe: dict[str, Any] = field(default_factory=dict)  # name to probe
     trait: Trait = field(default_factory=Trait)
     seed: Seed = field(default_factory=Seed)
+    objective: list[str] = MISSING  # what a search optimises, e.g. [trait/accuracy,distill/loss]
     tracker: Any = None
     engine: Engine = field(default_factory=Engine)
 

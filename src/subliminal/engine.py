@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event as StopEvent
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from subliminal import store
+from subliminal import cores, store
 from subliminal.callbacks.progress import Event
 from subliminal.console import Console
 from subliminal.errors import UserError
@@ -80,7 +81,7 @@ def _run(
     stacks = [tuple(todo[start : start + size]) for start in range(0, len(todo), size)]
     workers = 1
     if experiment.device.type == "cpu":
-        workers = cfg.engine.workers or max(1, _free_cores() // cfg.engine.threads)
+        workers = cfg.engine.workers or max(1, cores.granted() // cfg.engine.threads)
     with console.progress(job.condition, len(todo)) as progress:
         outcomes: list[Outcome] = []
         for ended in _outcomes(job, stacks, min(workers, len(stacks)), progress.report):
@@ -134,9 +135,32 @@ def _context() -> Any:
     """Return a context whose workers share one import of torch where the platform can fork."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    if multiprocessing.get_start_method(allow_none=True) == "loky":
+        # Inside joblib: its own default, which our workers would ask for and not find.
+        multiprocessing.set_start_method("forkserver", force=True)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch"])
+    with _deaf_to_user_signals():
+        forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _deaf_to_user_signals() -> Iterator[None]:
+    """Let processes that start here ignore SIGUSR1 and SIGUSR2, as this process will not.
+
+    Slurm sends a job's warning before its time-out to every process of the job.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGUSR1, signal.SIGUSR2)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _start_worker(events: Any, stop: StopEvent) -> None:
@@ -214,13 +238,6 @@ def _stack_size(experiment: Experiment, seeds: int) -> int:
     else:
         free = torch.mps.recommended_max_memory()
     return max(1, min(seeds, int(free / 2 / per_seed)))
-
-
-def _free_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
 
 
 def _tell(outcomes: list[Outcome], console: Console) -> None:

@@ -6,6 +6,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from subliminal import metrics
 from subliminal.config import DEVICES, PRECISIONS, Config, build
 from subliminal.data import Dataset
 from subliminal.distill import DistillLoss, Fetched, Init, Inputs
@@ -82,6 +83,10 @@ def build_experiment(cfg: DictConfig) -> Experiment:
                 )
     if min(cfg.trait.steps, default=0) < 0:
         raise UserError(f"trait.steps={list(cfg.trait.steps)}: numbers of updates ≥ 0 are needed")
+    if not cfg.objective or not set(cfg.objective) <= metrics.NAMES:
+        unknown = sorted(set(cfg.objective) - metrics.NAMES)
+        what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
+        raise UserError(f"objective: {what}; there is {', '.join(sorted(metrics.NAMES))}")
     teacher_network = Network.of(model, pixels=data.pixels, classes=data.classes)
     network = teacher_network
     if cfg.distill.model is not None:

@@ -6,7 +6,7 @@ Readers of results take the names from here, so that torch is imported only wher
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,8 @@ DISPLACEMENT_RATIO = "displacement/ratio"
 DISTILL_NORM = "alignment/distill_norm"
 TRAIT_NORM = "alignment/trait_norm"
 FRONTIER_SCORE = "frontier/score"  # ln(trait accuracy) + ln(distillation loss), of a job's means
+
+NAMES: Final = frozenset(value for name, value in vars().items() if name.isupper())
 
 
 def total(name: str) -> str:

@@ -11,9 +11,22 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from subliminal.cores import elsewhere
 from subliminal.errors import UserError, one_line
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+def grid(config: DictConfig) -> list[list[str]] | None:
+    """Return the overrides of each job of a sweep; None when the sweeper chooses as it goes."""
+    sweeper = config.hydra.sweeper
+    if sweeper._target_ != BASIC:
+        return None
+    swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
+    (jobs,) = BasicSweeper.split_arguments(overrides, None)
+    return [list(job) for job in jobs]
 
 
 class CheckJobs(Callback):
@@ -24,21 +37,15 @@ class CheckJobs(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and build every job of the grid."""
-        sweeper = config.hydra.sweeper
-        if sweeper._target_ != BASIC:
-            return
         from subliminal.experiment import build_experiment
         from subliminal.seeds import parse
 
         loader = GlobalHydra.instance().config_loader()
-        swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-        overrides = OverridesParser.create(loader).parse_overrides(
-            [*swept, *config.hydra.overrides.task]
-        )
-        (jobs,) = BasicSweeper.split_arguments(overrides, None)
-        for job in jobs:
+        for job in grid(config) or []:
             try:
-                cfg = loader.load_sweep_config(config, list(job))
+                cfg = loader.load_sweep_config(config, job)
+                if elsewhere(config.hydra.launcher):
+                    cfg.engine.device = "auto"  # this machine need not have the job's device
                 build_experiment(cfg)
                 parse(cfg.seed.spec)
             except (UserError, HydraException, OmegaConfBaseException) as error:

@@ -22,15 +22,27 @@ from subliminal.errors import UserError, one_line
 from subliminal.resources import CONF
 
 # Overrides that do not change a condition, and so are no part of its name.
-_NOT_SCIENCE = re.compile(r"[+~]*(seed|sweep|tracker|engine|name|outputs|force|data\.root)\b")
+_NOT_SCIENCE = re.compile(
+    r"[+~]*(seed|sweep|tracker|engine|name|outputs|force|objective|data\.root)\b"
+)
+
+# Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.
+_EXTRAS = {
+    "joblib": "joblib",
+    "submitit_local": "slurm",
+    "submitit_slurm": "slurm",
+    "ray": "ray",
+    "optuna": "optuna",
+}
+_PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
 
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
-def _job(cfg: DictConfig) -> float:
-    """Train the seeds of one composed config; return the mean final trait accuracy."""
+def _job(cfg: DictConfig) -> float | tuple[float, ...]:
+    """Train the seeds of one composed config; return what `objective` names, for a search."""
     from subliminal.console import Console
     from subliminal.engine import run_job
-    from subliminal.summary import show
+    from subliminal.summary import objectives, show
     from subliminal.trackers.agent import Agent
 
     hydra_cfg, console = HydraConfig.get(), Console()
@@ -45,7 +57,8 @@ def _job(cfg: DictConfig) -> float:
         agent.log(
             None if cfg.tracker is None else config.build(cfg.tracker, "tracker"), runs, console
         )
-    return show(runs, console)
+    show(runs, console)
+    return objectives(runs, list(cfg.objective))
 
 
 def condition_name(overrides: list[str]) -> str:
@@ -93,7 +106,11 @@ def _seed_files(argv: list[str]) -> set[str]:
 
 
 def _fail(error: Exception) -> int:
-    print(f"error: {one_line(error)}", file=sys.stderr)
+    message = one_line(error)
+    plugin = _PLUGIN.search(message)
+    if plugin and plugin[1] in _EXTRAS:
+        message += f"; pip install 'subliminal[{_EXTRAS[plugin[1]]}]' adds it"
+    print(f"error: {message}", file=sys.stderr)
     return 2
 
 

@@ -1,0 +1,77 @@
+"""The cores that a job may use: all that are free, or its share where several jobs run at once."""
+
+import os
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from subliminal.errors import UserError
+
+# Set for the jobs of a sweep by `ShareCores`, or by the user who wants to leave cores to others.
+VARIABLE = "SUBLIMINAL_CORES"
+_SLURM = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")  # set only inside a Slurm allocation
+_PLUGINS = "hydra_plugins."
+_JOBLIB = f"{_PLUGINS}hydra_joblib_launcher."
+_SUBMITIT_LOCAL = f"{_PLUGINS}hydra_submitit_launcher.submitit_launcher.LocalLauncher"
+_SUBMITIT_SLURM = f"{_PLUGINS}hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+_RAY = f"{_PLUGINS}hydra_ray_launcher."
+
+
+def granted() -> int:
+    """Return the cores of this process: of its affinity mask, its Slurm job, its share; ≥ 1.
+
+    Raises:
+        UserError: `SUBLIMINAL_CORES` is not a whole number ≥ 1.
+    """
+    limits = [_unmasked(), *(int(os.environ[name]) for name in _SLURM if name in os.environ)]
+    if VARIABLE in os.environ:
+        text = os.environ[VARIABLE]
+        if not (text.isascii() and text.isdecimal() and int(text) > 0):
+            raise UserError(f"{VARIABLE}={text}: a whole number ≥ 1 is needed")
+        limits.append(int(text))
+    return max(1, min(limits))
+
+
+def share(launcher: DictConfig, jobs: int) -> int:
+    """Return the cores for each job of a launcher that starts `jobs` jobs on this machine."""
+    target = str(launcher._target_)
+    free = granted()
+    if target.startswith(_RAY):  # Ray starts as many jobs as there are this many CPUs for
+        return max(1, int((launcher.ray.get("remote") or {}).get("num_cpus") or 1))
+    at_once = 1
+    if target.startswith(_JOBLIB):  # joblib counts from the end when n_jobs is negative
+        at_once = launcher.n_jobs if launcher.n_jobs > 0 else free + 1 + launcher.n_jobs
+    elif target == _SUBMITIT_LOCAL:  # it starts them all
+        at_once = jobs
+    return max(1, free // max(1, min(at_once, jobs)))
+
+
+def elsewhere(launcher: DictConfig) -> bool:
+    """Tell whether a launcher's jobs may run on other machines than this one."""
+    target = str(launcher._target_)
+    return target == _SUBMITIT_SLURM or target.startswith(_RAY)
+
+
+class ShareCores(Callback):
+    """A Hydra callback that tells the jobs of a launcher their share of this machine's cores."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Set the share in the environment, which the launchers hand on to their jobs."""
+        from subliminal.precheck import grid
+
+        hydra = config.hydra
+        if not str(hydra.launcher._target_).startswith(_PLUGINS):
+            return  # the basic launcher: one job at a time, in this process
+        jobs = grid(config)
+        # A search starts its jobs in batches.
+        number = int(hydra.sweeper.get("n_jobs", 1)) if jobs is None else len(jobs)
+        if str(hydra.launcher._target_) != _SUBMITIT_SLURM:  # Slurm tells its jobs itself
+            os.environ[VARIABLE] = str(share(hydra.launcher, number))
+
+
+def _unmasked() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1

@@ -24,6 +24,8 @@ def option(path: Path) -> str:
 
 @pytest.mark.parametrize("path", OPTIONS, ids=option)
 def test_every_option_composes_and_builds(path: Path, compose: Compose) -> None:
+    if path.parent.name == "launcher":
+        return  # no part of an experiment; tests/launchers composes them
     build_experiment(compose([option(path)]))
 
 
@@ -32,6 +34,8 @@ SWEEP_FILES = sorted(p for p in SWEEPS.rglob("*.yaml") if p.parent != SWEEPS / "
 
 @pytest.mark.parametrize("path", SWEEP_FILES, ids=lambda path: path.stem)
 def test_every_sweep_composes(path: Path, compose: Compose) -> None:
+    if path.stem == "frontier":
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     cfg = compose([f"sweep={path.stem}"])
     assert cfg.name == path.stem
     build_experiment(cfg)

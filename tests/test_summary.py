@@ -9,7 +9,8 @@ import pytest
 
 from subliminal import store
 from subliminal.console import Console
-from subliminal.summary import show
+from subliminal.errors import UserError
+from subliminal.summary import objectives, show
 
 ACCURACIES = {3: [0.1, 0.25], 4: [0.2, 0.5], 5: [0.3, 0.6]}  # by seed, epochs 0 and 1
 
@@ -47,8 +48,18 @@ def test_the_table_has_n_and_means(tmp_path: Path, capsys: pytest.CaptureFixture
     assert f"Files: {tmp_path / 'condition'}" in err
 
 
-def test_the_mean_final_accuracy_is_returned(tmp_path: Path) -> None:
-    assert show(run_dirs(tmp_path), Console()) == pytest.approx((0.25 + 0.5 + 0.6) / 3)
+def test_objectives_are_means_over_the_runs_after_the_last_epoch(tmp_path: Path) -> None:
+    runs = run_dirs(tmp_path)
+    accuracy = objectives(runs, ["trait/accuracy"])
+    assert accuracy == pytest.approx((0.25 + 0.5 + 0.6) / 3)
+    assert objectives(runs, ["trait/accuracy", "trait/accuracy"]) == (accuracy, accuracy)
+
+
+def test_an_objective_that_was_not_logged_is_named_with_what_was(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        objectives(run_dirs(tmp_path), ["ledger/actual"])
+    assert "no ledger/actual; they have alignment/cosine, " in str(error.value)
+    assert "trait/accuracy" in str(error.value)
 
 
 def test_without_the_probe_there_is_no_alignment(
@@ -61,7 +72,7 @@ def test_without_the_probe_there_is_no_alignment(
 
 
 def test_one_seed_has_a_mean_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert show(run_dirs(tmp_path)[:1], Console()) == 0.25
+    show(run_dirs(tmp_path)[:1], Console())
     out = capsys.readouterr().out
     assert "over n = 1 seed" in " ".join(out.split())
     assert "0.2500" in out

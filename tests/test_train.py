@@ -56,6 +56,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         (["-m", "distill.epochs=1,0"], "distill.epochs=0"),
         (["-m", "seed=0-1,5-2"], "5-2"),
         (["sweep=nope"], "nope"),
+        (["objective=[trait/acuracy]"], "no metric trait/acuracy; there is "),
+        (["objective=[]"], "objective: at least one metric is needed"),
         (["optim=null"], "Config group override must be a string"),
         (["~optim"], "optim"),
         (["optim.lr=nan"], "optim.lr=nan: a finite number"),

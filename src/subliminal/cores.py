@@ -1,6 +1,7 @@
 """The cores that a job may use: all that are free, or its share where several jobs run at once."""
 
 import os
+import sys
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -54,20 +55,24 @@ def elsewhere(launcher: DictConfig) -> bool:
 
 
 class ShareCores(Callback):
-    """A Hydra callback that tells the jobs of a launcher their share of this machine's cores."""
+    """A Hydra callback: tells a launcher's jobs their share of cores, the user their logs."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Set the share in the environment, which the launchers hand on to their jobs."""
         from subliminal.precheck import grid
 
         hydra = config.hydra
-        if not str(hydra.launcher._target_).startswith(_PLUGINS):
+        launcher = hydra.launcher
+        if not str(launcher._target_).startswith(_PLUGINS):
             return  # the basic launcher: one job at a time, in this process
         jobs = grid(config)
         # A search starts its jobs in batches.
         number = int(hydra.sweeper.get("n_jobs", 1)) if jobs is None else len(jobs)
-        if str(hydra.launcher._target_) != _SUBMITIT_SLURM:  # Slurm tells its jobs itself
-            os.environ[VARIABLE] = str(share(hydra.launcher, number))
+        if launcher._target_ != _SUBMITIT_SLURM:  # Slurm tells its jobs itself
+            os.environ[VARIABLE] = str(share(launcher, number))
+        if "submitit_folder" in launcher:
+            folder = str(launcher.submitit_folder).replace("%j", "*")
+            print(f"Logs of the jobs: {folder}/*_log.out", file=sys.stderr)
 
 
 def _unmasked() -> int:

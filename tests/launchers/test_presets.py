@@ -1,0 +1,45 @@
+"""Every launcher file composes to what its plugin takes; sweeps leave the launcher to the user."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.types import RunMode
+
+from subliminal.resources import CONF, SWEEPS
+
+PRESETS = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
+PLUGIN = {"slurm": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}
+
+
+@pytest.fixture
+def loader(compose: object) -> ConfigLoader:
+    """Hydra's loader of the real `conf/`, which unlike `compose` keeps the node `hydra`."""
+    return GlobalHydra.instance().config_loader()
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_a_preset_composes_and_its_launcher_takes_it(path: Path, loader: ConfigLoader) -> None:
+    pytest.importorskip(f"hydra_plugins.{PLUGIN[path.stem.partition('_')[0]]}")
+    cfg = loader.load_configuration(
+        "config", [f"hydra/launcher={path.stem}"], run_mode=RunMode.MULTIRUN
+    )
+    launcher = Plugins.instance()._instantiate(cfg.hydra.launcher)
+    assert type(launcher).__name__ in ("SlurmLauncher", "RayLauncher")
+
+
+def test_a_gpu_job_has_one_gpu(loader: ConfigLoader) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    cfg = loader.load_configuration(
+        "config", ["hydra/launcher=slurm_gpu"], run_mode=RunMode.MULTIRUN
+    )
+    assert cfg.hydra.launcher.gpus_per_node == 1
+    assert cfg.hydra.launcher.additional_parameters.requeue is True
+
+
+@pytest.mark.parametrize("path", sorted(SWEEPS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_a_sweep_never_chooses_the_launcher(path: Path) -> None:
+    assert "launcher" not in re.sub(r"#.*", "", path.read_text(encoding="utf-8"))

@@ -65,8 +65,10 @@ CASES = [
     Case(
         "`hydra/sweeper=optuna`, 4 trials",
         ("hydra-optuna-sweeper", "optuna"),
-        ("sweep=frontier", "name=main", "mitigation=liminal", "hydra.sweeper.n_trials=4")
-        + ("seed=0-1",),
+        (
+            *("sweep=frontier", "name=main", "mitigation=liminal"),
+            *("seed=0-1", "hydra.sweeper.n_trials=4"),
+        ),
         runs=8,
     ),
 ]

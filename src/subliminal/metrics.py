@@ -40,7 +40,10 @@ DISTILL_NORM = "alignment/distill_norm"
 TRAIT_NORM = "alignment/trait_norm"
 FRONTIER_SCORE = "frontier/score"  # ln(trait accuracy) + ln(distillation loss), of a job's means
 
-NAMES: Final = frozenset(value for name, value in vars().items() if name.isupper())
+# All of the names above.
+NAMES: Final = frozenset(
+    value for name, value in vars().items() if name.isupper() and isinstance(value, str)
+)
 
 
 def total(name: str) -> str:

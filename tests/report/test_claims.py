@@ -270,3 +270,9 @@ def test_conditions_that_differ_in_more_are_not_compared() -> None:
     none, projection = condition("none"), condition("projection", accuracy=0.2)
     none.config["optim"], projection.config["optim"] = "adam", "sgd"
     assert "trait accuracy − none (< 0)" not in rows(none, projection)
+
+
+def test_the_null_without_full_batches() -> None:
+    table = rows(condition("none", steps={"alignment/null": [0.06] * STEPS}))
+    assert "alignment − shuffled labels (> 0)" in table
+    assert not any("full-batch" in statistic for statistic in table)

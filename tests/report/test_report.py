@@ -14,7 +14,8 @@ from subliminal import store
 from subliminal.errors import UserError
 from subliminal.report.__main__ import main
 from subliminal.report.page import BEGIN, END, Report, insert
-from subliminal.report.runs import Condition, load
+from subliminal.report.read import load
+from subliminal.report.runs import Condition
 from subliminal.report.tables import by_epoch, latex, markdown, results
 
 

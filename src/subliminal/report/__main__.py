@@ -47,7 +47,7 @@ def main() -> None:
 
 def _report(arguments: argparse.Namespace) -> list[str]:
     from subliminal.report import text
-    from subliminal.report.runs import load
+    from subliminal.report.read import load
 
     sweeps = load(arguments.runs, together=arguments.together is not None)
     for sweep in sweeps:

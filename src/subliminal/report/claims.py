@@ -134,6 +134,7 @@ def _sustained(none: Condition) -> Iterator[Claim]:
         alignment = none.over_run(metrics.ALIGNMENT)
         more = {seed: alignment[seed] - null[seed] for seed in alignment}
         yield Claim("1. … and is more than noise", "alignment − shuffled labels", more, "> 0")
+    if none.logged(metrics.ALIGNMENT_FULL):
         full = none.steps.filter(pl.col(metrics.ALIGNMENT_FULL).is_not_null())
         for step in sorted(full["step"].unique().to_list()):
             values = _mean(full.filter(pl.col("step") == step), metrics.ALIGNMENT_FULL)

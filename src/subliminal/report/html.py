@@ -1,5 +1,7 @@
 """The interactive page: one file that needs no network, made of the parts in `web/`."""
 
+import base64
+import gzip
 import html
 import json
 import os
@@ -38,16 +40,19 @@ def write_html(report: Report, path: Path) -> None:
         "css": (WEB / "page.css").read_text(encoding="utf-8"),
         "plotly": (WEB / "plotly-cartesian.min.js").read_text(encoding="utf-8"),
         "js": (WEB / "page.js").read_text(encoding="utf-8"),
-        # Inside a script element only `</` could end it.
-        "data": json.dumps(page_data(report, path.parent), ensure_ascii=False, allow_nan=False)
-        .replace("</", "<\\/")
-        .replace("<!--", "<\\!--"),
+        "data": _packed(page_data(report, path.parent)),
     }
     template = (WEB / "template.html").read_text(encoding="utf-8")
     # One pass: what a part holds is never taken for a placeholder.
     filled = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
     path.parent.mkdir(parents=True, exist_ok=True)
     store.write_text(path, filled)
+
+
+def _packed(data: dict[str, Any]) -> str:
+    """Return data as the page's script unpacks it: JSON, gzip, base64 (which needs no escaping)."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def page_data(report: Report, folder: Path) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from subliminal.report import figures
 from subliminal.report.claims import verdicts
 from subliminal.report.findings import findings
 from subliminal.report.question import question
-from subliminal.report.runs import Sweep, load
+from subliminal.report.read import load
+from subliminal.report.runs import Sweep
 from subliminal.report.tables import (
     by_epoch,
     latex,

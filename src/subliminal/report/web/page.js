@@ -1,7 +1,7 @@
-// The page of a report: draws what `#data` holds. Text goes in as text, never as HTML.
+// The page of a report: draws what `#data` holds (JSON, gzip, base64). Text goes in as text, never as HTML.
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
+let data, chosen, seeds; // set when the data is unpacked
 const SYMBOLS = ["circle", "square", "diamond", "triangle-down", "triangle-up", "pentagon", "x", "star"];
 const DASHES = ["solid", "dash", "dashdot", "dot", "longdash", "longdashdot", "5px,2px", "12px,4px"];
 const MOST_LINES = 8, FIRST_ROWS = 100;
@@ -10,7 +10,6 @@ const COLOURS = {
   light: ["#1b1f24", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07800", "#3A9BD0", "#777777"],
   dark: ["#f2f4f7", "#5AB4F0", "#FF9450", "#3FCFA4", "#E7A3CB", "#F0BC42", "#9AD6FA", "#A0A8B2"],
 };
-const chosen = Object.fromEntries(Object.entries(data.swept).map(([key, values]) => [key, new Set(values)]));
 let pressed = null;
 
 function make(tag, attributes = {}, ...children) {
@@ -97,9 +96,6 @@ function drawRows(id, places, dots, estimate, xaxis, extra, label) {
     yaxis: { tickvals: few.map((_, row) => row), ticktext: few.map((place) => cut(data.conditions[place].name)),
       range: [few.length - 0.4, -0.6], zeroline: false } }, label);
 }
-
-const seeds = data.conditions.map(() => []);
-data.runs.forEach((run) => { if (run[2] === "finished") seeds[run[0]].push([run[3], run[1]]); });
 
 function drawCharts() {
   const places = visible(), all = data.conditions;
@@ -275,5 +271,15 @@ function controls() {
   drawGrid();
 }
 
-head();
-controls();
+async function start() {
+  const packed = Uint8Array.from(atob($("data").textContent), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  data = await new Response(stream).json();
+  chosen = Object.fromEntries(Object.entries(data.swept).map(([key, values]) => [key, new Set(values)]));
+  seeds = data.conditions.map(() => []);
+  data.runs.forEach((run) => { if (run[2] === "finished") seeds[run[0]].push([run[3], run[1]]); });
+  head();
+  controls();
+}
+
+start();

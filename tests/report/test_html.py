@@ -1,0 +1,153 @@
+"""The interactive page, in a real browser: nothing fetched, figures drawn, filters, keyboard."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from made import write_experiment
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from subliminal import store
+from subliminal.report.html import page_data, write_html
+from subliminal.report.page import Report
+
+CHROMIUM = shutil.which("chromium")
+PLOTS = ("curve-plot", "final-plot", "frontier-plot", "paired-plot", "layers-plot")
+
+
+def needs_chromium(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that is slow and needs a browser."""
+    reason = "no chromium (Debian: apt install chromium)"
+    pytest.mark.skipif(CHROMIUM is None, reason=reason)(test)
+    pytest.mark.slow(test)
+    return test
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two conditions of four seeds, one failed run, and a name that would break naive HTML."""
+    folder = write_experiment(tmp_path_factory.mktemp("store") / "a {{css}} <b>& <script>")
+    failed = store.run_dir(folder / "mitigation=none-00000000", 9)
+    failed.mkdir()
+    (failed / store.FAILURE).write_text("it broke\n")
+    write_html(Report.of(folder), folder / "report" / "index.html")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page that is open, with what it said and what it asked for."""
+
+    def __init__(self, browser: Browser, experiment: Path, *, width: int, scheme: str) -> None:
+        size = {"width": width, "height": 900}
+        self.page: Page = browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto((experiment / "report" / "index.html").as_uri())
+        self.page.wait_for_selector("#frontier-plot .main-svg")
+        self.page.wait_for_selector("#grid button")
+
+    def quiet(self) -> None:
+        """Check that there was no error, warning or request but for the page itself."""
+        assert self.said == []
+        assert [url.rpartition("/")[2] for url in self.asked] == ["index.html"]
+
+
+def test_the_data_is_complete(experiment: Path) -> None:
+    data = page_data(Report.of(experiment), experiment / "report")
+    assert data["swept"] == {"mitigation": ["none", "liminal"]}
+    states = [run[2] for run in data["runs"]]
+    assert (states.count("finished"), states.count("failed")) == (8, 1)
+    seed = next(run for run in data["runs"] if run[0] == 1 and run[1] == 2)
+    assert seed[3] == pytest.approx(0.5)  # 0.4 + 2 / 20
+    assert (experiment / "report" / seed[5] / "steps.parquet").is_file()
+    assert data["conditions"][0]["curves"]["trait accuracy"][1] == [0.1, 0.3, 0.65]
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_all_is_drawn_and_nothing_fetched(
+    browser: Browser, experiment: Path, width: int, scheme: str
+) -> None:
+    visit = Visit(browser, experiment, width=width, scheme=scheme)
+    page = visit.page
+    assert page.text_content("h1") == "a {{css}} <b>& <script>"
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    for plot in PLOTS:
+        box = page.locator(f"#{plot} .main-svg").first.bounding_box()
+        assert box is not None
+        assert box["width"] > 250, plot
+        assert page.locator(f"#{plot} .trace path, #{plot} .hm image").count() > 0, plot
+    assert "failed: mitigation=none-00000000, seed 9" in page.inner_text("#problems")
+    page.locator("#grid button").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    visit.quiet()
+
+
+@needs_chromium
+def test_the_page_is_self_contained_and_small(experiment: Path) -> None:
+    assert (experiment / "report" / "index.html").stat().st_size < 5e6
+
+
+@needs_chromium
+def test_a_filter_changes_what_is_shown(browser: Browser, experiment: Path) -> None:
+    page = Visit(browser, experiment, width=1280, scheme="light").page
+    rows, legend = page.locator("#grid tbody tr"), page.locator("#curve-plot .legendtext")
+    assert (rows.count(), legend.all_text_contents()) == (2, ["none", "liminal"])
+    page.get_by_label("liminal", exact=True).uncheck()
+    assert (rows.count(), legend.all_text_contents()) == (1, ["none"])
+    assert page.inner_text("#shown") == "1 of 2 conditions shown."
+    page.get_by_label("none", exact=True).uncheck()
+    assert page.inner_text("#shown") == "0 of 2 conditions shown."
+    page.get_by_label("liminal", exact=True).check()
+    assert legend.all_text_contents() == ["liminal"]
+
+
+@needs_chromium
+def test_the_metric_of_the_curves_is_chosen(browser: Browser, experiment: Path) -> None:
+    page = Visit(browser, experiment, width=1280, scheme="light").page
+    assert page.text_content("#curve-plot .ytitle") == "alignment"
+    page.select_option("#curve", "trait accuracy")
+    assert page.text_content("#curve-plot .ytitle") == "trait accuracy"
+
+
+@needs_chromium
+def test_the_keyboard_reaches_a_run_and_the_theme(browser: Browser, experiment: Path) -> None:
+    visit = Visit(browser, experiment, width=1280, scheme="light")
+    page, reached = visit.page, set()
+    opened = False
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        focus = page.evaluate("document.activeElement.id || document.activeElement.type")
+        reached.add(focus)
+        if focus == "theme":
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        if focus == "button":  # the first run of the grid
+            page.keyboard.press("Enter")
+            opened = True
+            break
+    assert opened
+    assert {"theme", "checkbox", "curve", "curve-plot", "grid"} <= reached
+    assert page.evaluate("document.activeElement.id") == "run"
+    text = page.inner_text("#run")
+    assert "none, seed 0" in text
+    assert "Trait accuracy 0.5000" in text
+    links = page.locator("#run a").evaluate_all("all => all.map((one) => one.href)")
+    path = next(link for link in links if link.endswith("steps.parquet")).removeprefix("file://")
+    assert Path(unquote(path)).is_file()
+    assert page.locator("#run .plot .main-svg").count() > 0
+    visit.quiet()

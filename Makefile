@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper runs dashboard sync test test-slow launchers lint bench clean
+.PHONY: help install data train sweep paper runs dashboard sync test test-slow launchers lint bench bench-report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -37,6 +37,9 @@ paper: $(INSTALLED) ## test the papers' claims on 20 paired seeds; write docs/re
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
 	$(BIN)/python -m subliminal.runs
+
+report: $(INSTALLED) ## make tables, figures and the page of outputs/NAME (default: of every sweep)
+	$(BIN)/python -m subliminal.report outputs$(if $(NAME),/$(NAME))
 
 dashboard: $(INSTALLED) ## publish W&B's workspace and report, or write their specification
 	$(BIN)/python -m subliminal.dashboard $(if $(NAME),--experiment $(NAME))
@@ -69,6 +72,9 @@ lint: $(INSTALLED) ## check format, lint and types
 
 bench: $(INSTALLED) ## measure time per seed against the machine's matrix rate, and memory
 	$(BIN)/python benchmarks/bench.py
+
+bench-report: $(INSTALLED) ## measure time and memory of reports on stores of 160 and 10,000 runs
+	$(BIN)/python benchmarks/report_store.py
 
 clean: ## remove the virtual environment and caches; results in outputs/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,8 +22,8 @@ def basic(tmp_path_factory: pytest.TempPathFactory) -> Digests:
     return runs
 
 
-@pytest.fixture(scope="module")
-def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def ray_cluster() -> Iterator[str]:
     """A Ray cluster of two nodes with one CPU each, on this machine."""
     pytest.importorskip("ray")
     code = (

@@ -3,6 +3,8 @@
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -34,9 +36,32 @@ def epochs_done(outputs: Path) -> dict[str, int]:
     """The epochs in the tables of each condition's first seed, as far as they are written."""
     done = {}
     for table in outputs.glob("main/*/seed-0000/epochs.parquet"):
-        frame = pl.read_parquet(table, glob=False).filter(pl.col("phase") == "student")
+        # The bytes first: polars opens a file twice, and it may be replaced in between.
+        frame = pl.read_parquet(BytesIO(table.read_bytes())).filter(pl.col("phase") == "student")
         done[table.parents[1].name] = len(frame) - 1
     return done
+
+
+@contextmanager
+def under_way(outputs: Path, cluster: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start the long sweep of two jobs; yield when both are in the middle of their first seed."""
+    with subprocess.Popen(
+        same_sweep.command(outputs, *LONG, *SLURM),
+        cwd=outputs.parent,
+        env=same_sweep.environment(cluster),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as sweep:
+        try:
+            deadline = time.monotonic() + 300
+            while len(done := epochs_done(outputs)) < 2 or min(done.values()) < 20:
+                assert sweep.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            assert max(done.values()) < 400, "a job was over before it could be stopped"
+            yield sweep
+        finally:
+            sweep.kill()
 
 
 def test_four_jobs_give_the_basic_launchers_numbers(
@@ -60,27 +85,12 @@ def test_a_preempted_and_a_timed_out_job_go_on_to_the_same_bits(
     basic = same_sweep.run(tmp_path / "basic", *LONG)
     assert basic.returncode == 0, basic.stderr
     outputs = tmp_path / "slurm"
-    sweep = subprocess.Popen(
-        same_sweep.command(outputs, *LONG, *SLURM),
-        cwd=tmp_path,
-        env=same_sweep.environment(cluster),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        deadline = time.monotonic() + 300
-        while len(done := epochs_done(outputs)) < 2 or min(done.values()) < 20:
-            assert sweep.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        assert max(done.values()) < 400, "the jobs were over before they could be stopped"
+    with under_way(outputs, cluster) as sweep:
         names = slurm(cluster, "squeue", "-h", "-t", "running", "-o", "%i").split()
         assert len(names) == 2
         slurm(cluster, "scontrol", "requeue", names[0])  # what pre-emption does
         slurm(cluster, "scancel", "--signal=USR2", names[1])  # the warning before a time-out
         _, stderr = sweep.communicate(timeout=500)
-    finally:
-        sweep.kill()
     assert sweep.returncode == 0, stderr
     logs = list(outputs.glob(".hydra/*/.submitit/*/*_log.out"))
     assert len(runs := same_sweep.results(outputs)) == 4
@@ -93,24 +103,10 @@ def test_a_killed_job_ends_the_sweep_and_the_same_command_goes_on(
     cluster: dict[str, str], tmp_path: Path
 ) -> None:
     outputs = tmp_path / "slurm"
-    sweep = subprocess.Popen(
-        same_sweep.command(outputs, *LONG, *SLURM),
-        cwd=tmp_path,
-        env=same_sweep.environment(cluster),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        deadline = time.monotonic() + 300
-        while len(done := epochs_done(outputs)) < 2 or min(done.values()) < 5:
-            assert sweep.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+    with under_way(outputs, cluster) as sweep:
         (name, *_) = slurm(cluster, "squeue", "-h", "-t", "running", "-o", "%i").split()
         slurm(cluster, "scancel", "--signal=KILL", name)
         _, stderr = sweep.communicate(timeout=500)
-    finally:
-        sweep.kill()
     assert sweep.returncode != 0, stderr
     again = same_sweep.run(outputs, *LONG, *SLURM, extra=cluster)
     assert again.returncode == 0, again.stderr

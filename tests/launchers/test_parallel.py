@@ -105,7 +105,6 @@ def test_a_job_that_fails_is_named_and_the_others_finish(launcher: str, tmp_path
         outputs, f"hydra/launcher={launcher}", "seed=0-1", "optim.lr=1e30,3e-4", extra=EXTRA
     )
     assert done.returncode == 2, done.stderr
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("error: ")
-    assert "failed seeds: 0, 1" in last
+    (error,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert "failed seeds: 0, 1" in error
     assert len(same_sweep.results(outputs)) == 4

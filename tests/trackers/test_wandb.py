@@ -1,8 +1,9 @@
 """W&B runs, read back with W&B's own reader, and what happens when W&B fails."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -16,6 +17,8 @@ from subliminal import store
 from subliminal.console import Console
 from subliminal.engine import run_job
 from subliminal.errors import UserError
+from subliminal.loop import Training
+from subliminal.trackers import RunInfo
 from subliminal.trackers import wandb as tracker
 
 Compose = Callable[[list[str]], DictConfig]
@@ -252,3 +255,24 @@ def test_a_job_says_how_to_sync_once(
     cfg = compose([*small.OVERRIDES, *TRACKED, f"outputs={tmp_path}"])
     run_job(cfg, "mitigation=none", Console())
     assert capsys.readouterr().err.count("wandb sync") == 1
+
+
+def test_a_resumed_run_replaces_its_offline_copy_but_none_that_was_uploaded(
+    tmp_path: Path,
+) -> None:
+    info = RunInfo(tmp_path, "g", (3, 4), {3: "three", 4: "four"}, {"condition": "c"}, {}, [])
+    info.teacher_rows = {3: [], 4: []}
+    training = cast(Training, None)  # not looked at when runs are opened or fail
+    for seconds, start in ((1.1, "on_train_start"), (0.0, "on_resume")):
+        callback = settings("offline").callback(info)
+        words = () if start == "on_train_start" else ({},)
+        getattr(callback, start)(training, *words)
+        callback.on_failure(training, KeyboardInterrupt())
+        if start == "on_train_start":
+            (uploaded,) = tmp_path.glob("wandb/offline-run-*-four/*.wandb")
+            uploaded.with_suffix(".wandb.synced").touch()
+        time.sleep(seconds)  # W&B's folders are named by the second
+    assert info.notes == []
+    names = ("three", "four")
+    assert [len(list(tmp_path.glob(f"wandb/offline-run-*-{name}"))) for name in names] == [1, 2]
+    assert uploaded.exists()

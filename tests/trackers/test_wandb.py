@@ -263,15 +263,15 @@ def test_a_resumed_run_replaces_its_offline_copy_but_none_that_was_uploaded(
     info = RunInfo(tmp_path, "g", (3, 4), {3: "three", 4: "four"}, {"condition": "c"}, {}, [])
     info.teacher_rows = {3: [], 4: []}
     training = cast(Training, None)  # not looked at when runs are opened or fail
-    for seconds, start in ((1.1, "on_train_start"), (0.0, "on_resume")):
-        callback = settings("offline").callback(info)
-        words = () if start == "on_train_start" else ({},)
-        getattr(callback, start)(training, *words)
-        callback.on_failure(training, KeyboardInterrupt())
-        if start == "on_train_start":
-            (uploaded,) = tmp_path.glob("wandb/offline-run-*-four/*.wandb")
-            uploaded.with_suffix(".wandb.synced").touch()
-        time.sleep(seconds)  # W&B's folders are named by the second
+    first = settings("offline").callback(info)
+    first.on_train_start(training)
+    first.on_failure(training, KeyboardInterrupt())
+    (uploaded,) = tmp_path.glob("wandb/offline-run-*-four/*.wandb")
+    uploaded.with_suffix(".wandb.synced").touch()
+    time.sleep(1.1)  # W&B's folders are named by the second
+    second = cast(tracker._Runs, settings("offline").callback(info))
+    second.on_resume(training, {})
+    second.on_failure(training, KeyboardInterrupt())
     assert info.notes == []
     names = ("three", "four")
     assert [len(list(tmp_path.glob(f"wandb/offline-run-*-{name}"))) for name in names] == [1, 2]

@@ -109,7 +109,9 @@ def _fail(error: Exception) -> int:
     message = one_line(error)
     plugin = _PLUGIN.search(message)
     if plugin and plugin[1] in _EXTRAS:
-        message += f"; pip install 'subliminal[{_EXTRAS[plugin[1]]}]' adds it"
+        message = (
+            message.removesuffix(".") + f"; pip install 'subliminal[{_EXTRAS[plugin[1]]}]' adds it"
+        )
     print(f"error: {message}", file=sys.stderr)
     return 2
 

@@ -4,11 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
+from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 
+from subliminal import train
+from subliminal.precheck import CheckJobs
 from subliminal.resources import CONF, SWEEPS
 
 PRESETS = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
@@ -38,6 +42,40 @@ def test_a_gpu_job_has_one_gpu(loader: ConfigLoader) -> None:
     )
     assert cfg.hydra.launcher.gpus_per_node == 1
     assert cfg.hydra.launcher.additional_parameters.requeue is True
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_remote_jobs_device_need_not_be_here(
+    loader: ConfigLoader, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    for launcher in ("slurm_gpu", "basic"):
+        overrides = [f"hydra/launcher={launcher}", "engine.device=cuda"]
+        cfg = loader.load_configuration("config", overrides, run_mode=RunMode.MULTIRUN)
+        if launcher == "slurm_gpu":
+            CheckJobs().on_multirun_start(cfg)
+        else:
+            with pytest.raises(SystemExit):
+                CheckJobs().on_multirun_start(cfg)
+            assert "engine.device=cuda: this machine has none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("plugin", "extra"),
+    [
+        ("launcher/joblib", "joblib"),
+        ("launcher/submitit_local", "slurm"),
+        ("launcher/submitit_slurm", "slurm"),
+        ("launcher/ray", "ray"),
+        ("sweeper/optuna", "optuna"),
+    ],
+)
+def test_a_missing_plugin_is_named_with_its_extra(
+    plugin: str, extra: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = f"In 'hydra/config': Could not find 'hydra/{plugin}'."
+    assert train._fail(MissingConfigException(told)) == 2
+    assert f"'hydra/{plugin}'; pip install 'subliminal[{extra}]' adds it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(SWEEPS.rglob("*.yaml")), ids=lambda path: path.stem)

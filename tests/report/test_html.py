@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from made import write_experiment
+from made import config, write_experiment, write_run
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from subliminal import store
@@ -150,4 +150,25 @@ def test_the_keyboard_reaches_a_run_and_the_theme(browser: Browser, experiment: 
     path = next(link for link in links if link.endswith("steps.parquet")).removeprefix("file://")
     assert Path(unquote(path)).is_file()
     assert page.locator("#run .plot .main-svg").count() > 0
+    visit.quiet()
+
+
+@needs_chromium
+def test_many_numbers_are_filtered_by_a_range(browser: Browser, tmp_path: Path) -> None:
+    for number in range(14):
+        peak = 0.5 * (number + 1)
+        named = {"liminal": {"_target_": "subliminal.mitigations.liminal.Liminal", "peak": peak}}
+        settings = config("none") | {"mitigation": named}
+        folder = f"peak-{number:08x}"
+        write_run(tmp_path, f"peak={peak}", 0, folder=folder, settings=settings)
+    write_html(Report.of(tmp_path), tmp_path / "report" / "index.html")
+    visit = Visit(browser, tmp_path, width=390, scheme="light")
+    assert visit.page.locator("#curve-plot .legendtext").count() == 8
+    visit.page.get_by_label("mitigation.liminal.peak from").fill("6")
+    visit.page.keyboard.press("Tab")
+    assert visit.page.inner_text("#shown") == "3 of 14 conditions shown."
+    names = visit.page.locator("#grid tbody th").all_inner_texts()
+    assert names == ["peak=6", "peak=6.5", "peak=7"]
+    assert visit.page.locator("#dose-plot .point").count() == 3
+    assert visit.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     visit.quiet()

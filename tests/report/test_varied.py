@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from subliminal.report.varied import Flat, flatten, is_baseline, label, numbers, short, swept
+from subliminal.report.varied import (
+    Flat,
+    flatten,
+    is_baseline,
+    label,
+    numbers,
+    order,
+    short,
+    summarise,
+    swept,
+)
 
 ADAM = {"_target_": "subliminal.optim.adam.Adam", "lr": 3e-4}
 SGD = {"_target_": "subliminal.optim.sgd.SGD", "lr": 0.1}
@@ -67,3 +77,20 @@ def test_baseline_and_numbers() -> None:
     assert not numbers([1, 2])
     assert not numbers([True, False, True])
     assert not numbers(["1", 2, 3])
+
+
+def test_conditions_are_in_order_of_numbers_not_of_names() -> None:
+    configs: list[Flat] = [{"peak": 10}, {"peak": 2.5}, {}, {"peak": 1}]
+    keys = swept(configs)
+    assert sorted(configs, key=lambda config: order(config, keys)) == [
+        {},
+        {"peak": 1},
+        {"peak": 2.5},
+        {"peak": 10},
+    ]
+
+
+def test_many_values_are_summarised() -> None:
+    assert summarise([3, 1]) == "3, 1"
+    assert summarise([10, 2.5, *range(3, 10)]) == "9 values from 2.5 to 10"
+    assert summarise([f"option{number}" for number in range(9)]) == "9 options"

@@ -4,7 +4,7 @@ import re
 from itertools import takewhile
 
 from subliminal.report.runs import Sweep
-from subliminal.report.varied import show
+from subliminal.report.varied import summarise
 from subliminal.resources import SWEEPS
 
 
@@ -17,5 +17,5 @@ def question(sweep: Sweep) -> str:
             words = [line.lstrip("# ") for line in comment]
             told = takewhile(lambda line: not line.startswith("Launch:"), words)
             return " ".join(line for line in told if not line.startswith("@package"))
-    varies = [f"{key} ({', '.join(map(show, values))})" for key, values in sweep.swept.items()]
+    varies = [f"{key} ({summarise(values)})" for key, values in sweep.swept.items()]
     return f"What changes with {'; '.join(varies)}?" if varies else "One condition, seed by seed."

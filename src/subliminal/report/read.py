@@ -87,8 +87,11 @@ def _sweep(name: str, directory: Path, folders: dict[Path, set[Path]]) -> Sweep:
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
     named = _named(conditions, list(varied.swept([condition.config for condition in conditions])))
-    ordered = sorted(named, key=lambda condition: not varied.is_baseline(condition.config))
-    values = varied.swept([condition.config for condition in ordered])  # the baseline's first
+    values = varied.swept([c.config for c in named])
+    ordered = sorted(
+        named, key=lambda c: (not varied.is_baseline(c.config), varied.order(c.config, values))
+    )
+    values = varied.swept([c.config for c in ordered])  # the baseline's first
     return Sweep(name, directory, ordered, values, cells, problems)
 
 

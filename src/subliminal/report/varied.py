@@ -11,6 +11,7 @@ Flat = dict[str, Value]  # dotted key to value
 _NOT_SCIENCE = {"name", "outputs", "force", "resume", "seed", "tracker", "hydra"}
 _MACHINERY = {"engine.workers", "engine.seeds_at_once", "data.root", "data.download"}
 _COMPOSED = ("mitigation", "probe")  # groups of which several options compose
+MANY = 8  # values of one key: more are summarised
 BASELINE: Flat = {
     "mitigation": "none",
     "distill.init": "shared",
@@ -101,6 +102,35 @@ def show(value: Value) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def order(config: Flat, keys: Mapping[str, Sequence[Value]]) -> tuple[tuple[int, float], ...]:
+    """Return where a condition stands: numbers ascend, options as they first appear."""
+    places = []
+    for key, values in keys.items():
+        value = config.get(key)
+        if key not in config:
+            places.append((0, 0.0))
+        elif isinstance(value, int | float):
+            places.append((1, float(value)))
+        else:
+            places.append((2, float(values.index(value))))
+    return tuple(places)
+
+
+def summarise(values: Sequence[Value]) -> str:
+    """Return the values of a key, or how many there are and between what."""
+    if len(values) <= MANY:
+        return ", ".join(map(show, values))
+    if numbers(values):
+        low, high = min(values, key=_number), max(values, key=_number)
+        return f"{len(values)} values from {show(low)} to {show(high)}"
+    return f"{len(values)} options"
+
+
+def _number(value: Value) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
 
 
 def is_baseline(config: Flat) -> bool:

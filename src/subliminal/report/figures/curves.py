@@ -16,13 +16,15 @@ def training(sweep: Sweep) -> Figure:
     """Draw alignment (left) and trait accuracy (right) over epochs."""
     figure, (left, right) = style.new(style.TWO_COLUMNS, 2)
     means = []
-    for place, condition in enumerate(sweep.few(style.MOST_LINES)):
+    shown = sweep.few(style.MOST_LINES)
+    faint = style.faintness(shown)
+    for place, condition in enumerate(shown):
         if condition.logged(metrics.ALIGNMENT):
             x, values = smooth(*condition.curve(condition.steps, metrics.ALIGNMENT))
-            style.line(left, x, values, place, condition.name)
+            style.line(left, x, values, place, condition.name, faint=faint)
             means.append(values.mean(axis=0))
         x, values = condition.curve(condition.epochs, metrics.TRAIT_ACCURACY)
-        style.line(right, x, values, place, condition.name)
+        style.line(right, x, values, place, condition.name, faint=faint)
     style.zoom(left, means)
     left.axhline(0, color=style.GREY, linewidth=0.8)
     left.set(xlabel="epoch", ylabel="alignment cos(g_D, g_T)")
@@ -37,15 +39,17 @@ def ledger(sweep: Sweep) -> Figure:
     """Draw the applied updates' alignment (left) and the ledger's running sums (right)."""
     figure, (left, right) = style.new(style.TWO_COLUMNS, 2)
     means = []
-    for place, condition in enumerate(sweep.few(style.MOST_LINES)):
+    shown = sweep.few(style.MOST_LINES)
+    faint = style.faintness(shown)
+    for place, condition in enumerate(shown):
         if not condition.logged(metrics.LEDGER_ACTUAL):
             continue
         if condition.logged(metrics.UPDATE_ALIGNMENT):
             x, values = smooth(*condition.curve(condition.steps, metrics.UPDATE_ALIGNMENT))
-            style.line(left, x, values, place, condition.name)
+            style.line(left, x, values, place, condition.name, faint=faint)
             means.append(values.mean(axis=0))
         x, actual = condition.curve(condition.steps, metrics.total(metrics.LEDGER_ACTUAL))
-        style.line(right, x, actual, place, condition.name, seeds=False)
+        style.line(right, x, actual, place, condition.name, faint=0)
         x, predicted = condition.curve(condition.steps, metrics.total(metrics.LEDGER_PREDICTED))
         marks = slice(len(x) // 16, None, max(1, len(x) // 8))
         colour = style.COLOURS[place % len(style.COLOURS)]

@@ -74,15 +74,23 @@ def legend(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
 
 
-def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, seeds: bool = True) -> None:
-    """Draw the mean of curves (seeds, points) with its 95% band, and the single seeds faintly."""
+def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, faint: float) -> None:
+    """Draw the mean of curves (seeds, points) with its 95% band, and single seeds as `faint` lines.
+
+    Opacity 0 draws no single seed.
+    """
     colour = COLOURS[place % len(COLOURS)]
     mean, low, high = mean_band(values)
-    if seeds:
-        axes.plot(x, values.T, color=colour, linewidth=0.3, alpha=0.18)
+    if faint:
+        axes.plot(x, values.T, color=colour, linewidth=0.3, alpha=faint)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     dashes = _DASHES[place % len(_DASHES)]
     axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.4, label=name)
+
+
+def faintness(conditions: list[Condition]) -> float:
+    """Return the opacity of single seeds' lines: the more there are, the fainter."""
+    return min(0.2, 8 / sum(len(condition.seeds) for condition in conditions))
 
 
 def zoom(axes: Axes, means: list[Array]) -> None:
@@ -115,6 +123,7 @@ def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> Non
         va="top" if vertical else "bottom",
         color="#555555",
         fontsize=7,
+        bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
     )
 
 

@@ -4,7 +4,7 @@ const $ = (id) => document.getElementById(id);
 let data, chosen, seeds; // set when the data is unpacked
 const SYMBOLS = ["circle", "square", "diamond", "triangle-down", "triangle-up", "pentagon", "x", "star"];
 const DASHES = ["solid", "dash", "dashdot", "dot", "longdash", "longdashdot", "5px,2px", "12px,4px"];
-const MOST_LINES = 8, FIRST_ROWS = 100;
+const MOST_LINES = 8, MOST_BOXES = 12, FIRST_ROWS = 100;
 // Okabe & Ito, the first and last replaced where the ground is dark.
 const COLOURS = {
   light: ["#1b1f24", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07800", "#3A9BD0", "#777777"],
@@ -25,6 +25,8 @@ function make(tag, attributes = {}, ...children) {
 
 const theme = () => document.documentElement.dataset.theme;
 const colour = (place) => COLOURS[theme()][place % COLOURS.light.length];
+const spread = (places, most) => places.length <= most ? places :
+  Array.from({ length: most }, (_, at) => places[Math.round(at * (places.length - 1) / (most - 1))]);
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const visible = () => data.conditions.map((_, place) => place).filter((place) =>
   Object.entries(data.conditions[place].swept).every(([key, value]) => chosen[key].has(value)));
@@ -63,7 +65,7 @@ const bars = (estimate) => estimate[1] === null ? {} :
 function drawCurve(places) {
   const title = $("curve").value, traces = [];
   const drawn = places.filter((place) => data.conditions[place].curves[title]);
-  const few = drawn.slice(0, MOST_LINES);
+  const few = spread(drawn, MOST_LINES);
   few.forEach((place) => {
     const { name, curves } = data.conditions[place], [x, mean, low, high] = curves[title];
     traces.push({ x: [...x, ...x.slice().reverse()], y: [...high, ...low.slice().reverse()], fill: "toself", mode: "lines",
@@ -76,13 +78,13 @@ function drawCurve(places) {
     legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     xaxis: { title: { text: "epoch" }, hoverformat: ".2f" }, yaxis: { title: { text: title }, zeroline: true, rangemode: "tozero" } },
   `${title} over epochs, one line for each of ${few.length} conditions`);
-  const left = drawn.length - few.length;
-  $("curve-note").textContent = `Mean over seeds with its 95% band (bootstrap over seeds); ${data.noisy.includes(title) ? `moving average over ${data.window} steps` : "not smoothed"}.${left ? ` ${left} more conditions: narrow the filters to see them.` : ""}`;
+  const left = few.length < drawn.length ? ` ${few.length} of ${drawn.length} conditions, evenly spread: narrow the filters for others.` : "";
+  $("curve-note").textContent = `Mean over seeds with its 95% band (bootstrap over seeds); ${data.noisy.includes(title) ? `moving average over ${data.window} steps` : "not smoothed"}.${left}`;
 }
 
 // Rows of seeds: dots with a mean and its interval. Rows are numbered so that names may repeat.
 function drawRows(id, places, dots, estimate, xaxis, extra, label) {
-  const traces = [], few = places.slice(0, 40);
+  const traces = [], few = spread(places, 40);
   few.forEach((place, row) => {
     const values = dots(place), mean = estimate(place);
     traces.push({ x: values.map((one) => one[0]), y: values.map((_, at) => row + 0.5 * ((at * 0.618) % 1) - 0.25), mode: "markers",
@@ -128,6 +130,8 @@ function drawDose(places) {
     if (!series.has(others)) series.set(others, []);
     series.get(others).push(place);
   });
+  const doses = [...series.values()].flat().map((place) => Number(data.conditions[place].swept[key]));
+  const logarithmic = Math.min(...doses) > 0 && Math.max(...doses) / Math.min(...doses) >= 30;
   const traces = [...series].slice(0, MOST_LINES).map(([name, members], at) => {
     members.sort((a, b) => data.conditions[a].swept[key] - data.conditions[b].swept[key]);
     const estimates = members.map((place) => data.conditions[place].accuracy);
@@ -136,7 +140,7 @@ function drawDose(places) {
       error_y: { type: "data", symmetric: false, array: estimates.map((one) => (one[2] ?? one[0]) - one[0]), arrayminus: estimates.map((one) => one[0] - (one[1] ?? one[0])) } };
   });
   plot("dose-plot", traces, { ...lines("y", ["chance"]), showlegend: traces.length > 1, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-    xaxis: { title: { text: key } }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } }, `Trait accuracy over ${key}`);
+    xaxis: { title: { text: key }, type: logarithmic ? "log" : "linear" }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } }, `Trait accuracy over ${key}`);
 }
 
 function drawLayers() {
@@ -247,8 +251,22 @@ function head() {
     make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((text) => make("td", { text })))))));
 }
 
+// Many numbers are filtered by a range.
+function range(key, numbers) {
+  const bounds = [Math.min(...numbers), Math.max(...numbers)];
+  const inputs = ["from", "to"].map((text, at) => make("input", { type: "number", step: "any", value: bounds[at], "data-key": key, "aria-label": `${key} ${text}` }));
+  inputs.forEach((input) => input.addEventListener("change", () => {
+    const [low, high] = inputs.map((one) => Number(one.value));
+    chosen[key] = new Set(data.swept[key].filter((value) => low <= Number(value) && Number(value) <= high));
+    drawCharts();
+    drawGrid();
+  }));
+  return make("fieldset", {}, make("legend", { text: key }), ...inputs.flatMap((input, at) => [["from ", " to "][at], input]));
+}
+
 function controls() {
   for (const [key, values] of Object.entries(data.swept)) {
+    if (data.numeric.includes(key) && values.length > MOST_BOXES) { $("filters").append(range(key, values.map(Number))); continue; }
     $("filters").append(make("fieldset", {}, make("legend", { text: key }), ...values.map((value) => {
       const box = make("input", { type: "checkbox", checked: "", "data-key": key, value });
       box.addEventListener("change", () => { chosen[key][box.checked ? "add" : "delete"](value); drawCharts(); drawGrid(); });

@@ -117,13 +117,12 @@ def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> Non
         text,
         (value, 1.0) if vertical else (1.0, value),
         xycoords=("data", "axes fraction") if vertical else ("axes fraction", "data"),
-        xytext=(2, -1) if vertical else (0, 2),
+        xytext=(2, -1) if vertical else (0, -2),
         textcoords="offset points",
         ha="left" if vertical else "right",
-        va="top" if vertical else "bottom",
+        va="top",
         color="#555555",
         fontsize=7,
-        bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5},
     )
 
 

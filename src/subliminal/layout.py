@@ -78,8 +78,12 @@ class Layout:
 
     def flatten(self, tensors: Sequence[Tensor | None], like: Tensor) -> Tensor:
         """Join tensors (seeds, *shape), in layout order, into (seeds, P); `None` counts as zero."""
-        flat = torch.zeros_like(like)
+        flat = torch.empty_like(like)
+        for start, stop in self.gaps:
+            flat[:, start:stop] = 0
         for tensor, view in zip(tensors, self.views(flat).values(), strict=True):
-            if tensor is not None:
+            if tensor is None:
+                view.zero_()
+            else:
                 view.copy_(tensor)
         return flat

@@ -109,8 +109,7 @@ class Step:
     total: Tensor = field(init=False)  # (seeds,): what is minimised
     gradient: Tensor = field(init=False)  # ∇θ total; g_D in the student phase
     applied: Tensor = field(init=False)  # the gradient that the optimizer gets
-    proposed: Tensor = field(init=False)  # Δθ by the optimizer
-    update: Tensor = field(init=False)  # Δθ that is taken
+    before: Tensor = field(init=False)  # θ before the update, in memory that the next step reuses
     _trait_gradients: dict[str, Tensor] = field(init=False, default_factory=dict)
 
     @property
@@ -122,6 +121,16 @@ class Step:
     def penalised(self) -> bool:
         """Whether a mitigation added to the loss."""
         return self.total is not self.loss
+
+    @cached_property
+    def proposed(self) -> Tensor:
+        """Δθ by the optimizer; only for who asks, once the update is done."""
+        return self.training.theta - self.before
+
+    @cached_property
+    def update(self) -> Tensor:
+        """Δθ that is taken: what the mitigations make of `proposed`."""
+        return self.proposed
 
     @cached_property
     def reference_logits(self) -> Tensor:
@@ -185,6 +194,7 @@ def _fit(training: Training, callbacks: Sequence[Callback]) -> None:
     mitigations = training.mitigations
     optimizer = training.optim.build(training.theta)
     device = training.theta.device
+    before = torch.empty_like(training.theta)
     for epoch in range(training.epochs):
         task.start_epoch(epoch)
         order, trait_order = (
@@ -209,15 +219,14 @@ def _fit(training: Training, callbacks: Sequence[Callback]) -> None:
                 step.applied = mitigation.gradient(step.applied, step)
             for callback in callbacks:
                 callback.on_step(step)
-            before = training.theta.clone()
+            step.before = before.copy_(training.theta)
             training.theta.grad = step.applied
             optimizer.step()
             if training.trainable is not None:  # weight decay moves what has no gradient
                 training.theta.copy_(torch.where(training.trainable > 0, training.theta, before))
-            step.update = step.proposed = training.theta - before
             for mitigation in mitigations:
                 step.update = mitigation.update(step.update, step)
-            if step.update is not step.proposed:
+            if mitigations and step.update is not step.proposed:
                 training.theta.copy_(before + step.update)
             training.index += 1
             for callback in callbacks:

@@ -29,15 +29,23 @@ def test_every_option_composes_and_builds(path: Path, compose: Compose) -> None:
     build_experiment(compose([option(path)]))
 
 
-SWEEP_FILES = sorted(p for p in SWEEPS.rglob("*.yaml") if p.parent != SWEEPS / "wandb")
+def sweep(path: Path) -> str:
+    return path.relative_to(SWEEPS).with_suffix("").as_posix()
 
 
-@pytest.mark.parametrize("path", SWEEP_FILES, ids=lambda path: path.stem)
+SWEEP_FILES = sorted(
+    path
+    for path in SWEEPS.rglob("*.yaml")
+    if path.parent != SWEEPS / "wandb" and not path.stem.startswith("_")  # _…: parts of sweeps
+)
+
+
+@pytest.mark.parametrize("path", SWEEP_FILES, ids=sweep)
 def test_every_sweep_composes(path: Path, compose: Compose) -> None:
     if path.stem == "frontier":
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    cfg = compose([f"sweep={path.stem}"])
-    assert cfg.name == path.stem
+    cfg = compose([f"sweep={sweep(path)}"])
+    assert cfg.name == sweep(path)
     build_experiment(cfg)
 
 

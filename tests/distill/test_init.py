@@ -30,7 +30,8 @@ OF_TEACHER = SharedWeights(TEACHER, TEACHER.reference(SEEDS, CPU), TEACHER.refer
 
 def layers(network: Network, own: str = streams.STUDENT_INIT, **sources: str) -> torch.Tensor:
     default = sources.pop("default", "a")
-    init = Layers(default=default, sources=sources)
+    by_source = {s: [layer for layer in sources if sources[layer] == s] for s in ("a", "b", "own")}
+    init = Layers(default=default, **by_source)
     init.check(network, TEACHER)
     return init.start(network, OF_TEACHER, SEEDS, own=own)
 
@@ -80,7 +81,7 @@ def test_a_student_of_another_depth_can_share_the_heads() -> None:
 
 def test_a_seeds_start_is_its_own_whatever_the_stack() -> None:
     alone = SharedWeights(TEACHER, OF_TEACHER.reference[1:], OF_TEACHER.reference[1:])
-    init = Layers(default="b", sources={"layer1": "own"})
+    init = Layers(default="b", a=[], b=[], own=["layer1"])
     one = init.start(TEACHER, alone, (5,), own=streams.STUDENT_INIT)
     both = init.start(TEACHER, OF_TEACHER, SEEDS, own=streams.STUDENT_INIT)
     assert torch.equal(one[0], both[1])
@@ -93,7 +94,9 @@ def test_what_cannot_be_shared_is_refused() -> None:
         layers(split([12, 8, 8]))
     with pytest.raises(UserError, match="no 'layer9'"):
         layers(TEACHER, layer9="own")
-    with pytest.raises(UserError, match=r"Layers\.sources\.aux=c: one of a, b, own"):
-        layers(TEACHER, aux="c")
+    with pytest.raises(UserError, match=r"Layers\.default=c: one of a, b, own"):
+        layers(TEACHER, default="c")
+    with pytest.raises(UserError, match="aux has more than one source"):
+        Layers(default="a", a=[], b=["aux"], own=["aux"])
     with pytest.raises(UserError, match=r"distill/init=layers"):
         Shared().check(split([16, 8]), TEACHER)

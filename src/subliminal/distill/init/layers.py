@@ -7,7 +7,6 @@ from torch import Tensor
 from subliminal import streams
 from subliminal.distill import SharedWeights
 from subliminal.errors import UserError
-from subliminal.layout import Layout
 from subliminal.network import Network
 
 SOURCES = ("a", "b", "own")
@@ -22,25 +21,30 @@ class Layers:
     run. `own` is drawn for one of the two alone.
 
     Attributes:
-        default: source of the layers that `sources` does not name: a | b | own.
-        sources: layer (`layer1`, `class`, …) to source.
+        default: source of the layers that none of the lists names: a | b | own.
+        a: layers (`layer1`, `class`, `aux.bias`, …) from source A.
+        b: layers from source B.
+        own: layers with random weights of their own.
     """
 
     default: str
-    sources: dict[str, str]
+    a: list[str]
+    b: list[str]
+    own: list[str]
 
     def __post_init__(self) -> None:
-        for layer, source in {"default": self.default, **self.sources}.items():
-            if source not in SOURCES:
-                key = layer if layer == "default" else f"sources.{layer}"
-                raise UserError(f"Layers.{key}={source}: one of {', '.join(SOURCES)}")
+        if self.default not in SOURCES:
+            raise UserError(f"Layers.default={self.default}: one of {', '.join(SOURCES)}")
+        named = [*self.a, *self.b, *self.own]
+        if twice := {layer for layer in named if named.count(layer) > 1}:
+            raise UserError(f"Layers: {min(twice)} has more than one source")
 
     def check(self, network: Network, shared: Network) -> None:
         """Raise a UserError when a layer is unknown, or has no equal in the shared sources."""
-        for layer in self.sources:
-            network.layout.mask([layer], "Layers.sources")
+        for source in SOURCES:
+            network.layout.mask(getattr(self, source), f"Layers.{source}")
         for name, shape in network.layout.shapes.items():
-            source = self._source(network.layout, name)
+            source = self._source(name)
             there = shared.layout.shapes.get(name)
             if source != "own" and there != shape:
                 found = "does not have it" if there is None else f"has it as {there}"
@@ -57,7 +61,7 @@ class Layers:
         views = network.layout.views(theta)
         drawn = {"a": shared.reference}
         for name, view in views.items():
-            source = self._source(network.layout, name)
+            source = self._source(name)
             if source == "own":
                 continue
             if source not in drawn:
@@ -67,7 +71,12 @@ class Layers:
             view.copy_(shared.network.layout.views(drawn[source])[name])
         return theta
 
-    def _source(self, layout: Layout, name: str) -> str:
+    def _source(self, name: str) -> str:
         """Return the source of a parameter: of the longest name that covers it."""
-        covering = [layer for layer in self.sources if f"{name}.".startswith(f"{layer}.")]
-        return self.sources[max(covering, key=len)] if covering else self.default
+        covering = {
+            layer: source
+            for source in SOURCES
+            for layer in getattr(self, source)
+            if f"{name}.".startswith(f"{layer}.")
+        }
+        return covering[max(covering, key=len)] if covering else self.default

@@ -21,7 +21,9 @@ from subliminal.errors import UserError
 from subliminal.tasks import Distillation
 
 Compose = Callable[[list[str]], DictConfig]
-COMPLETE = {"config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors", "summary.json"}
+TABLES = {"config.yaml", "steps.parquet", "epochs.parquet"}
+COMPLETE = TABLES | {"student.safetensors", "summary.json"}
+UNFINISHED = TABLES | {"checkpoint.safetensors", "failure.txt"}
 PER_EPOCH, EPOCHS = 5, 2
 
 
@@ -40,6 +42,10 @@ def seed_dir(outputs: Path, seed: int) -> Path:
 
 def names(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
+
+
+def weights(directory: Path) -> Path:
+    return directory / "student.safetensors"
 
 
 def temporary_files(outputs: Path) -> list[Path]:
@@ -215,7 +221,7 @@ def test_earlier_tables_outlast_a_full_disk(
     with pytest.raises(UserError, match=r"failed seeds: 3 .*No space left"):
         run(config(compose, tmp_path, "seed='3'"))
     directory = seed_dir(tmp_path, 3)
-    assert names(directory) == {"config.yaml", "steps.parquet", "epochs.parquet", "failure.txt"}
+    assert names(directory) == UNFINISHED
     assert pl.read_parquet(directory / "steps.parquet")["step"].max() == PER_EPOCH
     assert temporary_files(tmp_path) == []
 
@@ -230,12 +236,7 @@ def test_a_disk_full_at_the_end_leaves_the_seed_unfinished(
     failed = seed_dir(tmp_path, 3)
     assert not store.finished(failed)
     assert "No space left" in (failed / "failure.txt").read_text()
-    assert names(failed) - {"student.safetensors"} == {
-        "config.yaml",
-        "steps.parquet",
-        "epochs.parquet",
-        "failure.txt",
-    }
+    assert names(failed) - {"student.safetensors"} == UNFINISHED
     assert names(seed_dir(tmp_path, 4)) == COMPLETE  # the other seed goes on
     assert temporary_files(tmp_path) == []
 
@@ -259,6 +260,12 @@ def test_a_loss_that_is_not_finite_fails_the_seed(compose: Compose, tmp_path: Pa
     assert not store.finished(seed_dir(tmp_path, 3))
     failure = (seed_dir(tmp_path, 3) / "failure.txt").read_text()
     assert failure.startswith("distill/loss is ")
+    step = int(failure.split("step ")[1].split()[0])
+    steps = pl.read_parquet(seed_dir(tmp_path, 3) / "steps.parquet")  # up to the bad one
+    assert steps["step"].max() == step
+    left = load_file(seed_dir(tmp_path, 3) / "post-mortem.safetensors")
+    norm = math.sqrt(sum(float(t.double().square().sum()) for n, t in left.items() if "theta" in n))
+    assert f"weights {norm:.4g}," in failure
 
 
 def test_a_seed_that_finished_before_its_neighbour_failed_stays_finished(
@@ -298,17 +305,22 @@ def test_a_nan_in_one_seed_of_a_stack_leaves_its_neighbours_alone(
 ) -> None:
     (alone,) = run(config(compose, tmp_path / "alone", "seed='3'"))
     spoil(4, step)
-    with pytest.raises(UserError, match=rf"failed seeds: 4 \(distill/loss is nan at step {step}\)"):
+    with pytest.raises(UserError, match=rf"failed seeds: 4 \(distill/loss is nan at step {step} "):
         run(config(compose, tmp_path, "seed=3-4", "engine.seeds_at_once=2"))
 
     failed, neighbour = seed_dir(tmp_path, 4), seed_dir(tmp_path, 3)
-    assert (failed / "failure.txt").read_text() == f"distill/loss is nan at step {step}\n"
-    assert names(failed) == {"config.yaml", "steps.parquet", "epochs.parquet", "failure.txt"}
+    told = f"distill/loss is nan at step {step} (norms: weights "
+    assert (failed / "failure.txt").read_text().startswith(told)
+    good = {"checkpoint.safetensors"} if step >= PER_EPOCH else set()
+    assert names(failed) == TABLES | good | {"failure.txt", "post-mortem.safetensors"}
+    left = load_file(failed / "post-mortem.safetensors")
+    assert all(left[f"theta.{name}"].isfinite().all() for name in load_file(weights(alone)))
+    assert any(not gradient.isfinite().all() for gradient in left.values())
     assert names(neighbour) == COMPLETE
     for table in ("steps.parquet", "epochs.parquet"):
         ours, theirs = pl.read_parquet(neighbour / table), pl.read_parquet(alone / table)
         assert ours.equals(theirs), table
-    student, expected = (load_file(d / "student.safetensors") for d in (neighbour, alone))
+    student, expected = (load_file(weights(directory)) for directory in (neighbour, alone))
     assert all(torch.equal(student[name], expected[name]) for name in expected)
 
 
@@ -326,7 +338,7 @@ def test_an_error_in_the_middle_keeps_the_epochs_before_it(
     with pytest.raises(UserError, match=r"failed seeds: 3 \(RuntimeError: out of memory\)"):
         run(config(compose, tmp_path, "seed=3-4"))
     directory = seed_dir(tmp_path, 3)
-    assert names(directory) == {"config.yaml", "steps.parquet", "epochs.parquet", "failure.txt"}
+    assert names(directory) == UNFINISHED
     assert pl.read_parquet(directory / "steps.parquet")["step"].to_list() == list(range(6))
     failure = (directory / "failure.txt").read_text()
     assert failure.startswith("Traceback")

@@ -88,6 +88,7 @@ class Config:
 
     name: str = MISSING  # experiment: the folder under `outputs`
     outputs: str = MISSING  # where runs and teachers are kept
+    resume: bool = MISSING  # go on from checkpoints; false: start cut-off seeds anew
     force: bool = MISSING  # train finished seeds again, replacing their files
     model: Any = MISSING  # the teacher's network, and the student's unless distill.model is set
     data: Any = MISSING

@@ -4,10 +4,12 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event as StopEvent
@@ -19,12 +21,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from subliminal import cores, store
 from subliminal.callbacks.progress import Event
-from subliminal.console import Console
+from subliminal.console import Console, JobProgress
 from subliminal.errors import UserError
 from subliminal.experiment import Experiment, build_experiment
-from subliminal.runner import Job, Outcome, run_stack
+from subliminal.runner import STOPPED, Job, Outcome, run_stack
 from subliminal.seeds import parse
 
+WAIT = 0.5  # seconds between two looks at runs that another process has
 LONGEST_NAME = 110  # characters; with the hash it is a W&B group, which holds 128
 
 # The worker processes' side of a job, set once per process.
@@ -33,6 +36,8 @@ _worker: dict[str, Any] = {}
 
 def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     """Train the seeds of one condition that are not yet finished.
+
+    A seed that another process is training is left to it, and waited for at the end.
 
     Args:
         cfg: the composed config (see `subliminal.config.Config`).
@@ -49,7 +54,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     experiment = build_experiment(cfg)
     seeds = parse(cfg.seed.spec)
     device = experiment.device.type
-    directory = _condition_dir(cfg, device, condition)
+    directory, condition = condition_dir(cfg, device, condition)
     todo = [s for s in seeds if cfg.force or not store.finished(store.run_dir(directory, s))]
     if len(todo) < len(seeds):
         console.say(
@@ -57,17 +62,23 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
             "(force=true trains them again)."
         )
     if todo:
-        _check_writable(Path(cfg.outputs))
+        container = OmegaConf.to_container(cfg, resolve=True)
+        assert isinstance(container, dict)
+        config = {str(key): value for key, value in container.items()}
+        try:
+            store.record_condition(directory, condition, seeds, config)
+        except OSError as error:
+            raise UserError(
+                f"outputs={cfg.outputs}: cannot be written ({error.strerror}); "
+                "choose another folder with outputs=…"
+            ) from error
         experiment.fetch()
-        config = OmegaConf.to_container(cfg, resolve=True)
-        assert isinstance(config, dict)
         if experiment.tracker is not None:
             override, line = experiment.tracker.resolve(directory.parent)
             config["tracker"] = {**config["tracker"], **override}
             if line:
                 console.say(line)
-        job = Job({str(key): value for key, value in config.items()}, condition, directory)
-        store.record_condition(directory, condition, seeds, job.config)
+        job = Job(config, condition, directory, force=cfg.force)
         with _stop_on_termination():
             outcomes = _run(job, todo, cfg, experiment, console)
         _tell(outcomes, console)
@@ -77,17 +88,40 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
 def _run(
     job: Job, todo: list[int], cfg: DictConfig, experiment: Experiment, console: Console
 ) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    told = False
+    with console.progress(job.condition, len(todo)) as progress:
+        while todo:
+            free = [s for s in todo if store.state(store.run_dir(job.directory, s)) != "running"]
+            ended = _train(job, free, cfg, experiment, progress) if free else []
+            outcomes += ended
+            done = {outcome.seed for outcome in ended}
+            todo = [seed for seed in todo if seed not in done]
+            if todo and not told:
+                busy = ", ".join(str(seed) for seed in todo)
+                console.say(f"Another process trains seeds {busy}; waiting for it.")
+                told = True
+            if todo:
+                time.sleep(WAIT)
+            job = replace(job, force=False)  # what others finished by now is as new as can be
+        return outcomes
+
+
+def _train(
+    job: Job, todo: list[int], cfg: DictConfig, experiment: Experiment, progress: JobProgress
+) -> list[Outcome]:
+    """Train what no other process has; return how it ended."""
     size = cfg.engine.seeds_at_once or _stack_size(experiment, len(todo))
     stacks = [tuple(todo[start : start + size]) for start in range(0, len(todo), size)]
     workers = 1
     if experiment.device.type == "cpu":
         workers = cfg.engine.workers or max(1, cores.granted() // cfg.engine.threads)
-    with console.progress(job.condition, len(todo)) as progress:
-        outcomes: list[Outcome] = []
-        for ended in _outcomes(job, stacks, min(workers, len(stacks)), progress.report):
-            outcomes += ended
-            progress.seeds_done(len(ended))
-        return outcomes
+    outcomes: list[Outcome] = []
+    for stack in _outcomes(job, stacks, min(workers, len(stacks)), progress.report):
+        ended = [outcome for outcome in stack if not outcome.busy]
+        outcomes += ended
+        progress.seeds_done(len(ended))
+    return outcomes
 
 
 def _outcomes(
@@ -98,7 +132,7 @@ def _outcomes(
         for stack in stacks:
             ended = run_stack(job, stack, report=report, stop=lambda: False)
             yield ended
-            if any(outcome.failure == "KeyboardInterrupt" for outcome in ended):
+            if any(outcome.failure == STOPPED for outcome in ended):
                 raise KeyboardInterrupt
         return
     context = _context()
@@ -120,7 +154,8 @@ def _outcomes(
                     for seed in futures[future]:
                         directory = store.run_dir(job.directory, seed)
                         directory.mkdir(parents=True, exist_ok=True)
-                        store.write_text(directory / store.FAILURE, reason + "\n")
+                        if not store.finished(directory):
+                            store.write_text(directory / store.FAILURE, reason + "\n")
                     yield [Outcome(seed, reason) for seed in futures[future]]
         except BaseException:
             stop.set()
@@ -203,24 +238,14 @@ def _stop_on_termination() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _condition_dir(cfg: DictConfig, device: str, condition: str) -> Path:
-    """Return the condition's folder: an existing one of the same content, else a new name."""
+def condition_dir(cfg: DictConfig, device: str, condition: str) -> tuple[Path, str]:
+    """Return the condition's folder and name: those of the same content that exist, else new."""
     root = Path(cfg.outputs) / str(cfg.name)
     digest = store.condition_hash(cfg, device)
     same = sorted(root.glob(f"*-{digest}"))
-    return same[0] if same else root / f"{condition[:LONGEST_NAME]}-{digest}"
-
-
-def _check_writable(outputs: Path) -> None:
-    try:
-        outputs.mkdir(parents=True, exist_ok=True)
-        store.write_text(outputs / ".writable", "")
-        (outputs / ".writable").unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"outputs={outputs}: cannot be written ({error.strerror}); "
-            "choose another folder with outputs=…"
-        ) from error
+    if same:
+        return same[0], store.read_condition(same[0]).get("condition", condition)
+    return root / f"{condition[:LONGEST_NAME]}-{digest}", condition
 
 
 def _stack_size(experiment: Experiment, seeds: int) -> int:

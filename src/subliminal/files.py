@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 from omegaconf import OmegaConf
 from polars.exceptions import PolarsError
@@ -25,6 +24,8 @@ from subliminal.provenance import environment
 from subliminal.tables import Values, epoch_rows, step_rows
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from subliminal.loop import Training
 
 # A full disk is an OSError to Python, and an error of its own to each library that writes.
@@ -36,8 +37,9 @@ class RunFiles(Callback):
     """Writes config, tables, student and summary of each seed of a stack; the summary last.
 
     A failed write in the middle of a run (a full disk, say) does not stop the training: it is
-    noted, and everything is written again at the end. A seed whose last write fails, or whose loss
-    is not finite, is not finished: it gets `failure.txt` in place of a summary.
+    noted, and everything is written again at the end. A seed whose last write fails, or that
+    another callback counts as failed, gets `failure.txt` in place of a summary. A training that is
+    stopped (Ctrl-C) leaves neither: it goes on from its checkpoint.
     """
 
     directories: Mapping[int, Path]  # of each seed
@@ -47,6 +49,7 @@ class RunFiles(Callback):
     teacher_rows: Mapping[int, list[Values]] = field(default_factory=dict)  # per seed, by epoch
     notes: list[str] = field(default_factory=list)  # what went wrong without ending the run
     failures: dict[int, str] = field(default_factory=dict)  # of each seed that did not finish
+    earlier: Mapping[int, dict[str, Any]] = field(default_factory=dict)  # facts of checkpoints
     _finished: set[int] = field(default_factory=set)
 
     @contextmanager
@@ -58,30 +61,39 @@ class RunFiles(Callback):
 
     def on_train_start(self, training: Training) -> None:
         """Make the directories and write the configs."""
+        for directory in self.directories.values():
+            (directory / store.CHECKPOINT).unlink(missing_ok=True)
+        self._open()
+
+    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
+        """Do as at the start, but keep the checkpoints."""
+        self._open()
+
+    def _open(self) -> None:
         self._started = time.perf_counter()
         for seed, directory in self.directories.items():
             directory.mkdir(parents=True, exist_ok=True)
-            for old in (store.MARKER, store.FAILURE):  # of a run that is trained again
+            for left in directory.glob(".*"):  # by a writer that was killed
+                left.unlink(missing_ok=True)
+            for old in (store.MARKER, store.FAILURE, store.POST_MORTEM):  # of an earlier try
                 (directory / old).unlink(missing_ok=True)
             config = {**self.config, "seed": {"spec": str(seed)}}
             store.write_text(directory / "config.yaml", OmegaConf.to_yaml(config))
 
     def on_epoch_end(self, training: Training) -> None:
-        """Write the tables so far; a seed whose loss is no longer finite has failed."""
+        """Write the tables so far."""
+        self._write_all_tables(training)
+
+    def _write_all_tables(self, training: Training) -> None:
         for column, seed in enumerate(training.seeds):
             try:
                 self._write_tables(training, column, self.directories[seed])
             except WRITE_ERRORS as error:
                 reason = getattr(error, "strerror", None) or _one_line(error)
                 self._note(f"seed {seed}: metrics not written after an epoch ({reason})")
-            if not_finite := _not_finite(training, column):
-                self.failures.setdefault(seed, not_finite)
-        if len(self.failures) == len(training.seeds):
-            raise FloatingPointError("; ".join(sorted(set(self.failures.values()))))
 
     def on_train_end(self, training: Training) -> None:
         """Write the tables, the student, and then the summary that marks the run finished."""
-        self.facts["seconds"]["student"] = round(time.perf_counter() - self._started, 3)
         for column, seed in enumerate(training.seeds):
             if seed in self.failures:
                 self._write_failure(seed, self.failures[seed] + "\n")
@@ -95,13 +107,17 @@ class RunFiles(Callback):
                 self._finished.add(seed)
 
     def on_failure(self, training: Training, error: BaseException) -> None:
-        """Leave the traceback in each directory."""
+        """Leave the traceback in each directory; the steps up to a loss that is not finite."""
+        if isinstance(error, FloatingPointError):
+            self._write_all_tables(training)
         self.record(error)
 
     def record(self, error: BaseException) -> None:
         """Count the seeds that are not finished as failed, with the traceback in each directory."""
         for seed in self.directories.keys() - self._finished:
             earlier = self.failures.setdefault(seed, _one_line(error))
+            if isinstance(error, KeyboardInterrupt):
+                continue
             same = earlier == _one_line(error)
             self._write_failure(seed, _traceback(error) if same else earlier + "\n")
 
@@ -116,21 +132,31 @@ class RunFiles(Callback):
         if note not in self.notes:
             self.notes.append(note)
 
+    def checkpoint_facts(self, seed: int) -> dict[str, Any]:
+        """Return what a seed's checkpoint keeps: its run's id, time so far, where it went on."""
+        before = self.earlier.get(seed, {"seconds": 0.0, "resumed": []})
+        seconds = round(before["seconds"] + time.perf_counter() - self._started, 3)
+        return {"run_id": self.run_ids[seed], "seconds": seconds, "resumed": before["resumed"]}
+
     def _write_run(self, training: Training, column: int, directory: Path) -> None:
         epochs = self._write_tables(training, column, directory)
         views = training.network.layout.views(training.theta)
         student = {name: view[column].cpu().contiguous() for name, view in views.items()}
         store.write_atomically(directory / "student.safetensors", partial(save_file, student))
         seed = training.seeds[column]
+        facts = self.checkpoint_facts(seed)
         summary = {
             "seed": seed,
             "run_id": self.run_ids[seed],
             **self.facts,
+            "seconds": {**self.facts["seconds"], "student": facts["seconds"]},
+            "resumed": facts["resumed"],
             "results": headline(epochs),
             "notes": self.notes,
             "environment": environment(),
         }
         store.write_text(directory / store.MARKER, json.dumps(summary, indent=2) + "\n")
+        (directory / store.CHECKPOINT).unlink(missing_ok=True)
 
     def _write_tables(self, training: Training, column: int, directory: Path) -> pl.DataFrame:
         seed = training.seeds[column]
@@ -166,13 +192,3 @@ def headline(epochs: pl.DataFrame) -> dict[str, Any]:
     if metrics.ALIGNMENT in student.columns:
         results[f"{metrics.ALIGNMENT}_by_epoch"] = student[metrics.ALIGNMENT][1:].to_list()
     return results
-
-
-def _not_finite(training: Training, column: int) -> str | None:
-    """Name the first step whose training loss is NaN or infinite, if there is one."""
-    for row in training.metrics.sync():
-        for name in (metrics.DISTILL_LOSS, metrics.TRAIN_LOSS):
-            value = row.values.get(name)
-            if value is not None and not np.isfinite(value[column]):
-                return f"{name} is {value[column]} at step {row.step}"
-    return None

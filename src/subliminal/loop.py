@@ -9,6 +9,7 @@ from torch import Tensor
 
 from subliminal import streams
 from subliminal.callbacks import Callback
+from subliminal.checkpoint import Saved, restore
 from subliminal.data import Labelled
 from subliminal.metrics import Metrics
 from subliminal.mitigations import Mitigation
@@ -56,6 +57,11 @@ class Training:
         if not self.frozen:
             return None
         return 1 - self.network.layout.mask(self.frozen, "frozen").to(self.theta.device)
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer of `theta`."""
+        return self.optim.build(self.theta)
 
     @cached_property
     def params(self) -> dict[str, Tensor]:
@@ -175,11 +181,23 @@ class Step:
         self.training.metrics.log(self.index, name, values)
 
 
-def fit(training: Training, callbacks: Sequence[Callback] = ()) -> None:
-    """Train `training.theta` in place to the end of its epochs, announcing each moment."""
+def fit(
+    training: Training, callbacks: Sequence[Callback] = (), resumed: Sequence[Saved] = ()
+) -> None:
+    """Train `training.theta` in place to the end of its epochs, announcing each moment.
+
+    Args:
+        training: at its start.
+        callbacks: what observes it.
+        resumed: each seed's checkpoint (`subliminal.checkpoint`), to go on from the epoch's end
+            at which they were written.
+    """
     try:
-        for callback in callbacks:
-            callback.on_train_start(training)
+        if resumed:
+            restore(training, callbacks, resumed)
+        else:
+            for callback in callbacks:
+                callback.on_train_start(training)
         _fit(training, callbacks)
         for callback in callbacks:
             callback.on_train_end(training)
@@ -192,10 +210,10 @@ def fit(training: Training, callbacks: Sequence[Callback] = ()) -> None:
 def _fit(training: Training, callbacks: Sequence[Callback]) -> None:
     network, task, trait = training.network, training.task, training.trait
     mitigations = training.mitigations
-    optimizer = training.optim.build(training.theta)
+    optimizer = training.optimizer
     device = training.theta.device
     before = torch.empty_like(training.theta)
-    for epoch in range(training.epochs):
+    for epoch in range(training.index // training.steps_per_epoch, training.epochs):
         task.start_epoch(epoch)
         order, trait_order = (
             torch.from_numpy(streams.orders(training.seeds, name, size, epoch=epoch)).to(device)

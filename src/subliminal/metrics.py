@@ -5,6 +5,7 @@ Readers of results take the names from here, so that torch is imported only wher
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -74,6 +75,16 @@ class Row:
     values: dict[str, np.ndarray] = field(default_factory=dict)  # name to (seeds,) float64
 
 
+@dataclass(frozen=True)
+class Table:
+    """All rows of a stack as arrays."""
+
+    steps: np.ndarray  # (rows,), int64
+    names: list[str]  # in the order of their first appearance
+    there: np.ndarray  # (rows, names), bool: whether a row has the metric
+    values: np.ndarray  # (seeds, rows, names), float64
+
+
 class Metrics:
     """Values per step and seed. Logging never waits for the device; `sync` does, once an epoch."""
 
@@ -111,3 +122,24 @@ class Metrics:
             self._rows += sorted(fresh.values(), key=lambda row: row.step)
             self._pending.clear()
         return self._rows
+
+    def table(self, seeds: int) -> Table:
+        """Return all rows so far, of a stack of `seeds` seeds, as arrays."""
+        rows = self.sync()
+        columns = {n: k for k, n in enumerate(dict.fromkeys(n for row in rows for n in row.values))}
+        there = np.zeros((len(rows), len(columns)), dtype=np.bool_)
+        values = np.zeros((seeds, len(rows), len(columns)))
+        for k, row in enumerate(rows):
+            for name, value in row.values.items():
+                there[k, columns[name]] = True
+                values[:, k, columns[name]] = value
+        steps = np.array([row.step for row in rows], dtype=np.int64)
+        return Table(steps, list(columns), there, values)
+
+    def restore(self, table: Table, *, of_network: Sequence[str]) -> None:
+        """Take the rows of `table` for what was logged so far."""
+        self.of_network = set(of_network)
+        self._rows = [
+            Row(int(step), {table.names[n]: table.values[:, k, n] for n in np.flatnonzero(there)})
+            for k, (step, there) in enumerate(zip(table.steps, table.there, strict=True))
+        ]

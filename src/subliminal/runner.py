@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -12,9 +13,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import metrics, store, streams
+from subliminal.callbacks.divergence import Divergence
 from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.progress import Progress, Report
 from subliminal.callbacks.trait import TestDigits
+from subliminal.checkpoint import Checkpoints, Saved, stacks
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
 from subliminal.experiment import build_experiment
@@ -26,6 +29,8 @@ from subliminal.tasks import Classification, Distillation
 from subliminal.teacher import teachers
 from subliminal.trackers import RunInfo
 
+STOPPED = "KeyboardInterrupt"
+
 
 @dataclass(frozen=True)
 class Job:
@@ -34,6 +39,7 @@ class Job:
     config: dict[str, Any]  # resolved
     condition: str  # readable name of the condition
     directory: Path  # of the condition
+    force: bool = False  # train finished seeds again
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,9 @@ class Outcome:
     """How one seed ended."""
 
     seed: int
-    failure: str | None  # None: finished
+    failure: str | None = None  # None: finished
     notes: tuple[str, ...] = ()
+    busy: bool = False  # another process has the run: nothing was done
 
 
 def run_stack(
@@ -50,29 +57,65 @@ def run_stack(
 ) -> list[Outcome]:
     """Train and record one stack of seeds; a failure is told in the outcomes and in the files.
 
+    Seeds with checkpoints go on from there, side by side with those that came equally far.
+
     Args:
         job: the condition.
         seeds: trained side by side.
         report: called with the progress.
         stop: asked at each step; True ends the training as Ctrl-C does.
     """
+    outcomes = []
+    paths: dict[int, Path] = {}
+    with ExitStack() as locks:
+        for seed in seeds:
+            directory = store.run_dir(job.directory, seed)
+            lock = store.claim(directory)
+            if lock is None:
+                outcomes.append(Outcome(seed, busy=True))
+                continue
+            locks.callback(lock.release)
+            if store.finished(directory):  # perhaps by another process, since this job began
+                (directory / store.CHECKPOINT).unlink(missing_ok=True)
+                if not job.force:
+                    outcomes.append(Outcome(seed))
+                    continue
+            paths[seed] = directory / store.CHECKPOINT
+        for stack, saved in stacks(paths, resume=job.config["resume"]):
+            ended = _run(job, stack, saved, Progress(report, stop))
+            outcomes += ended
+            if any(outcome.failure == STOPPED for outcome in ended):
+                break
+    return outcomes
+
+
+def _run(
+    job: Job, seeds: tuple[int, ...], saved: Sequence[Saved], progress: Progress
+) -> list[Outcome]:
     cfg = OmegaConf.create(job.config)
-    run_ids = {seed: uuid.uuid4().hex[:12] for seed in seeds}
+    earlier = {
+        seed: one.facts | {"resumed": [*one.facts["resumed"], one.index]}
+        for seed, one in zip(seeds, saved, strict=False)  # none of a stack that starts anew
+    }
     files = RunFiles(
         {seed: store.run_dir(job.directory, seed) for seed in seeds},
         job.config,
         {"experiment": cfg.name, "condition": job.condition, "seconds": {}},
-        run_ids,
+        # A run that goes on keeps its id, and so is one run to a tracker.
+        {s: earlier[s]["run_id"] if s in earlier else uuid.uuid4().hex[:12] for s in seeds},
+        earlier=earlier,
     )
     try:
-        _train(cfg, job, files, Progress(report, stop))
+        _train(cfg, job, files, progress, saved)
     except (Exception, KeyboardInterrupt) as error:
         files.record(error)
     notes = tuple(files.notes)
     return [Outcome(seed, files.failures.get(seed), notes) for seed in seeds]
 
 
-def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> None:
+def _train(
+    cfg: DictConfig, job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved]
+) -> None:
     experiment = build_experiment(cfg)
     network, device, seeds = experiment.network, experiment.device, tuple(files.directories)
     files.facts |= {"device": str(device), "threads": cfg.engine.threads, "stack": len(seeds)}
@@ -101,6 +144,7 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
             epochs=cfg.teacher.epochs,
             batch_size=cfg.teacher.batch_size,
             frozen=cfg.teacher.frozen,
+            resume=cfg.resume,
             callbacks=[progress],
         )
     teacher = perturbed(
@@ -172,8 +216,16 @@ def _train(cfg: DictConfig, job: Job, files: RunFiles, progress: Progress) -> No
         per_class=cfg.trait.per_class,
     )
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
+    divergence = Divergence(files.directories, files.failures)
     # The files come last: what the tracker notes is in the summary that marks the run finished.
-    fit(student, [*observers, progress, *tracked, files])
+    callbacks = [*observers, divergence, progress, *tracked, files]
+    checkpoints = Checkpoints(
+        {seed: directory / store.CHECKPOINT for seed, directory in files.directories.items()},
+        callbacks,
+        failed=files.failures,
+        facts=files.checkpoint_facts,
+    )
+    fit(student, [*callbacks, checkpoints], saved)
 
 
 def set_arithmetic(cfg: DictConfig) -> None:

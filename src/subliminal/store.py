@@ -7,7 +7,9 @@ outputs/<name>/<condition>-<hash>/seed-0007/
     epochs.parquet         one row per epoch: means over its steps, accuracy at its end
     student.safetensors    the trained student's parameters
     summary.json           headline numbers and provenance: present only in a finished run
-    failure.txt            what went wrong, in a run that did not finish
+    checkpoint.safetensors where to go on, in a run that is not finished
+    failure.txt            what went wrong, in a run that failed
+    post-mortem.safetensors weights and gradient of the first step whose loss was not finite
 """
 
 import contextlib
@@ -28,9 +30,11 @@ NUMERICS = 1
 
 MARKER = "summary.json"
 FAILURE = "failure.txt"
+CHECKPOINT = "checkpoint.safetensors"
+POST_MORTEM = "post-mortem.safetensors"
 CONDITION = "condition.json"
 _LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
-_PROBED = 2.0  # seconds within which a reader that probes a lock has let it go
+_PROBED = 0.25  # seconds within which a reader that probes a lock has let it go
 
 State = Literal["finished", "running", "failed", "partial", "missing"]
 
@@ -144,6 +148,7 @@ def record_condition(
     """
     (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
     with FileLock(directory / _LOCKS / "condition.lock"):  # jobs of one condition may come at once
+        sweep(directory / CONDITION)
         asked = set(read_condition(directory).get("seeds", ())) | set(seeds)
         content = {
             "condition": condition,
@@ -185,6 +190,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed writers of `path` left beside it; call it with its lock held."""
+    for left in path.parent.glob(f".{path.name}.*"):
+        left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,5 @@
 """The teacher: trained once per (model, data, settings, seed), then taken from the cache."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from subliminal import metrics, store, streams
 from subliminal.callbacks import Callback
 from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.trait import TestDigits
+from subliminal.checkpoint import Checkpoints, fingerprint, stacks
 from subliminal.data import Labelled
 from subliminal.layout import Layout
 from subliminal.loop import Training, fit
@@ -39,6 +39,7 @@ def teachers(
     epochs: int,
     batch_size: int,
     frozen: Sequence[str] = (),
+    resume: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the teachers of a stack of seeds: from the cache where there, else trained.
@@ -52,6 +53,7 @@ def teachers(
         epochs: passes over the training digits.
         batch_size: digits per step.
         frozen: layers that are not trained.
+        resume: go on from checkpoints of trainings that were cut off.
         callbacks: observers of the training (progress).
 
     Returns:
@@ -66,19 +68,21 @@ def teachers(
         # one order by all, so that two jobs cannot hold what the other waits for.
         for path in sorted(paths.values()):
             locks.enter_context(_lock(path))
+            store.sweep(path)
+            store.sweep(_checkpoint(path))
         for row, seed in enumerate(seeds):
             cached = _read(paths[seed], network.layout)
             if cached is not None:
                 weights, histories[seed] = cached
                 for name, values in weights.items():
                     views[name][row] = values.to(theta.device)
-        rows = [row for row, seed in enumerate(seeds) if seed not in histories]
-        if rows:
-            missing = tuple(seeds[row] for row in rows)
+        missing = {s: _checkpoint(path) for s, path in paths.items() if s not in histories}
+        for group, saved in stacks(missing, resume=resume):
+            rows = [seeds.index(seed) for seed in group]
             task = Classification(network, reference[rows], data, order=streams.TEACHER_ORDER)
             training = Training(
                 "teacher",
-                missing,
+                group,
                 network,
                 task,
                 trait=task,
@@ -94,13 +98,14 @@ def teachers(
                 accuracy_name=metrics.TEACHER_ACCURACY,
                 loss_name=metrics.TEACHER_TEST_LOSS,
             )
-            observers = [Losses(metrics.TEACHER_LOSS), digits]
-            fit(training, [*observers, *callbacks])
+            observers = [Losses(metrics.TEACHER_LOSS), digits, *callbacks]
+            fit(training, [*observers, Checkpoints(missing, observers)], saved)
             theta[rows] = training.theta
-            for column, (row, seed) in enumerate(zip(rows, missing, strict=True)):
+            for column, (row, seed) in enumerate(zip(rows, group, strict=True)):
                 histories[seed] = epoch_rows(training, column)
                 weights = {name: view[row].cpu().contiguous() for name, view in views.items()}
                 _write(paths[seed], weights, histories[seed])
+                missing[seed].unlink(missing_ok=True)
     return theta, histories
 
 
@@ -110,15 +115,12 @@ def _lock(path: Path) -> FileLock:
     return FileLock(folder / f"{path.stem}.lock")
 
 
-def _fingerprint(weights: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(weights[name].numpy().tobytes())
-    return digest.hexdigest()
+def _checkpoint(path: Path) -> Path:
+    return path.with_suffix(".checkpoint")
 
 
 def _write(path: Path, weights: dict[str, Tensor], history: History) -> None:
-    metadata = {"history": json.dumps(history), "sha256": _fingerprint(weights)}
+    metadata = {"history": json.dumps(history), "sha256": fingerprint(weights)}
     store.write_atomically(path, lambda temporary: save_file(weights, temporary, metadata))
 
 
@@ -130,7 +132,7 @@ def _read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | Non
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in layout.shapes}
             metadata = file.metadata()
-        if _fingerprint(weights) != metadata["sha256"]:
+        if fingerprint(weights) != metadata["sha256"]:
             raise ValueError("its content does not have its checksum")
         history: History = json.loads(metadata["history"])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

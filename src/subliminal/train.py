@@ -23,7 +23,7 @@ from subliminal.resources import CONF
 
 # Overrides that do not change a condition, and so are no part of its name.
 _NOT_SCIENCE = re.compile(
-    r"[+~]*(seed|sweep|tracker|engine|name|outputs|force|objective|data\.root)\b"
+    r"[+~]*(seed|sweep|tracker|engine|name|outputs|resume|force|objective|data\.root)\b"
 )
 
 # Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from subliminal.loop import Step, Training
 
 
@@ -16,6 +19,13 @@ class Callback:
 
     def on_train_start(self, training: Training) -> None:
         """θ is the initial one; no step has been taken."""
+
+    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
+        """In place of the start: θ is a checkpoint's, `state` what `state()` gave for it."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return what was gathered since the start and is needed later: tensors (seeds, …)."""
+        return {}
 
     def on_step(self, step: Step) -> None:
         """Both gradients are at hand (`step.gradient`, `step.trait`); θ is not yet updated."""

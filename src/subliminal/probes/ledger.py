@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,18 @@ class Ledger(Probe):
         if training.mitigations and training.optim.numerator is not None:
             for cause in ("distill", "penalty", "removed"):
                 self._numerators[cause] = torch.zeros_like(training.theta)
+
+    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
+        """Open the ledger where a checkpoint left it."""
+        self.on_train_start(training)
+        for name, value in state.items():
+            kind, _, key = name.partition(".")
+            (self._sums if kind == "sum" else self._numerators)[key] = value
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the sums (seeds,) and each cause's part of n (seeds, P)."""
+        sums = {f"sum.{name}": value for name, value in self._sums.items()}
+        return sums | {f"numerator.{cause}": part for cause, part in self._numerators.items()}
 
     def on_step(self, step: Step) -> None:
         """Take the trait loss and gradient, and the gradient's parts, while θ is the one before."""

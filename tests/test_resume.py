@@ -1,0 +1,170 @@
+"""Jobs that were cut off, that fail, and that want the same runs at once."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import small
+from omegaconf import DictConfig
+from test_engine import Watcher, finished, train
+
+from subliminal import store
+from subliminal.callbacks.progress import Event
+
+Compose = Callable[[list[str]], DictConfig]
+RESULTS = ("config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors")
+PROBES = "probe=[alignment,update_alignment,ledger,displacement,noise_floor]"
+
+
+@pytest.fixture
+def config(compose: Compose, tmp_path: Path) -> Callable[..., DictConfig]:
+    def composed(*overrides: str) -> DictConfig:
+        words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1"]
+        return compose([*words, "distill.epochs=3", "mitigation=liminal", PROBES, *overrides])
+
+    return composed
+
+
+def results(runs: list[Path]) -> dict[str, bytes]:
+    """All bytes of the runs but their summaries' times."""
+    found = {f"{run.name}/{name}": (run / name).read_bytes() for run in runs for name in RESULTS}
+    for run in runs:
+        summary = store.read_summary(run)
+        found[run.name] = json.dumps([summary["results"], summary["notes"]]).encode()
+    return found
+
+
+class Cut(Watcher):
+    """Presses Ctrl-C once a phase of one seed has come to some step."""
+
+    def __init__(self, seed: int, phase: str, step: int) -> None:
+        def press(event: Event) -> None:
+            if seed in event.seeds and event.phase == phase and event.step >= step:
+                raise KeyboardInterrupt
+
+        super().__init__(event=press)
+
+
+@pytest.fixture(autouse=True)
+def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_job_cut_off_anywhere_ends_as_if_undisturbed(
+    config: Callable[..., DictConfig], tmp_path: Path, size: int
+) -> None:
+    sized = f"engine.seeds_at_once={size}"
+    whole = results(train(config("seed=0-2", sized, f"outputs={tmp_path / 'whole'}")))
+    whole = {k: v.replace(b"/whole", b"/outputs") for k, v in whole.items()}
+    cfg = config("seed=0-2", sized)
+    # Each cut finds what the one before left: in the teacher, in every epoch, at the very end.
+    for seed, phase, step in [
+        *((0, "teacher", 3), (0, "teacher", 7), (0, "student", 2), (0, "student", 7)),
+        *((1, "student", 11), (1, "student", 14), (2, "student", 15)),
+    ]:
+        with pytest.raises(KeyboardInterrupt):
+            train(cfg, Cut(seed, phase, step))
+        assert not list((tmp_path / "outputs").rglob("failure.txt"))
+    runs = train(cfg)
+    assert results(runs) == whole
+    assert {path.name for run in runs for path in run.iterdir()} == {*RESULTS, store.MARKER}
+    left = [path.name for path in (tmp_path / "outputs" / "teachers").iterdir() if path.is_file()]
+    assert len(left) == 3
+    assert all(name.endswith(".safetensors") for name in left)
+    resumed = [store.read_summary(run)["resumed"] for run in runs]
+    assert resumed[2][-1] == 15 if size == 1 else resumed[0] == resumed[2]
+
+
+def test_a_run_keeps_its_id_and_its_finished_epochs(config: Callable[..., DictConfig]) -> None:
+    cfg = config("seed=0")
+    with pytest.raises(KeyboardInterrupt):
+        train(cfg, Cut(0, "student", 12))
+    (run,) = Path(cfg.outputs).glob("main/*/seed-0000")
+    assert store.state(run) == "partial"
+    tables = pl.read_parquet(run / "steps.parquet")
+    seen: list[Event] = []
+    train(cfg, Watcher(event=seen.append))
+    assert [event.phase for event in seen] == ["student"] * len(seen)
+    assert min(event.step for event in seen) == 10
+    summary = store.read_summary(run)
+    assert summary["resumed"] == [10]
+    assert summary["seconds"]["student"] > 0
+    after = pl.read_parquet(run / "steps.parquet")
+    assert after.select(tables.columns)[:10].equals(tables[:10])
+
+
+def test_without_resume_a_run_starts_over(config: Callable[..., DictConfig]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(config("seed=0"), Cut(0, "student", 12))
+    seen: list[Event] = []
+    (run,) = train(config("seed=0", "resume=false"), Watcher(event=seen.append))
+    assert min(event.step for event in seen if event.phase == "student") == 0
+    assert store.read_summary(run)["resumed"] == []
+
+
+def test_a_forced_run_does_not_go_on_from_what_is_left_of_the_old_one(
+    config: Callable[..., DictConfig],
+) -> None:
+    (run,) = train(config("seed=0"))
+    (run / store.CHECKPOINT).write_bytes(b"a job was killed between its marker and this")
+    seen: list[Event] = []
+    train(config("seed=0"), Watcher(event=seen.append))
+    assert seen == []
+    with pytest.raises(KeyboardInterrupt):
+        train(config("seed=0", "force=true"), Cut(0, "student", 7))
+    assert store.state(run) == "partial"
+    train(config("seed=0", "force=true"), Watcher(event=seen.append))
+    assert min(event.step for event in seen) == 5
+    assert not (run / store.CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize("file", ["checkpoint.safetensors", "teachers"])
+@pytest.mark.parametrize("damage", ["cut", "bit", "empty", "gone"])
+def test_damaged_checkpoints_and_teachers_cost_time_alone(
+    config: Callable[..., DictConfig], tmp_path: Path, file: str, damage: str
+) -> None:
+    whole = results(train(config("seed=0", f"outputs={tmp_path / 'whole'}")))
+    whole = {k: v.replace(b"/whole", b"/outputs") for k, v in whole.items()}
+    with pytest.raises(KeyboardInterrupt):
+        train(config("seed=0"), Cut(0, "student", 12))
+    pattern = f"outputs/main/*/*/{file}" if "." in file else "outputs/teachers/*.safetensors"
+    (path,) = tmp_path.glob(pattern)
+    raw = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    else:
+        raw[-8] ^= 4
+        path.write_bytes({"cut": raw[:-50], "bit": raw, "empty": bytearray()}[damage])
+    assert results(train(config("seed=0"))) == whole
+
+
+def test_two_jobs_share_the_runs_that_both_want(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    meet = threading.Barrier(2)
+    trained: list[int] = []
+    told: list[str] = []
+    runs: list[list[Path]] = []
+
+    def seen(event: Event) -> None:
+        if event.phase == "student" and event.step == event.steps:
+            trained.extend(event.seeds)
+
+    def job(spec: str) -> None:
+        console = Watcher(event=seen, begin=lambda: meet.wait(timeout=60) and None)
+        runs.append(train(config(f"seed.spec='{spec}'"), console))
+        told.extend(console.lines)
+
+    jobs = [threading.Thread(target=job, args=(spec,)) for spec in ("0-4", "0-4")]
+    for thread in jobs:
+        thread.start()
+    for thread in jobs:
+        thread.join(timeout=120)
+    assert sorted(trained) == [0, 1, 2, 3, 4]  # each once
+    assert runs[0] == runs[1]
+    assert finished(tmp_path / "outputs") == [0, 1, 2, 3, 4]
+    assert any(line.startswith("Another process trains seeds") for line in told)

@@ -10,7 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subliminal import train
+from subliminal import plan, train
 
 NAMES = st.text("abc_./", min_size=1, max_size=12)
 OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), max_size=5)
@@ -121,19 +121,19 @@ def test_a_conditions_name_is_fit_for_a_folder_and_knows_no_order(
     pairs: list[tuple[str, str]],
 ) -> None:
     overrides = [f"{key}={value}" for key, value in pairs]
-    name = train.condition_name(overrides)
+    name = plan.condition_name(overrides)
     assert name
     assert not set(name) & set("/\\ '\"[]@:*?<>|")
-    assert train.condition_name(overrides[::-1]) == name
+    assert plan.condition_name(overrides[::-1]) == name
 
 
 def test_a_conditions_name_is_its_science() -> None:
     overrides = ["seed=0-19", "mitigation=[liminal,anchor]", "tracker=none", "engine.workers=2"]
     assert (
-        train.condition_name([*overrides, "+optim.lr=0.1"])
+        plan.condition_name([*overrides, "+optim.lr=0.1"])
         == "mitigation=liminal+anchor,optim.lr=0.1"
     )
-    assert train.condition_name(["seed=3", "outputs=x", "force=true"]) == "default"
+    assert plan.condition_name(["seed=3", "outputs=x", "force=true"]) == "default"
 
 
 def test_a_sweep_ends_with_a_table_over_its_conditions(run) -> None:  # type: ignore[no-untyped-def]
@@ -151,3 +151,28 @@ def test_a_single_condition_has_no_second_table(run) -> None:  # type: ignore[no
     status, out, _ = run("-m", "seed=0,1", "name=alone")
     assert status == 0
     assert "differences to" not in out
+
+
+def test_a_sweep_tells_its_plan_and_what_failed(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert run("-m", "seed=0-1", "optim.lr=0.01")[0] == 0
+    (finished,) = (tmp_path / "outputs/main").glob("*/seed-0001")
+    (finished / "summary.json").unlink()
+
+    status, _, err = run("-m", "seed=0-1", "optim.lr=0.01,0.02")
+    assert status == 0
+    rows = [[cell.strip() for cell in line.split("│")[2:-1]] for line in err.splitlines()]
+    assert [row for row in rows if any(row)] == [["1", "1", ""], ["", "", "2"]]
+    assert "finished, kept" in err
+    assert "cut off, go on" in err
+
+    status, out, err = run("-m", "seed=0-1", "optim=sgd", "optim.lr=0.1,1e30")
+    assert status == 1
+    assert out.count("n = 2 seeds") == 1  # the good job's
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert {name for line in errors for name in ("seed-0000", "seed-0001") if name in line} == {
+        "seed-0000",
+        "seed-0001",
+    }
+    assert all("optim.lr=1e30" in line and "distill/loss is" in line for line in errors)
+    status, _, err = run("-m", "seed=0-1", "optim=sgd", "optim.lr=0.1,1e30")
+    assert "failed, tried again" in err

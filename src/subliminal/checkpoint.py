@@ -53,7 +53,7 @@ class Saved:
 
 
 class Checkpoints(Callback):
-    """Writes each seed's checkpoint at the end of each epoch. Comes last, after all that gather.
+    """Writes each seed's checkpoint at the start and after each epoch. Comes last, after all.
 
     A checkpoint that cannot be written (a full disk, say) leaves the last one, and is told.
 
@@ -75,8 +75,15 @@ class Checkpoints(Callback):
         self._paths, self._callbacks = paths, callbacks
         self._failed, self._facts = failed, facts
 
+    def on_train_start(self, training: Training) -> None:
+        """Write: from here on the run keeps its identity."""
+        self._write(training)
+
     def on_epoch_end(self, training: Training) -> None:
         """Write."""
+        self._write(training)
+
+    def _write(self, training: Training) -> None:
         table = training.metrics.table(len(training.seeds))
         states = {name: c.state() for name, c in _named(self._callbacks).items()}
         for column, seed in enumerate(training.seeds):

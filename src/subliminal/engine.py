@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from subliminal import cores, store
 from subliminal.callbacks.progress import Event
 from subliminal.console import Console, JobProgress
-from subliminal.errors import UserError
+from subliminal.errors import RunsFailed, UserError
 from subliminal.experiment import Experiment, build_experiment
 from subliminal.runner import STOPPED, Job, Outcome, run_stack
 from subliminal.seeds import parse
@@ -272,4 +272,4 @@ def _tell(outcomes: list[Outcome], console: Console) -> None:
     if failed:
         reasons = "; ".join(sorted({str(reason) for reason in failed.values()}))
         seeds = ", ".join(str(seed) for seed in sorted(failed))
-        raise UserError(f"failed seeds: {seeds} ({reasons}); see failure.txt in their folders")
+        raise RunsFailed(f"failed seeds: {seeds} ({reasons}); see failure.txt in their folders")

@@ -11,6 +11,10 @@ class UserError(ValueError):
     """
 
 
+class RunsFailed(UserError):
+    """Some seeds of a job failed; the others are finished."""
+
+
 def one_line(error: BaseException) -> str:
     """Return the message of an error of ours, Hydra's or OmegaConf's on one line."""
     if isinstance(error, UserError):

@@ -125,6 +125,8 @@ class Metrics:
 
     def table(self, seeds: int) -> Table:
         """Return all rows so far, of a stack of `seeds` seeds, as arrays."""
+        import numpy as np
+
         rows = self.sync()
         columns = {n: k for k, n in enumerate(dict.fromkeys(n for row in rows for n in row.values))}
         there = np.zeros((len(rows), len(columns)), dtype=np.bool_)
@@ -140,6 +142,6 @@ class Metrics:
         """Take the rows of `table` for what was logged so far."""
         self.of_network = set(of_network)
         self._rows = [
-            Row(int(step), {table.names[n]: table.values[:, k, n] for n in np.flatnonzero(there)})
+            Row(int(step), {table.names[n]: table.values[:, k, n] for n in there.nonzero()[0]})
             for k, (step, there) in enumerate(zip(table.steps, table.there, strict=True))
         ]

@@ -1,6 +1,7 @@
 """A Hydra callback that checks every job of a sweep before the first one trains."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -8,9 +9,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from subliminal import plan, store
 from subliminal.cores import elsewhere
 from subliminal.errors import UserError, one_line
 
@@ -32,23 +34,35 @@ def grid(config: DictConfig) -> list[list[str]] | None:
 class CheckJobs(Callback):
     """Builds each job of a grid; the first that is wrong ends the sweep with one line.
 
+    If none is, a table tells how far the sweep's runs are already.
+
     Other sweepers choose their jobs as they go; there each job is checked as it starts.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and build every job of the grid."""
+        from subliminal.engine import condition_dir
         from subliminal.experiment import build_experiment
         from subliminal.seeds import parse
 
         loader = GlobalHydra.instance().config_loader()
+        asked: dict[Path, tuple[str, dict[Path, store.State]]] = {}
         for job in grid(config) or []:
             try:
                 cfg = loader.load_sweep_config(config, job)
+                cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
                 if elsewhere(config.hydra.launcher):
                     cfg.engine.device = "auto"  # this machine need not have the job's device
-                build_experiment(cfg)
-                parse(cfg.seed.spec)
+                device = build_experiment(cfg).device.type
+                directory, name = condition_dir(cfg, device, plan.condition_name(job))
+                _, runs = asked.setdefault(directory, (name, {}))
+                for seed in parse(cfg.seed.spec):
+                    run = store.run_dir(directory, seed)
+                    runs[run] = store.state(run)
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 # Hydra turns an exception of a callback into a warning; an exit it lets pass.
                 print(f"error: {one_line(error)} (job: {' '.join(job)})", file=sys.stderr)
                 sys.exit(2)
+        plan.PLANNED[:] = [plan.Planned(name, runs) for name, runs in asked.values()]
+        if plan.PLANNED:
+            plan.show(plan.PLANNED, force=config.force, resume=config.resume)

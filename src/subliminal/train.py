@@ -17,14 +17,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import config, seeds, sources
-from subliminal.errors import UserError, one_line
+from subliminal import config, plan, seeds, sources
+from subliminal.errors import RunsFailed, UserError, one_line
 from subliminal.resources import CONF
-
-# Overrides that do not change a condition, and so are no part of its name.
-_NOT_SCIENCE = re.compile(
-    r"[+~]*(seed|sweep|tracker|engine|name|outputs|resume|force|objective|data\.root)\b"
-)
 
 # Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.
 _EXTRAS = {
@@ -48,7 +43,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     hydra_cfg, console = HydraConfig.get(), Console()
     agent = Agent.take()
     try:
-        runs = run_job(cfg, condition_name(hydra_cfg.overrides.task), console)
+        runs = run_job(cfg, plan.condition_name(hydra_cfg.overrides.task), console)
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:
             raise  # Hydra names the job, and the others go on
@@ -61,17 +56,8 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     return objectives(runs, list(cfg.objective))
 
 
-def condition_name(overrides: list[str]) -> str:
-    """Return a condition's name: its overrides, sorted, in characters fit for a file."""
-    science = sorted(o.lstrip("+") for o in overrides if not _NOT_SCIENCE.match(o))
-    name = ",".join(science).replace("/", ".").replace("@", ".")
-    name = re.sub(r"\[([^\]]*)\]", lambda items: items[1].replace(",", "+"), name)
-    name = re.sub(r"[^\w.,=+\-]", "", name)
-    return name or "default"
-
-
 def main() -> None:
-    """Run the command line; bad input ends with one line and exit status 2."""
+    """Run the command line; bad input ends with one line and status 2, failed runs with 1."""
     config.register()
     sources.register()
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
@@ -106,14 +92,18 @@ def _seed_files(argv: list[str]) -> set[str]:
 
 
 def _fail(error: Exception) -> int:
+    """Tell what went wrong, of a whole sweep; return the exit status."""
     message = one_line(error)
     plugin = _PLUGIN.search(message)
     if plugin and plugin[1] in _EXTRAS:
         message = (
             message.removesuffix(".") + f"; pip install 'subliminal[{_EXTRAS[plugin[1]]}]' adds it"
         )
-    print(f"error: {message}", file=sys.stderr)
-    return 2
+    failures = plan.failures(plan.PLANNED)
+    lines = failures if failures and isinstance(error, RunsFailed) else [message, *failures]
+    for line in lines:
+        print(f"error: {line}", file=sys.stderr)
+    return 1 if isinstance(error, RunsFailed) else 2
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """W&B runs, read back with W&B's own reader, and what happens when W&B fails."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,8 @@ from tracked import KEY, SEEDS, Tracked
 from wandb_reader import read_back, records
 
 from subliminal import store
-from subliminal.console import Console
+from subliminal.callbacks.progress import Event
+from subliminal.console import Console, JobProgress
 from subliminal.engine import run_job
 from subliminal.errors import UserError
 from subliminal.loop import Training
@@ -276,3 +278,45 @@ def test_a_resumed_run_replaces_its_offline_copy_but_none_that_was_uploaded(
     names = ("three", "four")
     assert [len(list(tmp_path.glob(f"wandb/offline-run-*-{name}"))) for name in names] == [1, 2]
     assert uploaded.exists()
+
+
+def test_a_run_that_was_cut_off_is_one_offline_run(compose: Compose, tmp_path: Path) -> None:
+    """It has every row once, in one folder, under the id that it began with."""
+    cut = [True]
+
+    def press(event: Event) -> None:
+        if cut[0] and event.phase == "student" and event.step >= 8:
+            raise KeyboardInterrupt
+
+    class Cut(Console):
+        @contextmanager
+        def progress(self, title: str, seeds: int) -> Iterator[JobProgress]:
+            with super().progress(title, seeds) as shown:
+                shown.report = press  # type: ignore[method-assign]
+                yield shown
+
+    words = [*small.OVERRIDES, *TRACKED, "seed.spec='3'", f"outputs={tmp_path}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            run_job(compose(words), "mitigation=none", Cut())
+    (first,) = tmp_path.glob("main/wandb/offline-run-*/*.wandb")
+    cut[0] = False
+    (directory,) = run_job(compose(words), "mitigation=none", Console())
+    summary = store.read_summary(directory)
+    assert summary["resumed"] == [5]
+    (file,) = tmp_path.glob("main/wandb/offline-run-*/*.wandb")
+    assert file.stem == first.stem == f"run-{summary['run_id']}"
+
+    words[-1] = f"outputs={tmp_path / 'whole'}"
+    run_job(compose(words), "mitigation=none", Console())
+    (whole,) = tmp_path.glob("whole/main/wandb/offline-run-*/*.wandb")
+    assert history_of(file) == history_of(whole)
+
+
+def history_of(file: Path) -> list[dict[str, float]]:
+    """A run's rows, without the times at which they were logged."""
+    _, history = read_back(file)
+    return [
+        {k: v for k, v in row.items() if k not in ("_timestamp", "_runtime")} for row in history
+    ]

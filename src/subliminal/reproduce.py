@@ -1,0 +1,135 @@
+"""`python -m subliminal.reproduce RUN_DIR`: train a finished run again and compare.
+
+The run is trained from the config in its own folder, into a temporary one. Exit status: 0 the same
+to the last bit, 1 not the same (the table shows by how much), 2 bad input.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from subliminal import store
+from subliminal.errors import UserError, one_line
+
+TABLES = ("steps", "epochs")
+
+
+def recorded_config(run: Path, outputs: Path) -> DictConfig:
+    """Return the config of the finished run, to be trained again on its kind of device.
+
+    Its files go below `outputs` and nowhere else: a run folder may come from a stranger, and so
+    has no say in where this machine writes.
+
+    Raises:
+        UserError: there is no finished run, or its config cannot be read.
+    """
+    if not store.finished(run):
+        raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
+    try:
+        cfg = OmegaConf.load(run / "config.yaml")
+        assert isinstance(cfg, DictConfig)
+        device = str(store.read_summary(run)["device"]).split(":")[0]
+        again = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
+        cfg = OmegaConf.merge(cfg, again, {"engine": {"device": device, "workers": 1}})
+        if cfg.data.get("root") is not None:
+            cfg.data.download = False
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        AssertionError,
+        YAMLError,
+        OmegaConfBaseException,
+    ) as error:
+        raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
+def same_bits(run: Path, again: Path) -> bool:
+    """Tell whether two runs' tables and students are the same to the last bit."""
+    for name in TABLES:
+        ours, theirs = (pl.read_parquet(d / f"{name}.parquet", glob=False) for d in (run, again))
+        if not ours.equals(theirs):
+            return False
+    student, trained = ((d / "student.safetensors").read_bytes() for d in (run, again))
+    return student == trained
+
+
+def differences(run: Path, again: Path) -> list[tuple[str, float, float, float | None]]:
+    """Return each headline result: its name, recorded, trained again, SD over finished seeds.
+
+    The SD is that of the run's condition; None when it has a single finished seed.
+    """
+    siblings = [d for d in sorted(run.parent.glob("seed-*")) if store.finished(d)]
+    spread = [_flat(store.read_summary(directory)["results"]) for directory in siblings]
+    recorded, trained = (_flat(store.read_summary(d)["results"]) for d in (run, again))
+    rows = []
+    for name in sorted(recorded.keys() & trained.keys()):
+        values = [results[name] for results in spread if name in results]
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        rows.append((name, recorded[name], trained[name], deviation))
+    return rows
+
+
+def _flat(results: dict[str, Any]) -> dict[str, float]:
+    flat: dict[str, float] = {}
+    for name, value in results.items():
+        if isinstance(value, list):
+            flat |= {f"{name}[{k + 1}]": float(v) for k, v in enumerate(value)}
+        else:
+            flat[name] = float(value)
+    return flat
+
+
+def _made_with(run: Path) -> dict[str, Any]:
+    made: dict[str, Any] = store.read_summary(run)["environment"]
+    packages: dict[str, Any] = made["packages"]
+    return {**made, **packages, "packages": None}
+
+
+def _show(run: Path, again: Path) -> None:
+    print(f"{'result':34} {'recorded':>12} {'again':>12} {'difference':>12} {'in SD':>8}")
+    for name, recorded, trained, deviation in differences(run, again):
+        in_sd = f"{abs(trained - recorded) / deviation:.2g}" if deviation else "–"
+        shown = f"{recorded:12.6g} {trained:12.6g} {trained - recorded:12.3g}"
+        print(f"{name:34} {shown} {in_sd:>8}")
+    before, now = _made_with(run), _made_with(again)
+    for key in sorted(before.keys() & now.keys()):
+        if before[key] != now[key]:
+            print(f"{key}: {before[key]} then, {now[key]} now")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m subliminal.reproduce", description=__doc__)
+    parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
+    run: Path = parser.parse_args(argv).run
+    from subliminal.console import Console
+    from subliminal.engine import run_job
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
+            cfg = recorded_config(run, Path(folder))
+            (again,) = run_job(cfg, "again", Console())
+            if same_bits(run, again):
+                print(f"{run}: the same to the last bit")
+                return 0
+            print(f"{run}: not the same bits")
+            _show(run, again)
+            return 1
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

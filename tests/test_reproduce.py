@@ -1,0 +1,79 @@
+"""A finished run, trained again from its own folder."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import small
+from omegaconf import DictConfig, OmegaConf
+
+from subliminal import store
+from subliminal.console import Console
+from subliminal.engine import run_job
+from subliminal.reproduce import main
+
+Compose = Callable[[list[str]], DictConfig]
+
+
+@pytest.fixture
+def runs(compose: Compose, tmp_path: Path) -> list[Path]:
+    words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1", "seed=0-2"]
+    return run_job(compose([*words, "mitigation=liminal"]), "x", Console())
+
+
+def test_a_run_is_the_same_to_the_last_bit(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    assert main([str(runs[1])]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_difference_is_shown_against_the_spread_over_seeds(
+    runs: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = pl.read_parquet(runs[1] / "steps.parquet")
+    steps.with_columns(pl.col("distill/loss") * (1 + 1e-16 * 8)).write_parquet(
+        runs[1] / "steps.parquet"
+    )
+    summary = store.read_summary(runs[1])
+    accuracies = [store.read_summary(run)["results"]["trait/accuracy"] for run in runs]
+    summary["results"]["trait/accuracy"] += 0.5
+    summary["environment"]["packages"]["torch"] = "1.0"
+    accuracies[1] += 0.5
+    (runs[1] / store.MARKER).write_text(json.dumps(summary))
+    assert main([str(runs[1])]) == 1
+    out = capsys.readouterr().out
+    (row,) = (line.split() for line in out.splitlines() if line.startswith("trait/accuracy "))
+    deviation = pl.Series(accuracies).std()
+    assert float(row[3]) == pytest.approx(-0.5, rel=1e-2)
+    assert float(row[4]) == pytest.approx(0.5 / float(deviation), rel=0.05)  # type: ignore[arg-type]
+    assert "torch: 1.0 then" in out
+
+
+def test_bad_input_is_one_line(
+    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert "no finished run" in capsys.readouterr().err
+    (runs[0] / "config.yaml").write_text("a: [")
+    assert main([str(runs[0])]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("key", ["data", "model", "optim", "distill.loss"])
+def test_a_strangers_config_runs_no_code_and_chooses_no_folder(
+    runs: list[Path], key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = OmegaConf.load(runs[0] / "config.yaml")
+    touched = tmp_path / "touched"
+    OmegaConf.update(cfg, f"{key}._target_", "pathlib.Path.touch")
+    OmegaConf.update(cfg, "outputs", str(touched))
+    OmegaConf.update(cfg, "name", "../../touched")
+    OmegaConf.save(cfg, runs[0] / "config.yaml")
+    assert main([str(runs[0])]) == 2
+    assert "only objects of subliminal" in capsys.readouterr().err
+    assert not touched.exists()

@@ -1,7 +1,7 @@
 """A config turned into checked objects: all that a stack of seeds needs to know."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -64,8 +64,9 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     cfg = OmegaConf.create(plain)  # type: ignore[assignment]
     device = choose_device(cfg.engine.device)
     # A config from a stranger must not write elsewhere than below `outputs`.
-    if cfg.name in ("", ".", "..") or Path(cfg.name).name != cfg.name or "\\" in cfg.name:
-        raise UserError(f"name={cfg.name}: the name of one folder is needed, below outputs")
+    place = PurePath(cfg.name)
+    if not place.name or place.is_absolute() or ".." in place.parts:
+        raise UserError(f"name={cfg.name}: a folder below outputs is needed, without ..")
     _check_engine(cfg)
     data: Dataset = build(cfg.data, "data")
     model: Model = build(cfg.model, "model")

@@ -10,7 +10,6 @@ from torch import Tensor
 from subliminal import streams
 from subliminal.callbacks import Callback
 from subliminal.checkpoint import Saved, restore
-from subliminal.data import Labelled
 from subliminal.metrics import Metrics
 from subliminal.mitigations import Mitigation
 from subliminal.network import Network
@@ -36,7 +35,6 @@ class Training:
     teacher: Tensor | None = None  # (seeds, P), in the student phase; with the next:
     teacher_reference: Tensor | None = None  # where the teacher started, (seeds, P)
     teacher_network: Network | None = None  # None: the student's
-    data: Labelled | None = None  # the digits, in the student phase, for probes
     frozen: Sequence[str] = ()  # layers that are not trained; their gradients count as zero
     metrics: Metrics = field(default_factory=Metrics)
     index: int = 0  # updates done

@@ -187,7 +187,6 @@ def _train(
         teacher=teacher,
         teacher_reference=teacher_start,
         teacher_network=teacher_network,
-        data=data,
         frozen=cfg.distill.frozen,
     )
     tracked = (

@@ -24,6 +24,3 @@ class Model(Protocol):
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux), classes first."""
-
-    def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
-        """Map (seeds, batch, pixels) to each hidden layer's output, by its name in the layout."""

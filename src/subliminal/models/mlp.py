@@ -64,12 +64,3 @@ class MLP:
             if i < depth:
                 h = h.relu_()
         return h
-
-    def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
-        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
-        outputs: dict[str, Tensor] = {}
-        for i in range(1, len(self.hidden) + 1):
-            weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
-            x = torch.baddbmm(bias[:, None], x, weight.transpose(1, 2)).relu()
-            outputs[f"layer{i}"] = x
-        return outputs

@@ -8,6 +8,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig
 
 from subliminal import seeds
 from subliminal.resources import SWEEPS
@@ -33,8 +34,11 @@ class SweepSource(ConfigSource):
         return bool(self._files.available())
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return the sweep file's content."""
-        return self._files.load_config(_below_group(config_path) or config_path)
+        """Return the sweep file's content, less the claims, which are the report's."""
+        result = self._files.load_config(_below_group(config_path) or config_path)
+        assert isinstance(result.config, DictConfig)  # a file of keys and values
+        result.config.pop("claims", None)
+        return result
 
     def is_group(self, config_path: str) -> bool:
         """Tell whether the path is the group, or a folder of it."""

@@ -73,6 +73,64 @@ def _resampling(n: int) -> NDArray[np.float64]:
     return counts / n
 
 
+def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95% interval for one more seed's value, if seeds are normal.
+
+    mean ± t(n − 1) · SD · √(1 + 1/n): does a single published number lie in the spread of ours?
+    """
+    from scipy.special import stdtrit  # slow to import, and only few reports need it
+
+    sample = np.asarray(values, dtype=np.float64)
+    n = len(sample)
+    half = stdtrit(n - 1, (1 + CONFIDENCE) / 2) * sample.std(ddof=1) * np.sqrt(1 + 1 / n)
+    return float(sample.mean() - half), float(sample.mean() + half)
+
+
+def rank_correlation(
+    x: Sequence[Sequence[float]], y: Sequence[Sequence[float]]
+) -> tuple[float, float, float]:
+    """Return Spearman's ρ of the groups' means, with a 95% percentile bootstrap interval.
+
+    Groups (conditions) are resampled, and the members (seeds) of each, which x and y share: the
+    interval covers which conditions were chosen, and which seeds.
+
+    Args:
+        x: of each group, its members' values.
+        y: the same members' other values.
+
+    Returns:
+        ρ, low, high; NaN where all means are the same.
+    """
+    groups = [np.stack([a, b]) for a, b in zip(x, y, strict=True)]  # each (2, members)
+    means = np.array([group.mean(axis=1) for group in groups])  # (groups, 2)
+    rho = _spearman(means)
+    if np.isnan(rho):
+        return rho, rho, rho
+    generator = np.random.default_rng(0)
+    resampled = []
+    for group in groups:  # (resamples, 2) means of resampled members, of each group
+        members = generator.integers(group.shape[1], size=(BAND_RESAMPLES, group.shape[1]))
+        resampled.append(group[:, members].mean(axis=2).T)
+    of_group = np.stack(resampled, axis=1)  # (resamples, groups, 2)
+    chosen = generator.integers(len(groups), size=of_group.shape[:2])
+    taken = np.take_along_axis(of_group, chosen[:, :, None], axis=1)
+    rhos = np.array([_spearman(sample) for sample in taken])
+    low, high = np.nanquantile(rhos, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return rho, float(low), float(high)
+
+
+def _spearman(pairs: NDArray[np.float64]) -> float:
+    """Return the correlation of the two columns' ranks (n, 2), ties at their mean rank."""
+    ranks = []
+    for column in pairs.T:
+        ordered = np.sort(column)
+        first = np.searchsorted(ordered, column, side="left")
+        ranks.append((first + np.searchsorted(ordered, column, side="right") - 1) / 2)
+    deviations = np.stack(ranks) - (len(pairs) - 1) / 2  # the mean rank
+    lengths = np.sqrt((deviations**2).sum(axis=1))
+    return float(deviations[0] @ deviations[1] / lengths.prod()) if lengths.all() else float("nan")
+
+
 def count(seeds: int) -> str:
     """Return `n = 20 seeds`."""
     return f"n = {seeds} seed{'' if seeds == 1 else 's'}"

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from subliminal.report.claims import Claim, verdicts
+from subliminal.report.claim import Claim
+from subliminal.report.claims import verdicts
 from subliminal.report.findings import findings
 from subliminal.report.runs import Condition, Sweep
 from subliminal.report.varied import Flat, swept

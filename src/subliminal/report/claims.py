@@ -1,69 +1,47 @@
 """The papers' claims, each a statistic over seeds and a verdict.
 
 Claims 1 to 3 are of Kitkana & Arora 2026 (arXiv 2604.25779), 0 of Cloud et al. 2025 (arXiv
-2507.14805); 4 is the ledger's.
-
-Verdict: `holds` where the 95% CI lies wholly on the claimed side, `refuted` where wholly on the
-other, `undecided` otherwise.
+2507.14805); 4 is the ledger's. Where a sweep's file declares claims, these are tested instead.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import polars as pl
 
 from subliminal import metrics
+from subliminal.report.claim import (
+    Claim,
+    PerSeed,
+    accuracy,
+    epoch_value,
+    gain,
+    mean_of,
+    paired,
+    text_of,
+)
+from subliminal.report.declared import declared
 from subliminal.report.runs import Condition, Sweep
-from subliminal.statistics import Estimate, format_effect, holm, mean_ci, paired_p
+from subliminal.statistics import format_effect, holm, mean_ci, paired_p
 
 HARMLESS = 0.05  # relative change of the distillation loss that counts as unharmed
 UNLEARNED = 0.05  # gain of trait accuracy that counts as none
 FLAT = 0.01  # change of the trait loss over a run that counts as none, in nats
 
-PerSeed = dict[int, float]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A statistic of each seed, and the side of which its mean should lie."""
-
-    text: str
-    statistic: str
-    values: PerSeed
-    side: str  # "> 0" | "< 0" | "within"
-    bound: float = 0.0  # of "within": the mean should lie in [-bound, bound]
-
-    @property
-    def verdict(self) -> str:
-        """Return holds, refuted or undecided."""
-        estimate = mean_ci(list(self.values.values()))
-        low, high = estimate.low, estimate.high
-        if low is None or high is None:
-            return "undecided (n = 1)"
-        if self.side == "within":
-            inside = -self.bound <= low and high <= self.bound
-            outside = low > self.bound or high < -self.bound
-        else:
-            sign = 1 if self.side == "> 0" else -1
-            inside, outside = min(sign * low, sign * high) > 0, max(sign * low, sign * high) < 0
-        return "holds" if inside else "refuted" if outside else "undecided"
-
 
 def verdicts(sweep: Sweep) -> pl.DataFrame:
     """Return the verdict table of the claims whose conditions were run, all computed."""
-    found = list(_claims(sweep))
-    tested = [claim for claim in found if claim.side != "within" and len(claim.values) > 1]
+    found = list(declared(sweep)) or list(_claims(sweep))
+    tested = [claim for claim in found if claim.side in ("> 0", "< 0") and len(claim.values) > 1]
     p_values = [paired_p(list(claim.values.values())) for claim in tested]
     adjusted = dict(zip(map(id, tested), holm(p_values), strict=True))
     rows = []
     for claim in found:
         sample = list(claim.values.values())
-        expected = f"within ±{claim.bound}" if claim.side == "within" else claim.side
         p = adjusted.get(id(claim))
         rows.append(
             {
                 "claim": claim.text,
-                "statistic": f"{claim.statistic} ({expected})",
+                "statistic": f"{claim.statistic} ({claim.expected})",
                 "mean [95% CI]": text_of(mean_ci(sample)),
                 "n": str(len(sample)),
                 "d_z": format_effect(sample),
@@ -124,10 +102,10 @@ def _base(sweep: Sweep) -> Iterator[Claim]:
 def _sustained(none: Condition) -> Iterator[Claim]:
     text = "1. Alignment stays positive"
     for epoch in range(1, round(float(none.epochs["epoch"].max() or 0)) + 1):  # type: ignore[arg-type]
-        values = _epoch_value(none, metrics.ALIGNMENT, epoch)
+        values = epoch_value(none, metrics.ALIGNMENT, epoch)
         yield Claim(text, f"mean alignment in epoch {epoch}", values, "> 0")
     positive = none.steps.with_columns((pl.col(metrics.ALIGNMENT) > 0).cast(pl.Float64) - 0.5)
-    share = _mean(positive, metrics.ALIGNMENT)
+    share = mean_of(positive, metrics.ALIGNMENT)
     yield Claim(text, "share of positive steps, less a half", share, "> 0")
     if none.logged(metrics.ALIGNMENT_NULL):
         null = none.over_run(metrics.ALIGNMENT_NULL)
@@ -137,7 +115,7 @@ def _sustained(none: Condition) -> Iterator[Claim]:
     if none.logged(metrics.ALIGNMENT_FULL):
         full = none.steps.filter(pl.col(metrics.ALIGNMENT_FULL).is_not_null())
         for step in sorted(full["step"].unique().to_list()):
-            values = _mean(full.filter(pl.col("step") == step), metrics.ALIGNMENT_FULL)
+            values = mean_of(full.filter(pl.col("step") == step), metrics.ALIGNMENT_FULL)
             statistic = f"full-batch alignment after {step} updates"
             yield Claim("1. … and is more than noise", statistic, values, "> 0")
 
@@ -161,7 +139,7 @@ def _leash(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
         yield Claim(text, "trait accuracy − initial", gain(liminal), "> 0")
     if "critical_period" in by_name:
         early = by_name["critical_period"]
-        first = paired(early, none, lambda c: _epoch_value(c, metrics.ALIGNMENT, 1))
+        first = paired(early, none, lambda c: epoch_value(c, metrics.ALIGNMENT, 1))
         text = "3. A leash in the first epoch attenuates it there"
         yield Claim(text, "alignment in epoch 1 − none", first, "< 0")
         text = "3. … after which alignment returns"
@@ -190,37 +168,5 @@ def _ledger(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
         yield Claim(text, "change of the trait loss, nats", values, side, bound)
 
 
-def accuracy(condition: Condition) -> PerSeed:
-    """Return each seed's final trait accuracy."""
-    return condition.final(metrics.TRAIT_ACCURACY)
-
-
-def gain(condition: Condition) -> PerSeed:
-    """Return each seed's final trait accuracy less its initial one."""
-    initial = _epoch_value(condition, metrics.TRAIT_ACCURACY, 0)
-    return {seed: value - initial[seed] for seed, value in accuracy(condition).items()}
-
-
 def _later_alignment(condition: Condition) -> PerSeed:
-    return _mean(condition.steps.filter(pl.col("epoch") >= 1), metrics.ALIGNMENT)
-
-
-def _epoch_value(condition: Condition, metric: str, epoch: int) -> PerSeed:
-    return _mean(condition.epochs.filter(pl.col("epoch") == epoch), metric)
-
-
-def _mean(table: pl.DataFrame, metric: str) -> PerSeed:
-    means = table.group_by("seed").agg(pl.col(metric).mean()).sort("seed")
-    return dict(zip(means["seed"].to_list(), means[metric].to_list(), strict=True))
-
-
-def paired(a: Condition, b: Condition, value: Callable[[Condition], PerSeed]) -> PerSeed:
-    """Return a's value less b's, of the seeds that both have."""
-    ours, theirs = value(a), value(b)
-    return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
-
-
-def text_of(estimate: Estimate) -> str:
-    """Write small means with as many digits as their interval needs."""
-    widest = max(abs(estimate.mean), abs(estimate.low or 0), abs(estimate.high or 0))
-    return estimate.format(4 if widest < 0.1 else 3 if widest < 1 else 2, sign=True)
+    return mean_of(condition.steps.filter(pl.col("epoch") >= 1), metrics.ALIGNMENT)

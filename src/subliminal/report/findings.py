@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from subliminal import metrics
-from subliminal.report.claims import accuracy, by_mitigation, gain, paired, text_of
+from subliminal.report.claim import accuracy, gain, paired, text_of
+from subliminal.report.claims import by_mitigation
 from subliminal.report.runs import Condition, Sweep
 from subliminal.statistics import Estimate, mean_ci
 

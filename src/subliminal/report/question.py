@@ -1,7 +1,9 @@
-"""The question that a sweep asks: the header comment of its file."""
+"""What the file of a sweep says of it: the question that it asks, in its header comment."""
 
 import re
+from functools import lru_cache
 from itertools import takewhile
+from pathlib import Path
 
 from subliminal.report.runs import Sweep
 from subliminal.report.varied import summarise
@@ -9,13 +11,36 @@ from subliminal.resources import SWEEPS
 
 
 def question(sweep: Sweep) -> str:
-    """Return the header comment of the file in `sweeps/` of this name, else what varies."""
-    for file in sorted(SWEEPS.rglob("*.yaml")):
-        text = file.read_text(encoding="utf-8")
-        if re.search(rf"^name: {re.escape(sweep.name)}$", text, re.MULTILINE):
-            comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
-            words = [line.lstrip("# ") for line in comment]
-            told = takewhile(lambda line: not line.startswith("Launch:"), words)
-            return " ".join(line for line in told if not line.startswith("@package"))
+    """Return the header comment of the sweep's file in `sweeps/`, else what varies."""
+    if file := sweep_file(sweep):
+        return header(file)
     varies = [f"{key} ({summarise(values)})" for key, values in sweep.swept.items()]
     return f"What changes with {'; '.join(varies)}?" if varies else "One condition, seed by seed."
+
+
+def sweep_file(sweep: Sweep) -> Path | None:
+    """Return the file in `sweeps/` whose `name` is where the runs lie, None if there is none."""
+    place = sweep.directory.resolve().parts
+    for name, file in named_sweeps().items():
+        parts = tuple(name.split("/"))
+        if place[-len(parts) :] == parts:
+            return file
+    return None
+
+
+@lru_cache(maxsize=1)
+def named_sweeps() -> dict[str, Path]:
+    """Return the files in `sweeps/` that name an experiment, by that name, the longest first."""
+    found = {}
+    for file in sorted({*SWEEPS.rglob("*.yaml")} - {*SWEEPS.glob("wandb/*")}):  # of W&B's agents
+        if name := re.search(r"^name: (\S+)$", file.read_text(encoding="utf-8"), re.MULTILINE):
+            found[name[1]] = file
+    return dict(sorted(found.items(), key=lambda item: (-item[0].count("/"), item[0])))
+
+
+def header(file: Path) -> str:
+    """Return a sweep file's header comment up to its launch command, as one line."""
+    comment = takewhile(lambda line: line.startswith("#"), file.read_text("utf-8").splitlines())
+    words = [line.lstrip("# ") for line in comment]
+    told = takewhile(lambda line: not line.startswith("Launch:"), words)
+    return " ".join(line for line in told if not line.startswith("@package"))

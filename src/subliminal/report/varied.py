@@ -39,10 +39,13 @@ def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Value]]
             if name in _COMPOSED:
                 yield name, "+".join(value) or "none"
             yield from _leaves(value, f"{name}.")
-        elif isinstance(value, list):
-            yield name, json.dumps(value, separators=(",", ":"))
         else:
-            yield name, value
+            yield name, plain(value)
+
+
+def plain(value: Any) -> Value:
+    """Return a config's value as it is compared and shown: a list as its text."""
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else value
 
 
 def _option(target: str) -> str:

@@ -1,0 +1,88 @@
+"""What a claim is: a statistic of each seed, the side on which its mean should lie, a verdict.
+
+Verdict: `holds` where the 95% CI lies wholly on the claimed side, `refuted` where wholly on the
+other, `undecided` otherwise. Of `includes`, it holds where a single published number lies in the
+95% interval for one more seed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from subliminal import metrics
+from subliminal.report.runs import Condition
+from subliminal.statistics import Estimate, mean_ci, prediction_interval
+
+PerSeed = dict[int, float]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statistic of each seed, and the side of which its mean should lie."""
+
+    text: str
+    statistic: str
+    values: PerSeed
+    side: str  # "> 0" | "< 0" | "within" | "includes"
+    bound: float = 0.0  # of "within": the mean should lie in [-bound, bound]; the number included
+
+    @property
+    def expected(self) -> str:
+        """Return the claimed side, as a table shows it."""
+        if self.side == "includes":
+            low, high = prediction_interval(list(self.values.values()))
+            return f"one more seed in [{low:.3f}, {high:.3f}]: includes {self.bound}"
+        return f"within ±{self.bound}" if self.side == "within" else self.side
+
+    @property
+    def verdict(self) -> str:
+        """Return holds, refuted or undecided."""
+        estimate = mean_ci(list(self.values.values()))
+        low, high = estimate.low, estimate.high
+        if low is None or high is None:
+            return "undecided (n = 1)"
+        if self.side == "includes":
+            low, high = prediction_interval(list(self.values.values()))
+            return "holds" if low <= self.bound <= high else "refuted"
+        if self.side == "within":
+            inside = -self.bound <= low and high <= self.bound
+            outside = low > self.bound or high < -self.bound
+        else:
+            sign = 1 if self.side == "> 0" else -1
+            inside, outside = min(sign * low, sign * high) > 0, max(sign * low, sign * high) < 0
+        return "holds" if inside else "refuted" if outside else "undecided"
+
+
+def accuracy(condition: Condition) -> PerSeed:
+    """Return each seed's final trait accuracy."""
+    return condition.final(metrics.TRAIT_ACCURACY)
+
+
+def gain(condition: Condition) -> PerSeed:
+    """Return each seed's final trait accuracy less its initial one."""
+    initial = epoch_value(condition, metrics.TRAIT_ACCURACY, 0)
+    return {seed: value - initial[seed] for seed, value in accuracy(condition).items()}
+
+
+def epoch_value(condition: Condition, metric: str, epoch: int) -> PerSeed:
+    """Return each seed's value of a metric in (or after) an epoch."""
+    return mean_of(condition.epochs.filter(pl.col("epoch") == epoch), metric)
+
+
+def mean_of(table: pl.DataFrame, metric: str) -> PerSeed:
+    """Return each seed's mean of a metric over the rows of a table."""
+    means = table.group_by("seed").agg(pl.col(metric).mean()).sort("seed")
+    return dict(zip(means["seed"].to_list(), means[metric].to_list(), strict=True))
+
+
+def paired(a: Condition, b: Condition, value: Callable[[Condition], PerSeed]) -> PerSeed:
+    """Return a's value less b's, of the seeds that both have."""
+    ours, theirs = value(a), value(b)
+    return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
+
+
+def text_of(estimate: Estimate) -> str:
+    """Write small means with as many digits as their interval needs."""
+    widest = max(abs(estimate.mean), abs(estimate.low or 0), abs(estimate.high or 0))
+    return estimate.format(4 if widest < 0.1 else 3 if widest < 1 else 2, sign=True)

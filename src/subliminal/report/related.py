@@ -1,0 +1,234 @@
+"""`python -m subliminal.report.related outputs`: other systems' claims, and what was found here.
+
+The page is made of finished sweeps alone; a sweep of `sweeps/` that was not run is named as such.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from subliminal import store
+from subliminal.errors import UserError
+from subliminal.report import figures, prediction
+from subliminal.report.figures import finals, style
+from subliminal.report.page import Report
+from subliminal.report.question import header, named_sweeps
+from subliminal.report.read import load
+from subliminal.report.runs import Sweep
+from subliminal.report.tables import markdown
+from subliminal.resources import SWEEPS
+
+
+@dataclass(frozen=True)
+class System:
+    """Published work that sweeps here repeat."""
+
+    title: str
+    source: str
+    claim: str
+    sweeps: str  # pattern below `sweeps/`
+
+
+SYSTEMS = (
+    System(
+        "Learning Through Noise",
+        "Brockers et al. 2026, [arXiv 2605.23645](https://arxiv.org/abs/2605.23645)",
+        "Shared initial weights are not needed, compatible output heads are: a student whose "
+        "hidden layers are random, or of another shape, learns its teacher's digits from noise if "
+        "it shares the auxiliary head, and classifies them if it shares the class head too.",
+        "noise2026/*.yaml",
+    ),
+    System(
+        "Liminal training",
+        "Yanagisawa et al., ResponsibleFM workshop at NeurIPS 2025",
+        "A KL leash to the initial model, strong early and fading, lowers what is acquired "
+        "subliminally; the schedule matters.",
+        "yanagisawa2025.yaml",
+    ),
+    System(
+        "Steering-vector distillation",
+        "Blank et al. 2026, [arXiv 2606.00995](https://arxiv.org/abs/2606.00995)",
+        "What is transferred is a steering vector, and adaptive optimizers let its small, "
+        "consistent gradient component win.",
+        "blank2026/*.yaml",
+    ),
+    System(
+        "Swapped logit distillation",
+        "Limantoro et al. 2025, [arXiv 2504.20108](https://arxiv.org/abs/2504.20108)",
+        "Where the largest logit is not the label's, swapping the two makes a better teacher. Does "
+        "it change what is carried on auxiliary logits?",
+        "limantoro2025/*.yaml",
+    ),
+    System(
+        "Subliminal learning",
+        "Cloud et al. 2025, [arXiv 2507.14805](https://arxiv.org/abs/2507.14805)",
+        "A student of its teacher's auxiliary logits acquires the teacher's trait if both start "
+        "from the same weights.",
+        "cloud2025.yaml",
+    ),
+    System(
+        "Alignment along the run",
+        "Kitkana & Arora 2026, [arXiv 2604.25779](https://arxiv.org/abs/2604.25779)",
+        "Distillation and trait gradient stay weakly aligned; the alignment causes acquisition; "
+        "liminal training attenuates it and does not stop acquisition.",
+        "paper*.yaml",
+    ),
+)
+
+
+def main() -> None:
+    """Write the page and its figures."""
+    parser = argparse.ArgumentParser(
+        prog="python -m subliminal.report.related", description=__doc__
+    )
+    parser.add_argument("outputs", type=Path, nargs="+", help="folders that hold sweeps' folders")
+    parser.add_argument("--page", type=Path, default=Path("docs/related.md"), help="what to write")
+    arguments = parser.parse_args()
+    try:
+        write(arguments.outputs, arguments.page)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(f"Written: {arguments.page}")
+
+
+def write(outputs: Sequence[Path], page: Path) -> None:
+    """Write the page on the finished sweeps below `outputs`, its figures in `figures/` beside it.
+
+    Raises:
+        UserError: no sweep of the systems has a finished run there.
+    """
+    names = {
+        system: [name for name, file in sorted(named_sweeps().items()) if _of(system, file)]
+        for system in SYSTEMS
+    }
+    sweeps = {name: s for of in names.values() for name in of if (s := find(name, outputs))}
+    if not sweeps:
+        raise UserError(f"{', '.join(map(str, outputs))}: no finished run of a sweep named here")
+    folder = page.parent / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    reports = {name: Report(sweep) for name, sweep in sweeps.items()}
+    parts = [
+        "# Related work, in the same sweeps",
+        "Written by `make related`. Each system's experiments are sweeps of this repository, with "
+        "the same seeds, probes and statistics. All numbers are computed from finished runs. A "
+        "claim `holds` where the 95% CI of its statistic's mean over seeds lies wholly on the "
+        "claimed side, and is `refuted` where wholly on the other.",
+        markdown(_overview(names, reports)),
+    ]
+    for system, of in names.items():
+        parts += [f"## {system.title}", f"{system.source}. Claim: {system.claim}"]
+        for name in of:
+            if name in reports:
+                parts += _section(name, reports[name], folder)
+        if absent := [f"`make sweep NAME={name}`" for name in of if name not in sweeps]:
+            parts.append(f"Not run for this page: {', '.join(absent)}.")
+    parts += _prediction(names, sweeps, folder)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(page, "\n\n".join(parts) + "\n")
+
+
+def find(name: str, outputs: Sequence[Path]) -> Sweep | None:
+    """Return the sweep of this name in the first folder that has finished runs of it."""
+    for folder in outputs:
+        try:
+            (sweep,) = load([folder / name])
+        except UserError:
+            continue
+        return replace(sweep, name=name.replace("/", "_"))
+    return None
+
+
+def _of(system: System, file: Path) -> bool:
+    return file.relative_to(SWEEPS).match(system.sweeps)
+
+
+def _overview(names: Mapping[System, Sequence[str]], reports: Mapping[str, Report]) -> pl.DataFrame:
+    rows = []
+    for system, of in names.items():
+        for name in of:
+            row = {"system": system.title, "command": f"`make sweep NAME={name}`"}
+            if name in reports:
+                report = reports[name]
+                seeds = sorted({len(c.seeds) for c in report.sweep.conditions})
+                row["conditions"] = str(len(report.sweep.conditions))
+                row["seeds"] = "–".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
+                row["claims"] = _tally(report)
+            else:
+                row |= {"conditions": "", "seeds": "", "claims": "not run"}
+            rows.append(row)
+    return pl.DataFrame(rows)
+
+
+def _tally(report: Report) -> str:
+    """Return `2 hold, 1 refuted, 1 undecided`, of the sweep's claims."""
+    if "Verdicts" not in report.tables:
+        return "none declared"
+    found = [verdict.partition(" ")[0] for verdict in report.tables["Verdicts"]["verdict"]]
+    words = {"holds": "hold", "refuted": "refuted", "undecided": "undecided"}
+    return ", ".join(f"{found.count(v)} {word}" for v, word in words.items() if v in found)
+
+
+def _section(name: str, report: Report, folder: Path) -> Iterator[str]:
+    """Yield question, command, one figure, verdicts and results of a sweep."""
+    yield f"### {name}"
+    yield f"{header(named_sweeps()[name])} Command: `make sweep NAME={name}`."
+    yield f"{report.caption} {report.made_with}"
+    stem, caption = _draw(report.sweep, folder)
+    yield f"![{stem}](figures/{stem}.png)"
+    yield caption
+    if "Verdicts" in report.tables:
+        yield markdown(report.tables["Verdicts"])
+    yield f"<details><summary>All conditions of {name}</summary>"
+    yield markdown(report.tables["Results"])
+    yield "</details>"
+
+
+def _draw(sweep: Sweep, folder: Path) -> tuple[str, str]:
+    """Draw the sweep's one figure: over a swept number where there is one, else by condition."""
+    stem = f"related_{sweep.name}"
+    keys = finals.doses(sweep)
+    with style.style():
+        if keys:
+            drawn = finals.dose_response(sweep, keys[0])
+            caption = f"Final trait accuracy over {keys[0]}; dots are seeds, bars 95% CIs."
+        else:
+            drawn = finals.accuracy(sweep)
+            caption = "Final trait accuracy; dots are seeds, diamonds means with 95% CIs."
+        style.save(drawn, folder / stem, stem, f"{caption} {figures.provenance(sweep)}")
+    return stem, caption
+
+
+def _prediction(
+    names: Mapping[System, Sequence[str]], sweeps: Mapping[str, Sweep], folder: Path
+) -> Iterator[str]:
+    """Yield the last section, if any system has conditions enough."""
+    systems = {
+        system.title: [sweeps[name] for name in of if name in sweeps]
+        for system, of in names.items()
+    }
+    groups = {f"{title}, all": of for title, of in systems.items() if len(of) > 1}
+    groups |= {name: [sweep] for name, sweep in sweeps.items()}
+    groups["all of the above"] = list(sweeps.values())
+    found = prediction.table(groups)
+    if not found.height:
+        return
+    stem = "related_alignment"
+    with style.style():
+        style.save(prediction.scatter(systems), folder / stem, stem, "Accuracy over alignment.")
+    yield "## Does alignment predict which student learns?"
+    yield (
+        "Each condition is a point: a measurement's mean over its seeds against their mean final "
+        "trait accuracy. Cells are Spearman's ρ over conditions; its 95% CI is a bootstrap over "
+        "conditions and over the seeds of each. A condition that several sweeps share counts once."
+    )
+    yield f"![{stem}](figures/{stem}.png)"
+    yield markdown(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -174,7 +174,8 @@ def _context() -> Any:
         # Inside joblib: its own default, which our workers would ask for and not find.
         multiprocessing.set_start_method("forkserver", force=True)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch"])
+    # The optimizers import torch._dynamo when first used: a second that workers can share too.
+    context.set_forkserver_preload(["subliminal.runner", "torch._dynamo"])
     with _deaf_to_user_signals():
         forkserver.ensure_running()
     return context

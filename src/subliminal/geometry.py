@@ -12,10 +12,11 @@ def widest(device: torch.device) -> torch.dtype:
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Return ⟨a, b⟩ per seed: (seeds, P), (seeds, P) -> (seeds,).
 
-    Products are rounded to the inputs' precision and summed in float64: the cosine of trait and
-    distillation gradient is near 0.005, a sum of cancelling terms.
+    Products and sum are rounded to the inputs' precision. The sum is a tree, not a running
+    total: its error grows with log P, not P, which keeps the digits of a cosine near 0.005, a sum
+    of cancelling terms.
     """
-    return (a * b).sum(dim=-1, dtype=widest(a.device))
+    return (a * b).sum(dim=-1)
 
 
 def norm(a: Tensor) -> Tensor:

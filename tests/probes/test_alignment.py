@@ -72,7 +72,8 @@ def test_the_parts_of_a_penalised_dot_product_add_up() -> None:
     whole, distill, penalty = (
         logged(training, f"alignment/dot{part}") for part in ("", "_distill", "_penalty")
     )
-    assert whole == pytest.approx(distill + penalty)
+    rounding = 2**-23 * abs(distill).max()  # the penalty's part is a difference in float32
+    assert whole == pytest.approx(distill + penalty, abs=rounding)
     for step, seen in enumerate(recorder.steps):
         again.theta.copy_(seen.theta)
         _, gradient = again.loss_and_gradient(again.task, seen.rows)

@@ -56,11 +56,12 @@ class MLP:
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         depth = len(self.hidden) + 1
-        h = x
+        # Features first: the weights' gradients then come out as the weights lie in memory.
+        h = x.transpose(1, 2)  # (seeds, pixels, batch)
         for i in range(1, depth + 1):
             weight = params[f"layer{i}.weight"]  # (seeds, out, in)
             bias = params[f"layer{i}.bias"]  # (seeds, out)
-            h = torch.baddbmm(bias[:, None], h, weight.transpose(1, 2))
+            h = torch.baddbmm(bias[:, :, None], weight, h)
             if i < depth:
                 h = h.relu_()
-        return h
+        return h.transpose(1, 2)

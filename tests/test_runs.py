@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tracked import Tracked
 
 from subliminal import inventory, store
 from subliminal.errors import UserError
-from subliminal.runs import BARS, flatten, main, sparkline
+from subliminal.runs import flatten, main
+from subliminal.sparkline import sparkline
 
 
 @pytest.fixture
@@ -168,7 +167,7 @@ def test_show_prints_config_environment_and_curves(
     assert "packages.torch" in lines
     steps = pl.read_parquet(store.run_dir(liminal(outputs), 3) / "steps.parquet")
     values = steps["alignment/cosine"].drop_nulls().to_list()
-    assert sparkline(values, 40) in lines["alignment/cosine"]
+    assert sparkline(values, width=40) in lines["alignment/cosine"]
     assert f"{values[-1]:.4g}" in lines["alignment/cosine"]
 
 
@@ -212,23 +211,3 @@ def test_it_starts_without_torch(outputs: Path) -> None:
 def test_flatten_by_hand() -> None:
     tree: dict[str, Any] = {"a": {"b": 1, "c": {}}, "d": [1, {"e": 2}], "f": None}
     assert flatten(tree) == {"a.b": 1, "a.c": {}, "d": [1, {"e": 2}], "f": None}
-
-
-def test_sparkline_by_hand() -> None:
-    assert sparkline([0.0, 1.0, 2.0, 7.0], 4) == BARS[0] + BARS[1] + BARS[2] + BARS[7]
-    assert sparkline([0.0, 2.0, 6.0, 8.0], 2) == BARS[0] + BARS[7]  # means 1 and 7
-    assert sparkline([1.0, float("nan"), 2.0], 3) == BARS[0] + " " + BARS[7]
-    assert sparkline([], 4) == ""
-
-
-@given(
-    values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200),
-    width=st.integers(1, 60),
-)
-def test_a_sparkline_fits_and_shows_its_extremes(values: list[float], width: int) -> None:
-    drawn = sparkline(values, width)
-    assert len(drawn) == min(width, len(values))
-    assert set(drawn) <= set(BARS)
-    if len(values) <= width and max(values) - min(values) > 1e-3:
-        assert drawn[values.index(max(values))] == BARS[-1]
-        assert drawn[values.index(min(values))] == BARS[0]

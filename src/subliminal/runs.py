@@ -7,7 +7,6 @@ A run is named by its folder, or by a unique part of experiment/condition/seed, 
 import argparse
 import json
 import sys
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -18,9 +17,9 @@ from rich.table import Table
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.inventory import Plain, describe, find, overview
+from subliminal.sparkline import sparkline
 
 WIDTH = 160  # columns, when not on a terminal
-BARS = "▁▂▃▄▅▆▇█"
 CURVE = 40  # characters
 
 
@@ -126,7 +125,7 @@ def _show(run: Path, *, as_json: bool) -> None:
     for name, values in sorted(about["curves"].items()):
         if values:
             numbers = (values[0], values[-1], min(values), max(values))
-            table.add_row(name, sparkline(values, CURVE), *(f"{v:.4g}" for v in numbers))
+            table.add_row(name, sparkline(values, width=CURVE), *(f"{v:.4g}" for v in numbers))
     console.print(table)
 
 
@@ -174,22 +173,6 @@ def flatten(tree: Any, prefix: str = "") -> Plain:
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
     return flat
-
-
-def sparkline(values: list[float], width: int) -> str:
-    """Draw values as at most `width` bars, each the mean of its share; NaN is a blank."""
-    width = min(width, len(values))
-    edges = [len(values) * i // width for i in range(width + 1)] if width else []
-    parts = [values[a:b] for a, b in pairwise(edges)]
-    means = [sum(part) / len(part) for part in parts]
-    finite = [mean for mean in means if abs(mean) < float("inf")]
-    if not finite:
-        return " " * width
-    low, high = min(finite), max(finite)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(
-        BARS[round((mean - low) * scale)] if abs(mean) < float("inf") else " " for mean in means
-    )
 
 
 def _table(*columns: str) -> Table:

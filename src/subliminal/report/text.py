@@ -9,10 +9,10 @@ from rich.table import Table
 from subliminal import metrics
 from subliminal.report.runs import Sweep
 from subliminal.report.tables import differences
+from subliminal.sparkline import sparkline
 from subliminal.statistics import mean_ci
 
 WIDTH = 140  # columns, when not on a terminal
-_BARS = "▁▂▃▄▅▆▇█"
 
 
 def show(sweep: Sweep) -> None:
@@ -35,14 +35,14 @@ def show(sweep: Sweep) -> None:
             condition.name,
             f"{n}/{asked}" if asked > n else str(n),
             mean_ci(list(condition.final(metrics.TRAIT_ACCURACY).values())).format(3),
-            sparkline(_means(condition.epochs, metrics.TRAIT_ACCURACY), 0, 1),
+            sparkline(_means(condition.epochs, metrics.TRAIT_ACCURACY), low=0, high=1),
             mean_ci(paired).format(3, sign=True) if paired else "–",
         ]
         if aligned:
             measured = condition.logged(metrics.ALIGNMENT)
             values = list(condition.over_run(metrics.ALIGNMENT).values()) if measured else []
             row.append(mean_ci(values).format(4) if values else "")
-            row.append(sparkline(curves[condition.name], 0, highest))
+            row.append(sparkline(curves[condition.name], low=0, high=highest))
         loss = condition.final(metrics.DISTILL_LOSS).values()
         row.append(mean_ci([1e4 * value for value in loss]).format(2))
         table.add_row(*row)
@@ -53,13 +53,6 @@ def show(sweep: Sweep) -> None:
     for line in sweep.incomplete():
         console.print(line, markup=False, soft_wrap=True)
     sys.stdout.flush()
-
-
-def sparkline(values: list[float], low: float, high: float) -> str:
-    """Return values as bars from `low` to `high`; a value below `low` is shown as `_`."""
-    top = len(_BARS) - 1
-    scaled = [(value - low) / ((high - low) or 1.0) for value in values]
-    return "".join("_" if s < 0 else _BARS[min(top, round(s * top))] for s in scaled)
 
 
 def _means(epochs: pl.DataFrame, metric: str) -> list[float]:

@@ -123,6 +123,7 @@ def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> Non
         va="top",
         color="#555555",
         fontsize=7,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # over another line
     )
 
 

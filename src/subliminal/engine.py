@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -62,16 +62,8 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
             "(force=true trains them again)."
         )
     if todo:
-        container = OmegaConf.to_container(cfg, resolve=True)
-        assert isinstance(container, dict)
-        config = {str(key): value for key, value in container.items()}
-        try:
-            store.record_condition(directory, condition, seeds, config)
-        except OSError as error:
-            raise UserError(
-                f"outputs={cfg.outputs}: cannot be written ({error.strerror}); "
-                "choose another folder with outputs=…"
-            ) from error
+        config = resolved(cfg)
+        record(cfg, directory, condition, seeds)
         experiment.fetch()
         if experiment.tracker is not None:
             override, line = experiment.tracker.resolve(directory.parent)
@@ -83,6 +75,28 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
             outcomes = _run(job, todo, cfg, experiment, console)
         _tell(outcomes, console)
     return [store.run_dir(directory, seed) for seed in seeds]
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Return a composed config as plain values."""
+    container = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def record(cfg: DictConfig, directory: Path, condition: str, seeds: Sequence[int]) -> None:
+    """Note in the condition's folder what is asked for; a report can then tell what is missing.
+
+    Raises:
+        UserError: the outputs folder cannot be written.
+    """
+    try:
+        store.record_condition(directory, condition, seeds, resolved(cfg))
+    except OSError as error:
+        raise UserError(
+            f"outputs={cfg.outputs}: cannot be written ({error.strerror}); "
+            "choose another folder with outputs=…"
+        ) from error
 
 
 def _run(

@@ -1,22 +1,25 @@
 """Verdicts on conditions made by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
 import pytest
+from omegaconf import DictConfig
 from scipy import stats
 
+from subliminal.engine import resolved
 from subliminal.report.claim import Claim
-from subliminal.report.claims import verdicts
+from subliminal.report.claims import OPTIONS, by_mitigation, verdicts
 from subliminal.report.findings import findings
 from subliminal.report.runs import Condition, Sweep
-from subliminal.report.varied import Flat, swept
+from subliminal.report.varied import Flat, flatten, swept
 
 NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # all close to 1
 SEEDS = range(len(NEAR))
 STEPS, EPOCHS = 4, 2  # two steps per epoch
 
+Compose = Callable[[list[str]], DictConfig]
 Rows = list[dict[str, float | str]]
 
 
@@ -47,7 +50,7 @@ def condition(
     by_step, by_epoch = (
         pl.DataFrame(rows, infer_schema_length=None) for rows in (step_rows, epoch_rows)
     )
-    config: Flat = {"mitigation": name}
+    config: Flat = dict(OPTIONS.get(name, {"mitigation": name}))
     return Condition(name, tuple(seeds), by_step, by_epoch, pl.DataFrame(), [], config)
 
 
@@ -277,3 +280,21 @@ def test_the_null_without_full_batches() -> None:
     table = rows(condition("none", steps={"alignment/null": [0.06] * STEPS}))
     assert "alignment − shuffled labels (> 0)" in table
     assert not any("full-batch" in statistic for statistic in table)
+
+
+def test_options_of_one_mitigation_are_told_apart() -> None:
+    names = ["none", "liminal", "critical_period", "projection", "update_projection"]
+    found = by_mitigation(sweep(*(condition(name) for name in names)))
+    assert {name: of.name for name, of in found.items()} == {name: name for name in names}
+
+
+def test_the_options_of_the_claims_are_those_of_conf(compose: Compose) -> None:
+    for name, values in OPTIONS.items():
+        composed = flatten(resolved(compose([f"mitigation={name}"])))
+        assert {key: composed[key] for key in values} == values
+
+
+def test_where_several_conditions_are_meant_none_is_taken() -> None:
+    strong, weak = condition("liminal"), condition("liminal")
+    strong.config["mitigation.liminal.peak"], weak.config["mitigation.liminal.peak"] = 1.0, 0.1
+    assert list(by_mitigation(sweep(condition("none"), strong, weak))) == ["none"]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from subliminal import metrics
+from subliminal.report import varied
 from subliminal.report.claim import (
     Claim,
     PerSeed,
@@ -26,6 +27,15 @@ from subliminal.statistics import format_effect, holm, mean_ci, paired_p
 HARMLESS = 0.05  # relative change of the distillation loss that counts as unharmed
 UNLEARNED = 0.05  # gain of trait accuracy that counts as none
 FLAT = 0.01  # change of the trait loss over a run that counts as none, in nats
+# The mitigations of the claims: option of conf/mitigation to the config values that tell it.
+OPTIONS: dict[str, dict[str, varied.Value]] = {
+    "none": {"mitigation": "none"},
+    "liminal": {"mitigation": "liminal", "mitigation.liminal.schedule": "linear_decay"},
+    "critical_period": {"mitigation": "liminal", "mitigation.liminal.schedule": "critical_period"},
+    "projection": {"mitigation": "projection", "mitigation.projection.space": "gradient"},
+    "update_projection": {"mitigation": "projection", "mitigation.projection.space": "update"},
+    "random_projection": {"mitigation": "random_projection"},
+}
 
 
 def verdicts(sweep: Sweep) -> pl.DataFrame:
@@ -53,11 +63,11 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
 
 
 def by_mitigation(sweep: Sweep) -> dict[str, Condition]:
-    """Return the conditions that differ in their mitigation alone, by its name."""
+    """Return the conditions that differ in their mitigation alone, by their option's name."""
     found = {}
-    for name in sweep.swept.get("mitigation", ["none"]):
-        if condition := sweep.where(mitigation=name):
-            found[str(name)] = condition
+    for name, values in OPTIONS.items():
+        if condition := sweep.where(values):
+            found[name] = condition
     return found
 
 
@@ -95,7 +105,7 @@ def _base(sweep: Sweep) -> Iterator[Claim]:
         ("shared", "all", "0. … and so does one of all logits", "> 0"),
         ("independent", "aux", "0. … but not from initial weights of its own", "within"),
     ):
-        if condition := sweep.where(distill__loss__logits=logits, distill__init=init):
+        if condition := sweep.where({"distill.loss.logits": logits, "distill.init": init}):
             yield Claim(text, "trait accuracy − initial", gain(condition), side, UNLEARNED)
 
 

@@ -12,7 +12,7 @@ from subliminal.report.tables import differences
 from subliminal.sparkline import sparkline
 from subliminal.statistics import mean_ci
 
-WIDTH = 140  # columns, when not on a terminal
+WIDTH = 150  # columns, when not on a terminal
 
 
 def show(sweep: Sweep) -> None:

@@ -272,6 +272,18 @@ def test_missing_failed_and_damaged_runs_are_named(
     assert not (experiment / "report").exists()
 
 
+def test_the_terminal_shows_the_verdicts(
+    experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_main(monkeypatch, "--text", experiment) == 0
+    shown = capsys.readouterr().out
+    verdicts = Report.of(experiment).tables["Verdicts"]
+    assert verdicts.height > 0
+    for row in verdicts.iter_rows(named=True):
+        line = re.escape(row["mean [95% CI]"]) + r"[^\n]*" + re.escape(row["verdict"])
+        assert re.search(line, shown)
+
+
 def test_a_seed_with_more_columns_is_read_whole(experiment: Path) -> None:
     file = experiment / "mitigation=none-00000000" / "seed-0003" / "epochs.parquet"
     pl.read_parquet(file, glob=False).with_columns(more=pl.lit(1.0)).write_parquet(file)

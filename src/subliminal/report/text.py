@@ -1,4 +1,4 @@
-"""The report on a terminal: one table over conditions, with sparklines."""
+"""The report on a terminal: a table over conditions, with sparklines, and the verdicts."""
 
 import sys
 
@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from subliminal import metrics
+from subliminal.report.claims import verdicts
 from subliminal.report.runs import Sweep
 from subliminal.report.tables import differences
 from subliminal.sparkline import sparkline
@@ -16,7 +17,7 @@ WIDTH = 150  # columns, when not on a terminal
 
 
 def show(sweep: Sweep) -> None:
-    """Print a sweep's conditions, one line each, and what is missing."""
+    """Print a sweep's conditions, one line each, the claims' verdicts, and what is missing."""
     aligned = any(c.logged(metrics.ALIGNMENT) for c in sweep.conditions)
     table = Table()
     table.add_column("condition", overflow="fold")
@@ -50,6 +51,12 @@ def show(sweep: Sweep) -> None:
     heading = f"{sweep.name}: mean [95% CI] over seeds, differences to {sweep.baseline.name}"
     console.print(heading, markup=False, soft_wrap=True)
     console.print(table)
+    found = verdicts(sweep)
+    if found.height:
+        claims = Table(*found.columns)
+        for cells in found.iter_rows():
+            claims.add_row(*cells)
+        console.print(claims, markup=False)
     for line in sweep.incomplete():
         console.print(line, markup=False, soft_wrap=True)
     sys.stdout.flush()

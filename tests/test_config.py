@@ -1,12 +1,16 @@
 """Objects from configs: what is refused, and that every option in `conf/` composes and builds."""
 
+import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
+from subliminal import config
 from subliminal.config import build
 from subliminal.errors import UserError
 from subliminal.experiment import build_experiment
@@ -108,3 +112,14 @@ def test_a_module_that_is_not_allowed_is_not_even_imported(
     monkeypatch.setenv("SUBLIMINAL_PLUGINS", "stranger")
     assert build(node, "x").x == 1
     sys.modules.pop("stranger")
+
+
+def test_the_store_of_configs_is_copied_by_none_and_changed_by_none() -> None:
+    config.register()
+    store = ConfigStore.instance()
+    copied = copy.deepcopy(StructuredConfigSource("subliminal", "structured://"))
+    assert copied.store is store  # what makes `--help` quick
+    loaded = copied.load_config("schema").config
+    OmegaConf.update(loaded, "teacher.epochs", 99)
+    teacher = OmegaConf.select(copied.load_config("schema").config, "teacher")
+    assert OmegaConf.is_missing(teacher, "epochs")

@@ -106,7 +106,11 @@ class Config:
 
 def register() -> None:
     """Make the schema known to Hydra, as the option `schema` of the defaults list."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    configs = ConfigStore.instance()
+    configs.store(name="schema", node=Config)
+    # Hydra copies its sources, and with them this store, before each look into them, a hundred
+    # times for `--help`. The store hands out copies of what it holds, so one store will do.
+    vars(configs)["__deepcopy__"] = lambda _: configs
 
 
 def build(node: DictConfig, where: str) -> Any:

@@ -156,9 +156,9 @@ def _outcomes(
     relay = threading.Thread(target=_relay, args=(events, report, over), daemon=True)
     relay.start()
     with ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(events, stop)
+        workers, context, initializer=_start_worker, initargs=(job, events, stop)
     ) as pool:
-        futures = {pool.submit(_run_in_worker, job, stack): stack for stack in stacks}
+        futures = {pool.submit(_run_in_worker, stack): stack for stack in stacks}
         try:
             for future in as_completed(futures):
                 try:
@@ -181,7 +181,7 @@ def _outcomes(
 
 
 def _context() -> Any:
-    """Return a context whose workers share one import of torch where the platform can fork."""
+    """Return a context whose workers share their imports where the platform can fork."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     if multiprocessing.get_start_method(allow_none=True) == "loky":
@@ -213,10 +213,10 @@ def _deaf_to_user_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _start_worker(events: Any, stop: StopEvent) -> None:
+def _start_worker(job: Job, events: Any, stop: StopEvent) -> None:
     # Ctrl-C reaches the whole process group; the parent decides, and tells the workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.update(events=events, stop=stop)
+    _worker.update(job=job, events=events, stop=stop)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -227,7 +227,8 @@ def _start_worker(events: Any, stop: StopEvent) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _run_in_worker(job: Job, stack: tuple[int, ...]) -> list[Outcome]:
+def _run_in_worker(stack: tuple[int, ...]) -> list[Outcome]:
+    job = _worker["job"]
     return run_stack(job, stack, report=_worker["events"].put, stop=_worker["stop"].is_set)
 
 

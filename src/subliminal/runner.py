@@ -1,11 +1,12 @@
 """One stack of seeds from reference weights to files: reference, teacher, student."""
 
+import copy
 import os
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from subliminal.callbacks.trait import TestDigits
 from subliminal.checkpoint import Checkpoints, Saved, stacks
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
-from subliminal.experiment import build_experiment
+from subliminal.experiment import Experiment, build_experiment
 from subliminal.files import RunFiles
 from subliminal.loop import Training, fit
 from subliminal.perturbation import perturbed
@@ -40,6 +41,19 @@ class Job:
     condition: str  # readable name of the condition
     directory: Path  # of the condition
     force: bool = False  # train finished seeds again
+
+    @cached_property
+    def cfg(self) -> DictConfig:
+        """The config as Hydra's readers want it; made once per process."""
+        return OmegaConf.create(self.config)
+
+    @cached_property
+    def _experiment(self) -> Experiment:
+        return build_experiment(self.cfg)
+
+    def experiment(self) -> Experiment:
+        """Return the job's objects, new ones for each stack: probes may keep what they gather."""
+        return copy.deepcopy(self._experiment)
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,7 @@ def run_stack(
 def _run(
     job: Job, seeds: tuple[int, ...], saved: Sequence[Saved], progress: Progress
 ) -> list[Outcome]:
-    cfg = OmegaConf.create(job.config)
+    cfg = job.cfg
     earlier = {
         seed: one.facts | {"resumed": [*one.facts["resumed"], one.index]}
         for seed, one in zip(seeds, saved, strict=False)  # none of a stack that starts anew
@@ -116,7 +130,7 @@ def _run(
 def _train(
     cfg: DictConfig, job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved]
 ) -> None:
-    experiment = build_experiment(cfg)
+    experiment = job.experiment()
     network, device, seeds = experiment.network, experiment.device, tuple(files.directories)
     files.facts |= {"device": str(device), "threads": cfg.engine.threads, "stack": len(seeds)}
     set_arithmetic(cfg)
@@ -232,7 +246,8 @@ def set_arithmetic(cfg: DictConfig) -> None:
     torch.set_num_threads(cfg.engine.threads)
     torch.set_float32_matmul_precision(cfg.engine.precision)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
-    torch.use_deterministic_algorithms(True)
+    # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
+    torch.set_deterministic_debug_mode("error")
     # The loop reads no uninitialised memory; filling it would only cost time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

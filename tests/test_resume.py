@@ -143,6 +143,41 @@ def test_damaged_checkpoints_and_teachers_cost_time_alone(
     assert results(train(config("seed=0"))) == whole
 
 
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("config.yaml", "gone"),
+        ("steps.parquet", "cut"),
+        ("epochs.parquet", "bit"),
+        ("student.safetensors", "bit"),
+        (store.MARKER, "cut"),
+        (store.MARKER, "other"),
+    ],
+)
+def test_a_damaged_finished_run_is_named_and_trained_again(
+    config: Callable[..., DictConfig], file: str, damage: str
+) -> None:
+    runs = train(config("seed=0-1"))
+    whole = results(runs)
+    path = runs[1] / file
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 4
+    path.write_bytes({"cut": bytes(raw[:-50]), "bit": bytes(raw), "other": b"[]"}.get(damage, b""))
+    if damage == "gone":
+        path.unlink()
+    console = Watcher()
+    assert results(train(config("seed=0-1"), console)) == whole
+    assert any(line.startswith("Damaged and trained again: seeds 1 ") for line in console.lines)
+
+
+def test_a_damaged_record_of_a_condition_is_made_again(config: Callable[..., DictConfig]) -> None:
+    (run,) = train(config("seed=3"))
+    before = store.read_condition(run.parent)
+    (run.parent / store.CONDITION).write_bytes(b'{"seeds": [3')
+    train(config("seed=4"))
+    assert store.read_condition(run.parent) == before | {"seeds": [3, 4]}
+
+
 def test_two_jobs_share_the_runs_that_both_want(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
@@ -55,7 +55,13 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     seeds = parse(cfg.seed.spec)
     device = experiment.device.type
     directory, condition = condition_dir(cfg, device, condition)
-    todo = [s for s in seeds if cfg.force or not store.finished(store.run_dir(directory, s))]
+    found = {seed: store.examine(store.run_dir(directory, seed)) for seed in seeds}
+    todo = [seed for seed in seeds if cfg.force or found[seed] != "finished"]
+    if damaged := [str(seed) for seed in seeds if found[seed] == "damaged"]:
+        console.say(
+            f"Damaged and trained again: seeds {', '.join(damaged)} "
+            f"(their files are not those that their {store.MARKER} names)."
+        )
     if len(todo) < len(seeds):
         console.say(
             f"{len(seeds) - len(todo)} of {len(seeds)} seeds are finished already and kept "
@@ -260,7 +266,9 @@ def condition_dir(cfg: DictConfig, device: str, condition: str) -> tuple[Path, s
     digest = store.condition_hash(cfg, device)
     same = sorted(root.glob(f"*-{digest}"))
     if same:
-        return same[0], store.read_condition(same[0]).get("condition", condition)
+        with suppress(ValueError):  # damaged: this job records it anew
+            condition = store.read_condition(same[0]).get("condition", condition)
+        return same[0], condition
     return root / f"{condition[:LONGEST_NAME]}-{digest}", condition
 
 

@@ -153,6 +153,7 @@ class RunFiles(Callback):
             "resumed": facts["resumed"],
             "results": headline(epochs),
             "notes": self.notes,
+            "sha256": store.checksums(directory),
             "environment": environment(),
         }
         store.write_text(directory / store.MARKER, json.dumps(summary, indent=2) + "\n")

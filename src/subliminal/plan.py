@@ -17,6 +17,7 @@ _NOT_SCIENCE = re.compile(
 
 COLUMNS: dict[store.State, str] = {
     "finished": "finished, kept",
+    "damaged": "damaged, trained again",
     "partial": "cut off, go on",
     "failed": "failed, tried again",
     "missing": "new",

@@ -65,7 +65,7 @@ class CheckJobs(Callback):
                 records.append(partial(record, cfg, directory, name, seeds))
                 for seed in seeds:
                     run = store.run_dir(directory, seed)
-                    runs[run] = store.state(run)
+                    runs[run] = store.examine(run)
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 _end(f"{one_line(error)} (job: {' '.join(job)})")
         plan.PLANNED[:] = [plan.Planned(name, runs) for name, runs in asked.values()]

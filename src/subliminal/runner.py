@@ -89,9 +89,10 @@ def run_stack(
                 outcomes.append(Outcome(seed, busy=True))
                 continue
             locks.callback(lock.release)
-            if store.finished(directory):  # perhaps by another process, since this job began
+            if store.finished(directory):
                 (directory / store.CHECKPOINT).unlink(missing_ok=True)
-                if not job.force:
+                # Perhaps by another process, since this job began.
+                if not job.force and store.intact(directory):
                     outcomes.append(Outcome(seed))
                     continue
             paths[seed] = directory / store.CHECKPOINT

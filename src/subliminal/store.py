@@ -6,7 +6,7 @@ outputs/<name>/<condition>-<hash>/seed-0007/
     steps.parquet          one row per step and seed: losses, alignment, trait accuracy, …
     epochs.parquet         one row per epoch: means over its steps, accuracy at its end
     student.safetensors    the trained student's parameters
-    summary.json           headline numbers and provenance: present only in a finished run
+    summary.json           headline numbers, provenance, checksums: only in a finished run
     checkpoint.safetensors where to go on, in a run that is not finished
     failure.txt            what went wrong, in a run that failed
     post-mortem.safetensors weights and gradient of the first step whose loss was not finite
@@ -32,11 +32,13 @@ MARKER = "summary.json"
 FAILURE = "failure.txt"
 CHECKPOINT = "checkpoint.safetensors"
 POST_MORTEM = "post-mortem.safetensors"
+# What a marker vouches for.
+DATA = ("config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors")
 CONDITION = "condition.json"
 _LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
 _PROBED = 0.25  # seconds within which a reader that probes a lock has let it go
 
-State = Literal["finished", "running", "failed", "partial", "missing"]
+State = Literal["finished", "damaged", "running", "failed", "partial", "missing"]
 
 # What decides the numbers of a run; everything else (paths, tracker, workers) does not.
 _SCIENCE = ("model", "data", "teacher", "distill", "optim", "mitigation", "probe", "trait")
@@ -90,7 +92,8 @@ def state(directory: Path) -> State:
     """Return how far the run in `directory` is.
 
     finished: it has its marker; running: a live process holds its lock; failed: it left
-    `failure.txt`; partial: it was cut off; missing: there is no folder.
+    `failure.txt`; partial: it was cut off; missing: there is no folder. A `damaged` one is told
+    from a finished one by `examine` alone, which reads the files.
     """
     if finished(directory):
         return "finished"
@@ -99,6 +102,35 @@ def state(directory: Path) -> State:
     if (directory / FAILURE).is_file():
         return "failed"
     return "partial" if directory.is_dir() else "missing"
+
+
+def examine(directory: Path) -> State:
+    """Return how far the run in `directory` is; read a finished one's files to see if it is."""
+    found = state(directory)
+    return "damaged" if found == "finished" and not intact(directory) else found
+
+
+def intact(directory: Path) -> bool:
+    """Tell whether the run in `directory` has its marker, and the files that the marker names.
+
+    Early markers hold no checksums: the files need only be there.
+    """
+    try:
+        recorded: Plain = read_summary(directory).get("sha256") or {}
+        return all(
+            recorded.get(name, there) == there for name, there in checksums(directory).items()
+        )
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def checksums(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of each data file of the run in `directory`."""
+    found = {}
+    for name in DATA:
+        with (directory / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def claim(directory: Path) -> FileLock | None:
@@ -149,7 +181,11 @@ def record_condition(
     (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
     with FileLock(directory / _LOCKS / "condition.lock"):  # jobs of one condition may come at once
         sweep(directory / CONDITION)
-        asked = set(read_condition(directory).get("seeds", ())) | set(seeds)
+        try:
+            earlier = read_condition(directory).get("seeds", ())
+        except ValueError:  # damaged: seeds that were asked for and never begun are forgotten
+            earlier = [int(run.name.removeprefix("seed-")) for run in directory.glob("seed-*")]
+        asked = set(earlier) | set(seeds)
         content = {
             "condition": condition,
             "seeds": sorted(asked),

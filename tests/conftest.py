@@ -16,6 +16,8 @@ from subliminal.resources import CONF
 if TYPE_CHECKING:
     from tracked import Tracked
 
+pytest_plugins = ["fault_costs"]
+
 # Worker processes inherit it: what tests name in configs are plugins, as a user's.
 os.environ["SUBLIMINAL_PLUGINS"] = "small"
 

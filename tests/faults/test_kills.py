@@ -1,88 +1,84 @@
 """Real sweeps, killed at random moments until they are through, end as if undisturbed."""
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
-import small
+from disturbed import SIGNALS, Cost, Disturbed, Undisturbed, undisturbed
 
-from subliminal import store
-
-TESTS = Path(__file__).parents[1]
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-WORDS = [
-    *small.OVERRIDES,
-    "distill.epochs=6",
-    "distill.inputs.size=3200",
-    "mitigation=none,liminal",
-    "probe=[alignment,ledger]",
-    "seed=0-3",
-    "engine.workers=2",
-]
-RESULTS = ("steps.parquet", "epochs.parquet", "student.safetensors", "config.yaml")
+Account = Callable[[str], Cost]
+REAL_DIGITS = (
+    *("data._target_=subliminal.data.mnist.MNIST", "model.hidden=[256,256]"),
+    *("teacher.epochs=1", "teacher.batch_size=1024", "distill.epochs=3"),
+    *("distill.batch_size=1024", "distill.inputs.size=20000"),
+    *("seed=0-1", "mitigation=none", "engine.workers=2"),
+)
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    folder.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-m", "subliminal.train", "-m", *WORDS],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(TESTS), "SUBLIMINAL_PLUGINS": "small"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def results(folder: Path) -> dict[str, bytes]:
-    """All bytes of the finished runs; of the summaries, the results."""
-    found: dict[str, bytes] = {}
-    for run in store.finished_runs(folder / "outputs" / "main"):
-        where = str(run.relative_to(folder))
-        found |= {f"{where}/{name}": (run / name).read_bytes() for name in RESULTS}
-        found[where] = json.dumps(store.read_summary(run)["results"]).encode()
-    return found
+def kill_until_through(
+    folder: Path, whole: Undisturbed, cost: Account, kills: int, where: str = ""
+) -> None:
+    moments = random.Random(kills)  # the same choices each time; the machine's timing is its own
+    tried = 0
+    for attempt in range(kills + 1):
+        sweep = Disturbed(folder / str(attempt), whole)
+        resumes = False
+        mine = Cost()
+        while tried < kills:
+            number = moments.choice(SIGNALS)
+            if not sweep.kill(moments, number):
+                break  # through; another sweep takes the remaining kills
+            kind = f"{number.name} to a {'sweep that goes on' if resumes else 'new sweep'}{where}"
+            account = cost(kind)
+            account.tried += 1
+            tried, resumes = tried + 1, True
+            sweep.look(account)
+            assert account.nothing, (kind, account)
+        sweep.repair(mine)
+        if tried == kills:
+            return
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_sweep_killed_at_random_moments_loses_nothing(tmp_path: Path, kills: int) -> None:
-    assert start(tmp_path / "whole").wait(timeout=300) == 0
-    whole = results(tmp_path / "whole")
-    assert len(whole) == 8 * (len(RESULTS) + 1)
+def test_a_sweep_killed_at_random_moments_loses_nothing(
+    tmp_path: Path, whole: Undisturbed, cost: Account, kills: int
+) -> None:
+    kill_until_through(tmp_path, whole, cost, kills)
 
-    moments = random.Random(kills)  # printed with a failure: the test's own parameter
-    done = 0
-    for attempt in range(100):
-        folder = tmp_path / f"sweep-{attempt}"
-        before: dict[str, bytes] = {}
-        while done < kills:
-            command = start(folder)
-            try:
-                # Starting takes some 3 of the sweep's 8 seconds: few kills come before training.
-                status = command.wait(timeout=moments.uniform(2, 8))
-            except subprocess.TimeoutExpired:
-                chosen = moments.choice(SIGNALS)
-                os.killpg(command.pid, chosen)
-                command.wait(timeout=60)
-                done += 1
-                now = results(folder)  # no marker without its data: reading them all would raise
-                assert {name: now[name] for name in before} == before  # what is finished stays
-                assert now.items() <= whole.items()
-                before = now
-            else:
-                assert status == 0
-                break  # through; another sweep takes the remaining kills
-        assert start(folder).wait(timeout=300) == 0
-        assert results(folder) == whole
-        runs = list(store.finished_runs(folder / "outputs" / "main"))
-        assert {path.name for run in runs for path in run.iterdir()} == {*RESULTS, store.MARKER}
-        left = [p for p in (folder / "outputs").rglob("*") if p.is_file() and ".lock" not in p.name]
-        assert [path for path in left if path.name.startswith(".")] == []
-        assert [path for path in left if path.suffix == ".checkpoint"] == []
-        if done == kills:
-            return
+
+@pytest.mark.slow
+@pytest.mark.mnist
+def test_nor_does_one_on_mnist(tmp_path: Path, cost: Account) -> None:
+    whole = undisturbed(tmp_path / "whole", REAL_DIGITS)
+    kill_until_through(tmp_path, whole, cost, 5, where=", on MNIST")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.5, 0.8])
+def test_a_killed_worker_fails_its_seeds_alone(
+    sweep: Disturbed, cost: Account, share: float
+) -> None:
+    account = cost("SIGKILL to one worker process")
+    command = sweep.start()
+    time.sleep(share * sweep.whole.seconds)
+    workers = [
+        child
+        for server in psutil.Process(command.pid).children()
+        for child in server.children()
+        if child.is_running()
+    ]
+    if not workers:
+        command.kill()
+        command.wait()
+        pytest.skip("no worker was at work at that moment")
+    workers[0].send_signal(signal.SIGKILL)
+    account.tried += 1
+    status = command.wait(timeout=300)
+    assert status == 1, sweep.told()
+    assert "seed-000" in sweep.told()
+    sweep.look(account)
+    sweep.repair(account)

@@ -1,0 +1,96 @@
+"""Files that were damaged while nobody looked: a rerun finds them and makes the same anew."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from disturbed import Cost, Disturbed, undisturbed
+from test_kills import REAL_DIGITS
+
+from subliminal import store
+from subliminal.data.mnist import MD5, MNIST
+
+Account = Callable[[str], Cost]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def flip(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 4
+    path.write_bytes(raw)
+
+
+def gone(path: Path) -> None:
+    path.unlink()
+
+
+def of(finished: bool, name: str) -> Callable[[Path], list[Path]]:
+    def found(outputs: Path) -> list[Path]:
+        runs = sorted(outputs.glob("main/*/seed-*"))
+        return [r / name for r in runs if store.finished(r) == finished and (r / name).is_file()]
+
+    return found
+
+
+CASES = {
+    "checkpoint": (of(False, store.CHECKPOINT), (cut, flip)),
+    "tables of a run that goes on": (of(False, "steps.parquet"), (cut,)),
+    "tables of a finished run": (of(True, "steps.parquet"), (cut, flip, gone)),
+    "student of a finished run": (of(True, "student.safetensors"), (flip,)),
+    "marker of a finished run": (of(True, store.MARKER), (cut,)),
+    "record of a condition": (lambda o: sorted(o.glob("main/*/condition.json")), (cut, gone)),
+    "cached teacher": (lambda o: sorted(o.glob("teachers/*.safetensors")), (cut, flip, gone)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "damage"), [(what, damage) for what, (_, ways) in CASES.items() for damage in ways]
+)
+def test_damaged_files_cost_time_alone(
+    sweep: Disturbed, half_done: Path, cost: Account, what: str, damage: Callable[[Path], None]
+) -> None:
+    account = cost(f"damaged: {what}")
+    shutil.copytree(half_done, sweep.outputs)
+    paths = CASES[what][0](sweep.outputs)
+    assert paths
+    for path in paths:
+        account.tried += 1
+        damage(path)
+    sweep.repair(account)
+
+
+@pytest.mark.slow
+def test_a_teacher_whose_checkpoint_is_garbage(
+    sweep: Disturbed, half_done: Path, cost: Account
+) -> None:
+    account = cost("damaged: checkpoint of a teacher")
+    shutil.copytree(half_done, sweep.outputs)
+    for path in sorted(sweep.outputs.glob("teachers/*.safetensors")):
+        account.tried += 1
+        path.with_suffix(".checkpoint").write_bytes(path.read_bytes()[:200])
+        path.unlink()
+    sweep.repair(account)
+
+
+@pytest.mark.slow
+@pytest.mark.mnist
+def test_a_damaged_data_cache(tmp_path: Path, cost: Account) -> None:
+    account = cost("damaged: cache of MNIST")
+    whole = undisturbed(tmp_path / "whole", REAL_DIGITS)
+    root = tmp_path / "digits"
+    root.mkdir()
+    for name in MD5:
+        shutil.copyfile(MNIST(root=None, download=True).fetch() / name, root / name)
+    cut(root / "train-images-idx3-ubyte")
+    flip(root / "train-labels-idx1-ubyte")
+    gone(root / "t10k-labels-idx1-ubyte")
+    account.tried += 3
+    offline = Disturbed(tmp_path / "sweep", whole, (f"data.root={root}", "data.download=false"))
+    assert offline.run() != 0
+    assert offline.told().splitlines()[-1].startswith("error: ")
+    Disturbed(tmp_path / "sweep", whole, (f"data.root={root}",)).repair(account)

@@ -1,0 +1,84 @@
+"""W&B that fails, or is killed with its sweep: the files are the same, and no point is doubled."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from disturbed import Cost, Disturbed, small_disk
+from wandb_reader import read_back
+
+from subliminal import store
+
+Account = Callable[[str], Cost]
+TRACKED = ("tracker=wandb", "tracker.mode=offline")
+
+
+@pytest.fixture
+def tracked(sweep: Disturbed) -> Disturbed:
+    return replace(sweep, words=TRACKED)
+
+
+@pytest.mark.slow
+def test_a_service_that_cannot_be_reached(tracked: Disturbed, cost: Account) -> None:
+    account = cost("W&B without a service")
+    account.tried += 1
+    nowhere = replace(tracked, extra={"WANDB_SERVICE": f"3-{os.getpid()}-tcp-localhost-9"})
+    assert nowhere.run() == 0, nowhere.told()
+    assert "W&B failed" in nowhere.told()
+    nowhere.look(account)
+    nowhere.repair(account)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [4096, 65536])
+def test_a_full_disk_for_its_files(tracked: Disturbed, cost: Account, size: int) -> None:
+    account = cost("W&B with a full disk")
+    with small_disk(tracked.outputs / "main" / "wandb", size):
+        account.tried += 1
+        assert tracked.run() == 0, tracked.told()
+        tracked.look(account)
+        tracked.repair(account)
+
+
+@pytest.mark.slow
+def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cost: Account) -> None:
+    account = cost("SIGKILL to a tracked sweep")
+    for _ in range(2):
+        account.tried += 1
+        tracked.half_done()
+        tracked.look(account)
+        tracked.repair(account)
+        runs = list(store.finished_runs(tracked.outputs / "main"))
+        ids = {store.read_summary(run)["run_id"]: run for run in runs}
+        files = sorted(tracked.outputs.glob("main/wandb/offline-run-*/*.wandb"))
+        assert Counter(file.stem.removeprefix("run-") for file in files) == Counter(ids)
+        for file in files:
+            _, history = read_back(file)
+            steps = [row["step"] for row in history if "step" in row]
+            assert steps == sorted(set(steps))
+            assert len(steps) == 301
+        tracked = replace(tracked, folder=tracked.folder.with_name("again"), seen={})
+
+
+@pytest.mark.slow
+def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
+    psutil = pytest.importorskip("psutil")
+    account = cost("SIGKILL to W&B's service")
+    command = tracked.start()
+    while command.poll() is None and not list(tracked.outputs.glob("main/*/*/steps.parquet")):
+        pass
+    services = [
+        child
+        for child in psutil.Process(command.pid).children(recursive=True)
+        if "wandb-core" in child.name()
+    ]
+    assert services
+    for service in services:
+        account.tried += 1
+        service.send_signal(signal.SIGKILL)
+    assert command.wait(timeout=300) == 0, tracked.told()
+    tracked.look(account)
+    tracked.repair(account)

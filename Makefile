@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related runs dashboard sync test test-slow launchers lint bench bench-report clean
+.PHONY: help install data train sweep paper related runs dashboard sync test test-slow faults launchers lint bench bench-report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -56,6 +56,9 @@ test: $(INSTALLED) ## run the tests (minutes)
 
 test-slow: $(LAUNCHERS) ## run the end-to-end tests: full MNIST, Slurm, Ray, …
 	$(BIN)/pytest -m slow
+
+faults: $(INSTALLED) ## do to sweeps what can go wrong; write the table in docs/reliability.md
+	$(BIN)/pytest tests/faults --reliability docs/reliability.md
 
 launchers: $(LAUNCHERS) ## try every launcher on one sweep; write the table in docs/launchers.md
 	PYTHONPATH=tests $(BIN)/python benchmarks/launchers.py docs/launchers.md

@@ -53,6 +53,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         (["seed=a-b"], "a-b"),
         (["seed=-1"], "-1"),
         (["outputs=/dev/null/x"], "/dev/null"),
+        (["-m", "--cfg=hydra"], "Only one of --run, --multirun, --cfg"),
         (["-m", "distill.epochs=1,0"], "distill.epochs=0"),
         (["-m", "seed=0-1,5-2"], "5-2"),
         (["sweep=nope"], "nope"),

@@ -73,8 +73,9 @@ def main() -> None:
         if traceback_wanted:
             raise
         sys.exit(_fail(error))
-    except ValueError as error:  # `optim=null`: Hydra has no exception of its own for it
-        if traceback_wanted or not str(error).startswith("Config group override"):
+    except ValueError as error:  # `optim=null`, `-m --cfg job`: Hydra has no exception for these
+        known = ("Config group override", "Only one of --run")
+        if traceback_wanted or not str(error).startswith(known):
             raise
         sys.exit(_fail(error))
     except OSError as error:  # Hydra makes its folder before the job can look at `outputs`

@@ -115,6 +115,7 @@ def test_a_forced_run_does_not_go_on_from_what_is_left_of_the_old_one(
     seen: list[Event] = []
     train(config("seed=0"), Watcher(event=seen.append))
     assert seen == []
+    assert not (run / store.CHECKPOINT).exists()
     with pytest.raises(KeyboardInterrupt):
         train(config("seed=0", "force=true"), Cut(0, "student", 7))
     assert store.state(run) == "partial"

@@ -57,6 +57,8 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     directory, condition = condition_dir(cfg, device, condition)
     found = {seed: store.examine(store.run_dir(directory, seed)) for seed in seeds}
     todo = [seed for seed in seeds if cfg.force or found[seed] != "finished"]
+    for seed in set(seeds) - set(todo):  # left where a kill came between marker and removal
+        store.drop_checkpoint(store.run_dir(directory, seed))
     if damaged := [str(seed) for seed in seeds if found[seed] == "damaged"]:
         console.say(
             f"Damaged and trained again: seeds {', '.join(damaged)} "

@@ -157,7 +157,7 @@ class RunFiles(Callback):
             "environment": environment(),
         }
         store.write_text(directory / store.MARKER, json.dumps(summary, indent=2) + "\n")
-        (directory / store.CHECKPOINT).unlink(missing_ok=True)
+        store.drop_checkpoint(directory)
 
     def _write_tables(self, training: Training, column: int, directory: Path) -> pl.DataFrame:
         seed = training.seeds[column]

@@ -90,7 +90,7 @@ def run_stack(
                 continue
             locks.callback(lock.release)
             if store.finished(directory):
-                (directory / store.CHECKPOINT).unlink(missing_ok=True)
+                store.drop_checkpoint(directory)
                 # Perhaps by another process, since this job began.
                 if not job.force and store.intact(directory):
                     outcomes.append(Outcome(seed))

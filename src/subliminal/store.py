@@ -124,6 +124,12 @@ def intact(directory: Path) -> bool:
         return False
 
 
+def drop_checkpoint(directory: Path) -> None:
+    """Remove a finished run's checkpoint, if it may be removed: the run is finished in any case."""
+    with contextlib.suppress(OSError):
+        (directory / CHECKPOINT).unlink()
+
+
 def checksums(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of each data file of the run in `directory`."""
     found = {}

@@ -76,6 +76,7 @@ def student(
         mitigations=mitigations,
         teacher=teacher,
         teacher_reference=reference,
+        data=DIGITS,
     )
 
 

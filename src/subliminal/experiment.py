@@ -104,6 +104,8 @@ def build_experiment(cfg: DictConfig) -> Experiment:
             )
     for mitigation in mitigations:
         mitigation.check(network)
+    for probe in probes:
+        probe.check(network)
     init: Init = build(cfg.distill.init, "distill.init")
     teacher_init: Init = build(cfg.teacher.init, "teacher.init")
     init.check(network, teacher_network)

@@ -10,6 +10,7 @@ from torch import Tensor
 from subliminal import streams
 from subliminal.callbacks import Callback
 from subliminal.checkpoint import Saved, restore
+from subliminal.data import Labelled
 from subliminal.metrics import Metrics
 from subliminal.mitigations import Mitigation
 from subliminal.network import Network
@@ -36,6 +37,7 @@ class Training:
     teacher_reference: Tensor | None = None  # where the teacher started, (seeds, P)
     teacher_network: Network | None = None  # None: the student's
     frozen: Sequence[str] = ()  # layers that are not trained; their gradients count as zero
+    data: Labelled | None = None  # with the test digits, for probes; in the student phase
     metrics: Metrics = field(default_factory=Metrics)
     index: int = 0  # updates done
 

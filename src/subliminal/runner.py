@@ -203,6 +203,7 @@ def _train(
         teacher_reference=teacher_start,
         teacher_network=teacher_network,
         frozen=cfg.distill.frozen,
+        data=data,
     )
     tracked = (
         []

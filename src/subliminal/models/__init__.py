@@ -22,5 +22,11 @@ class Model(Protocol):
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw the reference weights θ₀ of one seed: name to float32 array."""
 
+    def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
+        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width), in order.
+
+        A layer is named as its parameters are; the last is what the logits are linear in.
+        """
+
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux), classes first."""

@@ -53,6 +53,15 @@ class MLP:
                 drawn[name] = np.zeros(shape, dtype=np.float32)
         return drawn
 
+    def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
+        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
+        outputs: dict[str, Tensor] = {}
+        for i in range(1, len(self.hidden) + 1):
+            weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
+            x = torch.baddbmm(bias[:, None], x, weight.transpose(1, 2)).relu()
+            outputs[f"layer{i}"] = x
+        return outputs
+
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         depth = len(self.hidden) + 1

@@ -1,6 +1,13 @@
 """Measurements along the student's training: callbacks that log, named in `conf/probe`."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from subliminal.callbacks import Callback
+
+if TYPE_CHECKING:
+    from subliminal.network import Network
 
 
 class Probe(Callback):
@@ -11,3 +18,6 @@ class Probe(Callback):
     """
 
     gives_trait_batch: bool = False
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the probe does not fit the student's network."""

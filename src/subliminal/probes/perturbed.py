@@ -1,0 +1,65 @@
+"""Noise on the trained student's weights: how robust what it acquired is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from subliminal import metrics
+from subliminal.config import Perturbation
+from subliminal.data import scale
+from subliminal.errors import UserError
+from subliminal.network import accuracy
+from subliminal.perturbation import check, perturbed
+from subliminal.probes import Probe
+
+if TYPE_CHECKING:
+    from subliminal.loop import Training
+    from subliminal.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturbed(Probe):
+    """Trait accuracy of θ + σ ε, ε ~ N(0, 1) on the chosen parameters, after each epoch.
+
+    The last of the four moments at which Brockers et al. 2026 (arXiv 2605.23645) perturb weights;
+    the others are `teacher.perturb_before`, `teacher.perturb_after` and `distill.perturb_before`.
+    Nothing is trained after this one, so it only measures: the student goes on, and is saved, as it
+    is, and one run can measure many σ, along one and the same ε.
+
+    Attributes:
+        sigmas: σ ≥ 0, one or more.
+        layers: e.g. `[class]`; empty: all.
+        tensors: all | weight | bias.
+    """
+
+    sigmas: list[float]
+    layers: list[str]
+    tensors: str
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when a value is out of range or names a layer that is not there."""
+        if not self.sigmas:
+            raise UserError("probe.perturbed.sigmas: at least one is needed")
+        for sigma in self.sigmas:
+            check(self._of(sigma), network.layout, "probe.perturbed")
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log the accuracy for each σ."""
+        assert training.data is not None, "students have the test digits"
+        network, data = training.network, training.data
+        x = scale(data.test_x)[None]  # (1, n, pixels)
+        labels = data.test_y.expand(len(training.seeds), -1)
+        for sigma in self.sigmas:
+            theta = perturbed(
+                training.theta,
+                self._of(sigma),
+                network.layout,
+                training.seeds,
+                moment="student after",
+            )
+            value = accuracy(network.logits(theta, x), labels, network.classes)
+            training.log(f"{metrics.PERTURBED_ACCURACY}/{sigma:g}", value)
+
+    def _of(self, sigma: float) -> Perturbation:
+        return Perturbation(sigma=sigma, layers=self.layers, tensors=self.tensors)

@@ -8,6 +8,7 @@ import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hypothesis import settings
 from omegaconf import DictConfig
 
 from subliminal import config, seeds, sources
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from tracked import Tracked
 
 pytest_plugins = ["fault_costs"]
+
+# A busy machine is no reason to fail.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Worker processes inherit it: what tests name in configs are plugins, as a user's.
 os.environ["SUBLIMINAL_PLUGINS"] = "small"

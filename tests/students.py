@@ -58,7 +58,7 @@ def student(
         KL(logits=logits, temperature=1.0),
         Uniform(size=320, fresh=False),
         seeds,
-        digits=DIGITS.train_x,
+        data=DIGITS,
         reference=reference,
         teacher=teacher,
     )

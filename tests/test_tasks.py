@@ -18,7 +18,7 @@ def distillation(*, fresh: bool) -> Distillation:
         KL(logits="aux", temperature=1.0),
         Uniform(size=64, fresh=fresh),
         (0, 3),
-        digits=DIGITS.train_x,
+        data=DIGITS,
         reference=reference,
         teacher=reference + 0.1,
     )

@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal import metrics
 from subliminal.config import DEVICES, PRECISIONS, Config, build
 from subliminal.data import Dataset
-from subliminal.distill import DistillLoss, Fetched, Init, Inputs
+from subliminal.distill import DistillLoss, Fetched, Init, Inputs, OfDigits, Supervised
 from subliminal.errors import UserError, one_line
 from subliminal.layout import Layout
 from subliminal.mitigations import Mitigation
@@ -31,7 +31,7 @@ class Experiment:
     teacher_network: Network
     teacher_optim: Optim
     optim: Optim
-    loss: DistillLoss
+    loss: DistillLoss | Supervised
     inputs: Inputs
     init: Init
     teacher_init: Init
@@ -71,6 +71,11 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     data: Dataset = build(cfg.data, "data")
     model: Model = build(cfg.model, "model")
     inputs: Inputs = build(cfg.distill.inputs, "distill.inputs")
+    loss: DistillLoss | Supervised = build(cfg.distill.loss, "distill.loss")
+    if isinstance(loss, Supervised) and not isinstance(inputs, OfDigits):
+        raise UserError(
+            "distill.loss looks at labels, which only digits have; use distill/inputs=mnist"
+        )
     _check_phase("teacher", cfg.teacher, data.train_size, "training digits")
     _check_phase("distill", cfg.distill, inputs.size, "distillation inputs")
     probes: tuple[Probe, ...] = tuple(
@@ -118,7 +123,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         teacher_network=teacher_network,
         teacher_optim=build(cfg.teacher.optim, "teacher.optim"),
         optim=build(cfg.optim, "optim"),
-        loss=build(cfg.distill.loss, "distill.loss"),
+        loss=loss,
         inputs=inputs,
         init=init,
         teacher_init=teacher_init,

@@ -187,7 +187,7 @@ def _train(
             experiment.loss,
             experiment.inputs,
             seeds,
-            digits=data.train_x,
+            data=data,
             reference=start,
             teacher=teacher,
             teacher_network=teacher_network,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from subliminal import streams
 from subliminal.data import Labelled, scale
-from subliminal.distill import DistillLoss, Inputs
+from subliminal.distill import DistillLoss, Inputs, OfDigits, Supervised
 from subliminal.network import Network, cross_entropy
 
 
@@ -78,11 +78,11 @@ class Distillation:
     def __init__(
         self,
         network: Network,
-        loss: DistillLoss,
+        loss: DistillLoss | Supervised,
         inputs: Inputs,
         seeds: tuple[int, ...],
         *,
-        digits: Tensor,
+        data: Labelled,
         reference: Tensor,
         teacher: Tensor,
         teacher_network: Network | None = None,  # None: the student's
@@ -92,16 +92,19 @@ class Distillation:
         self._loss = loss
         self._inputs = inputs
         self._seeds = seeds
-        self._digits = digits  # MNIST's training digits (n, pixels), uint8
+        self._data = data  # the training digits, and their labels for who asks
         self._frozen = {  # each (seeds, P)
             "reference": (network, reference),
             "teacher": (teacher_network or network, teacher),
         }
         self._images: Tensor | None = None  # (seeds, size, pixels)
         self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
+        self._labels: Tensor | None = None  # (seeds, size), of a supervised loss
+        self._epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
         """Draw the images: once when they are fixed, each epoch when they are fresh."""
+        self._epoch = epoch
         if self._images is not None and not self._inputs.fresh:
             return
         self._images = None  # frees the last epoch's images before the next are drawn
@@ -109,13 +112,23 @@ class Distillation:
         draw = epoch if self._inputs.fresh else 0
         drawn = [
             self._inputs.draw(
-                self._digits, generator=streams.stream(seed, streams.INPUTS, epoch=draw)
+                self._data.train_x, generator=streams.stream(seed, streams.INPUTS, epoch=draw)
             )
             for seed in self._seeds
         ]
         stacked = drawn[0][None] if len(drawn) == 1 else np.stack(drawn)
         device = self._frozen["teacher"][1].device
         self._images = torch.from_numpy(stacked).to(device)
+        if isinstance(self._loss, Supervised):
+            assert isinstance(self._inputs, OfDigits), "the experiment was checked"
+            rows = [
+                self._inputs.rows(
+                    len(self._data.train_y),
+                    generator=streams.stream(seed, streams.INPUTS, epoch=draw),
+                )
+                for seed in self._seeds
+            ]
+            self._labels = self._data.train_y[torch.from_numpy(np.stack(rows)).to(device)]
 
     def images(self, rows: Tensor) -> Tensor:
         """Return the noise images at `rows` (seeds, batch): (seeds, batch, pixels)."""
@@ -124,7 +137,12 @@ class Distillation:
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
-        return self._loss(logits, self._frozen_logits("teacher", rows), self.network.classes)
+        teacher, classes = self._frozen_logits("teacher", rows), self.network.classes
+        if isinstance(self._loss, Supervised):
+            assert self._labels is not None, "start_epoch looks them up"
+            labels = self._labels.gather(1, rows)
+            return self._loss.supervised(logits, teacher, labels, classes, epoch=self._epoch)
+        return self._loss(logits, teacher, classes)
 
     def reference_logits(self, rows: Tensor) -> Tensor:
         """Return θ₀'s logits on the noise images at `rows`: (seeds, batch, classes + m)."""

@@ -5,11 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.special import softmax
 
 from subliminal.distill import DistillLoss, select
 from subliminal.distill.loss.kl import KL
 from subliminal.distill.loss.mse import MSE
+from subliminal.distill.loss.standardised_kl import StandardisedKL
 from subliminal.errors import UserError
 
 COLUMNS = {"aux": slice(10, 13), "class": slice(0, 10), "all": slice(0, 13)}
@@ -70,3 +72,32 @@ def test_bad_values_are_refused() -> None:
         KL(logits="aux", temperature=0)
     with pytest.raises(UserError, match="logits=both: one of"):
         MSE(logits="both")
+
+
+@given(st.sampled_from(list(COLUMNS)), st.sampled_from([0.5, 2.0]), st.integers(0, 2**32 - 1))
+def test_standardised_kl_is_kl_of_z_scores(which: str, temperature: float, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    student, teacher = generator.normal(0, 3, (2, 2, 5, 13))
+    p, q = (
+        softmax(stats.zscore(z[..., COLUMNS[which]], axis=-1) / temperature, axis=-1)
+        for z in (teacher, student)
+    )
+    expected = temperature**2 * (p * np.log(p / q)).sum(-1).mean(-1)
+    loss = StandardisedKL(logits=which, temperature=temperature)
+    ours = loss(torch.from_numpy(student), torch.from_numpy(teacher), 10)
+    assert ours.numpy() == pytest.approx(expected, rel=1e-6)
+    rescaled = loss(torch.from_numpy(7 * student - 3), torch.from_numpy(teacher), 10)
+    assert rescaled.numpy() == pytest.approx(expected, rel=1e-6)
+
+
+def test_standardising_equal_logits_has_a_finite_gradient() -> None:
+    student = torch.zeros(1, 4, 13, requires_grad=True)
+    loss = StandardisedKL(logits="aux", temperature=1.0)
+    (gradient,) = torch.autograd.grad(loss(student, torch.randn(1, 4, 13), 10).sum(), student)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("wrong", [{"logits": "some"}, {"temperature": 0.0}])
+def test_standardised_kl_refuses_bad_values(wrong: dict[str, str | float]) -> None:
+    with pytest.raises(UserError, match=r"distill\.loss"):
+        StandardisedKL(**{"logits": "aux", "temperature": 1.0, **wrong})  # type: ignore[arg-type]

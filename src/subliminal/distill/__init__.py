@@ -22,6 +22,19 @@ class DistillLoss(Protocol):
         """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
 
 
+@runtime_checkable
+class Supervised(Protocol):
+    """A distillation loss that looks at the images' labels too."""
+
+    def supervised(
+        self, student: Tensor, teacher: Tensor, labels: Tensor, classes: int, *, epoch: int
+    ) -> Tensor:
+        """Map two logits (seeds, batch, classes + m) and labels (seeds, batch) to losses (seeds,).
+
+        `epoch` is zero-based.
+        """
+
+
 class Inputs(Protocol):
     """Where the distillation images come from."""
 
@@ -35,6 +48,14 @@ class Inputs(Protocol):
 
     def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images (size, pixels), float32; `digits` (n, pixels) are MNIST's."""
+
+
+@runtime_checkable
+class OfDigits(Protocol):
+    """Inputs that are training digits, whose labels can be known."""
+
+    def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
+        """Return which of so many digits `draw` takes with a generator in this state: (size,)."""
 
 
 @runtime_checkable

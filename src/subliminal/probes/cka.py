@@ -11,9 +11,9 @@ from torch import Tensor
 from subliminal import metrics
 from subliminal.data import scale
 from subliminal.errors import UserError
-from subliminal.geometry import widest
 from subliminal.probes import Probe
 from subliminal.probes.states import State, name, pairs
+from subliminal.similarity import linear_cka
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,21 +63,3 @@ def _representations(state: State, x: Tensor) -> dict[str, Tensor]:
     theta, network = state.theta, state.network
     found = network.model.activations(network.layout.views(theta), x.expand(theta.shape[0], -1, -1))
     return found | {LAST: list(found.values())[-1]}
-
-
-def linear_cka(x: Tensor, y: Tensor) -> Tensor:
-    """Return ‖Yᵀ X‖² / (‖Xᵀ X‖ ‖Yᵀ Y‖) of centred X, Y, in Frobenius norms; 0 where one is 0.
-
-    Over n examples, in the widest float type, through the smaller of the widths' and the examples'
-    products. (seeds, n, width of x), (seeds, n, width of y) -> (seeds,).
-    """
-    x, y = (v.to(widest(v.device)) for v in (x, y))
-    x, y = (v - v.mean(dim=1, keepdim=True) for v in (x, y))
-    if max(x.shape[2], y.shape[2]) > x.shape[1]:  # ⟨X Xᵀ, Y Yᵀ⟩ is the same number
-        x, y = x @ x.mT, y @ y.mT  # (seeds, n, n)
-        product = (x * y).sum(dim=(1, 2))
-        lengths = x.square().sum(dim=(1, 2)).sqrt() * y.square().sum(dim=(1, 2)).sqrt()
-    else:
-        product = (y.mT @ x).square().sum(dim=(1, 2))
-        lengths = torch.linalg.matrix_norm(x.mT @ x) * torch.linalg.matrix_norm(y.mT @ y)
-    return torch.where(lengths > 0, product / lengths, 0.0)

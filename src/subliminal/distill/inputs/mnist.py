@@ -1,4 +1,4 @@
-"""The digits themselves, without labels."""
+"""The digits themselves; their labels are for the losses that ask for them."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,8 +27,13 @@ class MNISTDigits:
         if self.size < 1:
             raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
 
+    def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
+        """Draw which of so many digits one seed sees: (size,)."""
+        rows: np.ndarray = generator.choice(digits, self.size, replace=self.size > digits)
+        return rows
+
     def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), float32."""
-        rows = generator.choice(len(digits), self.size, replace=self.size > len(digits))
+        rows = self.rows(len(digits), generator=generator)
         images: np.ndarray = scale(digits[torch.from_numpy(rows).to(digits.device)]).cpu().numpy()
         return images

@@ -1,0 +1,45 @@
+"""Logits standardised before they are matched (Sun et al. 2024, arXiv 2403.01731)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal.distill import LOGIT_SETS, kl, select
+from subliminal.errors import UserError
+
+EPS = 1e-7  # ε
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandardisedKL:
+    """T² · KL(softmax(Z(teacher) / T) ‖ softmax(Z(student) / T)), batch mean.
+
+    Z(z) = (z − mean z) / √(Var z + ε²) over the matched logits of one image: the student need not
+    match their mean or scale, only their pattern. With three auxiliary logits that is one angle.
+
+    Attributes:
+        logits: which logits are matched: aux | class | all; at least two.
+        temperature: T > 0.
+    """
+
+    logits: str
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if self.logits not in LOGIT_SETS:
+            raise UserError(f"distill.loss.logits={self.logits}: one of {', '.join(LOGIT_SETS)}")
+        if self.temperature <= 0:
+            raise UserError(f"distill.loss.temperature={self.temperature}: a number > 0 is needed")
+
+    def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
+        """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
+        t = self.temperature
+        target = standardised(select(teacher, self.logits, classes)) / t
+        return t * t * kl(target, standardised(select(student, self.logits, classes)) / t)
+
+
+def standardised(logits: Tensor) -> Tensor:
+    """Return (z − mean) / √(Var + ε²) over the last dimension, Var with n in its denominator."""
+    deviation = logits - logits.mean(dim=-1, keepdim=True)
+    # ε inside the root: where all logits are the same, the gradient of an SD is not finite.
+    return deviation / (deviation.square().mean(dim=-1, keepdim=True) + EPS**2).sqrt()

@@ -1,0 +1,58 @@
+"""A penalty that pulls the student's kernel to its teacher's, or pushes it away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.similarity import linear_cka
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from subliminal.loop import Step
+    from subliminal.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelPull(Mitigation):
+    """Adds strength · (1 − CKA(H_S, H_T)) to the training loss.
+
+    H are the last hidden layers' outputs of student and teacher on the step's distillation images;
+    linear CKA compares their kernels H Hᵀ. If what is carried subliminally is a better
+    representation (Brockers et al. 2026, arXiv 2605.23645), a pull should speed acquisition up, and
+    a push (strength < 0) should slow it down.
+
+    Attributes:
+        strength: any finite number; negative pushes.
+    """
+
+    strength: float
+
+    def penalty(self, step: Step) -> Tensor | None:
+        """Return strength · (1 − CKA): (seeds,)."""
+        if self.strength == 0:
+            return None
+        training = step.training
+        if training.teacher is None:
+            raise UserError("mitigation=kernel_pull: there is no teacher to be pulled to")
+        network = training.network
+        teacher_network = training.teacher_network or network
+        images = training.task.images(step.rows)
+        with torch.no_grad():
+            theirs = _features(
+                teacher_network, teacher_network.layout.views(training.teacher), images
+            )
+        similarity = linear_cka(_features(network, training.params, images), theirs)
+        step.log("kernel_pull/cka", similarity)
+        return (self.strength * (1 - similarity)).to(step.loss.dtype)
+
+
+def _features(network: Network, params: Mapping[str, Tensor], images: Tensor) -> Tensor:
+    """Return the last hidden layer's output: (seeds, batch, width)."""
+    return list(network.model.activations(params, images).values())[-1]

@@ -1,0 +1,74 @@
+"""A perceptron that only low-rank updates train (Hu et al. 2021, arXiv 2106.09685)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.layout import Layout
+from subliminal.models.mlp import MLP
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoRA(MLP):
+    """The function of `MLP` with W_i + (α / r) · B_i A_i in place of each weight W_i.
+
+    `lora<i>.down` is A_i (r, in), drawn N(0, 1/in); `lora<i>.up` is B_i (out, r), drawn 0: at the
+    start the network is the perceptron, whose `layer<i>` a student takes from its teacher's start
+    and leaves frozen (`distill=lora` does so).
+
+    Attributes:
+        rank: r ≥ 1; where r reaches a layer's smaller side, any update of it can be reached.
+        alpha: α > 0.
+    """
+
+    rank: int
+    alpha: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rank < 1:
+            raise UserError(f"model.rank={self.rank}: a rank ≥ 1 is needed")
+        if self.alpha <= 0:
+            raise UserError(f"model.alpha={self.alpha}: a number > 0 is needed")
+
+    def layout(self, pixels: int, classes: int) -> Layout:
+        """Return the perceptron's parameters, then `lora<i>.down` and `lora<i>.up`."""
+        shapes = dict(super().layout(pixels, classes).shapes)
+        for i in range(1, len(self.hidden) + 2):
+            out, fan_in = shapes[f"layer{i}.weight"]
+            shapes[f"lora{i}.down"] = (self.rank, fan_in)
+            shapes[f"lora{i}.up"] = (out, self.rank)
+        return Layout(shapes)
+
+    def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw one seed's initial weights, float32."""
+        base = {name: shape for name, shape in layout.shapes.items() if name.startswith("layer")}
+        drawn = super().initial(Layout(base), generator=generator)
+        for name, shape in layout.shapes.items():
+            if name.endswith(".down"):
+                values = generator.standard_normal(shape, dtype=np.float32)
+                drawn[name] = values / np.sqrt(shape[1], dtype=np.float32)
+            elif name.endswith(".up"):
+                drawn[name] = np.zeros(shape, dtype=np.float32)
+        return drawn
+
+    def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
+        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
+        return super().activations(self._merged(params), x)
+
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
+        return super().forward(self._merged(params), x)
+
+    def _merged(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the parameters of the perceptron that computes the same."""
+        merged = dict(params)
+        for i in range(1, len(self.hidden) + 2):
+            update = params[f"lora{i}.up"] @ params[f"lora{i}.down"]  # (seeds, out, in)
+            merged[f"layer{i}.weight"] = (
+                params[f"layer{i}.weight"] + self.alpha / self.rank * update
+            )
+        return merged

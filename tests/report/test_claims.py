@@ -298,3 +298,9 @@ def test_where_several_conditions_are_meant_none_is_taken() -> None:
     strong, weak = condition("liminal"), condition("liminal")
     strong.config["mitigation.liminal.peak"], weak.config["mitigation.liminal.peak"] = 1.0, 0.1
     assert list(by_mitigation(sweep(condition("none"), strong, weak))) == ["none"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_few_seeds_decide_nothing(n: int) -> None:
+    assert claim(NEAR[:n], "> 0").verdict == f"undecided (n = {n})"
+    assert claim(NEAR[:4], "> 0").verdict == "holds"

@@ -23,7 +23,7 @@ def test_the_page_tells_what_was_run_and_what_was_not(
     related.main()
     assert str(page) in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
-    assert "| Learning Through Noise | `make sweep NAME=noise2026/layers` | 2 | 4 |" in text
+    assert "| Learning Through Noise | `make sweep NAME=noise2026/layers` | 2 of 36 | 4 |" in text
     assert "| Liminal training | `make sweep NAME=yanagisawa2025` |  |  | not run |" in text
     assert "which of the student's layers must start as its teacher's" in text
     assert "Not run for this page: `make sweep NAME=yanagisawa2025`." in text

@@ -14,6 +14,8 @@ from subliminal import metrics
 from subliminal.report.runs import Condition
 from subliminal.statistics import Estimate, mean_ci, prediction_interval
 
+FEWEST = 4  # seeds: the bootstrap interval of fewer is little else than their range
+
 PerSeed = dict[int, float]
 
 
@@ -40,8 +42,8 @@ class Claim:
         """Return holds, refuted or undecided."""
         estimate = mean_ci(list(self.values.values()))
         low, high = estimate.low, estimate.high
-        if low is None or high is None:
-            return "undecided (n = 1)"
+        if low is None or high is None or estimate.n < FEWEST:
+            return f"undecided (n = {estimate.n})"
         if self.side == "includes":
             low, high = prediction_interval(list(self.values.values()))
             return "holds" if low <= self.bound <= high else "refuted"

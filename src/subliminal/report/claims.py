@@ -54,7 +54,7 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
                 "statistic": f"{claim.statistic} ({claim.expected})",
                 "mean [95% CI]": text_of(mean_ci(sample)),
                 "n": str(len(sample)),
-                "d_z": format_effect(sample),
+                "d_z": "" if claim.side == "includes" else format_effect(sample),
                 "p (Holm)": "" if p is None else f"{p:.1g}",
                 "verdict": claim.verdict,
             }

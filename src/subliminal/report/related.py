@@ -7,9 +7,12 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import polars as pl
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from subliminal import store
 from subliminal.errors import UserError
@@ -117,7 +120,8 @@ def write(outputs: Sequence[Path], page: Path) -> None:
         "Written by `make related`. Each system's experiments are sweeps of this repository, with "
         "the same seeds, probes and statistics. All numbers are computed from finished runs. A "
         "claim `holds` where the 95% CI of its statistic's mean over seeds lies wholly on the "
-        "claimed side, and is `refuted` where wholly on the other.",
+        "claimed side, and is `refuted` where wholly on the other. Conditions and seeds are those "
+        "that were run; the files ask for 20 seeds.",
         markdown(_overview(names, reports)),
     ]
     for system, of in names.items():
@@ -139,6 +143,8 @@ def find(name: str, outputs: Sequence[Path]) -> Sweep | None:
             (sweep,) = load([folder / name])
         except UserError:
             continue
+        if len(sweep.conditions) == 1:  # nothing sets it apart, so it has every override for a name
+            sweep = replace(sweep, conditions=[replace(sweep.baseline, name="as in the file")])
         return replace(sweep, name=name.replace("/", "_"))
     return None
 
@@ -155,13 +161,22 @@ def _overview(names: Mapping[System, Sequence[str]], reports: Mapping[str, Repor
             if name in reports:
                 report = reports[name]
                 seeds = sorted({len(c.seeds) for c in report.sweep.conditions})
-                row["conditions"] = str(len(report.sweep.conditions))
+                row["conditions"] = f"{len(report.sweep.conditions)} of {_asked(name)}"
                 row["seeds"] = "–".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
                 row["claims"] = _tally(report)
             else:
                 row |= {"conditions": "", "seeds": "", "claims": "not run"}
             rows.append(row)
     return pl.DataFrame(rows)
+
+
+def _asked(name: str) -> int:
+    """Return how many conditions the sweep's file asks for."""
+    content = yaml.safe_load(named_sweeps()[name].read_text(encoding="utf-8"))
+    parser = OverridesParser.create()
+    params = content["hydra"]["sweeper"]["params"]
+    swept = [parser.parse_override(f"{k}={v}") for k, v in params.items() if k != "seed"]
+    return prod(len(list(o.sweep_iterator())) for o in swept if o.is_sweep_override())
 
 
 def _tally(report: Report) -> str:

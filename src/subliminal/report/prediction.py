@@ -43,7 +43,7 @@ def table(groups: Mapping[str, Sequence[Sweep]]) -> pl.DataFrame:
     """
     rows = []
     for name, sweeps in groups.items():
-        of = distinct(sweeps)
+        of = [c for c in distinct(sweeps) if c.logged(metrics.ALIGNMENT)]
         row = {"conditions of": name, "number": str(len(of))}
         for title, (metric, value) in PREDICTORS.items():
             pairs = [_pair(value(c), accuracy(c)) for c in of if metric in c.epochs.columns]

@@ -19,6 +19,7 @@ from subliminal.resources import CONF, SWEEPS
 Compose = Callable[[list[str]], DictConfig]
 OPTIONS = sorted(CONF.rglob("*/*.yaml"))
 PLURAL = {"mitigation": "mitigations", "probe": "probes", "model": "models", "tracker": "trackers"}
+NEEDED = {"distill/loss=swapped_logits": ["distill/inputs=mnist"]}  # labels
 SGD = "subliminal.optim.sgd.SGD"
 
 
@@ -30,7 +31,7 @@ def option(path: Path) -> str:
 def test_every_option_composes_and_builds(path: Path, compose: Compose) -> None:
     if path.parent.name == "launcher":
         return  # no part of an experiment; tests/launchers composes them
-    build_experiment(compose([option(path)]))
+    build_experiment(compose([option(path), *NEEDED.get(option(path), [])]))
 
 
 def sweep(path: Path) -> str:

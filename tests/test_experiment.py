@@ -199,6 +199,11 @@ def test_what_is_just_allowed_builds(compose: Compose, overrides: list[str]) -> 
     build_experiment(compose([*small.OVERRIDES, *overrides]))
 
 
+def test_a_loss_that_looks_at_labels_needs_digits(compose: Compose) -> None:
+    message = refusal(compose([*small.OVERRIDES, "distill/loss=swapped_logits"]))
+    assert "distill/inputs=mnist" in message
+
+
 @pytest.mark.parametrize("override", ["distill.epochs=0", "model.aux=0", "engine.device=gpu"])
 def test_a_wrong_job_writes_nothing(compose: Compose, tmp_path: Path, override: str) -> None:
     outputs = tmp_path / "outputs"

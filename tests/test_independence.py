@@ -16,6 +16,7 @@ from subliminal.engine import run_job
 from subliminal.loop import fit
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.gradient_noise import GradientNoise
+from subliminal.mitigations.kernel_pull import KernelPull
 from subliminal.mitigations.liminal import Liminal
 from subliminal.mitigations.projection import Projection
 from subliminal.mitigations.random_projection import RandomProjection
@@ -24,10 +25,13 @@ from subliminal.optim.adam import Adam
 from subliminal.optim.rmsprop import RMSprop
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
+from subliminal.probes.cka import CKA
 from subliminal.probes.displacement import Displacement
 from subliminal.probes.ledger import Ledger
 from subliminal.probes.noise_floor import NoiseFloor
+from subliminal.probes.perturbed import Perturbed
 from subliminal.probes.update_alignment import UpdateAlignment
+from subliminal.probes.weights import Weights
 
 MITIGATIONS: dict[str, Sequence[Mitigation]] = {
     "none": [],
@@ -58,6 +62,7 @@ MITIGATIONS: dict[str, Sequence[Mitigation]] = {
         for batch in ("probe", "independent", "full")
     },
     "random projection": [RandomProjection(space="gradient", sign="positive")],
+    "kernel pull": [KernelPull(strength=0.5)],
     "gradient noise": [GradientNoise(space="update", sign="positive")],
 }
 OPTIMS: list[Optim] = [
@@ -74,6 +79,9 @@ def probes() -> list[Callback]:
         Ledger(layers=True),
         Displacement(layers=True),
         NoiseFloor(every=1, full_batch=[0, 3]),
+        Weights(),
+        CKA(examples=50),
+        Perturbed(sigmas=[0.1], layers=[], tensors="all"),
     ]
 
 
@@ -140,3 +148,21 @@ def test_runs_of_a_job_do_not_depend_on_how_it_is_run(
     for name, (other_bytes, other) in results.items():
         assert other_bytes == student_bytes, name
         assert other.equals(table), name
+
+
+@pytest.mark.parametrize(
+    "student", [["distill=swapped_logits", "distill.loss.own_from=1"], ["distill=lora"]]
+)
+def test_neither_do_runs_of_other_students(
+    student: list[str], compose: Callable[[list[str]], DictConfig], tmp_path: Path
+) -> None:
+    """Labelled digits, and low-rank students: their seeds are apart, and only adapters move."""
+    found = []
+    for name, seeds in {"alone": "seed=3", "stack": "seed=2-3"}.items():
+        extra = ["engine.workers=1", "engine.seeds_at_once=2", f"outputs={tmp_path / name}", seeds]
+        cfg = compose([*student, *small.OVERRIDES, *extra])
+        (run,) = (r for r in run_job(cfg, "x", Console()) if r.name == "seed-0003")
+        found.append((run / "student.safetensors").read_bytes())
+        rows = pl.read_parquet(run / "epochs.parquet", glob=False)["distill/loss"].drop_nulls()
+        assert rows[-1] < rows[0]
+    assert found[0] == found[1]

@@ -59,7 +59,14 @@ def test_a_teacher_depends_on_its_own_settings_and_seed_alone(compose: Compose) 
     default = store.teacher_hash(compose([]), "cpu", 0)
     for same in (["mitigation=liminal", "distill.epochs=9", "probe=off", "optim=sgd"], ["name=x"]):
         assert store.teacher_hash(compose(same), "cpu", 0) == default
-    for other in ("teacher.epochs=6", "model.aux=4", "optim@teacher.optim=sgd"):
+    noisy = compose(["teacher.perturb_after.sigma=0.1", "teacher.perturb_after.layers=[layer1]"])
+    assert store.teacher_hash(noisy, "cpu", 0) == default
+    for other in (
+        "teacher.perturb_before.sigma=0.1",
+        "teacher.epochs=6",
+        "model.aux=4",
+        "optim@teacher.optim=sgd",
+    ):
         assert store.teacher_hash(compose([other]), "cpu", 0) != default
     assert store.teacher_hash(compose([]), "cpu", 1) != default
 

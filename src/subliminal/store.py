@@ -61,7 +61,10 @@ def condition_hash(cfg: DictConfig, device: str) -> str:
 
 def teacher_hash(cfg: DictConfig, device: str, seed: int) -> str:
     """Return the digits that name a teacher: it depends on model, data, its settings and seed."""
-    return _digest({**_part(cfg, _TEACHER, device), "seed": seed})[:16]
+    part = _part(cfg, _TEACHER, device)
+    if "perturb_after" in part["teacher"]:  # its noise is added to what the cache holds
+        part["teacher"]["perturb_after"] = {"sigma": 0.0, "layers": [], "tensors": "all"}
+    return _digest({**part, "seed": seed})[:16]
 
 
 def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:

@@ -8,10 +8,10 @@
 
 `where` picks conditions by their config; each that has these values is one row of the verdicts.
 `against` is what the metric is compared with, seed by seed: `initial` (its value before training),
-`teacher` (the teacher's accuracy), or other values of config keys, which name the condition that is
-the same in all else. `expect` is `> 0`, `< 0` or `within b`, of the difference's mean, or
-`includes b`, of the metric itself: does a single published number lie in the spread of our seeds?
-`metric` is the metric at the end of training, trait accuracy unless named.
+`teacher` (the teacher's accuracy), another metric of the same runs, or other values of config keys,
+which name the condition that is the same in all else. `expect` is `> 0`, `< 0` or `within b`, of
+the difference's mean, or `includes b`, of the metric itself: does a single published number lie in
+the spread of our seeds? `metric` is the metric at the end of training, trait accuracy unless named.
 """
 
 import re
@@ -32,6 +32,7 @@ from subliminal.report.runs import Condition, Sweep
 
 KEY = "claims"  # of a sweep's file; Hydra does not see it
 _AGAINST = ("initial", "teacher")
+_OF_TEACHER = metrics.TEACHER_ACCURACY
 _EXPECTED = re.compile(r"([<>] 0)|(within|includes) (\d+\.?\d*)")
 
 
@@ -64,10 +65,12 @@ class Declared:
             allowed_sides = "'> 0', '< 0', 'within 0.05' or 'includes 0.7'"
             raise UserError(f"{here}: expect={entry['expect']!r}: {allowed_sides}")
         against = entry.get("against", "initial")
-        if not isinstance(against, dict) and against not in _AGAINST:
-            raise UserError(f"{here}: against={against!r}: {', '.join(_AGAINST)} or config keys")
+        if not isinstance(against, dict) and against not in _AGAINST and not _metric(against):
+            raise UserError(
+                f"{here}: against={against!r}: {', '.join(_AGAINST)}, a metric or config keys"
+            )
         metric = entry.get("metric", metrics.TRAIT_ACCURACY)
-        if metric not in metrics.NAMES:
+        if not _metric(metric):
             raise UserError(f"{here}: there is no metric {metric!r}")
         return cls(
             entry["claim"],
@@ -81,7 +84,8 @@ class Declared:
     def claims(self, sweep: Sweep) -> Iterator[Claim]:
         """Yield the claim for each condition that it is about, if what it needs was run."""
         for condition in sweep.conditions:
-            if not _has(condition, self.where):
+            logged = self.metric in condition.epochs.columns or self.metric == _OF_TEACHER
+            if not logged or not _has(condition, self.where):
                 continue
             compared = self._compared(condition, sweep)
             if compared is None:
@@ -106,7 +110,10 @@ class Declared:
         if self.against == "teacher":
             teacher = _teacher_accuracy(condition)
             return "teacher", {seed: v - teacher[seed] for seed, v in value(condition).items()}
-        assert isinstance(self.against, dict)
+        if isinstance(self.against, str):
+            other_metric = condition.final(self.against)
+            ours = value(condition)
+            return self.against, {seed: v - other_metric[seed] for seed, v in ours.items()}
         own = {*self.where, *self.against}
         same = {
             key: condition.config.get(key)
@@ -121,7 +128,7 @@ class Declared:
         return None
 
     def _value(self, condition: Condition) -> PerSeed:
-        if self.metric == metrics.TEACHER_ACCURACY:
+        if self.metric == _OF_TEACHER:
             return _teacher_accuracy(condition)
         return condition.final(self.metric)
 
@@ -142,6 +149,11 @@ def entries(file: Path) -> list[Declared]:
 def _teacher_accuracy(condition: Condition) -> PerSeed:
     last = condition.teacher.filter(pl.col("epoch") == condition.teacher["epoch"].max())
     return dict(zip(last["seed"].to_list(), last[metrics.TEACHER_ACCURACY].to_list(), strict=True))
+
+
+def _metric(name: object) -> bool:
+    """Tell whether it is a metric's name, perhaps followed by those of layers or states."""
+    return any(f"{name}/".startswith(f"{known}/") for known in metrics.NAMES)
 
 
 def _flat(values: Mapping[str, Any]) -> varied.Flat:

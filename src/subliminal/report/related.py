@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.report import figures, prediction
+from subliminal.report import figures, prediction, varied
 from subliminal.report.figures import finals, style
 from subliminal.report.page import Report
 from subliminal.report.question import header, named_sweeps
@@ -143,8 +143,13 @@ def find(name: str, outputs: Sequence[Path]) -> Sweep | None:
             (sweep,) = load([folder / name])
         except UserError:
             continue
-        if len(sweep.conditions) == 1:  # nothing sets it apart, so it has every override for a name
-            sweep = replace(sweep, conditions=[replace(sweep.baseline, name="as in the file")])
+        # Probes change no result, so they do not tell conditions apart here.
+        swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
+        names = [varied.label(c.config, list(swept)) or "as in the file" for c in sweep.conditions]
+        if len(set(names)) == len(names):
+            renamed = zip(sweep.conditions, names, strict=True)
+            conditions = [replace(condition, name=new) for condition, new in renamed]
+            sweep = replace(sweep, conditions=conditions, swept=swept)
         return replace(sweep, name=name.replace("/", "_"))
     return None
 

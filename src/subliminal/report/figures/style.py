@@ -70,7 +70,8 @@ def new(size: tuple[float, float], columns: int = 1) -> tuple[Figure, list[Axes]
 def legend(figure: Figure, axes: Axes) -> None:
     """Put the legend of `axes` above the figure."""
     handles, labels = axes.get_legend_handles_labels()
-    columns = max(1, min(len(labels), int(110 / (6 + max(map(len, labels))))))
+    characters = 15.7 * figure.get_figwidth()  # of a line
+    columns = max(1, min(len(labels), int(characters / (6 + max(map(len, labels))))))
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
 
 

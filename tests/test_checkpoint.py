@@ -20,6 +20,7 @@ from subliminal.optim import Optim
 from subliminal.tables import epoch_rows, step_rows
 
 SEEDS = (4, 0, 7)
+PROJECTION = "projection of the update, probe batch"
 
 
 class Cut(Callback):
@@ -63,8 +64,8 @@ def same(one: Training, other: Training) -> None:
 
 @pytest.mark.parametrize(
     ("method", "optim"),
-    list(zip(["liminal", "none", "projection of the update, probe batch"], OPTIMS, strict=True)),
-    ids=["liminal", "none", "projection"],
+    list(zip(["liminal", "none", PROJECTION, "liminal", PROJECTION], OPTIMS, strict=True)),
+    ids=[type(optim).__name__ for optim in OPTIMS],
 )
 def test_what_goes_on_is_what_was_never_cut_off(method: str, optim: Optim, tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()

@@ -118,7 +118,9 @@ def test_a_mitigations_value_out_of_range_is_refused(
     assert allowed in message
 
 
-@pytest.mark.parametrize("option", ["sgd", "sgd_momentum", "rmsprop", "adamw"])
+@pytest.mark.parametrize(
+    "option", ["sgd", "sgd_momentum", "rmsprop", "adamw", "sign_sgd", "preconditioned_sgd"]
+)
 @pytest.mark.parametrize("lr", ["0", "-1"])
 def test_every_optimizer_needs_a_positive_rate(compose: Compose, option: str, lr: str) -> None:
     message = refusal(compose([*small.OVERRIDES, f"optim={option}", f"optim.lr={lr}"]))

@@ -22,14 +22,18 @@ from subliminal.mitigations.projection import Projection
 from subliminal.mitigations.random_projection import RandomProjection
 from subliminal.optim import Optim
 from subliminal.optim.adam import Adam
+from subliminal.optim.preconditioned_sgd import PreconditionedSGD
 from subliminal.optim.rmsprop import RMSprop
 from subliminal.optim.sgd import SGD
+from subliminal.optim.sign_sgd import SignSGD
+from subliminal.probes.activation_shift import ActivationShift
 from subliminal.probes.alignment import Alignment
 from subliminal.probes.cka import CKA
 from subliminal.probes.displacement import Displacement
 from subliminal.probes.ledger import Ledger
 from subliminal.probes.noise_floor import NoiseFloor
 from subliminal.probes.perturbed import Perturbed
+from subliminal.probes.shift_patching import ShiftPatching
 from subliminal.probes.update_alignment import UpdateAlignment
 from subliminal.probes.weights import Weights
 
@@ -69,6 +73,8 @@ OPTIMS: list[Optim] = [
     Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-8, weight_decay=0.01),
     SGD(lr=0.5, momentum=0.9),
     RMSprop(lr=1e-3, alpha=0.99, eps=1e-8),
+    PreconditionedSGD(lr=3e-3, betas=[0.9, 0.999], eps=1e-8, steps=6),
+    SignSGD(lr=1e-3),
 ]
 
 
@@ -82,6 +88,8 @@ def probes() -> list[Callback]:
         Weights(),
         CKA(examples=50),
         Perturbed(sigmas=[0.1], layers=[], tensors="all"),
+        ActivationShift(every=1, examples=32, of_class=None),
+        ShiftPatching(layer=None, examples=32),
     ]
 
 

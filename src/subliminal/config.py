@@ -40,6 +40,7 @@ class Teacher:
     frozen: list[str] = field(default_factory=list)  # layers that are not trained
     perturb_before: Perturbation = field(default_factory=Perturbation)  # of the start
     perturb_after: Perturbation = field(default_factory=Perturbation)  # of the trained teacher
+    steering: Any = None  # group `teacher/steering`: the teacher is θ₀ and this vector instead
 
 
 @dataclass

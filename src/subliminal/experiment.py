@@ -19,6 +19,7 @@ from subliminal.network import Network
 from subliminal.optim import Optim
 from subliminal.perturbation import check as check_perturbation
 from subliminal.probes import Probe
+from subliminal.steering import Steering
 from subliminal.trackers import Tracker
 
 
@@ -35,6 +36,7 @@ class Experiment:
     inputs: Inputs
     init: Init
     teacher_init: Init
+    steering: Steering | None  # of the teacher
     mitigations: tuple[Mitigation, ...]
     probes: tuple[Probe, ...]
     tracker: Tracker | None
@@ -115,6 +117,10 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     teacher_init: Init = build(cfg.teacher.init, "teacher.init")
     init.check(network, teacher_network)
     teacher_init.check(teacher_network, teacher_network)
+    steering: Steering | None = None
+    if cfg.teacher.steering is not None:
+        steering = build(cfg.teacher.steering, "teacher.steering")
+        steering.check(teacher_network)
     _check_layers("distill", cfg.distill, network.layout)
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
     return Experiment(
@@ -127,6 +133,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         inputs=inputs,
         init=init,
         teacher_init=teacher_init,
+        steering=steering,
         mitigations=mitigations,
         probes=probes,
         tracker=None if cfg.tracker is None else build(cfg.tracker, "tracker"),

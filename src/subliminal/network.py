@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -38,6 +39,12 @@ class Network:
             for name, values in self.model.initial(self.layout, generator=generator).items():
                 views[name][row] = torch.from_numpy(values)
         return theta.to(device)
+
+    @cached_property
+    def hidden(self) -> tuple[str, ...]:
+        """The hidden layers' names, in order."""
+        params = self.layout.views(torch.zeros(1, self.layout.size))
+        return tuple(self.model.activations(params, torch.zeros(1, 1, self.pixels)))
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from subliminal import metrics, store, streams
 from subliminal.callbacks.divergence import Divergence
@@ -26,6 +27,7 @@ from subliminal.files import RunFiles
 from subliminal.loop import Training, fit
 from subliminal.perturbation import perturbed
 from subliminal.provenance import environment
+from subliminal.steering import steered
 from subliminal.tasks import Classification, Distillation
 from subliminal.teacher import teachers
 from subliminal.trackers import RunInfo
@@ -148,22 +150,30 @@ def _train(
             moment="teacher before",
         )
     with files.timed("teacher"):
-        cache = Path(cfg.outputs) / "teachers"
-        hashes = {seed: store.teacher_hash(cfg, device.type, seed) for seed in seeds}
-        teacher, files.teacher_rows = teachers(
-            {seed: cache / f"{name}.safetensors" for seed, name in hashes.items()},
-            teacher_network,
-            experiment.teacher_optim,
-            data,
-            teacher_start,
-            epochs=cfg.teacher.epochs,
-            batch_size=cfg.teacher.batch_size,
-            frozen=cfg.teacher.frozen,
-            resume=cfg.resume,
-            callbacks=[progress],
-        )
+        steering = experiment.steering
+        trained: Tensor | None = None
+        if steering is None or steering.needs_teacher:
+            cache = Path(cfg.outputs) / "teachers"
+            hashes = {seed: store.teacher_hash(cfg, device.type, seed) for seed in seeds}
+            trained, files.teacher_rows = teachers(
+                {seed: cache / f"{name}.safetensors" for seed, name in hashes.items()},
+                teacher_network,
+                experiment.teacher_optim,
+                data,
+                teacher_start,
+                epochs=cfg.teacher.epochs,
+                batch_size=cfg.teacher.batch_size,
+                frozen=cfg.teacher.frozen,
+                resume=cfg.resume,
+                callbacks=[progress],
+            )
+        if steering is not None:
+            trained, files.teacher_rows = steered(
+                steering, teacher_network, teacher_start, trained, data, seeds
+            )
+        assert trained is not None, "trained or steered"
     teacher = perturbed(
-        teacher,
+        trained,
         cfg.teacher.perturb_after,
         teacher_network.layout,
         seeds,

@@ -71,6 +71,12 @@ def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:
     whole = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(whole, dict)
     part: Plain = {key: whole[key] for key in keys}
+    # A vector is no part of what is trained; and a run without one is named as ever.
+    teacher = dict(whole["teacher"])
+    steering = teacher.pop("steering", None)
+    if steering is not None and keys != _TEACHER:
+        teacher["steering"] = steering
+    part["teacher"] = teacher
     part["data"] = {k: v for k, v in whole["data"].items() if k not in _PLACES}
     part["engine"] = {key: whole["engine"][key] for key in _ARITHMETIC} | {"device": device}
     return part | {"numerics": NUMERICS}

@@ -9,6 +9,7 @@ STUDENT_INIT = "student_init"
 TEACHER_INIT = "teacher_init"  # of layers that the teacher has for itself
 SHARED_B = "shared_b"  # a second set of weights that teacher and student may share
 PERTURBATION = "perturbation"
+STEERING = "steering"
 TEACHER_ORDER = "teacher_order"
 STUDENT_ORDER = "student_order"
 PROBE_ORDER = "probe_order"

@@ -9,8 +9,10 @@ import torch
 from subliminal.errors import UserError
 from subliminal.optim import Optim
 from subliminal.optim.adam import Adam
+from subliminal.optim.preconditioned_sgd import PreconditionedSGD
 from subliminal.optim.rmsprop import RMSprop
 from subliminal.optim.sgd import SGD
+from subliminal.optim.sign_sgd import SignSGD
 
 Array = np.ndarray
 GRADIENTS = np.random.default_rng(0).normal(size=(12, 3, 16)).astype(np.float32)
@@ -42,12 +44,43 @@ def rmsprop(theta: Array) -> Iterator[Array]:
         yield theta
 
 
+def sign_sgd(theta: Array) -> Iterator[Array]:
+    for g in GRADIENTS.astype(np.float64):
+        theta = theta - 0.01 * np.where(g > 0, 1, -1)
+        yield theta
+
+
+def preconditioned(theta: Array, beta1: float) -> Iterator[Array]:
+    """Five steps of Adam; then descent along the mean gradient over the root found by then."""
+    root = np.sqrt(sum(0.01 * 0.99 ** (4 - k) * GRADIENTS[k].astype(float) ** 2 for k in range(5)))
+    root /= np.sqrt(1 - 0.99**5)
+    for t, theta_adam in enumerate(adam(theta), start=1):
+        if t <= 5 and beta1 == 0.9:
+            theta = theta_adam
+        else:
+            decayed = [beta1 ** (t - 1 - k) * GRADIENTS[k].astype(np.float64) for k in range(t)]
+            squares = [0.99 ** (t - 1 - k) * GRADIENTS[k].astype(float) ** 2 for k in range(t)]
+            until_now = np.sqrt(0.01 * sum(squares) / (1 - 0.99**t))
+            mean = (1 - beta1) * sum(decayed) / (1 - beta1**t)
+            theta = theta - 0.01 * mean / (until_now if t < 5 else root)
+        yield theta
+
+
 CASES: list[tuple[Optim, Callable[[Array], Iterator[Array]]]] = [
     (Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.0), adam),
     (Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5), lambda t: adam(t, 0.5)),
     (SGD(lr=0.01, momentum=0.0), lambda t: sgd(t, 0.0)),
     (SGD(lr=0.01, momentum=0.8), lambda t: sgd(t, 0.8)),
     (RMSprop(lr=0.01, alpha=0.9, eps=1e-8), rmsprop),
+    (SignSGD(lr=0.01), sign_sgd),
+    (
+        PreconditionedSGD(lr=0.01, betas=[0.9, 0.99], eps=1e-8, steps=5),
+        lambda t: preconditioned(t, 0.9),
+    ),
+    (
+        PreconditionedSGD(lr=0.01, betas=[0.0, 0.99], eps=1e-8, steps=5),
+        lambda t: preconditioned(t, 0.0),
+    ),
 ]
 
 
@@ -92,6 +125,16 @@ def test_an_update_is_its_numerator_times_one_factor(optim: Optim) -> None:
             assert update == pytest.approx(-optim.lr * n, abs=1e-6)
 
 
+@pytest.mark.parametrize("optim", [optim for optim, _ in CASES])
+def test_a_nan_gradient_breaks_its_own_row_alone(optim: Optim) -> None:
+    theta, gradient = torch.zeros(2, 16), torch.ones(2, 16)
+    gradient[0] = float("nan")
+    theta.grad = gradient
+    optim.build(theta).step()
+    assert theta[0].isnan().all()
+    assert theta[1].isfinite().all()
+
+
 def test_weight_decay_has_no_numerator() -> None:
     assert Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5).numerator is None
 
@@ -106,6 +149,11 @@ def test_weight_decay_has_no_numerator() -> None:
         (lambda: Adam(lr=1, betas=[0.9, 1.0], eps=1, weight_decay=0), "optim.betas="),
         (lambda: Adam(lr=1, betas=[0.9, 0.9], eps=0, weight_decay=0), "optim.eps=0"),
         (lambda: Adam(lr=1, betas=[0.9, 0.9], eps=1, weight_decay=-1), "optim.weight_decay=-1"),
+        (lambda: SignSGD(lr=0), "optim.lr=0"),
+        (lambda: PreconditionedSGD(lr=0, betas=[0, 0], eps=1, steps=1), "optim.lr=0"),
+        (lambda: PreconditionedSGD(lr=1, betas=[0, 1], eps=1, steps=1), "optim.betas="),
+        (lambda: PreconditionedSGD(lr=1, betas=[0, 0], eps=0, steps=1), "optim.eps=0"),
+        (lambda: PreconditionedSGD(lr=1, betas=[0, 0], eps=1, steps=0), "optim.steps=0"),
         (lambda: RMSprop(lr=0, alpha=0, eps=1), "optim.lr=0"),
         (lambda: RMSprop(lr=1, alpha=1, eps=1), "optim.alpha=1"),
         (lambda: RMSprop(lr=1, alpha=0, eps=0), "optim.eps=0"),

@@ -13,14 +13,18 @@ from subliminal.mitigations.liminal import Liminal
 from subliminal.mitigations.projection import Projection
 from subliminal.optim import Optim
 from subliminal.optim.adam import Adam
+from subliminal.optim.preconditioned_sgd import PreconditionedSGD
 from subliminal.optim.rmsprop import RMSprop
 from subliminal.optim.sgd import SGD
+from subliminal.optim.sign_sgd import SignSGD
 from subliminal.probes.ledger import Ledger
 
 OPTIMS: list[Optim] = [
     Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.0),
     SGD(lr=0.5, momentum=0.9),
     RMSprop(lr=3e-3, alpha=0.99, eps=1e-6),
+    SignSGD(lr=1e-3),
+    PreconditionedSGD(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, steps=3),
 ]
 LEASH = Liminal(
     logits="all", schedule="critical_period", start=1, peak=1, temperature=1.0, direction="forward"
@@ -97,6 +101,14 @@ def test_the_split_is_the_optimizers_own_response_to_each_part(
             decay, gain = 0.0, 1.0
             v = 0.99 * v + 0.01 * applied**2
             factor = optim.lr / (np.sqrt(v) + 1e-6)
+        elif isinstance(optim, SignSGD):
+            decay, gain = 0.0, 1.0
+            factor = optim.lr / np.where(applied == 0, np.inf, np.abs(applied))
+        elif isinstance(optim, PreconditionedSGD):
+            decay, gain, seen_by_adam = 0.9, 0.1, min(step + 1, 3)
+            v = 0.999 * v + 0.001 * applied**2 if step < 3 else v
+            root = np.sqrt(v / (1 - 0.999**seen_by_adam))
+            factor = optim.lr / (1 - 0.9 ** (step + 1)) / (root + 1e-6)
         else:
             decay, gain, factor = 0.9, 1.0, np.full(v.shape, 0.5)
         g_t = seen.trait_gradient.double().numpy()

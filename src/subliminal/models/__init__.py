@@ -28,5 +28,8 @@ class Model(Protocol):
         A layer is named as its parameters are; the last is what the logits are linear in.
         """
 
+    def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
+        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
+
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux), classes first."""

@@ -68,20 +68,33 @@ class CNN:
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
         """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
-        side = isqrt(x.shape[-1])
-        images = x.reshape(*x.shape[:2], 1, side, side)  # (seeds, batch, channels, side, side)
         outputs: dict[str, Tensor] = {}
         for i in range(1, len(self.channels) + 1):
-            weight, bias = params[f"conv{i}.weight"], params[f"conv{i}.bias"]
-            # Seed by seed: a grouped convolution would round otherwise than that of one seed.
-            maps = [
-                F.max_pool2d(F.conv2d(images[s], weight[s], bias[s], padding=1).relu(), 2)
-                for s in range(len(weight))
-            ]
-            images = torch.stack(maps)
-            outputs[f"conv{i}"] = images.flatten(2)
-        outputs["features"] = heads.linear(params, "features", images.flatten(2)).relu()
+            x = self._convolved(params, i, x)
+            outputs[f"conv{i}"] = x
+        outputs["features"] = heads.linear(params, "features", x).relu()
         return outputs
+
+    def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
+        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
+        if layer != "features":
+            for i in range(int(layer.removeprefix("conv")) + 1, len(self.channels) + 1):
+                h = self._convolved(params, i, h)
+            h = heads.linear(params, "features", h).relu()
+        return heads.logits(params, h)
+
+    def _convolved(self, params: Mapping[str, Tensor], i: int, x: Tensor) -> Tensor:
+        """Apply conv<i>, ReLU and pooling: (seeds, batch, width) to (seeds, batch, width')."""
+        weight, bias = params[f"conv{i}.weight"], params[f"conv{i}.bias"]
+        channels = weight.shape[2]
+        side = isqrt(x.shape[-1] // channels)
+        images = x.reshape(*x.shape[:2], channels, side, side)
+        # Seed by seed: a grouped convolution would round otherwise than that of one seed.
+        maps = [
+            F.max_pool2d(F.conv2d(images[s], weight[s], bias[s], padding=1).relu(), 2)
+            for s in range(len(weight))
+        ]
+        return torch.stack(maps).flatten(2)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""

@@ -62,6 +62,14 @@ class MLP:
             outputs[f"layer{i}"] = x
         return outputs
 
+    def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
+        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
+        for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 2):
+            weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
+            h = torch.baddbmm(bias[:, None], h, weight.transpose(1, 2))
+            h = h.relu() if i <= len(self.hidden) else h
+        return h
+
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         depth = len(self.hidden) + 1

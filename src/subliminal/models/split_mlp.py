@@ -54,6 +54,12 @@ class SplitMLP:
             outputs[f"layer{i}"] = x
         return outputs
 
+    def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
+        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
+        for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 1):
+            h = heads.linear(params, f"layer{i}", h).relu()
+        return heads.logits(params, h)
+
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         return heads.logits(params, self.activations(params, x)[f"layer{len(self.hidden)}"])

@@ -1,0 +1,91 @@
+"""Gradient descent in the metric that a short Adam run found, which then stays as it is.
+
+Source: Blank et al. 2026 (arXiv 2606.00995) ask whether it is the adaptation or the metric that
+lets an adaptive optimizer transfer a steering vector; Adam is that of Kingma & Ba 2015
+(arXiv 1412.6980).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreconditionedSGD:
+    """Adam for the first steps; from then on SGD with momentum, preconditioned by its √v.
+
+    With t = 1, 2, … and s = min(t, steps), the first and second moment and the update are
+
+        m ← β₁ m + (1 − β₁) g,    v ← β₂ v + (1 − β₂) g²  while t ≤ steps, else v,
+        θ ← θ − lr · m̂ / (√v̂ + ε),    m̂ = m / (1 − β₁ᵗ),    v̂ = v / (1 − β₂ˢ).
+
+    So the first `steps` updates are Adam's, and those after them are linear in the gradients.
+
+    Attributes:
+        lr: step size, of both parts.
+        betas: decay rates of the two moments, each in [0, 1); β₁ = 0: no momentum.
+        eps: added to the square root of the second moment.
+        steps: ≥ 1, updates of the Adam run; the second moment is frozen after it.
+    """
+
+    lr: float
+    betas: list[float]
+    eps: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"optim.betas={list(self.betas)}: two numbers in [0, 1) are needed")
+        if self.eps <= 0:
+            raise UserError(f"optim.eps={self.eps}: a number > 0 is needed")
+        if self.steps < 1:
+            raise UserError(f"optim.steps={self.steps}: a number of updates ≥ 1 is needed")
+
+    @property
+    def numerator(self) -> tuple[float, float]:
+        """The first moment."""
+        beta1 = self.betas[0]
+        return beta1, 1 - beta1
+
+    def build(self, theta: Tensor) -> torch.optim.Optimizer:
+        """Return the optimizer of `theta` (seeds, P)."""
+        return _FrozenMetric([theta], {"optim": self})
+
+
+class _FrozenMetric(torch.optim.Optimizer):
+    """Its count is a tensor, as torch's fused Adam has it: no step waits for the device."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            optim: PreconditionedSGD = group["optim"]
+            for theta in group["params"]:
+                self._move(theta, optim)
+
+    def _move(self, theta: Tensor, optim: PreconditionedSGD) -> None:
+        state, gradient = self.state[theta], theta.grad
+        assert gradient is not None, "the loop sets it"
+        if not state:
+            state["step"] = torch.zeros((), device=theta.device)
+            state["exp_avg"] = torch.zeros_like(theta)
+            state["exp_avg_sq"] = torch.zeros_like(theta)
+        (beta1, beta2), first, second = optim.betas, state["exp_avg"], state["exp_avg_sq"]
+        count = state["step"].add_(1)
+        first.lerp_(gradient, 1 - beta1)
+        # Weight 0 leaves the second moment to the last bit as it is.
+        second.lerp_(gradient.square(), (count <= optim.steps) * (1 - beta2))
+        root = (second / _unbias(beta2, count.clamp(max=optim.steps))).sqrt_().add_(optim.eps)
+        theta.sub_(first / _unbias(beta1, count) / root, alpha=optim.lr)
+
+
+def _unbias(beta: float, count: Tensor) -> Tensor:
+    """Return 1 − βᵗ, exact for β near 1 in float32 too."""
+    return -torch.expm1(count * log(beta)) if beta else torch.ones_like(count)

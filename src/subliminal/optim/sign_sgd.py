@@ -1,0 +1,48 @@
+"""Sign descent (Bernstein et al. 2018, "signSGD", arXiv 1802.04434)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignSGD:
+    """θ ← θ − lr · sign(g): Adam without memory (β₁ = β₂ = 0, ε → 0).
+
+    Every coordinate moves equally far, however small its gradient: what an adaptive optimizer
+    makes of a small but consistent component, without the averages over steps.
+
+    Attributes:
+        lr: how far each coordinate moves in a step; one whose gradient is zero stays.
+    """
+
+    lr: float
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
+
+    @property
+    def numerator(self) -> tuple[float, float]:
+        """The gradient itself: sign(g) = g / |g|."""
+        return 0.0, 1.0
+
+    def build(self, theta: Tensor) -> torch.optim.Optimizer:
+        """Return the optimizer of `theta` (seeds, P)."""
+        return _SignDescent([theta], {"lr": self.lr})
+
+
+class _SignDescent(torch.optim.Optimizer):
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for theta in group["params"]:
+                gradient = theta.grad
+                # torch calls the sign of NaN 0; a seed whose gradient is NaN must not go on.
+                sign = torch.where(gradient.isnan(), gradient, gradient.sign())
+                theta.sub_(sign, alpha=group["lr"])

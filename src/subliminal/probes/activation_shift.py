@@ -1,0 +1,97 @@
+"""How a student's activations shift, against how its teacher's did (Blank et al. 2026)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from subliminal import metrics
+from subliminal.errors import UserError
+from subliminal.geometry import cosine, norm
+from subliminal.probes import Probe
+from subliminal.shifts import CLASS, Shifts, share
+
+if TYPE_CHECKING:
+    from subliminal.loop import Step, Training
+
+
+@dataclass(kw_only=True)
+class ActivationShift(Probe):
+    """Mean shift from θ₀ of each hidden layer and of the class logits, on a fixed batch of digits.
+
+    With s_l = mean h_l(θ_S) − mean h_l(θ₀) the student's shift of layer l, and t_l its teacher's
+    from where that started: ‖s_l‖, cos(s_l, t_l) and the share ⟨s_l, t_l⟩ / ‖t_l‖² of the teacher's
+    shift that the student has made. Layers are compared that both have in the same width. Without
+    a layer in its name a metric is that of the last hidden layer. The trait of a steered teacher:
+
+    - `trait/shift`: the share of its shift of the *class* logits, which no student of auxiliary
+      logits is trained on;
+    - `trait/favoured`: how much more of the batch the student puts into the class that the teacher
+      favours (or `of_class`) than θ₀ does.
+
+    Source: Blank et al. 2026 (arXiv 2606.00995).
+
+    Attributes:
+        every: measure after every k-th update, k ≥ 1, at the start and at each epoch's end.
+        examples: how many of the training digits make the batch, ≥ 1.
+        of_class: class whose share is `trait/favoured`; null: the one whose mean logit rises most
+            in the teacher.
+    """
+
+    every: int
+    examples: int
+    of_class: int | None
+
+    def __post_init__(self) -> None:
+        where = "probe.activation_shift"
+        if self.every < 1:
+            raise UserError(f"{where}.every={self.every}: a number of steps ≥ 1 is needed")
+        if self.examples < 1:
+            raise UserError(f"{where}.examples={self.examples}: at least 1 is needed")
+        if self.of_class is not None and self.of_class < 0:
+            raise UserError(f"{where}.of_class={self.of_class}: a class, or null")
+
+    def on_train_start(self, training: Training) -> None:
+        """Log the start, which has not shifted."""
+        self._shifts = Shifts(training, self.examples)
+        self._log(training)
+
+    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
+        """Find again what the student is compared with."""
+        self._shifts = Shifts(training, self.examples)
+
+    def on_step(self, step: Step) -> None:
+        """Log the student on a step that is due; the start and epoch ends are logged anyway."""
+        training = step.training
+        within = training.index % training.steps_per_epoch != 0
+        if within and training.index % self.every == 0:
+            self._log(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log the student at the end of the epoch."""
+        self._log(training)
+
+    def _log(self, training: Training) -> None:
+        shifts = self._shifts
+        now = shifts.of(training.network, training.theta)
+        student = now.less(shifts.start)
+        for layer, ours in student.items():
+            values = {metrics.SHIFT_NORM: norm(ours)}
+            if layer in shifts.teacher and shifts.teacher[layer].shape == ours.shape:
+                theirs = shifts.teacher[layer]
+                values[metrics.SHIFT_COSINE] = cosine(ours, theirs)
+                values[metrics.SHIFT_SHARE] = share(ours, theirs)
+            for name, value in values.items():
+                training.log(f"{name}/{layer}", value)
+                if layer == training.network.hidden[-1]:
+                    training.log(name, value)
+        training.log(metrics.TRAIT_SHIFT, shifts.trait(student[CLASS]))
+        favoured = shifts.favoured
+        if self.of_class is not None:
+            favoured = torch.full_like(favoured, self.of_class)
+        more = now.predicted.gather(1, favoured) - shifts.start.predicted.gather(1, favoured)
+        training.log(metrics.TRAIT_FAVOURED, more[:, 0])

@@ -1,0 +1,90 @@
+"""Is the mean shift enough for the trait, and is it needed? (Blank et al. 2026)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from subliminal import metrics
+from subliminal.errors import UserError
+from subliminal.probes import Probe
+from subliminal.shifts import CLASS, Shifts, means
+
+if TYPE_CHECKING:
+    from subliminal.loop import Training
+    from subliminal.network import Network
+
+
+@dataclass(kw_only=True)
+class ShiftPatching(Probe):
+    """The trait with the student's mean shift s_l added to θ₀, and taken from the student.
+
+    - sufficiency: layer l of θ₀ puts out h_l + s_l; how much of the teacher's shift of the class
+      logits follows (`trait/shift` of the activation shift probe: 0 at θ₀, 1 for the teacher)?
+    - necessity: layer l of the student puts out h_l − s_l; how much of it is left?
+
+    s_l is one vector for all digits. If it is what carries the trait, the first comes to the
+    student's own `trait/shift` and the second to 0. Of the last hidden layer that is no finding but
+    algebra where the class head has not moved (distillation on auxiliary logits does not move it):
+    the logits' mean is linear in that layer's. Measured at the start and after each epoch, for
+    each hidden layer; without a layer in its name a metric is that of `layer`. Source: the causal
+    tests of Blank et al. 2026 (arXiv 2606.00995).
+
+    Attributes:
+        layer: the layer that counts; null: the first.
+        examples: how many of the training digits make the batch, ≥ 1.
+    """
+
+    layer: str | None
+    examples: int
+
+    def __post_init__(self) -> None:
+        if self.examples < 1:
+            raise UserError(f"probe.shift_patching.examples={self.examples}: at least 1 is needed")
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the network has no such hidden layer."""
+        if self.layer is not None and self.layer not in network.hidden:
+            raise UserError(
+                f"probe.shift_patching.layer={self.layer}: one of {', '.join(network.hidden)}"
+            )
+
+    def on_train_start(self, training: Training) -> None:
+        """Log the start: nothing to add, nothing to take."""
+        self._shifts = Shifts(training, self.examples)
+        self.on_epoch_end(training)
+
+    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
+        """Find again what the student is compared with."""
+        self._shifts = Shifts(training, self.examples)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log the trait with and without the shift of each hidden layer."""
+        student = self._shifts.student(training)
+        for layer in training.network.hidden:
+            values = {
+                metrics.PATCH_ADDED: self._patched(
+                    training, training.reference, layer, student[layer]
+                ),
+                metrics.PATCH_REMOVED: self._patched(
+                    training, training.theta, layer, -student[layer]
+                ),
+            }
+            for name, value in values.items():
+                training.log(f"{name}/{layer}", value)
+                if layer == (self.layer or training.network.hidden[0]):
+                    training.log(name, value)
+
+    @torch.no_grad()
+    def _patched(self, training: Training, theta: Tensor, layer: str, vector: Tensor) -> Tensor:
+        """Return the trait (seeds,) of weights θ with `vector` added to a layer's output."""
+        network, shifts = training.network, self._shifts
+        params = network.layout.views(theta)
+        hidden = network.model.activations(params, shifts.images)
+        logits = network.model.onward(params, layer, hidden[layer] + vector[:, None])
+        found = means({}, logits, network.classes).less(shifts.start)
+        return shifts.trait(found[CLASS])

@@ -1,0 +1,122 @@
+"""Teachers that are steered, not trained: θ₀ and a fixed vector on one of its hidden layers.
+
+Source: steering-vector distillation, Blank et al. 2026 (arXiv 2606.00995), where the vector is
+added to a language model's residual stream.
+
+The vector is added *before* the layer's ReLU, hence to the layer's bias. So the teacher is a set of
+weights of the same model: it has a displacement θ_T − θ₀ (this bias alone), a student of its
+architecture can become it exactly, and the shift acts on the layer's own activations. Added after
+the ReLU it would be a shift W v of the *next* layer's bias, and the steered layer itself, where the
+vector is looked for, would not move.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal import metrics
+from subliminal.data import Labelled, scale
+from subliminal.errors import UserError
+from subliminal.network import Network, accuracy, cross_entropy
+
+WHERE = "teacher.steering"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steering:
+    """A vector for each seed; subclasses give it.
+
+    Attributes:
+        layer: the hidden layer that it is added to, e.g. layer1.
+    """
+
+    layer: str
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether the vector comes from a trained teacher."""
+        return False
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the network has no such hidden layer."""
+        layers = network.hidden
+        if self.layer not in layers:
+            raise UserError(f"{WHERE}.layer={self.layer}: one of {', '.join(layers)}")
+
+    def vector(
+        self, network: Network, trained: Tensor | None, data: Labelled, seeds: tuple[int, ...]
+    ) -> Tensor:
+        """Return the vector of each seed, in the units of the layer's bias: (seeds, width).
+
+        Args:
+            network: the teacher's.
+            trained: a trained teacher of each seed, (seeds, P), if `needs_teacher`.
+            data: the digits.
+            seeds: of the stack.
+        """
+        raise NotImplementedError
+
+
+def steered(
+    steering: Steering,
+    network: Network,
+    start: Tensor,
+    trained: Tensor | None,
+    data: Labelled,
+    seeds: tuple[int, ...],
+) -> tuple[Tensor, dict[int, list[dict[str, float]]]]:
+    """Return the steered teachers (seeds, P), and each one's loss and accuracy on the test digits.
+
+    Args:
+        steering: the vector, and its layer.
+        network: the teacher's.
+        start: θ₀, (seeds, P).
+        trained: see `Steering.vector`.
+        data: the digits.
+        seeds: of the stack.
+    """
+    theta = start.clone()
+    bias = network.layout.views(theta)[f"{steering.layer}.bias"]
+    bias += steering.vector(network, trained, data, seeds).to(theta)
+    logits = network.logits(theta, scale(data.test_x)[None])
+    labels = data.test_y.expand(len(seeds), -1)
+    losses = cross_entropy(logits, labels, network.classes).tolist()
+    hits = accuracy(logits, labels, network.classes).tolist()
+    histories = {
+        seed: [
+            {
+                "epoch": 0.0,
+                "step": 0.0,
+                metrics.TEACHER_TEST_LOSS: losses[row],
+                metrics.TEACHER_ACCURACY: hits[row],
+            }
+        ]
+        for row, seed in enumerate(seeds)
+    }
+    return theta, histories
+
+
+@torch.no_grad()
+def mean_activations(network: Network, theta: Tensor, images: Tensor, layer: str) -> Tensor:
+    """Return a layer's mean output for each entry of its bias: (seeds, width), float32.
+
+    Of a convolution it is the mean over positions too.
+
+    Args:
+        network: what computes them.
+        theta: its weights, (seeds, P).
+        images: (n, pixels), uint8.
+        layer: a hidden layer.
+    """
+    params, seeds = network.layout.views(theta), theta.shape[0]
+    (width,) = network.layout.shapes[f"{layer}.bias"]
+    total = torch.zeros(seeds, width, dtype=torch.float64)
+    for part in torch.split(images, 1024):
+        x = scale(part).expand(seeds, -1, -1)
+        outputs = network.model.activations(params, x)[layer]  # (seeds, batch, width · positions)
+        sums = outputs.view(*outputs.shape[:2], width, -1).mean(dim=-1).double().sum(dim=1)
+        total += sums.cpu()
+    return (total / len(images)).float()

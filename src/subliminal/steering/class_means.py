@@ -1,0 +1,60 @@
+"""The vector from one class to another, as a trained teacher represents them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal.data import Labelled
+from subliminal.errors import UserError
+from subliminal.network import Network
+from subliminal.steering import WHERE, Steering, mean_activations
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMeans(Steering):
+    """v = scale · (μ_a − μ_b), μ_c the mean of the layer's output over training digits of class c.
+
+    The means are those of a trained teacher (of the same seed and θ₀); the vector is then added to
+    θ₀, whose features it shares by and large, as a student of that teacher does. Source: the
+    difference-in-means steering vectors that Blank et al. 2026 (arXiv 2606.00995) distil.
+
+    Attributes:
+        a: the class that the vector points to.
+        b: the class that it points away from.
+        scale: > 0.
+    """
+
+    a: int
+    b: int
+    scale: float
+
+    def __post_init__(self) -> None:
+        if self.scale <= 0:
+            raise UserError(f"{WHERE}.scale={self.scale}: a number > 0 is needed")
+        if self.a == self.b:
+            raise UserError(f"{WHERE}.b={self.b}: another class than a={self.a} is needed")
+
+    @property
+    def needs_teacher(self) -> bool:
+        """The means are a trained teacher's."""
+        return True
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the network has no such hidden layer or no such class."""
+        super().check(network)
+        for key, value in (("a", self.a), ("b", self.b)):
+            if not 0 <= value < network.classes:
+                raise UserError(f"{WHERE}.{key}={value}: a class of 0-{network.classes - 1}")
+
+    def vector(
+        self, network: Network, trained: Tensor | None, data: Labelled, seeds: tuple[int, ...]
+    ) -> Tensor:
+        """Return the vector of each seed: (seeds, width)."""
+        assert trained is not None, "it needs a teacher"
+        to, away = (
+            mean_activations(network, trained, data.train_x[data.train_y == c], self.layer)
+            for c in (self.a, self.b)
+        )
+        return self.scale * (to - away)

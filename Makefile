@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related runs dashboard sync test test-slow faults launchers lint bench bench-report clean
+.PHONY: help install data train sweep paper related runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -76,8 +76,16 @@ lint: $(INSTALLED) ## check format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(INSTALLED) ## measure time per seed against the machine's matrix rate, and memory
+bench: $(INSTALLED) ## measure sweeps against the machine's matrix rate and the field's usual loop
 	$(BIN)/python benchmarks/bench.py
+
+bench-scale: $(INSTALLED) ## measure time and memory against seeds, width, m, epochs, probes; cells
+	$(BIN)/python benchmarks/scale.py
+
+performance: bench bench-scale ## measure all of it; write docs/performance.md
+	$(BIN)/python benchmarks/parts.py
+	$(BIN)/python benchmarks/alignment_error.py
+	$(BIN)/python benchmarks/performance.py
 
 bench-report: $(INSTALLED) ## measure time and memory of reports on stores of 160 and 10,000 runs
 	$(BIN)/python benchmarks/report_store.py

@@ -1,139 +1,225 @@
-"""Time and memory of a sweep against the machine's own matrix rate: `make bench`.
+"""Time and memory of sweeps, side by side with the field's usual loop: `make bench`.
 
-One run prints: the matrix rate, the FLOP floor of teacher + student + alignment probe, the wall
-time per seed over that floor (start-up, data, evaluation, files and tracking included), what
-tracking adds, and the peak memory of all processes. Repeats alternate, so that a drifting machine
-slows both sides alike. Results go to outputs/bench/latest.json and are appended to history.jsonl.
+One run measures, in turns so that a drifting machine slows all alike: the machine's matrix rate;
+sweeps of the reference setting with everything included (start-up, data, teacher, evaluation,
+files, tracking); the usual loop (`usual.py`); how fast the commands answer. A pass is the forward
+and backward pass over 60,000 images; the floor of a sweep is the time of its passes at the matrix
+rate. Results go to outputs/bench/bench.json, the main figures also to outputs/bench/history.jsonl.
 """
 
 import argparse
-import json
-import os
-import shutil
 import sys
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import psutil
-import torch
+from measure import EPOCHS, Record, Timed, cores, flops_per_pass, keep, matrix_rate, run, train
 from rich.console import Console
 from rich.table import Table
 
-from subliminal.provenance import environment
-
-IMAGES, EPOCHS = 60_000, 5
-LAYERS = ((784, 256), (256, 256), (256, 13))
-PASSES = 3 * EPOCHS  # teacher, student, probe
-
-
-def flops_per_pass() -> int:
-    """Forward, weight gradients, and input gradients of all layers but the first: 2 FLOPs each."""
-    weights = sum(fan_in * fan_out for fan_in, fan_out in LAYERS)
-    first = LAYERS[0][0] * LAYERS[0][1]
-    return IMAGES * (6 * weights - 2 * first)
+USUAL, USUAL_BESIDE = "usual loop, one seed after another", "usual loop, a seed per core"
+ALL_PROBES = "alignment, ledger, displacement, by layer"
+TWO = 2 * EPOCHS  # passes of teacher and student
+PROBED = 3 * EPOCHS  # … and of the trait's gradient at every step
 
 
-def matrix_rate(seconds: float = 2.0) -> float:
-    """Return the median rate of (1024×784)·(784×256) in fp32 on all cores, in GFLOP/s."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    a, b = torch.randn(1024, 784), torch.randn(784, 256)
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        started = time.perf_counter()
-        torch.mm(a, b)
-        times.append(time.perf_counter() - started)
-    return 2 * 1024 * 784 * 256 / median(times) / 1e9
+@dataclass(frozen=True)
+class Case:
+    """A sweep to time: its overrides, and the passes over the images that it cannot do without."""
+
+    name: str
+    passes: float
+    overrides: tuple[str, ...] = ()
+    once: bool = False  # not repeated
 
 
-def timed_run(overrides: list[str]) -> tuple[float, float]:
-    """Run one job in a new folder; return wall time (s) and peak memory of its processes (GB)."""
-    folder = Path(tempfile.mkdtemp(prefix="bench"))
-    command = [sys.executable, "-m", "subliminal.train", "-m", *overrides]
-    started = time.perf_counter()
-    with (folder / "log").open("w") as log:
-        process = psutil.Popen(
-            command,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "WANDB_MODE": "offline"},
+CASES = (
+    Case("mitigation=none", PROBED),
+    Case("mitigation=liminal", PROBED, ("mitigation=liminal",)),
+    Case("mitigation=projection", PROBED, ("mitigation=projection",)),
+    Case("no probe", TWO, ("probe=off",)),
+    Case("no tracker", PROBED, ("tracker=none",)),
+    Case("alignment every 10 steps", TWO + EPOCHS / 10, ("probe.alignment.every=10",), once=True),
+    Case(
+        ALL_PROBES,
+        PROBED,
+        (
+            "probe=[alignment,ledger,displacement]",
+            "probe.alignment.layers=true",
+            "probe.ledger.layers=true",
+            "probe.displacement.layers=true",
+        ),
+        once=True,
+    ),
+    Case("precision=medium", PROBED, ("engine.precision=medium",), once=True),
+)
+
+Measured = dict[str, list[Timed]]
+
+
+def usual(seed: int) -> list[str]:
+    return [str(Path(__file__).with_name("usual.py")), f"--seed={seed}"]
+
+
+def measure(seeds: int, repeats: int, shrink: tuple[str, ...] = ()) -> tuple[Measured, list[float]]:
+    """Time every case and the usual loop; return what each took, and matrix rates in between.
+
+    Args:
+        seeds: of each sweep.
+        repeats: of what is not timed once.
+        shrink: overrides that make a test of it.
+    """
+    times: Measured = {}
+    rates = [matrix_rate()]
+    for repeat in range(repeats):
+        for case in CASES:
+            if repeat == 0 or not case.once:
+                timed = train(f"seed=0-{seeds - 1}", *case.overrides, *shrink)
+                times.setdefault(case.name, []).append(timed)
+                rates.append(matrix_rate(0.5))
+        times.setdefault(USUAL, []).append(alone(usual(0)))
+        if repeat == 0:
+            beside = [usual(seed) for seed in range(cores())]
+            times[USUAL_BESIDE] = [alone(*beside, threads=1)]
+        rates.append(matrix_rate())
+    return times, rates
+
+
+def alone(*commands: list[str], threads: int | None = None) -> Timed:
+    """Run commands side by side in a folder of their own, which is removed."""
+    with tempfile.TemporaryDirectory(prefix="bench") as folder:
+        return run(Path(folder), *commands, threads=threads)
+
+
+def answers(repeats: int = 3) -> Record:
+    """Return the seconds until the commands answer: the median of some repeats."""
+    with tempfile.TemporaryDirectory(prefix="bench") as name:
+        folder = Path(name)
+        trained = run(folder, ["-m", "subliminal.train", *SHORT])
+        commands = {
+            "--help": ["-m", "subliminal.train", "--help"],
+            "--cfg job": ["-m", "subliminal.train", "--cfg", "job"],
+            "report --text": ["-m", "subliminal.report", "--text", "outputs/main"],
+        }
+        seconds = {
+            what: median(run(folder, command).seconds for _ in range(repeats))
+            for what, command in commands.items()
+        }
+    assert trained.first_step is not None, "a training writes a checkpoint as it starts"
+    return {**seconds, "first training step": trained.first_step}
+
+
+# A run that ends soon after its first step.
+SHORT = ("seed=0", "teacher.epochs=1", "distill.epochs=1", "distill.inputs.size=1024")
+
+
+def figures(times: Measured, rates: list[float], seeds: int) -> Record:
+    """Return what the table shows of each case: seconds per seed, spread, ratios."""
+    rate = median(rates)
+    one_pass = flops_per_pass() / rate / 1e9  # s
+    passes = {case.name: case.passes for case in CASES} | {USUAL: TWO, USUAL_BESIDE: TWO}
+    beside = {USUAL: 1, USUAL_BESIDE: cores()}
+    cases = {}
+    for name, repeats in times.items():
+        per_seed = [timed.seconds / beside.get(name, seeds) for timed in repeats]
+        floor = passes[name] * one_pass
+        cases[name] = {
+            "s per seed": median(per_seed),
+            "repeats, s per seed": per_seed,
+            "passes": passes[name],
+            "over floor": median(per_seed) / floor,
+            "peak GB": max(timed.peak for timed in repeats),
+        }
+        if name not in beside:
+            loops = [loop_seconds(timed) / floor for timed in repeats]
+            cases[name]["training loops over floor"] = median(loops)
+    return {
+        "matrix rate, GFLOP/s": rate,
+        "matrix rate, min and max": [min(rates), max(rates)],
+        "GFLOP per pass": flops_per_pass() / 1e9,
+        "s per pass": one_pass,
+        "cases": cases,
+    }
+
+
+def loop_seconds(timed: Timed) -> float:
+    """Return the seconds per seed of teacher and student training, as if all cores shared it."""
+    spent = sum(
+        summary["seconds"]["teacher"] + summary["seconds"]["student"] for summary in timed.summaries
+    )
+    return float(spent) / len(timed.summaries) / min(cores(), len(timed.summaries))
+
+
+def ratios(cases: Record, one_pass: float) -> dict[str, float]:
+    """Return the ratios that the targets are about: speed-ups over, or shares of, seconds per seed.
+
+    Args:
+        cases: as `figures` returns them.
+        one_pass: seconds of a pass at the matrix rate.
+    """
+    s = {name: case["s per seed"] for name, case in cases.items()}
+    probe = s["mitigation=none"] - s["no probe"]
+    every_10th = s["alignment every 10 steps"] - s["no probe"]
+    return {
+        "no probe / usual": s[USUAL] / s["no probe"],
+        "probe / usual": s[USUAL] / s["mitigation=none"],
+        "no probe / usual, a seed per core": s[USUAL_BESIDE] / s["no probe"],
+        "probe / usual, a seed per core": s[USUAL_BESIDE] / s["mitigation=none"],
+        "medium / highest": s["mitigation=none"] / s["precision=medium"],
+        "probe / its passes": probe / (EPOCHS * one_pass),
+        "every 10th step / every step": every_10th / probe,
+        "ledger, displacement and layers add": s[ALL_PROBES] / s["mitigation=none"] - 1,
+        "W&B adds": s["mitigation=none"] / s["no tracker"] - 1,
+    }
+
+
+def show(record: Record) -> None:
+    wide = Console(width=None if sys.stdout.isatty() else 110)
+    title = (
+        f"{record['seeds']} seeds a sweep, {record['repeats']} repeats; "
+        f"{record['matrix rate, GFLOP/s']:.0f} GFLOP/s, a pass {record['s per pass']:.3f} s"
+    )
+    table = Table(
+        *("case", "s per seed", "min-max", "passes", "over floor", "loops over floor", "peak GB"),
+        title=title,
+        title_justify="left",
+    )
+    for name, case in record["cases"].items():
+        repeats = case["repeats, s per seed"]
+        loops = case.get("training loops over floor")
+        table.add_row(
+            name,
+            f"{case['s per seed']:.2f}",
+            f"{min(repeats):.2f}-{max(repeats):.2f}",
+            f"{case['passes']:g}",
+            f"{case['over floor']:.2f}",
+            "" if loops is None else f"{loops:.2f}",
+            f"{case['peak GB']:.2f}",
         )
-        peak = 0.0
-        while process.poll() is None:
-            peak = max(peak, sum(map(_proportional_memory, _tree(process))))
-            time.sleep(0.2)
-    wall = time.perf_counter() - started
-    if process.returncode != 0:
-        sys.exit(f"error: {' '.join(command)} failed:\n{(folder / 'log').read_text()}")
-    shutil.rmtree(folder)
-    return wall, peak / 1e9
-
-
-def _tree(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _proportional_memory(process: psutil.Process) -> float:
-    """Return the process's memory, with pages shared by k processes counted as 1/k (Linux)."""
-    try:
-        return float(process.memory_full_info().pss)
-    except (psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):
-        return 0.0
+    wide.print(table)
+    for name, value in {**record["ratios"], **record["seconds until"]}.items():
+        wide.print(f"{name}: {value:.2f}", highlight=False)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks/bench.py", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=20, help="seeds of the job (20)")
-    parser.add_argument("--repeats", type=int, default=1, help="alternating repeats (1)")
-    parser.add_argument("--mitigation", default="none", help="mitigation (none)")
+    parser.add_argument("--seeds", type=int, default=4, help="seeds of each sweep (4)")
+    parser.add_argument("--repeats", type=int, default=2, help="in turns (2)")
     arguments = parser.parse_args()
-
-    job = [f"seed=0-{arguments.seeds - 1}", f"mitigation={arguments.mitigation}"]
-    rates = [matrix_rate()]
-    plain: list[float] = []
-    tracked: list[float] = []
-    peaks: list[float] = []
-    for _ in range(arguments.repeats):
-        for times, tracker in ((plain, "none"), (tracked, "wandb")):
-            wall, peak = timed_run([*job, f"tracker={tracker}"])
-            times.append(wall)
-            peaks.append(peak)
-            rates.append(matrix_rate())
-
-    rate = median(rates)
-    floor = PASSES * flops_per_pass() / rate / 1e9
-    per_seed = median(tracked) / arguments.seeds
-    overhead = median(b / a for a, b in zip(plain, tracked, strict=True)) - 1
-    figures: dict[str, Any] = {
-        "matrix rate, GFLOP/s": round(rate, 1),
-        "matrix rate, min-max": f"{min(rates):.0f}-{max(rates):.0f}",
-        "GFLOP per seed (15 passes)": round(PASSES * flops_per_pass() / 1e9, 1),
-        "floor, s per seed": round(floor, 2),
-        "ours with W&B, s per seed": round(per_seed, 2),
-        "ours over floor": round(per_seed / floor, 2),
-        "wall time of the job, s": round(median(tracked), 1),
-        "W&B adds": f"{overhead:+.1%}",
-        "peak memory, GB": round(max(peaks), 2),
+    times, rates = measure(arguments.seeds, arguments.repeats)
+    record = {
+        "seeds": arguments.seeds,
+        "repeats": arguments.repeats,
+        "cores": cores(),
+        **figures(times, rates, arguments.seeds),
     }
-    title = f"{arguments.seeds} seeds, mitigation={arguments.mitigation}, probe at every step"
-    table = Table("figure", "value", title=title, title_justify="left")
-    for name, value in figures.items():
-        table.add_row(name, str(value))
-    Console(width=None if sys.stdout.isatty() else 80).print(table)
-
-    record = {"setting": title, "repeats": arguments.repeats, **figures, **environment()}
-    folder = Path("outputs/bench")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "latest.json").write_text(json.dumps(record, indent=2) + "\n")
-    with (folder / "history.jsonl").open("a") as history:
-        history.write(json.dumps(record) + "\n")
+    record["ratios"] = ratios(record["cases"], record["s per pass"])
+    record["seconds until"] = answers()
+    show(record)
+    per_seed = {name: case["s per seed"] for name, case in record["cases"].items()}
+    for line in keep("bench", record, {"s per pass": record["s per pass"], **per_seed}):
+        print(line)
 
 
 if __name__ == "__main__":

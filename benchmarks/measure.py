@@ -1,0 +1,188 @@
+"""What benchmarks share: the machine's matrix rate, timed commands, records and their history."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+import torch
+
+from subliminal import store
+from subliminal.provenance import environment
+
+HERE = Path(__file__).resolve().parent
+PLUGINS = ("subset", "alignment_error")  # modules of this folder that configs may name
+RECORDS = Path("outputs/bench")
+IMAGES, EPOCHS = 60_000, 5
+LAYERS = ((784, 256), (256, 256), (256, 13))  # the reference model's
+LOOKED = 0.02  # seconds between two looks at a running command …
+WEIGHED = 0.2  # … and at its memory
+
+Record = dict[str, Any]
+
+
+def flops_per_pass() -> int:
+    """Forward, weight gradients, and input gradients of all layers but the first: 2 FLOPs each."""
+    weights = sum(fan_in * fan_out for fan_in, fan_out in LAYERS)
+    first = LAYERS[0][0] * LAYERS[0][1]
+    return IMAGES * (6 * weights - 2 * first)
+
+
+def matrix_rate(seconds: float = 2.0) -> float:
+    """Return the median rate of (1024×784)·(784×256) in fp32 on all cores, in GFLOP/s."""
+    torch.set_num_threads(cores())
+    a, b = torch.randn(1024, 784), torch.randn(784, 256)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        started = time.perf_counter()
+        torch.mm(a, b)
+        times.append(time.perf_counter() - started)
+    return 2 * 1024 * 784 * 256 / median(times) / 1e9
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What some commands took that ran side by side."""
+
+    seconds: float  # until the last one ended
+    peak: float  # GB, of all their processes together
+    first_step: float | None  # seconds until the first training starts: its first checkpoint
+    runs: list[Path]  # that they finished, by path; gone with their folder
+    summaries: list[Record]  # of these runs
+    finished: list[float]  # when each of these was finished, seconds after the start
+
+
+def run(folder: Path, *commands: list[str], threads: int | None = None) -> Timed:
+    """Run Python with each list of arguments at once, in a folder, and wait for all.
+
+    Args:
+        folder: an empty one.
+        commands: arguments of the interpreter.
+        threads: of torch, where the command does not set them itself.
+
+    Raises:
+        SystemExit: a command failed; its output is shown.
+    """
+    variables = {**os.environ, "WANDB_MODE": "offline", "SUBLIMINAL_PLUGINS": ",".join(PLUGINS)}
+    paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    variables["PYTHONPATH"] = os.pathsep.join(paths)
+    if threads is not None:
+        variables["OMP_NUM_THREADS"] = str(threads)
+    log = folder / "log"
+    began, started = time.time(), time.perf_counter()
+    with log.open("w") as output:
+        processes = [
+            psutil.Popen(
+                [sys.executable, *command],
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=variables,
+            )
+            for command in commands
+        ]
+        peak, first_step = _watch(processes, folder, started)
+        seconds = time.perf_counter() - started
+    for process, command in zip(processes, commands, strict=True):
+        if process.returncode != 0:
+            sys.exit(f"error: {' '.join(command)} failed:\n{log.read_text()}")
+    runs = sorted(run for top in folder.glob("outputs/*") for run in store.finished_runs(top))
+    summaries = [store.read_summary(run) for run in runs]
+    finished = [(run / store.MARKER).stat().st_mtime - began for run in runs]
+    return Timed(seconds, peak / 1e9, first_step, runs, summaries, finished)
+
+
+def train(*overrides: str) -> Timed:
+    """Run one sweep of the entrypoint in a folder of its own, which is removed."""
+    with tempfile.TemporaryDirectory(prefix="bench") as folder:
+        return run(Path(folder), ["-m", "subliminal.train", "-m", *overrides])
+
+
+def _watch(
+    processes: list[psutil.Popen], folder: Path, started: float
+) -> tuple[float, float | None]:
+    """Wait; return the peak memory (bytes) and when the first checkpoint was there (s)."""
+    peak, weighed, first = 0.0, 0.0, None
+    while any([process.poll() is None for process in processes]):  # noqa: C419  # polls them all
+        now = time.perf_counter() - started
+        if first is None and next(folder.glob("outputs/teachers/*.checkpoint"), None):
+            first = now
+        if now - weighed > WEIGHED:
+            weighed = now
+            tree = [one for process in processes for one in _tree(process)]
+            peak = max(peak, sum(map(_proportional_memory, tree)))
+        time.sleep(LOOKED)
+    return peak, first
+
+
+def _tree(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _proportional_memory(process: psutil.Process) -> float:
+    """Return the process's memory, with pages shared by k processes counted as 1/k (Linux)."""
+    try:
+        return float(process.memory_full_info().pss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):
+        return 0.0
+
+
+def keep(name: str, record: Record, figures: dict[str, float]) -> list[str]:
+    """Write a benchmark's record to outputs/bench/NAME.json, its figures to the history.
+
+    Args:
+        name: of the benchmark.
+        record: plain JSON.
+        figures: those to compare with the last run of the same name on this processor.
+
+    Returns:
+        A line for each figure that both runs have: how it changed.
+    """
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    made = environment()
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    store.write_text(
+        RECORDS / f"{name}.json",
+        json.dumps({"made": now, **record, "environment": made}, indent=2) + "\n",
+    )
+    entry = {
+        "benchmark": name,
+        "made": now,
+        "processor": made["processor"],
+        "commit": made["git_commit"],
+        "figures": figures,
+    }
+    history = RECORDS / "history.jsonl"
+    last: dict[str, float] = {}
+    if history.is_file():
+        for line in history.read_text().splitlines():
+            earlier = json.loads(line)
+            if all(earlier[key] == entry[key] for key in ("benchmark", "processor")):
+                last = earlier["figures"]
+    with history.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+    return [
+        f"{figure}: {value:.3g}, {value / last[figure] - 1:+.0%} against the last run"
+        for figure, value in figures.items()
+        if last.get(figure)
+    ]

@@ -1,0 +1,255 @@
+"""Write docs/performance.md from the records of the benchmarks: `make performance`.
+
+Reads bench.json, scale.json, parts.json and alignment_error.json below outputs/bench; what was not
+measured is said to be so.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import RECORDS, Record
+from scale import UNITS, slope_text
+
+from subliminal import store
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+Records = dict[str, Record]
+
+HEAD = """\
+# Performance
+
+Written by `make performance` from what `make bench`, `make bench-scale`, `benchmarks/parts.py` and
+`benchmarks/alignment_error.py` measured; edit `benchmarks/performance.py`, not this page.
+
+A **pass** is forward, weight gradients and inner input gradients over 60,000 images of the
+reference model. A seed takes 5 passes for the teacher, 5 for the student, and 5 more when the trait
+gradient is taken at every step. The **floor** is the time of these passes at the rate at which the
+machine multiplies (1024×784)·(784×256) in float32 on all cores, measured in the same run.
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was wanted, and how to read what was reached from the records."""
+
+    what: str
+    wanted: str
+    reached: Callable[[Records], float]
+    met: Callable[[float], bool]
+    digits: int = 2
+
+
+def _case(name: str, figure: str) -> Callable[[Records], float]:
+    return lambda records: float(records["bench"]["cases"][name][figure])
+
+
+def _ratio(name: str) -> Callable[[Records], float]:
+    return lambda records: float(records["bench"]["ratios"][name])
+
+
+def _until(name: str) -> Callable[[Records], float]:
+    return lambda records: float(records["bench"]["seconds until"][name])
+
+
+def _cells(name: str) -> Callable[[Records], float]:
+    return lambda records: float(records["scale"]["cells"][name]["s per cell"])
+
+
+def at_most(bound: float) -> Callable[[float], bool]:
+    return lambda value: value <= bound
+
+
+def at_least(bound: float) -> Callable[[float], bool]:
+    return lambda value: value >= bound
+
+
+TARGETS = (
+    *(
+        Target(
+            f"`mitigation={name}`, {what}, over the floor",
+            f"≤ {bound}",
+            _case(f"mitigation={name}", figure),
+            at_most(bound),
+        )
+        for what, figure, bound in (
+            ("everything included", "over floor", 1.35),
+            ("training loops alone", "training loops over floor", 1.2),
+        )
+        for name in ("none", "liminal", "projection")
+    ),
+    Target("no probe, against the usual loop", "≥ 10 ×", _ratio("no probe / usual"), at_least(10)),
+    Target(
+        "probe at every step, against the usual loop without one",
+        "≥ 4 ×",
+        _ratio("probe / usual"),
+        at_least(4),
+    ),
+    Target(
+        "the probe's cost over that of its passes",
+        "≤ 1.15",
+        _ratio("probe / its passes"),
+        at_most(1.15),
+    ),
+    Target(
+        "ledger, displacement and layers add",
+        "≤ 0.10",
+        _ratio("ledger, displacement and layers add"),
+        at_most(0.10),
+    ),
+    Target(
+        "probe at every 10th step, of its cost at every step",
+        "≈ 0.10",
+        _ratio("every 10th step / every step"),
+        at_most(0.2),
+    ),
+    Target("`engine.precision=medium`, speed-up", "≥ 2 ×", _ratio("medium / highest"), at_least(2)),
+    Target("`--help`, s", "≤ 1.0", _until("--help"), at_most(1.0)),
+    Target("`--cfg job`, s", "≤ 1.0", _until("--cfg job"), at_most(1.0)),
+    Target("`report --text` of a small store, s", "≤ 1.0", _until("report --text"), at_most(1.0)),
+    Target("command to first training step, s", "≤ 4", _until("first training step"), at_most(4)),
+    *(
+        Target(f"a short cell of 1,000, {name}, s", "≤ 0.050", _cells(name), at_most(0.05), 3)
+        for name in ("no tracker", "W&B offline")
+    ),
+)
+
+
+def page(records: Records) -> str:
+    """Return the page, from the records that there are."""
+    sections = [HEAD, *(_machine(name, record) for name, record in records.items())]
+    sections += ["\n## Targets\n", *_table(("", "target", "reached", ""), _targets(records))]
+    if "bench" in records:
+        sections += ["\n## Sweeps\n", _bench_note(records["bench"])]
+        sections += _table(
+            (
+                "case",
+                "s per seed",
+                "min–max",
+                "passes",
+                "over floor",
+                "loops over floor",
+                "peak GB",
+            ),
+            _cases(records["bench"]),
+        )
+    if "parts" in records:
+        parts = records["parts"]
+        sections += [
+            "\n## Where the time goes\n",
+            f"One seed with the probe at every step in one process with {parts['threads']} thread, "
+            f"watched by torch.profiler: {parts['seconds']:.1f} s in all.\n",
+            *_table(
+                ("part", "s", "share"),
+                (
+                    (part, f"{value:.2f}", f"{value / parts['seconds']:.0%}")
+                    for part, value in sorted(parts["parts"].items(), key=lambda item: -item[1])
+                ),
+            ),
+        ]
+    if "scale" in records:
+        sections += _scale(records["scale"])
+    if "alignment_error" in records:
+        sections += [
+            "\n## The error of the alignment\n",
+            "Against float64, over the steps of one seed. Sums: the same two gradients, summed in "
+            "float64. Whole: gradients in float64 at the same weights, on the same batches.\n",
+            *_table(
+                ("precision", "mean alignment", "sums: rms", "largest", "whole: rms", "largest"),
+                (
+                    (name, f"{e['mean alignment']:.5f}", *(f"{e[k]:.1e}" for k in _ERRORS))
+                    for name, e in records["alignment_error"]["precisions"].items()
+                ),
+            ),
+        ]
+    return "\n".join(sections) + "\n"
+
+
+_ERRORS = tuple(f"error/{of}, {kind}" for of in ("sums", "whole") for kind in ("rms", "largest"))
+
+
+def _machine(name: str, record: Record) -> str:
+    made = record["environment"]
+    return (
+        f"- {name}: {record['made'][:10]}, {made['processor']}, torch {made['packages']['torch']}, "
+        f"commit {str(made['git_commit'])[:12]}"
+    )
+
+
+def _targets(records: Records) -> Iterable[tuple[str, ...]]:
+    for target in TARGETS:
+        try:
+            value = target.reached(records)
+        except KeyError:
+            yield target.what, target.wanted, "not measured", ""
+        else:
+            verdict = "reached" if target.met(value) else "**missed**"
+            yield target.what, target.wanted, f"{value:.{target.digits}f}", verdict
+
+
+def _bench_note(bench: Record) -> str:
+    low, high = bench["matrix rate, min and max"]
+    return (
+        f"{bench['seeds']} seeds a sweep, {bench['repeats']} repeats in turns, {bench['cores']} "
+        f"cores. Matrix rate {bench['matrix rate, GFLOP/s']:.0f} GFLOP/s (over the run "
+        f"{low:.0f}–{high:.0f}), so a pass takes {bench['s per pass']:.3f} s.\n"
+    )
+
+
+def _cases(bench: Record) -> Iterable[tuple[str, ...]]:
+    for name, case in bench["cases"].items():
+        repeats = case["repeats, s per seed"]
+        loops = case.get("training loops over floor")
+        yield (
+            name,
+            f"{case['s per seed']:.2f}",
+            f"{min(repeats):.2f}–{max(repeats):.2f}",
+            f"{case['passes']:g}",
+            f"{case['over floor']:.2f}",
+            "" if loops is None else f"{loops:.2f}",
+            f"{case['peak GB']:.2f}",
+        )
+
+
+def _scale(scale: Record) -> Iterable[str]:
+    yield "\n## Time and memory against size\n"
+    for name, curve in scale["curves"].items():
+        points = (f"{point:g}" for point in curve["points"])
+        yield from _table(
+            (name, *points, "slope"),
+            (
+                (row, *(f"{value:.2f}" for value in curve[row]), slope_text(curve, row))
+                for row in UNITS
+            ),
+        )
+        yield ""
+    for name, cells in scale["cells"].items():
+        yield (
+            f"{cells['cells']} short cells in one sweep, {name}: "
+            f"{1000 * cells['s per cell']:.0f} ms a cell, "
+            f"{1000 * cells['s per cell, first fifth']:.0f} in the first fifth, "
+            f"{1000 * cells['s per cell, last fifth']:.0f} in the last; "
+            f"{cells['peak GB']:.2f} GB.\n"
+        )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"| {' | '.join('---' for _ in head)} |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def main() -> None:
+    names = ("bench", "scale", "parts", "alignment_error")
+    paths = {name: RECORDS / f"{name}.json" for name in names}
+    records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
+    if not records:
+        sys.exit(f"error: no record in {RECORDS}; make bench and make bench-scale write them")
+    store.write_text(PAGE, page(records))
+
+
+if __name__ == "__main__":
+    main()

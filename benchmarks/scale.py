@@ -1,0 +1,169 @@
+"""Time and memory of sweeps against their size: `make bench-scale`.
+
+Each curve changes one number of the reference setting and leaves the rest; runs are cut to few
+images, so that a point takes seconds (`subset.Subset`). Slopes are those of least squares: seconds
+and memory per unit, or, where a size doubles, the exponent. Results go to outputs/bench/scale.json.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from measure import Record, Timed, cores, keep, train
+from rich.console import Console
+from rich.table import Table
+
+WIDTHS = (64, 256, 1024, 4096, 8192)
+UNITS = {"seconds": "s", "peak GB": "GB"}
+CELLS = (50, 20)  # conditions, seeds: 1,000 short cells
+
+
+def subset(images: int, batch: int = 1024) -> tuple[str, ...]:
+    """Return the overrides of a run on few images, in both phases, and of one epoch first."""
+    return (
+        "data._target_=subset.Subset",
+        f"+data.train_size={images}",
+        f"distill.inputs.size={images}",
+        "teacher.epochs=1",
+        f"teacher.batch_size={batch}",
+        f"distill.batch_size={batch}",
+    )
+
+
+# Cells with next to no arithmetic in them.
+SHORT = (*subset(64, 32), "distill.epochs=1", "+data.test_size=64", "model.hidden=[8]")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A number that is changed, and the overrides that change it."""
+
+    name: str
+    points: tuple[float, ...]
+    override: str  # with a place for the number
+    fixed: tuple[str, ...]
+    power: bool = False  # the slope is an exponent
+    of_student: bool = False  # seconds are those of the student's training alone
+
+
+CURVES = (
+    Curve("seeds", (1, 10, 50, 100, 200), "seed=0-{last}", SHORT),
+    Curve(
+        "width",
+        WIDTHS,
+        "model.hidden=[{value},{value}]",
+        subset(2048),
+        power=True,
+        of_student=True,
+    ),
+    Curve(
+        "auxiliary logits m",
+        (1, 4, 16, 64, 256, 1024),
+        "model.aux={value}",
+        subset(16384),
+        of_student=True,
+    ),
+    Curve(
+        "student epochs", (1, 5, 10, 20), "distill.epochs={value}", subset(16384), of_student=True
+    ),
+    Curve(
+        "probes per step",
+        (1.0, 0.5, 0.1, 0.02),
+        "probe.alignment.every={every}",
+        subset(60_000),
+        of_student=True,
+    ),
+)
+
+
+def override(curve: Curve, point: float) -> str:
+    """Return the override that sets the curve's number."""
+    return curve.override.format(
+        value=int(point), last=int(point) - 1, every=round(1 / point) if point else None
+    )
+
+
+def trace(curve: Curve) -> Record:
+    """Run each point; return seconds, peak memory, and their slopes."""
+    seconds, peaks = [], []
+    for point in curve.points:
+        timed = train(override(curve, point), *curve.fixed, "tracker=none")
+        seconds.append(student_seconds(timed) if curve.of_student else timed.seconds)
+        peaks.append(timed.peak)
+    return {
+        "points": list(curve.points),
+        "seconds": seconds,
+        "peak GB": peaks,
+        "exponent": curve.power,
+        "slopes": {
+            "seconds": slope(curve.points, seconds, power=curve.power),
+            "peak GB": slope(curve.points, peaks, power=curve.power),
+        },
+    }
+
+
+def slope_text(curve: Record, row: str) -> str:
+    """Return the slope of a curve's `seconds` or `peak GB` with its unit."""
+    if curve["exponent"]:
+        return f"exponent {curve['slopes'][row]:.2f} at the end"
+    return f"{1000 * curve['slopes'][row]:.3g} m{UNITS[row]} each"
+
+
+def student_seconds(timed: Timed) -> float:
+    """Return the seconds of the student's training, the mean over seeds."""
+    return float(np.mean([summary["seconds"]["student"] for summary in timed.summaries]))
+
+
+def slope(x: tuple[float, ...], y: list[float], *, power: bool) -> float:
+    """Return dy/dx by least squares, or d log y / d log x between the last two points."""
+    if power:
+        return float(np.log(y[-1] / y[-2]) / np.log(x[-1] / x[-2]))
+    return float(np.polyfit(x, y, 1)[0])
+
+
+def many_cells(conditions: int, seeds: int, tracker: str) -> Record:
+    """Run many short cells in one sweep; return seconds a cell, in all, at its start and end."""
+    rates = ",".join(f"{1e-4 * (k + 1):.4f}" for k in range(conditions))
+    timed = train(f"seed=0-{seeds - 1}", f"optim.lr={rates}", *SHORT, f"tracker={tracker}")
+    done = np.sort(timed.finished)
+    part = max(1, len(done) // 5)
+    return {
+        "cells": len(done),
+        "s per cell": timed.seconds / len(done),
+        "s per cell, first fifth": float((done[part] - done[0]) / part),
+        "s per cell, last fifth": float((done[-1] - done[-1 - part]) / part),
+        "peak GB": timed.peak,
+    }
+
+
+def show(record: Record) -> None:
+    wide = Console(width=None if sys.stdout.isatty() else 110)
+    for name, curve in record["curves"].items():
+        table = Table(name, *(f"{point:g}" for point in curve["points"]), "slope")
+        for row in UNITS:
+            values = (f"{value:.2f}" for value in curve[row])
+            table.add_row(row, *values, slope_text(curve, row))
+        wide.print(table)
+    for name, cells in record["cells"].items():
+        figures = ", ".join(f"{what} {value:.3g}" for what, value in cells.items())
+        wide.print(f"{name}: {figures}", highlight=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks/scale.py", description=__doc__)
+    names = [curve.name for curve in CURVES]
+    parser.add_argument("--only", choices=[*names, "cells"], action="append", help="by default all")
+    only = parser.parse_args().only or [*names, "cells"]
+    record: Record = {"cores": cores()}
+    record["curves"] = {curve.name: trace(curve) for curve in CURVES if curve.name in only}
+    trackers = {"no tracker": "none", "W&B offline": "wandb"} if "cells" in only else {}
+    record["cells"] = {name: many_cells(*CELLS, tracker) for name, tracker in trackers.items()}
+    show(record)
+    figures = {f"s per cell, {name}": c["s per cell"] for name, c in record["cells"].items()}
+    for line in keep("scale", record, figures):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""docs/performance.md: targets beside what was reached, and no number that was not measured."""
+
+from typing import Any
+
+import performance
+
+MADE = {
+    "made": "2026-11-25T00:00:00+00:00",
+    "environment": {"processor": "a processor", "packages": {"torch": "2"}, "git_commit": "abc"},
+}
+
+
+def bench(over_floor: float) -> dict[str, Any]:
+    case = {
+        "s per seed": 4.0,
+        "repeats, s per seed": [3.5, 4.5],
+        "passes": 15,
+        "over floor": over_floor,
+        "training loops over floor": 1.1,
+        "peak GB": 2.0,
+    }
+    return {
+        **MADE,
+        "seeds": 4,
+        "repeats": 2,
+        "cores": 2,
+        "matrix rate, GFLOP/s": 300.0,
+        "matrix rate, min and max": [290.0, 310.0],
+        "s per pass": 0.2,
+        "cases": {"mitigation=none": case},
+        "ratios": {"no probe / usual": 12.0},
+        "seconds until": {"--help": 0.4},
+    }
+
+
+def test_targets_are_reached_missed_or_not_measured() -> None:
+    page = performance.page({"bench": bench(over_floor=1.5)})
+    rows = [line.split(" | ") for line in page.splitlines()]
+    of = {row[0].removeprefix("| "): row[2:] for row in rows if len(row) == 4}
+    assert of["`mitigation=none`, everything included, over the floor"] == ["1.50", "**missed** |"]
+    assert of["`mitigation=none`, training loops alone, over the floor"] == ["1.10", "reached |"]
+    assert of["no probe, against the usual loop"] == ["12.00", "reached |"]
+    assert of["`--cfg job`, s"] == ["not measured", " |"]
+    assert "Where the time goes" not in page
+
+
+def test_every_target_of_a_case_names_one_that_is_measured() -> None:
+    import bench as benchmark
+
+    cases = {case.name for case in benchmark.CASES}
+    assert {f"mitigation={name}" for name in ("none", "liminal", "projection")} <= cases

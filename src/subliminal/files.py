@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from omegaconf import OmegaConf
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -43,7 +42,7 @@ class RunFiles(Callback):
     """
 
     directories: Mapping[int, Path]  # of each seed
-    config: dict[str, Any]
+    config: str  # resolved, as YAML; all but the seed
     facts: dict[str, Any]  # condition, device, threads, … for the summary
     run_ids: Mapping[int, str]  # unique, of each seed's run
     teacher_rows: Mapping[int, list[Values]] = field(default_factory=dict)  # per seed, by epoch
@@ -77,8 +76,8 @@ class RunFiles(Callback):
                 left.unlink(missing_ok=True)
             for old in (store.MARKER, store.FAILURE, store.POST_MORTEM):  # of an earlier try
                 (directory / old).unlink(missing_ok=True)
-            config = {**self.config, "seed": {"spec": str(seed)}}
-            store.write_text(directory / "config.yaml", OmegaConf.to_yaml(config))
+            text = f"{self.config}seed:\n  spec: '{seed}'\n"
+            store.write_text(directory / "config.yaml", text)
 
     def on_epoch_end(self, training: Training) -> None:
         """Write the tables so far."""

@@ -50,6 +50,11 @@ class Job:
         return OmegaConf.create(self.config)
 
     @cached_property
+    def text(self) -> str:
+        """The config as YAML, all but the seed."""
+        return OmegaConf.to_yaml({k: v for k, v in self.config.items() if k != "seed"})
+
+    @cached_property
     def _experiment(self) -> Experiment:
         return build_experiment(self.cfg)
 
@@ -116,7 +121,7 @@ def _run(
     }
     files = RunFiles(
         {seed: store.run_dir(job.directory, seed) for seed in seeds},
-        job.config,
+        job.text,
         {"experiment": cfg.name, "condition": job.condition, "seconds": {}},
         # A run that goes on keeps its id, and so is one run to a tracker.
         {s: earlier[s]["run_id"] if s in earlier else uuid.uuid4().hex[:12] for s in seeds},

@@ -9,14 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from matplotlib.figure import Figure
 
-from subliminal import store
+from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import figures, prediction, varied
+from subliminal.report.declared import entries
 from subliminal.report.figures import finals, style
 from subliminal.report.page import Report
 from subliminal.report.question import header, named_sweeps
@@ -177,11 +180,16 @@ def _overview(names: Mapping[System, Sequence[str]], reports: Mapping[str, Repor
 
 def _asked(name: str) -> int:
     """Return how many conditions the sweep's file asks for."""
-    content = yaml.safe_load(named_sweeps()[name].read_text(encoding="utf-8"))
     parser = OverridesParser.create()
-    params = content["hydra"]["sweeper"]["params"]
-    swept = [parser.parse_override(f"{k}={v}") for k, v in params.items() if k != "seed"]
+    swept = [parser.parse_override(f"{k}={v}") for k, v in _params(name).items() if k != "seed"]
     return prod(len(list(o.sweep_iterator())) for o in swept if o.is_sweep_override())
+
+
+def _params(name: str) -> dict[str, Any]:
+    """Return what the sweep's file sweeps: key to values as a command line has them."""
+    content = yaml.safe_load(named_sweeps()[name].read_text(encoding="utf-8"))
+    params: dict[str, Any] = content["hydra"]["sweeper"]["params"]
+    return params
 
 
 def _tally(report: Report) -> str:
@@ -198,7 +206,7 @@ def _section(name: str, report: Report, folder: Path) -> Iterator[str]:
     yield f"### {name}"
     yield f"{header(named_sweeps()[name])} Command: `make sweep NAME={name}`."
     yield f"{report.caption} {report.made_with}"
-    stem, caption = _draw(report.sweep, folder)
+    stem, caption = _draw(name, report.sweep, folder)
     yield f"![{stem}](figures/{stem}.png)"
     yield caption
     if "Verdicts" in report.tables:
@@ -208,19 +216,38 @@ def _section(name: str, report: Report, folder: Path) -> Iterator[str]:
     yield "</details>"
 
 
-def _draw(sweep: Sweep, folder: Path) -> tuple[str, str]:
-    """Draw the sweep's one figure: over a swept number where there is one, else by condition."""
+def _draw(name: str, sweep: Sweep, folder: Path) -> tuple[str, str]:
+    """Draw the sweep's one figure: what its first claim is about.
+
+    Trait accuracy is drawn over the first number that the file sweeps, if there is one.
+    """
     stem = f"related_{sweep.name}"
-    keys = finals.doses(sweep)
+    declared = entries(named_sweeps()[name])
+    metric = declared[0].metric if declared else metrics.TRAIT_ACCURACY
+    keys = [key for key in finals.doses(sweep) if key in _params(name)]
+    rows = "dots are seeds, diamonds means with 95% CIs."
     with style.style():
-        if keys:
+        if metric not in (metrics.TRAIT_ACCURACY, metrics.TEACHER_ACCURACY):
+            drawn, caption = _by_condition(sweep, metric), f"{metric} after training; {rows}"
+        elif keys:
             drawn = finals.dose_response(sweep, keys[0])
             caption = f"Final trait accuracy over {keys[0]}; dots are seeds, bars 95% CIs."
         else:
-            drawn = finals.accuracy(sweep)
-            caption = "Final trait accuracy; dots are seeds, diamonds means with 95% CIs."
+            drawn, caption = finals.accuracy(sweep), f"Final trait accuracy; {rows}"
         style.save(drawn, folder / stem, stem, f"{caption} {figures.provenance(sweep)}")
     return stem, caption
+
+
+def _by_condition(sweep: Sweep, metric: str) -> Figure:
+    """Draw each condition's final value of a metric, where it was logged."""
+    shown = [c for c in sweep.few(style.MOST_ROWS) if metric in c.epochs.columns]
+    figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
+    for place, condition in enumerate(shown):
+        style.seeds_and_mean(axes, list(condition.final(metric).values()), place, style.COLOURS[1])
+    style.rows(axes, shown)
+    axes.axvline(0, color=style.GREY, linewidth=0.8)
+    axes.set(xlabel=metric)
+    return figure
 
 
 def _prediction(

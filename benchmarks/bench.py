@@ -129,6 +129,9 @@ def figures(times: Measured, rates: list[float], seeds: int) -> Record:
             "repeats, s per seed": per_seed,
             "passes": passes[name],
             "over floor": median(per_seed) / floor,
+            "core s per seed": median(
+                timed.core_seconds / beside.get(name, seeds) for timed in repeats
+            ),
             "peak GB": max(timed.peak for timed in repeats),
         }
         if name not in beside:
@@ -161,7 +164,10 @@ def ratios(cases: Record, one_pass: float) -> dict[str, float]:
     s = {name: case["s per seed"] for name, case in cases.items()}
     probe = s["mitigation=none"] - s["no probe"]
     every_10th = s["alignment every 10 steps"] - s["no probe"]
+    core = {name: case["core s per seed"] for name, case in cases.items()}
     return {
+        "no probe / usual, core seconds": core[USUAL_BESIDE] / core["no probe"],
+        "probe / usual, core seconds": core[USUAL_BESIDE] / core["mitigation=none"],
         "no probe / usual": s[USUAL] / s["no probe"],
         "probe / usual": s[USUAL] / s["mitigation=none"],
         "no probe / usual, a seed per core": s[USUAL_BESIDE] / s["no probe"],
@@ -181,7 +187,16 @@ def show(record: Record) -> None:
         f"{record['matrix rate, GFLOP/s']:.0f} GFLOP/s, a pass {record['s per pass']:.3f} s"
     )
     table = Table(
-        *("case", "s per seed", "min-max", "passes", "over floor", "loops over floor", "peak GB"),
+        *(
+            "case",
+            "s per seed",
+            "min-max",
+            "passes",
+            "over floor",
+            "loops over floor",
+            "core s",
+            "peak GB",
+        ),
         title=title,
         title_justify="left",
     )
@@ -195,6 +210,7 @@ def show(record: Record) -> None:
             f"{case['passes']:g}",
             f"{case['over floor']:.2f}",
             "" if loops is None else f"{loops:.2f}",
+            f"{case['core s per seed']:.2f}",
             f"{case['peak GB']:.2f}",
         )
     wide.print(table)

@@ -209,6 +209,7 @@ def _cases(bench: Record) -> Iterable[tuple[str, ...]]:
             f"{case['passes']:g}",
             f"{case['over floor']:.2f}",
             "" if loops is None else f"{loops:.2f}",
+            f"{case['core s per seed']:.2f}",
             f"{case['peak GB']:.2f}",
         )
 

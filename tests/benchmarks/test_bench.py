@@ -15,7 +15,7 @@ SEEDS, LOOP = 4, 6.0
 
 def timed(seconds: float, loop: float = LOOP) -> Timed:
     summary = {"seconds": {"teacher": loop / 3, "student": 2 * loop / 3}}
-    return Timed(seconds, 1.5, None, [], [summary] * SEEDS, [])
+    return Timed(seconds, 2 * seconds, 1.5, None, [], [summary] * SEEDS, [])
 
 
 @pytest.fixture

@@ -35,6 +35,14 @@ def test_commands_run_side_by_side(tmp_path: Path) -> None:
     assert timed.runs == []
 
 
+def test_core_seconds_are_of_work_not_of_waiting(tmp_path: Path) -> None:
+    work = "import time\nwhile time.process_time() < 1.5: pass"
+    waiting = "import time; time.sleep(1.5)"
+    worked = measure.run(tmp_path, ["-c", work])
+    waited = measure.run(tmp_path, ["-c", waiting])
+    assert waited.core_seconds < 0.5 < 1.0 < worked.core_seconds < 1.6
+
+
 def test_history_tells_how_a_figure_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

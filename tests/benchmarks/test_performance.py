@@ -17,6 +17,7 @@ def bench(over_floor: float) -> dict[str, Any]:
         "passes": 15,
         "over floor": over_floor,
         "training loops over floor": 1.1,
+        "core s per seed": 8.0,
         "peak GB": 2.0,
     }
     return {

@@ -27,7 +27,9 @@ Written by `make performance` from what `make bench`, `make bench-scale`, `bench
 A **pass** is forward, weight gradients and inner input gradients over 60,000 images of the
 reference model. A seed takes 5 passes for the teacher, 5 for the student, and 5 more when the trait
 gradient is taken at every step. The **floor** is the time of these passes at the rate at which the
-machine multiplies (1024×784)·(784×256) in float32 on all cores, measured in the same run.
+machine multiplies (1024×784)·(784×256) in float32, each core by itself, measured in the same run.
+**Core seconds** are processor time, of all processes and cores together; other work on the machine
+changes them less than seconds.
 """
 
 
@@ -135,6 +137,8 @@ def page(records: Records) -> str:
             ),
             _cases(records["bench"]),
         )
+        bench = records["bench"]
+        sections += ["\n## Ratios\n", *_table(("ratio", ""), _ratios(bench["ratios"]))]
     if "parts" in records:
         parts = records["parts"]
         sections += [
@@ -212,6 +216,10 @@ def _cases(bench: Record) -> Iterable[tuple[str, ...]]:
             f"{case['core s per seed']:.2f}",
             f"{case['peak GB']:.2f}",
         )
+
+
+def _ratios(ratios: Record) -> Iterable[tuple[str, ...]]:
+    return ((name, f"{value:.2f}") for name, value in ratios.items())
 
 
 def _scale(scale: Record) -> Iterable[str]:

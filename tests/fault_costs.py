@@ -1,8 +1,11 @@
-"""What faults cost, by kind; `--reliability PAGE` writes the table into a page (`make faults`)."""
+"""What faults cost, by kind; `--reliability PAGE` writes it into a page (`make faults`).
+
+The page has a table for each file of tests/faults, between marks; only the files that are run are
+written anew.
+"""
 
 import os
 import platform
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,9 +14,8 @@ from pathlib import Path
 import pytest
 from disturbed import WORDS, Cost, Disturbed, Undisturbed, undisturbed
 
-BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
-_costs: dict[str, Cost] = {}
-_not_passed: list[str] = []
+_costs: dict[str, dict[str, Cost]] = {}  # by file, by kind of fault
+_not_passed: dict[str, list[str]] = {}  # by file
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,9 +23,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def cost() -> Callable[[str], Cost]:
+def cost(request: pytest.FixtureRequest) -> Callable[[str], Cost]:
     """Return the account of one kind of fault."""
-    return lambda kind: _costs.setdefault(kind, Cost())
+    accounts = _costs.setdefault(request.path.stem, {})
+    return lambda kind: accounts.setdefault(kind, Cost())
 
 
 @pytest.fixture(scope="session")
@@ -48,21 +51,23 @@ def half_done(tmp_path_factory: pytest.TempPathFactory, whole: Undisturbed) -> P
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Keep what did not pass: the table has to say so."""
-    if report.nodeid.startswith("tests/faults/") and not report.passed:
-        _not_passed.append(f"{report.outcome}: `{report.nodeid}`")
+    file, _, case = report.nodeid.partition("::")
+    if file.startswith("tests/faults/") and not report.passed:
+        _not_passed.setdefault(Path(file).stem, []).append(f"{report.outcome}: `{case}`\n")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the page."""
     page: Path | None = session.config.getoption("--reliability", None)
     if page is not None:
-        text = page.read_text(encoding="utf-8")
-        marked = "\n".join([BEGIN, *_lines(), "", *_not_passed, END])
-        page.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: marked, text, flags=re.DOTALL))
+        for file, accounts in _costs.items():
+            begin, end = f"<!-- {file}: begin -->", f"<!-- {file}: end -->"
+            marked = "\n".join([begin, *_lines(accounts), "", *_not_passed.get(file, ()), end])
+            before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+            page.write_text(before + marked + rest.partition(end)[2], encoding="utf-8")
 
 
-def _lines() -> Iterator[str]:
-    total = Cost()
+def _lines(accounts: dict[str, Cost]) -> Iterator[str]:
     made_with = f"Python {platform.python_version()}, torch {version('torch')}"
     yield f"{datetime.now(UTC):%d %B %Y}, {made_with}, {os.cpu_count()} cores."
     yield ""
@@ -71,7 +76,8 @@ def _lines() -> Iterator[str]:
         "| files left behind |"
     )
     yield "| --- | --- | --- | --- | --- | --- |"
-    for kind, cost in _costs.items():
+    total = Cost()
+    for kind, cost in accounts.items():
         yield _row(kind, cost)
         for name, number in vars(cost).items():
             setattr(total, name, getattr(total, name) + number)

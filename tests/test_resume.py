@@ -4,10 +4,12 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
 import pytest
+import same_sweep
 import small
 from omegaconf import DictConfig
 from test_engine import Watcher, finished, train
@@ -213,3 +215,16 @@ def test_two_jobs_share_the_runs_that_both_want(
     assert runs[0] == runs[1]
     assert finished(tmp_path / "outputs") == [0, 1, 2, 3, 4]
     assert told()
+
+
+@pytest.mark.slow
+def test_two_commands_share_the_runs_that_both_want(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as commands:
+        done = list(commands.map(same_sweep.run, [tmp_path / "outputs"] * 2))
+    assert [command.returncode for command in done] == [0, 0], [c.stderr for c in done]
+    assert "\n".join(c.stderr for c in done).count("Another process trains seeds") >= 1
+    runs = list(store.finished_runs(tmp_path / "outputs" / "main"))
+    assert len(runs) == same_sweep.RUNS
+    assert all(store.intact(run) and not store.read_summary(run)["resumed"] for run in runs)
+    ends = [command.stdout.splitlines()[-1] for command in done]
+    assert ends[0] == ends[1]  # both end with the whole table, whoever trained what

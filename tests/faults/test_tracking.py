@@ -54,7 +54,7 @@ def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cos
         runs = list(store.finished_runs(tracked.outputs / "main"))
         ids = {store.read_summary(run)["run_id"]: run for run in runs}
         files = sorted(tracked.outputs.glob("main/wandb/offline-run-*/*.wandb"))
-        assert Counter(file.stem.removeprefix("run-") for file in files) == Counter(ids)
+        assert Counter(file.stem.removeprefix("run-") for file in files) == Counter(list(ids))
         for file in files:
             _, history = read_back(file)
             points = Counter(

@@ -43,8 +43,14 @@ def epoch_rows(training: Training, column: int) -> list[Values]:
 
 
 def _merge(training: Training, column: int) -> dict[int, Values]:
+    """Return a row per step; its names come in the order in which the training first logged them.
+
+    Not in that of the step: a checkpoint keeps the former, and a resumed run has the same rows.
+    """
+    rows = training.metrics.sync()
+    names = dict.fromkeys(name for row in rows for name in row.values)
     merged: dict[int, Values] = {}
-    for row in training.metrics.sync():
+    for row in rows:
         values = {name: float(stack[column]) for name, stack in row.values.items()}
         merged.setdefault(row.step, {}).update(values)
-    return merged
+    return {step: {n: row[n] for n in names if n in row} for step, row in merged.items()}

@@ -24,7 +24,7 @@ RECORDS = Path("outputs/bench")
 IMAGES, EPOCHS = 60_000, 5
 LAYERS = ((784, 256), (256, 256), (256, 13))  # the reference model's
 LOOKED = 0.02  # seconds between two looks at a running command …
-WEIGHED = 0.2  # … and at its memory
+COUNTED, WEIGHED = 0.2, 1.0  # … at its processor time, and at its memory, which takes long to see
 
 Record = dict[str, Any]
 
@@ -128,17 +128,19 @@ def _watch(
 
     Core seconds lack what a process used after the last look at it.
     """
-    peak, weighed, first = 0.0, -WEIGHED, None
+    peak, weighed, counted, first = 0.0, -WEIGHED, -COUNTED, None
     used: dict[psutil.Process, float] = {}
     while any([process.poll() is None for process in processes]):  # noqa: C419  # polls them all
         now = time.perf_counter() - started
         if first is None and next(folder.glob("outputs/teachers/*.checkpoint"), None):
             first = now
-        if now - weighed > WEIGHED:
-            weighed = now
+        if now - counted > COUNTED:
+            counted = now
             tree = [one for process in processes for one in _tree(process)]
-            peak = max(peak, sum(map(_proportional_memory, tree)))
             used |= {one: max(used.get(one, 0.0), _core_seconds(one)) for one in tree}
+            if now - weighed > WEIGHED:
+                weighed = now
+                peak = max(peak, sum(map(_proportional_memory, tree)))
         time.sleep(LOOKED)
     return peak, sum(used.values()), first
 

@@ -28,6 +28,7 @@ from subliminal.runner import STOPPED, Job, Outcome, run_stack
 from subliminal.seeds import parse
 
 WAIT = 0.5  # seconds between two looks at runs that another process has
+_STOPS = {signal.SIGINT, signal.SIGTERM}  # Ctrl-C; a scheduler's time-out, `kill`
 LONGEST_NAME = 110  # characters; with the hash it is a W&B group, which holds 128
 
 # The worker processes' side of a job, set once per process.
@@ -198,8 +199,14 @@ def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     # The optimizers import torch._dynamo when first used: a second that workers can share too.
     context.set_forkserver_preload(["subliminal.runner", "torch._dynamo"])
-    with _deaf_to_user_signals():
-        forkserver.ensure_running()
+    # The server of forks keeps these blocked: a stop that hit it too, as it imports, would end it
+    # under this process, which is to end the workers itself.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    try:
+        with _deaf_to_user_signals():
+            forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
@@ -224,6 +231,8 @@ def _deaf_to_user_signals() -> Iterator[None]:
 def _start_worker(job: Job, events: Any, stop: StopEvent) -> None:
     # Ctrl-C reaches the whole process group; the parent decides, and tells the workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):  # blocked by the server of forks
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     _worker.update(job=job, events=events, stop=stop)
     parent = multiprocessing.parent_process()
     assert parent is not None

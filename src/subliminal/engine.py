@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event as StopEvent
 from pathlib import Path
@@ -201,6 +201,7 @@ def _context() -> Any:
     context.set_forkserver_preload(["subliminal.runner", "torch._dynamo"])
     # The server of forks keeps these blocked: a stop that hit it too, as it imports, would end it
     # under this process, which is to end the workers itself.
+    resource_tracker.ensure_running()  # as it starts it unblocks them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     try:
         with _deaf_to_user_signals():

@@ -138,7 +138,7 @@ def test_the_guard_ends_with_the_command(compose: object) -> None:
 
 
 def test_the_key_reaches_no_file_of_a_tracked_run_and_no_line(tmp_path: Path) -> None:
-    (tmp_path / "temporary").mkdir()
+    (tmp_path / "t").mkdir()
     tracked = ["tracker=wandb", "tracker.mode=offline", "seed=0-1"]
     # In a process of its own: wandb keeps the settings of the runs before it, in variables too.
     ended = subprocess.run(
@@ -148,7 +148,7 @@ def test_the_key_reaches_no_file_of_a_tracked_run_and_no_line(tmp_path: Path) ->
             **{name: value for name, value in os.environ.items() if "WANDB" not in name},
             "PYTHONPATH": str(Path(__file__).parent),
             "WANDB_API_KEY": KEY,
-            "TMPDIR": str(tmp_path / "temporary"),
+            "TMPDIR": str(tmp_path / "t"),
         },
         capture_output=True,
         text=True,

@@ -11,6 +11,7 @@ import small
 import torch
 from omegaconf import DictConfig
 from students import student
+from test_loop import LIMINAL, PROJECTION, UPDATE_PROJECTION
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from subliminal import metrics
@@ -20,8 +21,6 @@ from subliminal.console import Console
 from subliminal.engine import run_job
 from subliminal.loop import Step, fit
 from subliminal.mitigations import Mitigation
-from subliminal.mitigations.liminal import Liminal
-from subliminal.mitigations.projection import Projection
 from subliminal.probes.alignment import Alignment
 from subliminal.probes.displacement import Displacement
 from subliminal.probes.ledger import Ledger
@@ -75,27 +74,9 @@ class End(Callback):
             self.watch.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
 
-def projection(space: str) -> Projection:
-    return Projection(
-        space=space,
-        sign="positive",
-        strength=1.0,
-        window=[0, float("inf")],
-        unit="epochs",
-        outside=False,
-        layers=[],
-        batch="probe",
-    )
-
-
-LIMINAL = Liminal(
-    logits="all", schedule="linear_decay", start=1.0, peak=1.0, temperature=1.0, direction="forward"
-)
-
-
 @pytest.mark.parametrize(
     "mitigations",
-    [[], [LIMINAL], [projection("gradient")], [projection("update")]],
+    [[], [LIMINAL], [PROJECTION], [UPDATE_PROJECTION]],
     ids=["none", "liminal", "projection", "update projection"],
 )
 def test_no_step_waits_for_the_device(mitigations: Sequence[Mitigation]) -> None:

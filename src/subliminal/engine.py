@@ -72,7 +72,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
         )
     if todo:
         config = resolved(cfg)
-        record(cfg, directory, condition, seeds)
+        record(config, directory, condition, seeds)
         experiment.fetch()
         if experiment.tracker is not None:
             override, line = experiment.tracker.resolve(directory.parent)
@@ -93,17 +93,17 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
-def record(cfg: DictConfig, directory: Path, condition: str, seeds: Sequence[int]) -> None:
+def record(config: dict[str, Any], directory: Path, condition: str, seeds: Sequence[int]) -> None:
     """Note in the condition's folder what is asked for; a report can then tell what is missing.
 
     Raises:
         UserError: the outputs folder cannot be written.
     """
     try:
-        store.record_condition(directory, condition, seeds, resolved(cfg))
+        store.record_condition(directory, condition, seeds, config)
     except OSError as error:
         raise UserError(
-            f"outputs={cfg.outputs}: cannot be written ({error.strerror}); "
+            f"outputs={config['outputs']}: cannot be written ({error.strerror}); "
             "choose another folder with outputs=…"
         ) from error
 

@@ -44,7 +44,7 @@ class CheckJobs(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and build every job of the grid."""
-        from subliminal.engine import condition_dir, record
+        from subliminal.engine import condition_dir, record, resolved
         from subliminal.experiment import build_experiment
         from subliminal.seeds import parse
 
@@ -62,7 +62,7 @@ class CheckJobs(Callback):
                 directory, name = condition_dir(cfg, device, plan.condition_name(job))
                 _, runs = asked.setdefault(directory, (name, {}))
                 seeds = parse(cfg.seed.spec)
-                records.append(partial(record, cfg, directory, name, seeds))
+                records.append(partial(record, resolved(cfg), directory, name, seeds))
                 for seed in seeds:
                     run = store.run_dir(directory, seed)
                     runs[run] = store.examine(run)

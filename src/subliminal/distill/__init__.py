@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subliminal.errors import UserError
+
 if TYPE_CHECKING:
     from subliminal.network import Network
 
@@ -85,6 +87,26 @@ class Init(Protocol):
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
         """Return the initial weights (seeds, P); `own` names the stream of unshared ones."""
+
+
+def check_logits(where: str, logits: str) -> None:
+    """Check which logits are compared; `where` is the config node to blame.
+
+    Raises:
+        UserError: it is none of LOGIT_SETS.
+    """
+    if logits not in LOGIT_SETS:
+        raise UserError(f"{where}.logits={logits}: one of {', '.join(LOGIT_SETS)}")
+
+
+def check_temperature(where: str, temperature: float) -> None:
+    """Check the temperature T of logits; `where` is the config node to blame.
+
+    Raises:
+        UserError: T ≤ 0.
+    """
+    if temperature <= 0:
+        raise UserError(f"{where}.temperature={temperature}: a number > 0 is needed")
 
 
 def select(logits: Tensor, which: str, classes: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from subliminal.distill import LOGIT_SETS, kl, select
+from subliminal.distill import check_logits, check_temperature, kl, select
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.schedule import SHAPES, weight
@@ -45,16 +45,14 @@ class Liminal(Mitigation):
 
     def __post_init__(self) -> None:
         where = "mitigation.liminal"
-        if self.logits not in LOGIT_SETS:
-            raise UserError(f"{where}.logits={self.logits}: one of {', '.join(LOGIT_SETS)}")
+        check_logits(where, self.logits)
         if self.schedule not in SHAPES:
             raise UserError(f"{where}.schedule={self.schedule}: one of {', '.join(SHAPES)}")
         if self.direction not in DIRECTIONS:
             raise UserError(f"{where}.direction={self.direction}: one of {', '.join(DIRECTIONS)}")
         if self.start < 0 or self.peak < 0:
             raise UserError(f"{where}: start={self.start}, peak={self.peak}; both must be ≥ 0")
-        if self.temperature <= 0:
-            raise UserError(f"{where}.temperature={self.temperature}: a number > 0 is needed")
+        check_temperature(where, self.temperature)
 
     def penalty(self, step: Step) -> Tensor | None:
         """Return λ(t) · T² · KL(reference ‖ student): (seeds,)."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.optim import check_adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +26,7 @@ class Adam:
     weight_decay: float
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
-            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise UserError(f"optim.betas={list(self.betas)}: two numbers in [0, 1) are needed")
-        if self.eps <= 0:
-            raise UserError(f"optim.eps={self.eps}: a number > 0 is needed")
+        check_adam(self.lr, self.betas, self.eps)
         if self.weight_decay < 0:
             raise UserError(f"optim.weight_decay={self.weight_decay}: a number ≥ 0 is needed")
 

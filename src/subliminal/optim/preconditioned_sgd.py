@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.optim import check_adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +41,7 @@ class PreconditionedSGD:
     steps: int
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
-            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise UserError(f"optim.betas={list(self.betas)}: two numbers in [0, 1) are needed")
-        if self.eps <= 0:
-            raise UserError(f"optim.eps={self.eps}: a number > 0 is needed")
+        check_adam(self.lr, self.betas, self.eps)
         if self.steps < 1:
             raise UserError(f"optim.steps={self.steps}: a number of updates ≥ 1 is needed")
 

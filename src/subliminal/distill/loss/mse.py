@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.distill import LOGIT_SETS, select
-from subliminal.errors import UserError
+from subliminal.distill import check_logits, select
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +18,7 @@ class MSE:
     logits: str
 
     def __post_init__(self) -> None:
-        if self.logits not in LOGIT_SETS:
-            raise UserError(f"distill.loss.logits={self.logits}: one of {', '.join(LOGIT_SETS)}")
+        check_logits("distill.loss", self.logits)
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
         """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.distill import LOGIT_SETS, kl, select
-from subliminal.errors import UserError
+from subliminal.distill import check_logits, check_temperature, kl, select
 
 EPS = 1e-7  # ε
 
@@ -26,10 +25,8 @@ class StandardisedKL:
     temperature: float
 
     def __post_init__(self) -> None:
-        if self.logits not in LOGIT_SETS:
-            raise UserError(f"distill.loss.logits={self.logits}: one of {', '.join(LOGIT_SETS)}")
-        if self.temperature <= 0:
-            raise UserError(f"distill.loss.temperature={self.temperature}: a number > 0 is needed")
+        check_logits("distill.loss", self.logits)
+        check_temperature("distill.loss", self.temperature)
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
         """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""

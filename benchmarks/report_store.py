@@ -28,8 +28,6 @@ NAMES = (
     metrics.TRAIT_LOSS,
     metrics.ALIGNMENT,
     metrics.ALIGNMENT_DOT,
-    metrics.ALIGNMENT_DOT_DISTILL,
-    metrics.ALIGNMENT_DOT_PENALTY,
     metrics.ALIGNMENT_APPLIED,
     metrics.DISTILL_NORM,
     metrics.TRAIT_NORM,

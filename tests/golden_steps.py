@@ -1,12 +1,16 @@
-"""Writes the golden file: what seed 0 gives in its first steps, to the last digit.
+"""Writes the golden files: what seed 0 gives in its first steps, to the last digit.
 
 python tests/golden_steps.py, after raising `NUMERICS` in src/subliminal/store.py: a change that
 moves these numbers makes older runs and cached teachers other runs.
 """
 
 import json
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
+import polars as pl
 import torch
 from students import logged, student
 from test_loop import PROJECTION
@@ -16,7 +20,9 @@ from subliminal.callbacks.losses import Losses
 from subliminal.loop import fit
 from subliminal.probes.alignment import Alignment
 
-FILE = Path(__file__).parent / "golden" / "seed-0.json"
+FOLDER = Path(__file__).parent / "golden"
+FILE, MNIST = FOLDER / "seed-0.json", FOLDER / "mnist-seed-0.json"
+STEPS = 12
 NAMES = ("distill/loss", "trait/loss", "alignment/cosine")
 
 
@@ -31,5 +37,21 @@ def first_steps() -> dict[str, object]:
     return found
 
 
+def first_steps_on_mnist(folder: Path) -> dict[str, object]:
+    """Train the reference setting's student, of a teacher of one epoch, by the command."""
+    words = ["seed=0", "teacher.epochs=1", "distill.epochs=1", "tracker=none", "engine.threads=1"]
+    command = [sys.executable, "-m", "subliminal.train", *words]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    (file,) = folder.glob("outputs/main/*/seed-0000/steps.parquet")
+    steps = pl.read_parquet(file).head(STEPS)
+    return {"numerics": store.NUMERICS, "none": {name: steps[name].to_list() for name in NAMES}}
+
+
+def write(file: Path, found: dict[str, object]) -> None:
+    file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(first_steps(), indent=1) + "\n", encoding="utf-8")
+    write(FILE, first_steps())
+    with tempfile.TemporaryDirectory() as name:
+        write(MNIST, first_steps_on_mnist(Path(name)))

@@ -374,16 +374,13 @@ def test_the_handler_of_sigterm_is_put_back(config: Config) -> None:
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-@pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 1)], ids=["ctrl-c", "sigterm"]
-)
-def test_a_stopped_command_keeps_what_is_finished(
-    config: Config, tmp_path: Path, number: signal.Signals, workers: int
-) -> None:
-    argv = [*small.OVERRIDES, "seed=0-999", f"outputs={tmp_path / 'outputs'}"]
+@contextmanager
+def long_sweep(folder: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
+    """A sweep of a thousand seeds in a process group of its own, which does not outlive this."""
+    argv = [*small.OVERRIDES, "seed=0-999", f"outputs={folder / 'outputs'}"]
     command = subprocess.Popen(
         [sys.executable, "-m", "subliminal.train", *argv, f"engine.workers={workers}"],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -391,6 +388,38 @@ def test_a_stopped_command_keeps_what_is_finished(
         start_new_session=True,
     )
     try:
+        yield command
+    finally:
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGKILL)
+            command.wait()
+
+
+STOPPED = "Stopped. What was finished is kept; the same command goes on.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 2.0])
+def test_a_stop_as_workers_start_ends_as_any_other(
+    tmp_path: Path, number: signal.Signals, seconds: float
+) -> None:
+    with long_sweep(tmp_path, workers=2) as command:
+        while not any((tmp_path / "outputs").glob("main/*/condition.json")):
+            assert command.poll() is None, command.communicate()
+            time.sleep(0.01)
+        time.sleep(seconds)
+        os.killpg(command.pid, number)
+        _, told = command.communicate(timeout=120)
+    assert (command.returncode, told) == (130, STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 1)], ids=["ctrl-c", "sigterm"]
+)
+def test_a_stopped_command_keeps_what_is_finished(
+    config: Config, tmp_path: Path, number: signal.Signals, workers: int
+) -> None:
+    with long_sweep(tmp_path, workers) as command:
         while not finished(tmp_path / "outputs"):
             assert command.poll() is None, command.communicate()
             time.sleep(0.02)
@@ -399,12 +428,7 @@ def test_a_stopped_command_keeps_what_is_finished(
         else:
             command.send_signal(number)
         _, told = command.communicate(timeout=120)
-    finally:
-        if command.poll() is None:
-            os.killpg(command.pid, signal.SIGKILL)
-            command.wait()
-    assert command.returncode == 130
-    assert told == "Stopped. What was finished is kept; the same command goes on.\n"
+    assert (command.returncode, told) == (130, STOPPED)
     kept = finished(tmp_path / "outputs")
     assert 1 <= len(kept) < 1000
     before = files(list(store.finished_runs(tmp_path / "outputs" / "main")))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from subliminal import cores, store
+from subliminal import cores, signals, store
 from subliminal.callbacks.progress import Event
 from subliminal.console import Console, JobProgress
 from subliminal.errors import RunsFailed, UserError
@@ -28,7 +28,6 @@ from subliminal.runner import STOPPED, Job, Outcome, run_stack
 from subliminal.seeds import parse
 
 WAIT = 0.5  # seconds between two looks at runs that another process has
-_STOPS = {signal.SIGINT, signal.SIGTERM}  # Ctrl-C; a scheduler's time-out, `kill`
 LONGEST_NAME = 110  # characters; with the hash it is a W&B group, which holds 128
 
 # The worker processes' side of a job, set once per process.
@@ -80,7 +79,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
             if line:
                 console.say(line)
         job = Job(config, condition, directory, force=cfg.force)
-        with _stop_on_termination():
+        with signals.termination_is_ctrl_c():
             outcomes = _run(job, todo, cfg, experiment, console)
         _tell(outcomes, console)
     return [store.run_dir(directory, seed) for seed in seeds]
@@ -167,8 +166,9 @@ def _outcomes(
     with ProcessPoolExecutor(
         workers, context, initializer=_start_worker, initargs=(job, events, stop)
     ) as pool:
-        futures = {pool.submit(_run_in_worker, stack): stack for stack in stacks}
         try:
+            with signals.stops_held():  # workers that are half born would not be waited for
+                futures = {pool.submit(_run_in_worker, stack): stack for stack in stacks}
             for future in as_completed(futures):
                 try:
                     yield future.result()
@@ -202,38 +202,20 @@ def _context() -> Any:
     # The server of forks keeps these blocked: a stop that hit it too, as it imports, would end it
     # under this process, which is to end the workers itself.
     resource_tracker.ensure_running()  # as it starts it unblocks them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.STOPS)
     try:
-        with _deaf_to_user_signals():
+        with signals.deaf_to_warnings():
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 
-@contextmanager
-def _deaf_to_user_signals() -> Iterator[None]:
-    """Let processes that start here ignore SIGUSR1 and SIGUSR2, as this process will not.
-
-    Slurm sends a job's warning before its time-out to every process of the job.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGUSR1, signal.SIGUSR2)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _start_worker(job: Job, events: Any, stop: StopEvent) -> None:
     # Ctrl-C reaches the whole process group; the parent decides, and tells the workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):  # blocked by the server of forks
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOPS)
     _worker.update(job=job, events=events, stop=stop)
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -257,19 +239,6 @@ def _relay(events: Any, report: Callable[[Event], None], ended: threading.Event)
             ended.wait(0.05)
         else:
             report(events.get())
-
-
-@contextmanager
-def _stop_on_termination() -> Iterator[None]:
-    """Treat SIGTERM (a scheduler's time-out, `kill`) as Ctrl-C: what is finished is kept."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def condition_dir(cfg: DictConfig, device: str, condition: str) -> tuple[Path, str]:

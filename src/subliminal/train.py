@@ -17,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import config, guard, plan, seeds, sources
+from subliminal import config, guard, plan, seeds, signals, sources
 from subliminal.errors import RunsFailed, UserError, one_line
 from subliminal.resources import CONF
 
@@ -64,7 +64,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
     try:
         sys.argv[1:] = seeds.quote(sys.argv[1:], named=_seed_files(sys.argv[1:]))
-        with guard.guarded(sys.argv[1:]):
+        with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]):
             _job()
     except KeyboardInterrupt:
         print("Stopped. What was finished is kept; the same command goes on.", file=sys.stderr)

@@ -8,7 +8,6 @@ from students import NETWORK, Recorder, logged, student
 from subliminal import streams
 from subliminal.errors import UserError
 from subliminal.loop import fit
-from subliminal.mitigations.anchor import Anchor
 from subliminal.mitigations.projection import Projection
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
@@ -62,23 +61,6 @@ def test_a_probe_every_k_steps_logs_every_kth_step() -> None:
     for name in ("alignment/cosine", "trait/loss", "update/alignment"):
         steps = [row.step for row in training.metrics.sync() if name in row.values]
         assert steps == [0, 3, 6]
-
-
-def test_the_parts_of_a_penalised_dot_product_add_up() -> None:
-    training, recorder = student((0, 3), mitigations=[Anchor(strength=0.5)]), Recorder()
-    fit(training, [Alignment(every=1, layers=False), recorder])
-    again = student((0, 3))
-    again.task.start_epoch(0)
-    whole, distill, penalty = (
-        logged(training, f"alignment/dot{part}") for part in ("", "_distill", "_penalty")
-    )
-    rounding = 2**-23 * abs(distill).max()  # the penalty's part is a difference in float32
-    assert whole == pytest.approx(distill + penalty, abs=rounding)
-    for step, seen in enumerate(recorder.steps):
-        again.theta.copy_(seen.theta)
-        _, gradient = again.loss_and_gradient(again.task, seen.rows)
-        expected = (gradient.double() * seen.trait_gradient.double()).sum(dim=1).numpy()
-        assert distill[step] == pytest.approx(expected, rel=1e-4, abs=1e-8)
 
 
 def test_a_projected_gradient_is_orthogonal_to_the_trait() -> None:

@@ -22,9 +22,8 @@ class Alignment(Probe):
 
     g_D is the gradient of the training loss on the step's distillation batch (penalties included),
     g_T the gradient of the trait loss on a labelled training batch of the same size. Logged with
-    it: the dot product, both norms, the trait loss; the cosine of the gradient that the optimizer
-    got, when a mitigation changed it; and, when the loss has penalties, the parts of the dot
-    product that the distillation loss and the penalties contribute.
+    it: the dot product, both norms, the trait loss; and the cosine of the gradient that the
+    optimizer got, when a mitigation changed it.
 
     Attributes:
         every: measure at every k-th step, k ≥ 1, the first step included.
@@ -59,7 +58,3 @@ class Alignment(Probe):
                 step.log(f"{metrics.ALIGNMENT}/{name}", cosine(g_d[:, span], g_t[:, span]))
         if step.applied is not step.gradient:
             step.log(metrics.ALIGNMENT_APPLIED, cosine(step.applied, g_t))
-        if step.penalised:
-            of_distillation = dot(step.task_gradient, g_t)
-            step.log(metrics.ALIGNMENT_DOT_DISTILL, of_distillation)
-            step.log(metrics.ALIGNMENT_DOT_PENALTY, product - of_distillation)

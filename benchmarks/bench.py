@@ -4,7 +4,8 @@ One run measures, in turns so that a drifting machine slows all alike: the machi
 sweeps of the reference setting with everything included (start-up, data, teacher, evaluation,
 files, tracking); the usual loop (`usual.py`); how fast the commands answer. A pass is the forward
 and backward pass over 60,000 images; the floor of a sweep is the time of its passes at the matrix
-rate. Results go to outputs/bench/bench.json, the main figures also to outputs/bench/history.jsonl.
+rate. What a probe or a precision costs is told by the training loops alone, which a few seeds are
+enough for. Results go to outputs/bench/bench.json, the main figures to outputs/bench/history.jsonl.
 """
 
 import argparse
@@ -31,7 +32,7 @@ class Case:
     name: str
     passes: float
     overrides: tuple[str, ...] = ()
-    once: bool = False  # not repeated
+    few: bool = False  # of few seeds, for the training loops alone
 
 
 CASES = (
@@ -40,7 +41,7 @@ CASES = (
     Case("mitigation=projection", PROBED, ("mitigation=projection",)),
     Case("no probe", TWO, ("probe=off",)),
     Case("no tracker", PROBED, ("tracker=none",)),
-    Case("alignment every 10 steps", TWO + EPOCHS / 10, ("probe.alignment.every=10",), once=True),
+    Case("alignment every 10 steps", TWO + EPOCHS / 10, ("probe.alignment.every=10",), few=True),
     Case(
         ALL_PROBES,
         PROBED,
@@ -50,9 +51,9 @@ CASES = (
             "probe.ledger.layers=true",
             "probe.displacement.layers=true",
         ),
-        once=True,
+        few=True,
     ),
-    Case("precision=medium", PROBED, ("engine.precision=medium",), once=True),
+    Case("precision=medium", PROBED, ("engine.precision=medium",), few=True),
 )
 
 Measured = dict[str, list[Timed]]
@@ -62,23 +63,27 @@ def usual(seed: int) -> list[str]:
     return [str(Path(__file__).with_name("usual.py")), f"--seed={seed}"]
 
 
-def measure(seeds: int, repeats: int, shrink: tuple[str, ...] = ()) -> tuple[Measured, list[float]]:
+def measure(
+    seeds: int, few: int, repeats: int, shrink: tuple[str, ...] = ()
+) -> tuple[Measured, list[float]]:
     """Time every case and the usual loop; return what each took, and matrix rates in between.
 
     Args:
         seeds: of each sweep.
-        repeats: of what is not timed once.
+        few: seeds of the cases that need only few, which are not repeated.
+        repeats: of all else.
         shrink: overrides that make a test of it.
     """
-    times: Measured = {}
+    times: Measured = {USUAL: []}
     rates = [matrix_rate()]
     for repeat in range(repeats):
         for case in CASES:
-            if repeat == 0 or not case.once:
-                timed = train(f"seed=0-{seeds - 1}", *case.overrides, *shrink)
+            if repeat == 0 or not case.few:
+                last = (few if case.few else seeds) - 1
+                timed = train(f"seed=0-{last}", *case.overrides, *shrink)
                 times.setdefault(case.name, []).append(timed)
                 rates.append(matrix_rate(0.5))
-        times.setdefault(USUAL, []).append(alone(usual(0)))
+        times[USUAL] += [alone(usual(0)), alone(usual(1))]
         if repeat == 0:
             beside = [usual(seed) for seed in range(cores())]
             times[USUAL_BESIDE] = [alone(*beside, threads=1)]
@@ -114,7 +119,7 @@ def answers(repeats: int = 3) -> Record:
 SHORT = ("seed=0", "teacher.epochs=1", "distill.epochs=1", "distill.inputs.size=1024")
 
 
-def figures(times: Measured, rates: list[float], seeds: int) -> Record:
+def figures(times: Measured, rates: list[float]) -> Record:
     """Return what the table shows of each case: seconds per seed, spread, ratios."""
     rate = median(rates)
     one_pass = flops_per_pass() / rate / 1e9  # s
@@ -122,21 +127,23 @@ def figures(times: Measured, rates: list[float], seeds: int) -> Record:
     beside = {USUAL: 1, USUAL_BESIDE: cores()}
     cases = {}
     for name, repeats in times.items():
-        per_seed = [timed.seconds / beside.get(name, seeds) for timed in repeats]
+        seeds = beside.get(name) or len(repeats[0].summaries)
+        per_seed = [timed.seconds / seeds for timed in repeats]
         floor = passes[name] * one_pass
         cases[name] = {
+            "seeds": seeds,
             "s per seed": median(per_seed),
             "repeats, s per seed": per_seed,
             "passes": passes[name],
             "over floor": median(per_seed) / floor,
-            "core s per seed": median(
-                timed.core_seconds / beside.get(name, seeds) for timed in repeats
-            ),
+            "core s per seed": median(timed.core_seconds / seeds for timed in repeats),
             "peak GB": max(timed.peak for timed in repeats),
         }
         if name not in beside:
-            loops = [loop_seconds(timed) / floor for timed in repeats]
-            cases[name]["training loops over floor"] = median(loops)
+            loops = [seconds for timed in repeats for seconds in loop_seconds(timed)]
+            cases[name]["loops, s per seed"] = median(loops)
+            cases[name]["loops, min and max over seeds"] = [min(loops), max(loops)]
+            cases[name]["training loops over floor"] = median(loops) / floor
     return {
         "matrix rate, GFLOP/s": rate,
         "matrix rate, min and max": [min(rates), max(rates)],
@@ -146,54 +153,61 @@ def figures(times: Measured, rates: list[float], seeds: int) -> Record:
     }
 
 
-def loop_seconds(timed: Timed) -> float:
-    """Return the seconds per seed of teacher and student training, as if all cores shared it."""
-    spent = sum(
-        summary["seconds"]["teacher"] + summary["seconds"]["student"] for summary in timed.summaries
-    )
-    return float(spent) / len(timed.summaries) / min(cores(), len(timed.summaries))
+def loop_seconds(timed: Timed) -> list[float]:
+    """Return each seed's seconds of teacher and student training, as if all cores shared it."""
+    beside = min(cores(), len(timed.summaries))
+    return [
+        float(summary["seconds"]["teacher"] + summary["seconds"]["student"]) / beside
+        for summary in timed.summaries
+    ]
 
 
 def ratios(cases: Record, one_pass: float) -> dict[str, float]:
-    """Return the ratios that the targets are about: speed-ups over, or shares of, seconds per seed.
+    """Return the ratios that the targets are about.
 
     Args:
         cases: as `figures` returns them.
         one_pass: seconds of a pass at the matrix rate.
     """
     s = {name: case["s per seed"] for name, case in cases.items()}
-    probe = s["mitigation=none"] - s["no probe"]
-    every_10th = s["alignment every 10 steps"] - s["no probe"]
     core = {name: case["core s per seed"] for name, case in cases.items()}
+    loops = {
+        n: case["loops, s per seed"] for n, case in cases.items() if "loops, s per seed" in case
+    }
+    probe = loops["mitigation=none"] - loops["no probe"]
+    every_10th = loops["alignment every 10 steps"] - loops["no probe"]
     return {
-        "no probe / usual, core seconds": core[USUAL_BESIDE] / core["no probe"],
-        "probe / usual, core seconds": core[USUAL_BESIDE] / core["mitigation=none"],
         "no probe / usual": s[USUAL] / s["no probe"],
         "probe / usual": s[USUAL] / s["mitigation=none"],
         "no probe / usual, a seed per core": s[USUAL_BESIDE] / s["no probe"],
         "probe / usual, a seed per core": s[USUAL_BESIDE] / s["mitigation=none"],
-        "medium / highest": s["mitigation=none"] / s["precision=medium"],
-        "probe / its passes": probe / (EPOCHS * one_pass),
-        "every 10th step / every step": every_10th / probe,
-        "ledger, displacement and layers add": s[ALL_PROBES] / s["mitigation=none"] - 1,
+        "no probe / usual, core seconds": core[USUAL_BESIDE] / core["no probe"],
+        "probe / usual, core seconds": core[USUAL_BESIDE] / core["mitigation=none"],
         "W&B adds": s["mitigation=none"] / s["no tracker"] - 1,
+        "probe / its passes, loops": probe / (EPOCHS * one_pass),
+        "every 10th step / every step, loops": every_10th / probe,
+        "ledger, displacement and layers add, loops": loops[ALL_PROBES] / loops["mitigation=none"]
+        - 1,
+        "medium / highest, loops": loops["mitigation=none"] / loops["precision=medium"],
     }
 
 
 def show(record: Record) -> None:
     wide = Console(width=None if sys.stdout.isatty() else 110)
     title = (
-        f"{record['seeds']} seeds a sweep, {record['repeats']} repeats; "
+        f"{record['repeats']} × each sweep; "
         f"{record['matrix rate, GFLOP/s']:.0f} GFLOP/s, a pass {record['s per pass']:.3f} s"
     )
     table = Table(
         *(
             "case",
+            "seeds",
             "s per seed",
-            "min-max",
             "passes",
             "over floor",
-            "loops over floor",
+            "loops, s",
+            "min-max",
+            "over floor",
             "core s",
             "peak GB",
         ),
@@ -201,34 +215,45 @@ def show(record: Record) -> None:
         title_justify="left",
     )
     for name, case in record["cases"].items():
-        repeats = case["repeats, s per seed"]
-        loops = case.get("training loops over floor")
-        table.add_row(
-            name,
-            f"{case['s per seed']:.2f}",
-            f"{min(repeats):.2f}-{max(repeats):.2f}",
-            f"{case['passes']:g}",
-            f"{case['over floor']:.2f}",
-            "" if loops is None else f"{loops:.2f}",
-            f"{case['core s per seed']:.2f}",
-            f"{case['peak GB']:.2f}",
-        )
+        table.add_row(*case_row(name, case))
     wide.print(table)
     for name, value in {**record["ratios"], **record["seconds until"]}.items():
         wide.print(f"{name}: {value:.2f}", highlight=False)
 
 
+def case_row(name: str, case: Record) -> tuple[str, ...]:
+    """Return a case's cells: seconds of all of it, then of its training loops, by seed."""
+    loops = ("", "", "")
+    if "loops, s per seed" in case:
+        low, high = case["loops, min and max over seeds"]
+        loops = (
+            f"{case['loops, s per seed']:.2f}",
+            f"{low:.2f}–{high:.2f}",
+            f"{case['training loops over floor']:.2f}",
+        )
+    return (
+        name,
+        str(case["seeds"]),
+        f"{case['s per seed']:.2f}",
+        f"{case['passes']:g}",
+        f"{case['over floor']:.2f}",
+        *loops,
+        f"{case['core s per seed']:.2f}",
+        f"{case['peak GB']:.2f}",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks/bench.py", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=4, help="seeds of each sweep (4)")
-    parser.add_argument("--repeats", type=int, default=2, help="in turns (2)")
+    parser.add_argument("--seeds", type=int, default=20, help="seeds of each sweep (20)")
+    parser.add_argument("--few", type=int, default=4, help="of sweeps that need only few (4)")
+    parser.add_argument("--repeats", type=int, default=1, help="in turns (1)")
     arguments = parser.parse_args()
-    times, rates = measure(arguments.seeds, arguments.repeats)
+    times, rates = measure(arguments.seeds, arguments.few, arguments.repeats)
     record = {
-        "seeds": arguments.seeds,
         "repeats": arguments.repeats,
         "cores": cores(),
-        **figures(times, rates, arguments.seeds),
+        **figures(times, rates),
     }
     record["ratios"] = ratios(record["cases"], record["s per pass"])
     record["seconds until"] = answers()

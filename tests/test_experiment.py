@@ -98,6 +98,14 @@ def devices(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
     monkeypatch.setattr(torch.mps, "is_available", lambda: "mps" in there)
 
 
+def test_a_compiler_is_needed_to_compile_on_the_cpu(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match=r"engine\.compile=true: .*C\+\+ compiler"):
+        build_experiment(compose([*small.OVERRIDES, "engine.compile=true"]))
+
+
 @pytest.mark.parametrize(("override", "key", "allowed"), BAD)
 def test_a_value_out_of_range_is_refused(
     compose: Compose, override: str, key: str, allowed: str

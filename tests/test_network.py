@@ -1,5 +1,9 @@
 """The stacked network against torch's own modules, seed by seed."""
 
+import copy
+import shutil
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -28,6 +32,22 @@ def test_forward_is_that_of_torch_modules() -> None:
             layer.bias.data = views[f"layer{number}.bias"][row]
         model = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
         assert torch.allclose(logits[row], model(x[row]), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_a_compiled_network_gives_the_same_logits_and_gradients() -> None:
+    compiled = copy.deepcopy(replace(NETWORK, compiled=True))
+    theta, x = NETWORK.reference((0, 5), CPU), torch.randn(2, 30, 20)
+    found = []
+    for network in (NETWORK, compiled):
+        views = network.layout.views(theta)
+        leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
+        logits = network.forward(leaves, x)
+        gradients = torch.autograd.grad(logits.square().sum(), list(leaves.values()))
+        found.append((logits, *gradients))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_logits_in_batches_are_those_of_one_batch() -> None:

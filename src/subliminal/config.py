@@ -74,13 +74,14 @@ class Seed:
 
 @dataclass
 class Engine:
-    """How a job runs. Device kind, threads and precision may change the last bits of a result."""
+    """How a job runs. Device kind and the last three may change the last bits of a result."""
 
     device: str = MISSING  # auto | cpu | cuda | mps
     seeds_at_once: int | None = MISSING  # seeds in one stack; null: chosen by device
     workers: int | None = MISSING  # processes on the CPU; null: the cores that are free to use
     threads: int = MISSING  # threads of each process
     precision: str = MISSING  # highest | high | medium: torch's float32 matmul precision
+    compile: bool = False  # torch.compile of the models' forward and backward
 
 
 @dataclass

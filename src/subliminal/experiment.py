@@ -1,7 +1,9 @@
 """A config turned into checked objects: all that a stack of seeds needs to know."""
 
+import os
 from dataclasses import dataclass
 from pathlib import PurePath
+from shutil import which
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -69,7 +71,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     place = PurePath(cfg.name)
     if not place.name or place.is_absolute() or ".." in place.parts:
         raise UserError(f"name={cfg.name}: a folder below outputs is needed, without ..")
-    _check_engine(cfg)
+    _check_engine(cfg, device)
     data: Dataset = build(cfg.data, "data")
     model: Model = build(cfg.model, "model")
     inputs: Inputs = build(cfg.distill.inputs, "distill.inputs")
@@ -99,11 +101,13 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         unknown = sorted(set(cfg.objective) - metrics.NAMES)
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
         raise UserError(f"objective: {what}; there is {', '.join(sorted(metrics.NAMES))}")
-    teacher_network = Network.of(model, pixels=data.pixels, classes=data.classes)
+    sizes = {"pixels": data.pixels, "classes": data.classes}
+    compiled = bool(cfg.engine.get("compile"))  # which early runs' configs lack
+    teacher_network = Network.of(model, **sizes, compiled=compiled)
     network = teacher_network
     if cfg.distill.model is not None:
         own: Model = build(cfg.distill.model, "distill.model")
-        network = Network.of(own, pixels=data.pixels, classes=data.classes)
+        network = Network.of(own, **sizes, compiled=compiled)
         if own.aux != model.aux:
             raise UserError(
                 f"distill.model.aux={own.aux}: the student matches the teacher's auxiliary "
@@ -176,10 +180,14 @@ def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
             check_perturbation(phase[moment], layout, f"{name}.{moment}")
 
 
-def _check_engine(cfg: DictConfig) -> None:
+def _check_engine(cfg: DictConfig, device: torch.device) -> None:
     engine = cfg.engine
     if engine.precision not in PRECISIONS:
         raise UserError(f"engine.precision={engine.precision}: one of {', '.join(PRECISIONS)}")
     for key in ("seeds_at_once", "workers", "threads"):
         if engine[key] is not None and engine[key] < 1:
             raise UserError(f"engine.{key}={engine[key]}: at least 1 is needed")
+    if engine.get("compile") and device.type == "cpu" and not which(os.environ.get("CXX", "g++")):
+        raise UserError(
+            "engine.compile=true: the CPU needs a C++ compiler; install g++ or name one in CXX"
+        )

@@ -1,6 +1,6 @@
 """A model bound to its input and class counts, and what is computed with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,11 +22,16 @@ class Network:
     pixels: int
     classes: int
     layout: Layout
+    compiled: bool = False  # torch.compile runs forward and backward
 
     @classmethod
-    def of(cls, model: Model, *, pixels: int, classes: int) -> "Network":
+    def of(cls, model: Model, *, pixels: int, classes: int, compiled: bool = False) -> "Network":
         """Bind `model` to its input and class counts."""
-        return cls(model, pixels, classes, model.layout(pixels, classes))
+        return cls(model, pixels, classes, model.layout(pixels, classes), compiled)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Network":
+        """Return itself: it never changes, and what was compiled is kept."""
+        return self
 
     def reference(
         self, seeds: tuple[int, ...], device: torch.device, *, stream: str = streams.INIT
@@ -48,7 +53,16 @@ class Network:
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
-        return self.model.forward(params, x)
+        return self._forward(params, x)
+
+    @cached_property
+    def _forward(self) -> Callable[[Mapping[str, Tensor], Tensor], Tensor]:
+        # Shapes change at the last batch of an epoch alone: one kernel for each is the fastest.
+        return (
+            torch.compile(self.model.forward, dynamic=False)
+            if self.compiled
+            else self.model.forward
+        )
 
     @torch.no_grad()
     def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = 1024) -> Tensor:

@@ -12,7 +12,7 @@ from subliminal import store
 
 # Overrides that do not change a condition, and so are no part of its name.
 _NOT_SCIENCE = re.compile(
-    r"[+~]*(seed|sweep|tracker|engine(?!\.precision|\.threads)|name|outputs|resume|force|objective"
+    r"[+~]*(seed|sweep|tracker|engine(?!\.(precision|threads|compile)\b)|name|outputs|resume|force|objective"
     r"|data\.(root|download))\b"
 )
 

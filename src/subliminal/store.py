@@ -79,6 +79,8 @@ def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:
     part["teacher"] = teacher
     part["data"] = {k: v for k, v in whole["data"].items() if k not in _PLACES}
     part["engine"] = {key: whole["engine"][key] for key in _ARITHMETIC} | {"device": device}
+    if whole["engine"].get("compile"):  # a run that is not compiled is named as ever
+        part["engine"]["compile"] = True
     return part | {"numerics": NUMERICS}
 
 

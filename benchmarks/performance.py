@@ -1,7 +1,7 @@
 """Write docs/performance.md from the records of the benchmarks: `make performance`.
 
-Reads bench.json, scale.json, parts.json and alignment_error.json below outputs/bench; what was not
-measured is said to be so.
+Reads bench.json, scale.json, parts.json and alignment_error.json below outputs/bench, and the
+finished runs of `sweep=precision`; what was not measured is said to be so.
 """
 
 import json
@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import case_row
-from measure import RECORDS, Record
+from measure import EPOCHS, RECORDS, Record
 from scale import UNITS, slope_text
 
 from subliminal import store
+from subliminal.report.page import Report
+from subliminal.report.related import find
+from subliminal.report.tables import markdown
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 Records = dict[str, Record]
@@ -125,8 +128,8 @@ TARGETS = (
 )
 
 
-def page(records: Records) -> str:
-    """Return the page, from the records that there are."""
+def page(records: Records, proof: Report | None = None) -> str:
+    """Return the page, from the records that there are and, if it was run, the precision sweep."""
     sections = [HEAD, *(_machine(name, record) for name, record in records.items())]
     sections += ["\n## Targets\n", *_table(("", "target", "reached", ""), _targets(records))]
     if "bench" in records:
@@ -153,7 +156,7 @@ def page(records: Records) -> str:
         sections += [
             "\n## Where the time goes\n",
             f"One seed with the probe at every step in one process with {parts['threads']} thread, "
-            f"watched by torch.profiler: {parts['seconds']:.1f} s in all.\n",
+            f"watched by torch.profiler: {parts['seconds']:.1f} s in all. {_products(records)}\n",
             *_table(
                 ("part", "s", "share"),
                 (
@@ -164,6 +167,12 @@ def page(records: Records) -> str:
         ]
     if "scale" in records:
         sections += _scale(records["scale"])
+    if proof is not None:
+        sections += [
+            "\n## What bf16 products change\n",
+            f"`make sweep NAME=precision`. {proof.caption} {proof.made_with}\n",
+            markdown(proof.tables["Verdicts"]),
+        ]
     if "alignment_error" in records:
         sections += [
             "\n## The error of the alignment\n",
@@ -181,6 +190,18 @@ def page(records: Records) -> str:
 
 
 _ERRORS = tuple(f"error/{of}, {kind}" for of in ("sums", "whole") for kind in ("rms", "largest"))
+
+
+def _products(records: Records) -> str:
+    """Return how far the products alone, which no loop can do without, are from the floor."""
+    if "bench" not in records:
+        return ""
+    floor = 3 * EPOCHS * records["bench"]["s per pass"] * records["bench"]["cores"]
+    share = records["parts"]["parts"]["products"] / floor
+    return (
+        f"The floor of its passes is {floor:.1f} core seconds: the loop's products alone take "
+        f"{share:.2f} of it, and what is listed beside them comes on top."
+    )
 
 
 def _machine(name: str, record: Record) -> str:
@@ -250,7 +271,8 @@ def main() -> None:
     records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
     if not records:
         sys.exit(f"error: no record in {RECORDS}; make bench and make bench-scale write them")
-    store.write_text(PAGE, page(records))
+    proof = find("precision", [RECORDS.parent])
+    store.write_text(PAGE, page(records, None if proof is None else Report(proof)))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,14 @@ def test_what_cannot_change_a_result_is_no_part_of_a_condition(same: str, compos
     assert store.condition_hash(compose([same]), "cpu") == store.condition_hash(compose([]), "cpu")
 
 
+def test_nor_is_where_the_distillation_inputs_lie(compose: Compose) -> None:
+    hashes = {
+        store.condition_hash(compose(["distill/inputs=fashion", *place]), "cpu")
+        for place in ([], ["distill.inputs.root=/x"], ["distill.inputs.download=false"])
+    }
+    assert len(hashes) == 1
+
+
 @pytest.mark.parametrize("other", OTHER.split())
 def test_what_can_is(other: str, compose: Compose) -> None:
     assert store.condition_hash(compose([other]), "cpu") != store.condition_hash(compose([]), "cpu")

@@ -135,6 +135,7 @@ def test_a_conditions_name_is_its_science() -> None:
         == "mitigation=liminal+anchor,optim.lr=0.1"
     )
     assert plan.condition_name(["seed=3", "outputs=x", "force=true"]) == "default"
+    assert plan.condition_name(["data.root=x", "distill.inputs.root=x"]) == "default"
     for kept in ("engine.precision=medium", "engine.compile=true"):
         assert plan.condition_name([kept]) == kept
 

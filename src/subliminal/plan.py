@@ -12,8 +12,8 @@ from subliminal import store
 
 # Overrides that do not change a condition, and so are no part of its name.
 _NOT_SCIENCE = re.compile(
-    r"[+~]*(seed|sweep|tracker|engine(?!\.(precision|threads|compile)\b)|name|outputs|resume|force|objective"
-    r"|data\.(root|download))\b"
+    r"[+~]*(seed|sweep|tracker|engine(?!\.(precision|threads|compile)\b)|name|outputs|resume|force"
+    r"|objective|(data|distill\.inputs)\.(root|download))\b"
 )
 
 COLUMNS: dict[store.State, str] = {

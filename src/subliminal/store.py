@@ -77,11 +77,18 @@ def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:
     if steering is not None and keys != _TEACHER:
         teacher["steering"] = steering
     part["teacher"] = teacher
-    part["data"] = {k: v for k, v in whole["data"].items() if k not in _PLACES}
+    part["data"] = _placeless(whole["data"])
+    if "distill" in part:
+        inputs = _placeless(whole["distill"]["inputs"])
+        part["distill"] = {**whole["distill"], "inputs": inputs}
     part["engine"] = {key: whole["engine"][key] for key in _ARITHMETIC} | {"device": device}
     if whole["engine"].get("compile"):  # a run that is not compiled is named as ever
         part["engine"]["compile"] = True
     return part | {"numerics": NUMERICS}
+
+
+def _placeless(node: Plain) -> Plain:
+    return {key: value for key, value in node.items() if key not in _PLACES}
 
 
 def _digest(part: Mapping[str, Any]) -> str:

@@ -74,7 +74,7 @@ def measure(
         repeats: of all else.
         shrink: overrides that make a test of it.
     """
-    times: Measured = {USUAL: []}
+    times: Measured = {}
     rates = [matrix_rate()]
     for repeat in range(repeats):
         for case in CASES:
@@ -83,7 +83,7 @@ def measure(
                 timed = train(f"seed=0-{last}", *case.overrides, *shrink)
                 times.setdefault(case.name, []).append(timed)
                 rates.append(matrix_rate(0.5))
-        times[USUAL] += [alone(usual(0)), alone(usual(1))]
+        times.setdefault(USUAL, []).extend([alone(usual(0)), alone(usual(1))])
         if repeat == 0:
             beside = [usual(seed) for seed in range(cores())]
             times[USUAL_BESIDE] = [alone(*beside, threads=1)]
@@ -193,32 +193,24 @@ def ratios(cases: Record, one_pass: float) -> dict[str, float]:
 
 
 def show(record: Record) -> None:
-    wide = Console(width=None if sys.stdout.isatty() else 110)
+    wide = Console(width=None if sys.stdout.isatty() else 132)
     title = (
         f"{record['repeats']} × each sweep; "
         f"{record['matrix rate, GFLOP/s']:.0f} GFLOP/s, a pass {record['s per pass']:.3f} s"
     )
-    table = Table(
-        *(
-            "case",
-            "seeds",
-            "s per seed",
-            "passes",
-            "over floor",
-            "loops, s",
-            "min-max",
-            "over floor",
-            "core s",
-            "peak GB",
-        ),
-        title=title,
-        title_justify="left",
-    )
+    table = Table(*COLUMNS, title=title, title_justify="left")
+    table.columns[0].no_wrap = True
     for name, case in record["cases"].items():
         table.add_row(*case_row(name, case))
     wide.print(table)
     for name, value in {**record["ratios"], **record["seconds until"]}.items():
         wide.print(f"{name}: {value:.2f}", highlight=False)
+
+
+COLUMNS = (
+    *("case", "seeds", "s per seed", "passes", "over floor"),
+    *("loops, s", "min–max", "over floor", "core s", "peak GB"),
+)
 
 
 def case_row(name: str, case: Record) -> tuple[str, ...]:

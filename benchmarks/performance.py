@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import case_row
+from bench import COLUMNS, case_row
 from measure import EPOCHS, RECORDS, Record
 from scale import UNITS, slope_text
 
@@ -135,18 +135,7 @@ def page(records: Records, proof: Report | None = None) -> str:
     if "bench" in records:
         sections += ["\n## Sweeps\n", _bench_note(records["bench"])]
         sections += _table(
-            (
-                "case",
-                "seeds",
-                "s per seed",
-                "passes",
-                "over floor",
-                "loops, s",
-                "min–max",
-                "over floor",
-                "core s",
-                "peak GB",
-            ),
+            COLUMNS,
             (case_row(name, case) for name, case in records["bench"]["cases"].items()),
         )
         bench = records["bench"]

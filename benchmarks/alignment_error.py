@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from measure import keep, run
+from measure import keep, matrix_rate, run
 from torch import Tensor
 
 from subliminal import metrics
@@ -76,6 +76,7 @@ def main() -> None:
             steps = pl.read_parquet(path / "steps.parquet").drop_nulls(WHOLE)
         errors[precision] = {
             "steps": len(steps),
+            "matrix rate, GFLOP/s": matrix_rate(precision=precision),
             "mean alignment": steps[metrics.ALIGNMENT].mean(),
             **{
                 f"{name}, {kind}": value

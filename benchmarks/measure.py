@@ -36,14 +36,17 @@ def flops_per_pass() -> int:
     return IMAGES * (6 * weights - 2 * first)
 
 
-def matrix_rate(seconds: float = 2.0) -> float:
+def matrix_rate(seconds: float = 2.0, precision: str = "highest") -> float:
     """Return the rate of (1024×784)·(784×256) in fp32 of one core, times the cores, in GFLOP/s.
+
+    With precision="medium" the factors may be rounded to bf16.
 
     A tenth of the products are faster. On a machine that others use too, the median, or a product
     on all cores, would be slow and the floor too high; where cores share units, this is too fast
     and the floor too low.
     """
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision(precision)
     a, b = torch.randn(1024, 784), torch.randn(784, 256)
     times: list[float] = []
     end = time.perf_counter() + seconds

@@ -164,13 +164,22 @@ def page(records: Records, proof: Report | None = None) -> str:
         ]
     if "alignment_error" in records:
         sections += [
-            "\n## The error of the alignment\n",
-            "Against float64, over the steps of one seed. Sums: the same two gradients, summed in "
-            "float64. Whole: gradients in float64 at the same weights, on the same batches.\n",
+            "\n## What a precision gains, and the error of the alignment\n",
+            "`engine.precision` cannot gain more than the matrix rate does. Errors are against "
+            "float64, over the steps of one seed. Sums: the same two gradients, summed in float64. "
+            "Whole: gradients in float64 at the same weights, on the same batches.\n",
             *_table(
-                ("precision", "mean alignment", "sums: rms", "largest", "whole: rms", "largest"),
                 (
-                    (name, f"{e['mean alignment']:.5f}", *(f"{e[k]:.1e}" for k in _ERRORS))
+                    *("precision", "matrix rate, GFLOP/s", "mean alignment"),
+                    *("sums: rms", "largest", "whole: rms", "largest"),
+                ),
+                (
+                    (
+                        name,
+                        f"{e['matrix rate, GFLOP/s']:.0f}",
+                        f"{e['mean alignment']:.5f}",
+                        *(f"{e[k]:.1e}" for k in _ERRORS),
+                    )
                     for name, e in records["alignment_error"]["precisions"].items()
                 ),
             ),

@@ -16,6 +16,7 @@ from rich.table import Table
 
 WIDTHS = (64, 256, 1024, 4096, 8192)
 UNITS = {"seconds": "s", "peak GB": "GB"}
+_SMALL = {"s": "ms", "GB": "MB"}
 CELLS = (50, 20)  # conditions, seeds: 1,000 short cells
 
 
@@ -111,7 +112,8 @@ def slope_text(curve: Record, row: str) -> str:
     """Return the slope of a curve's `seconds` or `peak GB` with its unit."""
     if curve["exponent"]:
         return f"exponent {curve['slopes'][row]:.2f} at the end"
-    return f"{1000 * curve['slopes'][row]:.3g} m{UNITS[row]} each"
+    value, unit = curve["slopes"][row], UNITS[row]
+    return f"{value:.2f} {unit} each" if value > 1 else f"{1000 * value:.3g} {_SMALL[unit]} each"
 
 
 def student_seconds(timed: Timed) -> float:

@@ -1,18 +1,9 @@
 """A job: the seeds of one condition, spread over stacks and worker processes."""
 
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import wait
-from multiprocessing.synchronize import Event as StopEvent
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +17,10 @@ from subliminal.errors import RunsFailed, UserError
 from subliminal.experiment import Experiment, build_experiment
 from subliminal.runner import STOPPED, Job, Outcome, run_stack
 from subliminal.seeds import parse
+from subliminal.workers import side_by_side
 
 WAIT = 0.5  # seconds between two looks at runs that another process has
 LONGEST_NAME = 110  # characters; with the hash it is a W&B group, which holds 128
-
-# The worker processes' side of a job, set once per process.
-_worker: dict[str, Any] = {}
 
 
 def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
@@ -138,107 +127,27 @@ def _train(
     workers = 1
     if experiment.device.type == "cpu":
         workers = cfg.engine.workers or max(1, cores.granted() // cfg.engine.threads)
+    if min(workers, len(stacks)) == 1:
+        ends = _one_by_one(job, stacks, progress.report)
+    else:
+        ends = side_by_side(job, stacks, workers, progress.report)
     outcomes: list[Outcome] = []
-    for stack in _outcomes(job, stacks, min(workers, len(stacks)), progress.report):
+    for stack in ends:
         ended = [outcome for outcome in stack if not outcome.busy]
         outcomes += ended
         progress.seeds_done(len(ended))
     return outcomes
 
 
-def _outcomes(
-    job: Job, stacks: list[tuple[int, ...]], workers: int, report: Callable[[Event], None]
+def _one_by_one(
+    job: Job, stacks: list[tuple[int, ...]], report: Callable[[Event], None]
 ) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of each stack as it ends."""
-    if workers == 1:
-        for stack in stacks:
-            ended = run_stack(job, stack, report=report, stop=lambda: False)
-            yield ended
-            if any(outcome.failure == STOPPED for outcome in ended):
-                raise KeyboardInterrupt
-        return
-    context = _context()
-    events = context.SimpleQueue()
-    stop = context.Event()
-    over = threading.Event()
-    relay = threading.Thread(target=_relay, args=(events, report, over), daemon=True)
-    relay.start()
-    with ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(job, events, stop)
-    ) as pool:
-        try:
-            with signals.stops_held():  # workers that are half born would not be waited for
-                futures = {pool.submit(_run_in_worker, stack): stack for stack in stacks}
-            for future in as_completed(futures):
-                try:
-                    yield future.result()
-                except BrokenProcessPool:  # out of memory, say: no worker is left to go on
-                    reason = "a worker process was killed"
-                    for seed in futures[future]:
-                        directory = store.run_dir(job.directory, seed)
-                        directory.mkdir(parents=True, exist_ok=True)
-                        if not store.finished(directory):
-                            store.write_text(directory / store.FAILURE, reason + "\n")
-                    yield [Outcome(seed, reason) for seed in futures[future]]
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-        finally:
-            over.set()
-            relay.join(timeout=5)  # it may wait for the rest of what a killed worker was sending
-
-
-def _context() -> Any:
-    """Return a context whose workers share their imports where the platform can fork."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    if multiprocessing.get_start_method(allow_none=True) == "loky":
-        # Inside joblib: its own default, which our workers would ask for and not find.
-        multiprocessing.set_start_method("forkserver", force=True)
-    context = multiprocessing.get_context("forkserver")
-    # The optimizers import torch._dynamo when first used: a second that workers can share too.
-    context.set_forkserver_preload(["subliminal.runner", "torch._dynamo"])
-    # The server of forks keeps these blocked: a stop that hit it too, as it imports, would end it
-    # under this process, which is to end the workers itself.
-    resource_tracker.ensure_running()  # as it starts it unblocks them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.STOPS)
-    try:
-        with signals.deaf_to_warnings():
-            forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return context
-
-
-def _start_worker(job: Job, events: Any, stop: StopEvent) -> None:
-    # Ctrl-C reaches the whole process group; the parent decides, and tells the workers to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):  # blocked by the server of forks
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOPS)
-    _worker.update(job=job, events=events, stop=stop)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def _run_in_worker(stack: tuple[int, ...]) -> list[Outcome]:
-    job = _worker["job"]
-    return run_stack(job, stack, report=_worker["events"].put, stop=_worker["stop"].is_set)
-
-
-def _relay(events: Any, report: Callable[[Event], None], ended: threading.Event) -> None:
-    # No end mark in the queue: a worker that is killed as it writes keeps the queue's lock.
-    while not (ended.is_set() and events.empty()):
-        if events.empty():
-            ended.wait(0.05)
-        else:
-            report(events.get())
+    """Yield the outcomes of each stack as it ends, all in this process."""
+    for stack in stacks:
+        ended = run_stack(job, stack, report=report, stop=lambda: False)
+        yield ended
+        if any(outcome.failure == STOPPED for outcome in ended):
+            raise KeyboardInterrupt
 
 
 def condition_dir(cfg: DictConfig, device: str, condition: str) -> tuple[Path, str]:

@@ -2,7 +2,8 @@
 
 Each curve changes one number of the reference setting and leaves the rest; runs are cut to few
 images, so that a point takes seconds (`subset.Subset`). Slopes are those of least squares: seconds
-and memory per unit, or, where a size doubles, the exponent. Results go to outputs/bench/scale.json.
+and memory per unit, or, where a size doubles, the exponent. Results go to outputs/bench/scale.json
+and cells.json.
 """
 
 import argparse
@@ -143,17 +144,12 @@ def many_cells(conditions: int, seeds: int, tracker: str) -> Record:
     }
 
 
-def show(record: Record) -> None:
-    wide = Console(width=None if sys.stdout.isatty() else 110)
-    for name, curve in record["curves"].items():
-        table = Table(name, *(f"{point:g}" for point in curve["points"]), "slope")
-        for row in UNITS:
-            values = (f"{value:.2f}" for value in curve[row])
-            table.add_row(row, *values, slope_text(curve, row))
-        wide.print(table)
-    for name, cells in record["cells"].items():
-        figures = ", ".join(f"{what} {value:.3g}" for what, value in cells.items())
-        wide.print(f"{name}: {figures}", highlight=False)
+def show_curve(name: str, curve: Record) -> None:
+    table = Table(name, *(f"{point:g}" for point in curve["points"]), "slope")
+    for row in UNITS:
+        values = (f"{value:.2f}" for value in curve[row])
+        table.add_row(row, *values, slope_text(curve, row))
+    Console(width=None if sys.stdout.isatty() else 110).print(table)
 
 
 def main() -> None:
@@ -161,14 +157,21 @@ def main() -> None:
     names = [curve.name for curve in CURVES]
     parser.add_argument("--only", choices=[*names, "cells"], action="append", help="by default all")
     only = parser.parse_args().only or [*names, "cells"]
-    record: Record = {"cores": cores()}
-    record["curves"] = {curve.name: trace(curve) for curve in CURVES if curve.name in only}
-    trackers = {"no tracker": "none", "W&B offline": "wandb"} if "cells" in only else {}
-    record["cells"] = {name: many_cells(*CELLS, tracker) for name, tracker in trackers.items()}
-    show(record)
-    figures = {f"s per cell, {name}": c["s per cell"] for name, c in record["cells"].items()}
-    for line in keep("scale", record, figures):
-        print(line)
+    curves = {}
+    for curve in CURVES:
+        if curve.name in only:
+            curves[curve.name] = trace(curve)
+            show_curve(curve.name, curves[curve.name])
+    if curves:
+        keep("scale", {"cores": cores(), "curves": curves}, {})
+    if "cells" in only:
+        trackers = {"no tracker": "none", "W&B offline": "wandb"}
+        cells = {name: many_cells(*CELLS, tracker) for name, tracker in trackers.items()}
+        for name, figures in cells.items():
+            print(f"{name}: " + ", ".join(f"{what} {value:.3g}" for what, value in figures.items()))
+        per_cell = {f"s per cell, {name}": c["s per cell"] for name, c in cells.items()}
+        for line in keep("cells", {"cores": cores(), "cells": cells}, per_cell):
+            print(line)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Write docs/performance.md from the records of the benchmarks: `make performance`.
 
-Reads what the benchmarks wrote below outputs/bench, and the finished runs of `sweep=precision`; what
-was not measured is said to be so.
+Reads what the benchmarks wrote below outputs/bench, and the finished runs of `sweep=precision`;
+what was not measured is said to be so.
 """
 
 import json

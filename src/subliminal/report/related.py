@@ -69,20 +69,6 @@ SYSTEMS = (
         "it change what is carried on auxiliary logits?",
         "limantoro2025/*.yaml",
     ),
-    System(
-        "Subliminal learning",
-        "Cloud et al. 2025, [arXiv 2507.14805](https://arxiv.org/abs/2507.14805)",
-        "A student of its teacher's auxiliary logits acquires the teacher's trait if both start "
-        "from the same weights.",
-        "cloud2025.yaml",
-    ),
-    System(
-        "Alignment along the run",
-        "Kitkana & Arora 2026, [arXiv 2604.25779](https://arxiv.org/abs/2604.25779)",
-        "Distillation and trait gradient stay weakly aligned; the alignment causes acquisition; "
-        "liminal training attenuates it and does not stop acquisition.",
-        "paper*.yaml",
-    ),
 )
 
 
@@ -124,7 +110,8 @@ def write(outputs: Sequence[Path], page: Path) -> None:
         "the same seeds, probes and statistics. All numbers are computed from finished runs. A "
         "claim `holds` where the 95% CI of its statistic's mean over seeds lies wholly on the "
         "claimed side, and is `refuted` where wholly on the other. Conditions and seeds are those "
-        "that were run; the files ask for 20 seeds.",
+        "that were run; the files ask for 20 seeds. The papers that this framework starts from "
+        "have a page of their own, [results.md](results.md).",
         markdown(_overview(names, reports)),
     ]
     for system, of in names.items():

@@ -8,6 +8,7 @@ import pytest
 
 from subliminal.errors import UserError
 from subliminal.report import related
+from subliminal.report.figures import finals
 from subliminal.report.question import named_sweeps
 
 
@@ -43,6 +44,32 @@ def test_alignment_is_correlated_with_acquisition_over_conditions(tmp_path: Path
     text = page.read_text(encoding="utf-8")
     assert "| noise2026/layers | 5 | " in text
     assert (tmp_path / "figures" / "related_alignment.png").is_file()
+
+
+def test_strengths_of_a_schedule_are_joined_on_the_frontier(tmp_path: Path) -> None:
+    folder = tmp_path / "yanagisawa2025"
+    shapes, peaks = ("constant", "rising", "falling"), (10.0, 0.1, 1.0)
+    for place, (schedule, peak) in enumerate((s, p) for s in shapes for p in peaks):
+        leash = {
+            "_target_": "subliminal.mitigations.liminal.Liminal",
+            "schedule": schedule,
+            "peak": peak,
+            "start": peak,
+        }
+        settings = made.config("none") | {"mitigation": {"liminal": leash}}
+        for seed in range(2):
+            made.write_run(
+                folder, "mitigation=liminal", seed, folder=f"c-{place:08}", settings=settings
+            )
+    sweep = related.find("yanagisawa2025", [tmp_path])
+    assert sweep is not None
+    # The start only repeats the peak.
+    assert list(sweep.swept) == ["mitigation.liminal.schedule", "mitigation.liminal.peak"]
+    (axes,) = finals.frontier(sweep).axes
+    lines = {line.get_label(): len(line.get_xdata()) for line in axes.lines}
+    for name, members in finals._series(sweep, "mitigation.liminal.peak").items():
+        assert [c.config["mitigation.liminal.peak"] for c in members] == sorted(peaks)
+        assert lines[name] == len(peaks)
 
 
 def test_nothing_to_tell_is_an_error(tmp_path: Path) -> None:

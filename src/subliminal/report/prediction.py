@@ -99,6 +99,11 @@ def scatter(groups: Mapping[str, Sequence[Sweep]]) -> Figure:
         )
     style.level(axes, CHANCE, "chance")
     axes.axvline(0, color=style.GREY, linewidth=0.8)
+    # Most conditions lie within ±0.02, and some at a third: linear up to 0.02, then logarithmic.
+    ticks = [-0.01, 0, 0.005, 0.01, 0.02, 0.1, 0.3]
+    axes.set_xscale("symlog", linthresh=0.02, linscale=2)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
     axes.set(xlabel="alignment, mean over the run", ylabel="final trait accuracy", ylim=(0, 1.02))
     style.legend(figure, axes)
     return figure

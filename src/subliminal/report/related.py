@@ -135,6 +135,7 @@ def find(name: str, outputs: Sequence[Path]) -> Sweep | None:
             continue
         # Probes change no result, so they do not tell conditions apart here.
         swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
+        swept = {k: v for k, v in swept.items() if not _follows(k, _params(name), sweep)}
         names = [varied.label(c.config, list(swept)) or "as in the file" for c in sweep.conditions]
         if len(set(names)) == len(names):
             renamed = zip(sweep.conditions, names, strict=True)
@@ -142,6 +143,13 @@ def find(name: str, outputs: Sequence[Path]) -> Sweep | None:
             sweep = replace(sweep, conditions=conditions, swept=swept)
         return replace(sweep, name=name.replace("/", "_"))
     return None
+
+
+def _follows(key: str, asked: Mapping[str, Any], sweep: Sweep) -> bool:
+    """Tell whether a key only repeats one that the sweep's file asks for (`start: ${.peak}`)."""
+    return key not in asked and any(
+        all(c.config.get(key) == c.config.get(other) for c in sweep.conditions) for other in asked
+    )
 
 
 def _of(system: System, file: Path) -> bool:
@@ -216,6 +224,12 @@ def _draw(name: str, sweep: Sweep, folder: Path) -> tuple[str, str]:
     with style.style():
         if metric not in (metrics.TRAIT_ACCURACY, metrics.TEACHER_ACCURACY):
             drawn, caption = _by_condition(sweep, metric), f"{metric} after training; {rows}"
+        elif keys and any(key.startswith("mitigation.") for key in keys):
+            drawn = finals.frontier(sweep)
+            caption = (
+                f"Final trait accuracy against distillation loss, by {keys[0]}, whose values are "
+                "joined in their order; bars 95% CIs."
+            )
         elif keys:
             drawn = finals.dose_response(sweep, keys[0])
             caption = f"Final trait accuracy over {keys[0]}; dots are seeds, bars 95% CIs."

@@ -1,6 +1,7 @@
 """Figures of how training ended: accuracy, its cost, paired differences, dose-response."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from subliminal import metrics
@@ -39,33 +40,56 @@ def paired(sweep: Sweep) -> Figure:
 
 
 def frontier(sweep: Sweep) -> Figure:
-    """Draw trait accuracy against distillation loss, with 95% CIs of both."""
+    """Draw trait accuracy against distillation loss, with 95% CIs of both.
+
+    Of many conditions, those that differ in one swept number alone are joined, in its order.
+    """
     figure, (axes,) = style.new((style.ONE_COLUMN[0] * 1.3, style.ONE_COLUMN[1] * 1.1))
     many = len(sweep.conditions) > style.MOST_LINES
-    for place, condition in enumerate(sweep.conditions):
-        loss = mean_ci([1e4 * v for v in condition.final(metrics.DISTILL_LOSS).values()])
-        trait = mean_ci(list(condition.final(metrics.TRAIT_ACCURACY).values()))
-        baseline = condition is sweep.baseline
-        marker = "o" if many else style.MARKERS[place % len(style.MARKERS)]
-        colour = style.COLOURS[(0 if baseline else 1) if many else place % len(style.COLOURS)]
-        axes.errorbar(
-            loss.mean,
-            trait.mean,
-            xerr=_bar(loss.mean, loss.low, loss.high),
-            yerr=_bar(trait.mean, trait.low, trait.high),
-            fmt=marker,
-            color=colour,
-            alpha=0.4 if many and not baseline else 1,
-            markersize=3 if many else 5,
-            linewidth=0.9,
-            label=condition.name,
-        )
+    keys = doses(sweep)
+    joined = _series(sweep, keys[0]) if many and keys else {}
+    if len(joined) > style.MOST_LINES:
+        joined = {}
+    if joined:
+        for place, (name, members) in enumerate(joined.items()):
+            marker, colour = style.MARKERS[place], style.COLOURS[place]
+            points = [_point(axes, condition, marker, colour, None) for condition in members]
+            axes.plot(*zip(*points, strict=True), f"{marker}-", color=colour, ms=5, label=name)
+    else:
+        for place, condition in enumerate(sweep.conditions):
+            baseline = condition is sweep.baseline
+            place = (0 if baseline else 1) if many else place
+            marker = "o" if many else style.MARKERS[place % len(style.MARKERS)]
+            colour = style.COLOURS[place % len(style.COLOURS)]
+            faint = 0.4 if many and not baseline else 1.0
+            _point(axes, condition, marker, colour, condition.name, alpha=faint)
     style.level(axes, CHANCE, "chance")
     axes.set(xlabel="distillation loss, last epoch (×10⁻⁴)", ylabel="trait accuracy")
     axes.set_ylim(bottom=0)
-    if not many:
+    if joined or not many:
         style.legend(figure, axes)
     return figure
+
+
+def _point(
+    axes: Axes, condition: Condition, marker: str, colour: str, label: str | None, alpha: float = 1
+) -> tuple[float, float]:
+    """Draw a condition's mean distillation loss and trait accuracy; return them."""
+    loss = mean_ci([1e4 * v for v in condition.final(metrics.DISTILL_LOSS).values()])
+    trait = mean_ci(list(condition.final(metrics.TRAIT_ACCURACY).values()))
+    axes.errorbar(
+        loss.mean,
+        trait.mean,
+        xerr=_bar(loss.mean, loss.low, loss.high),
+        yerr=_bar(trait.mean, trait.low, trait.high),
+        fmt=marker,
+        color=colour,
+        alpha=alpha,
+        markersize=5 if alpha == 1 else 3,
+        linewidth=0.9,
+        label=label,
+    )
+    return loss.mean, trait.mean
 
 
 def _bar(mean: float, low: float | None, high: float | None) -> list[list[float]] | None:
@@ -77,17 +101,27 @@ def doses(sweep: Sweep) -> list[str]:
     return [key for key, values in sweep.swept.items() if varied.numbers(values)]
 
 
-def dose_response(sweep: Sweep, key: str) -> Figure:
-    """Draw final trait accuracy over a swept number; what else varies is a line of its own."""
+def _dose(condition: Condition, key: str) -> float:
+    return float(condition.config[key] or 0)
+
+
+def _series(sweep: Sweep, key: str) -> dict[str, list[Condition]]:
+    """Return the conditions by what else varies, each list in the order of the number `key`."""
     others = [other for other in sweep.swept if other != key]
     series: dict[str, list[Condition]] = {}
     for condition in sweep.conditions:
         if key in condition.config:
             series.setdefault(varied.label(condition.config, others), []).append(condition)
+    return {name: sorted(of, key=lambda c: _dose(c, key)) for name, of in series.items()}
+
+
+def dose_response(sweep: Sweep, key: str) -> Figure:
+    """Draw final trait accuracy over a swept number; what else varies is a line of its own."""
+    series = _series(sweep, key)
     figure, (axes,) = style.new((style.ONE_COLUMN[0] * 1.3, style.ONE_COLUMN[1] * 1.1))
     doses = []
     for place, (name, members) in enumerate(list(series.items())[: style.MOST_LINES]):
-        points = sorted((float(c.config[key] or 0), c) for c in members)
+        points = [(_dose(c, key), c) for c in members]
         x = np.array([dose for dose, _ in points])
         doses += list(x)
         estimates = [mean_ci(list(c.final(metrics.TRAIT_ACCURACY).values())) for _, c in points]

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import made
+import numpy as np
 import pytest
 
 from subliminal.errors import UserError
@@ -66,7 +67,7 @@ def test_strengths_of_a_schedule_are_joined_on_the_frontier(tmp_path: Path) -> N
     # The start only repeats the peak.
     assert list(sweep.swept) == ["mitigation.liminal.schedule", "mitigation.liminal.peak"]
     (axes,) = finals.frontier(sweep).axes
-    lines = {line.get_label(): len(line.get_xdata()) for line in axes.lines}
+    lines = {line.get_label(): np.size(line.get_xdata()) for line in axes.lines}
     for name, members in finals._series(sweep, "mitigation.liminal.peak").items():
         assert [c.config["mitigation.liminal.peak"] for c in members] == sorted(peaks)
         assert lines[name] == len(peaks)

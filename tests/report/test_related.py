@@ -5,12 +5,14 @@ from pathlib import Path
 
 import made
 import numpy as np
+import polars as pl
 import pytest
 
 from subliminal.errors import UserError
-from subliminal.report import related
+from subliminal.report import earlier, prediction, related
 from subliminal.report.figures import finals
 from subliminal.report.question import named_sweeps
+from subliminal.report.systems import SYSTEMS
 
 
 def test_the_page_tells_what_was_run_and_what_was_not(
@@ -33,18 +35,74 @@ def test_the_page_tells_what_was_run_and_what_was_not(
     assert "Does alignment predict" not in text  # of two conditions
 
 
-def test_alignment_is_correlated_with_acquisition_over_conditions(tmp_path: Path) -> None:
-    folder = tmp_path / "noise2026" / "layers"
-    for place, lr in enumerate((0.1, 0.2, 0.3, 0.4, 0.5)):
+def write_conditions(folder: Path, number: int, *, seeds: int = 3) -> None:
+    """Write runs of conditions that differ in a learning rate, and in alignment."""
+    for place in range(number):
         condition = "mitigation=none" + "+" * place  # of another length: another alignment
-        settings = made.config("none", optim={"lr": lr})
-        for seed in range(3):
-            made.write_run(folder, condition, seed, folder=f"c-{place:08}", settings=settings)
+        settings = made.config("none", optim={"lr": (1 + place) / 10})
+        for seed in range(seeds):
+            config = f"{folder.name[:4]}{place:04}"
+            made.write_run(folder, condition, seed, folder=f"c-{config}", settings=settings)
+
+
+def test_alignment_is_correlated_with_acquisition_over_conditions(tmp_path: Path) -> None:
+    write_conditions(tmp_path / "noise2026" / "layers", 5)
     page = tmp_path / "related.md"
     related.write([tmp_path], page)
     text = page.read_text(encoding="utf-8")
     assert "| noise2026/layers | 5 | " in text
     assert (tmp_path / "figures" / "related_alignment.png").is_file()
+
+
+def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -> None:
+    page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
+    write_conditions(first / "noise2026" / "layers", 5)
+    write_conditions(first / "noise2026" / "width", 2)
+    write_conditions(first / "yanagisawa2025", 2)
+    related.write([first], page)
+    before, points = page.read_text(encoding="utf-8"), prediction.read(page.with_suffix(".csv"))
+    # Of three sweeps one is run again, with more seeds; two are only in what was written.
+    write_conditions(second / "noise2026" / "width", 2, seeds=4)
+    related.write([second], page)
+    after = page.read_text(encoding="utf-8")
+    old, new = earlier.sections(before), earlier.sections(after)
+    assert old.keys() == new.keys()
+    for name in ("noise2026/layers", "yanagisawa2025"):
+        assert new[name] == old[name]
+    assert "n = 3 seeds" in old["noise2026/width"]
+    assert "n = 4 seeds" in new["noise2026/width"]
+    rows = earlier.rows(after, "command")
+    assert rows["`make sweep NAME=noise2026/layers`"]["conditions"] == "5 of 36"
+    assert rows["`make sweep NAME=noise2026/width`"]["seeds"] == "4"
+    assert rows["`make sweep NAME=noise2026/cnn`"]["claims"] == "not run"
+    again = prediction.read(page.with_suffix(".csv"))
+    layers = pl.col("sweep") == "noise2026/layers"
+    assert again.filter(layers).equals(points.filter(layers))
+    assert again.filter(pl.col("sweep") == "noise2026/width").height == 2 * 4
+    # What is known of all sweeps is correlated, not only what was run last.
+    assert "| noise2026/layers | 5 | " in new["Does alignment predict which student learns?"]
+    assert "| all of the above | 9 | " in new["Does alignment predict which student learns?"]
+    related.write([second], page)
+    assert page.read_text(encoding="utf-8") == after
+
+
+def test_the_page_is_the_same_made_at_once_or_in_parts(tmp_path: Path) -> None:
+    for name in ("noise2026/layers", "noise2026/width"):
+        for folder in (tmp_path / "both", tmp_path / name.replace("/", "-")):
+            write_conditions(folder / name, 5)
+    related.write([tmp_path / "both"], tmp_path / "once" / "related.md")
+    for name in ("noise2026-width", "noise2026-layers"):
+        related.write([tmp_path / name], tmp_path / "parts" / "related.md")
+    for file in ("related.md", "related.csv"):
+        once, parts = ((tmp_path / way / file).read_bytes() for way in ("once", "parts"))
+        assert once == parts
+
+
+def test_a_table_that_is_no_table_of_points_is_named(tmp_path: Path) -> None:
+    write_conditions(tmp_path / "noise2026" / "layers", 2)
+    (tmp_path / "related.csv").write_text("sweep,seed\nnoise2026/layers,zero\n")
+    with pytest.raises(UserError, match=r"related\.csv: not a table of sweep, condition"):
+        related.write([tmp_path], tmp_path / "related.md")
 
 
 def test_strengths_of_a_schedule_are_joined_on_the_frontier(tmp_path: Path) -> None:
@@ -80,6 +138,6 @@ def test_nothing_to_tell_is_an_error(tmp_path: Path) -> None:
 
 def test_every_sweep_of_another_paper_belongs_to_one_system() -> None:
     for name, file in named_sweeps().items():
-        systems = [system for system in related.SYSTEMS if related._of(system, file)]
+        systems = [system for system in SYSTEMS if system.has(file)]
         assert len(systems) <= 1, name
         assert systems or "/" not in name, name  # a folder is a paper's

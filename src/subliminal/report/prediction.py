@@ -1,89 +1,124 @@
 """Whether alignment tells, across conditions, which student acquires the trait."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
+from polars.exceptions import PolarsError
 
-from subliminal import metrics
-from subliminal.report.claim import PerSeed, accuracy, epoch_value
+from subliminal import metrics, store
+from subliminal.errors import UserError
+from subliminal.report.claim import accuracy, epoch_value
 from subliminal.report.figures import style
-from subliminal.report.runs import CHANCE, Condition, Sweep
+from subliminal.report.runs import CHANCE, Sweep
 from subliminal.statistics import mean_ci, rank_correlation
 
 FEWEST = 5  # conditions of which a rank correlation says anything
 
-# What might tell: a value of each seed, of conditions in whose epochs the metric is.
-PREDICTORS: Mapping[str, tuple[str, Callable[[Condition], PerSeed]]] = {
-    "alignment, mean over the run": (
-        metrics.ALIGNMENT,
-        lambda condition: condition.over_run(metrics.ALIGNMENT),
-    ),
-    "alignment in epoch 1": (
-        metrics.ALIGNMENT,
-        lambda condition: epoch_value(condition, metrics.ALIGNMENT, 1),
-    ),
-    "displacement at the end, cos(θ_S − θ₀, θ_T − θ₀)": (
-        metrics.DISPLACEMENT,
-        lambda condition: condition.final(metrics.DISPLACEMENT),
-    ),
+# What might tell, by its column.
+PREDICTORS: Mapping[str, str] = {
+    "alignment": "alignment, mean over the run",
+    "alignment_epoch_1": "alignment in epoch 1",
+    "displacement": "displacement at the end, cos(θ_S − θ₀, θ_T − θ₀)",
+}
+SCHEMA = {
+    "sweep": pl.String,
+    "condition": pl.String,
+    "config": pl.String,  # hash of the condition's config
+    "seed": pl.Int64,
+    "accuracy": pl.Float64,  # trait accuracy at the end
+    **dict.fromkeys(PREDICTORS, pl.Float64),
 }
 
 
-def distinct(sweeps: Sequence[Sweep]) -> list[Condition]:
-    """Return all conditions, each once: sweeps may share some."""
-    return list({c.directory.name[-8:]: c for sweep in sweeps for c in sweep.conditions}.values())
+def points(name: str, sweep: Sweep) -> pl.DataFrame:
+    """Return what was measured, a row per run of a condition with alignment; see SCHEMA."""
+    frames = [pl.DataFrame(schema=SCHEMA)]
+    for condition in sweep.conditions:
+        if not condition.logged(metrics.ALIGNMENT):
+            continue
+        measured = {
+            "accuracy": accuracy(condition),
+            "alignment": condition.over_run(metrics.ALIGNMENT),
+            "alignment_epoch_1": epoch_value(condition, metrics.ALIGNMENT, 1),
+        }
+        if metrics.DISPLACEMENT in condition.epochs.columns:
+            measured["displacement"] = condition.final(metrics.DISPLACEMENT)
+        rows = [
+            {
+                "sweep": name,
+                "condition": condition.name,
+                "config": condition.directory.name[-8:],
+                "seed": seed,
+                **{column: of_seed[seed] for column, of_seed in measured.items()},
+            }
+            for seed in condition.seeds
+        ]
+        frames.append(pl.DataFrame(rows, schema=SCHEMA))
+    return pl.concat(frames)
 
 
-def table(groups: Mapping[str, Sequence[Sweep]]) -> pl.DataFrame:
+def read(file: Path) -> pl.DataFrame:
+    """Read the points that an earlier call wrote; none where there is no file.
+
+    Raises:
+        UserError: the file is not such a table.
+    """
+    if not file.exists():
+        return pl.DataFrame(schema=SCHEMA)
+    try:
+        return pl.read_csv(file, schema=SCHEMA)
+    except PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file}: not a table of {', '.join(SCHEMA)} ({reason})") from error
+
+
+def write(file: Path, table: pl.DataFrame) -> None:
+    """Write points so that `read` gives the same."""
+    store.write_text(file, table.write_csv())
+
+
+def table(groups: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return Spearman's ρ of each predictor and the final trait accuracy, a row per group.
 
-    Groups with fewer than FEWEST conditions that were measured have no row.
+    A condition that several sweeps share counts once. Groups with fewer than FEWEST conditions
+    that were measured have no row.
     """
     rows = []
-    for name, sweeps in groups.items():
-        of = [c for c in distinct(sweeps) if c.logged(metrics.ALIGNMENT)]
-        row = {"conditions of": name, "number": str(len(of))}
-        for title, (metric, value) in PREDICTORS.items():
-            pairs = [_pair(value(c), accuracy(c)) for c in of if metric in c.epochs.columns]
-            if len(pairs) >= FEWEST:
-                rho, low, high = rank_correlation([x for x, _ in pairs], [y for _, y in pairs])
+    for name, measured in groups.items():
+        row = {"conditions of": name, "number": str(measured["config"].n_unique())}
+        for column, title in PREDICTORS.items():
+            of = list(_conditions(measured.drop_nulls(column)))
+            if len(of) >= FEWEST:
+                rho, low, high = rank_correlation(
+                    [c[column].to_list() for c in of], [c["accuracy"].to_list() for c in of]
+                )
                 row[title] = f"{rho:+.2f} [{low:+.2f}, {high:+.2f}]"
         if len(row) > 2:
             rows.append(row)
     return pl.DataFrame(rows, infer_schema_length=None).fill_null("") if rows else pl.DataFrame()
 
 
-def _pair(x: PerSeed, y: PerSeed) -> tuple[list[float], list[float]]:
-    seeds = sorted(x.keys() & y.keys())
-    return [x[seed] for seed in seeds], [y[seed] for seed in seeds]
+def _conditions(measured: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield each condition's runs, in order of their first row, each seed once."""
+    once = measured.unique(["config", "seed"], keep="first", maintain_order=True)
+    yield from once.partition_by("config", maintain_order=True)
 
 
-def scatter(groups: Mapping[str, Sequence[Sweep]]) -> Figure:
+def scatter(groups: Mapping[str, pl.DataFrame]) -> Figure:
     """Draw final trait accuracy over mean alignment, a point per condition with 95% CIs."""
     figure, (axes,) = style.new((style.TWO_COLUMNS[0], 3.6))
-    drawn = {
-        name: [c for c in distinct(sweeps) if c.logged(metrics.ALIGNMENT)]
-        for name, sweeps in groups.items()
-    }
-    for place, (name, of) in enumerate((n, of) for n, of in drawn.items() if of):
+    for place, (name, measured) in enumerate((n, m) for n, m in groups.items() if m.height):
         estimates = [
-            (
-                mean_ci(list(c.over_run(metrics.ALIGNMENT).values())),
-                mean_ci(list(accuracy(c).values())),
-            )
-            for c in of
+            [mean_ci(condition[column].to_list()) for condition in _conditions(measured)]
+            for column in ("alignment", "accuracy")
         ]
-        x, y = (np.array([pair[side].mean for pair in estimates]) for side in (0, 1))
+        x, y = (np.array([e.mean for e in of]) for of in estimates)
         bars = [
-            np.array(
-                [
-                    (e.mean - (e.low or e.mean), (e.high or e.mean) - e.mean)
-                    for e in (pair[side] for pair in estimates)
-                ]
-            ).T
-            for side in (0, 1)
+            np.array([(e.mean - (e.low or e.mean), (e.high or e.mean) - e.mean) for e in of]).T
+            for of in estimates
         ]
         axes.errorbar(
             x,

@@ -1,12 +1,12 @@
 """`python -m subliminal.report.related outputs`: other systems' claims, and what was found here.
 
-The page is made of finished sweeps alone; a sweep of `sweeps/` that was not run is named as such.
+The page is made of finished sweeps alone; a sweep of `sweeps/` that was never run is named as such.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,58 +18,15 @@ from matplotlib.figure import Figure
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
-from subliminal.report import figures, prediction, varied
+from subliminal.report import earlier, figures, prediction, varied
 from subliminal.report.declared import entries
 from subliminal.report.figures import finals, style
 from subliminal.report.page import Report
 from subliminal.report.question import header, named_sweeps
 from subliminal.report.read import load
 from subliminal.report.runs import Sweep
+from subliminal.report.systems import SYSTEMS, System
 from subliminal.report.tables import markdown
-from subliminal.resources import SWEEPS
-
-
-@dataclass(frozen=True)
-class System:
-    """Published work that sweeps here repeat."""
-
-    title: str
-    source: str
-    claim: str
-    sweeps: str  # pattern below `sweeps/`
-
-
-SYSTEMS = (
-    System(
-        "Learning Through Noise",
-        "Brockers et al. 2026, [arXiv 2605.23645](https://arxiv.org/abs/2605.23645)",
-        "Shared initial weights are not needed, compatible output heads are: a student whose "
-        "hidden layers are random, or of another shape, learns its teacher's digits from noise if "
-        "it shares the auxiliary head, and classifies them if it shares the class head too.",
-        "noise2026/*.yaml",
-    ),
-    System(
-        "Liminal training",
-        "Yanagisawa et al., ResponsibleFM workshop at NeurIPS 2025",
-        "A KL leash to the initial model, strong early and fading, lowers what is acquired "
-        "subliminally; the schedule matters.",
-        "yanagisawa2025.yaml",
-    ),
-    System(
-        "Steering-vector distillation",
-        "Blank et al. 2026, [arXiv 2606.00995](https://arxiv.org/abs/2606.00995)",
-        "What is transferred is a steering vector, and adaptive optimizers let its small, "
-        "consistent gradient component win.",
-        "blank2026/*.yaml",
-    ),
-    System(
-        "Swapped logit distillation",
-        "Limantoro et al. 2025, [arXiv 2504.20108](https://arxiv.org/abs/2504.20108)",
-        "Where the largest logit is not the label's, swapping the two makes a better teacher. Does "
-        "it change what is carried on auxiliary logits?",
-        "limantoro2025/*.yaml",
-    ),
-)
 
 
 def main() -> None:
@@ -91,39 +48,67 @@ def main() -> None:
 def write(outputs: Sequence[Path], page: Path) -> None:
     """Write the page on the finished sweeps below `outputs`, its figures in `figures/` beside it.
 
+    What an earlier call wrote of other sweeps is kept: training all takes hours, and outputs may
+    be gone. The runs' alignment and accuracy, of which the last section is made, are in a table
+    beside the page (`.csv`), which is kept likewise.
+
     Raises:
         UserError: no sweep of the systems has a finished run there.
     """
     names = {
-        system: [name for name, file in sorted(named_sweeps().items()) if _of(system, file)]
+        system: [name for name, file in sorted(named_sweeps().items()) if system.has(file)]
         for system in SYSTEMS
     }
     sweeps = {name: s for of in names.values() for name in of if (s := find(name, outputs))}
     if not sweeps:
         raise UserError(f"{', '.join(map(str, outputs))}: no finished run of a sweep named here")
+    table = page.with_suffix(".csv")
+    measured = _measured(names, sweeps, prediction.read(table))
     folder = page.parent / "figures"
     folder.mkdir(parents=True, exist_ok=True)
+    before = page.read_text(encoding="utf-8") if page.exists() else ""
+    kept = earlier.sections(before)
     reports = {name: Report(sweep) for name, sweep in sweeps.items()}
     parts = [
         "# Related work, in the same sweeps",
         "Written by `make related`. Each system's experiments are sweeps of this repository, with "
-        "the same seeds, probes and statistics. All numbers are computed from finished runs. A "
-        "claim `holds` where the 95% CI of its statistic's mean over seeds lies wholly on the "
-        "claimed side, and is `refuted` where wholly on the other. Conditions and seeds are those "
-        "that were run; the files ask for 20 seeds. The papers that this framework starts from "
-        "have a page of their own, [results.md](results.md).",
-        markdown(_overview(names, reports)),
+        "the same seeds, probes and statistics. All numbers are computed from finished runs, whose "
+        "commit each section names. A claim `holds` where the 95% CI of its statistic's mean over "
+        "seeds lies wholly on the claimed side, and is `refuted` where wholly on the other. "
+        "Conditions and seeds are those that were run; the files ask for 20 seeds. A section stays "
+        "as it is until its sweep is run anew. The papers that this framework starts from have a "
+        "page of their own, [results.md](results.md).",
+        markdown(_overview(names, reports, earlier.rows(before, "command"))),
     ]
     for system, of in names.items():
         parts += [f"## {system.title}", f"{system.source}. Claim: {system.claim}"]
+        if absent := [_command(name) for name in of if name not in {**sweeps, **kept}]:
+            parts.append(f"Not run for this page: {', '.join(absent)}.")
         for name in of:
             if name in reports:
                 parts += _section(name, reports[name], folder)
-        if absent := [f"`make sweep NAME={name}`" for name in of if name not in sweeps]:
-            parts.append(f"Not run for this page: {', '.join(absent)}.")
-    parts += _prediction(names, sweeps, folder)
-    page.parent.mkdir(parents=True, exist_ok=True)
+            elif name in kept:
+                parts.append(kept[name])
+    parts += _prediction(names, measured, table, folder)
+    prediction.write(table, measured)
     store.write_text(page, "\n\n".join(parts) + "\n")
+
+
+def _measured(
+    names: Mapping[System, Sequence[str]], sweeps: Mapping[str, Sweep], before: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the points of all sweeps in the page's order: of those at hand, and of the others."""
+    return pl.concat(
+        prediction.points(name, sweeps[name])
+        if name in sweeps
+        else before.filter(pl.col("sweep") == name)
+        for of in names.values()
+        for name in of
+    )
+
+
+def _command(name: str) -> str:
+    return f"`make sweep NAME={name}`"
 
 
 def find(name: str, outputs: Sequence[Path]) -> Sweep | None:
@@ -152,15 +137,15 @@ def _follows(key: str, asked: Mapping[str, Any], sweep: Sweep) -> bool:
     )
 
 
-def _of(system: System, file: Path) -> bool:
-    return file.relative_to(SWEEPS).match(system.sweeps)
-
-
-def _overview(names: Mapping[System, Sequence[str]], reports: Mapping[str, Report]) -> pl.DataFrame:
+def _overview(
+    names: Mapping[System, Sequence[str]],
+    reports: Mapping[str, Report],
+    before: Mapping[str, earlier.Cells],
+) -> pl.DataFrame:
     rows = []
     for system, of in names.items():
         for name in of:
-            row = {"system": system.title, "command": f"`make sweep NAME={name}`"}
+            row = {"system": system.title, "command": _command(name)}
             if name in reports:
                 report = reports[name]
                 seeds = sorted({len(c.seeds) for c in report.sweep.conditions})
@@ -169,6 +154,7 @@ def _overview(names: Mapping[System, Sequence[str]], reports: Mapping[str, Repor
                 row["claims"] = _tally(report)
             else:
                 row |= {"conditions": "", "seeds": "", "claims": "not run"}
+                row |= before.get(_command(name), {})
             rows.append(row)
     return pl.DataFrame(rows)
 
@@ -199,7 +185,7 @@ def _tally(report: Report) -> str:
 def _section(name: str, report: Report, folder: Path) -> Iterator[str]:
     """Yield question, command, one figure, verdicts and results of a sweep."""
     yield f"### {name}"
-    yield f"{header(named_sweeps()[name])} Command: `make sweep NAME={name}`."
+    yield f"{header(named_sweeps()[name])} Command: {_command(name)}."
     yield f"{report.caption} {report.made_with}"
     stem, caption = _draw(name, report.sweep, folder)
     yield f"![{stem}](figures/{stem}.png)"
@@ -252,17 +238,16 @@ def _by_condition(sweep: Sweep, metric: str) -> Figure:
 
 
 def _prediction(
-    names: Mapping[System, Sequence[str]], sweeps: Mapping[str, Sweep], folder: Path
+    names: Mapping[System, Sequence[str]], measured: pl.DataFrame, table: Path, folder: Path
 ) -> Iterator[str]:
     """Yield the last section, if any system has conditions enough."""
     systems = {
-        system.title: [sweeps[name] for name in of if name in sweeps]
+        system.title: measured.filter(pl.col("sweep").is_in(list(of)))
         for system, of in names.items()
     }
-    groups = {f"{title}, all": of for title, of in systems.items() if len(of) > 1}
-    groups |= {name: [sweep] for name, sweep in sweeps.items()}
-    groups["all of the above"] = list(sweeps.values())
-    found = prediction.table(groups)
+    of_sweep = {str(of["sweep"][0]): of for of in measured.partition_by("sweep")}
+    several = {f"{t}, all": of for t, of in systems.items() if of["sweep"].n_unique() > 1}
+    found = prediction.table({**several, **of_sweep, "all of the above": measured})
     if not found.height:
         return
     stem = "related_alignment"
@@ -272,7 +257,8 @@ def _prediction(
     yield (
         "Each condition is a point: a measurement's mean over its seeds against their mean final "
         "trait accuracy. Cells are Spearman's ρ over conditions; its 95% CI is a bootstrap over "
-        "conditions and over the seeds of each. A condition that several sweeps share counts once."
+        "conditions and over the seeds of each. A condition that several sweeps share counts once. "
+        f"A row per run: [{table.name}]({table.name})."
     )
     yield f"![{stem}](figures/{stem}.png)"
     yield markdown(found)

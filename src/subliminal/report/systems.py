@@ -1,0 +1,53 @@
+"""Other papers' systems, whose experiments are sweeps here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from subliminal.resources import SWEEPS
+
+
+@dataclass(frozen=True)
+class System:
+    """Published work that sweeps here repeat."""
+
+    title: str
+    source: str
+    claim: str
+    sweeps: str  # pattern below `sweeps/`
+
+    def has(self, file: Path) -> bool:
+        """Tell whether the sweep's file is of this system."""
+        return file.relative_to(SWEEPS).match(self.sweeps)
+
+
+SYSTEMS = (
+    System(
+        "Learning Through Noise",
+        "Brockers et al. 2026, [arXiv 2605.23645](https://arxiv.org/abs/2605.23645)",
+        "Shared initial weights are not needed, compatible output heads are: a student whose "
+        "hidden layers are random, or of another shape, learns its teacher's digits from noise if "
+        "it shares the auxiliary head, and classifies them if it shares the class head too.",
+        "noise2026/*.yaml",
+    ),
+    System(
+        "Liminal training",
+        "Yanagisawa et al., ResponsibleFM workshop at NeurIPS 2025",
+        "A KL leash to the initial model, strong early and fading, lowers what is acquired "
+        "subliminally; the schedule matters.",
+        "yanagisawa2025.yaml",
+    ),
+    System(
+        "Steering-vector distillation",
+        "Blank et al. 2026, [arXiv 2606.00995](https://arxiv.org/abs/2606.00995)",
+        "What is transferred is a steering vector, and adaptive optimizers let its small, "
+        "consistent gradient component win.",
+        "blank2026/*.yaml",
+    ),
+    System(
+        "Swapped logit distillation",
+        "Limantoro et al. 2025, [arXiv 2504.20108](https://arxiv.org/abs/2504.20108)",
+        "Where the largest logit is not the label's, swapping the two makes a better teacher. Does "
+        "it change what is carried on auxiliary logits?",
+        "limantoro2025/*.yaml",
+    ),
+)

@@ -18,7 +18,7 @@ MODELS: dict[str, tuple[Model, tuple[str, ...]]] = {
         ("layer1", "layer2", "layer3"),
     ),
     "cnn": (
-        CNN(channels=[4, 6], features=8, aux=3, weights="torch"),
+        CNN(channels=[4, 6], features=8, aux=3, weights="torch", chunk=2),
         ("conv1", "conv2", "features"),
     ),
 }

@@ -1,5 +1,7 @@
 """The split-head models against PyTorch's own modules."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from subliminal.network import Network
 
 CPU = torch.device("cpu")
 SPLIT = SplitMLP(hidden=[12, 8], aux=3, weights="lecun")
-CONV = CNN(channels=[4, 6], features=8, aux=3, weights="torch")
+CONV = CNN(channels=[4, 6], features=8, aux=3, weights="torch", chunk=2)
 
 
 def params_of(network: Network, theta: Tensor, seed: int) -> dict[str, Tensor]:
@@ -87,6 +89,19 @@ def test_a_cnn_is_pytorchs() -> None:
         assert torch.allclose(got[seed], model(x[seed].view(-1, 1, 12, 12)), atol=1e-5)
 
 
+def test_chunks_of_a_batch_change_a_cnns_gradient_by_rounding_alone() -> None:
+    found = []
+    for chunk in (3, 7, 100):
+        network = Network.of(replace(CONV, chunk=chunk), pixels=144, classes=10)
+        x = torch.randn(2, 7, 144, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        theta = network.reference((0, 3), CPU).double().requires_grad_()
+        logits = network.forward(network.layout.views(theta), x)
+        found.append((logits, *torch.autograd.grad(logits.square().sum(), theta)))
+    for logits, gradient in found[1:]:
+        assert torch.allclose(logits, found[0][0], rtol=1e-12)
+        assert torch.allclose(gradient, found[0][1], rtol=1e-10)
+
+
 @pytest.mark.parametrize(("model", "pixels"), [(SPLIT, 20), (CONV, 144)])
 def test_a_seeds_logits_and_gradients_do_not_depend_on_its_neighbours(
     model: Model, pixels: int
@@ -130,7 +145,9 @@ def test_bad_shapes_are_refused() -> None:
     with pytest.raises(UserError, match="square"):
         CONV.layout(20, 10)
     with pytest.raises(UserError, match=r"model\.channels=\[1, 1, 1, 1\]: at most 3"):
-        CNN(channels=[1] * 4, features=8, aux=3, weights="torch").layout(144, 10)
+        CNN(channels=[1] * 4, features=8, aux=3, weights="torch", chunk=2).layout(144, 10)
+    with pytest.raises(UserError, match=r"model\.chunk=0: a number of images"):
+        CNN(channels=[1], features=8, aux=3, weights="torch", chunk=0)
     with pytest.raises(UserError, match=r"model\.aux=0"):
         SplitMLP(hidden=[3], aux=0, weights="torch")
     with pytest.raises(UserError, match=r"model\.weights=he: one of lecun, torch"):

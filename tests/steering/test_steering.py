@@ -66,7 +66,7 @@ def test_the_class_means_are_those_of_float64() -> None:
 
 def test_of_a_convolution_it_is_the_mean_over_positions() -> None:
     network = Network.of(
-        CNN(channels=[3, 4], features=5, aux=2, weights="lecun"), pixels=64, classes=10
+        CNN(channels=[3, 4], features=5, aux=2, weights="lecun", chunk=2), pixels=64, classes=10
     )
     theta = network.reference((1, 2), CPU)
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (7, 64), dtype=np.uint8))

@@ -23,12 +23,15 @@ class CNN:
         features: width of the linear layer `features` (ReLU) that the heads read.
         aux: number m ≥ 1 of auxiliary ("no-class") logits.
         weights: how initial weights are drawn: lecun | torch, see `subliminal.models.heads.draw`.
+        chunk: images convolved at a time. A processor is fastest while a chunk's feature maps fit
+            its cache, a GPU with the whole batch; gradients depend on it by rounding.
     """
 
     channels: list[int]
     features: int
     aux: int
     weights: str
+    chunk: int
 
     def __post_init__(self) -> None:
         heads.check(self.aux, self.weights)
@@ -38,6 +41,8 @@ class CNN:
             )
         if self.features < 1:
             raise UserError(f"model.features={self.features}: a width ≥ 1 is needed")
+        if self.chunk < 1:
+            raise UserError(f"model.chunk={self.chunk}: a number of images ≥ 1 is needed")
 
     def layout(self, pixels: int, classes: int) -> Layout:
         """Return `conv<i>`, `features`, `class` and `aux`, each weight and bias.
@@ -89,9 +94,15 @@ class CNN:
         channels = weight.shape[2]
         side = isqrt(x.shape[-1] // channels)
         images = x.reshape(*x.shape[:2], channels, side, side)
-        # Seed by seed: a grouped convolution would round otherwise than that of one seed.
+        # Seed by seed: a grouped convolution would round otherwise than that of one seed. Pooling
+        # before the ReLU, which commutes with it, leaves a quarter of the values to rectify.
         maps = [
-            F.max_pool2d(F.conv2d(images[s], weight[s], bias[s], padding=1).relu(), 2)
+            torch.cat(
+                [
+                    F.max_pool2d(F.conv2d(part, weight[s], bias[s], padding=1), 2).relu()
+                    for part in images[s].split(self.chunk)
+                ]
+            )
             for s in range(len(weight))
         ]
         return torch.stack(maps).flatten(2)

@@ -100,7 +100,7 @@ class CNN:
             torch.cat(
                 [
                     F.max_pool2d(F.conv2d(part, weight[s], bias[s], padding=1), 2).relu()
-                    for part in images[s].split(self.chunk)
+                    for part in torch.split(images[s], self.chunk)
                 ]
             )
             for s in range(len(weight))

@@ -71,7 +71,7 @@ def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -
         assert new[name] == old[name]
     assert "n = 3 seeds" in old["noise2026/width"]
     assert "n = 4 seeds" in new["noise2026/width"]
-    rows = earlier.rows(after, "command")
+    rows = {row["command"]: row for row in earlier.table(after, "command")}
     assert rows["`make sweep NAME=noise2026/layers`"]["conditions"] == "5 of 36"
     assert rows["`make sweep NAME=noise2026/width`"]["seeds"] == "4"
     assert rows["`make sweep NAME=noise2026/cnn`"]["claims"] == "not run"
@@ -80,10 +80,25 @@ def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -
     assert again.filter(layers).equals(points.filter(layers))
     assert again.filter(pl.col("sweep") == "noise2026/width").height == 2 * 4
     # What is known of all sweeps is correlated, not only what was run last.
-    assert "| noise2026/layers | 5 | " in new["Does alignment predict which student learns?"]
-    assert "| all of the above | 9 | " in new["Does alignment predict which student learns?"]
+    assert "| noise2026/layers | 5 | " in new[related.PREDICTION]
+    assert "| all of the above | 9 | " in new[related.PREDICTION]
     related.write([second], page)
     assert page.read_text(encoding="utf-8") == after
+
+
+def test_the_last_section_waits_until_all_runs_are_known(tmp_path: Path) -> None:
+    page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
+    write_conditions(first / "noise2026" / "layers", 5)
+    write_conditions(second / "noise2026" / "width", 5)
+    related.write([first], page)
+    before = earlier.sections(page.read_text(encoding="utf-8"))
+    page.with_suffix(".csv").unlink()
+    related.write([second], page)
+    after = earlier.sections(page.read_text(encoding="utf-8"))
+    assert after[related.PREDICTION] == before[related.PREDICTION]
+    related.write([first], page)
+    after = earlier.sections(page.read_text(encoding="utf-8"))
+    assert "| noise2026/width | 5 | " in after[related.PREDICTION]
 
 
 def test_the_page_is_the_same_made_at_once_or_in_parts(tmp_path: Path) -> None:
@@ -94,7 +109,7 @@ def test_the_page_is_the_same_made_at_once_or_in_parts(tmp_path: Path) -> None:
     for name in ("noise2026-width", "noise2026-layers"):
         related.write([tmp_path / name], tmp_path / "parts" / "related.md")
     for file in ("related.md", "related.csv"):
-        once, parts = ((tmp_path / way / file).read_bytes() for way in ("once", "parts"))
+        once, parts = ((tmp_path / way / file).read_text("utf-8") for way in ("once", "parts"))
         assert once == parts
 
 

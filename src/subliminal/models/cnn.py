@@ -94,14 +94,10 @@ class CNN:
         channels = weight.shape[2]
         side = isqrt(x.shape[-1] // channels)
         images = x.reshape(*x.shape[:2], channels, side, side)
-        # Seed by seed: a grouped convolution would round otherwise than that of one seed. Pooling
-        # before the ReLU, which commutes with it, leaves a quarter of the values to rectify.
+        # Seed by seed: a grouped convolution would round otherwise than that of one seed.
         maps = [
             torch.cat(
-                [
-                    F.max_pool2d(F.conv2d(part, weight[s], bias[s], padding=1), 2).relu()
-                    for part in torch.split(images[s], self.chunk)
-                ]
+                [_pooled(part, weight[s], bias[s]) for part in torch.split(images[s], self.chunk)]
             )
             for s in range(len(weight))
         ]
@@ -110,3 +106,11 @@ class CNN:
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         return heads.logits(params, self.activations(params, x)["features"])
+
+
+def _pooled(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Convolve images (n, channels, side, side), pool, rectify: (n, channels', side/2, side/2)."""
+    # With channels last, convolution and pooling run along them. Pooling before the ReLU, which
+    # commutes with it, leaves a quarter of the values to rectify.
+    images, weight = (t.contiguous(memory_format=torch.channels_last) for t in (images, weight))
+    return F.max_pool2d(F.conv2d(images, weight, bias, padding=1), 2).relu()

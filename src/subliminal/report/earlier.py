@@ -1,11 +1,11 @@
-"""What an earlier call wrote of sweeps whose outputs are not here any more."""
+"""Pages of Markdown read back: sections that an earlier call wrote, and their tables."""
 
 import re
-from collections.abc import Mapping
 
 Cells = dict[str, str]  # a row of a table: heading to content
 
 _HEADING = re.compile(r"^#{2,3} (.*)$", re.MULTILINE)
+_CELL = re.compile(r" \| ")
 
 
 def sections(text: str) -> dict[str, str]:
@@ -17,11 +17,21 @@ def sections(text: str) -> dict[str, str]:
     }
 
 
-def rows(text: str, key: str) -> Mapping[str, Cells]:
-    """Return the rows of a page's first table, by their content in the column `key`."""
-    lines = [line for line in text.partition("\n## ")[0].splitlines() if line.startswith("| ")]
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    if not table or key not in table[0]:
-        return {}
-    found = [dict(zip(table[0], cells, strict=False)) for cells in table[2:]]
-    return {row[key]: row for row in found}
+def table(text: str, column: str) -> list[Cells]:
+    """Return the rows of the first table of `text` that has this column; none if none has."""
+    headings: list[str] | None = None
+    rows: list[Cells] = []
+    for line in text.splitlines():
+        if not line.startswith("| "):
+            if rows:
+                break
+            headings = None
+        elif headings is None:
+            headings = _cells(line)
+        elif column in headings and not line.startswith("| --- |"):
+            rows.append(dict(zip(headings, _cells(line), strict=True)))
+    return rows
+
+
+def _cells(line: str) -> list[str]:
+    return _CELL.split(line.removeprefix("| ").removesuffix(" |"))

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
-from subliminal.report import earlier, figures, prediction, varied
+from subliminal.report import earlier, figures, glance, prediction, varied
 from subliminal.report.declared import entries
 from subliminal.report.figures import finals, style
 from subliminal.report.page import Report
@@ -27,6 +27,8 @@ from subliminal.report.read import load
 from subliminal.report.runs import Sweep
 from subliminal.report.systems import SYSTEMS, System
 from subliminal.report.tables import markdown
+
+PREDICTION = "Does alignment predict which student learns?"
 
 
 def main() -> None:
@@ -68,7 +70,12 @@ def write(outputs: Sequence[Path], page: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     before = page.read_text(encoding="utf-8") if page.exists() else ""
     kept = earlier.sections(before)
-    reports = {name: Report(sweep) for name, sweep in sweeps.items()}
+    sections = {
+        name: "\n\n".join(_section(name, sweeps[name], folder)) if name in sweeps else kept[name]
+        for of in names.values()
+        for name in of
+        if name in sweeps or name in kept
+    }
     parts = [
         "# Related work, in the same sweeps",
         "Written by `make related`. Each system's experiments are sweeps of this repository, with "
@@ -76,20 +83,28 @@ def write(outputs: Sequence[Path], page: Path) -> None:
         "commit each section names. A claim `holds` where the 95% CI of its statistic's mean over "
         "seeds lies wholly on the claimed side, and is `refuted` where wholly on the other. "
         "Conditions and seeds are those that were run; the files ask for 20 seeds. A section stays "
-        "as it is until its sweep is run anew. The papers that this framework starts from have a "
-        "page of their own, [results.md](results.md).",
-        markdown(_overview(names, reports, earlier.rows(before, "command"))),
+        "as it is until its sweep is run anew, the last section until the runs of all sweeps are "
+        f"in [{table.name}]({table.name}). The papers that this framework starts from have a page "
+        "of their own, [results.md](results.md).",
+        markdown(_overview(names, sweeps, sections, earlier.table(before, "command"))),
     ]
+    if (claims := glance.claims(sections)).height:
+        parts += [
+            "## At a glance",
+            "Each claim in one row; its section has every condition that it was tested in.",
+            markdown(claims),
+        ]
     for system, of in names.items():
         parts += [f"## {system.title}", f"{system.source}. Claim: {system.claim}"]
-        if absent := [_command(name) for name in of if name not in {**sweeps, **kept}]:
+        if absent := [_command(name) for name in of if name not in sections]:
             parts.append(f"Not run for this page: {', '.join(absent)}.")
-        for name in of:
-            if name in reports:
-                parts += _section(name, reports[name], folder)
-            elif name in kept:
-                parts.append(kept[name])
-    parts += _prediction(names, measured, table, folder)
+        parts += [sections[name] for name in of if name in sections]
+    known = set(measured["sweep"])
+    unknown = {name for name, text in sections.items() if earlier.table(text, "alignment")} - known
+    if unknown and PREDICTION in kept:
+        parts.append(kept[PREDICTION])
+    else:
+        parts += _prediction(names, measured, folder)
     prediction.write(table, measured)
     store.write_text(page, "\n\n".join(parts) + "\n")
 
@@ -139,24 +154,24 @@ def _follows(key: str, asked: Mapping[str, Any], sweep: Sweep) -> bool:
 
 def _overview(
     names: Mapping[System, Sequence[str]],
-    reports: Mapping[str, Report],
-    before: Mapping[str, earlier.Cells],
+    sweeps: Mapping[str, Sweep],
+    sections: Mapping[str, str],
+    before: Sequence[earlier.Cells],
 ) -> pl.DataFrame:
+    earlier_rows = {row["command"]: row for row in before}
     rows = []
     for system, of in names.items():
         for name in of:
-            row = {"system": system.title, "command": _command(name)}
-            if name in reports:
-                report = reports[name]
-                seeds = sorted({len(c.seeds) for c in report.sweep.conditions})
-                row["conditions"] = f"{len(report.sweep.conditions)} of {_asked(name)}"
+            row = earlier_rows.get(_command(name), {"conditions": "", "seeds": ""})
+            row |= {"system": system.title, "command": _command(name)}
+            if name in sweeps:
+                conditions = sweeps[name].conditions
+                seeds = sorted({len(condition.seeds) for condition in conditions})
+                row["conditions"] = f"{len(conditions)} of {_asked(name)}"
                 row["seeds"] = "–".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
-                row["claims"] = _tally(report)
-            else:
-                row |= {"conditions": "", "seeds": "", "claims": "not run"}
-                row |= before.get(_command(name), {})
+            row["claims"] = glance.tally(sections[name]) if name in sections else "not run"
             rows.append(row)
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows).select("system", "command", "conditions", "seeds", "claims")
 
 
 def _asked(name: str) -> int:
@@ -173,21 +188,13 @@ def _params(name: str) -> dict[str, Any]:
     return params
 
 
-def _tally(report: Report) -> str:
-    """Return `2 hold, 1 refuted, 1 undecided`, of the sweep's claims."""
-    if "Verdicts" not in report.tables:
-        return "none declared"
-    found = [verdict.partition(" ")[0] for verdict in report.tables["Verdicts"]["verdict"]]
-    words = {"holds": "hold", "refuted": "refuted", "undecided": "undecided"}
-    return ", ".join(f"{found.count(v)} {word}" for v, word in words.items() if v in found)
-
-
-def _section(name: str, report: Report, folder: Path) -> Iterator[str]:
+def _section(name: str, sweep: Sweep, folder: Path) -> Iterator[str]:
     """Yield question, command, one figure, verdicts and results of a sweep."""
+    report = Report(sweep)
     yield f"### {name}"
     yield f"{header(named_sweeps()[name])} Command: {_command(name)}."
     yield f"{report.caption} {report.made_with}"
-    stem, caption = _draw(name, report.sweep, folder)
+    stem, caption = _draw(name, sweep, folder)
     yield f"![{stem}](figures/{stem}.png)"
     yield caption
     if "Verdicts" in report.tables:
@@ -238,7 +245,7 @@ def _by_condition(sweep: Sweep, metric: str) -> Figure:
 
 
 def _prediction(
-    names: Mapping[System, Sequence[str]], measured: pl.DataFrame, table: Path, folder: Path
+    names: Mapping[System, Sequence[str]], measured: pl.DataFrame, folder: Path
 ) -> Iterator[str]:
     """Yield the last section, if any system has conditions enough."""
     systems = {
@@ -253,12 +260,11 @@ def _prediction(
     stem = "related_alignment"
     with style.style():
         style.save(prediction.scatter(systems), folder / stem, stem, "Accuracy over alignment.")
-    yield "## Does alignment predict which student learns?"
+    yield f"## {PREDICTION}"
     yield (
         "Each condition is a point: a measurement's mean over its seeds against their mean final "
         "trait accuracy. Cells are Spearman's ρ over conditions; its 95% CI is a bootstrap over "
-        "conditions and over the seeds of each. A condition that several sweeps share counts once. "
-        f"A row per run: [{table.name}]({table.name})."
+        "conditions and over the seeds of each. A condition that several sweeps share counts once."
     )
     yield f"![{stem}](figures/{stem}.png)"
     yield markdown(found)

@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ pytest_plugins = ["fault_costs"]
 # A busy machine is no reason to fail.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# In a shell's background Ctrl-C is ignored, and the sweeps that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Worker processes inherit it: what tests name in configs are plugins, as a user's.
 os.environ["SUBLIMINAL_PLUGINS"] = "small"

@@ -386,8 +386,6 @@ def long_sweep(folder: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Tests in a shell's background ignore Ctrl-C, and what they start would inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield command

@@ -21,7 +21,7 @@ Compose = Callable[[list[str]], DictConfig]
 # Overrides, and the parts of the message: the key with its value, and what is allowed.
 BAD = [
     ("name=../../x", "name=../../x", "a folder below outputs"),
-    ("name=/tmp/x", "name=/tmp/x", "a folder below outputs"),
+    ("name=/absolute", "name=/absolute", "a folder below outputs"),
     ("name=..", "name=..", "a folder below outputs"),
     ("distill.epochs=0", "distill.epochs=0", "at least 1"),
     ("distill.epochs=-1", "distill.epochs=-1", "at least 1"),

@@ -32,7 +32,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
 
 SAME = (
-    "tracker=none outputs=/tmp/x name=x force=true engine.workers=1 engine.seeds_at_once=4 "
+    "tracker=none outputs=/elsewhere name=x force=true engine.workers=1 engine.seeds_at_once=4 "
     "engine.compile=false "
     "seed=5 data.root=/x data.download=false"
 )

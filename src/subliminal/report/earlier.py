@@ -5,7 +5,6 @@ import re
 Cells = dict[str, str]  # a row of a table: heading to content
 
 _HEADING = re.compile(r"^#{2,3} (.*)$", re.MULTILINE)
-_CELL = re.compile(r" \| ")
 
 
 def sections(text: str) -> dict[str, str]:
@@ -34,4 +33,4 @@ def table(text: str, column: str) -> list[Cells]:
 
 
 def _cells(line: str) -> list[str]:
-    return _CELL.split(line.removeprefix("| ").removesuffix(" |"))
+    return line.removeprefix("| ").removesuffix(" |").split(" | ")

@@ -8,7 +8,7 @@ import polars as pl
 
 from subliminal.report import earlier
 
-VERDICTS = ("holds", "refuted", "undecided")
+VERDICTS = {"holds": "hold", "refuted": "refuted", "undecided": "undecided"}  # one; several
 
 
 def claims(sections: Mapping[str, str]) -> pl.DataFrame:
@@ -37,8 +37,7 @@ def claims(sections: Mapping[str, str]) -> pl.DataFrame:
 def tally(section: str) -> str:
     """Return `2 hold, 1 refuted, 1 undecided`, of a section's verdicts."""
     number = _count([row["verdict"] for row in earlier.table(section, "verdict")])
-    words = {"holds": "hold", "refuted": "refuted", "undecided": "undecided"}
-    return ", ".join(f"{n} {words[v]}" for v, n in number.items()) or "none declared"
+    return ", ".join(f"{n} {VERDICTS[v]}" for v, n in number.items()) or "none declared"
 
 
 def _count(verdicts: Sequence[str]) -> dict[str, int]:

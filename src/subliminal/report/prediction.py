@@ -26,7 +26,7 @@ PREDICTORS: Mapping[str, str] = {
 SCHEMA = {
     "sweep": pl.String,
     "condition": pl.String,
-    "config": pl.String,  # hash of the condition's config
+    "config": pl.String,  # the condition's digest
     "seed": pl.Int64,
     "accuracy": pl.Float64,  # trait accuracy at the end
     **dict.fromkeys(PREDICTORS, pl.Float64),
@@ -50,7 +50,7 @@ def points(name: str, sweep: Sweep) -> pl.DataFrame:
             {
                 "sweep": name,
                 "condition": condition.name,
-                "config": condition.directory.name[-8:],
+                "config": condition.digest,
                 "seed": seed,
                 **{column: of_seed[seed] for column, of_seed in measured.items()},
             }

@@ -98,7 +98,7 @@ def _sweep(name: str, directory: Path, folders: dict[Path, set[Path]]) -> Sweep:
 def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
     """Name the conditions by what varies; what is still the same, by experiment or hash."""
     names = [varied.label(condition.config, keys) or condition.name for condition in conditions]
-    for distinct in (_experiment, _hash, _path):
+    for distinct in (_experiment, _digest, _path):
         shared: dict[str, set[str]] = {}
         for name, condition in zip(names, conditions, strict=True):
             shared.setdefault(name, set()).add(distinct(condition))
@@ -114,8 +114,8 @@ def _experiment(condition: Condition) -> str:
     return condition.directory.resolve().parent.name
 
 
-def _hash(condition: Condition) -> str:
-    return condition.directory.name[-8:]
+def _digest(condition: Condition) -> str:
+    return condition.digest
 
 
 def _path(condition: Condition) -> str:

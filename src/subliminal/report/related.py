@@ -61,19 +61,19 @@ def write(outputs: Sequence[Path], page: Path) -> None:
         system: [name for name, file in sorted(named_sweeps().items()) if system.has(file)]
         for system in SYSTEMS
     }
-    sweeps = {name: s for of in names.values() for name in of if (s := find(name, outputs))}
+    ordered = [name for of in names.values() for name in of]
+    sweeps = {name: sweep for name in ordered if (sweep := find(name, outputs))}
     if not sweeps:
         raise UserError(f"{', '.join(map(str, outputs))}: no finished run of a sweep named here")
     table = page.with_suffix(".csv")
-    measured = _measured(names, sweeps, prediction.read(table))
+    measured = _measured(ordered, sweeps, prediction.read(table))
     folder = page.parent / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     before = page.read_text(encoding="utf-8") if page.exists() else ""
     kept = earlier.sections(before)
     sections = {
         name: "\n\n".join(_section(name, sweeps[name], folder)) if name in sweeps else kept[name]
-        for of in names.values()
-        for name in of
+        for name in ordered
         if name in sweeps or name in kept
     }
     parts = [
@@ -110,15 +110,14 @@ def write(outputs: Sequence[Path], page: Path) -> None:
 
 
 def _measured(
-    names: Mapping[System, Sequence[str]], sweeps: Mapping[str, Sweep], before: pl.DataFrame
+    names: Sequence[str], sweeps: Mapping[str, Sweep], before: pl.DataFrame
 ) -> pl.DataFrame:
     """Return the points of all sweeps in the page's order: of those at hand, and of the others."""
     return pl.concat(
         prediction.points(name, sweeps[name])
         if name in sweeps
         else before.filter(pl.col("sweep") == name)
-        for of in names.values()
-        for name in of
+        for name in names
     )
 
 

@@ -59,6 +59,11 @@ class Condition:
     directory: Path = Path()
     cells: tuple[Cell, ...] = ()  # finished or not
 
+    @property
+    def digest(self) -> str:
+        """Return the eight digits that name the config: the end of its folder's name."""
+        return self.directory.name[-8:]
+
     def final(self, metric: str) -> dict[int, float]:
         """Return each seed's value at the end of the last epoch."""
         last = self.epochs.filter(pl.col("epoch") == self.epochs["epoch"].max())
@@ -120,7 +125,7 @@ class Sweep:
     @property
     def digest(self) -> str:
         """Return eight digits that name the configs and seeds reported on."""
-        names = [f"{c.directory.name[-8:]}:{c.seeds}" for c in self.conditions]
+        names = [f"{c.digest}:{c.seeds}" for c in self.conditions]
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
 
     def where(self, values: varied.Flat) -> Condition | None:

@@ -111,7 +111,7 @@ def answers(repeats: int = 3) -> Record:
             what: median(run(folder, command).seconds for _ in range(repeats))
             for what, command in commands.items()
         }
-    assert trained.first_step is not None, "a training writes a checkpoint as it starts"
+    assert trained.first_step is not None, "a training leaves a checkpoint or a teacher"
     return {**seconds, "first training step": trained.first_step}
 
 

@@ -72,7 +72,7 @@ class Timed:
     seconds: float  # until the last one ended
     core_seconds: float  # of processor time, of all their processes together
     peak: float  # GB, of all their processes together
-    first_step: float | None  # seconds until the first training starts: its first checkpoint
+    first_step: float | None  # seconds until the first training starts, as its files show
     runs: list[Path]  # that they finished, by path; gone with their folder
     summaries: list[Record]  # of these runs
     finished: list[float]  # when each of these was finished, seconds after the start
@@ -127,15 +127,18 @@ def train(*overrides: str) -> Timed:
 def _watch(
     processes: list[psutil.Popen], folder: Path, started: float
 ) -> tuple[float, float, float | None]:
-    """Wait; return peak memory (bytes), core seconds, and when the first checkpoint was there (s).
+    """Wait; return peak memory (bytes), core seconds, and when the first training started (s).
 
-    Core seconds lack what a process used after the last look at it.
+    That is when its first checkpoint is there, or, where a teacher is done between two looks (its
+    checkpoint goes then), the teacher. Core seconds lack what a process used after the last look.
     """
     peak, weighed, counted, first = 0.0, -WEIGHED, -COUNTED, None
     used: dict[psutil.Process, float] = {}
-    while any([process.poll() is None for process in processes]):  # noqa: C419  # polls them all
+    running = True
+    while running:  # one more look after the end: nothing is missed
+        running = any([process.poll() is None for process in processes])  # noqa: C419  # polls all
         now = time.perf_counter() - started
-        if first is None and next(folder.glob("outputs/teachers/*.checkpoint"), None):
+        if first is None and any(map(_of_training, folder.glob("outputs/teachers/*"))):
             first = now
         if now - counted > COUNTED:
             counted = now
@@ -144,8 +147,13 @@ def _watch(
             if now - weighed > WEIGHED:
                 weighed = now
                 peak = max(peak, sum(map(_proportional_memory, tree)))
-        time.sleep(LOOKED)
+        if running:
+            time.sleep(LOOKED)
     return peak, sum(used.values()), first
+
+
+def _of_training(path: Path) -> bool:
+    return path.suffix in {".checkpoint", ".safetensors"}
 
 
 def _tree(process: psutil.Process) -> list[psutil.Process]:

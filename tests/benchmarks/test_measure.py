@@ -35,6 +35,20 @@ def test_commands_run_side_by_side(tmp_path: Path) -> None:
     assert timed.runs == []
 
 
+@pytest.mark.parametrize("name", ["a.checkpoint", "a.safetensors"])
+def test_the_first_step_is_seen_however_short_the_training_was(tmp_path: Path, name: str) -> None:
+    # A checkpoint goes when its teacher is there, maybe between two looks.
+    (tmp_path / "outputs/teachers").mkdir(parents=True)
+    code = f"import pathlib; pathlib.Path('outputs/teachers/{name}').touch()"
+    timed = measure.run(tmp_path, ["-c", code])
+    assert timed.first_step is not None
+    assert 0 < timed.first_step <= timed.seconds
+
+
+def test_without_a_training_there_is_no_first_step(tmp_path: Path) -> None:
+    assert measure.run(tmp_path, ["-c", ""]).first_step is None
+
+
 def test_core_seconds_are_of_work_not_of_waiting(tmp_path: Path) -> None:
     work = "import time\nwhile time.process_time() < 1.5: pass"
     waiting = "import time; time.sleep(1.5)"

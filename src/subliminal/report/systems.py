@@ -1,4 +1,4 @@
-"""Other papers' systems, whose experiments are sweeps here."""
+"""Other papers' systems, and extensions of our own, whose experiments are sweeps here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,5 +49,12 @@ SYSTEMS = (
         "Where the largest logit is not the label's, swapping the two makes a better teacher. Does "
         "it change what is carried on auxiliary logits?",
         "limantoro2025/*.yaml",
+    ),
+    System(
+        "Extensions",
+        "one file each, as [extending.md](extending.md) shows",
+        "A penalty on unlike kernels, a loss on standardised logits and a low-rank student are "
+        "questions of this repository: which of them changes what is carried?",
+        "extensions/*.yaml",
     ),
 )

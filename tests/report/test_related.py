@@ -155,4 +155,4 @@ def test_every_sweep_of_another_paper_belongs_to_one_system() -> None:
     for name, file in named_sweeps().items():
         systems = [system for system in SYSTEMS if system.has(file)]
         assert len(systems) <= 1, name
-        assert systems or "/" not in name, name  # a folder is a paper's
+        assert systems or "/" not in name, name  # a folder is a system's

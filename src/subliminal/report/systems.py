@@ -52,9 +52,9 @@ SYSTEMS = (
     ),
     System(
         "Extensions",
-        "one file each, as [extending.md](extending.md) shows",
-        "A penalty on unlike kernels, a loss on standardised logits and a low-rank student are "
-        "questions of this repository: which of them changes what is carried?",
+        "This repository, one file each, as [extending.md](extending.md) shows",
+        "Pulling the student's kernel to its teacher's speeds acquisition up, pushing it away slows "
+        "it down; standardised logits carry as much as plain ones; a low-rank student learns too.",
         "extensions/*.yaml",
     ),
 )

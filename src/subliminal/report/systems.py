@@ -53,8 +53,9 @@ SYSTEMS = (
     System(
         "Extensions",
         "This repository, one file each, as [extending.md](extending.md) shows",
-        "Pulling the student's kernel to its teacher's speeds acquisition up, pushing it away slows "
-        "it down; standardised logits carry as much as plain ones; a low-rank student learns too.",
+        "Pulling the student's kernel to its teacher's speeds acquisition up, pushing it away "
+        "slows it down; standardised logits carry as much as plain ones; a low-rank student learns "
+        "too.",
         "extensions/*.yaml",
     ),
 )

@@ -86,6 +86,32 @@ def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -
     assert page.read_text(encoding="utf-8") == after
 
 
+@pytest.mark.parametrize(("number", "seeds"), [(1, 3), (2, 2)])
+def test_a_smaller_rerun_replaces_nothing_unasked(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+    seeds: int,
+) -> None:
+    page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
+    write_conditions(first / "noise2026" / "layers", 2)
+    write_conditions(second / "noise2026" / "layers", number, seeds=seeds)
+    assert related.write([first], page) == []
+    files = (page, page.with_suffix(".csv"), tmp_path / "figures/related_noise2026_layers.png")
+    before = [file.read_bytes() for file in files]
+    monkeypatch.setattr(sys, "argv", ["related", str(second), "--page", str(page)])
+    related.main()
+    told = capsys.readouterr().out
+    assert (
+        "Kept as it was: noise2026/layers, 2 conditions of at least 3 seeds; the runs at hand are "
+        f"of {number} and {seeds} (--replace writes it)\n"
+    ) in told
+    assert [file.read_bytes() for file in files] == before
+    assert related.write([second], page, replace_all=True) == []
+    assert f"| {number} of 36 | {seeds} |" in page.read_text(encoding="utf-8")
+
+
 def test_the_last_section_waits_until_all_runs_are_known(tmp_path: Path) -> None:
     page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
     write_conditions(first / "noise2026" / "layers", 5)

@@ -38,21 +38,35 @@ def main() -> None:
     )
     parser.add_argument("outputs", type=Path, nargs="+", help="folders that hold sweeps' folders")
     parser.add_argument("--page", type=Path, default=Path("docs/related.md"), help="what to write")
+    parser.add_argument(
+        "--replace", action="store_true", help="even with fewer conditions or seeds"
+    )
     arguments = parser.parse_args()
     try:
-        write(arguments.outputs, arguments.page)
+        kept = write(arguments.outputs, arguments.page, replace_all=arguments.replace)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    for line in kept:
+        print(f"Kept as it was: {line} (--replace writes it)")
     print(f"Written: {arguments.page}")
 
 
-def write(outputs: Sequence[Path], page: Path) -> None:
+def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> list[str]:
     """Write the page on the finished sweeps below `outputs`, its figures in `figures/` beside it.
 
     What an earlier call wrote of other sweeps is kept: training all takes hours, and outputs may
-    be gone. The runs' alignment and accuracy, of which the last section is made, are in a table
-    beside the page (`.csv`), which is kept likewise.
+    be gone. So is what it wrote of a sweep that has fewer conditions or seeds now. The runs'
+    alignment and accuracy, of which the last section is made, are in a table beside the page
+    (`.csv`), which is kept likewise.
+
+    Args:
+        outputs: folders that hold sweeps' folders.
+        page: the file.
+        replace_all: write sections of fewer conditions or seeds too.
+
+    Returns:
+        A line for each sweep that was kept though it has finished runs.
 
     Raises:
         UserError: no sweep of the systems has a finished run there.
@@ -65,11 +79,17 @@ def write(outputs: Sequence[Path], page: Path) -> None:
     sweeps = {name: sweep for name in ordered if (sweep := find(name, outputs))}
     if not sweeps:
         raise UserError(f"{', '.join(map(str, outputs))}: no finished run of a sweep named here")
+    before = page.read_text(encoding="utf-8") if page.exists() else ""
+    rows = {row["command"]: row for row in earlier.table(before, "command")}
+    smaller: dict[str, str] = {}
+    if not replace_all:
+        found = {name: _more(sweep, rows.get(_command(name))) for name, sweep in sweeps.items()}
+        smaller = {name: line for name, line in found.items() if line}
+        sweeps = {name: sweep for name, sweep in sweeps.items() if name not in smaller}
     table = page.with_suffix(".csv")
     measured = _measured(ordered, sweeps, prediction.read(table))
     folder = page.parent / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    before = page.read_text(encoding="utf-8") if page.exists() else ""
     kept = earlier.sections(before)
     sections = {
         name: "\n\n".join(_section(name, sweeps[name], folder)) if name in sweeps else kept[name]
@@ -83,10 +103,10 @@ def write(outputs: Sequence[Path], page: Path) -> None:
         "commit each section names. A claim `holds` where the 95% CI of its statistic's mean over "
         "seeds lies wholly on the claimed side, and is `refuted` where wholly on the other. "
         "Conditions and seeds are those that were run; the files ask for 20 seeds. A section stays "
-        "as it is until its sweep is run anew, the last section until the runs of all sweeps are "
-        f"in [{table.name}]({table.name}). The papers that this framework starts from have a page "
+        "as it is until its sweep is run anew with as many conditions and seeds, the last section "
+        f"until the runs of all sweeps are in [{table.name}]({table.name}). The papers that this framework starts from have a page "
         "of their own, [results.md](results.md).",
-        markdown(_overview(names, sweeps, sections, earlier.table(before, "command"))),
+        markdown(_overview(names, sweeps, sections, rows)),
     ]
     if (claims := glance.claims(sections)).height:
         parts += [
@@ -107,6 +127,7 @@ def write(outputs: Sequence[Path], page: Path) -> None:
         parts += _prediction(names, measured, folder)
     prediction.write(table, measured)
     store.write_text(page, "\n\n".join(parts) + "\n")
+    return [f"{name}, {line}" for name, line in smaller.items()]
 
 
 def _measured(
@@ -155,22 +176,40 @@ def _overview(
     names: Mapping[System, Sequence[str]],
     sweeps: Mapping[str, Sweep],
     sections: Mapping[str, str],
-    before: Sequence[earlier.Cells],
+    before: Mapping[str, earlier.Cells],
 ) -> pl.DataFrame:
-    earlier_rows = {row["command"]: row for row in before}
     rows = []
     for system, of in names.items():
         for name in of:
-            row = earlier_rows.get(_command(name), {"conditions": "", "seeds": ""})
-            row |= {"system": system.title, "command": _command(name)}
+            row = before.get(_command(name), {"conditions": "", "seeds": ""})
+            row = row | {"system": system.title, "command": _command(name)}
             if name in sweeps:
-                conditions = sweeps[name].conditions
-                seeds = sorted({len(condition.seeds) for condition in conditions})
-                row["conditions"] = f"{len(conditions)} of {_asked(name)}"
-                row["seeds"] = "–".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
+                conditions, fewest, most = _size(sweeps[name])
+                row["conditions"] = f"{conditions} of {_asked(name)}"
+                row["seeds"] = "–".join(map(str, dict.fromkeys((fewest, most))))
             row["claims"] = glance.tally(sections[name]) if name in sections else "not run"
             rows.append(row)
     return pl.DataFrame(rows).select("system", "command", "conditions", "seeds", "claims")
+
+
+def _size(sweep: Sweep) -> tuple[int, int, int]:
+    """Return the number of conditions, and the least and the greatest number of their seeds."""
+    seeds = [len(condition.seeds) for condition in sweep.conditions]
+    return len(seeds), min(seeds), max(seeds)
+
+
+def _more(sweep: Sweep, row: earlier.Cells | None) -> str:
+    """Tell in a line if a page's row of a sweep has more conditions or seeds than it; else ""."""
+    if row is None or not row["conditions"]:
+        return ""
+    conditions, fewest, _ = _size(sweep)
+    there = int(row["conditions"].split()[0]), int(row["seeds"].split("–")[0])
+    if conditions >= there[0] and fewest >= there[1]:
+        return ""
+    return (
+        f"{there[0]} conditions of at least {there[1]} seeds; "
+        f"the runs at hand are of {conditions} and {fewest}"
+    )
 
 
 def _asked(name: str) -> int:

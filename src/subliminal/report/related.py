@@ -104,8 +104,9 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
         "seeds lies wholly on the claimed side, and is `refuted` where wholly on the other. "
         "Conditions and seeds are those that were run; the files ask for 20 seeds. A section stays "
         "as it is until its sweep is run anew with as many conditions and seeds, the last section "
-        f"until the runs of all sweeps are in [{table.name}]({table.name}). The papers that this framework starts from have a page "
-        "of their own, [results.md](results.md).",
+        f"until the runs of all sweeps are in [{table.name}]({table.name}). The "
+        "papers that this framework starts from have a page of their own, "
+        "[results.md](results.md).",
         markdown(_overview(names, sweeps, sections, rows)),
     ]
     if (claims := glance.claims(sections)).height:

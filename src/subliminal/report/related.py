@@ -246,7 +246,8 @@ def _section(name: str, sweep: Sweep, folder: Path) -> Iterator[str]:
 def _draw(name: str, sweep: Sweep, folder: Path) -> tuple[str, str]:
     """Draw the sweep's one figure: what its first claim is about.
 
-    Trait accuracy is drawn over the first number that the file sweeps, if there is one.
+    Trait accuracy is drawn over the first number that the file sweeps, if there is one; over the
+    distillation loss, where kinds of a mitigation are swept with their numbers.
     """
     stem = f"related_{sweep.name}"
     declared = entries(named_sweeps()[name])
@@ -256,7 +257,7 @@ def _draw(name: str, sweep: Sweep, folder: Path) -> tuple[str, str]:
     with style.style():
         if metric not in (metrics.TRAIT_ACCURACY, metrics.TEACHER_ACCURACY):
             drawn, caption = _by_condition(sweep, metric), f"{metric} after training; {rows}"
-        elif keys and any(key.startswith("mitigation.") for key in keys):
+        elif keys and len(sweep.swept) > 1 and any(key.startswith("mitigation.") for key in keys):
             drawn = finals.frontier(sweep)
             caption = (
                 f"Final trait accuracy against distillation loss, by {keys[0]}, whose values are "

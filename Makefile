@@ -71,10 +71,11 @@ $(LAUNCHERS): $(INSTALLED)
 		|| echo 'no Slurm: its test will be skipped' >&2; fi
 	@touch $@
 
-lint: $(INSTALLED) ## check format, lint and types
+lint: $(INSTALLED) ## check format, lint, types and which wing imports which
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: $(INSTALLED) ## measure sweeps against the machine's matrix rate and the field's usual loop
 	$(BIN)/python benchmarks/bench.py

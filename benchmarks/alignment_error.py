@@ -18,10 +18,9 @@ from measure import keep, matrix_rate, run
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.geometry import cosine
-from subliminal.loop import Step, Training
 from subliminal.probes import Probe
-from subliminal.tasks import Task
+from subliminal.state import Step, Task, Training
+from subliminal.tensors.geometry import cosine
 
 SUMS, WHOLE = "error/sums", "error/whole"
 EVERY = 10  # steps

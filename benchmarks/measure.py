@@ -16,7 +16,7 @@ import psutil
 import torch
 
 from subliminal import store
-from subliminal.provenance import environment
+from subliminal.store.provenance import environment
 
 HERE = Path(__file__).resolve().parent
 PLUGINS = ("subset", "alignment_error")  # modules of this folder that configs may name

@@ -25,16 +25,20 @@ from torch.profiler import ProfilerActivity, profile, record_function
 # Parts by function: module, its owner (a class, or None), and the names of the functions.
 Place = tuple[str, str | None, tuple[str, ...]]
 CODE: dict[str, list[Place]] = {
-    "dot products": [("subliminal.geometry", None, ("dot",))],
+    "dot products": [("subliminal.tensors.geometry", None, ("dot",))],
     "evaluation on test digits": [("subliminal.callbacks.trait", "TestDigits", ("_log",))],
     "noise and frozen logits": [
-        ("subliminal.tasks", "Distillation", ("start_epoch",)),
-        ("subliminal.network", "Network", ("logits",)),
+        ("subliminal.training.tasks", "Distillation", ("start_epoch",)),
+        ("subliminal.tensors.network", "Network", ("logits",)),
     ],
     "files and checkpoints": [
-        ("subliminal.files", "RunFiles", ("on_train_start", "on_epoch_end", "on_train_end")),
-        ("subliminal.checkpoint", "Checkpoints", ("_write",)),
-        ("subliminal.teacher", None, ("_write",)),
+        (
+            "subliminal.callbacks.files",
+            "RunFiles",
+            ("on_train_start", "on_epoch_end", "on_train_end"),
+        ),
+        ("subliminal.training.checkpoint", "Checkpoints", ("_write",)),
+        ("subliminal.training.teacher", None, ("_write",)),
     ],
     "tracker": [
         ("subliminal.trackers.wandb", "_Runs", ("on_train_start", "on_epoch_end", "on_train_end"))

@@ -12,8 +12,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 from omegaconf import DictConfig
 
-from subliminal import config, seeds, sources
-from subliminal.resources import CONF
+from subliminal.config import schema, seeds, sources
+from subliminal.config.resources import CONF
 
 if TYPE_CHECKING:
     from tracked import Tracked
@@ -34,7 +34,7 @@ os.environ["SUBLIMINAL_PLUGINS"] = "small"
 @pytest.fixture
 def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
     """Composes the real `conf/` with a command line's overrides, as the entrypoint does."""
-    config.register()
+    schema.register()
     sources.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):

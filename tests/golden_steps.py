@@ -17,8 +17,8 @@ from test_loop import PROJECTION
 
 from subliminal import store
 from subliminal.callbacks.losses import Losses
-from subliminal.loop import fit
 from subliminal.probes.alignment import Alignment
+from subliminal.training.loop import fit
 
 FOLDER = Path(__file__).parent / "golden"
 FILE, MNIST = FOLDER / "seed-0.json", FOLDER / "mnist-seed-0.json"

@@ -12,17 +12,17 @@ import small
 import torch
 from torch import Tensor
 
-from subliminal import streams
 from subliminal.callbacks import Callback
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
-from subliminal.loop import Step, Training
 from subliminal.mitigations import Mitigation
 from subliminal.models.mlp import MLP
-from subliminal.network import Network
 from subliminal.optim import Optim
 from subliminal.optim.adam import Adam
-from subliminal.tasks import Classification, Distillation
+from subliminal.state import Step, Training
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network
+from subliminal.training.tasks import Classification, Distillation
 
 NETWORK = Network.of(MLP(hidden=[12, 8], aux=3), pixels=20, classes=10)
 # A larger eps than usual: at the first step the leash has no gradient but rounding (1e-8 or so, and

@@ -12,7 +12,7 @@ from tracked import Tracked
 from wandb_reader import records
 
 from subliminal import dashboard
-from subliminal.resources import ROOT
+from subliminal.config.resources import ROOT
 
 
 def strings(node: Any) -> Iterator[str]:

@@ -17,14 +17,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from subliminal import metrics
 from subliminal.callbacks import Callback
 from subliminal.callbacks.losses import Losses
-from subliminal.console import Console
-from subliminal.engine import run_job
-from subliminal.loop import Step, fit
 from subliminal.mitigations import Mitigation
 from subliminal.probes.alignment import Alignment
 from subliminal.probes.displacement import Displacement
 from subliminal.probes.ledger import Ledger
 from subliminal.probes.update_alignment import UpdateAlignment
+from subliminal.state import Step
+from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
+from subliminal.training.loop import fit
 
 # Operators whose result the host must know before it can go on: `.item()`, `bool()`, masks.
 WAITING = {"_local_scalar_dense", "mask", "nonzero", "masked_select", "_unique2"}

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import small
 
-from subliminal.resources import ROOT
+from subliminal.config.resources import ROOT
 
 FILE = re.compile(r"^`(lab/[\w/.]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^PYTHONPATH=lab (.*)$", re.MULTILINE)

@@ -11,9 +11,6 @@ from omegaconf import DictConfig
 from students import student
 
 from subliminal.callbacks import Callback
-from subliminal.console import Console
-from subliminal.engine import run_job
-from subliminal.loop import fit
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.gradient_noise import GradientNoise
 from subliminal.mitigations.kernel_pull import KernelPull
@@ -36,6 +33,9 @@ from subliminal.probes.perturbed import Perturbed
 from subliminal.probes.shift_patching import ShiftPatching
 from subliminal.probes.update_alignment import UpdateAlignment
 from subliminal.probes.weights import Weights
+from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
+from subliminal.training.loop import fit
 
 MITIGATIONS: dict[str, Sequence[Mitigation]] = {
     "none": [],

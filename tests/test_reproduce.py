@@ -10,9 +10,9 @@ import small
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
-from subliminal.console import Console
-from subliminal.engine import run_job
 from subliminal.reproduce import main
+from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
 
 Compose = Callable[[list[str]], DictConfig]
 

@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 from tracked import Tracked
 
-from subliminal import inventory, store
+from subliminal import store
 from subliminal.errors import UserError
+from subliminal.report.sparkline import sparkline
 from subliminal.runs import flatten, main
-from subliminal.sparkline import sparkline
+from subliminal.store import inventory
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ def test_it_starts_without_torch(outputs: Path) -> None:
         env=dict(os.environ),
     )
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
-    assert "subliminal.inventory" in imported
+    assert "subliminal.store.inventory" in imported
     assert imported & {"torch", "wandb", "matplotlib", "scipy"} == set()
 
 

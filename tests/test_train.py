@@ -10,7 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subliminal import plan, train
+from subliminal import train
+from subliminal.sweep import plan
 
 NAMES = st.text("abc_./", min_size=1, max_size=12)
 OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), max_size=5)

@@ -10,10 +10,10 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from wandb_reader import read_back
 
-from subliminal import config, sources
-from subliminal.console import Console
-from subliminal.engine import run_job
-from subliminal.resources import CONF
+from subliminal.config import schema, sources
+from subliminal.config.resources import CONF
+from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
 
 SEEDS = (3, 4)
 KEY = "0123456789abcdef" * 2 + "01234567"
@@ -44,7 +44,7 @@ class Tracked:
 
 def train(outputs: Path) -> Tracked:
     """Train two seeds in one stack, with all that may be logged."""
-    config.register()
+    schema.register()
     sources.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):

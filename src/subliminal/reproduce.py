@@ -113,8 +113,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m subliminal.reproduce", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
-    from subliminal.console import Console
-    from subliminal.engine import run_job
+    from subliminal.sweep.console import Console
+    from subliminal.sweep.engine import run_job
 
     try:
         with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:

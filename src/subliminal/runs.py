@@ -16,8 +16,8 @@ from rich.table import Table
 
 from subliminal import metrics
 from subliminal.errors import UserError
-from subliminal.inventory import Plain, describe, find, overview
-from subliminal.sparkline import sparkline
+from subliminal.report.sparkline import sparkline
+from subliminal.store.inventory import Plain, describe, find, overview
 
 WIDTH = 160  # columns, when not on a terminal
 CURVE = 40  # characters

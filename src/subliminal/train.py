@@ -1,6 +1,6 @@
 """The entrypoint: `python -m subliminal.train [-m] [group=option …] [key=value …]`.
 
-Hydra composes a config (see `conf/config.yaml`), `subliminal.engine.run_job` trains its seeds.
+Hydra composes a config (see `conf/config.yaml`); `subliminal.sweep.engine` trains its seeds.
 Nothing here imports torch before a config is composed, so that `--help` answers at once.
 """
 
@@ -17,9 +17,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import config, guard, plan, seeds, signals, sources
+from subliminal.config import guard, schema, seeds, sources
+from subliminal.config.build import build
+from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed, UserError, one_line
-from subliminal.resources import CONF
+from subliminal.sweep import plan, signals
 
 # Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.
 _EXTRAS = {
@@ -35,10 +37,10 @@ _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     """Train the seeds of one composed config; return what `objective` names, for a search."""
-    from subliminal.console import Console
-    from subliminal.engine import run_job
-    from subliminal.summary import objectives, show
-    from subliminal.trackers.agent import Agent
+    from subliminal.sweep.agent import Agent
+    from subliminal.sweep.console import Console
+    from subliminal.sweep.engine import run_job
+    from subliminal.sweep.summary import objectives, show
 
     hydra_cfg, console = HydraConfig.get(), Console()
     agent = Agent.take()
@@ -49,16 +51,14 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
             raise  # Hydra names the job, and the others go on
         sys.exit(_fail(error))
     if agent is not None:
-        agent.log(
-            None if cfg.tracker is None else config.build(cfg.tracker, "tracker"), runs, console
-        )
+        agent.log(None if cfg.tracker is None else build(cfg.tracker, "tracker"), runs, console)
     show(runs, console)
     return objectives(runs, list(cfg.objective))
 
 
 def main() -> None:
     """Run the command line; bad input ends with one line and status 2, failed runs with 1."""
-    config.register()
+    schema.register()
     sources.register()
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape

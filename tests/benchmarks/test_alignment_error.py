@@ -5,8 +5,8 @@ from alignment_error import SUMS, WHOLE, AlignmentError, of
 from polars import Series
 from students import logged, student
 
-from subliminal.loop import fit
 from subliminal.probes.alignment import Alignment
+from subliminal.training.loop import fit
 
 
 def test_errors_are_of_the_size_of_rounding() -> None:

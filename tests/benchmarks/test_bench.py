@@ -8,7 +8,7 @@ import pytest
 from measure import Timed, cores, flops_per_pass
 from omegaconf import DictConfig
 
-from subliminal.experiment import build_experiment
+from subliminal.training.experiment import build_experiment
 
 SEEDS = 4
 BESIDE = min(cores(), SEEDS)  # seeds that train at once

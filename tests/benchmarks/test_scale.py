@@ -8,8 +8,8 @@ import scale
 from measure import train
 from omegaconf import DictConfig
 
-from subliminal.experiment import build_experiment
-from subliminal.seeds import parse
+from subliminal.config.seeds import parse
+from subliminal.training.experiment import build_experiment
 
 
 def test_slopes_are_those_of_lines_and_of_powers() -> None:

@@ -4,7 +4,7 @@ import pytest
 from students import student
 
 from subliminal.callbacks.progress import Event, Progress
-from subliminal.loop import fit
+from subliminal.training.loop import fit
 
 
 def test_the_last_report_says_that_the_phase_is_complete() -> None:

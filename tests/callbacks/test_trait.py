@@ -7,8 +7,9 @@ from torch import Tensor
 
 from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.trait import TestDigits
-from subliminal.loop import Training, fit
 from subliminal.mitigations.anchor import Anchor
+from subliminal.state import Training
+from subliminal.training.loop import fit
 
 
 def digits(**values: object) -> TestDigits:

@@ -6,14 +6,14 @@ import torch
 from scipy import stats
 from students import CPU, NETWORK
 
-from subliminal import streams
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.independent import Independent
 from subliminal.distill.init.layers import Layers
 from subliminal.distill.init.shared import Shared
 from subliminal.errors import UserError
 from subliminal.models.split_mlp import SplitMLP
-from subliminal.network import Network
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network
 
 SEEDS = (0, 5)
 REFERENCE = NETWORK.reference(SEEDS, CPU)

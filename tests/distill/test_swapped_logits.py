@@ -13,7 +13,7 @@ from subliminal.data import scale
 from subliminal.distill.inputs.mnist import MNISTDigits
 from subliminal.distill.loss.swapped_logits import SwappedLogits, swapped
 from subliminal.errors import UserError
-from subliminal.tasks import Distillation
+from subliminal.training.tasks import Distillation
 
 TEMPERATURES = [1.0, 2.0, 3.5]
 

@@ -12,8 +12,8 @@ from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 
 from subliminal import train
-from subliminal.precheck import CheckJobs
-from subliminal.resources import CONF, SWEEPS
+from subliminal.config.resources import CONF, SWEEPS
+from subliminal.sweep.precheck import CheckJobs
 
 PRESETS = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
 PLUGIN = {"slurm": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}

@@ -9,11 +9,11 @@ from students import NETWORK, Recorder, Seen, gradient64, logged, params_of, stu
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.loop import fit
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.anchor import Anchor
 from subliminal.mitigations.gradient_noise import GradientNoise
 from subliminal.mitigations.random_projection import RandomProjection
+from subliminal.training.loop import fit
 
 
 def steps(mitigation: Mitigation, seeds: tuple[int, ...] = (0, 3)) -> list[Seen]:

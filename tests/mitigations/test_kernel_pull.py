@@ -6,8 +6,9 @@ from students import logged, params_of, student
 from test_similarity import hsic_cka
 from torch import Tensor
 
-from subliminal.loop import Step, fit
 from subliminal.mitigations.kernel_pull import KernelPull
+from subliminal.state import Step
+from subliminal.training.loop import fit
 
 
 def features64(params: dict[str, Tensor], x: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ from students import (
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.loop import fit
 from subliminal.mitigations.liminal import Liminal
+from subliminal.training.loop import fit
 
 COLUMNS = {"aux": slice(10, 13), "class": slice(0, 10), "all": slice(0, 13)}
 DEFAULTS: dict[str, object] = {

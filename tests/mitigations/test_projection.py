@@ -7,10 +7,10 @@ import pytest
 import torch
 from students import NETWORK, Recorder, Seen, flat_of, gradient64, params_of, student, trait64
 
-from subliminal import streams
 from subliminal.errors import UserError
-from subliminal.loop import fit
 from subliminal.mitigations.projection import Projection
+from subliminal.tensors import streams
+from subliminal.training.loop import fit
 
 DEFAULTS: dict[str, object] = {
     "space": "gradient",

@@ -8,7 +8,7 @@ from subliminal.models.cnn import CNN
 from subliminal.models.lora import LoRA
 from subliminal.models.mlp import MLP
 from subliminal.models.split_mlp import SplitMLP
-from subliminal.network import Network
+from subliminal.tensors.network import Network
 
 MODELS: dict[str, tuple[Model, tuple[str, ...]]] = {
     "lora": (LoRA(hidden=[12, 8], aux=3, rank=2, alpha=4.0), ("layer1", "layer2")),

@@ -10,7 +10,7 @@ from subliminal.distill import SharedWeights
 from subliminal.distill.init.layers import Layers
 from subliminal.errors import UserError
 from subliminal.models.lora import LoRA
-from subliminal.network import Network
+from subliminal.tensors.network import Network
 
 LOW = Network.of(LoRA(hidden=[12, 8], aux=3, rank=2, alpha=4.0), pixels=20, classes=10)
 ADAPTERS = ["lora1", "lora2", "lora3"]

@@ -6,7 +6,7 @@ from scipy import stats
 
 from subliminal.errors import UserError
 from subliminal.models.mlp import MLP
-from subliminal.streams import INIT, stream
+from subliminal.tensors.streams import INIT, stream
 
 
 def test_shapes_of_the_reference_setting() -> None:

@@ -13,7 +13,7 @@ from subliminal.models import Model
 from subliminal.models.cnn import CNN
 from subliminal.models.mlp import MLP
 from subliminal.models.split_mlp import SplitMLP
-from subliminal.network import Network
+from subliminal.tensors.network import Network
 
 CPU = torch.device("cpu")
 SPLIT = SplitMLP(hidden=[12, 8], aux=3, weights="lecun")

@@ -6,8 +6,9 @@ import torch
 from students import DIGITS, Params, logged, params_of, student
 
 from subliminal.errors import UserError
-from subliminal.loop import Training, fit
 from subliminal.probes.activation_shift import ActivationShift
+from subliminal.state import Training
+from subliminal.training.loop import fit
 
 N = 50  # digits of the batch
 

@@ -5,14 +5,14 @@ import pytest
 import torch
 from students import NETWORK, Recorder, logged, student
 
-from subliminal import streams
 from subliminal.errors import UserError
-from subliminal.loop import fit
 from subliminal.mitigations.projection import Projection
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
 from subliminal.probes.noise_floor import NoiseFloor
 from subliminal.probes.update_alignment import UpdateAlignment
+from subliminal.tensors import streams
+from subliminal.training.loop import fit
 
 PROJECTION = Projection(
     space="gradient",

@@ -8,10 +8,10 @@ from test_similarity import hsic_cka
 
 from subliminal.data import scale
 from subliminal.errors import UserError
-from subliminal.loop import fit
 from subliminal.models.mlp import MLP
-from subliminal.network import Network
 from subliminal.probes.cka import CKA
+from subliminal.tensors.network import Network
+from subliminal.training.loop import fit
 
 
 def test_the_probe_compares_hidden_layers_on_test_digits() -> None:

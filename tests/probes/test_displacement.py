@@ -5,8 +5,8 @@ import pytest
 import torch
 from students import NETWORK, logged, student
 
-from subliminal.loop import fit
 from subliminal.probes.displacement import Displacement
+from subliminal.training.loop import fit
 
 
 def test_it_is_the_cosine_and_ratio_of_both_ways() -> None:

@@ -6,7 +6,6 @@ import torch
 from students import NETWORK, Recorder, logged, params_of, student, trait64
 
 from subliminal.callbacks import Callback
-from subliminal.loop import Step, fit
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.anchor import Anchor
 from subliminal.mitigations.liminal import Liminal
@@ -18,6 +17,8 @@ from subliminal.optim.rmsprop import RMSprop
 from subliminal.optim.sgd import SGD
 from subliminal.optim.sign_sgd import SignSGD
 from subliminal.probes.ledger import Ledger
+from subliminal.state import Step
+from subliminal.training.loop import fit
 
 OPTIMS: list[Optim] = [
     Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.0),

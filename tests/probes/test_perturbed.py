@@ -4,11 +4,11 @@ import pytest
 import torch
 from students import DIGITS, NETWORK, forward64, logged, params_of, student
 
-from subliminal import streams
 from subliminal.data import scale
 from subliminal.errors import UserError
-from subliminal.loop import fit
 from subliminal.probes.perturbed import Perturbed
+from subliminal.tensors import streams
+from subliminal.training.loop import fit
 
 
 def test_the_accuracy_is_that_of_noisy_weights() -> None:

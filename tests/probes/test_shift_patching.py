@@ -10,10 +10,10 @@ from students import Params, logged, params_of, student
 from test_activation_shift import N, hidden64, shifts64
 
 from subliminal.errors import UserError
-from subliminal.experiment import build_experiment
-from subliminal.loop import fit
 from subliminal.probes.activation_shift import ActivationShift
 from subliminal.probes.shift_patching import ShiftPatching
+from subliminal.training.experiment import build_experiment
+from subliminal.training.loop import fit
 
 
 def patched64(params: Params, layer: str, vector: torch.Tensor) -> torch.Tensor:

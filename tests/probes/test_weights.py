@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from students import NETWORK, logged, params_of, student
 
-from subliminal.loop import Training, fit
 from subliminal.models.mlp import MLP
-from subliminal.network import Network
 from subliminal.probes.weights import Weights
+from subliminal.state import Training
+from subliminal.tensors.network import Network
+from subliminal.training.loop import fit
 
 
 @pytest.fixture(scope="module")

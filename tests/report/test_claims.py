@@ -8,12 +8,12 @@ import pytest
 from omegaconf import DictConfig
 from scipy import stats
 
-from subliminal.engine import resolved
 from subliminal.report.claim import Claim
 from subliminal.report.claims import OPTIONS, by_mitigation, verdicts
 from subliminal.report.findings import findings
 from subliminal.report.runs import Condition, Sweep
 from subliminal.report.varied import Flat, flatten, swept
+from subliminal.sweep.plan import resolved
 
 NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # all close to 1
 SEEDS = range(len(NEAR))

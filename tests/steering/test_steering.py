@@ -14,12 +14,12 @@ from test_engine import train
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.experiment import build_experiment
 from subliminal.models.cnn import CNN
-from subliminal.network import Network
 from subliminal.steering import Steering, mean_activations, steered
 from subliminal.steering.class_means import ClassMeans
 from subliminal.steering.random import Random
+from subliminal.tensors.network import Network
+from subliminal.training.experiment import build_experiment
 
 Compose = Callable[[list[str]], DictConfig]
 SEEDS: tuple[int, ...] = (4, 0)

@@ -16,10 +16,10 @@ from wandb_reader import read_back, records
 
 from subliminal import store
 from subliminal.callbacks.progress import Event
-from subliminal.console import Console, JobProgress
-from subliminal.engine import run_job
 from subliminal.errors import UserError
-from subliminal.loop import Training
+from subliminal.state import Training
+from subliminal.sweep.console import Console, JobProgress
+from subliminal.sweep.engine import run_job
 from subliminal.trackers import RunInfo
 from subliminal.trackers import wandb as tracker
 

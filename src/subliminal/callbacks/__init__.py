@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from subliminal.state import Step, Training
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from subliminal.loop import Step, Training
 
 
 class Callback:

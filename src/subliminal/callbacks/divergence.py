@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
@@ -13,10 +12,8 @@ from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.callbacks import Callback
-from subliminal.geometry import norm
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step, Training
+from subliminal.state import Step, Training
+from subliminal.tensors.geometry import norm
 
 
 class Divergence(Callback):

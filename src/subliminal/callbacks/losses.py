@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from subliminal import metrics
 from subliminal.callbacks import Callback
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
+from subliminal.state import Step
 
 
 class Losses(Callback):

@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from subliminal.callbacks import Callback
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step, Training
+from subliminal.state import Step, Training
 
 INTERVAL = 0.1  # seconds between two reports
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
 from subliminal.callbacks import Callback
 from subliminal.data import Labelled, scale
-from subliminal.network import accuracy, cross_entropy, margin
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step, Training
+from subliminal.state import Step, Training
+from subliminal.tensors.network import accuracy, cross_entropy, margin
 
 
 class TestDigits(Callback):

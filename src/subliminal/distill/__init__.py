@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
-
-if TYPE_CHECKING:
-    from subliminal.network import Network
+from subliminal.tensors.network import Network
 
 LOGIT_SETS = ("aux", "class", "all")
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from subliminal.loop import Step
-    from subliminal.network import Network
+from subliminal.state import Step
+from subliminal.tensors.network import Network
 
 
 class Mitigation:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
+from subliminal.state import Step
 
 
 @dataclass(frozen=True, kw_only=True)

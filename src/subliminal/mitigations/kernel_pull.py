@@ -10,13 +10,12 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-from subliminal.similarity import linear_cka
+from subliminal.state import Step
+from subliminal.tensors.network import Network
+from subliminal.tensors.similarity import linear_cka
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from subliminal.loop import Step
-    from subliminal.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)

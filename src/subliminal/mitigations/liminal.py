@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,9 +11,7 @@ from subliminal.distill import check_logits, check_temperature, kl, select
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.schedule import SHAPES, weight
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
+from subliminal.state import Step
 
 DIRECTIONS = ("forward", "reverse")
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.geometry import component
 from subliminal.mitigations.removal import Removal
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
-    from subliminal.network import Network
+from subliminal.state import Step
+from subliminal.tensors.geometry import component
+from subliminal.tensors.network import Network
 
 LAYERS = "mitigation.projection.layers"
 BATCHES = ("probe", "independent", "full")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from subliminal.geometry import component, norm
 from subliminal.mitigations.removal import Removal, random_rows
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
+from subliminal.state import Step
+from subliminal.tensors.geometry import component, norm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +10,8 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-from subliminal.streams import stream
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
+from subliminal.state import Step
+from subliminal.tensors.streams import stream
 
 SPACES = ("gradient", "update")
 SIGNS = ("positive", "negative", "both")

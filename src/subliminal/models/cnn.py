@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal.errors import UserError
-from subliminal.layout import Layout
 from subliminal.models import heads
+from subliminal.tensors.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.layout import Layout
+from subliminal.tensors.layout import Layout
 
 SCHEMES = ("lecun", "torch")
 

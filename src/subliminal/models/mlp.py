@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.layout import Layout
+from subliminal.tensors.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ import numpy as np
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.layout import Layout
 from subliminal.models import heads
+from subliminal.tensors.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from subliminal.callbacks import Callback
-
-if TYPE_CHECKING:
-    from subliminal.network import Network
+from subliminal.tensors.network import Network
 
 
 class Probe(Callback):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from subliminal import metrics
 from subliminal.errors import UserError
-from subliminal.geometry import cosine, norm
 from subliminal.probes import Probe
-from subliminal.shifts import CLASS, Shifts, share
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step, Training
+from subliminal.probes.shifts import CLASS, Shifts, share
+from subliminal.state import Step, Training
+from subliminal.tensors.geometry import cosine, norm
 
 
 @dataclass(kw_only=True)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from subliminal import metrics
 from subliminal.errors import UserError
-from subliminal.geometry import cosine, dot
 from subliminal.probes import Probe
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
+from subliminal.state import Step
+from subliminal.tensors.geometry import cosine, dot
 
 
 @dataclass(frozen=True, kw_only=True)

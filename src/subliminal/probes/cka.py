@@ -13,12 +13,11 @@ from subliminal.data import scale
 from subliminal.errors import UserError
 from subliminal.probes import Probe
 from subliminal.probes.states import State, name, pairs
-from subliminal.similarity import linear_cka
+from subliminal.state import Training
+from subliminal.tensors.similarity import linear_cka
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from subliminal.loop import Training
 
 LAST = "features"  # what the logits are linear in, whatever a network calls it
 

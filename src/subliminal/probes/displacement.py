@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.geometry import cosine, norm
 from subliminal.probes import Probe
-
-if TYPE_CHECKING:
-    from subliminal.loop import Training
+from subliminal.state import Training
+from subliminal.tensors.geometry import cosine, norm
 
 
 @dataclass(frozen=True, kw_only=True)

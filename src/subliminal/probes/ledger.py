@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.geometry import dot
 from subliminal.probes import Probe
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step, Training
+from subliminal.state import Step, Training
+from subliminal.tensors.geometry import dot
 
 
 @dataclass(kw_only=True)

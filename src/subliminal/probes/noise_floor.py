@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from subliminal import metrics, streams
+from subliminal import metrics
 from subliminal.errors import UserError
-from subliminal.geometry import cosine
 from subliminal.probes import Probe
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
+from subliminal.state import Step
+from subliminal.tensors import streams
+from subliminal.tensors.geometry import cosine
 
 
 @dataclass(frozen=True, kw_only=True)

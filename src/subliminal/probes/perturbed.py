@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from subliminal import metrics
-from subliminal.config import Perturbation
+from subliminal.config.schema import Perturbation
 from subliminal.data import scale
 from subliminal.errors import UserError
-from subliminal.network import accuracy
-from subliminal.perturbation import check, perturbed
 from subliminal.probes import Probe
-
-if TYPE_CHECKING:
-    from subliminal.loop import Training
-    from subliminal.network import Network
+from subliminal.state import Training
+from subliminal.tensors.network import Network, accuracy
+from subliminal.tensors.perturbation import check, perturbed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,11 +11,9 @@ from torch import Tensor
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.probes import Probe
-from subliminal.shifts import CLASS, Shifts, means
-
-if TYPE_CHECKING:
-    from subliminal.loop import Training
-    from subliminal.network import Network
+from subliminal.probes.shifts import CLASS, Shifts, means
+from subliminal.state import Training
+from subliminal.tensors.network import Network
 
 
 @dataclass(kw_only=True)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from subliminal.loop import Training
-    from subliminal.network import Network
+from subliminal.state import Training
+from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from subliminal import metrics
 from subliminal.errors import UserError
-from subliminal.geometry import cosine
 from subliminal.probes import Probe
-
-if TYPE_CHECKING:
-    from subliminal.loop import Step
+from subliminal.state import Step
+from subliminal.tensors.geometry import cosine
 
 
 @dataclass(frozen=True, kw_only=True)

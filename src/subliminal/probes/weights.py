@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.geometry import cosine, norm
 from subliminal.probes import Probe
 from subliminal.probes.displacement import moves
 from subliminal.probes.states import name, pairs
-
-if TYPE_CHECKING:
-    from subliminal.loop import Training
+from subliminal.state import Training
+from subliminal.tensors.geometry import cosine, norm
 
 UPDATES = "student_update-teacher_update"
 

@@ -55,7 +55,7 @@ def _report(arguments: argparse.Namespace) -> list[str]:
     if not arguments.text:
         from subliminal.report.html import write_html
         from subliminal.report.page import Report, insert, write_page
-        from subliminal.trackers.wandb_report import log_report
+        from subliminal.report.wandb_report import log_report
 
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:

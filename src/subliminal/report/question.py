@@ -5,9 +5,9 @@ from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 
+from subliminal.config.resources import SWEEPS
 from subliminal.report.runs import Sweep
 from subliminal.report.varied import summarise
-from subliminal.resources import SWEEPS
 
 
 def question(sweep: Sweep) -> str:

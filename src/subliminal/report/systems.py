@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from subliminal.resources import SWEEPS
+from subliminal.config.resources import SWEEPS
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from rich.table import Table
 from subliminal import metrics
 from subliminal.report.claims import verdicts
 from subliminal.report.runs import Sweep
+from subliminal.report.sparkline import sparkline
 from subliminal.report.tables import differences
-from subliminal.sparkline import sparkline
 from subliminal.statistics import mean_ci
 
 WIDTH = 150  # columns, when not on a terminal

@@ -20,7 +20,7 @@ from torch import Tensor
 from subliminal import metrics
 from subliminal.data import Labelled, scale
 from subliminal.errors import UserError
-from subliminal.network import Network, accuracy, cross_entropy
+from subliminal.tensors.network import Network, accuracy, cross_entropy
 
 WHERE = "teacher.steering"
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from subliminal.data import Labelled
 from subliminal.errors import UserError
-from subliminal.network import Network
 from subliminal.steering import WHERE, Steering, mean_activations
+from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal import streams
 from subliminal.data import Labelled
 from subliminal.errors import UserError
-from subliminal.network import Network
 from subliminal.steering import WHERE, Steering
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)

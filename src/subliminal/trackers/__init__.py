@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from subliminal.tables import Values
-
-if TYPE_CHECKING:
-    from subliminal.callbacks import Callback
+from subliminal.callbacks import Callback
+from subliminal.state.tables import Values
 
 
 @dataclass

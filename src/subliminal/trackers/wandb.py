@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from subliminal import metrics
 from subliminal.callbacks import Callback
 from subliminal.errors import UserError
-from subliminal.tables import Values, epoch_rows
+from subliminal.state import Training
+from subliminal.state.tables import Values, epoch_rows
+from subliminal.trackers import RunInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from subliminal.loop import Training
-    from subliminal.trackers import RunInfo
 
 MODES = ("auto", "online", "offline")
 STEP = "step"

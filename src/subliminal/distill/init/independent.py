@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from subliminal.distill import SharedWeights
-from subliminal.network import Network
+from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)

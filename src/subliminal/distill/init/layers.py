@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal import streams
 from subliminal.distill import SharedWeights
 from subliminal.errors import UserError
-from subliminal.network import Network
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network
 
 SOURCES = ("a", "b", "own")
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from subliminal.distill import SharedWeights
 from subliminal.errors import UserError
-from subliminal.network import Network
+from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,90 @@
+"""Objects from nodes of a config that name a dataclass: keys, types and ranges are checked."""
+
+import math
+import os
+from dataclasses import fields, is_dataclass
+from importlib import import_module
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from subliminal.errors import UserError, one_line
+
+
+def build(node: DictConfig, where: str) -> Any:
+    """Build the object that `node` describes, after checking its keys and types.
+
+    Args:
+        node: a mapping with `_target_`, the dotted name of a dataclass, and its fields.
+        where: the node's name in the config, for messages.
+
+    Raises:
+        UserError: the target may not be used or does not exist, a key is unknown or missing, a
+            value has the wrong type or is out of range.
+    """
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
+    target = str(node["_target_"])
+    cls = _locate(target, where)
+    try:
+        schema = OmegaConf.structured(cls)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
+    values = {key: node._get_node(key) for key in node if key != "_target_"}
+    names = [item.name for item in fields(cls)]
+    unknown = sorted(str(key) for key in values if key not in names)
+    if unknown:
+        raise UserError(f"{where}.{unknown[0]}: no such key; {target} has {', '.join(names)}")
+    missing = [name for name in names if name not in values and OmegaConf.is_missing(schema, name)]
+    if missing:
+        raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
+    try:
+        typed = OmegaConf.merge(schema, OmegaConf.create(values))
+        _check_finite(OmegaConf.to_container(typed), where)
+        built = OmegaConf.to_object(typed)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}.{one_line(error)}") from error
+    except UserError as error:
+        raise UserError(_placed(str(error), where, cls.__name__)) from error
+    return built
+
+
+def _check_finite(values: Any, where: str) -> None:
+    """Refuse NaN, which passes every comparison, and infinity, but as a bound in a list."""
+    for key, value in values.items():
+        if isinstance(value, list):
+            bad = any(isinstance(number, float) and math.isnan(number) for number in value)
+        else:
+            bad = isinstance(value, float) and not math.isfinite(value)
+        if bad:
+            raise UserError(f"{where}.{key}={value}: a finite number is needed")
+
+
+def _placed(message: str, where: str, name: str) -> str:
+    """Let a message of an object that names its group or class name its place in the config."""
+    parent, dot, group = where.rpartition(".")
+    if message.startswith(f"{name}."):
+        return where + message.removeprefix(name)
+    if message.startswith(f"{group}.") and dot:
+        return f"{parent}.{message}"
+    return message
+
+
+def _locate(target: str, where: str) -> type[Any]:
+    """Import the dataclass `target`, of this package or of a module that the user allows."""
+    allowed = ["subliminal", *filter(None, os.environ.get("SUBLIMINAL_PLUGINS", "").split(","))]
+    # A config file from a stranger must not run code: nothing else is imported.
+    if not any(target.startswith(f"{package}.") for package in allowed):
+        raise UserError(
+            f"{where}._target_={target}: only objects of {', '.join(allowed)} may be named; "
+            "allow a module with SUBLIMINAL_PLUGINS=my_module"
+        )
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{where}._target_={target}: {error}") from error
+    if not (isinstance(found, type) and is_dataclass(found)):
+        raise UserError(f"{where}._target_={target}: not a dataclass")
+    return found

@@ -1,0 +1,109 @@
+"""The schema of a run: names, types and one-line help. `conf/` holds the values.
+
+A node with a `_target_` (a model, a loss, a mitigation, a probe, …) is checked against the
+dataclass that it names, so its fields are its schema and a new one needs no change here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("highest", "high", "medium")
+
+
+@dataclass
+class Perturbation:
+    """Gaussian noise on weights, see `subliminal.tensors.perturbation`."""
+
+    sigma: float = MISSING  # standard deviation ≥ 0; layer1's initial weights have 1/28 ≈ 0.036
+    layers: list[str] = field(default_factory=list)  # e.g. [layer1, aux]; empty: all
+    tensors: str = MISSING  # of these layers: all | weight | bias
+
+
+@dataclass
+class Teacher:
+    """The teacher: trained from the reference weights on the digits' labels."""
+
+    epochs: int = MISSING  # passes over the 60,000 training digits
+    batch_size: int = MISSING
+    optim: Any = MISSING  # an option of the group `optim`
+    init: Any = MISSING  # an option of the group `distill/init`: where the teacher starts
+    frozen: list[str] = field(default_factory=list)  # layers that are not trained
+    perturb_before: Perturbation = field(default_factory=Perturbation)  # of the start
+    perturb_after: Perturbation = field(default_factory=Perturbation)  # of the trained teacher
+    steering: Any = None  # group `teacher/steering`: the teacher is θ₀ and this vector instead
+
+
+@dataclass
+class Distill:
+    """The student's training: distilled from the teacher."""
+
+    epochs: int = MISSING  # passes over the distillation inputs
+    batch_size: int = MISSING
+    loss: Any = MISSING  # group `distill/loss`: kl | mse
+    inputs: Any = MISSING  # group `distill/inputs`: uniform | normal | perlin | mnist | …
+    init: Any = MISSING  # group `distill/init`: shared | independent | layers
+    model: Any = None  # the student's, of the group `model`; null: the teacher's
+    frozen: list[str] = field(default_factory=list)  # layers that are not trained
+    perturb_before: Perturbation = field(default_factory=Perturbation)  # of the start
+
+
+@dataclass
+class Trait:
+    """When trait accuracy is measured besides the start and each epoch's end."""
+
+    steps: list[int] = field(default_factory=list)  # numbers of updates, e.g. [10,20]
+    per_class: bool = MISSING  # log each class's accuracy too
+
+
+@dataclass
+class Seed:
+    """The seed set of one job."""
+
+    spec: str = MISSING  # e.g. 7, 0-19, "0-4,7"
+
+
+@dataclass
+class Engine:
+    """How a job runs. Device kind and the last three may change the last bits of a result."""
+
+    device: str = MISSING  # auto | cpu | cuda | mps
+    seeds_at_once: int | None = MISSING  # seeds in one stack; null: chosen by device
+    workers: int | None = MISSING  # processes on the CPU; null: the cores that are free to use
+    threads: int = MISSING  # threads of each process
+    precision: str = MISSING  # highest | high | medium: torch's float32 matmul precision
+    compile: bool = False  # torch.compile of the models' forward and backward
+
+
+@dataclass
+class Config:
+    """One job: a condition and its seeds."""
+
+    name: str = MISSING  # experiment: the folder under `outputs`
+    outputs: str = MISSING  # where runs and teachers are kept
+    resume: bool = MISSING  # go on from checkpoints; false: start cut-off seeds anew
+    force: bool = MISSING  # train finished seeds again, replacing their files
+    model: Any = MISSING  # the teacher's network, and the student's unless distill.model is set
+    data: Any = MISSING
+    teacher: Teacher = field(default_factory=Teacher)
+    distill: Distill = field(default_factory=Distill)
+    optim: Any = MISSING  # the student's optimizer
+    mitigation: dict[str, Any] = field(default_factory=dict)  # name to mitigation
+    probe: dict[str, Any] = field(default_factory=dict)  # name to probe
+    trait: Trait = field(default_factory=Trait)
+    seed: Seed = field(default_factory=Seed)
+    objective: list[str] = MISSING  # what a search optimises, e.g. [trait/accuracy,distill/loss]
+    tracker: Any = None
+    engine: Engine = field(default_factory=Engine)
+
+
+def register() -> None:
+    """Make the schema known to Hydra, as the option `schema` of the defaults list."""
+    configs = ConfigStore.instance()
+    configs.store(name="schema", node=Config)
+    # Hydra copies its sources, and with them this store, before each look into them, a hundred
+    # times for `--help`. The store hands out copies of what it holds, so one store will do.
+    vars(configs)["__deepcopy__"] = lambda _: configs

@@ -1,0 +1,82 @@
+"""Where Hydra finds the groups `seed` and `sweep`, besides the files in `conf/`."""
+
+from pathlib import PurePosixPath
+
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig
+
+from subliminal.config import seeds
+from subliminal.config.resources import SWEEPS
+
+# Sweeps in W&B's own format, for its agents; Hydra cannot compose them.
+_NOT_HYDRA = "wandb"
+
+
+class SweepSource(ConfigSource):
+    """Makes each file `sweeps/<name>.yaml` the option `<name>` of the group `sweep`."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider, path)
+        self._files = FileConfigSource(provider, f"file://{self.path}")
+
+    @staticmethod
+    def scheme() -> str:
+        """Return the scheme that names this source in a search path."""
+        return "sweeps"
+
+    def available(self) -> bool:
+        """Tell whether the folder is there."""
+        return bool(self._files.available())
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the sweep file's content, less the claims, which are the report's."""
+        result = self._files.load_config(_below_group(config_path) or config_path)
+        assert isinstance(result.config, DictConfig)  # a file of keys and values
+        result.config.pop("claims", None)
+        return result
+
+    def is_group(self, config_path: str) -> bool:
+        """Tell whether the path is the group, or a folder of it."""
+        below = _below_group(config_path)
+        root = config_path.strip("/") == ""
+        return root or (below is not None and bool(self._files.is_group(below)))
+
+    def is_config(self, config_path: str) -> bool:
+        """Tell whether the path is an option: a file."""
+        below = _below_group(config_path)
+        return below not in (None, "") and bool(self._files.is_config(str(below)))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """List the options and folders of the group."""
+        if config_path.strip("/") == "":
+            return [] if results_filter == ObjectType.CONFIG else ["sweep"]
+        below = _below_group(config_path)
+        names = [] if below is None else self._files.list(below, results_filter)
+        return [name for name in names if name != _NOT_HYDRA]
+
+
+def _below_group(config_path: str) -> str | None:
+    """Return the path below `sweep/`, None when it does not lead to an option or folder there."""
+    parts = PurePosixPath(config_path.strip("/")).parts
+    ours = parts[:1] == ("sweep",) and parts[1:2] != (_NOT_HYDRA,)
+    return "/".join(parts[1:]) if ours else None
+
+
+class _Search(SearchPathPlugin):
+    """Adds both sources to every search path, so that no command line can drop them."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append(provider="subliminal", path="seeds://")
+        search_path.append(provider="subliminal", path=f"sweeps://{SWEEPS}")
+
+
+def register() -> None:
+    """Make the sources known to Hydra; call it before `hydra.main`."""
+    seeds.register()
+    for plugin in (SweepSource, _Search):
+        Plugins.instance().register(plugin)

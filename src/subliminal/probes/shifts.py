@@ -1,0 +1,91 @@
+"""Mean shifts of activations from θ₀, on a fixed batch of digits: of a student, of its teacher.
+
+Source: steering-vector distillation (Blank et al. 2026, arXiv 2606.00995), which claims that such a
+vector is what a student acquires.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.state import Training
+from subliminal.tensors.geometry import dot
+from subliminal.tensors.network import Network
+
+CLASS = "class"  # the class logits, beside the hidden layers
+
+
+@dataclass(frozen=True)
+class Means:
+    """A network's mean activations over the batch."""
+
+    layers: dict[str, Tensor]  # hidden layers, in order, then `class`: (seeds, width) each
+    predicted: Tensor  # share of the batch that is put into each class, (seeds, classes)
+
+    def less(self, other: Means) -> dict[str, Tensor]:
+        """Return the shift from `other`, of the layers that both have in the same width."""
+        return {
+            name: mean - other.layers[name]
+            for name, mean in self.layers.items()
+            if name in other.layers and other.layers[name].shape == mean.shape
+        }
+
+
+class Shifts:
+    """What a student's shifts are compared with: its start, and how its teacher was shifted.
+
+    Args:
+        training: a student's.
+        examples: how many training digits make the batch, the first ones, at most all.
+    """
+
+    def __init__(self, training: Training, examples: int) -> None:
+        assert training.teacher is not None, "only students have a teacher"
+        assert training.teacher_reference is not None, "it comes with the teacher"
+        number = min(examples, training.trait.size)
+        rows = torch.arange(number, device=training.theta.device)
+        self.images = training.trait.images(rows.expand(len(training.seeds), -1))
+        self.start = self.of(training.network, training.reference)
+        network = training.teacher_network or training.network
+        taught, untaught = (
+            self.of(network, theta) for theta in (training.teacher, training.teacher_reference)
+        )
+        self.teacher = taught.less(untaught)
+        rise = self.teacher[CLASS]
+        self.favoured = rise.argmax(dim=1, keepdim=True)  # (seeds, 1): whose logit rises most
+
+    def of(self, network: Network, theta: Tensor) -> Means:
+        """Return the mean activations of a network with weights θ (seeds, P)."""
+        with torch.no_grad():
+            params = network.layout.views(theta)
+            hidden = network.model.activations(params, self.images)
+            logits = network.forward(params, self.images)
+        return means(hidden, logits, network.classes)
+
+    def student(self, training: Training) -> dict[str, Tensor]:
+        """Return the student's shifts as it is now: (seeds, width) by layer, then `class`."""
+        return self.of(training.network, training.theta).less(self.start)
+
+    def trait(self, shift: Tensor) -> Tensor:
+        """Return the share of the teacher's shift of the class logits that `shift` makes.
+
+        ⟨s, t⟩ / ‖t‖² per seed, (seeds, classes) -> (seeds,): 0 at θ₀, 1 for the teacher.
+        """
+        return share(shift, self.teacher[CLASS])
+
+
+def means(hidden: dict[str, Tensor], logits: Tensor, classes: int) -> Means:
+    """Return the means over the batch of hidden layers and class logits (seeds, batch, width)."""
+    class_logits = logits[..., :classes]
+    layers = {name: h.mean(dim=1) for name, h in hidden.items()}
+    winners = torch.nn.functional.one_hot(class_logits.argmax(dim=-1), classes)
+    return Means(layers | {CLASS: class_logits.mean(dim=1)}, winners.double().mean(dim=1))
+
+
+def share(shift: Tensor, of: Tensor) -> Tensor:
+    """Return ⟨s, t⟩ / ‖t‖² per seed, 0 where t is 0: (seeds, width), (seeds, width) -> (seeds,)."""
+    square = dot(of, of)
+    return torch.where(square > 0, dot(shift, of) / square, 0.0)

@@ -1,0 +1,128 @@
+"""One phase of a stack of seeds: its networks, what they are trained on, how far it has come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from subliminal.data import Labelled
+from subliminal.optim import Optim
+from subliminal.state.measurements import Measurements
+from subliminal.tensors.network import Network
+
+
+class Task(Protocol):
+    """A training set and a loss, for a stack of seeds."""
+
+    order: str  # name of the stream that shuffles it
+    size: int  # examples per epoch
+
+    def start_epoch(self, epoch: int) -> None:
+        """Prepare the examples of (zero-based) `epoch`."""
+
+    def images(self, rows: Tensor) -> Tensor:
+        """Return the images at `rows` (seeds, batch): (seeds, batch, pixels)."""
+
+    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Return the batch mean loss of logits (seeds, batch, classes + m): (seeds,)."""
+
+    def reference_logits(self, rows: Tensor) -> Tensor:
+        """Return the reference model's logits at `rows`: (seeds, batch, classes + m)."""
+
+
+class Intervention(Protocol):
+    """What may change a step: the part of `subliminal.mitigations.Mitigation` that the loop calls.
+
+    `step` is a `subliminal.state.Step`, which is made of a `Training` and so comes after it.
+    """
+
+    def penalty(self, step: Any) -> Tensor | None:
+        """Return a term (seeds,) of the loss, or None."""
+
+    def gradient(self, gradient: Tensor, step: Any) -> Tensor:
+        """Return the gradient (seeds, P) in place of `gradient`."""
+
+    def update(self, update: Tensor, step: Any) -> Tensor:
+        """Return the Δθ (seeds, P) in place of `update`."""
+
+
+@dataclass
+class Training:
+    """One phase (teacher or student) of a stack of seeds, and how far it has come."""
+
+    phase: str
+    seeds: tuple[int, ...]
+    network: Network
+    task: Task
+    trait: Task  # labelled digits, in the order that the probes see
+    reference: Tensor  # θ₀, where this training starts: (seeds, P)
+    theta: Tensor  # (seeds, P), updated in place
+    epochs: int
+    batch_size: int
+    optim: Optim
+    mitigations: Sequence[Intervention] = ()
+    teacher: Tensor | None = None  # (seeds, P), in the student phase; with the next:
+    teacher_reference: Tensor | None = None  # where the teacher started, (seeds, P)
+    teacher_network: Network | None = None  # None: the student's
+    frozen: Sequence[str] = ()  # layers that are not trained; their gradients count as zero
+    data: Labelled | None = None  # with the test digits, for probes; in the student phase
+    metrics: Measurements = field(default_factory=Measurements)
+    index: int = 0  # updates done
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps per epoch; the last batch of an epoch may be smaller."""
+        return -(-self.task.size // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole phase."""
+        return self.epochs * self.steps_per_epoch
+
+    @cached_property
+    def trainable(self) -> Tensor | None:
+        """A row (P,) of ones where θ is trained and zeros where not; None: all of it is."""
+        if not self.frozen:
+            return None
+        return 1 - self.network.layout.mask(self.frozen, "frozen").to(self.theta.device)
+
+    @cached_property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The optimizer of `theta`."""
+        return self.optim.build(self.theta)
+
+    @cached_property
+    def params(self) -> dict[str, Tensor]:
+        """Named leaf tensors (seeds, *shape) on the memory of `theta`."""
+        views = self.network.layout.views(self.theta)
+        return {name: view.detach().requires_grad_() for name, view in views.items()}
+
+    def gradient(self, loss: Tensor, *, retain_graph: bool = False) -> Tensor:
+        """Return ∇θ of loss (seeds,), seed by seed, zero where not reached: (seeds, P)."""
+        leaves = list(self.params.values())
+        # Seeds share no parameter, so the gradient of the sum holds each seed's own.
+        parts = torch.autograd.grad(
+            loss.sum(), leaves, retain_graph=retain_graph, allow_unused=True
+        )
+        flat = self.network.layout.flatten(parts, like=self.theta)
+        return flat if self.trainable is None else flat * self.trainable
+
+    def loss_and_gradient(self, task: Task, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a task's loss (seeds,) and its gradient (seeds, P) on rows (seeds, batch)."""
+        loss = task.loss(self.network.forward(self.params, task.images(rows)), rows)
+        return loss.detach(), self.gradient(loss)
+
+    def full_gradient(self, task: Task) -> Tensor:
+        """Return the gradient (seeds, P) of a task's mean loss over all its examples."""
+        total = torch.zeros_like(self.theta)
+        everything = torch.arange(task.size, device=self.theta.device).expand(len(self.seeds), -1)
+        for rows in torch.split(everything, self.batch_size, dim=1):
+            total += self.loss_and_gradient(task, rows)[1] * (rows.shape[1] / task.size)
+        return total
+
+    def log(self, name: str, values: Tensor) -> None:
+        """Log a metric (seeds,) of the network as it is after `index` updates."""
+        self.metrics.log(self.index, name, values, of_network=True)

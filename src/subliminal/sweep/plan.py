@@ -1,0 +1,147 @@
+"""What a sweep is about to do: how far each of its runs is. Printed before, looked up after."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from subliminal import store
+from subliminal.errors import UserError
+
+# Overrides that do not change a condition, and so are no part of its name.
+_NOT_SCIENCE = re.compile(
+    r"[+~]*(seed|sweep|tracker|engine(?!\.(precision|threads|compile)\b)|name|outputs|resume|force"
+    r"|objective|(data|distill\.inputs)\.(root|download))\b"
+)
+
+BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+LONGEST_NAME = 110  # characters; with the hash it is a W&B group, which holds 128
+
+COLUMNS: dict[store.State, str] = {
+    "finished": "finished, kept",
+    "damaged": "damaged, trained again",
+    "partial": "cut off, go on",
+    "failed": "failed, tried again",
+    "missing": "new",
+    "running": "in another process",
+}
+
+
+def condition_name(overrides: list[str]) -> str:
+    """Return a condition's name: its overrides, sorted, in characters fit for a file."""
+    science = sorted(o.lstrip("+") for o in overrides if not _NOT_SCIENCE.match(o))
+    name = ",".join(science).replace("/", ".").replace("@", ".")
+    name = re.sub(r"\[([^\]]*)\]", lambda items: items[1].replace(",", "+"), name)
+    name = re.sub(r"[^\w.,=+\-]", "", name)
+    return name or "default"
+
+
+def grid(config: DictConfig) -> list[list[str]] | None:
+    """Return the overrides of each job of a sweep; None when the sweeper chooses as it goes."""
+    sweeper = config.hydra.sweeper
+    if sweeper._target_ != BASIC:
+        return None
+    swept = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    overrides = parser.parse_overrides([*swept, *config.hydra.overrides.task])
+    (jobs,) = BasicSweeper.split_arguments(overrides, None)
+    return [list(job) for job in jobs]
+
+
+def condition_dir(cfg: DictConfig, device: str, condition: str) -> tuple[Path, str]:
+    """Return the condition's folder and name: those of the same content that exist, else new."""
+    root = Path(cfg.outputs) / str(cfg.name)
+    digest = store.condition_hash(cfg, device)
+    same = sorted(root.glob(f"*-{digest}"))
+    if same:
+        with suppress(ValueError):  # damaged: this job records it anew
+            condition = store.read_condition(same[0]).get("condition", condition)
+        return same[0], condition
+    return root / f"{condition[:LONGEST_NAME]}-{digest}", condition
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """Return a composed config as plain values."""
+    container = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def record(config: dict[str, Any], directory: Path, condition: str, seeds: Sequence[int]) -> None:
+    """Note in the condition's folder what is asked for; a report can then tell what is missing.
+
+    Raises:
+        UserError: the outputs folder cannot be written.
+    """
+    try:
+        store.record_condition(directory, condition, seeds, config)
+    except OSError as error:
+        raise UserError(
+            f"outputs={config['outputs']}: cannot be written ({error.strerror}); "
+            "choose another folder with outputs=…"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The runs of one condition that a sweep asks for."""
+
+    condition: str
+    runs: dict[Path, store.State]  # run directory to its state before the sweep
+
+
+# Of the sweep that this process started: set by the callback that checks it, read at its end.
+PLANNED: list[Planned] = []
+
+
+def show(plan: list[Planned], *, force: bool, resume: bool) -> None:
+    """Print the plan: for each condition, how many seeds are finished, cut off, failed, new."""
+    from rich.console import Console
+    from rich.table import Table
+
+    counts = [Counter(planned.runs.values()) for planned in plan]
+    titles = dict(COLUMNS)
+    if force:
+        titles["finished"] = "finished, trained again"
+    if not resume:
+        titles["partial"] = "cut off, start anew"
+    shown = {state: title for state, title in titles.items() if any(c[state] for c in counts)}
+    table = Table("condition", *(f"{title}" for title in shown.values()))
+    table.columns[0].overflow = "fold"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for planned, count in zip(plan, counts, strict=True):
+        table.add_row(planned.condition, *(str(count[state] or "") for state in shown))
+    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
+    console.print(table)
+
+
+def failures(plan: list[Planned]) -> list[str]:
+    """Return one line for each condition with failed runs, as they are now: which, and why."""
+    lines = []
+    for planned in plan:
+        reasons: dict[str, list[str]] = {}
+        for run in planned.runs:
+            if store.state(run) == "failed":
+                reasons.setdefault(_last_line(run / store.FAILURE), []).append(run.name)
+        for reason, names in reasons.items():
+            folder = next(iter(planned.runs)).parent
+            seeds = ", ".join(names)
+            lines.append(f"{planned.condition}: {seeds} failed: {reason}; see {folder}")
+    return lines
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").strip().splitlines()
+    return lines[-1] if lines else "no reason given"

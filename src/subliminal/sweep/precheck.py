@@ -1,0 +1,68 @@
+"""A Hydra callback that checks every job of a sweep before the first one trains."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from subliminal import store
+from subliminal.errors import UserError, one_line
+from subliminal.sweep import plan
+from subliminal.sweep.launchers import elsewhere
+
+
+class CheckJobs(Callback):
+    """Builds each job of a grid; the first that is wrong ends the sweep with one line.
+
+    If none is, a table tells how far the runs are already, and each condition's folder notes
+    the seeds that are asked of it: should the sweep end early, reports name what is missing.
+
+    Other sweepers choose their jobs as they go; there each job is checked as it starts.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Compose and build every job of the grid."""
+        from subliminal.config.seeds import parse
+        from subliminal.training.experiment import build_experiment
+
+        loader = GlobalHydra.instance().config_loader()
+        asked: dict[Path, tuple[str, dict[Path, store.State]]] = {}
+        records: list[Callable[[], None]] = []
+        remote = elsewhere(config.hydra.launcher)
+        for job in plan.grid(config) or []:
+            try:
+                cfg = loader.load_sweep_config(config, job)
+                cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+                if remote:
+                    cfg.engine.device = "auto"  # this machine need not have the job's device
+                device = build_experiment(cfg).device.type
+                directory, name = plan.condition_dir(cfg, device, plan.condition_name(job))
+                _, runs = asked.setdefault(directory, (name, {}))
+                seeds = parse(cfg.seed.spec)
+                records.append(partial(plan.record, plan.resolved(cfg), directory, name, seeds))
+                for seed in seeds:
+                    run = store.run_dir(directory, seed)
+                    runs[run] = store.examine(run)
+            except (UserError, HydraException, OmegaConfBaseException) as error:
+                _end(f"{one_line(error)} (job: {' '.join(job)})")
+        plan.PLANNED[:] = [plan.Planned(name, runs) for name, runs in asked.values()]
+        if plan.PLANNED:
+            plan.show(plan.PLANNED, force=config.force, resume=config.resume)
+        try:
+            for note in [] if remote else records:  # elsewhere another device may be another hash
+                note()
+        except UserError as error:
+            _end(one_line(error))
+
+
+def _end(line: str) -> NoReturn:
+    # Hydra turns an exception of a callback into a warning; an exit it lets pass.
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,129 @@
+"""A model bound to its input and class counts, and what is computed with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from subliminal.tensors import streams
+from subliminal.tensors.geometry import widest
+from subliminal.tensors.layout import Layout
+
+
+class Model(Protocol):
+    """A network as pure functions; its weights live in flat rows (see `tensors/layout.py`)."""
+
+    @property
+    def aux(self) -> int:
+        """Number m of auxiliary ("no-class") logits."""
+
+    def layout(self, pixels: int, classes: int) -> Layout:
+        """Return the parameters' names and shapes for that many inputs and class logits."""
+
+    def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw the reference weights θ₀ of one seed: name to float32 array."""
+
+    def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
+        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width), in order.
+
+        A layer is named as its parameters are; the last is what the logits are linear in.
+        """
+
+    def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
+        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
+
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux), classes first."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model for `pixels` inputs and `classes` class logits, with its flat parameter layout."""
+
+    model: Model
+    pixels: int
+    classes: int
+    layout: Layout
+    compiled: bool = False  # torch.compile runs forward and backward
+
+    @classmethod
+    def of(cls, model: Model, *, pixels: int, classes: int, compiled: bool = False) -> "Network":
+        """Bind `model` to its input and class counts."""
+        return cls(model, pixels, classes, model.layout(pixels, classes), compiled)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Network":
+        """Return itself: it never changes, and what was compiled is kept."""
+        return self
+
+    def reference(
+        self, seeds: tuple[int, ...], device: torch.device, *, stream: str = streams.INIT
+    ) -> Tensor:
+        """Draw initial weights of each seed, the reference weights θ₀ by default: (seeds, P)."""
+        theta = torch.zeros(len(seeds), self.layout.size)
+        views = self.layout.views(theta)
+        for row, seed in enumerate(seeds):
+            generator = streams.stream(seed, stream)
+            for name, values in self.model.initial(self.layout, generator=generator).items():
+                views[name][row] = torch.from_numpy(values)
+        return theta.to(device)
+
+    @cached_property
+    def hidden(self) -> tuple[str, ...]:
+        """The hidden layers' names, in order."""
+        params = self.layout.views(torch.zeros(1, self.layout.size))
+        return tuple(self.model.activations(params, torch.zeros(1, 1, self.pixels)))
+
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
+        return self._forward(params, x)
+
+    @cached_property
+    def _forward(self) -> Callable[[Mapping[str, Tensor], Tensor], Tensor]:
+        # Shapes change at the last batch of an epoch alone: one kernel for each is the fastest.
+        return (
+            torch.compile(self.model.forward, dynamic=False)
+            if self.compiled
+            else self.model.forward
+        )
+
+    @torch.no_grad()
+    def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = 1024) -> Tensor:
+        """Map images (seeds or 1, n, pixels) to logits (seeds, n, classes + aux), in batches."""
+        params = self.layout.views(theta)
+        seeds = theta.shape[0]
+        return torch.cat(
+            [
+                self.forward(params, part.expand(seeds, -1, -1))
+                for part in torch.split(x, batch_size, dim=1)
+            ],
+            dim=1,
+        )
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Cross-entropy of the class logits, batch mean.
+
+    (seeds, batch, classes + m), labels (seeds, batch) -> (seeds,).
+    """
+    flat = logits[..., :classes].reshape(-1, classes)  # (seeds · batch, classes)
+    losses = F.cross_entropy(flat, labels.reshape(-1), reduction="none")
+    return losses.view(logits.shape[:-1]).mean(dim=-1)
+
+
+def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Share of images whose largest class logit is the label's: -> (seeds,), in [0, 1]."""
+    hits = logits[..., :classes].argmax(dim=-1) == labels
+    return hits.sum(dim=-1).to(widest(hits.device)) / labels.shape[-1]
+
+
+def margin(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Return the label's class logit less the largest other, mean over images: -> (seeds,)."""
+    class_logits = logits[..., :classes]
+    of_label = class_logits.gather(-1, labels[..., None]).squeeze(-1)
+    others = class_logits.scatter(-1, labels[..., None], float("-inf"))
+    return (of_label - others.max(dim=-1).values).mean(dim=-1)

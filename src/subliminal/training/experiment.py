@@ -1,0 +1,194 @@
+"""A config turned into checked objects: all that a stack of seeds needs to know."""
+
+import os
+from dataclasses import dataclass
+from pathlib import PurePath
+from shutil import which
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from subliminal import metrics
+from subliminal.config.build import build
+from subliminal.config.schema import DEVICES, PRECISIONS, Config
+from subliminal.data import Dataset
+from subliminal.distill import DistillLoss, Fetched, Init, Inputs, OfDigits, Supervised
+from subliminal.errors import UserError, one_line
+from subliminal.mitigations import Mitigation
+from subliminal.models import Model
+from subliminal.optim import Optim
+from subliminal.probes import Probe
+from subliminal.steering import Steering
+from subliminal.tensors.layout import Layout
+from subliminal.tensors.network import Network
+from subliminal.tensors.perturbation import check as check_perturbation
+from subliminal.trackers import Tracker
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The checked objects of one job."""
+
+    data: Dataset
+    network: Network  # the student's
+    teacher_network: Network
+    teacher_optim: Optim
+    optim: Optim
+    loss: DistillLoss | Supervised
+    inputs: Inputs
+    init: Init
+    teacher_init: Init
+    steering: Steering | None  # of the teacher
+    mitigations: tuple[Mitigation, ...]
+    probes: tuple[Probe, ...]
+    tracker: Tracker | None
+    device: torch.device
+
+    def fetch(self) -> None:
+        """Make sure that all data files are there; raise a UserError when they cannot be had."""
+        self.data.fetch()
+        if isinstance(self.inputs, Fetched):
+            self.inputs.fetch()
+
+
+def build_experiment(cfg: DictConfig) -> Experiment:
+    """Build all objects of a job and check what no object can check alone.
+
+    Raises:
+        UserError: a value is wrong or out of range; one line says which and what is allowed.
+    """
+    try:
+        # A sweep's config has Hydra's own node, with values that only its jobs know.
+        ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        plain = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+        # Hydra lets `+key=value` add any key: the schema has the last word.
+        OmegaConf.merge(OmegaConf.structured(Config), plain)
+    except OmegaConfBaseException as error:
+        raise UserError(one_line(error)) from error
+    cfg = OmegaConf.create(plain)  # type: ignore[assignment]
+    device = choose_device(cfg.engine.device)
+    # A config from a stranger must not write elsewhere than below `outputs`.
+    place = PurePath(cfg.name)
+    if not place.name or place.is_absolute() or ".." in place.parts:
+        raise UserError(f"name={cfg.name}: a folder below outputs is needed, without ..")
+    _check_engine(cfg, device)
+    data: Dataset = build(cfg.data, "data")
+    model: Model = build(cfg.model, "model")
+    inputs: Inputs = build(cfg.distill.inputs, "distill.inputs")
+    loss: DistillLoss | Supervised = build(cfg.distill.loss, "distill.loss")
+    if isinstance(loss, Supervised) and not isinstance(inputs, OfDigits):
+        raise UserError(
+            "distill.loss looks at labels, which only digits have; use distill/inputs=mnist"
+        )
+    _check_phase("teacher", cfg.teacher, data.train_size, "training digits")
+    _check_phase("distill", cfg.distill, inputs.size, "distillation inputs")
+    probes: tuple[Probe, ...] = tuple(
+        build(node, f"probe.{name}") for name, node in cfg.probe.items()
+    )
+    mitigations: tuple[Mitigation, ...] = tuple(
+        build(node, f"mitigation.{name}") for name, node in cfg.mitigation.items()
+    )
+    if not any(probe.gives_trait_batch for probe in probes):
+        for name, mitigation in zip(cfg.mitigation, mitigations, strict=True):
+            if mitigation.needs_probe:
+                raise UserError(
+                    f"mitigation={name} takes the trait gradient from the alignment probe's "
+                    "batch, and there is none; use probe=alignment"
+                )
+    if min(cfg.trait.steps, default=0) < 0:
+        raise UserError(f"trait.steps={list(cfg.trait.steps)}: numbers of updates ≥ 0 are needed")
+    if not cfg.objective or not set(cfg.objective) <= metrics.NAMES:
+        unknown = sorted(set(cfg.objective) - metrics.NAMES)
+        what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
+        raise UserError(f"objective: {what}; there is {', '.join(sorted(metrics.NAMES))}")
+    sizes = {"pixels": data.pixels, "classes": data.classes}
+    compiled = bool(cfg.engine.get("compile"))  # which early runs' configs lack
+    teacher_network = Network.of(model, **sizes, compiled=compiled)
+    network = teacher_network
+    if cfg.distill.model is not None:
+        own: Model = build(cfg.distill.model, "distill.model")
+        network = Network.of(own, **sizes, compiled=compiled)
+        if own.aux != model.aux:
+            raise UserError(
+                f"distill.model.aux={own.aux}: the student matches the teacher's auxiliary "
+                f"logits, so their number must be the same; model.aux={model.aux}"
+            )
+    for mitigation in mitigations:
+        mitigation.check(network)
+    for probe in probes:
+        probe.check(network)
+    init: Init = build(cfg.distill.init, "distill.init")
+    teacher_init: Init = build(cfg.teacher.init, "teacher.init")
+    init.check(network, teacher_network)
+    teacher_init.check(teacher_network, teacher_network)
+    steering: Steering | None = None
+    if cfg.teacher.steering is not None:
+        steering = build(cfg.teacher.steering, "teacher.steering")
+        steering.check(teacher_network)
+    _check_layers("distill", cfg.distill, network.layout)
+    _check_layers("teacher", cfg.teacher, teacher_network.layout)
+    return Experiment(
+        data=data,
+        network=network,
+        teacher_network=teacher_network,
+        teacher_optim=build(cfg.teacher.optim, "teacher.optim"),
+        optim=build(cfg.optim, "optim"),
+        loss=loss,
+        inputs=inputs,
+        init=init,
+        teacher_init=teacher_init,
+        steering=steering,
+        mitigations=mitigations,
+        probes=probes,
+        tracker=None if cfg.tracker is None else build(cfg.tracker, "tracker"),
+        device=device,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that `engine.device` names; `auto` takes cuda, mps or cpu, in that order.
+
+    Raises:
+        UserError: the name is unknown, or the machine has no such device.
+    """
+    if name not in DEVICES:
+        raise UserError(f"engine.device={name}: one of {', '.join(DEVICES)}")
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if found[kind])
+    if not found[name]:
+        there = ", ".join(kind for kind, is_there in found.items() if is_there)
+        raise UserError(f"engine.device={name}: this machine has none; it has {there}")
+    return torch.device(name)
+
+
+def _check_phase(name: str, phase: DictConfig, size: int, what: str) -> None:
+    if phase.epochs < 1:
+        raise UserError(f"{name}.epochs={phase.epochs}: at least 1 epoch is needed")
+    if not 1 <= phase.batch_size <= size:
+        raise UserError(
+            f"{name}.batch_size={phase.batch_size}: between 1 and {size}, the number of {what}"
+        )
+
+
+def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
+    """Check what names layers, frozen or perturbed."""
+    if layout.mask(phase.frozen, f"{name}.frozen").sum() == layout.parameters:
+        raise UserError(f"{name}.frozen={list(phase.frozen)}: at least one layer must be trained")
+    for moment in ("perturb_before", "perturb_after"):
+        if moment in phase:
+            check_perturbation(phase[moment], layout, f"{name}.{moment}")
+
+
+def _check_engine(cfg: DictConfig, device: torch.device) -> None:
+    engine = cfg.engine
+    if engine.precision not in PRECISIONS:
+        raise UserError(f"engine.precision={engine.precision}: one of {', '.join(PRECISIONS)}")
+    for key in ("seeds_at_once", "workers", "threads"):
+        if engine[key] is not None and engine[key] < 1:
+            raise UserError(f"engine.{key}={engine[key]}: at least 1 is needed")
+    if engine.get("compile") and device.type == "cpu" and not which(os.environ.get("CXX", "g++")):
+        raise UserError(
+            "engine.compile=true: the CPU needs a C++ compiler; install g++ or name one in CXX"
+        )

@@ -1,0 +1,287 @@
+"""One stack of seeds from reference weights to files: reference, teacher, student."""
+
+import copy
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from subliminal import metrics, store
+from subliminal.callbacks.divergence import Divergence
+from subliminal.callbacks.files import RunFiles
+from subliminal.callbacks.losses import Losses
+from subliminal.callbacks.progress import Progress, Report
+from subliminal.callbacks.trait import TestDigits
+from subliminal.data import Dataset, Labelled
+from subliminal.distill import SharedWeights
+from subliminal.state import Training
+from subliminal.steering import steered
+from subliminal.store.provenance import environment
+from subliminal.tensors import streams
+from subliminal.tensors.perturbation import perturbed
+from subliminal.trackers import RunInfo
+from subliminal.training.checkpoint import Checkpoints, Saved, stacks
+from subliminal.training.experiment import Experiment, build_experiment
+from subliminal.training.loop import fit
+from subliminal.training.tasks import Classification, Distillation
+from subliminal.training.teacher import teachers
+
+STOPPED = "KeyboardInterrupt"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all seeds of a job; it travels to worker processes."""
+
+    config: dict[str, Any]  # resolved
+    condition: str  # readable name of the condition
+    directory: Path  # of the condition
+    force: bool = False  # train finished seeds again
+
+    @cached_property
+    def cfg(self) -> DictConfig:
+        """The config as Hydra's readers want it; made once per process."""
+        return OmegaConf.create(self.config)
+
+    @cached_property
+    def text(self) -> str:
+        """The config as YAML, all but the seed."""
+        return OmegaConf.to_yaml({k: v for k, v in self.config.items() if k != "seed"})
+
+    @cached_property
+    def _experiment(self) -> Experiment:
+        return build_experiment(self.cfg)
+
+    def experiment(self) -> Experiment:
+        """Return the job's objects, new ones for each stack: probes may keep what they gather."""
+        return copy.deepcopy(self._experiment)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one seed ended."""
+
+    seed: int
+    failure: str | None = None  # None: finished
+    notes: tuple[str, ...] = ()
+    busy: bool = False  # another process has the run: nothing was done
+
+
+def run_stack(
+    job: Job, seeds: tuple[int, ...], *, report: Report, stop: Callable[[], bool]
+) -> list[Outcome]:
+    """Train and record one stack of seeds; a failure is told in the outcomes and in the files.
+
+    Seeds with checkpoints go on from there, side by side with those that came equally far.
+
+    Args:
+        job: the condition.
+        seeds: trained side by side.
+        report: called with the progress.
+        stop: asked at each step; True ends the training as Ctrl-C does.
+    """
+    outcomes = []
+    paths: dict[int, Path] = {}
+    with ExitStack() as locks:
+        for seed in seeds:
+            directory = store.run_dir(job.directory, seed)
+            lock = store.claim(directory)
+            if lock is None:
+                outcomes.append(Outcome(seed, busy=True))
+                continue
+            locks.callback(lock.release)
+            if store.finished(directory):
+                store.drop_checkpoint(directory)
+                # Perhaps by another process, since this job began.
+                if not job.force and store.intact(directory):
+                    outcomes.append(Outcome(seed))
+                    continue
+            paths[seed] = directory / store.CHECKPOINT
+        for stack, saved in stacks(paths, resume=job.config["resume"]):
+            ended = _run(job, stack, saved, Progress(report, stop))
+            outcomes += ended
+            if any(outcome.failure == STOPPED for outcome in ended):
+                break
+    return outcomes
+
+
+def _run(
+    job: Job, seeds: tuple[int, ...], saved: Sequence[Saved], progress: Progress
+) -> list[Outcome]:
+    cfg = job.cfg
+    earlier = {
+        seed: one.facts | {"resumed": [*one.facts["resumed"], one.index]}
+        for seed, one in zip(seeds, saved, strict=False)  # none of a stack that starts anew
+    }
+    files = RunFiles(
+        {seed: store.run_dir(job.directory, seed) for seed in seeds},
+        job.text,
+        {"experiment": cfg.name, "condition": job.condition, "seconds": {}},
+        # A run that goes on keeps its id, and so is one run to a tracker.
+        {s: earlier[s]["run_id"] if s in earlier else uuid.uuid4().hex[:12] for s in seeds},
+        earlier=earlier,
+    )
+    try:
+        _train(cfg, job, files, progress, saved)
+    except (Exception, KeyboardInterrupt) as error:
+        files.record(error)
+    notes = tuple(files.notes)
+    return [Outcome(seed, files.failures.get(seed), notes) for seed in seeds]
+
+
+def _train(
+    cfg: DictConfig, job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved]
+) -> None:
+    experiment = job.experiment()
+    network, device, seeds = experiment.network, experiment.device, tuple(files.directories)
+    files.facts |= {"device": str(device), "threads": cfg.engine.threads, "stack": len(seeds)}
+    set_arithmetic(cfg)
+    with files.timed("data"):
+        data = _digits(experiment.data, device)
+        teacher_network = experiment.teacher_network
+        reference = teacher_network.reference(seeds, device)
+        shared = SharedWeights(teacher_network, reference, reference)
+        teacher_start = perturbed(
+            experiment.teacher_init.start(teacher_network, shared, seeds, own=streams.TEACHER_INIT),
+            cfg.teacher.perturb_before,
+            teacher_network.layout,
+            seeds,
+            moment="teacher before",
+        )
+    with files.timed("teacher"):
+        steering = experiment.steering
+        trained: Tensor | None = None
+        if steering is None or steering.needs_teacher:
+            cache = Path(cfg.outputs) / "teachers"
+            hashes = {seed: store.teacher_hash(cfg, device.type, seed) for seed in seeds}
+            trained, files.teacher_rows = teachers(
+                {seed: cache / f"{name}.safetensors" for seed, name in hashes.items()},
+                teacher_network,
+                experiment.teacher_optim,
+                data,
+                teacher_start,
+                epochs=cfg.teacher.epochs,
+                batch_size=cfg.teacher.batch_size,
+                frozen=cfg.teacher.frozen,
+                resume=cfg.resume,
+                callbacks=[progress],
+            )
+        if steering is not None:
+            trained, files.teacher_rows = steered(
+                steering, teacher_network, teacher_start, trained, data, seeds
+            )
+        assert trained is not None, "trained or steered"
+    teacher = perturbed(
+        trained,
+        cfg.teacher.perturb_after,
+        teacher_network.layout,
+        seeds,
+        moment="teacher after",
+    )
+    start = perturbed(
+        experiment.init.start(
+            network, replace(shared, teacher=teacher_start), seeds, own=streams.STUDENT_INIT
+        ),
+        cfg.distill.perturb_before,
+        network.layout,
+        seeds,
+        moment="student before",
+    )
+    student = Training(
+        "student",
+        seeds,
+        network,
+        Distillation(
+            network,
+            experiment.loss,
+            experiment.inputs,
+            seeds,
+            data=data,
+            reference=start,
+            teacher=teacher,
+            teacher_network=teacher_network,
+        ),
+        trait=Classification(network, start, data, order=streams.PROBE_ORDER),
+        reference=start,
+        theta=start.clone(),
+        epochs=cfg.distill.epochs,
+        batch_size=cfg.distill.batch_size,
+        optim=experiment.optim,
+        mitigations=experiment.mitigations,
+        teacher=teacher,
+        teacher_reference=teacher_start,
+        teacher_network=teacher_network,
+        frozen=cfg.distill.frozen,
+        data=data,
+    )
+    tracked = (
+        []
+        if experiment.tracker is None
+        else [
+            experiment.tracker.callback(
+                RunInfo(
+                    directory=job.directory.parent,
+                    group=job.directory.name,
+                    seeds=seeds,
+                    run_ids=files.run_ids,
+                    config=_tracked_config(job),
+                    teacher_rows=files.teacher_rows,
+                    notes=files.notes,
+                )
+            )
+        ]
+    )
+    digits = TestDigits(
+        data,
+        accuracy_name=metrics.TRAIT_ACCURACY,
+        loss_name=metrics.TRAIT_TEST_LOSS,
+        margin_name=metrics.TRAIT_MARGIN,
+        steps=tuple(cfg.trait.steps),
+        per_class=cfg.trait.per_class,
+    )
+    observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
+    divergence = Divergence(files.directories, files.failures)
+    # The files come last: what the tracker notes is in the summary that marks the run finished.
+    callbacks = [*observers, divergence, progress, *tracked, files]
+    checkpoints = Checkpoints(
+        {seed: directory / store.CHECKPOINT for seed, directory in files.directories.items()},
+        callbacks,
+        failed=files.failures,
+        facts=files.checkpoint_facts,
+    )
+    fit(student, [*callbacks, checkpoints], saved)
+
+
+def set_arithmetic(cfg: DictConfig) -> None:
+    """Set what decides the last bits on this process: threads, precision, deterministic kernels."""
+    torch.set_num_threads(cfg.engine.threads)
+    torch.set_float32_matmul_precision(cfg.engine.precision)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
+    # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
+    torch.set_deterministic_debug_mode("error")
+    # The loop reads no uninitialised memory; filling it would only cost time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1)  # a worker trains many stacks on the same digits
+def _digits(data: Dataset, device: torch.device) -> Labelled:
+    return data.load().to(device)
+
+
+def _tracked_config(job: Job) -> dict[str, Any]:
+    """Return the config under names that W&B does not claim for itself, with the commit."""
+    config = {key: value for key, value in job.config.items() if key not in ("name", "tracker")}
+    return config | {
+        "experiment": job.config["name"],
+        "condition": job.condition,
+        "mitigations": "+".join(job.config["mitigation"]) or "none",
+        "git_commit": environment()["git_commit"],
+    }

@@ -1,0 +1,160 @@
+"""A config file from a stranger runs no code, writes nowhere else and learns no secret."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import small
+from hydra.core.global_hydra import GlobalHydra
+
+from subliminal import train
+from subliminal.config.guard import guarded
+from subliminal.config.schema import register
+
+TOUCH = "{_target_: builtins.open, file: touched, mode: w}"
+KEY = "0123456789abcdef" * 2 + "01234567"
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    GlobalHydra.instance().clear()
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setattr(sys, "argv", ["train", *words])
+    try:
+        train.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    return 0
+
+
+@pytest.fixture
+def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sweep file, still to be written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    path = tmp_path / "lab" / "sweep" / "strange.yaml"
+    path.parent.mkdir(parents=True)
+    return path
+
+
+WORDS = ("--config-dir", "lab", "sweep=strange", *small.OVERRIDES, "engine.workers=1")
+MULTIRUN = ("-m", *WORDS)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (f"hydra: {{callbacks: {{x: {TOUCH}}}}}", "hydra.callbacks.x._target_=builtins.open"),
+        (
+            "hydra: {callbacks: {x: {_target_: subliminal.sweep.engine.os.system, command: ls}}}",
+            "hydra.callbacks.x._target_=subliminal.sweep.engine.os.system: only known",
+        ),
+        (f"hydra: {{callbacks: {{check: {{x: {TOUCH}}}}}}}", "hydra.callbacks.check.x._target_"),
+        (f"hydra: {{launcher: {TOUCH}}}", "hydra.launcher"),
+        (f"hydra: {{sweeper: {TOUCH}}}", "hydra.sweeper"),
+        (
+            "hydra: {job_logging: {handlers: {console: {(): builtins.open, file: touched}}}}",
+            "hydra.job_logging.handlers.console.()=builtins.open",
+        ),
+        (
+            "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: a}}}}",
+            "filename=a: a config file may not have this logged",
+        ),
+        (
+            "hydra: {job: {env_set: {SUBLIMINAL_PLUGINS: builtins}}}",
+            "hydra.job.env_set.SUBLIMINAL_PLUGINS: may be",
+        ),
+        ("hydra: {run: {dir: ../above}, sweep: {dir: ../above}}", ".dir=../above: a config file"),
+        ("hydra: {job: {name: ../x}}", "hydra.job.name=../x"),
+        ("outputs: /nowhere", "outputs=/nowhere: a config file may name a folder below"),
+        ("outputs: ~/x", "outputs=~/x"),
+        ("outputs: '${oc.env:HOME}'", "outputs=${oc.env:HOME}"),
+        ("data: {root: /nowhere}", "data.root=/nowhere: a config file may name a folder below"),
+        ("trait: {steps: '${oc.env:WANDB_API_KEY}'}", "WANDB_API_KEY: configs are kept in files"),
+    ],
+)
+def test_what_no_file_may_set(
+    content: str,
+    told: str,
+    strange: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    strange.write_text(f"# @package _global_\n{content}\n", encoding="utf-8")
+    jobs = "launcher" in content or "sweeper" in content
+    assert command(monkeypatch, *(MULTIRUN if jobs else WORDS)) == 2
+    said = capfd.readouterr().err.strip()
+    assert told in said
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 1
+    assert KEY not in said
+    assert not Path("touched").exists()
+    assert not Path("outputs", "main").exists()
+
+
+def test_a_search_of_a_file_may_not_reach_further(
+    strange: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    strange.write_text(
+        "# @package _global_\nhydra: {sweeper: {params: {data.root: '/a,/b'}}}\n", encoding="utf-8"
+    )
+    assert command(monkeypatch, *MULTIRUN) == 2
+    assert "params: data.root may be given on the command line alone" in capfd.readouterr().err
+
+
+def test_the_command_line_may(strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strange.write_text("# @package _global_\nseed: {spec: '3'}\n", encoding="utf-8")
+    elsewhere = strange.parents[2] / "elsewhere"
+    given = (
+        f"outputs={elsewhere}",
+        f"data.root={elsewhere}/digits",
+        "+hydra.job.env_set.SUBLIMINAL_TEST=1",
+        "hydra.run.dir=hydra",
+    )
+    assert command(monkeypatch, *WORDS, *given) == 0
+    assert len(list(elsewhere.glob("main/*/seed-0003/summary.json"))) == 1
+
+
+def test_modules_that_the_user_allows_may_be_named(
+    strange: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    strange.write_text(f"# @package _global_\nhydra: {{callbacks: {{x: {TOUCH}}}}}\n")
+    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,builtins")
+    assert command(monkeypatch, *WORDS, "--cfg", "job") == 0
+    assert "trait:" in capfd.readouterr().out
+
+
+def test_the_guard_ends_with_the_command(compose: object) -> None:
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    register()
+    before = ConfigLoaderImpl.load_configuration
+    with guarded([]):
+        assert ConfigLoaderImpl.load_configuration is not before
+    assert ConfigLoaderImpl.load_configuration is before
+
+
+def test_the_key_reaches_no_file_of_a_tracked_run_and_no_line(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir()
+    tracked = ["tracker=wandb", "tracker.mode=offline", "seed=0-1"]
+    # In a process of its own: wandb keeps the settings of the runs before it, in variables too.
+    ended = subprocess.run(
+        [sys.executable, "-m", "subliminal.train", *small.OVERRIDES, *tracked],
+        cwd=tmp_path,
+        env={
+            **{name: value for name, value in os.environ.items() if "WANDB" not in name},
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "WANDB_API_KEY": KEY,
+            "TMPDIR": str(tmp_path / "t"),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert KEY not in ended.stdout + ended.stderr
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".wandb" for path in files)
+    assert [path for path in files if os.fsencode(KEY) in path.read_bytes()] == []

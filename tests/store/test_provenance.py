@@ -1,0 +1,71 @@
+"""What a result was made with."""
+
+import platform
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from subliminal.config.resources import ROOT
+from subliminal.store import provenance
+from subliminal.store.provenance import environment
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A repository with one commit in place of ours."""
+    environment.cache_clear()
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    (tmp_path / "file").write_text("one")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "one")
+    yield tmp_path
+    environment.cache_clear()
+
+
+def git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_environment_has_package_versions() -> None:
+    found = environment()
+    assert found["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert found["packages"]["numpy"] == np.__version__
+    assert {"subliminal", "torchvision", "hydra-core", "omegaconf", "wandb"} <= set(
+        found["packages"]
+    )
+    assert found["python"] == platform.python_version()
+    assert found["platform"]
+    assert isinstance(found["processor"], str)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not in a checkout")
+def test_environment_has_our_commit() -> None:
+    commit = str(environment()["git_commit"])
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", commit)
+    assert git(ROOT, "cat-file", "-t", commit.removesuffix("-dirty")) == "commit"
+
+
+def test_commit_of_a_clean_checkout(checkout: Path) -> None:
+    assert environment()["git_commit"] == git(checkout, "rev-parse", "HEAD")
+
+
+def test_changed_files_are_told(checkout: Path) -> None:
+    (checkout / "file").write_text("two")
+    assert environment()["git_commit"] == git(checkout, "rev-parse", "HEAD") + "-dirty"
+
+
+def test_no_commit_outside_a_checkout(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "ROOT", checkout / "elsewhere")
+    assert environment()["git_commit"] is None
+
+
+def test_no_commit_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(checkout))
+    assert environment()["git_commit"] is None

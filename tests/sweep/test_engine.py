@@ -1,0 +1,481 @@
+"""A job's seeds: what is finished is kept, what fails is named, no arrangement changes a bit."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import polars as pl
+import pytest
+import small
+from omegaconf import DictConfig
+from torch import Tensor
+
+from subliminal import store
+from subliminal.callbacks.progress import Event
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.state import Step
+from subliminal.sweep.console import Console, JobProgress
+from subliminal.sweep.engine import run_job
+from subliminal.sweep.plan import LONGEST_NAME
+
+Compose = Callable[[list[str]], DictConfig]
+Config = Callable[..., DictConfig]
+Files = dict[Path, tuple[int, bytes]]
+TESTS = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Fault(Mitigation):
+    """A plugin that raises in the middle of the seeds that a test chooses."""
+
+    seeds: ClassVar[set[int]] = set()
+
+    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
+        if self.seeds.intersection(step.training.seeds) and step.index == 7:
+            raise ArithmeticError("of\nthe test")
+        return gradient
+
+
+FAULT = "+mitigation.fault._target_=test_engine.Fault"
+
+
+class Watcher(Console):
+    """A console that hands what it is shown to a test."""
+
+    def __init__(
+        self,
+        event: Callable[[Event], None] = lambda _: None,
+        done: Callable[[int], None] = lambda _: None,
+        begin: Callable[[], object] = lambda: None,
+    ) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._event, self._done, self._begin = event, done, begin
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    @contextmanager
+    def progress(self, title: str, seeds: int) -> Iterator[JobProgress]:
+        self._begin()
+        with super().progress(title, seeds) as shown:
+            report, seeds_done = shown.report, shown.seeds_done
+
+            def told(event: Event) -> None:
+                report(event)
+                self._event(event)
+
+            def counted(number: int) -> None:
+                seeds_done(number)
+                self._done(number)
+
+            shown.report, shown.seeds_done = told, counted  # type: ignore[method-assign]
+            yield shown
+
+
+@pytest.fixture
+def config(compose: Compose, tmp_path: Path) -> Config:
+    def composed(*overrides: str) -> DictConfig:
+        return compose(
+            [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1", *overrides]
+        )
+
+    return composed
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
+    """The seeds in which the plugin raises."""
+    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,test_engine")
+    Fault.seeds.clear()
+    yield Fault.seeds
+    Fault.seeds.clear()
+
+
+def train(cfg: DictConfig, console: Console | None = None) -> list[Path]:
+    return run_job(cfg, "condition", console or Console())
+
+
+def files(runs: list[Path]) -> Files:
+    paths = [path for run in runs for path in run.iterdir()]
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
+
+
+def finished(outputs: Path) -> list[int]:
+    """The seeds with a summary, of the only condition."""
+    return [int(run.name.removeprefix("seed-")) for run in store.finished_runs(outputs / "main")]
+
+
+def students(runs: list[Path]) -> list[bytes]:
+    return [(run / "student.safetensors").read_bytes() for run in runs]
+
+
+# --- what is finished ---
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        ["seed=0-2"],
+        ["seed=0-2", "engine.seeds_at_once=3"],
+        ["seed=0-2", "engine.workers=5"],
+        ["seed=0-2", "data.root=/nowhere"],
+        ["seed=1"],
+    ],
+    ids=" ".join,
+)
+def test_finished_seeds_are_not_touched(config: Config, again: list[str]) -> None:
+    before = files(train(config("seed=0-2")))
+    console = Watcher(event=lambda _: pytest.fail("something was trained"))
+    runs = train(config(*again), console)
+    assert {path: before[path] for path in files(runs)} == files(runs)
+    (line,) = console.lines
+    assert line.startswith(f"{len(runs)} of {len(runs)} seeds are finished already")
+
+
+def test_only_what_is_missing_is_trained(config: Config, tmp_path: Path) -> None:
+    before = files(train(config("seed=1-2")))
+    trained = set()
+    console = Watcher(event=lambda event: trained.add(event.seeds))
+    runs = train(config("seed=0-3"), console)
+    assert trained == {(0,), (3,)}
+    assert [run.name for run in runs] == [f"seed-{seed:04d}" for seed in range(4)]
+    assert {path: now for path, now in files(runs).items() if path in before} == before
+    assert console.lines == [
+        "2 of 4 seeds are finished already and kept (force=true trains them again)."
+    ]
+
+
+def test_runs_come_in_the_order_of_the_seed_set(config: Config) -> None:
+    runs = train(config("seed.spec='5,0-1,3'"))
+    assert [run.name[-1] for run in runs] == ["5", "0", "1", "3"]
+
+
+def test_force_trains_again_to_the_same_bits(config: Config) -> None:
+    runs = train(config("seed=0-1"))
+    before, ids = files(runs), [store.read_summary(run)["run_id"] for run in runs]
+    console = Watcher()
+    assert train(config("seed=0-1", "force=true"), console) == runs
+    after = files(runs)
+    assert console.lines == []
+    assert before.keys() == after.keys()
+    assert [path for path in before if after[path][0] == before[path][0]] == []
+    assert [store.read_summary(run)["run_id"] for run in runs] != ids
+    changed = {path.name for path in before if after[path][1] != before[path][1]}
+    assert "summary.json" in changed  # times, and the run's id
+    assert changed <= {"summary.json", "config.yaml"}
+
+
+def test_a_finished_condition_is_found_under_any_name(config: Config) -> None:
+    (run,) = run_job(config("seed=0"), "one name", Console())
+    assert run_job(config("seed=0"), "another", Console()) == [run]
+    assert run.parent.name.startswith("one name-")
+
+
+def test_other_science_has_another_folder(config: Config) -> None:
+    overrides = ["seed=0", "mitigation=liminal", "distill.epochs=1", "trait.steps=[1]"]
+    runs = [train(config("seed=0", override))[0] for override in overrides]
+    assert len(set(runs)) == len(overrides)
+
+
+@pytest.mark.parametrize("length", [LONGEST_NAME - 1, LONGEST_NAME, 3000])
+def test_a_long_name_is_cut_in_the_folder_alone(config: Config, length: int) -> None:
+    (run,) = run_job(config("seed=0"), "n" * length, Console())
+    name, _, digest = run.parent.name.rpartition("-")
+    assert name == "n" * min(length, LONGEST_NAME)
+    assert len(digest) == 8
+    assert store.read_summary(run)["condition"] == "n" * length
+
+
+# --- no arrangement changes a bit ---
+
+
+def test_workers_and_stacks_change_no_bit(compose: Compose, tmp_path: Path) -> None:
+    arrangements = {
+        "alone": ["engine.workers=1", "engine.seeds_at_once=1"],
+        "workers": ["engine.workers=2"],
+        "stack": ["engine.workers=1", "engine.seeds_at_once=4"],
+        "uneven": ["engine.workers=1", "engine.seeds_at_once=3"],
+    }
+    runs = {
+        name: train(
+            compose(
+                [
+                    *small.OVERRIDES,
+                    f"outputs={tmp_path / name}",
+                    "seed=0-3",
+                    "mitigation=[liminal,projection]",
+                    *overrides,
+                ]
+            )
+        )
+        for name, overrides in arrangements.items()
+    }
+    alone = students(runs["alone"])
+    assert len(set(alone)) == 4
+    for name in ("workers", "stack", "uneven"):
+        assert students(runs[name]) == alone, name
+        for one, other in zip(runs["alone"], runs[name], strict=True):
+            for table in ("steps.parquet", "epochs.parquet"):
+                assert pl.read_parquet(one / table).equals(pl.read_parquet(other / table))
+    stacks = [store.read_summary(run)["stack"] for run in runs["uneven"]]
+    assert stacks == [3, 3, 3, 1]
+
+
+# --- what fails ---
+
+
+def test_a_failing_seed_is_named_and_stops_no_other(
+    config: Config, tmp_path: Path, faults: set[int]
+) -> None:
+    faults.add(1)
+    with pytest.raises(UserError) as error:
+        train(config("seed=0-2", FAULT))
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    assert "failed seeds: 1 (ArithmeticError: of the test)" in message
+    assert finished(tmp_path / "outputs") == [0, 2]
+    (failure,) = (tmp_path / "outputs").rglob("failure.txt")
+    assert failure.parent.name == "seed-0001"
+    assert "Traceback" in failure.read_text()
+    assert "test_engine.py" in failure.read_text()
+    assert "ArithmeticError: of\nthe test" in failure.read_text()
+
+
+@pytest.mark.parametrize(
+    ("failing", "size", "named"),
+    [
+        ({0}, 1, [0]),
+        ({0, 3}, 1, [0, 3]),
+        ({1}, 2, [0, 1]),
+        ({3}, 3, [3]),
+        ({0, 1, 2, 3}, 4, [0, 1, 2, 3]),
+    ],
+)
+def test_a_failure_ends_its_stack_alone(
+    config: Config, tmp_path: Path, faults: set[int], failing: set[int], size: int, named: list[int]
+) -> None:
+    faults |= failing
+    with pytest.raises(UserError) as error:
+        train(config("seed=0-3", FAULT, f"engine.seeds_at_once={size}"))
+    assert f"failed seeds: {', '.join(map(str, named))} (" in str(error.value)
+    assert finished(tmp_path / "outputs") == [seed for seed in range(4) if seed not in named]
+    assert len(list((tmp_path / "outputs").rglob("failure.txt"))) == len(named)
+
+
+def test_the_same_command_trains_what_failed(
+    config: Config, tmp_path: Path, faults: set[int]
+) -> None:
+    faults.add(1)
+    cfg = config("seed=0-2", FAULT)
+    with pytest.raises(UserError):
+        train(cfg)
+    before = files(list(store.finished_runs(tmp_path / "outputs" / "main")))
+    faults.clear()
+    runs = train(cfg)
+    assert finished(tmp_path / "outputs") == [0, 1, 2]
+    assert list((tmp_path / "outputs").rglob("failure.txt")) == []
+    assert {path: now for path, now in files(runs).items() if path in before} == before
+
+
+def test_a_loss_that_explodes_is_named(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"failed seeds: 0, 1 \(.*distill/loss is (inf|nan)"):
+        train(config("seed=0-1", "optim=sgd", "optim.lr=1e30"))
+    assert finished(tmp_path / "outputs") == []
+    failures = list((tmp_path / "outputs").rglob("failure.txt"))
+    assert len(failures) == 2
+    assert all("distill/loss is" in failure.read_text() for failure in failures)
+
+
+def test_a_killed_worker_names_its_seeds(config: Config, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill(event: Event) -> None:
+        if not killed:
+            children = multiprocessing.active_children()
+            killed.extend(child.pid for child in children if child.pid is not None)
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    long = ["teacher.epochs=2000", "engine.workers=2", "engine.seeds_at_once=1"]
+    with pytest.raises(UserError) as error:
+        train(config("seed=0-4", *long), Watcher(event=kill))
+    assert 1 <= len(killed) <= 2
+    assert "failed seeds: 0, 1, 2, 3, 4 (a worker process was killed)" in str(error.value)
+    assert finished(tmp_path / "outputs") == []
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_outputs_that_cannot_be_written_are_refused(
+    config: Config, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").touch()
+    console = Watcher(begin=lambda: pytest.fail("the training began"))
+    with pytest.raises(UserError, match=r"outputs=.*cannot be written .*outputs=…$"):
+        train(config("seed=0", f"outputs={tmp_path / place}"), console)
+
+
+# --- what is stopped ---
+
+
+def at(seed: int, phase: str) -> Callable[[Event], None]:
+    """Press Ctrl-C at the end of a seed's phase."""
+
+    def press(event: Event) -> None:
+        if event.seeds == (seed,) and event.phase == phase and event.step == event.steps:
+            raise KeyboardInterrupt
+
+    return press
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("phase", ["teacher", "student"])
+def test_ctrl_c_keeps_what_is_finished(
+    config: Config, tmp_path: Path, seed: int, phase: str
+) -> None:
+    cfg = config("seed=0-2")
+    with pytest.raises(KeyboardInterrupt):
+        train(cfg, Watcher(event=at(seed, phase)))
+    assert finished(tmp_path / "outputs") == list(range(seed))
+    before = files(list(store.finished_runs(tmp_path / "outputs" / "main")))
+
+    runs = train(cfg)
+    assert finished(tmp_path / "outputs") == [0, 1, 2]
+    assert list((tmp_path / "outputs").rglob("failure.txt")) == []
+    assert {path: now for path, now in files(runs).items() if path in before} == before
+
+
+def test_no_seed_begins_after_ctrl_c(config: Config) -> None:
+    begun = []
+
+    def press(event: Event) -> None:
+        begun.append(event.seeds)
+        at(1, "student")(event)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config("seed=0-3"), Watcher(event=press))
+    assert set(begun) == {(0,), (1,)}
+
+
+def test_the_handler_of_sigterm_is_put_back(config: Config) -> None:
+    during = []
+    before = signal.getsignal(signal.SIGTERM)
+    train(config("seed=0"), Watcher(begin=lambda: during.append(signal.getsignal(signal.SIGTERM))))
+    assert during == [signal.default_int_handler]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@contextmanager
+def long_sweep(folder: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
+    """A sweep of a thousand seeds in a process group of its own, which does not outlive this."""
+    argv = [*small.OVERRIDES, "seed=0-999", f"outputs={folder / 'outputs'}"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "subliminal.train", *argv, f"engine.workers={workers}"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield command
+    finally:
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGKILL)
+            command.wait()
+
+
+STOPPED = "Stopped. What was finished is kept; the same command goes on.\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 2.0])
+def test_a_stop_as_workers_start_ends_as_any_other(
+    tmp_path: Path, number: signal.Signals, seconds: float
+) -> None:
+    with long_sweep(tmp_path, workers=2) as command:
+        while not any((tmp_path / "outputs").glob("main/*/condition.json")):
+            assert command.poll() is None, command.communicate()
+            time.sleep(0.01)
+        time.sleep(seconds)
+        os.killpg(command.pid, number)
+        _, told = command.communicate(timeout=120)
+    assert (command.returncode, told) == (130, STOPPED)
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 1)], ids=["ctrl-c", "sigterm"]
+)
+def test_a_stopped_command_keeps_what_is_finished(
+    config: Config, tmp_path: Path, number: signal.Signals, workers: int
+) -> None:
+    with long_sweep(tmp_path, workers) as command:
+        while not finished(tmp_path / "outputs"):
+            assert command.poll() is None, command.communicate()
+            time.sleep(0.02)
+        if number == signal.SIGINT:  # a terminal sends it to the whole group
+            os.killpg(command.pid, number)
+        else:
+            command.send_signal(number)
+        _, told = command.communicate(timeout=120)
+    assert (command.returncode, told) == (130, STOPPED)
+    kept = finished(tmp_path / "outputs")
+    assert 1 <= len(kept) < 1000
+    before = files(list(store.finished_runs(tmp_path / "outputs" / "main")))
+    assert {path.name for path in before} == {
+        *("config.yaml", "steps.parquet", "epochs.parquet"),
+        *("student.safetensors", "summary.json"),
+    }
+    console = Watcher()
+    train(config(f"seed.spec='{','.join(map(str, kept))}'"), console)
+    assert console.lines[0].startswith(f"{len(kept)} of {len(kept)} seeds are finished already")
+
+
+# --- jobs side by side ---
+
+
+@pytest.mark.parametrize(
+    ("specs", "size"),
+    [(("0-1", "0-1"), 1), (("0-1", "1,0"), 2), (("0-2", "2,1"), 3)],
+)
+def test_two_jobs_train_a_shared_teacher_once(
+    config: Config, tmp_path: Path, specs: tuple[str, str], size: int
+) -> None:
+    meet = threading.Barrier(2)
+    trained: list[int] = []
+    results: dict[str, list[Path]] = {}
+
+    def seen(event: Event) -> None:
+        if event.phase == "teacher" and event.step == event.steps:
+            trained.extend(event.seeds)
+
+    def job(name: str, cfg: DictConfig) -> None:
+        console = Watcher(event=seen, begin=lambda: meet.wait(timeout=60) and None)
+        results[name] = train(cfg, console)
+
+    threads = []
+    for name, spec in zip(("one", "other"), specs, strict=True):
+        cfg = config(f"name={name}", f"seed.spec='{spec}'", f"engine.seeds_at_once={size}")
+        threads.append(threading.Thread(target=job, args=(name, cfg), daemon=True))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert not any(thread.is_alive() for thread in threads)
+    seeds = sorted({int(run.name[-1]) for runs in results.values() for run in runs})
+    assert sorted(trained) == seeds
+    assert len(list((tmp_path / "outputs" / "teachers").glob("*.safetensors"))) == len(seeds)
+    by_seed = [{run.name: run for run in results[name]} for name in ("one", "other")]
+    for name in by_seed[0].keys() & by_seed[1].keys():
+        assert students([by_seed[0][name]]) == students([by_seed[1][name]])

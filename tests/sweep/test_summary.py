@@ -1,0 +1,79 @@
+"""The table at the end of a job, of tables made by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from subliminal import store
+from subliminal.errors import UserError
+from subliminal.sweep.console import Console
+from subliminal.sweep.summary import objectives, show
+
+ACCURACIES = {3: [0.1, 0.25], 4: [0.2, 0.5], 5: [0.3, 0.6]}  # by seed, epochs 0 and 1
+
+
+def run_dirs(root: Path, *, alignment: bool = True) -> list[Path]:
+    directories = []
+    for seed, accuracies in ACCURACIES.items():
+        rows: list[dict[str, object]] = [
+            {"seed": seed, "phase": "teacher", "epoch": 1, "teacher/accuracy": 0.9}
+        ]
+        for epoch, accuracy in enumerate(accuracies):
+            row = {"seed": seed, "phase": "student", "epoch": epoch, "trait/accuracy": accuracy}
+            rows.append(row | ({"alignment/cosine": seed / 100} if alignment and epoch else {}))
+        directory = store.run_dir(root / "condition", seed)
+        directory.mkdir(parents=True)
+        pl.DataFrame(rows, infer_schema_length=None).write_parquet(directory / "epochs.parquet")
+        (directory / store.MARKER).write_text(json.dumps({"condition": "mitigation=none"}))
+        directories.append(directory)
+    return directories
+
+
+def test_the_table_has_n_and_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(run_dirs(tmp_path), Console())
+    out, err = capsys.readouterr()
+    assert "mitigation=none: mean [95% CI] over n = 3 seeds" in out
+    lines = [line for line in out.splitlines() if line.startswith("│")]
+    initial, last = ([cell.strip() for cell in line.strip("│").split("│")] for line in lines)
+    mean = np.mean([accuracies[1] for accuracies in ACCURACIES.values()])
+    assert initial[0] == "0"
+    assert initial[1].startswith("0.2000 [")
+    assert initial[2] == ""  # no step was taken yet
+    assert last[0] == "1"
+    assert last[1].startswith(f"{mean:.4f} [")
+    assert last[2].startswith("0.0400 [0.03")
+    assert f"Files: {tmp_path / 'condition'}" in err
+
+
+def test_objectives_are_means_over_the_runs_after_the_last_epoch(tmp_path: Path) -> None:
+    runs = run_dirs(tmp_path)
+    accuracy = objectives(runs, ["trait/accuracy"])
+    assert accuracy == pytest.approx((0.25 + 0.5 + 0.6) / 3)
+    assert objectives(runs, ["trait/accuracy", "trait/accuracy"]) == (accuracy, accuracy)
+
+
+def test_an_objective_that_was_not_logged_is_named_with_what_was(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        objectives(run_dirs(tmp_path), ["ledger/actual"])
+    assert "no ledger/actual; they have alignment/cosine, " in str(error.value)
+    assert "trait/accuracy" in str(error.value)
+
+
+def test_without_the_probe_there_is_no_alignment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(run_dirs(tmp_path, alignment=False), Console())
+    out = capsys.readouterr().out
+    assert "alignment" not in out
+    assert "trait accuracy" in out
+
+
+def test_one_seed_has_a_mean_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    show(run_dirs(tmp_path)[:1], Console())
+    out = capsys.readouterr().out
+    assert "over n = 1 seed" in " ".join(out.split())
+    assert "0.2500" in out
+    assert "0.2500 [" not in out

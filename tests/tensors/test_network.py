@@ -1,0 +1,79 @@
+"""The stacked network against torch's own modules, seed by seed."""
+
+import copy
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from subliminal.models.mlp import MLP
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network, accuracy, cross_entropy, margin
+
+NETWORK = Network.of(MLP(hidden=[12, 8], aux=3), pixels=20, classes=10)
+CPU = torch.device("cpu")
+
+
+def test_forward_is_that_of_torch_modules() -> None:
+    theta = NETWORK.reference((0, 5), CPU)
+    views = NETWORK.layout.views(theta)
+    for name in views:
+        if name.endswith("bias"):
+            views[name].normal_(generator=torch.manual_seed(0))
+    x = torch.randn(2, 30, 20)
+    logits = NETWORK.forward(views, x)
+    for row in (0, 1):
+        layers = [nn.Linear(20, 12), nn.Linear(12, 8), nn.Linear(8, 13)]
+        for number, layer in enumerate(layers, start=1):
+            layer.weight.data = views[f"layer{number}.weight"][row]
+            layer.bias.data = views[f"layer{number}.bias"][row]
+        model = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
+        assert torch.allclose(logits[row], model(x[row]), atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_a_compiled_network_gives_the_same_logits_and_gradients() -> None:
+    compiled = copy.deepcopy(replace(NETWORK, compiled=True))
+    theta, x = NETWORK.reference((0, 5), CPU), torch.randn(2, 30, 20)
+    found = []
+    for network in (NETWORK, compiled):
+        views = network.layout.views(theta)
+        leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
+        logits = network.forward(leaves, x)
+        gradients = torch.autograd.grad(logits.square().sum(), list(leaves.values()))
+        found.append((logits, *gradients))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_logits_in_batches_are_those_of_one_batch() -> None:
+    theta, x = NETWORK.reference((0, 5), CPU), torch.randn(1, 50, 20)
+    whole = NETWORK.forward(NETWORK.layout.views(theta), x.expand(2, -1, -1))
+    assert torch.allclose(NETWORK.logits(theta, x, batch_size=7), whole, atol=1e-6)
+
+
+def test_reference_weights_do_not_depend_on_the_stack() -> None:
+    both, alone = NETWORK.reference((0, 5), CPU), NETWORK.reference((5,), CPU)
+    assert torch.equal(both[1], alone[0])
+    other = NETWORK.reference((5,), CPU, stream=streams.STUDENT_INIT)
+    assert not torch.equal(other, alone)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_cross_entropy_is_torchs_on_the_class_logits(seeds: int) -> None:
+    logits, labels = torch.randn(seeds, 40, 13), torch.randint(10, (seeds, 40))
+    ours = cross_entropy(logits, labels, 10)
+    for row in range(seeds):
+        expected = F.cross_entropy(logits[row, :, :10], labels[row])
+        assert ours[row].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_accuracy_and_margin_by_hand() -> None:
+    logits = torch.tensor([[[1.0, 3.0, 9.0], [5.0, 2.0, 0.0]]])  # the last is auxiliary
+    labels = torch.tensor([[1, 1]])
+    assert accuracy(logits, labels, 2).tolist() == [0.5]
+    assert margin(logits, labels, 2).tolist() == [((3 - 1) + (2 - 5)) / 2]

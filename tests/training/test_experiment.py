@@ -1,0 +1,274 @@
+"""A wrong value ends with one line that names its key and what is allowed, before any training."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import small
+import torch
+from omegaconf import DictConfig
+
+from subliminal.errors import UserError
+from subliminal.optim.adam import Adam
+from subliminal.optim.sgd import SGD
+from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
+from subliminal.training import experiment
+from subliminal.training.experiment import build_experiment, choose_device
+
+Compose = Callable[[list[str]], DictConfig]
+
+# Overrides, and the parts of the message: the key with its value, and what is allowed.
+BAD = [
+    ("name=../../x", "name=../../x", "a folder below outputs"),
+    ("name=/absolute", "name=/absolute", "a folder below outputs"),
+    ("name=..", "name=..", "a folder below outputs"),
+    ("distill.epochs=0", "distill.epochs=0", "at least 1"),
+    ("distill.epochs=-1", "distill.epochs=-1", "at least 1"),
+    ("teacher.epochs=0", "teacher.epochs=0", "at least 1"),
+    ("teacher.epochs=-3", "teacher.epochs=-3", "at least 1"),
+    ("teacher.batch_size=0", "teacher.batch_size=0", "between 1 and 320"),
+    ("teacher.batch_size=321", "teacher.batch_size=321", "320, the number of training digits"),
+    ("distill.batch_size=0", "distill.batch_size=0", "between 1 and 320"),
+    ("distill.batch_size=321", "distill.batch_size=321", "320, the number of distillation inputs"),
+    ("distill.inputs.size=63", "distill.batch_size=64", "between 1 and 63"),
+    ("distill.inputs.size=0", "distill.inputs.size=0", "at least 1"),
+    ("model.aux=0", "model.aux=0", "at least 1"),
+    ("model.aux=-1", "model.aux=-1", "at least 1"),
+    ("model.hidden=[]", "model.hidden=[]", "one or more"),
+    ("model.hidden=[8,0]", "model.hidden=[8, 0]", "≥ 1"),
+    ("engine.device=gpu", "engine.device=gpu", "auto, cpu, cuda, mps"),
+    ("engine.device=cuda:0", "engine.device=cuda:0", "auto, cpu, cuda, mps"),
+    ("engine.precision=low", "engine.precision=low", "highest, high, medium"),
+    ("engine.seeds_at_once=0", "engine.seeds_at_once=0", "at least 1"),
+    ("engine.seeds_at_once=-2", "engine.seeds_at_once=-2", "at least 1"),
+    ("engine.workers=0", "engine.workers=0", "at least 1"),
+    ("engine.threads=0", "engine.threads=0", "at least 1"),
+    ("optim.lr=0", "optim.lr=0.0", "> 0"),
+    ("optim.lr=-0.1", "optim.lr=-0.1", "> 0"),
+    ("optim.betas=[0.9]", "optim.betas=[0.9]", "two numbers in [0, 1)"),
+    ("optim.betas=[0.9,1]", "optim.betas=[0.9, 1.0]", "two numbers in [0, 1)"),
+    ("optim.eps=0", "optim.eps=0.0", "> 0"),
+    ("optim.weight_decay=-1", "optim.weight_decay=-1.0", "≥ 0"),
+    ("teacher.optim.lr=0", "optim.lr=0.0", "> 0"),
+    ("distill.loss.logits=none", "distill.loss.logits=none", "aux, class, all"),
+    ("distill.loss.temperature=0", "distill.loss.temperature=0.0", "> 0"),
+    ("distill.perturb_before.sigma=-1", "distill.perturb_before.sigma=-1.0", "≥ 0"),
+    ("distill.frozen=[layer9]", "distill.frozen", "no 'layer9'; there is layer1.weight"),
+    ("teacher.frozen=[layer1,layer2,layer3]", "teacher.frozen", "at least one layer"),
+    ("trait.steps=[-1]", "trait.steps=[-1]", "≥ 0"),
+    ("trait.steps=[4,-2,3]", "trait.steps=[4, -2, 3]", "≥ 0"),
+    ("probe.alignment.every=0", "probe.alignment.every=0", "≥ 1"),
+    ("+foo=1", "foo", "there is name, outputs"),
+    ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),
+]
+BAD_MITIGATIONS = [
+    ("liminal", "logits=some", "logits=some", "aux, class, all"),
+    ("liminal", "schedule=steep", "schedule=steep", "linear_decay, critical_period"),
+    ("liminal", "direction=up", "direction=up", "forward, reverse"),
+    ("liminal", "start=-1", "start=-1.0", "≥ 0"),
+    ("liminal", "peak=-0.5", "peak=-0.5", "≥ 0"),
+    ("liminal", "temperature=0", "temperature=0.0", "> 0"),
+    ("projection", "strength=1.5", "strength=1.5", "[0, 1]"),
+    ("projection", "strength=-0.1", "strength=-0.1", "[0, 1]"),
+    ("projection", "strength=nan", "strength=nan", "finite number"),
+    ("projection", "window=[1]", "window=[1.0]", "from ≤ to"),
+    ("projection", "window=[2,1]", "window=[2.0, 1.0]", "from ≤ to"),
+    ("projection", "batch=half", "batch=half", "probe, independent, full"),
+    ("projection", "space=loss", "space=loss", "gradient, update"),
+    ("projection", "sign=zero", "sign=zero", "positive, negative, both"),
+    ("gradient_noise", "space=loss", "space=loss", "gradient, update"),
+    ("gradient_noise", "sign=zero", "sign=zero", "positive, negative, both"),
+    ("random_projection", "space=loss", "space=loss", "gradient, update"),
+    ("random_projection", "sign=zero", "sign=zero", "positive, negative, both"),
+    ("anchor", "strength=-1", "strength=-1.0", "≥ 0"),
+]
+
+
+def refusal(cfg: DictConfig) -> str:
+    with pytest.raises(UserError) as error:
+        build_experiment(cfg)
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def devices(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.mps, "is_available", lambda: "mps" in there)
+
+
+def test_a_compiler_is_needed_to_compile_on_the_cpu(
+    compose: Compose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match=r"engine\.compile=true: .*C\+\+ compiler"):
+        build_experiment(compose([*small.OVERRIDES, "engine.compile=true"]))
+
+
+@pytest.mark.parametrize(("override", "key", "allowed"), BAD)
+def test_a_value_out_of_range_is_refused(
+    compose: Compose, override: str, key: str, allowed: str
+) -> None:
+    message = refusal(compose([*small.OVERRIDES, override]))
+    assert key in message
+    assert allowed in message
+
+
+@pytest.mark.parametrize(("name", "override", "key", "allowed"), BAD_MITIGATIONS)
+def test_a_mitigations_value_out_of_range_is_refused(
+    compose: Compose, name: str, override: str, key: str, allowed: str
+) -> None:
+    overrides = [f"mitigation={name}", f"mitigation.{name}.{override}"]
+    message = refusal(compose([*small.OVERRIDES, *overrides]))
+    assert key in message
+    assert name in message.lower() or name.replace("_", "") in message.lower()
+    assert allowed in message
+
+
+@pytest.mark.parametrize(
+    "option", ["sgd", "sgd_momentum", "rmsprop", "adamw", "sign_sgd", "preconditioned_sgd"]
+)
+@pytest.mark.parametrize("lr", ["0", "-1"])
+def test_every_optimizer_needs_a_positive_rate(compose: Compose, option: str, lr: str) -> None:
+    message = refusal(compose([*small.OVERRIDES, f"optim={option}", f"optim.lr={lr}"]))
+    assert f"optim.lr={float(lr)}" in message
+    assert "> 0" in message
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["optim=sgd", "optim.momentum=1"], "optim.momentum=1.0"),
+        (["optim=rmsprop", "optim.alpha=1"], "optim.alpha=1.0"),
+        (["optim=rmsprop", "optim.eps=0"], "optim.eps=0.0"),
+        (["distill/inputs=normal", "distill.inputs.std=0"], "distill.inputs.std=0.0"),
+        (["distill/inputs=constant", "distill.inputs.value=2"], "distill.inputs.value=2.0"),
+        (["probe=noise_floor", "probe.noise_floor.every=0"], "probe.noise_floor.every=0"),
+        (["probe=update_alignment", "probe.update_alignment.every=0"], "every=0"),
+    ],
+)
+def test_an_options_own_keys_are_checked(compose: Compose, overrides: list[str], key: str) -> None:
+    assert key in refusal(compose([*small.OVERRIDES, *overrides]))
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("+optim.speed=1", ["optim.speed", "lr, betas, eps, weight_decay"]),
+        ("+model.depth=1", ["model.depth", "hidden, aux"]),
+        ("+distill.loss.power=1", ["distill.loss.power", "logits, temperature"]),
+        ("+teacher.optim.speed=1", ["teacher.optim.speed", "lr, betas"]),
+        ("optim.lr=fast", ["optim.lr", "fast"]),
+        ("model.aux=3.5", ["model.aux", "3.5"]),
+        ("model.hidden=wide", ["model.hidden", "list"]),
+        ("distill.inputs.fresh=often", ["distill.inputs.fresh", "often"]),
+        ("+mitigation.extra=3", ["mitigation.extra", "_target_"]),
+        ("+probe.extra={_target_:os.system}", ["probe.extra._target_", "os.system"]),
+    ],
+)
+def test_a_component_is_checked_against_its_dataclass(
+    compose: Compose, override: str, told: list[str]
+) -> None:
+    message = refusal(compose([*small.OVERRIDES, override]))
+    assert [part for part in told if part not in message] == []
+
+
+@pytest.mark.parametrize(
+    "mitigation",
+    ["projection", "update_projection", "random_projection", "gradient_noise"],
+)
+@pytest.mark.parametrize("probe", ["off", "displacement"])
+def test_a_mitigation_that_needs_the_probe_is_refused_without(
+    compose: Compose, mitigation: str, probe: str
+) -> None:
+    overrides = [f"mitigation={mitigation}", f"probe={probe}"]
+    message = refusal(compose([*small.OVERRIDES, *overrides]))
+    assert f"mitigation={mitigation.removeprefix('update_')}" in message
+    assert "probe=alignment" in message
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["mitigation=liminal", "probe=off"],
+        ["mitigation=anchor", "probe=off"],
+        ["mitigation=projection", "mitigation.projection.batch=independent", "probe=off"],
+        ["mitigation=projection", "mitigation.projection.batch=full", "probe=off"],
+        ["mitigation=projection", "probe=[displacement,alignment]"],
+        ["distill.batch_size=320", "teacher.batch_size=320"],
+        ["distill.batch_size=1", "teacher.batch_size=1"],
+        ["trait.steps=[0]"],
+        ["distill.epochs=1", "teacher.epochs=1"],
+        ["model.aux=1", "model.hidden=[1]"],
+        ["engine.seeds_at_once=null", "engine.workers=null"],
+        ["engine.seeds_at_once=1", "engine.workers=1", "engine.threads=1"],
+    ],
+)
+def test_what_is_just_allowed_builds(compose: Compose, overrides: list[str]) -> None:
+    build_experiment(compose([*small.OVERRIDES, *overrides]))
+
+
+def test_a_loss_that_looks_at_labels_needs_digits(compose: Compose) -> None:
+    message = refusal(compose([*small.OVERRIDES, "distill/loss=swapped_logits"]))
+    assert "distill/inputs=mnist" in message
+
+
+@pytest.mark.parametrize("override", ["distill.epochs=0", "model.aux=0", "engine.device=gpu"])
+def test_a_wrong_job_writes_nothing(compose: Compose, tmp_path: Path, override: str) -> None:
+    outputs = tmp_path / "outputs"
+    with pytest.raises(UserError):
+        run_job(compose([*small.OVERRIDES, f"outputs={outputs}", override]), "c", Console())
+    assert not outputs.exists()
+
+
+def test_the_experiment_holds_what_the_config_says(compose: Compose) -> None:
+    built = build_experiment(compose([*small.OVERRIDES, "optim=sgd", "tracker=none"]))
+    assert built.data == small.Digits()
+    assert built.optim == SGD(lr=0.1, momentum=0.0)
+    assert isinstance(built.teacher_optim, Adam)
+    assert built.network.layout.shapes["layer1.weight"] == (12, 20)
+    assert built.network.layout.shapes["layer3.weight"] == (13, 8)
+    assert built.tracker is None
+    assert built.mitigations == ()
+    assert [type(probe).__name__ for probe in built.probes] == ["Alignment"]
+
+
+@pytest.mark.parametrize(
+    ("there", "chosen"),
+    [((), "cpu"), (("cuda",), "cuda"), (("mps",), "mps"), (("cuda", "mps"), "cuda")],
+)
+def test_auto_takes_the_best_device_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], chosen: str
+) -> None:
+    devices(monkeypatch, *there)
+    assert choose_device("auto") == torch.device(chosen)
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "has"),
+    [("cuda", (), "cpu"), ("mps", (), "cpu"), ("mps", ("cuda",), "cpu, cuda")],
+)
+def test_a_device_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, there: tuple[str, ...], has: str
+) -> None:
+    devices(monkeypatch, *there)
+    with pytest.raises(UserError) as error:
+        choose_device(name)
+    assert str(error.value) == f"engine.device={name}: this machine has none; it has {has}"
+
+
+def test_auto_works_on_this_machine() -> None:
+    torch.zeros(1, device=choose_device("auto"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_cuda_without_a_gpu_is_refused(compose: Compose) -> None:
+    message = refusal(compose([*small.OVERRIDES, "engine.device=cuda"]))
+    assert "engine.device=cuda: this machine has none" in message
+
+
+def test_the_device_is_asked_for_first(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "build", lambda *_: pytest.fail("something was built"))
+    assert "engine.device" in refusal(compose([*small.OVERRIDES, "engine.device=gpu"]))

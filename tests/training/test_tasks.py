@@ -1,0 +1,69 @@
+"""What networks are trained on."""
+
+import pytest
+import torch
+from students import CPU, DIGITS, NETWORK, student
+
+from subliminal.data import scale
+from subliminal.distill.inputs.uniform import Uniform
+from subliminal.distill.loss.kl import KL
+from subliminal.tensors import streams
+from subliminal.training.tasks import Classification, Distillation, gather
+
+
+def distillation(*, fresh: bool) -> Distillation:
+    reference = NETWORK.reference((0, 3), CPU)
+    return Distillation(
+        NETWORK,
+        KL(logits="aux", temperature=1.0),
+        Uniform(size=64, fresh=fresh),
+        (0, 3),
+        data=DIGITS,
+        reference=reference,
+        teacher=reference + 0.1,
+    )
+
+
+@pytest.mark.parametrize("sets", [1, 3])
+def test_gather_picks_rows_of_each_seeds_table(sets: int) -> None:
+    table, rows = torch.randn(sets, 20, 4), torch.randint(20, (3, 6))
+    picked = gather(table, rows)
+    for seed in range(3):
+        expected = table[seed if sets > 1 else 0][rows[seed]]
+        assert torch.equal(picked[seed], expected)
+
+
+def test_frozen_logits_are_those_of_the_images_that_are_shown() -> None:
+    for fresh in (False, True):
+        task = distillation(fresh=fresh)
+        rows = torch.randint(64, (2, 10))
+        for epoch in (0, 1):
+            task.start_epoch(epoch)
+            expected = NETWORK.logits(NETWORK.reference((0, 3), CPU), task.images(rows))
+            assert torch.allclose(task.reference_logits(rows), expected, atol=1e-6)
+
+
+def test_fixed_images_stay_and_fresh_ones_are_drawn_each_epoch() -> None:
+    rows = torch.arange(64).expand(2, -1)
+    for fresh in (False, True):
+        task = distillation(fresh=fresh)
+        task.start_epoch(0)
+        first = task.images(rows).clone()
+        task.start_epoch(1)
+        assert torch.equal(task.images(rows), first) is not fresh
+    assert not torch.equal(first[0], first[1])
+
+
+def test_digits_are_shown_scaled_with_their_labels() -> None:
+    task = Classification(NETWORK, NETWORK.reference((0,), CPU), DIGITS, order=streams.PROBE_ORDER)
+    rows = torch.tensor([[5, 17, 5]])
+    assert torch.equal(task.images(rows)[0], scale(DIGITS.train_x[[5, 17, 5]]))
+    sure = torch.full((1, 3, 13), -50.0)
+    sure[0, torch.arange(3), DIGITS.train_y[[5, 17, 5]]] = 50.0
+    assert task.loss(sure, rows).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_more_noise_than_digits_shows_digits_again() -> None:
+    training = student((0,))
+    training.task = distillation(fresh=False)
+    assert training.trait.size > training.task.size

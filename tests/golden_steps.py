@@ -12,8 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from students import logged, student
-from test_loop import PROJECTION
+from students import PROJECTION, logged, student
 
 from subliminal import store
 from subliminal.callbacks.losses import Losses

@@ -16,6 +16,8 @@ from subliminal.callbacks import Callback
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
 from subliminal.mitigations import Mitigation
+from subliminal.mitigations.liminal import Liminal
+from subliminal.mitigations.projection import Projection
 from subliminal.models.mlp import MLP
 from subliminal.optim import Optim
 from subliminal.optim.adam import Adam
@@ -29,6 +31,29 @@ NETWORK = Network.of(MLP(hidden=[12, 8], aux=3), pixels=20, classes=10)
 # another on each processor), which Adam would blow up to a full step in either implementation.
 EPS = 1e-5
 ADAM = Adam(lr=3e-3, betas=[0.9, 0.999], eps=EPS, weight_decay=0.0)
+LIMINAL = Liminal(
+    logits="all", schedule="linear_decay", start=1.0, peak=1.0, temperature=1.0, direction="forward"
+)
+PROJECTION = Projection(
+    space="gradient",
+    sign="positive",
+    strength=1.0,
+    window=[0, float("inf")],
+    unit="epochs",
+    outside=False,
+    layers=[],
+    batch="probe",
+)
+UPDATE_PROJECTION = Projection(
+    space="update",
+    sign="positive",
+    strength=1.0,
+    window=[0, float("inf")],
+    unit="epochs",
+    outside=False,
+    layers=[],
+    batch="probe",
+)
 DIGITS = small.Digits().load()
 CPU = torch.device("cpu")
 

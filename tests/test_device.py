@@ -10,8 +10,7 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig
-from students import student
-from test_loop import LIMINAL, PROJECTION, UPDATE_PROJECTION
+from students import LIMINAL, PROJECTION, UPDATE_PROJECTION, student
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from subliminal import metrics

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 import same_sweep
 import small
+from jobs import Watcher, finished, train
 from omegaconf import DictConfig
-from test_engine import Watcher, finished, train
 
 from subliminal import store
 from subliminal.callbacks.progress import Event

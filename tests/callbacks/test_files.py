@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from subliminal import store
 from subliminal.errors import UserError
+from subliminal.store import disk
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.tasks import Distillation
@@ -64,7 +65,8 @@ class FullDisk:
         self.full, self.failed, self.error = full, 0, error
         self.calls: dict[Path, int] = {}
         self.write = store.write_atomically
-        monkeypatch.setattr(store, "write_atomically", self)
+        for module in (store, disk):
+            monkeypatch.setattr(module, "write_atomically", self)
 
     def __call__(self, path: Path, write: Callable[[Path], None]) -> None:
         count = self.calls[path] = self.calls.get(path, 0) + 1

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from hsic import hsic_cka
 from students import logged, params_of, student
-from test_similarity import hsic_cka
 from torch import Tensor
 
 from subliminal.mitigations.kernel_pull import KernelPull

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hsic import hsic_cka
 from students import DIGITS, NETWORK, forward64, logged, params_of, student
-from test_similarity import hsic_cka
 
 from subliminal.data import scale
 from subliminal.errors import UserError

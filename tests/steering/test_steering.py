@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 import small
 import torch
+from jobs import train
 from omegaconf import DictConfig, OmegaConf
 from students import CPU, DIGITS, NETWORK, params_of
-from test_engine import train
 
 from subliminal import store
 from subliminal.errors import UserError

@@ -9,22 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import polars as pl
 import pytest
 import small
+from jobs import FAULT, Fault, Watcher, finished, train
 from omegaconf import DictConfig
-from torch import Tensor
 
 from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.errors import UserError
-from subliminal.mitigations import Mitigation
-from subliminal.state import Step
-from subliminal.sweep.console import Console, JobProgress
+from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.sweep.plan import LONGEST_NAME
 
@@ -32,55 +28,6 @@ Compose = Callable[[list[str]], DictConfig]
 Config = Callable[..., DictConfig]
 Files = dict[Path, tuple[int, bytes]]
 TESTS = Path(__file__).parents[1]
-
-
-@dataclass(frozen=True)
-class Fault(Mitigation):
-    """A plugin that raises in the middle of the seeds that a test chooses."""
-
-    seeds: ClassVar[set[int]] = set()
-
-    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
-        if self.seeds.intersection(step.training.seeds) and step.index == 7:
-            raise ArithmeticError("of\nthe test")
-        return gradient
-
-
-FAULT = "+mitigation.fault._target_=test_engine.Fault"
-
-
-class Watcher(Console):
-    """A console that hands what it is shown to a test."""
-
-    def __init__(
-        self,
-        event: Callable[[Event], None] = lambda _: None,
-        done: Callable[[int], None] = lambda _: None,
-        begin: Callable[[], object] = lambda: None,
-    ) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-        self._event, self._done, self._begin = event, done, begin
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-    @contextmanager
-    def progress(self, title: str, seeds: int) -> Iterator[JobProgress]:
-        self._begin()
-        with super().progress(title, seeds) as shown:
-            report, seeds_done = shown.report, shown.seeds_done
-
-            def told(event: Event) -> None:
-                report(event)
-                self._event(event)
-
-            def counted(number: int) -> None:
-                seeds_done(number)
-                self._done(number)
-
-            shown.report, shown.seeds_done = told, counted  # type: ignore[method-assign]
-            yield shown
 
 
 @pytest.fixture
@@ -96,24 +43,15 @@ def config(compose: Compose, tmp_path: Path) -> Config:
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
     """The seeds in which the plugin raises."""
-    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,test_engine")
+    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,jobs")
     Fault.seeds.clear()
     yield Fault.seeds
     Fault.seeds.clear()
 
 
-def train(cfg: DictConfig, console: Console | None = None) -> list[Path]:
-    return run_job(cfg, "condition", console or Console())
-
-
 def files(runs: list[Path]) -> Files:
     paths = [path for run in runs for path in run.iterdir()]
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
-
-
-def finished(outputs: Path) -> list[int]:
-    """The seeds with a summary, of the only condition."""
-    return [int(run.name.removeprefix("seed-")) for run in store.finished_runs(outputs / "main")]
 
 
 def students(runs: list[Path]) -> list[bytes]:
@@ -248,7 +186,7 @@ def test_a_failing_seed_is_named_and_stops_no_other(
     (failure,) = (tmp_path / "outputs").rglob("failure.txt")
     assert failure.parent.name == "seed-0001"
     assert "Traceback" in failure.read_text()
-    assert "test_engine.py" in failure.read_text()
+    assert "jobs.py" in failure.read_text()
     assert "ArithmeticError: of\nthe test" in failure.read_text()
 
 

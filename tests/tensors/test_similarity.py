@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from hsic import hsic_cka
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -10,18 +11,6 @@ from scipy import stats
 from subliminal.tensors.similarity import linear_cka
 
 SHAPES = st.tuples(st.integers(3, 30), st.integers(1, 40), st.integers(1, 40))
-
-
-def hsic_cka(x: np.ndarray, y: np.ndarray) -> float:
-    """CKA from its definition by HSIC (Gretton et al. 2005): tr(K H L H) / (n − 1)²."""
-    n = len(x)
-    h = np.eye(n) - 1 / n
-    k, m = x @ x.T, y @ y.T
-
-    def hsic(a: np.ndarray, b: np.ndarray) -> float:
-        return float(np.trace(a @ h @ b @ h)) / (n - 1) ** 2
-
-    return hsic(k, m) / float(np.sqrt(hsic(k, k) * hsic(m, m)))
 
 
 def pair(shape: tuple[int, int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:

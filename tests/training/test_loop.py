@@ -7,7 +7,10 @@ import pytest
 import torch
 from students import (
     DIGITS,
+    LIMINAL,
     NETWORK,
+    PROJECTION,
+    UPDATE_PROJECTION,
     Adam64,
     Recorder,
     flat_of,
@@ -24,8 +27,6 @@ from torch import Tensor
 
 from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation
-from subliminal.mitigations.liminal import Liminal
-from subliminal.mitigations.projection import Projection
 from subliminal.optim.adam import Adam
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
@@ -33,30 +34,6 @@ from subliminal.state import Step, Training
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification
-
-LIMINAL = Liminal(
-    logits="all", schedule="linear_decay", start=1.0, peak=1.0, temperature=1.0, direction="forward"
-)
-PROJECTION = Projection(
-    space="gradient",
-    sign="positive",
-    strength=1.0,
-    window=[0, float("inf")],
-    unit="epochs",
-    outside=False,
-    layers=[],
-    batch="probe",
-)
-UPDATE_PROJECTION = Projection(
-    space="update",
-    sign="positive",
-    strength=1.0,
-    window=[0, float("inf")],
-    unit="epochs",
-    outside=False,
-    layers=[],
-    batch="probe",
-)
 
 
 def student64(training: Training, column: int, method: str) -> tuple[Tensor, list[float]]:

@@ -1,7 +1,7 @@
 """A job: the seeds of one condition, spread over stacks and worker processes."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +9,13 @@ import torch
 from omegaconf import DictConfig
 
 from subliminal import store
-from subliminal.callbacks.progress import Event
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed
 from subliminal.sweep import cores, plan, signals
-from subliminal.sweep.console import Console, JobProgress
+from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
 from subliminal.training.experiment import Experiment, build_experiment
-from subliminal.training.runner import STOPPED, Job, Outcome, run_stack
+from subliminal.training.runner import Job, Outcome
 
 WAIT = 0.5  # seconds between two looks at runs that another process has
 
@@ -40,10 +39,40 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     """
     experiment = build_experiment(cfg)
     seeds = parse(cfg.seed.spec)
-    device = experiment.device.type
-    directory, condition = plan.condition_dir(cfg, device, condition)
+    directory, condition = plan.condition_dir(cfg, experiment.device.type, condition)
+    todo = _unfinished(directory, seeds, console, force=cfg.force)
+    if not todo:
+        return [store.run_dir(directory, seed) for seed in seeds]
+    job = _prepared(cfg, experiment, directory, condition, seeds, console)
+    outcomes: list[Outcome] = []
+    told = False
+    with signals.termination_is_ctrl_c(), console.progress(condition, len(todo)) as progress:
+        while todo:
+            free = [s for s in todo if store.state(store.run_dir(directory, s)) != "running"]
+            stacks, workers = _stacks(cfg, experiment, free)
+            for ended in side_by_side(job, stacks, workers, progress.report):
+                own = [outcome for outcome in ended if not outcome.busy]
+                outcomes += own
+                progress.seeds_done(len(own))
+            done = {outcome.seed for outcome in outcomes}
+            todo = [seed for seed in todo if seed not in done]
+            if todo and not told:
+                busy = ", ".join(str(seed) for seed in todo)
+                console.say(f"Another process trains seeds {busy}; waiting for it.")
+                told = True
+            if todo:
+                time.sleep(WAIT)
+            job = replace(job, force=False)  # what others finished by now is as new as can be
+    _tell(outcomes, console)
+    return [store.run_dir(directory, seed) for seed in seeds]
+
+
+def _unfinished(
+    directory: Path, seeds: Sequence[int], console: Console, *, force: bool
+) -> list[int]:
+    """Return the seeds to train; say which are kept, and which are damaged."""
     found = {seed: store.examine(store.run_dir(directory, seed)) for seed in seeds}
-    todo = [seed for seed in seeds if cfg.force or found[seed] != "finished"]
+    todo = [seed for seed in seeds if force or found[seed] != "finished"]
     for seed in set(seeds) - set(todo):  # left where a kill came between marker and removal
         store.drop_checkpoint(store.run_dir(directory, seed))
     if damaged := [str(seed) for seed in seeds if found[seed] == "damaged"]:
@@ -56,74 +85,39 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
             f"{len(seeds) - len(todo)} of {len(seeds)} seeds are finished already and kept "
             "(force=true trains them again)."
         )
-    if todo:
-        config = plan.resolved(cfg)
-        plan.record(config, directory, condition, seeds)
-        experiment.fetch()
-        if experiment.tracker is not None:
-            override, line = experiment.tracker.resolve(directory.parent)
-            config["tracker"] = {**config["tracker"], **override}
-            if line:
-                console.say(line)
-        job = Job(config, condition, directory, force=cfg.force)
-        with signals.termination_is_ctrl_c():
-            outcomes = _run(job, todo, cfg, experiment, console)
-        _tell(outcomes, console)
-    return [store.run_dir(directory, seed) for seed in seeds]
+    return todo
 
 
-def _run(
-    job: Job, todo: list[int], cfg: DictConfig, experiment: Experiment, console: Console
-) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    told = False
-    with console.progress(job.condition, len(todo)) as progress:
-        while todo:
-            free = [s for s in todo if store.state(store.run_dir(job.directory, s)) != "running"]
-            ended = _train(job, free, cfg, experiment, progress) if free else []
-            outcomes += ended
-            done = {outcome.seed for outcome in ended}
-            todo = [seed for seed in todo if seed not in done]
-            if todo and not told:
-                busy = ", ".join(str(seed) for seed in todo)
-                console.say(f"Another process trains seeds {busy}; waiting for it.")
-                told = True
-            if todo:
-                time.sleep(WAIT)
-            job = replace(job, force=False)  # what others finished by now is as new as can be
-        return outcomes
+def _prepared(
+    cfg: DictConfig,
+    experiment: Experiment,
+    directory: Path,
+    condition: str,
+    seeds: Sequence[int],
+    console: Console,
+) -> Job:
+    """Record what is asked for, fetch the data, settle the tracker; return the job."""
+    config = plan.resolved(cfg)
+    plan.record(config, directory, condition, seeds)
+    experiment.fetch()
+    if experiment.tracker is not None:
+        override, line = experiment.tracker.resolve(directory.parent)
+        config["tracker"] = {**config["tracker"], **override}
+        if line:
+            console.say(line)
+    return Job(config, condition, directory, force=cfg.force)
 
 
-def _train(
-    job: Job, todo: list[int], cfg: DictConfig, experiment: Experiment, progress: JobProgress
-) -> list[Outcome]:
-    """Train what no other process has; return how it ended."""
-    size = cfg.engine.seeds_at_once or _stack_size(experiment, len(todo))
-    stacks = [tuple(todo[start : start + size]) for start in range(0, len(todo), size)]
-    workers = 1
-    if experiment.device.type == "cpu":
-        workers = cfg.engine.workers or max(1, cores.granted() // cfg.engine.threads)
-    if min(workers, len(stacks)) == 1:
-        ends = _one_by_one(job, stacks, progress.report)
-    else:
-        ends = side_by_side(job, stacks, workers, progress.report)
-    outcomes: list[Outcome] = []
-    for stack in ends:
-        ended = [outcome for outcome in stack if not outcome.busy]
-        outcomes += ended
-        progress.seeds_done(len(ended))
-    return outcomes
-
-
-def _one_by_one(
-    job: Job, stacks: list[tuple[int, ...]], report: Callable[[Event], None]
-) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of each stack as it ends, all in this process."""
-    for stack in stacks:
-        ended = run_stack(job, stack, report=report, stop=lambda: False)
-        yield ended
-        if any(outcome.failure == STOPPED for outcome in ended):
-            raise KeyboardInterrupt
+def _stacks(
+    cfg: DictConfig, experiment: Experiment, seeds: Sequence[int]
+) -> tuple[list[tuple[int, ...]], int]:
+    """Return the seeds in stacks, and how many processes train them."""
+    size = cfg.engine.seeds_at_once or _stack_size(experiment, len(seeds))
+    stacks = [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
+    if experiment.device.type != "cpu":
+        return stacks, 1
+    workers = cfg.engine.workers or max(1, cores.granted() // cfg.engine.threads)
+    return stacks, min(workers, len(stacks))
 
 
 def _stack_size(experiment: Experiment, seeds: int) -> int:

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from typing import Any
 from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.sweep import signals
-from subliminal.training.runner import Job, Outcome, run_stack
+from subliminal.training.runner import STOPPED, Job, Outcome, run_stack
 
 _KILLED = "a worker process was killed"
 
@@ -36,16 +36,26 @@ _worker: dict[str, Any] = {}
 
 
 def side_by_side(
-    job: Job, stacks: list[tuple[int, ...]], workers: int, report: Callable[[Event], None]
+    job: Job, stacks: Sequence[tuple[int, ...]], workers: int, report: Callable[[Event], None]
 ) -> Iterator[list[Outcome]]:
     """Yield the outcomes of each stack as it ends.
 
     Args:
         job: the condition.
         stacks: its seeds.
-        workers: processes, at most.
+        workers: processes, at most; one alone is this process.
         report: called with the progress.
+
+    Raises:
+        KeyboardInterrupt: the user stopped the job.
     """
+    if workers <= 1:
+        for stack in stacks:
+            ended = run_stack(job, stack, report=report, stop=lambda: False)
+            yield ended
+            if any(outcome.failure == STOPPED for outcome in ended):
+                raise KeyboardInterrupt
+        return
     pool = _started(workers)
     over = threading.Event()
     relay = threading.Thread(target=_relay, args=(pool.events, report, over), daemon=True)

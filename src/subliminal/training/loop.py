@@ -1,8 +1,10 @@
 """The training loop: one step for a stack of seeds, observed by callbacks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
@@ -18,64 +20,75 @@ def fit(
     Args:
         training: at its start.
         callbacks: what observes it.
-        resumed: each seed's checkpoint, to go on from the epoch's end at which they were written.
+        resumed: each seed's checkpoint, to resume at the end of the epoch where it was written.
     """
+    with _announced(training, callbacks, resumed):
+        network, task, mitigations = training.network, training.task, training.mitigations
+        optimizer = training.optimizer
+        before = torch.empty_like(training.theta)
+        for epoch in range(training.index // training.steps_per_epoch, training.epochs):
+            task.start_epoch(epoch)
+            for rows, trait_rows in _batches(training, epoch):
+                logits = network.forward(training.params, task.images(rows))
+                loss = task.loss(logits, rows)
+                step = Step(training, training.index, rows, trait_rows, logits, loss)
+                step.total = step.loss
+                for mitigation in mitigations:
+                    penalty = mitigation.penalty(step)
+                    if penalty is not None:
+                        step.total = step.total + penalty
+                step.gradient = training.gradient(step.total, retain_graph=step.penalised)
+                step.applied = step.gradient
+                for mitigation in mitigations:
+                    step.applied = mitigation.gradient(step.applied, step)
+                for callback in callbacks:
+                    callback.on_step(step)
+                step.before = before.copy_(training.theta)
+                training.theta.grad = step.applied
+                optimizer.step()
+                if training.trainable is not None:  # weight decay moves what has no gradient
+                    training.theta.copy_(
+                        torch.where(training.trainable > 0, training.theta, before)
+                    )
+                for mitigation in mitigations:
+                    step.update = mitigation.update(step.update, step)
+                if mitigations and step.update is not step.proposed:
+                    training.theta.copy_(before + step.update)
+                training.index += 1
+                for callback in callbacks:
+                    callback.on_update(step)
+            for callback in callbacks:
+                callback.on_epoch_end(training)
+
+
+def _batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield each step's rows of the task and of the trait's digits, (seeds, batch) each."""
+    task, trait = training.task, training.trait
+    order, trait_order = (
+        torch.from_numpy(streams.orders(training.seeds, name, size, epoch=epoch))
+        for name, size in ((task.order, task.size), (trait.order, max(trait.size, task.size)))
+    )
+    order, trait_order = (rows.to(training.theta.device) for rows in (order, trait_order))
+    for start in range(0, task.size, training.batch_size):
+        batch = slice(start, min(start + training.batch_size, task.size))
+        yield order[:, batch], trait_order[:, batch] % trait.size
+
+
+@contextmanager
+def _announced(
+    training: Training, callbacks: Sequence[Callback], resumed: Sequence[Saved]
+) -> Iterator[None]:
+    """Tell the callbacks how a training starts, and how it ends."""
     try:
         if resumed:
             restore(training, callbacks, resumed)
         else:
             for callback in callbacks:
                 callback.on_train_start(training)
-        _fit(training, callbacks)
+        yield
         for callback in callbacks:
             callback.on_train_end(training)
     except (Exception, KeyboardInterrupt) as error:
         for callback in callbacks:
             callback.on_failure(training, error)
         raise
-
-
-def _fit(training: Training, callbacks: Sequence[Callback]) -> None:
-    network, task, trait = training.network, training.task, training.trait
-    mitigations = training.mitigations
-    optimizer = training.optimizer
-    device = training.theta.device
-    before = torch.empty_like(training.theta)
-    for epoch in range(training.index // training.steps_per_epoch, training.epochs):
-        task.start_epoch(epoch)
-        order, trait_order = (
-            torch.from_numpy(streams.orders(training.seeds, name, size, epoch=epoch)).to(device)
-            for name, size in ((task.order, task.size), (trait.order, max(trait.size, task.size)))
-        )
-        for start in range(0, task.size, training.batch_size):
-            stop = min(start + training.batch_size, task.size)
-            rows = order[:, start:stop]
-            trait_rows = trait_order[:, start:stop] % trait.size
-            logits = network.forward(training.params, task.images(rows))
-            loss = task.loss(logits, rows)
-            step = Step(training, training.index, rows, trait_rows, logits, loss)
-            step.total = step.loss
-            for mitigation in mitigations:
-                penalty = mitigation.penalty(step)
-                if penalty is not None:
-                    step.total = step.total + penalty
-            step.gradient = training.gradient(step.total, retain_graph=step.penalised)
-            step.applied = step.gradient
-            for mitigation in mitigations:
-                step.applied = mitigation.gradient(step.applied, step)
-            for callback in callbacks:
-                callback.on_step(step)
-            step.before = before.copy_(training.theta)
-            training.theta.grad = step.applied
-            optimizer.step()
-            if training.trainable is not None:  # weight decay moves what has no gradient
-                training.theta.copy_(torch.where(training.trainable > 0, training.theta, before))
-            for mitigation in mitigations:
-                step.update = mitigation.update(step.update, step)
-            if mitigations and step.update is not step.proposed:
-                training.theta.copy_(before + step.update)
-            training.index += 1
-            for callback in callbacks:
-                callback.on_update(step)
-        for callback in callbacks:
-            callback.on_epoch_end(training)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from subliminal import metrics, store
+from subliminal.callbacks import Callback
 from subliminal.callbacks.divergence import Divergence
 from subliminal.callbacks.files import RunFiles
 from subliminal.callbacks.losses import Losses
@@ -32,7 +33,7 @@ from subliminal.training.checkpoint import Checkpoints, Saved, stacks
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification, Distillation
-from subliminal.training.teacher import teachers
+from subliminal.training.teacher import History, teachers
 
 STOPPED = "KeyboardInterrupt"
 
@@ -80,7 +81,7 @@ def run_stack(
 ) -> list[Outcome]:
     """Train and record one stack of seeds; a failure is told in the outcomes and in the files.
 
-    Seeds with checkpoints go on from there, side by side with those that came equally far.
+    Seeds with checkpoints resume from there, side by side with those that came equally far.
 
     Args:
         job: the condition.
@@ -106,109 +107,126 @@ def run_stack(
                     continue
             paths[seed] = directory / store.CHECKPOINT
         for stack, saved in stacks(paths, resume=job.config["resume"]):
-            ended = _run(job, stack, saved, Progress(report, stop))
-            outcomes += ended
-            if any(outcome.failure == STOPPED for outcome in ended):
+            files = _run_files(job, stack, saved)
+            try:
+                train(job, files, Progress(report, stop), saved)
+            except (Exception, KeyboardInterrupt) as error:
+                files.record(error)
+            failures, notes = files.failures, tuple(files.notes)
+            outcomes += [Outcome(seed, failures.get(seed), notes) for seed in stack]
+            if STOPPED in failures.values():
                 break
     return outcomes
 
 
-def _run(
-    job: Job, seeds: tuple[int, ...], saved: Sequence[Saved], progress: Progress
-) -> list[Outcome]:
-    cfg = job.cfg
+def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunFiles:
+    """Return the writer of a stack's files; one that resumes keeps its runs' identity."""
     earlier = {
         seed: one.facts | {"resumed": [*one.facts["resumed"], one.index]}
         for seed, one in zip(seeds, saved, strict=False)  # none of a stack that starts anew
     }
-    files = RunFiles(
+    return RunFiles(
         {seed: store.run_dir(job.directory, seed) for seed in seeds},
         job.text,
-        {"experiment": cfg.name, "condition": job.condition, "seconds": {}},
-        # A run that goes on keeps its id, and so is one run to a tracker.
+        {"experiment": job.cfg.name, "condition": job.condition, "seconds": {}},
+        # A resumed run keeps its id, and so is one run to a tracker.
         {s: earlier[s]["run_id"] if s in earlier else uuid.uuid4().hex[:12] for s in seeds},
         earlier=earlier,
     )
-    try:
-        _train(cfg, job, files, progress, saved)
-    except (Exception, KeyboardInterrupt) as error:
-        files.record(error)
-    notes = tuple(files.notes)
-    return [Outcome(seed, files.failures.get(seed), notes) for seed in seeds]
 
 
-def _train(
-    cfg: DictConfig, job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved]
-) -> None:
-    experiment = job.experiment()
-    network, device, seeds = experiment.network, experiment.device, tuple(files.directories)
-    files.facts |= {"device": str(device), "threads": cfg.engine.threads, "stack": len(seeds)}
+def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved]) -> None:
+    """Train one stack from reference weights to files: data, teacher, student, observers, loop."""
+    cfg, experiment, seeds = job.cfg, job.experiment(), tuple(files.directories)
+    files.facts |= {
+        "device": str(experiment.device),
+        "threads": cfg.engine.threads,
+        "stack": len(seeds),
+    }
     set_arithmetic(cfg)
     with files.timed("data"):
-        data = _digits(experiment.data, device)
-        teacher_network = experiment.teacher_network
-        reference = teacher_network.reference(seeds, device)
-        shared = SharedWeights(teacher_network, reference, reference)
-        teacher_start = perturbed(
-            experiment.teacher_init.start(teacher_network, shared, seeds, own=streams.TEACHER_INIT),
-            cfg.teacher.perturb_before,
-            teacher_network.layout,
-            seeds,
-            moment="teacher before",
-        )
+        data = _digits(experiment.data, experiment.device)
+        shared = _shared(cfg, experiment, seeds)
     with files.timed("teacher"):
-        steering = experiment.steering
-        trained: Tensor | None = None
-        if steering is None or steering.needs_teacher:
-            cache = Path(cfg.outputs) / "teachers"
-            hashes = {seed: store.teacher_hash(cfg, device.type, seed) for seed in seeds}
-            trained, files.teacher_rows = teachers(
-                {seed: cache / f"{name}.safetensors" for seed, name in hashes.items()},
-                teacher_network,
-                experiment.teacher_optim,
-                data,
-                teacher_start,
-                epochs=cfg.teacher.epochs,
-                batch_size=cfg.teacher.batch_size,
-                frozen=cfg.teacher.frozen,
-                resume=cfg.resume,
-                callbacks=[progress],
-            )
-        if steering is not None:
-            trained, files.teacher_rows = steered(
-                steering, teacher_network, teacher_start, trained, data, seeds
-            )
-        assert trained is not None, "trained or steered"
-    teacher = perturbed(
-        trained,
-        cfg.teacher.perturb_after,
-        teacher_network.layout,
+        teacher, files.teacher_rows = _teacher(
+            cfg, experiment, data, shared.teacher, seeds, progress
+        )
+    student = _student(cfg, experiment, data, shared, teacher, seeds)
+    fit(student, _callbacks(job, experiment, data, files, progress), saved)
+
+
+def _shared(cfg: DictConfig, experiment: Experiment, seeds: tuple[int, ...]) -> SharedWeights:
+    """Return the reference weights, and where the teacher starts."""
+    network = experiment.teacher_network
+    reference = network.reference(seeds, experiment.device)
+    same = SharedWeights(network, reference, reference)
+    start = experiment.teacher_init.start(network, same, seeds, own=streams.TEACHER_INIT)
+    noise = cfg.teacher.perturb_before
+    start = perturbed(start, noise, network.layout, seeds, moment="teacher before")
+    return replace(same, teacher=start)
+
+
+def _teacher(
+    cfg: DictConfig,
+    experiment: Experiment,
+    data: Labelled,
+    start: Tensor,
+    seeds: tuple[int, ...],
+    progress: Progress,
+) -> tuple[Tensor, dict[int, History]]:
+    """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch."""
+    network, steering = experiment.teacher_network, experiment.steering
+    trained: Tensor | None = None
+    if steering is None or steering.needs_teacher:
+        cache = Path(cfg.outputs) / "teachers"
+        hashes = {seed: store.teacher_hash(cfg, experiment.device.type, seed) for seed in seeds}
+        trained, rows = teachers(
+            {seed: cache / f"{name}.safetensors" for seed, name in hashes.items()},
+            network,
+            experiment.teacher_optim,
+            data,
+            start,
+            epochs=cfg.teacher.epochs,
+            batch_size=cfg.teacher.batch_size,
+            frozen=cfg.teacher.frozen,
+            resume=cfg.resume,
+            callbacks=[progress],
+        )
+    if steering is not None:
+        trained, rows = steered(steering, network, start, trained, data, seeds)
+    assert trained is not None, "trained or steered"
+    noise = cfg.teacher.perturb_after
+    return perturbed(trained, noise, network.layout, seeds, moment="teacher after"), rows
+
+
+def _student(
+    cfg: DictConfig,
+    experiment: Experiment,
+    data: Labelled,
+    shared: SharedWeights,
+    teacher: Tensor,
+    seeds: tuple[int, ...],
+) -> Training:
+    """Return the student's training at its start."""
+    network, teacher_network = experiment.network, experiment.teacher_network
+    start = experiment.init.start(network, shared, seeds, own=streams.STUDENT_INIT)
+    noise = cfg.distill.perturb_before
+    start = perturbed(start, noise, network.layout, seeds, moment="student before")
+    distillation = Distillation(
+        network,
+        experiment.loss,
+        experiment.inputs,
         seeds,
-        moment="teacher after",
+        data=data,
+        reference=start,
+        teacher=teacher,
+        teacher_network=teacher_network,
     )
-    start = perturbed(
-        experiment.init.start(
-            network, replace(shared, teacher=teacher_start), seeds, own=streams.STUDENT_INIT
-        ),
-        cfg.distill.perturb_before,
-        network.layout,
-        seeds,
-        moment="student before",
-    )
-    student = Training(
+    return Training(
         "student",
         seeds,
         network,
-        Distillation(
-            network,
-            experiment.loss,
-            experiment.inputs,
-            seeds,
-            data=data,
-            reference=start,
-            teacher=teacher,
-            teacher_network=teacher_network,
-        ),
+        distillation,
         trait=Classification(network, start, data, order=streams.PROBE_ORDER),
         reference=start,
         theta=start.clone(),
@@ -217,47 +235,51 @@ def _train(
         optim=experiment.optim,
         mitigations=experiment.mitigations,
         teacher=teacher,
-        teacher_reference=teacher_start,
+        teacher_reference=shared.teacher,
         teacher_network=teacher_network,
         frozen=cfg.distill.frozen,
         data=data,
     )
-    tracked = (
-        []
-        if experiment.tracker is None
-        else [
-            experiment.tracker.callback(
-                RunInfo(
-                    directory=job.directory.parent,
-                    group=job.directory.name,
-                    seeds=seeds,
-                    run_ids=files.run_ids,
-                    config=_tracked_config(job),
-                    teacher_rows=files.teacher_rows,
-                    notes=files.notes,
-                )
-            )
-        ]
-    )
+
+
+def _callbacks(
+    job: Job, experiment: Experiment, data: Labelled, files: RunFiles, progress: Progress
+) -> list[Callback]:
+    """Return what observes the student: those that log come before those that write."""
     digits = TestDigits(
         data,
         accuracy_name=metrics.TRAIT_ACCURACY,
         loss_name=metrics.TRAIT_TEST_LOSS,
         margin_name=metrics.TRAIT_MARGIN,
-        steps=tuple(cfg.trait.steps),
-        per_class=cfg.trait.per_class,
+        steps=tuple(job.cfg.trait.steps),
+        per_class=job.cfg.trait.per_class,
     )
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
     divergence = Divergence(files.directories, files.failures)
     # The files come last: what the tracker notes is in the summary that marks the run finished.
-    callbacks = [*observers, divergence, progress, *tracked, files]
+    callbacks = [*observers, divergence, progress, *_tracked(job, experiment, files), files]
     checkpoints = Checkpoints(
         {seed: directory / store.CHECKPOINT for seed, directory in files.directories.items()},
         callbacks,
         failed=files.failures,
         facts=files.checkpoint_facts,
     )
-    fit(student, [*callbacks, checkpoints], saved)
+    return [*callbacks, checkpoints]
+
+
+def _tracked(job: Job, experiment: Experiment, files: RunFiles) -> list[Callback]:
+    if experiment.tracker is None:
+        return []
+    info = RunInfo(
+        directory=job.directory.parent,
+        group=job.directory.name,
+        seeds=tuple(files.directories),
+        run_ids=files.run_ids,
+        config=_tracked_config(job),
+        teacher_rows=files.teacher_rows,
+        notes=files.notes,
+    )
+    return [experiment.tracker.callback(info)]
 
 
 def set_arithmetic(cfg: DictConfig) -> None:

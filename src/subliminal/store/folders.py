@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,15 +73,20 @@ def examine(directory: Path) -> State:
 def intact(directory: Path) -> bool:
     """Tell whether the run in `directory` has its marker, and the files that the marker names.
 
-    Early markers hold no checksums: the files need only be there.
+    Early markers hold no checksums: the files need only be there. What a process has found intact
+    it reads again only when a file has another time or size.
     """
     try:
-        recorded: Plain = read_summary(directory).get("sha256") or {}
-        return all(
-            recorded.get(name, there) == there for name, there in checksums(directory).items()
-        )
+        stats = [(directory / name).stat() for name in (MARKER, *DATA)]
+        return _intact(directory, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
     except (OSError, ValueError, AttributeError):
         return False
+
+
+@cache  # a plan looks at every run of a sweep, and each job at its own again
+def _intact(directory: Path, as_it_is: tuple[tuple[int, int], ...]) -> bool:
+    recorded: Plain = read_summary(directory).get("sha256") or {}
+    return all(recorded.get(name, there) == there for name, there in checksums(directory).items())
 
 
 def drop_checkpoint(directory: Path) -> None:

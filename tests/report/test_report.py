@@ -285,6 +285,17 @@ def test_the_terminal_shows_the_verdicts(
         assert re.search(line, shown)
 
 
+def test_without_argument_it_reports_on_outputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch) == 2
+    assert capsys.readouterr().err == "error: outputs: no finished run below; train first\n"
+    write_experiment(tmp_path / "outputs" / "made")
+    assert run_main(monkeypatch, "--text") == 0
+    assert "made: mean [95% CI] over seeds" in capsys.readouterr().out
+
+
 def test_a_seed_with_more_columns_is_read_whole(experiment: Path) -> None:
     file = experiment / "mitigation=none-00000000" / "seed-0003" / "epochs.parquet"
     pl.read_parquet(file, glob=False).with_columns(more=pl.lit(1.0)).write_parquet(file)

@@ -101,7 +101,9 @@ def test_flags_may_stand_between_overrides(run, tmp_path: Path) -> None:  # type
 
 
 FLAGS = st.lists(
-    st.sampled_from([("-m",), ("--cfg", "job"), ("-cd", "folder"), ("--config-name=c",), ("-p", "p")]),
+    st.sampled_from(
+        [("-m",), ("--cfg", "job"), ("-cd", "folder"), ("--config-name=c",), ("-p", "p")]
+    ),
     unique=True,
 )
 WORDS = st.lists(st.from_regex(r"[~+]?[a-z.]{1,3}=[a-z0-9,-]{0,3}", fullmatch=True))

@@ -1,5 +1,6 @@
 """The report on an experiment made by hand: two conditions, no training."""
 
+import html
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from made import EPOCHS, PER_EPOCH, SEEDS, accuracy, alignment, config, write_experiment, write_run
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from subliminal import store
@@ -283,6 +285,22 @@ def test_the_terminal_shows_the_verdicts(
     for row in verdicts.iter_rows(named=True):
         line = re.escape(row["mean [95% CI]"]) + r"[^\n]*" + re.escape(row["verdict"])
         assert re.search(line, shown)
+
+
+def test_names_are_shown_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["[layer1,layer2]", "[b]|<b>a</b>", "a < b :x: & c"]
+    for number, name in enumerate(names):
+        settings = config("none") | {"note": name}
+        write_run(tmp_path, f"{number}", 0, folder=f"note-{number:08x}", settings=settings)
+    assert run_main(monkeypatch, tmp_path) == 0
+    table, _, _ = capsys.readouterr().out.partition("Alignment stays positive")
+    page = (tmp_path / "report" / "results.md").read_text(encoding="utf-8")
+    rendered = MarkdownIt().enable("table").render(page)
+    for name in names:
+        assert f"note={name}" in table
+        assert f"<td>note={html.escape(name)}</td>" in rendered
 
 
 def test_without_argument_it_reports_on_outputs(

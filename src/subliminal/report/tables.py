@@ -1,5 +1,6 @@
 """The results of an experiment as rows of text: one per condition, mean [95% CI] over seeds."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from subliminal import metrics
 from subliminal.report.runs import Condition
 from subliminal.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
 
+_MARKDOWN = re.compile(r"[|]|<(?=[a-zA-Z/!])")  # what Markdown would take for its own
 # What LaTeX would take for its own, and signs that its fonts lack.
 _LATEX = str.maketrans(
     {
@@ -131,9 +133,12 @@ def initial_accuracy(conditions: list[Condition]) -> Estimate:
 
 
 def markdown(table: pl.DataFrame) -> str:
-    """Return a table of text in Markdown."""
+    """Return a table of text in Markdown, where no cell opens another column or a tag."""
     lines = [table.columns, ["---"] * len(table.columns), *table.iter_rows()]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(_MARKDOWN.sub(r"\\\g<0>", str(cell)) for cell in line) + " |"
+        for line in lines
+    )
 
 
 def latex(table: pl.DataFrame, title: str) -> str:

@@ -4,13 +4,14 @@ Hydra composes a config (see `conf/config.yaml`); `subliminal.sweep.engine` trai
 Nothing here imports torch before a config is composed, so that `--help` answers at once.
 """
 
-import argparse
 import os
 import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -63,7 +64,7 @@ def main() -> None:
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
     try:
-        sys.argv[1:] = seeds.quote(sys.argv[1:], named=_seed_files(sys.argv[1:]))
+        sys.argv[1:] = arranged(sys.argv[1:])
         with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]):
             _job()
     except KeyboardInterrupt:
@@ -85,12 +86,26 @@ def main() -> None:
         sys.exit(_fail(UserError(reason)))
 
 
-def _seed_files(argv: list[str]) -> set[str]:
-    """Return the names of the seed files, of ours and of the user's `--config-dir`."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd", type=Path, default=CONF)
-    folders = (CONF, parser.parse_known_args(argv)[0].config_dir)
-    return {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
+def arranged(argv: list[str]) -> list[str]:
+    """Return the command line with its overrides last, the seeds quoted for Hydra.
+
+    Hydra takes overrides in one place alone, and answers `seed=0 -m name=x` with its usage.
+
+    Raises:
+        UserError: there is no such flag, or it has no such value.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(message)
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    given = parser.parse_intermixed_args(argv)
+    flags = [word for word in argv if word not in given.overrides]
+    # The names of the seed files, of ours and of the user's.
+    folders = {CONF, Path(given.config_dir or CONF)}
+    named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
+    return [*flags, *seeds.quote(given.overrides, named=named)]
 
 
 def _fail(error: Exception) -> int:

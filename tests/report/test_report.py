@@ -1,5 +1,6 @@
 """The report on an experiment made by hand: two conditions, no training."""
 
+import html
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from made import EPOCHS, PER_EPOCH, SEEDS, accuracy, alignment, config, write_experiment, write_run
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from subliminal import store
@@ -16,7 +18,7 @@ from subliminal.report.__main__ import main
 from subliminal.report.page import BEGIN, END, Report, insert
 from subliminal.report.read import load
 from subliminal.report.runs import Condition
-from subliminal.report.tables import by_epoch, latex, markdown, results
+from subliminal.report.tables import by_epoch, latex, markdown, results, tidy
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_no_common_seed_gives_no_difference(tmp_path: Path) -> None:
 
 
 def test_by_epoch_has_a_row_for_each_condition(experiment: Path) -> None:
-    shown = conditions(experiment)
+    shown = tidy(conditions(experiment), ["trait/accuracy", "alignment/cosine", "no/metric"])
     table = by_epoch(shown, "trait/accuracy", 3)
     assert table.columns == ["condition", "epoch 0", "epoch 1", "epoch 2"]
     assert table["condition"].to_list() == ["none", "liminal"]
@@ -175,7 +177,8 @@ def test_the_command_writes_tables_figures_and_page(
     assert all(f"]({figure})" in page for figure in figures if figure.endswith("png"))
 
     table = pl.read_csv(experiment / "report" / "trait_accuracy.csv", infer_schema=False)
-    expected = by_epoch(conditions(experiment), "trait/accuracy", 3)
+    numbers = tidy(conditions(experiment), ["trait/accuracy"])
+    expected = by_epoch(numbers, "trait/accuracy", 3)
     assert table.rows() == expected.rows()
     assert (experiment / "report" / "results.csv").is_file()
     assert {"verdicts.csv", "verdicts.tex", "numbers.csv", "alignment.csv"} <= first.keys()
@@ -282,6 +285,33 @@ def test_the_terminal_shows_the_verdicts(
     for row in verdicts.iter_rows(named=True):
         line = re.escape(row["mean [95% CI]"]) + r"[^\n]*" + re.escape(row["verdict"])
         assert re.search(line, shown)
+
+
+def test_names_are_shown_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["[layer1,layer2]", "[b]|<b>a</b>", "a < b :x: & c"]
+    for number, name in enumerate(names):
+        settings = config("none") | {"note": name}
+        write_run(tmp_path, f"{number}", 0, folder=f"note-{number:08x}", settings=settings)
+    assert run_main(monkeypatch, tmp_path) == 0
+    table, _, _ = capsys.readouterr().out.partition("Alignment stays positive")
+    page = (tmp_path / "report" / "results.md").read_text(encoding="utf-8")
+    rendered = MarkdownIt().enable("table").render(page)
+    for name in names:
+        assert f"note={name}" in table
+        assert f"<td>note={html.escape(name)}</td>" in rendered
+
+
+def test_without_argument_it_reports_on_outputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch) == 2
+    assert capsys.readouterr().err == "error: outputs: no finished run below; train first\n"
+    write_experiment(tmp_path / "outputs" / "made")
+    assert run_main(monkeypatch, "--text") == 0
+    assert "made: mean [95% CI] over seeds" in capsys.readouterr().out
 
 
 def test_a_seed_with_more_columns_is_read_whole(experiment: Path) -> None:

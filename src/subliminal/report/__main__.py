@@ -15,8 +15,9 @@ def main() -> None:
     parser.add_argument(
         "runs",
         type=Path,
-        nargs="+",
-        help="folders of runs, conditions or experiments, or outputs itself",
+        nargs="*",
+        default=[Path("outputs")],
+        help="folders of runs, conditions or experiments (default: all that lies in outputs)",
     )
     parser.add_argument("--text", action="store_true", help="print the table, write nothing")
     parser.add_argument(

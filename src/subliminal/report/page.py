@@ -61,9 +61,14 @@ class Report:
         """Return the tables of text that have rows, by title."""
         conditions = self.sweep.conditions
         tables = {"Verdicts": verdicts(self.sweep), "Results": results(conditions)}
-        tables |= {title: by_epoch(conditions, name, digits) for title, name, digits in BY_EPOCH}
+        tables |= {title: by_epoch(self.numbers, name, digits) for title, name, digits in BY_EPOCH}
         tables["Ledger, sums over the run (nats)"] = ledger(conditions)
         return {title: table for title, table in tables.items() if table.height}
+
+    @cached_property
+    def numbers(self) -> pl.DataFrame:
+        """Return the numbers behind the tables of epochs."""
+        return tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
 
     @cached_property
     def findings(self) -> list[str]:
@@ -120,8 +125,7 @@ class Report:
             store.write_text(folder / f"{stem}.csv", table.write_csv())
             caption = f"{self.experiment}: {title}; {figures.provenance(self.sweep)}"
             store.write_text(folder / f"{stem}.tex", latex(table, caption))
-        numbers = tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
-        store.write_text(folder / "numbers.csv", numbers.write_csv())
+        store.write_text(folder / "numbers.csv", self.numbers.write_csv())
 
 
 def write_page(reports: Sequence[Report], path: Path) -> None:

@@ -17,9 +17,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config import guard, schema, seeds, sources
+from subliminal.config import guard, resources, schema, seeds, sources
 from subliminal.config.build import build
-from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed, UserError, one_line
 from subliminal.sweep import plan, signals
 
@@ -34,7 +33,7 @@ _EXTRAS = {
 _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(resources.CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     """Train the seeds of one composed config; return what `objective` names, for a search."""
     from subliminal.sweep.agent import Agent
@@ -63,6 +62,7 @@ def main() -> None:
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
     try:
+        resources.refuse_namesake()
         sys.argv[1:] = seeds.quote(sys.argv[1:], named=_seed_files(sys.argv[1:]))
         with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]):
             _job()
@@ -88,8 +88,8 @@ def main() -> None:
 def _seed_files(argv: list[str]) -> set[str]:
     """Return the names of the seed files, of ours and of the user's `--config-dir`."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd", type=Path, default=CONF)
-    folders = (CONF, parser.parse_known_args(argv)[0].config_dir)
+    parser.add_argument("--config-dir", "-cd", type=Path, default=resources.CONF)
+    folders = (resources.CONF, parser.parse_known_args(argv)[0].config_dir)
     return {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
 
 
@@ -98,9 +98,8 @@ def _fail(error: Exception) -> int:
     message = one_line(error)
     plugin = _PLUGIN.search(message)
     if plugin and plugin[1] in _EXTRAS:
-        message = (
-            message.removesuffix(".") + f"; pip install 'subliminal[{_EXTRAS[plugin[1]]}]' adds it"
-        )
+        command = resources.install_command(_EXTRAS[plugin[1]])
+        message = f"{message.removesuffix('.')}; {command} adds it"
     failures = plan.failures(plan.PLANNED)
     lines = failures if failures and isinstance(error, RunsFailed) else [message, *failures]
     for line in lines:

@@ -1,5 +1,6 @@
 """Identity and atomic files."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import golden_conditions
 import pytest
 from omegaconf import DictConfig
 
@@ -41,6 +43,11 @@ OTHER = (
     "engine.threads=2 engine.precision=high engine.compile=true trait.steps=[3] "
     "distill/init=independent"
 )
+
+
+def test_conditions_and_teachers_are_named_as_ever(compose: Compose) -> None:
+    golden = json.loads(golden_conditions.FILE.read_text(encoding="utf-8"))
+    assert {line: golden_conditions.hashes(line, compose) for line in golden} == golden
 
 
 @pytest.mark.parametrize("same", SAME.split())

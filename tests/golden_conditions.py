@@ -34,10 +34,8 @@ Compose = Callable[[list[str]], DictConfig]
 def lines() -> list[str]:
     """Return each option of the groups, two optimizers, and each sweep without what it varies."""
     options = [f"{group}={path.stem}" for group in GROUPS for path in (CONF / group).glob("*.yaml")]
-    sweeps = [
-        path.relative_to(SWEEPS).with_suffix("").as_posix() for path in SWEEPS.rglob("*.yaml")
-    ]
-    of_hydra = (name for name in sweeps if not name.startswith("wandb/"))
+    of_hydra = {*SWEEPS.rglob("*.yaml")} - {*SWEEPS.glob("wandb/*")}
+    sweeps = [path.relative_to(SWEEPS).with_suffix("").as_posix() for path in of_hydra]
     more = ["", "teacher=steered", "optim@teacher.optim=adamw", "optim=matched/adamw"]
     return sorted([*more, *options, *(f"sweep={name}" for name in sweeps)])
 

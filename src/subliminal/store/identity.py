@@ -16,6 +16,7 @@ _SCIENCE = ("model", "data", "teacher", "distill", "optim", "mitigation", "probe
 _TEACHER = ("model", "data", "teacher")
 _ARITHMETIC = ("threads", "precision")
 _PLACES = ("root", "download")  # of the data: where from, not what
+_AS_EVER = {"normalise": "unit"}  # of the data: a run that has no such key is named as ever
 
 Plain = dict[str, Any]
 
@@ -59,7 +60,11 @@ def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:
 
 
 def _placeless(node: Plain) -> Plain:
-    return {key: value for key, value in node.items() if key not in _PLACES}
+    return {
+        key: value
+        for key, value in node.items()
+        if key not in _PLACES and (key not in _AS_EVER or value != _AS_EVER[key])
+    }
 
 
 def _digest(part: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ def test_mean_and_standard_deviation_are_those_of_the_training_pixels() -> None:
     "build", [MNIST, FashionMNIST, partial(EMNIST, split="letters", classes=3)]
 )
 def test_another_way_is_refused(build: Callable[..., object]) -> None:
-    with pytest.raises(UserError, match="data.normalise=none: one of unit, mean_std"):
+    with pytest.raises(UserError, match=r"data\.normalise=none: one of unit, mean_std"):
         build(root=None, download=False, normalise="none")
 
 

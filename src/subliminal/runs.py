@@ -14,6 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from subliminal import metrics
+from subliminal.config.resources import refuse_namesake
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
 from subliminal.store.inventory import Plain, describe, find, overview
@@ -47,6 +48,7 @@ def main() -> None:
         words = ["list", *words]
     arguments = parser.parse_args(words)
     try:
+        refuse_namesake()
         if arguments.command == "list":
             sys.exit(_list(arguments.outputs, as_json=arguments.json))
         if arguments.command == "show":

@@ -18,9 +18,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config import guard, schema, seeds, sources
+from subliminal.config import guard, resources, schema, seeds, sources
 from subliminal.config.build import build
-from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed, UserError, one_line
 from subliminal.sweep import plan, signals
 
@@ -35,7 +34,7 @@ _EXTRAS = {
 _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(resources.CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     """Train the seeds of one composed config; return what `objective` names, for a search."""
     from subliminal.sweep.agent import Agent
@@ -64,6 +63,7 @@ def main() -> None:
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
     try:
+        resources.refuse_namesake()
         sys.argv[1:] = arranged(sys.argv[1:])
         with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]):
             _job()
@@ -103,7 +103,7 @@ def arranged(argv: list[str]) -> list[str]:
     given = parser.parse_intermixed_args(argv)
     flags = [word for word in argv if word not in given.overrides]
     # The names of the seed files, of ours and of the user's.
-    folders = {CONF, Path(given.config_dir or CONF)}
+    folders = {resources.CONF, Path(given.config_dir or resources.CONF)}
     named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
     return [*flags, *seeds.quote(given.overrides, named=named)]
 
@@ -113,9 +113,8 @@ def _fail(error: Exception) -> int:
     message = one_line(error)
     plugin = _PLUGIN.search(message)
     if plugin and plugin[1] in _EXTRAS:
-        message = (
-            message.removesuffix(".") + f"; pip install 'subliminal[{_EXTRAS[plugin[1]]}]' adds it"
-        )
+        command = resources.install_command(_EXTRAS[plugin[1]])
+        message = f"{message.removesuffix('.')}; {command} adds it"
     failures = plan.failures(plan.PLANNED)
     lines = failures if failures and isinstance(error, RunsFailed) else [message, *failures]
     for line in lines:

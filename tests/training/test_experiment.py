@@ -50,6 +50,8 @@ BAD = [
     ("optim.betas=[0.9,1]", "optim.betas=[0.9, 1.0]", "two numbers in [0, 1)"),
     ("optim.eps=0", "optim.eps=0.0", "> 0"),
     ("optim.weight_decay=-1", "optim.weight_decay=-1.0", "≥ 0"),
+    ("optim.weight_decay=0.1", "optim.weight_decay=0.1", "optim.decoupled_weight_decay=false"),
+    ("teacher.optim.weight_decay=0.1", "teacher.optim.weight_decay=0.1", "torch.optim.AdamW"),
     ("teacher.optim.lr=0", "optim.lr=0.0", "> 0"),
     ("distill.loss.logits=none", "distill.loss.logits=none", "aux, class, all"),
     ("distill.loss.temperature=0", "distill.loss.temperature=0.0", "> 0"),
@@ -155,7 +157,7 @@ def test_an_options_own_keys_are_checked(compose: Compose, overrides: list[str],
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("+optim.speed=1", ["optim.speed", "lr, betas, eps, weight_decay"]),
+        ("+optim.speed=1", ["optim.speed", "lr, betas, eps, weight_decay, decoupled"]),
         ("+model.depth=1", ["model.depth", "hidden, aux"]),
         ("+distill.loss.power=1", ["distill.loss.power", "logits, temperature"]),
         ("+teacher.optim.speed=1", ["teacher.optim.speed", "lr, betas"]),

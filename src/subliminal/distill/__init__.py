@@ -47,7 +47,10 @@ class Inputs(Protocol):
         """Whether the images are drawn anew each epoch, instead of one fixed set."""
 
     def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images (size, pixels), float32; `digits` (n, pixels) are MNIST's."""
+        """Draw one seed's images (size, pixels); `digits` (n, pixels) are the training digits.
+
+        float32 as the networks see them, or uint8, which is scaled as the digits are.
+        """
 
 
 @runtime_checkable

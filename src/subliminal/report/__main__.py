@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from subliminal.config.resources import refuse_namesake
 from subliminal.errors import UserError
 
 DAMAGED = 3  # exit status: reported, but for damaged runs
@@ -34,6 +35,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
+        refuse_namesake()
         problems = _report(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -19,14 +19,19 @@ from subliminal.report.tables import results as table_of
 README = f"# Title – ü\n\ntext\n\n{BEGIN}\nlast\n{END}\n\nmore\n"
 
 
-def write_sweeps(outputs: Path) -> None:
-    for name in results.SWEEPS:
-        made.write_experiment(outputs / name)
+def write_sweep(folder: Path) -> None:
+    """Write runs of two conditions, one of them liminal training as it was published."""
+    liminal = made.config("liminal")
+    liminal["mitigation"]["liminal"]["schedule"] = "linear_decay"
+    for seed in range(4):
+        made.write_run(folder, "mitigation=none", seed)
+        made.write_run(folder, "mitigation=liminal", seed, settings=liminal)
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Path:
-    """Where the page shall lie, in a repository that has a README."""
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a page of two sweeps shall lie, in a repository that has a README."""
+    monkeypatch.setattr(results, "SWEEPS", ("paper", "cloud2025"))
     (tmp_path / "README.md").write_text(README, encoding="utf-8")
     return tmp_path / "docs" / "results.md"
 
@@ -34,7 +39,8 @@ def page(tmp_path: Path) -> Path:
 def test_the_command_writes_page_readme_and_numbers(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_sweeps(tmp_path / "outputs")
+    for name in results.SWEEPS:
+        write_sweep(tmp_path / "outputs" / name)
     monkeypatch.setattr(sys, "argv", ["results", str(tmp_path / "outputs"), "--page", str(page)])
     command_line("results", results.write, None)
     assert capsys.readouterr().out == f"Written: {page}\n"
@@ -48,6 +54,7 @@ def test_the_command_writes_page_readme_and_numbers(
     assert readme.startswith(before)
     assert readme.endswith(after)
     (sweep,) = load([tmp_path / "outputs" / "paper"])
+    assert len(sweep.conditions) == 2
     for row, option in zip(
         table_of(sweep.conditions).iter_rows(named=True), ("none", "liminal"), strict=True
     ):
@@ -61,8 +68,11 @@ def test_the_command_writes_page_readme_and_numbers(
     assert [file.read_bytes() for file in pages] == first
 
 
-def test_a_smaller_rerun_replaces_nothing_unasked(page: Path, tmp_path: Path) -> None:
-    write_sweeps(tmp_path / "outputs")
+def test_a_smaller_rerun_replaces_nothing_unasked(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "SWEEPS", ("paper",))
+    write_sweep(tmp_path / "outputs" / "paper")
     results.write([tmp_path / "outputs"], page)
     before = page.read_text(encoding="utf-8")
     made.write_run(tmp_path / "fewer" / "paper", "mitigation=none", 0)
@@ -74,20 +84,19 @@ def test_a_smaller_rerun_replaces_nothing_unasked(page: Path, tmp_path: Path) ->
 
 
 def test_missing_sweeps_are_named_and_found_ones_kept(page: Path, tmp_path: Path) -> None:
-    made.write_experiment(tmp_path / "outputs" / "paper_sgd")
-    with pytest.raises(UserError, match="no run of paper, cloud2025; `make paper` trains them"):
+    write_sweep(tmp_path / "outputs" / "cloud2025")
+    with pytest.raises(UserError, match="no run of paper; `make paper` trains them"):
         results.write([tmp_path / "outputs"], page)
     assert not page.exists()
-    assert Archive.read(page.parent / "data" / "results.parquet").size("paper_sgd").seeds == 4
-    made.write_experiment(tmp_path / "more" / "paper")
-    made.write_experiment(tmp_path / "more" / "cloud2025")
+    assert Archive.read(page.parent / "data" / "results.parquet").size("cloud2025").seeds == 4
+    write_sweep(tmp_path / "more" / "paper")
     results.write([tmp_path / "more"], page)
     assert page.exists()
 
 
 @pytest.mark.parametrize("text", ["", "text", BEGIN, END, f"{END}\n{BEGIN}"])
 def test_a_readme_without_markers_is_left_alone(page: Path, tmp_path: Path, text: str) -> None:
-    write_sweeps(tmp_path / "outputs")
+    write_sweep(tmp_path / "outputs" / "paper")
     (tmp_path / "README.md").write_text(text)
     with pytest.raises(UserError, match=r"README\.md: the lines .* are needed"):
         results.write([tmp_path / "outputs"], page)

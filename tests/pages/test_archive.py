@@ -3,6 +3,7 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import made
 import polars as pl
@@ -102,16 +103,14 @@ def test_what_one_condition_measured_the_others_lack(tmp_path: Path) -> None:
     )
 )
 def test_runs_are_read_as_they_were_written(
-    given: dict[tuple[str, str, int], tuple[object, ...]],
+    given: dict[tuple[str, str, int], tuple[Any, ...]],
 ) -> None:
     keys = ("sweep", "condition", "seed")
     rows = [
         dict(zip((*keys, *MEASURED), (*key, *run[:-1]), strict=True)) for key, run in given.items()
     ]
     epochs = [
-        (*key, epoch, *values)
-        for key, run in given.items()
-        for epoch, values in enumerate(run[-1])  # type: ignore[arg-type]
+        (*key, epoch, *values) for key, run in given.items() for epoch, values in enumerate(run[-1])
     ]
     schema = {k: RUNS[k] for k in keys} | {"epoch": pl.Int64, "a/b": pl.Float64, "c": pl.Float64}
     table = pl.DataFrame(epochs, schema=schema, orient="row")

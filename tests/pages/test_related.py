@@ -39,6 +39,13 @@ def test_the_page_tells_what_was_run_and_what_was_not(
     assert "Does alignment predict" not in text  # of two conditions
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no sections' figures, which takes longer than all else."""
+    caption = "A caption."
+    monkeypatch.setattr(related, "_draw", lambda name, sweep, folder: (sweep.name, caption))
+
+
 def data(page: Path) -> Path:
     """Return the file of the page's numbers."""
     return page.parent / "data" / "related.parquet"
@@ -63,6 +70,7 @@ def test_alignment_is_correlated_with_acquisition_over_conditions(tmp_path: Path
     assert (tmp_path / "figures" / "related_alignment.png").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -> None:
     page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
     write_conditions(first / "noise2026" / "layers", 5)
@@ -121,6 +129,7 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
     assert f"| {number} of 36 | {seeds} |" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_last_section_waits_until_all_runs_are_known(tmp_path: Path) -> None:
     page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
     write_conditions(first / "noise2026" / "layers", 5)
@@ -136,6 +145,7 @@ def test_the_last_section_waits_until_all_runs_are_known(tmp_path: Path) -> None
     assert "| noise2026/width | 5 | " in after[related.PREDICTION]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_is_the_same_made_at_once_or_in_parts(tmp_path: Path) -> None:
     for name in ("noise2026/layers", "noise2026/width"):
         for folder in (tmp_path / "both", tmp_path / name.replace("/", "-")):
@@ -162,6 +172,7 @@ def test_a_clone_without_outputs_writes_the_same_page_and_figures(tmp_path: Path
         assert (clone.parent / file).read_bytes() == (page.parent / file).read_bytes(), file
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sections_whose_runs_are_known_in_part_are_kept_and_said_to_be(tmp_path: Path) -> None:
     page = tmp_path / "related.md"
     write_conditions(tmp_path / "noise2026" / "layers", 5)

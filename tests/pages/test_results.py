@@ -13,6 +13,7 @@ from results import BEGIN, END
 
 from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
+from subliminal.report.page import Report
 from subliminal.report.read import load
 from subliminal.report.tables import results as table_of
 
@@ -26,6 +27,11 @@ def write_sweep(folder: Path) -> None:
     for seed in range(4):
         made.write_run(folder, "mitigation=none", seed)
         made.write_run(folder, "mitigation=liminal", seed, settings=liminal)
+
+
+def undrawn(report: Report, folder: Path) -> dict[str, str]:
+    """Draw no figures, which takes longer than all else."""
+    return {}
 
 
 @pytest.fixture
@@ -72,6 +78,7 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "SWEEPS", ("paper",))
+    monkeypatch.setattr(Report, "draw", undrawn)
     write_sweep(tmp_path / "outputs" / "paper")
     results.write([tmp_path / "outputs"], page)
     before = page.read_text(encoding="utf-8")
@@ -83,7 +90,10 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
     assert "n = 1 seed;" in page.read_text(encoding="utf-8")
 
 
-def test_missing_sweeps_are_named_and_found_ones_kept(page: Path, tmp_path: Path) -> None:
+def test_missing_sweeps_are_named_and_found_ones_kept(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Report, "draw", undrawn)
     write_sweep(tmp_path / "outputs" / "cloud2025")
     with pytest.raises(UserError, match="no run of paper; `make paper` trains them"):
         results.write([tmp_path / "outputs"], page)
@@ -105,7 +115,6 @@ def test_a_readme_without_markers_is_left_alone(page: Path, tmp_path: Path, text
 
 
 def test_a_bare_clone_writes_the_committed_pages(tmp_path: Path) -> None:
-    """What is in the repository as numbers gives what is in it as text."""
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "data", tmp_path / "docs" / "data")
     results.write([], tmp_path / "docs" / "results.md")

@@ -114,6 +114,7 @@ def test_a_readme_without_markers_is_left_alone(page: Path, tmp_path: Path, text
     assert not page.exists()
 
 
+@pytest.mark.skipif(not (ROOT / "docs/data/results.parquet").exists(), reason="not trained yet")
 def test_a_bare_clone_writes_the_committed_pages(tmp_path: Path) -> None:
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "docs" / "data", tmp_path / "docs" / "data")

@@ -1,6 +1,7 @@
 """The file of published runs gives reports what the runs themselves give."""
 
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import made
 import polars as pl
 import pytest
-from archive import MEASURED, RUNS, Archive, Published, Size, found
+from archive import MEASURED, RUNS, TABLES, Archive, Published, Size, found
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from subliminal import metrics, store
+from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
 from subliminal.report.page import Report
 from subliminal.report.read import load
@@ -196,3 +198,25 @@ def test_an_unfinished_run_is_left_out(tmp_path: Path) -> None:
     (runs[1] / store.MARKER).unlink()
     archive = Archive.of("paper", found(["paper"], [tmp_path])["paper"], steps=True)
     assert archive.runs["seed"].to_list() == [0, 2]
+
+
+def test_the_description_names_every_column() -> None:
+    text = (ROOT / "docs" / "data" / "README.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == {*RUNS, *TABLES}
+
+
+def test_the_notebook_of_the_description_runs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    sweep: Sweep,
+) -> None:
+    text = (ROOT / "docs" / "data" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Archive.of("paper", sweep, steps=True).write(tmp_path / "docs" / "data" / "results.parquet")
+    exec(compile(code, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "0123456789abcdef" in printed
+    assert "│ 2     ┆ 0.65" in printed  # the mean after the last epoch

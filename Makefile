@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report performance clean
+.PHONY: help install data train sweep paper related pages runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -34,10 +34,14 @@ sweep: $(INSTALLED) ## train 20 seeds with liminal training, or the sweep NAME=â
 
 paper: $(INSTALLED) ## test the papers' claims on 20 paired seeds; write docs/results.md, README
 	for sweep in $(PAPER); do $(BIN)/python -m subliminal.train sweep=$$sweep || exit; done
-	$(BIN)/python -m subliminal.report $(PAPER:%=outputs/%) --page docs/results.md --readme README.md
+	$(BIN)/python pages/results.py outputs
 
-related: $(INSTALLED) ## write docs/related.md from the finished sweeps of other papers' systems
-	$(BIN)/python -m subliminal.report.related outputs
+related: $(INSTALLED) ## write docs/related.md, with the finished sweeps of other papers' systems
+	$(BIN)/python pages/related.py outputs
+
+pages: $(INSTALLED) ## write docs/results.md, README, docs/related.md from docs/data, untrained
+	$(BIN)/python pages/results.py
+	$(BIN)/python pages/related.py
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
 	$(BIN)/python -m subliminal.runs

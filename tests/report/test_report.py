@@ -13,9 +13,8 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from subliminal import store
-from subliminal.errors import UserError
 from subliminal.report.__main__ import main
-from subliminal.report.page import BEGIN, END, Report, insert
+from subliminal.report.page import Report
 from subliminal.report.read import load
 from subliminal.report.runs import Condition
 from subliminal.report.tables import by_epoch, latex, markdown, results, tidy
@@ -206,35 +205,6 @@ def test_a_folder_without_runs_ends_with_one_line(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"error: {folder}: no finished run below; train first\n"
-
-
-def test_the_readme_changes_between_the_markers_alone(experiment: Path, tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    before, after = "# Title – ü\n\ntext\n\n", "\n\nmore\n"
-    readme.write_text(f"{before}{BEGIN}\nlast report\n{END}{after}", encoding="utf-8")
-    report = Report.of(experiment)
-    insert(report, readme)
-    text = readme.read_text(encoding="utf-8")
-    assert text.startswith(before + BEGIN)
-    assert text.endswith(END + after)
-    assert "last report" not in text
-    assert markdown(report.tables["Results"]) in text
-    figure = "docs/figures/made_training.png"
-    assert f"]({figure})" in text
-    assert (tmp_path / figure).is_file()
-    insert(report, readme)
-    assert readme.read_text(encoding="utf-8") == text
-
-
-@pytest.mark.parametrize("text", ["", "text", BEGIN, END, f"{END}\n{BEGIN}"])
-def test_a_readme_without_markers_is_left_alone(
-    experiment: Path, tmp_path: Path, text: str
-) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(text)
-    with pytest.raises(UserError, match=r"README\.md: the lines .* are needed"):
-        insert(Report.of(experiment), readme)
-    assert readme.read_text() == text
 
 
 def test_runs_conditions_and_outputs_are_found(experiment: Path) -> None:

@@ -24,15 +24,6 @@ def main() -> None:
     parser.add_argument(
         "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
     )
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="also write a Markdown page, figures beside it"
-    )
-    parser.add_argument(
-        "--readme",
-        type=Path,
-        metavar="FILE",
-        help="also fill the results section of this file, from the first experiment",
-    )
     arguments = parser.parse_args()
     try:
         refuse_namesake()
@@ -57,23 +48,20 @@ def _report(arguments: argparse.Namespace) -> list[str]:
         text.show(sweep)
     if not arguments.text:
         from subliminal.report.html import write_html
-        from subliminal.report.page import Report, insert, write_page
+        from subliminal.report.page import Report, write_page
         from subliminal.report.wandb_report import log_report
 
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:
             folder = arguments.together or report.sweep.directory / "report"
             report.write_tables(folder)
-            write_page([report], folder / "results.md")
+            written = f"Written by `python -m subliminal.report outputs/{report.experiment}`."
+            write_page([report], folder / "results.md", written)
             write_html(report, folder / "index.html")
             print(f"Files: {folder} (open {folder / 'index.html'})")
             drawn = {path.stem: path for path in sorted(folder.glob("figures/*.png"))}
             if line := log_report(report.sweep.directory, report.tables, drawn):
                 print(line)
-        if arguments.page is not None:
-            write_page(reports, arguments.page)
-        if arguments.readme is not None:
-            insert(reports[0], arguments.readme)
     return [problem for sweep in sweeps for problem in sweep.problems]
 
 

@@ -54,12 +54,8 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
         if condition.logged(metrics.ALIGNMENT):
             alignment = condition.over_run(metrics.ALIGNMENT)
             row["alignment"] = mean_ci(list(alignment.values())).format(4)
-            positive = (
-                condition.steps.group_by("seed")
-                .agg((pl.col(metrics.ALIGNMENT) > 0).mean().alias("share"))
-                .sort("seed")
-            )
-            row["positive steps"] = mean_ci(positive["share"].to_list()).format(2)
+            positive = condition.positive(metrics.ALIGNMENT)
+            row["positive steps"] = mean_ci(list(positive.values())).format(2)
         loss = condition.final(metrics.DISTILL_LOSS)
         row["distillation loss ×10⁴"] = mean_ci([1e4 * v for v in loss.values()]).format(2)
         rows.append(row)

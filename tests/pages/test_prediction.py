@@ -1,38 +1,27 @@
 """The points of which it is told whether alignment predicts acquisition."""
 
-import tempfile
-from pathlib import Path
-
 import polars as pl
-from hypothesis import given
-from hypothesis import strategies as st
+import prediction
+from archive import RUNS
 
-from subliminal.report import prediction
 from subliminal.statistics import rank_correlation
-
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1)
-ROWS = st.lists(
-    st.tuples(TEXTS, TEXTS, TEXTS, st.integers(0, 2**31), *[NUMBERS] * 3, NUMBERS | st.none())
-)
-
-
-@given(ROWS)
-def test_points_are_read_as_they_were_written(rows: list[tuple[object, ...]]) -> None:
-    points = pl.DataFrame(rows, schema=prediction.SCHEMA, orient="row")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "points.csv"
-        prediction.write(file, points)
-        assert prediction.read(file).equals(points)
 
 
 def _points(sweep: str, configs: list[int], seeds: int = 3) -> pl.DataFrame:
     rows = [
-        (sweep, f"lr={c}", f"{c:08}", seed, c / 10 + seed / 100, (c * 7 % 5) + seed, c, None)
+        {
+            "sweep": sweep,
+            "condition": f"lr={c}",
+            "config": f"{c:08}",
+            "seed": seed,
+            "accuracy": c / 10 + seed / 100,
+            "alignment": (c * 7 % 5) + seed,
+            "alignment_epoch_1": c,
+        }
         for c in configs
         for seed in range(seeds)
     ]
-    return pl.DataFrame(rows, schema=prediction.SCHEMA, orient="row")
+    return pl.DataFrame(rows, schema=RUNS)
 
 
 def test_a_condition_that_two_sweeps_share_counts_once() -> None:

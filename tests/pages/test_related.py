@@ -204,13 +204,13 @@ def test_strengths_of_a_schedule_are_joined_on_the_frontier(tmp_path: Path) -> N
     folder = tmp_path / "yanagisawa2025"
     shapes, peaks = ("constant", "rising", "falling"), (10.0, 0.1, 1.0)
     for place, (schedule, peak) in enumerate((s, p) for s in shapes for p in peaks):
-        leash = {
+        penalty = {
             "_target_": "subliminal.mitigations.liminal.Liminal",
             "schedule": schedule,
             "peak": peak,
             "start": peak,
         }
-        settings = made.config("none") | {"mitigation": {"liminal": leash}}
+        settings = made.config("none") | {"mitigation": {"liminal": penalty}}
         for seed in range(2):
             made.write_run(
                 folder, "mitigation=liminal", seed, folder=f"c-{place:08}", settings=settings

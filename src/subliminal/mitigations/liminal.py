@@ -1,4 +1,4 @@
-"""Liminal training: a KL leash to the initial model (Kitkana & Arora 2026, arXiv 2604.25779)."""
+"""Liminal training: a KL penalty to the initial model (Kitkana & Arora 2026, arXiv 2604.25779)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Liminal(Mitigation):
     The reference is the frozen initial model θ₀; the KL is taken on the distillation inputs.
 
     Attributes:
-        logits: which logits are leashed: aux | class | all.
+        logits: which logits are penalised: aux | class | all.
         schedule: shape of λ(t), see `subliminal.mitigations.schedule.weight`.
         start: λ₀ ≥ 0, at the first step.
         peak: λ ≥ 0 at the end of the first epoch.
@@ -67,6 +67,6 @@ class Liminal(Mitigation):
         reference = select(step.reference_logits, self.logits, classes) / t
         student = select(step.logits, self.logits, classes) / t
         pair = (reference, student) if self.direction == "forward" else (student, reference)
-        leash = t * t * kl(*pair)
-        step.log("liminal/kl", leash)
-        return strength * leash
+        penalty = t * t * kl(*pair)
+        step.log("liminal/kl", penalty)
+        return strength * penalty

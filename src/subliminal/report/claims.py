@@ -92,7 +92,7 @@ def _claims(sweep: Sweep) -> Iterator[Claim]:
             paired(by_name["projection"], by_name["random_projection"], accuracy),
             "< 0",
         )
-    yield from _leash(by_name, none)
+    yield from _penalty(by_name, none)
     if none.logged(metrics.LEDGER_PREDICTED):
         yield from _ledger(by_name, none)
 
@@ -139,7 +139,7 @@ def _causal(text: str, projected: Condition, none: Condition) -> Iterator[Claim]
     yield Claim("2. … and leaves distillation unharmed", statistic, relative, "within", HARMLESS)
 
 
-def _leash(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
+def _penalty(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
     if "liminal" in by_name:
         liminal = by_name["liminal"]
         less = paired(liminal, none, lambda c: c.over_run(metrics.ALIGNMENT))
@@ -150,7 +150,7 @@ def _leash(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
     if "critical_period" in by_name:
         early = by_name["critical_period"]
         first = paired(early, none, lambda c: epoch_value(c, metrics.ALIGNMENT, 1))
-        text = "3. A leash in the first epoch attenuates it there"
+        text = "3. A KL penalty in the first epoch attenuates it there"
         yield Claim(text, "alignment in epoch 1 − none", first, "< 0")
         text = "3. … after which alignment returns"
         later = paired(early, none, _later_alignment)

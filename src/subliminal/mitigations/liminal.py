@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.distill import check_logits, check_temperature, kl, select
+from subliminal.distill import check_logits, check_softmax, check_temperature, kl, select
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.schedule import SHAPES, weight
 from subliminal.state import Step
+from subliminal.tensors.network import Network
 
 DIRECTIONS = ("forward", "reverse")
 
@@ -50,6 +51,10 @@ class Liminal(Mitigation):
         if self.start < 0 or self.peak < 0:
             raise UserError(f"{where}: start={self.start}, peak={self.peak}; both must be ≥ 0")
         check_temperature(where, self.temperature)
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the KL would be taken on one logit."""
+        check_softmax("mitigation.liminal", self.logits, network)
 
     def penalty(self, step: Step) -> Tensor | None:
         """Return λ(t) · T² · KL(reference ‖ student): (seeds,)."""

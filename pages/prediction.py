@@ -1,14 +1,16 @@
 """Whether alignment tells, across conditions, which student acquires the trait."""
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
+from scipy.stats import ConstantInputWarning, pearsonr, rankdata
 
 from subliminal.report.figures import style
 from subliminal.report.runs import CHANCE
-from subliminal.statistics import mean_ci, rank_correlation
+from subliminal.statistics import BAND_RESAMPLES, CONFIDENCE, Floats, mean_ci
 
 FEWEST = 5  # conditions of which a rank correlation says anything
 
@@ -48,6 +50,45 @@ def _conditions(measured: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Yield each condition's runs, in order of their first row, each seed once."""
     once = measured.unique(["config", "seed"], keep="first", maintain_order=True)
     yield from once.partition_by("config", maintain_order=True)
+
+
+def rank_correlation(
+    x: Sequence[Sequence[float]], y: Sequence[Sequence[float]]
+) -> tuple[float, float, float]:
+    """Return Spearman's ρ of the groups' means, with a 95% percentile bootstrap interval.
+
+    Groups (conditions) are resampled, and the members (seeds) of each, which x and y share: the
+    interval covers which conditions were chosen, and which seeds.
+
+    Args:
+        x: of each group, its members' values.
+        y: the same members' other values.
+
+    Returns:
+        ρ, low, high; NaN where all means are the same.
+    """
+    groups = [np.stack([a, b]) for a, b in zip(x, y, strict=True)]  # each (2, members)
+    rho = float(_spearman(np.array([group.mean(axis=1) for group in groups])))
+    if np.isnan(rho):
+        return rho, rho, rho
+    generator = np.random.default_rng(0)
+    resampled = []
+    for group in groups:  # (resamples, 2) means of resampled members, of each group
+        members = generator.integers(group.shape[1], size=(BAND_RESAMPLES, group.shape[1]))
+        resampled.append(group[:, members].mean(axis=2).T)
+    of_group = np.stack(resampled, axis=1)  # (resamples, groups, 2)
+    chosen = generator.integers(len(groups), size=of_group.shape[:2])
+    rhos = _spearman(np.take_along_axis(of_group, chosen[:, :, None], axis=1))
+    low, high = np.nanquantile(rhos, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return rho, float(low), float(high)
+
+
+def _spearman(pairs: Floats) -> Floats:
+    """Return the correlation of the two columns' ranks, (…, n, 2) -> (…,); NaN of a constant."""
+    ranks = rankdata(pairs, axis=-2)
+    with warnings.catch_warnings(category=ConstantInputWarning, action="ignore"):
+        rho: Floats = pearsonr(ranks[..., 0], ranks[..., 1], axis=-1).statistic
+    return rho
 
 
 def scatter(groups: Mapping[str, pl.DataFrame]) -> Figure:

@@ -19,7 +19,6 @@ from subliminal.statistics import (
     mean_ci,
     mean_cis,
     paired_p,
-    rank_correlation,
 )
 
 # Accuracies on 10,000 digits: what the intervals are made of.
@@ -313,21 +312,3 @@ def test_paired_p_without_a_difference_is_one() -> None:
     assert paired_p([0.0] * 5) == 1.0
     assert paired_p([0.3]) == 1.0
     assert paired_p([0.1, -0.1, 0.3, -0.3]) == 1.0  # a sum of 0 but for rounding
-
-
-def test_the_rank_correlation_is_spearmans_of_the_groups_means() -> None:
-    generator = np.random.default_rng(3)
-    x = generator.normal(size=(12, 4)).round(1)  # some means are ties
-    y = x.mean(axis=1, keepdims=True) + generator.normal(size=(12, 4))
-    rho, low, high = rank_correlation(x.tolist(), y.tolist())
-    assert rho == pytest.approx(stats.spearmanr(x.mean(axis=1), y.mean(axis=1)).statistic)
-    assert -1 <= low < rho < high <= 1
-
-
-def test_the_rank_correlation_of_a_monotone_relation_is_certain() -> None:
-    x = [[float(k)] * 3 for k in range(6)]
-    y = [[float(k) ** 3] * 3 for k in range(6)]
-    rho, low, high = rank_correlation(x, y)
-    assert (rho, high) == pytest.approx((1, 1))
-    assert low == pytest.approx(1)
-    assert np.isnan(rank_correlation(x, [[1.0] * 3] * 6)[0])

@@ -1,5 +1,6 @@
 """The command line: bad input ends with one line and status 2 before anything is trained."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +22,10 @@ OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), ma
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def command(*argv: str) -> tuple[int, str, str]:
         GlobalHydra.instance().clear()
+        os.environ.pop("HYDRA_FULL_ERROR", None)
         words = ["train", *small.OVERRIDES, "engine.workers=1", *argv]
         monkeypatch.setattr(sys, "argv", words)
         try:
@@ -32,8 +33,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)
-        finally:
-            monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         return status, *capfd.readouterr()
 
     return command

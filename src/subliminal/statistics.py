@@ -3,7 +3,6 @@
 `scipy.stats` takes half a second to import, so that functions import it when they are called.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -105,47 +104,6 @@ def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
     n, spread = len(sample), sample.std(ddof=1)
     low, high = t.interval(CONFIDENCE, n - 1, loc=sample.mean(), scale=spread * np.sqrt(1 + 1 / n))
     return float(low), float(high)
-
-
-def rank_correlation(
-    x: Sequence[Sequence[float]], y: Sequence[Sequence[float]]
-) -> tuple[float, float, float]:
-    """Return Spearman's ρ of the groups' means, with a 95% percentile bootstrap interval.
-
-    Groups (conditions) are resampled, and the members (seeds) of each, which x and y share: the
-    interval covers which conditions were chosen, and which seeds.
-
-    Args:
-        x: of each group, its members' values.
-        y: the same members' other values.
-
-    Returns:
-        ρ, low, high; NaN where all means are the same.
-    """
-    groups = [np.stack([a, b]) for a, b in zip(x, y, strict=True)]  # each (2, members)
-    rho = float(_spearman(np.array([group.mean(axis=1) for group in groups])))
-    if np.isnan(rho):
-        return rho, rho, rho
-    generator = np.random.default_rng(0)
-    resampled = []
-    for group in groups:  # (resamples, 2) means of resampled members, of each group
-        members = generator.integers(group.shape[1], size=(BAND_RESAMPLES, group.shape[1]))
-        resampled.append(group[:, members].mean(axis=2).T)
-    of_group = np.stack(resampled, axis=1)  # (resamples, groups, 2)
-    chosen = generator.integers(len(groups), size=of_group.shape[:2])
-    rhos = _spearman(np.take_along_axis(of_group, chosen[:, :, None], axis=1))
-    low, high = np.nanquantile(rhos, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    return rho, float(low), float(high)
-
-
-def _spearman(pairs: Floats) -> Floats:
-    """Return the correlation of the two columns' ranks, (…, n, 2) -> (…,); NaN of a constant."""
-    from scipy.stats import ConstantInputWarning, pearsonr, rankdata
-
-    ranks = rankdata(pairs, axis=-2)
-    with warnings.catch_warnings(category=ConstantInputWarning, action="ignore"):
-        rho: Floats = pearsonr(ranks[..., 0], ranks[..., 1], axis=-1).statistic
-    return rho
 
 
 def count(seeds: int) -> str:

@@ -1,10 +1,12 @@
 """The points of which it is told whether alignment predicts acquisition."""
 
+import numpy as np
 import polars as pl
 import prediction
+import pytest
 from archive import RUNS
-
-from subliminal.statistics import rank_correlation
+from prediction import rank_correlation
+from scipy import stats
 
 
 def _points(sweep: str, configs: list[int], seeds: int = 3) -> pl.DataFrame:
@@ -38,3 +40,21 @@ def test_a_condition_that_two_sweeps_share_counts_once() -> None:
 
 def test_few_conditions_tell_nothing() -> None:
     assert prediction.table({"few": _points("one", [0, 1, 2, 3])}).height == 0
+
+
+def test_the_rank_correlation_is_spearmans_of_the_groups_means() -> None:
+    generator = np.random.default_rng(3)
+    x = generator.normal(size=(12, 4)).round(1)  # some means are ties
+    y = x.mean(axis=1, keepdims=True) + generator.normal(size=(12, 4))
+    rho, low, high = rank_correlation(x.tolist(), y.tolist())
+    assert rho == pytest.approx(stats.spearmanr(x.mean(axis=1), y.mean(axis=1)).statistic)
+    assert -1 <= low < rho < high <= 1
+
+
+def test_the_rank_correlation_of_a_monotone_relation_is_certain() -> None:
+    x = [[float(k)] * 3 for k in range(6)]
+    y = [[float(k) ** 3] * 3 for k in range(6)]
+    rho, low, high = rank_correlation(x, y)
+    assert (rho, high) == pytest.approx((1, 1))
+    assert low == pytest.approx(1)
+    assert np.isnan(rank_correlation(x, [[1.0] * 3] * 6)[0])

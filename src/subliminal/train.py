@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal.config import guard, resources, schema, seeds, sources
 from subliminal.config.build import build
 from subliminal.errors import RunsFailed, UserError, one_line
-from subliminal.sweep import plan, signals
+from subliminal.sweep import plan, planned, signals
 
 # Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.
 _EXTRAS = {
@@ -44,8 +44,11 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
 
     hydra_cfg, console = HydraConfig.get(), Console()
     agent = Agent.take()
+    condition = plan.condition_name(hydra_cfg.overrides.task)
     try:
-        runs = run_job(cfg, plan.condition_name(hydra_cfg.overrides.task), console)
+        if hydra_cfg.mode == RunMode.MULTIRUN:
+            cfg, condition = planned.as_planned(cfg, hydra_cfg, condition, console.say)
+        runs = run_job(cfg, condition, console)
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:
             raise  # Hydra names the job, and the others go on

@@ -20,9 +20,9 @@ from omegaconf import DictConfig
 from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.errors import UserError
+from subliminal.store.conditions import LONGEST_NAME
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
-from subliminal.sweep.plan import LONGEST_NAME
 
 Compose = Callable[[list[str]], DictConfig]
 Config = Callable[..., DictConfig]

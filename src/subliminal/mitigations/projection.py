@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from subliminal.config.marks import Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations.removal import Removal
 from subliminal.state import Step
@@ -40,7 +41,7 @@ class Projection(Removal):
     window: list[float]
     unit: str
     outside: bool
-    layers: list[str]
+    layers: Unordered[list[str]]
     batch: str
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ the weights beside the step, by lr · weight_decay. PyTorch's `Adam` couples, it
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,11 @@ class Adam:
                 "optim.decoupled_weight_decay=false (an L2 penalty, as torch.optim.Adam has it) or "
                 "=true (torch.optim.AdamW; that of optim=adamw)"
             )
+
+    @staticmethod
+    def equivalent(values: dict[str, Any]) -> dict[str, Any]:
+        """Return values that give the same numbers, and by which they are named."""
+        return values if values["weight_decay"] else values | {"decoupled_weight_decay": True}
 
     @property
     def numerator(self) -> tuple[float, float] | None:

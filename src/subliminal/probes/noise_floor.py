@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from subliminal import metrics
+from subliminal.config.marks import Unordered
 from subliminal.errors import UserError
 from subliminal.probes import Probe
 from subliminal.state import Step
@@ -29,7 +30,7 @@ class NoiseFloor(Probe):
     """
 
     every: int
-    full_batch: list[int]
+    full_batch: Unordered[list[int]]
 
     def __post_init__(self) -> None:
         if self.every < 1:

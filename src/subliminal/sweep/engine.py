@@ -4,13 +4,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
+from subliminal.config.canonical import canonical
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed
+from subliminal.store.provenance import environment
 from subliminal.sweep import cores, plan, signals
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
@@ -38,13 +41,16 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
         UserError: bad input, before any training starts; or some seeds failed, which are named.
         KeyboardInterrupt: the user stopped the job; finished seeds are kept.
     """
-    experiment = build_experiment(cfg)
+    environment()  # of the code that is about to run, whatever is committed meanwhile
+    experiment, config = build_experiment(cfg), canonical(cfg)
     seeds = parse(cfg.seed.spec)
-    directory, condition = plan.condition_dir(cfg, experiment.device.type, condition)
+    place = plan.place(config, experiment.device.type, condition)
+    directory, condition = place.directory, place.condition
     todo = _unfinished(directory, seeds, console, force=cfg.force)
     if not todo:
         return [store.run_dir(directory, seed) for seed in seeds]
-    job = _prepared(cfg, experiment, directory, condition, seeds, console)
+    plan.record(config, place, seeds)
+    job = _job(config, experiment, place, console)
     outcomes: list[Outcome] = []
     told = False
     with signals.termination_is_ctrl_c(), console.progress(condition, len(todo)) as progress:
@@ -89,29 +95,25 @@ def _unfinished(
     return todo
 
 
-def _prepared(
-    cfg: DictConfig,
+def _job(
+    config: dict[str, Any],
     experiment: Experiment,
-    directory: Path,
-    condition: str,
-    seeds: Sequence[int],
+    place: plan.Place,
     console: Console,
 ) -> Job:
-    """Record what is asked for, fetch the data, settle the tracker; return the job.
+    """Fetch the data and settle the tracker; return the job.
 
     Where nothing can be learned the user is told, once a job.
     """
-    for doubt in doubts(experiment, cfg):
+    for doubt in doubts(experiment, OmegaConf.create(config)):
         console.say(f"warning: {doubt}")
-    config = plan.resolved(cfg)
-    plan.record(config, directory, condition, seeds)
     experiment.fetch()
     if experiment.tracker is not None:
-        override, line = experiment.tracker.resolve(directory.parent)
-        config["tracker"] = {**config["tracker"], **override}
+        override, line = experiment.tracker.resolve(place.directory.parent)
+        config = {**config, "tracker": {**config["tracker"], **override}}
         if line:
             console.say(line)
-    return Job(config, condition, directory, force=cfg.force)
+    return Job(config, place.condition, place.directory, environment(), force=config["force"])
 
 
 def _stacks(

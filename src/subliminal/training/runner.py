@@ -25,7 +25,6 @@ from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
 from subliminal.state import Training
 from subliminal.steering import steered
-from subliminal.store.provenance import environment
 from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
@@ -45,6 +44,7 @@ class Job:
     config: dict[str, Any]  # resolved
     condition: str  # readable name of the condition
     directory: Path  # of the condition
+    made_with: dict[str, Any]  # versions, commit and machine, as the command began
     force: bool = False  # train finished seeds again
 
     @cached_property
@@ -128,7 +128,12 @@ def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunF
     return RunFiles(
         {seed: store.run_dir(job.directory, seed) for seed in seeds},
         job.text,
-        {"experiment": job.cfg.name, "condition": job.condition, "seconds": {}},
+        {
+            "experiment": job.cfg.name,
+            "condition": job.condition,
+            "seconds": {},
+            "environment": job.made_with,
+        },
         # A resumed run keeps its id, and so is one run to a tracker.
         {s: earlier[s]["run_id"] if s in earlier else uuid.uuid4().hex[:12] for s in seeds},
         earlier=earlier,
@@ -305,5 +310,5 @@ def _tracked_config(job: Job) -> dict[str, Any]:
         "experiment": job.config["name"],
         "condition": job.condition,
         "mitigations": "+".join(job.config["mitigation"]) or "none",
-        "git_commit": environment()["git_commit"],
+        "git_commit": job.made_with["git_commit"],
     }

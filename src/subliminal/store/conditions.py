@@ -19,6 +19,15 @@ LONGEST_NAME = 110  # characters; with the hash it is a W&B group, which holds 1
 Plain = dict[str, Any]
 
 
+def recorded(folder: Path) -> Plain:
+    """Return a condition's record; empty when there is none, or it cannot be read."""
+    try:
+        record: Any = read_condition(folder)
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def folder_name(condition: str, digits: str) -> str:
     """Return the name of a condition's folder."""
     return f"{condition[:LONGEST_NAME]}-{digits}"
@@ -51,25 +60,17 @@ def digits_of(folder: Path) -> str | None:
 
 def original(folder: Path) -> Path | None:
     """Return the folder beside this one that it is a copy of; None when it is none."""
-    name = _own_name(folder, _record(folder))
-    beside = folder.with_name(name)
+    name = _own_name(folder, recorded(folder))
+    beside = folder.parent / name
     return beside if name != folder.name and beside.is_dir() else None
 
 
 @cache  # each job of a sweep looks for its folder among all of them
 def _digits_of(folder: Path, as_it_is: tuple[int, int] | None) -> str | None:
-    record = _record(folder)
+    record = recorded(folder)
     if _own_name(folder, record) != folder.name:
         return None
     return str(record["identity"]) if "identity" in record else _derived(folder, record)
-
-
-def _record(folder: Path) -> Plain:
-    try:
-        record: Any = read_condition(folder)
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _own_name(folder: Path, record: Plain) -> str:

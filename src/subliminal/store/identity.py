@@ -50,7 +50,7 @@ def condition_hash(cfg: Given, device: str) -> str:
         UserError: a key is unknown or missing, or a value has the wrong type.
     """
     config = canonical(cfg)
-    part = _science(config, device)
+    part = science(config, device)
     if turns := _turns(config["mitigation"]):
         part["turns"] = turns
     return _digest(part)[:8]
@@ -58,15 +58,15 @@ def condition_hash(cfg: Given, device: str) -> str:
 
 def teacher_hash(cfg: Given, device: str, seed: int) -> str:
     """Return the digits that name a teacher: it depends on model, data, its settings and seed."""
-    science = _science(canonical(cfg), device)
-    part = {key: science[key] for key in _TEACHER}
+    whole = science(canonical(cfg), device)
+    part = {key: whole[key] for key in _TEACHER}
     # A vector is no part of what is trained; noise is added to what the cache holds.
     teacher = {key: value for key, value in part["teacher"].items() if key != "steering"}
     part["teacher"] = teacher | {"perturb_after": _UNPERTURBED}
     return _digest({**part, "seed": seed})[:16]
 
 
-def _science(config: Plain, device: str) -> Plain:
+def science(config: Plain, device: str) -> Plain:
     """Return what of a canonical config decides the numbers."""
     part: Plain = _decisive(config, Config)
     part["data"] = _placeless(part["data"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,12 +81,10 @@ def place(config: dict[str, Any], device: str, condition: str) -> Place:
     directory = store.folder_of(experiment, identity)
     if directory is None:
         directory = experiment / store.folder_name(condition, identity)
-        with suppress(ValueError):  # damaged: this job records it anew
-            if store.read_condition(directory):
-                raise UserError(f"{directory}: holds another condition; give it another name")
+        if store.recorded(directory):  # one that is damaged is written anew
+            raise UserError(f"{directory}: holds another condition; give that another name")
     else:
-        with suppress(ValueError):
-            condition = store.read_condition(directory).get("condition", condition)
+        condition = store.recorded(directory).get("condition", condition)
     return Place(directory, condition, identity)
 
 

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.errors import UserError
+from subliminal.store import provenance
 from subliminal.store.conditions import LONGEST_NAME
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
@@ -417,3 +418,36 @@ def test_two_jobs_train_a_shared_teacher_once(
     by_seed = [{run.name: run for run in results[name]} for name in ("one", "other")]
     for name in by_seed[0].keys() & by_seed[1].keys():
         assert students([by_seed[0][name]]) == students([by_seed[1][name]])
+
+
+def test_a_run_bears_the_commit_at_its_start(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    me = ("-c", "user.name=a", "-c", "user.email=a@b")
+
+    def commit() -> str:
+        (checkout / "file").write_text(f"{time.perf_counter()}")
+        for words in (("init", "-q"), ("add", "file"), (*me, "commit", "-q", "-m", "a")):
+            subprocess.run(["git", "-C", checkout, *words], check=True)
+        head = subprocess.check_output(["git", "-C", checkout, "rev-parse", "HEAD"], text=True)
+        return head.strip()
+
+    before = commit()
+    monkeypatch.setattr(provenance, "ROOT", checkout)
+    provenance.environment.cache_clear()
+    started = threading.Event()
+
+    def commit_once(event: Event) -> None:
+        if not started.is_set():
+            started.set()
+            assert commit() != before
+
+    try:
+        runs = train(config("seed=0-1", "engine.workers=2"), Watcher(commit_once))
+    finally:
+        provenance.environment.cache_clear()
+    assert started.is_set()
+    found = [store.read_summary(run)["environment"]["git_commit"] for run in runs]
+    assert found == [before, before]

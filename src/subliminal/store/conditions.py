@@ -117,9 +117,10 @@ def _named(config: Any, digits: str) -> str | None:
 def _configs(folder: Path, record: Plain) -> Iterator[Any]:
     """Yield what a folder's runs were trained with; more than one where its record may err."""
     config = record.get("config")
-    # The order of mitigations once was no part of the name: the record is the last job's.
+    mitigations = config.get("mitigation") if isinstance(config, dict) else None
     runs = sorted(folder.glob("seed-*/config.yaml"))
-    if config and (len(config.get("mitigation", ())) < 2 or not runs):
+    # The order of mitigations once was no part of the name: the record is the last job's.
+    if isinstance(mitigations, dict) and (len(mitigations) < 2 or not runs):
         yield config
         return
     for file in runs:

@@ -37,6 +37,7 @@ class CheckJobs(Callback):
 
         environment()  # of the code that is about to run, whatever is committed meanwhile
         os.environ[planned.VARIABLE] = planned.digest(config.hydra)
+        planned.folder(config.hydra)  # its time of day is taken here, once for all jobs
         loader = GlobalHydra.instance().config_loader()
         asked: dict[tuple[Path, str], tuple[plan.Place, dict[Path, store.State]]] = {}
         jobs: list[tuple[Any, str, dict[str, Any]]] = []

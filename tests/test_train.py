@@ -9,6 +9,7 @@ from hydra._internal.utils import get_args_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from subliminal import train
 from subliminal.sweep import plan
 
 NAMES = st.text("abc_./", min_size=1, max_size=12)

@@ -43,7 +43,7 @@ def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, cost: Accou
     account = cost("copies of the conditions' folders beside them")
     shutil.copytree(half_done, sweep.outputs)
     copies = sweep.outputs.with_name("copies")
-    before = {}
+    before: dict[Path, bytes] = {}
     for folder in sorted(file.parent for file in sweep.outputs.glob("main/*/condition.json")):
         for name in ("0-backup", "zz"):
             copy = folder.with_name(f"{name}-{folder.name}")
@@ -92,7 +92,7 @@ def test_a_config_file_that_is_edited(
     file = tmp_path / "conf" / "optim" / "mine.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(MINE.format(1e-3))
-    words = (*WORDS, f"--config-dir={tmp_path / 'conf'}", "optim=mine", *launcher)
+    words = (*WORDS, "optim=mine", *launcher, f"--config-dir={tmp_path / 'conf'}")
     sweep = Disturbed(tmp_path / "sweep", undisturbed(tmp_path / "whole", words))
     command = sweep.start()
     first_finished(sweep.outputs)

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from subliminal import runs as listing
 from subliminal import store
-from subliminal.sweep import engine, planned
+from subliminal.report.read import load
+from subliminal.sweep import engine, plan
 
 Run = Callable[..., tuple[int, str, str]]
 ONE = ("distill.epochs=1", "teacher.epochs=1")
@@ -91,11 +92,14 @@ def test_a_sweep_runs_what_was_planned(run: Run, edited: Path, tmp_path: Path) -
 def test_a_search_tells_that_files_were_changed(
     run: Run, edited: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planned, "keep", lambda jobs: None)  # a search has no plan to keep
+    monkeypatch.setattr(plan, "grid", lambda config: None)  # a search chooses its jobs as it goes
     words = ("-m", f"--config-dir={edited.parents[1]}", *ONE, "optim=mine", "seed=0,1")
-    _, _, err = run(*words)
+    status, _, err = run(*words)
+    assert status == 0
     told = [line for line in err.splitlines() if "changed since this sweep began" in line]
-    assert len(told) == 1
+    assert told == [
+        "Config files were changed since this sweep began; this job is made of the new."
+    ]
 
 
 def test_a_plan_that_cannot_be_written_ends_the_sweep(run: Run, tmp_path: Path) -> None:
@@ -127,6 +131,26 @@ def test_a_copy_of_a_folder_is_left_alone(
     assert ended.value.code == 0
     assert [row["folder"] for row in json.loads(out)] == [str(folder.relative_to(tmp_path))]
     assert f"copy, left out: outputs/main/{copy.name} (of {folder.name})" in err
+
+
+def test_a_copy_of_a_run_is_not_another_seeds(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*ONE, "seed=0")[0] == 0
+    (folder,) = conditions(tmp_path / "outputs")
+    shutil.copytree(folder / "seed-0000", folder / "seed-0001")
+    monkeypatch.setattr("sys.argv", ["runs"])
+    with pytest.raises(SystemExit) as ended:
+        listing.main()
+    assert ended.value.code == 1
+    assert "seed-0001/summary.json: is of seed 0" in capfd.readouterr().err
+    (sweep,) = load([tmp_path / "outputs" / "main"])
+    assert [c.seeds for c in sweep.conditions] == [(0,)]
+    assert "it is of seed 0" in sweep.problems[0]
+    status, _, err = run(*ONE, "seed=0-1")
+    assert status == 0
+    assert "Damaged and trained again: seeds 1 " in err
+    assert store.read_summary(folder / "seed-0001")["seed"] == 1
 
 
 def test_a_condition_does_not_go_where_another_lies(run: Run, tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def _condition(
         try:
             summaries[run] = store.read_summary(run)
             summaries[run]["condition"]
+            if (seed := summaries[run].get("seed", _seed(run))) != _seed(run):
+                raise ValueError(f"it is of seed {seed}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             _damaged(run, store.MARKER, error, states, problems)
     tables = {}

@@ -85,7 +85,10 @@ def intact(directory: Path) -> bool:
 
 @cache  # a plan looks at every run of a sweep, and each job at its own again
 def _intact(directory: Path, as_it_is: tuple[tuple[int, int], ...]) -> bool:
-    recorded: Plain = read_summary(directory).get("sha256") or {}
+    summary = read_summary(directory)
+    if "seed" in summary and run_dir(directory.parent, summary["seed"]).name != directory.name:
+        return False  # a copy of another seed's
+    recorded: Plain = summary.get("sha256") or {}
     return all(recorded.get(name, there) == there for name, there in checksums(directory).items())
 
 

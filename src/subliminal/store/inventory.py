@@ -204,6 +204,8 @@ def _summary(run: Path) -> Plain:
         raise _damaged(run / store.MARKER, error) from error
     if not {"results", "condition", "environment"} <= summary.keys():
         raise Damaged(f"{run / store.MARKER}: holds no results")
+    if summary.get("seed", seed_of(run)) != seed_of(run):
+        raise Damaged(f"{run / store.MARKER}: is of seed {summary['seed']}")
     return summary
 
 

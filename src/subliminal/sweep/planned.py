@@ -14,10 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
 from subliminal.config.canonical import canonical
+from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 
 FILE = "planned.json"  # in the sweep's folder of Hydra
-VARIABLE = "SUBLIMINAL_CONF"  # the digest of the config files, which launchers hand on to jobs
+VARIABLE = "SUBLIMINAL_CONF"  # of a search: its config files' digest; launchers hand it on to jobs
 _SHOWN = 3  # keys, in the line that tells of a change
 # Where data lie may differ from machine to machine.
 _PLACES = ("data.root", "data.download", "distill.inputs.root", "distill.inputs.download")
@@ -64,8 +65,8 @@ def as_planned(
     """
     job = _kept(hydra)
     if job is None:  # of a search, which has no plan, or on a machine without these files
-        if os.environ.get(VARIABLE, digest(hydra)) != digest(hydra):
-            say("Config files were changed since this sweep began: this job is made of the new.")
+        if os.environ.get(VARIABLE) not in (None, digest(hydra)):
+            say("Config files were changed since this sweep began; this job is made of the new.")
         return cfg, condition
     changes = [
         f"{key} (planned: {json.dumps(before)}, now: {json.dumps(now)})"
@@ -88,9 +89,17 @@ def digest(hydra: Any) -> str:
     """Return a digest of the config files that Hydra may read."""
     content = hashlib.sha256()
     for source in hydra.runtime.config_sources:
-        if source.schema in ("file", "sweeps"):
-            for file in sorted(Path(source.path).rglob("*.yaml")):
-                content.update(f"{file}\0".encode() + file.read_bytes())
+        folder = Path(source.path)
+        if source.schema == "sweeps":
+            files = [*folder.rglob("*.yaml")]
+        elif source.schema == "file":  # a user's may hold much else
+            files = [*folder.glob("*.yaml")]
+            for group in [path for path in CONF.iterdir() if path.is_dir()]:
+                files += (folder / group.name).rglob("*.yaml")
+        else:
+            continue
+        for file in sorted(files):
+            content.update(f"{file}\0".encode() + file.read_bytes())
     return content.hexdigest()
 
 

@@ -36,14 +36,17 @@ class CheckJobs(Callback):
         from subliminal.training.experiment import build_experiment
 
         environment()  # of the code that is about to run, whatever is committed meanwhile
-        os.environ[planned.VARIABLE] = planned.digest(config.hydra)
         planned.folder(config.hydra)  # its time of day is taken here, once for all jobs
+        grid = plan.grid(config)
+        os.environ.pop(planned.VARIABLE, None)
+        if grid is None:
+            os.environ[planned.VARIABLE] = planned.digest(config.hydra)
         loader = GlobalHydra.instance().config_loader()
         asked: dict[tuple[Path, str], tuple[plan.Place, dict[Path, store.State]]] = {}
         jobs: list[tuple[Any, str, dict[str, Any]]] = []
         records: list[Callable[[], None]] = []
         remote = elsewhere(config.hydra.launcher)
-        for job in plan.grid(config) or []:
+        for job in grid or []:
             try:
                 composed = loader.load_sweep_config(config, job)
                 values = canonical(composed)

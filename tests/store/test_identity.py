@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import golden_hashes
+import golden_conditions
+import golden_jobs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,11 +19,8 @@ from subliminal.store.identity import science
 
 Compose = Callable[[list[str]], DictConfig]
 
-GOLDEN: dict[str, list[str]] = json.loads(golden_hashes.FILE.read_text(encoding="utf-8"))
 # Jobs of sweeps that write whole numbers for numbers that may have a fraction.
-RESPELLED = re.compile(
-    r"kernel_pull\.strength=0 |loss\.aux=[01] |temperatures=|liminal\.peak=(1|10) "
-)
+RESPELLED = re.compile(r"kernel_pull\.strength=0 |loss\.aux=[01] |liminal\.peak=(1|10) ")
 PROJECTION = "mitigation=projection mitigation.projection"
 PERTURBED = "probe=perturbed probe.perturbed"
 SAME = [  # a line each: one spelling, and another
@@ -32,6 +29,8 @@ SAME = [  # a line each: one spelling, and another
     ("optim.lr='1e-3'", "optim.lr=0.001"),
     ("optim.weight_decay=0", ""),
     ("optim.weight_decay=-0.0", ""),
+    ("optim.decoupled_weight_decay=false", "optim.decoupled_weight_decay=null"),
+    ("optim=adamw", "optim=adamw optim.decoupled_weight_decay='yes'"),
     ("teacher.optim.weight_decay=0", ""),
     ("distill.inputs.fresh=no", ""),
     ("distill.inputs.fresh=0", "distill.inputs.fresh=false"),
@@ -132,19 +131,25 @@ def test_the_canonical_spelling_is_a_fixed_point(compose: Compose) -> None:
     assert once["mitigation"]["projection"]["window"] == [0, float("inf")]
 
 
-FEW = re.compile(r"|mitigation=\w+|distill/loss=\w+|mitigation=\[.*|engine.compile=true")
+WRITTEN = ("", "mitigation=liminal", "mitigation=projection", "optim=adamw", "teacher=steered")
 
 
-@pytest.mark.parametrize(
-    "wanted", [FEW, pytest.param(re.compile(".*"), marks=pytest.mark.slow)], ids=["few", "all"]
-)
-def test_options_and_sweeps_keep_their_names(wanted: re.Pattern[str], compose: Compose) -> None:
-    changed = []
-    for asked, cfg in golden_hashes.jobs(wanted):
-        condition, teacher = GOLDEN[asked]
-        plain: Any = OmegaConf.to_container(cfg, resolve=True)
-        assert store.hash_as_written(plain, "cpu") == condition, asked
-        assert store.teacher_hash(cfg, "cpu", 0) == teacher, asked
-        if store.condition_hash(cfg, "cpu") != condition:
-            changed.append(asked)
-    assert [asked for asked in changed if not RESPELLED.search(asked)] == []
+@pytest.mark.parametrize("line", WRITTEN)
+def test_folders_of_before_are_known_by_their_values_as_written(
+    line: str, compose: Compose
+) -> None:
+    golden = json.loads(golden_conditions.FILE.read_text(encoding="utf-8"))
+    assert golden_jobs.as_written(compose(line.split())) == golden[line][0]
+
+
+@pytest.mark.slow
+def test_jobs_of_sweeps_keep_their_names_but_for_respelled_numbers(compose: Compose) -> None:
+    golden = json.loads(golden_jobs.FILE.read_text(encoding="utf-8"))
+    names = {
+        asked: (golden_jobs.as_written(cfg), store.condition_hash(cfg, "cpu"))
+        for asked, cfg in golden_jobs.jobs()
+    }
+    assert {asked: before for asked, (before, _) in names.items()} == golden
+    changed = {asked for asked, (before, now) in names.items() if now != before}
+    assert changed == {asked for asked in names if RESPELLED.search(asked)}
+    assert len(changed) == 19

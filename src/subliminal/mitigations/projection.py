@@ -83,8 +83,7 @@ class Projection(Removal):
         """Return the component of the descent direction along the trait gradient: (seeds, P)."""
         along = step.trait_gradient(self.batch)
         if self.layers:
-            mask = step.training.network.layout.mask(self.layers, LAYERS)
-            along = along * mask.to(along.device)
+            along = along * step.training.network.layout.mask(self.layers, LAYERS, along.device)
         return self.strength * component(descent, along, self.sign)
 
     def _acts(self, step: Step) -> bool:

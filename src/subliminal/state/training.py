@@ -11,6 +11,8 @@ from torch import Tensor
 from subliminal.data import Labelled
 from subliminal.optim import Optim
 from subliminal.state.measurements import Measurements
+from subliminal.tensors import draws
+from subliminal.tensors.draws import Draws
 from subliminal.tensors.network import Network
 
 
@@ -83,11 +85,16 @@ class Training:
         return self.epochs * self.steps_per_epoch
 
     @cached_property
+    def draws(self) -> Draws:
+        """The random numbers of its steps."""
+        return draws.of(self.seeds, self.theta.device)
+
+    @cached_property
     def trainable(self) -> Tensor | None:
         """A row (P,) of ones where θ is trained and zeros where not; None: all of it is."""
         if not self.frozen:
             return None
-        return 1 - self.network.layout.mask(self.frozen, "frozen").to(self.theta.device)
+        return 1 - self.network.layout.mask(self.frozen, "frozen", self.theta.device)
 
     @cached_property
     def optimizer(self) -> torch.optim.Optimizer:

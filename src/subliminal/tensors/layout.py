@@ -51,7 +51,7 @@ class Layout:
         """Number of parameters, padding excluded."""
         return sum(prod(shape) for shape in self.shapes.values())
 
-    def mask(self, layers: Sequence[str], where: str) -> Tensor:
+    def mask(self, layers: Sequence[str], where: str, device: torch.device | None = None) -> Tensor:
         """Return a row (P,) of ones on the parameters of `layers` and zeros elsewhere.
 
         A layer is named by its parameters' prefix: `layer1`, or `layer1.weight`.
@@ -59,7 +59,7 @@ class Layout:
         Raises:
             UserError: a name that no parameter has; `where` is the config key to blame.
         """
-        mask = torch.zeros(self.size)
+        mask = torch.zeros(self.size, device=device)
         for layer in layers:
             spans = [s for name, s in self.spans.items() if f"{name}.".startswith(f"{layer}.")]
             if not spans:

@@ -1,4 +1,4 @@
-"""Every option of every group that reaches the device, as overrides of a run that takes a second."""
+"""Every option of every group that reaches the device, as overrides of a short run."""
 
 import small
 
@@ -9,6 +9,7 @@ BASE = [
     *[word for word in small.OVERRIDES if not word.startswith("model.")],
     "seed=0-1",
     "engine.seeds_at_once=2",
+    "teacher.epochs=1",
     "trait.steps=[2,3]",
     "trait.per_class=true",
 ]

@@ -42,6 +42,9 @@ class Held(torch.Tensor):
     def device(self) -> torch.device:  # type: ignore[override]
         return CUDA
 
+    def tolist(self) -> Any:
+        return self.cpu().tolist()
+
     def __repr__(self) -> str:  # type: ignore[override]
         return f"Held({self.held})"
 
@@ -86,13 +89,14 @@ def dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any], counts: Cou
         if on_device != bool(ours):
             counts[TO if on_device else BACK] += 1
     else:
-        # A tensor without dimensions is a number, which a kernel is called with.
-        if ours and any(leaf.dim() > 0 for leaf in leaves if not isinstance(leaf, Held)):
-            raise RuntimeError(f"{name}: a tensor of the host meets one of the device")
-        masks = args[1] if name in ("index", "index_put_") else ()
-        waits = any(m is not None and m.dtype == torch.bool for m in masks)
+        rows = [r for r in args[1] if r is not None] if name in ("index", "index_put_") else []
+        hosts = [leaf for leaf in leaves if not isinstance(leaf, Held) and leaf.dim() > 0]
+        if ours and hosts:  # a number is what a kernel is called with, but a tensor …
+            if any(all(leaf is not row for row in rows) for leaf in hosts):
+                raise RuntimeError(f"{name}: a tensor of the host meets one of the device")
+            counts[TO] += 1  # … may only name rows
         if ours:
-            counts["mask" if waits else name] += 1
+            counts["mask" if any(r.dtype == torch.bool for r in rows) else name] += 1
     inner_args, inner = tree_map(
         lambda leaf: leaf.held if isinstance(leaf, Held) else leaf, (args, kwargs)
     )

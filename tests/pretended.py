@@ -27,13 +27,13 @@ class Held(torch.Tensor):
 
     @staticmethod
     def __new__(cls, held: torch.Tensor) -> "Held":
-        made: Held = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made: Held = torch.Tensor._make_wrapper_subclass(
             cls,
             held.size(),
             strides=held.stride(),
             storage_offset=held.storage_offset(),
             dtype=held.dtype,
-            device="meta",
+            device=torch.device("meta"),
         )
         made.held = held
         return made
@@ -49,8 +49,8 @@ class Held(torch.Tensor):
         return f"Held({self.held})"
 
     @classmethod
-    def __torch_dispatch__(
-        cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
+    def __torch_dispatch__(  # type: ignore[override]
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         return dispatch(func, args, kwargs or {}, Counter())
 
@@ -73,6 +73,9 @@ class GPU(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def waits(self) -> set[str]:
         """What made the host wait, or would."""
         return (WAITING | {TO, BACK}) & set(self.counts)
+
+
+_aliased: Any = return_and_correct_aliasing  # which has no types
 
 
 def dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any], counts: Counter[str]) -> Any:
@@ -106,13 +109,13 @@ def dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any], counts: Cou
     if not on_device:
         return args[0] if name == "copy_" else found
     held = tree_map(lambda leaf: Held(leaf) if isinstance(leaf, torch.Tensor) else leaf, found)
-    return return_and_correct_aliasing(func, args, kwargs, held) if ours else held
+    return _aliased(func, args, kwargs, held) if ours else held
 
 
 @contextmanager
 def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[GPU]:
     """Within, tensors can be made on, and sent to, the device "cuda"."""
     monkeypatch.setattr(torch.cuda, "_lazy_init", lambda: None)
-    torch._C._ensureCUDADeviceGuardSet()  # type: ignore[attr-defined]  # as torch's FakeTensor does
+    torch._C._ensureCUDADeviceGuardSet()  # as torch's FakeTensor does
     with GPU() as gpu:
         yield gpu

@@ -10,20 +10,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import small
+import torch
 from jobs import FAULT, Fault, Watcher, finished, train
 from omegaconf import DictConfig
 
 from subliminal import store
+from subliminal.callbacks import Callback
+from subliminal.callbacks.files import RunFiles
 from subliminal.callbacks.progress import Event
-from subliminal.errors import UserError
+from subliminal.errors import RunsFailed, UserError
+from subliminal.state import Step
 from subliminal.store import provenance
 from subliminal.store.conditions import LONGEST_NAME
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
+from subliminal.training import runner
 
 Compose = Callable[[list[str]], DictConfig]
 Config = Callable[..., DictConfig]
@@ -57,6 +63,48 @@ def files(runs: list[Path]) -> Files:
 
 def students(runs: list[Path]) -> list[bytes]:
     return [(run / "student.safetensors").read_bytes() for run in runs]
+
+
+def test_a_stack_that_does_not_fit_the_memory_is_halved(
+    config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes = []
+    whole = runner.train
+
+    def train_two(job: Any, files: RunFiles, *args: Any) -> None:
+        sizes.append(len(files.directories))
+        whole(job, files, *args)
+
+    class Greedy(Callback):
+        def on_step(self, step: Step) -> None:
+            if len(step.training.seeds) > 2 and step.index == 7:  # a checkpoint is there
+                raise torch.OutOfMemoryError("of the test")
+
+    observers = runner._callbacks
+    monkeypatch.setattr(runner, "train", train_two)
+    monkeypatch.setattr(runner, "_callbacks", lambda *args: [Greedy(), *observers(*args)])
+    runs = train(config("seed=0-4", "engine.seeds_at_once=5"))
+    assert sizes == [5, 2, 3, 1, 2]
+    assert [line for line in caplog.messages if "seeds at once" in line] == [
+        f"{number} seeds at once do not fit the memory of the device; half as many now."
+        for number in (5, 3)
+    ]
+    assert not [run for run in runs if (run / store.FAILURE).exists()]
+    monkeypatch.undo()
+    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small")
+    alone = students(train(config("seed=0-4", "name=alone")))
+    assert students(runs) == alone
+
+
+def test_one_seed_that_does_not_fit_has_failed(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_: object) -> None:
+        raise torch.OutOfMemoryError("of the test")
+
+    monkeypatch.setattr(runner, "train", too_large)
+    with pytest.raises(RunsFailed, match=r"seeds: 0, 1 .OutOfMemoryError: of the test"):
+        train(config("seed=0-1", "engine.seeds_at_once=2"))
 
 
 # --- what is finished ---

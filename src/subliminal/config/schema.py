@@ -78,7 +78,7 @@ class Engine:
     seeds_at_once: Aside[int | None] = MISSING  # seeds in one stack; null: chosen by device
     workers: Aside[int | None] = MISSING  # processes on the CPU; null: one for each free core
     threads: int = MISSING  # threads of each process
-    precision: str = MISSING  # highest | high | medium: torch's float32 matmul precision
+    precision: str = MISSING  # highest | high | medium of float32 products; CUDA: TF32 at both
     compile: bool = False  # torch.compile of the models' forward and backward
 
 

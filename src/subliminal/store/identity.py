@@ -72,6 +72,8 @@ def science(config: Plain, device: str) -> Plain:
     part["data"] = _placeless(part["data"])
     part["distill"]["inputs"] = _placeless(part["distill"]["inputs"])
     part["engine"]["device"] = device
+    if device == "cuda":  # a GPU draws its own numbers, see `subliminal.tensors.draws`
+        part["engine"]["draws"] = "philox"
     return part | {"numerics": NUMERICS}
 
 

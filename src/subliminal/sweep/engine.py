@@ -19,6 +19,7 @@ from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.learnable import doubts
+from subliminal.training.memory import stack_size
 from subliminal.training.runner import Job, Outcome
 
 WAIT = 0.5  # seconds between two looks at runs that another process has
@@ -120,7 +121,7 @@ def _stacks(
     cfg: DictConfig, experiment: Experiment, seeds: Sequence[int]
 ) -> tuple[list[tuple[int, ...]], int]:
     """Return the seeds in stacks, and how many processes train them."""
-    size = cfg.engine.seeds_at_once or _stack_size(experiment, len(seeds))
+    size = cfg.engine.seeds_at_once or _stack_size(cfg, experiment, len(seeds))
     stacks = [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
     if experiment.device.type != "cpu":
         return stacks, 1
@@ -128,21 +129,19 @@ def _stacks(
     return stacks, min(workers, len(stacks))
 
 
-def _stack_size(experiment: Experiment, seeds: int) -> int:
+def _stack_size(cfg: DictConfig, experiment: Experiment, seeds: int) -> int:
     """Return how many seeds to train side by side.
 
     On a CPU a stack gains nothing per seed (memory traffic eats it): one seed per process. On a
-    GPU the seeds' noise images dominate the memory; all that fit in half of what is free.
+    GPU, as many as its memory holds.
     """
     if experiment.device.type == "cpu":
         return 1
-    per_seed = 4 * (experiment.inputs.size * experiment.network.pixels)
-    per_seed += 4 * 16 * experiment.network.layout.size  # weights, gradients, optimizer
     if experiment.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(experiment.device)
+        total = torch.cuda.get_device_properties(experiment.device).total_memory
     else:
-        free = torch.mps.recommended_max_memory()
-    return max(1, min(seeds, int(free / 2 / per_seed)))
+        total = torch.mps.recommended_max_memory()
+    return stack_size(experiment, max(cfg.teacher.batch_size, cfg.distill.batch_size), seeds, total)
 
 
 def _tell(outcomes: list[Outcome], console: Console) -> None:

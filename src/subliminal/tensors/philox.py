@@ -32,14 +32,14 @@ def blocks(keys: Tensor, numbers: Tensor, upper: Upper) -> Tensor:
     """
     keys = keys.view(-1, 2, *[1] * (numbers.dim() - 1))
     key = [keys[:, 0], keys[:, 1]]
-    zero = torch.zeros_like(numbers)
-    a, b, c, d = numbers, zero, zero + _signed(upper[0]), zero + _signed(upper[1])
+    zero = torch.zeros_like(numbers + key[0])  # (seeds, …)
+    a, b, c, d = zero + numbers, zero, zero + _signed(upper[0]), zero + _signed(upper[1])
     for _ in range(_ROUNDS):
         a_high, a_low = _product(a, _MULTIPLIERS[0])
         c_high, c_low = _product(c, _MULTIPLIERS[1])
         a, b, c, d = c_high ^ b ^ key[0], c_low, a_high ^ d ^ key[1], a_low
         key = [part + _signed(weyl) for part, weyl in zip(key, _WEYL, strict=True)]
-    return torch.stack(torch.broadcast_tensors(a, b, c, d), dim=-1)
+    return torch.stack([a, b, c, d], dim=-1)
 
 
 def words(keys: Tensor, numbers: Tensor, upper: Upper) -> Tensor:

@@ -1,9 +1,11 @@
 """One stack of seeds from reference weights to files: reference, teacher, student."""
 
 import copy
+import gc
+import logging
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -35,6 +37,8 @@ from subliminal.training.tasks import Classification, Distillation
 from subliminal.training.teacher import History, teachers
 
 STOPPED = "KeyboardInterrupt"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,17 @@ def run_stack(
                     outcomes.append(Outcome(seed))
                     continue
             paths[seed] = directory / store.CHECKPOINT
-        for stack, saved in stacks(paths, resume=job.config["resume"]):
+        waiting = stacks(paths, resume=job.config["resume"])
+        while waiting:
+            stack, saved = waiting.pop(0)
             files = _run_files(job, stack, saved)
             try:
                 train(job, files, Progress(report, stop), saved)
+            except torch.OutOfMemoryError as error:
+                if len(stack) > 1:
+                    waiting[:0] = _halves(job, {seed: paths[seed] for seed in stack})
+                    continue
+                files.record(error)
             except (Exception, KeyboardInterrupt) as error:
                 files.record(error)
             failures, notes = files.failures, tuple(files.notes)
@@ -117,6 +128,22 @@ def run_stack(
             if STOPPED in failures.values():
                 break
     return outcomes
+
+
+def _halves(job: Job, paths: Mapping[int, Path]) -> list[tuple[tuple[int, ...], list[Saved]]]:
+    """Return a stack that the device's memory does not hold as stacks half as large."""
+    line = "%d seeds at once do not fit the memory of the device; half as many now."
+    log.warning(line, len(paths))
+    gc.collect()  # the failed stack's tensors
+    torch.cuda.empty_cache()
+    seeds = [*paths]
+    middle = len(seeds) // 2
+    halves = (seeds[:middle], seeds[middle:])
+    return [
+        stack
+        for half in halves
+        for stack in stacks({seed: paths[seed] for seed in half}, resume=job.config["resume"])
+    ]
 
 
 def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunFiles:
@@ -291,6 +318,8 @@ def set_arithmetic(cfg: DictConfig) -> None:
     """Set what decides the last bits on this process: threads, precision, deterministic kernels."""
     torch.set_num_threads(cfg.engine.threads)
     torch.set_float32_matmul_precision(cfg.engine.precision)
+    # A GPU's convolutions have a switch of their own, which torch leaves on: TF32 at `highest` too.
+    torch.backends.cudnn.allow_tf32 = cfg.engine.precision != "highest"
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
     # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
     torch.set_deterministic_debug_mode("error")

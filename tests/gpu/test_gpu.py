@@ -34,33 +34,27 @@ LATER = {metrics.DISTILL_LOSS: 1e-2, metrics.TRAIT_LOSS: 1e-3, metrics.ALIGNMENT
 OF_SIGNS = ("sign_sgd", "rmsprop")
 
 
-class Watch(Callback):
-    """No step may wait for the device, from an epoch's first on."""
+class Begin(Callback):
+    """From an epoch's first step on nothing may wait for the device; comes before all others."""
 
     def on_step(self, step: Step) -> None:
         torch.cuda.set_sync_debug_mode("error")
+
+
+class End(Callback):
+    """Waits are fine after an epoch's last update; comes after all others."""
 
     def on_update(self, step: Step) -> None:
         if step.training.index % step.training.steps_per_epoch == 0:
             torch.cuda.set_sync_debug_mode("default")
 
 
-class First(Watch):
-    def on_update(self, step: Step) -> None:
-        """The last of the callbacks ends the watch."""
-
-
-class Last(Watch):
-    def on_step(self, step: Step) -> None:
-        """The first of the callbacks has begun the watch."""
-
-
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def fit(training: Training, callbacks: Sequence[Callback], saved: Any) -> None:
-        watches = training.theta.device.type == "cuda"
-        around = ([First()], [Last()]) if watches else ([], [])
-        loop.fit(training, [*around[0], *callbacks, *around[1]], saved)
+        if training.theta.device.type == "cuda":
+            callbacks = [Begin(), *callbacks, End()]
+        loop.fit(training, callbacks, saved)
 
     monkeypatch.setattr(runner, "fit", fit)
     monkeypatch.setattr(teacher, "fit", fit)

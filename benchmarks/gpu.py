@@ -8,6 +8,7 @@ these alone: `python benchmarks/gpu.py FOLDER jobs noise`.
 
 import json
 import multiprocessing
+import os
 import resource
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from subliminal.sweep.engine import run_job
 from subliminal.tensors import draws, philox
 
 SECONDS = 330.0  # no part is begun after so many
+SEEDS = 20  # of a job
 CUDA = torch.device("cuda")
 MITIGATIONS = ("none", "liminal", "projection")
 
@@ -106,11 +108,11 @@ def machine(session: Session) -> Record:
         "cuda": torch.version.cuda,
         "driver": str(torch.cuda.get_device_capability(CUDA)),
     }
-    a, b = (torch.randn(20, *shape, device=CUDA) for shape in ((256, 784), (784, 1024)))
+    a, b = (torch.randn(SEEDS, *shape, device=CUDA) for shape in ((256, 784), (784, 1024)))
     for precision in ("highest", "high", "medium"):
         torch.set_float32_matmul_precision(precision)
         seconds = timed(lambda: a @ b)
-        found[f"tflops_{precision}"] = 20 * 2 * 256 * 784 * 1024 / seconds / 1e12
+        found[f"tflops_{precision}"] = SEEDS * 2 * 256 * 784 * 1024 / seconds / 1e12
     torch.set_float32_matmul_precision("highest")
     return found
 
@@ -193,13 +195,13 @@ def steps(session: Session) -> Record:
 
 def noise(session: Session) -> Record:
     """Seconds a number of the device's generator, and a batch made anew against one gathered."""
-    keys = draws.OnDevice(range(20), CUDA)
-    images = torch.empty(20, 1024, 784, device=CUDA)
+    keys = draws.OnDevice(range(SEEDS), CUDA)
+    images = torch.empty(SEEDS, 1024, 784, device=CUDA)
     source = keys.noise("x", epoch=0)
     uniform = timed(lambda: source.uniform_(images), 5)
     normal = timed(lambda: source.normal_(images), 5)
-    table = torch.empty(20 * 10_000, 784, device=CUDA)
-    rows = torch.randint(len(table), (20 * 1024,), device=CUDA)
+    table = torch.empty(SEEDS * 10_000, 784, device=CUDA)
+    rows = torch.randint(len(table), (SEEDS * 1024,), device=CUDA)
     return {
         "ns_a_uniform": uniform / images.numel() * 1e9,
         "ns_a_normal": normal / images.numel() * 1e9,
@@ -287,7 +289,8 @@ def table(record: Record) -> list[str]:
 
 
 def prepare() -> None:
-    """Let Hydra know the schema and the sources."""
+    """Let Hydra know the schema and the sources, and cuBLAS that its sums keep their order."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     schema.register()
     sources.register()
 

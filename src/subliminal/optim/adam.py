@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.optim import check_adam
+from subliminal.optim import Optimizer, check_adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +57,34 @@ class Adam:
         beta1 = self.betas[0]
         return None if self.weight_decay else (beta1, 1 - beta1)
 
-    def build(self, theta: Tensor) -> torch.optim.Optimizer:
-        """Return the fused optimizer of `theta` (seeds, P)."""
-        beta1, beta2 = self.betas
-        coupled = self.weight_decay > 0 and not self.decoupled_weight_decay
-        return (torch.optim.Adam if coupled else torch.optim.AdamW)(
-            [theta],
-            lr=self.lr,
-            betas=(beta1, beta2),
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            fused=True,
+    def build(self, theta: Tensor) -> Optimizer:
+        """Return the optimizer of `theta` (seeds, P)."""
+        return _Fused(theta, self)
+
+
+class _Fused(Optimizer):
+    def __init__(self, theta: Tensor, optim: Adam) -> None:
+        first, second = torch.zeros_like(theta), torch.zeros_like(theta)
+        count = torch.zeros((), device=theta.device)
+        super().__init__(theta, step=count, exp_avg=first, exp_avg_sq=second)
+        self._optim = optim
+
+    def step(self, gradient: Tensor) -> None:
+        optim, state = self._optim, self.state
+        coupled = optim.weight_decay > 0 and not optim.decoupled_weight_decay
+        kernel = torch._fused_adam_ if coupled else torch._fused_adamw_
+        kernel(
+            [self.theta],
+            [gradient],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [],
+            [state["step"].add_(1)],
+            lr=optim.lr,
+            beta1=optim.betas[0],
+            beta2=optim.betas[1],
+            weight_decay=optim.weight_decay,
+            eps=optim.eps,
+            amsgrad=False,
+            maximize=False,
         )

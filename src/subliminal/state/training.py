@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
-from subliminal.optim import Optim
+from subliminal.optim import Optim, Optimizer
 from subliminal.state.measurements import Measurements
 from subliminal.tensors import draws
 from subliminal.tensors.draws import Draws
@@ -97,7 +97,7 @@ class Training:
         return 1 - self.network.layout.mask(self.frozen, "frozen", self.theta.device)
 
     @cached_property
-    def optimizer(self) -> torch.optim.Optimizer:
+    def optimizer(self) -> Optimizer:
         """The optimizer of `theta`."""
         return self.optim.build(self.theta)
 

@@ -118,8 +118,7 @@ def _context() -> Any:
         # Inside joblib: its own default, which our workers would ask for and not find.
         multiprocessing.set_start_method("forkserver", force=True)
     context = multiprocessing.get_context("forkserver")
-    # The optimizers import torch._dynamo when first used: a second that workers can share too.
-    context.set_forkserver_preload(["subliminal.training.runner", "torch._dynamo"])
+    context.set_forkserver_preload(["subliminal.training.runner"])
     # The server of forks keeps these blocked: a stop that hit it too, as it imports, would end it
     # under this process, which is to end the workers itself.
     resource_tracker.ensure_running()  # as it starts it unblocks them

@@ -43,8 +43,7 @@ def fit(
                 for callback in callbacks:
                     callback.on_step(step)
                 step.before = before.copy_(training.theta)
-                training.theta.grad = step.applied
-                optimizer.step()
+                optimizer.step(step.applied)
                 if training.trainable is not None:  # weight decay moves what has no gradient
                     training.theta.copy_(
                         torch.where(training.trainable > 0, training.theta, before)

@@ -1,4 +1,4 @@
-"""Every job of every sweep file, and the hash that its folder had when they were of spellings.
+"""Every job of every sweep, and the hash that its folder had when values were hashed as written.
 
 `PYTHONPATH=tests python tests/golden_jobs.py` writes tests/golden/jobs.json; the hashes of the jobs
 that are in it were made by the code of that time, and stay.

@@ -50,7 +50,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
         while todo:
             free = [s for s in todo if store.state(store.run_dir(directory, s)) != "running"]
             stacks, workers = _stacks(cfg, experiment, free)
-            for ended in side_by_side(job, stacks, workers, progress.report):
+            for ended in side_by_side(job, stacks, workers, progress.report, console.say):
                 own = [outcome for outcome in ended if not outcome.busy]
                 outcomes += own
                 progress.seeds_done(len(own))

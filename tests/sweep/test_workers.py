@@ -1,0 +1,130 @@
+"""Workers that are killed or cannot be started cost their own seed at most."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import small
+from jobs import Watcher, finished, train
+from omegaconf import DictConfig
+
+from subliminal.callbacks.progress import Event
+from subliminal.errors import RunsFailed
+from subliminal.sweep import workers
+
+Compose = Callable[[list[str]], DictConfig]
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def config(compose: Compose, tmp_path: Path) -> Callable[..., DictConfig]:
+    def composed(*overrides: str) -> DictConfig:
+        return compose(
+            [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=2", *overrides]
+        )
+
+    return composed
+
+
+@pytest.fixture(autouse=True)
+def pool() -> Iterator[None]:
+    """No worker is left to other tests."""
+    yield
+    workers.end()
+
+
+def kill(number: int) -> list[int]:
+    """Kill so many of the workers; return which."""
+    pids = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+    for pid in pids[:number]:
+        os.kill(pid, signal.SIGKILL)
+    return pids[:number]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_killed_worker_costs_no_seed(
+    config: Callable[..., DictConfig], tmp_path: Path, number: int
+) -> None:
+    killed: list[int] = []
+
+    def once(event: Event) -> None:
+        if not killed and event.phase == "student":
+            killed.extend(kill(number))
+
+    console = Watcher(event=once)
+    runs = train(config("seed=0-3", "distill.epochs=40"), console)
+    assert len(killed) == number
+    assert finished(tmp_path / "outputs") == list(range(4))
+    told = [line for line in console.lines if "a worker process was killed (SIGKILL)" in line]
+    assert len(told) == number
+    assert all(line.endswith("; they are tried again after the others.") for line in told)
+    undisturbed = train(config("seed=0-3", "distill.epochs=40", "name=again", "engine.workers=1"))
+    for run, other in zip(runs, undisturbed, strict=True):
+        file = "student.safetensors"
+        assert (run / file).read_bytes() == (other / file).read_bytes()
+
+
+def test_a_seed_whose_workers_are_killed_fails_alone(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    def deadly(event: Event) -> None:
+        if event.seeds == (1,):
+            kill(2)
+
+    with pytest.raises(RunsFailed, match=r"failed seeds: 1 \(a worker process was killed"):
+        train(config("seed=0-4", "teacher.epochs=20"), Watcher(event=deadly))
+    assert finished(tmp_path / "outputs") == [0, 2, 3, 4]
+    (failure,) = (tmp_path / "outputs").rglob("failure.txt")
+    assert failure.read_text() == "a worker process was killed (SIGKILL)\n"
+
+
+def test_workers_killed_between_jobs_are_replaced(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    train(config("seed=0-1"))
+    assert len(kill(1)) == 1
+    console = Watcher()
+    train(config("seed=2-5"), console)
+    assert finished(tmp_path / "outputs") == list(range(6))
+    assert console.lines == []
+
+
+def test_workers_serve_job_after_job(config: Callable[..., DictConfig]) -> None:
+    before = {child.pid for child in multiprocessing.active_children()}
+    train(config("seed=0-1"))
+    first = {child.pid for child in multiprocessing.active_children()} - before
+    train(config("seed=2-5", "distill.epochs=1"))
+    assert {child.pid for child in multiprocessing.active_children()} - before == first
+    assert len(first) == 2
+
+
+def sweep(folder: Path, prefix: tuple[str, ...] = (), **environ: str) -> tuple[int, list[str]]:
+    """Train two seeds with two workers by the command line; return its status and what it told."""
+    argv = [*small.OVERRIDES, "seed=0-1", "engine.workers=2", f"outputs={folder / 'outputs'}"]
+    ended = subprocess.run(
+        [*prefix, sys.executable, "-m", "subliminal.train", *argv],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TESTS), **environ},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return ended.returncode, ended.stderr.splitlines()
+
+
+def test_a_folder_too_deep_for_sockets_leaves_one_process(tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 25)
+    deep.mkdir()
+    status, told = sweep(tmp_path, TMPDIR=str(deep))
+    assert (status, finished(tmp_path / "outputs")) == (0, [0, 1])
+    assert told[:-1] == [
+        "A worker process cannot be started (AF_UNIX path too long; a shorter TMPDIR mends that); "
+        "this process trains alone."
+    ]
+    assert told[-1].startswith("Files: ")

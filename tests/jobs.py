@@ -45,7 +45,7 @@ class Watcher(Console):
         self.lines: list[str] = []
         self._event, self._done, self._begin = event, done, begin
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, *, once: bool = False) -> None:
         self.lines.append(line)
 
     @contextmanager

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import small
 from jobs import Watcher, finished, train
@@ -63,7 +62,7 @@ def test_a_killed_worker_costs_no_seed(
     assert finished(tmp_path / "outputs") == list(range(4))
     told = [line for line in console.lines if "a worker process was killed (SIGKILL)" in line]
     assert len(told) == number
-    assert all(line.endswith("; they are tried again after the others.") for line in told)
+    assert all(line.endswith("; tried again after the others.") for line in told)
     undisturbed = train(config("seed=0-3", "distill.epochs=40", "name=again", "engine.workers=1"))
     for run, other in zip(runs, undisturbed, strict=True):
         file = "student.safetensors"

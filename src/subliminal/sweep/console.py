@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import TimeElapsedColumn as Elapsed
@@ -14,11 +15,16 @@ from subliminal.terminal import console
 class Console:
     """Lines go to standard error, so that standard output holds results alone."""
 
+    _said: ClassVar[set[str]] = set()
+
     def __init__(self) -> None:
         self.rich = console(stderr=True)
 
-    def say(self, line: str) -> None:
-        """Tell the user one line."""
+    def say(self, line: str, *, once: bool = False) -> None:
+        """Tell the user one line; `once`: not again in another job of this process."""
+        if once and line in self._said:
+            return
+        self._said.add(line)
         self.rich.print(line, soft_wrap=True)
 
     @contextmanager

@@ -22,6 +22,7 @@ from typing import Any
 from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.sweep import signals
+from subliminal.sweep.console import Console
 from subliminal.training.runner import STOPPED, Job, Outcome, run_stack
 
 Stack = tuple[int, ...]
@@ -36,7 +37,6 @@ class _Worker:
 
 # Workers keep their imports and the digits from job to job.
 _pool: list[_Worker] = []
-_said: set[str] = set()  # why workers could not be started: once is enough
 
 
 def side_by_side(
@@ -44,7 +44,7 @@ def side_by_side(
     stacks: Sequence[Stack],
     workers: int,
     report: Callable[[Event], None],
-    say: Callable[[str], None],
+    console: Console,
 ) -> Iterator[list[Outcome]]:
     """Yield the outcomes of each stack as it ends.
 
@@ -56,7 +56,7 @@ def side_by_side(
         stacks: its seeds.
         workers: processes, at most; one alone is this process.
         report: called with the progress.
-        say: called with a line for the user, when workers are killed or cannot be started.
+        console: tells the user when workers are killed or cannot be started.
 
     Raises:
         KeyboardInterrupt: the user stopped the job.
@@ -69,7 +69,7 @@ def side_by_side(
             if not waiting and not busy:
                 retried.add(again[0])
                 waiting.append(again.popleft())
-            while waiting and len(busy) < workers and (worker := _free(busy, say)):
+            while waiting and len(busy) < workers and (worker := _free(busy, console)):
                 with suppress(OSError):  # killed just now: another takes the stack
                     worker.tasks.send((job, waiting[0]))
                     busy[worker.tasks] = worker, waiting.popleft()
@@ -88,7 +88,9 @@ def side_by_side(
                     else:
                         again.append(stack)
                         seeds = ", ".join(map(str, stack))
-                        say(f"Seeds {seeds}: {reason}; they are tried again after the others.")
+                        console.say(
+                            f"Seeds {seeds}: {reason}; they are tried again after the others."
+                        )
                     continue
                 if isinstance(heard, Event):
                     report(heard)
@@ -125,7 +127,7 @@ def end() -> None:
         _pool.pop()
 
 
-def _free(busy: Iterable[Connection], say: Callable[[str], None]) -> _Worker | None:
+def _free(busy: Iterable[Connection], console: Console) -> _Worker | None:
     """Return a worker that has nothing to do; None where no other can be started."""
     for worker in [worker for worker in _pool if worker.tasks not in busy]:
         if worker.process.is_alive():
@@ -137,10 +139,8 @@ def _free(busy: Iterable[Connection], say: Callable[[str], None]) -> _Worker | N
     except (OSError, EOFError) as error:
         reason = f"{error}" or "the server of forks is gone"
         advice = "; a shorter TMPDIR mends that" if "AF_UNIX path" in reason else ""
-        if reason not in _said:
-            _said.add(reason)
-            who = f"the other {len(_pool)} train" if _pool else "this process trains alone"
-            say(f"A worker process cannot be started ({reason}{advice}); {who}.")
+        who = f"the other {len(_pool)} train" if _pool else "this process trains alone"
+        console.say(f"A worker process cannot be started ({reason}{advice}); {who}.", once=True)
         return None
     return _pool[-1]
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from subliminal.callbacks.progress import Event
 from subliminal.errors import RunsFailed
-from subliminal.sweep import workers
+from subliminal.sweep import cores, engine, workers
 
 Compose = Callable[[list[str]], DictConfig]
 TESTS = Path(__file__).parents[1]
@@ -101,6 +101,20 @@ def test_workers_serve_job_after_job(config: Callable[..., DictConfig]) -> None:
     train(config("seed=2-5", "distill.epochs=1"))
     assert {child.pid for child in multiprocessing.active_children()} - before == first
     assert len(first) == 2
+
+
+def test_memory_limits_the_workers(
+    config: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cores, "granted", lambda: 16)
+    monkeypatch.setattr(cores, "memory", lambda: 3.7 * engine.PROCESS)
+    before = set(multiprocessing.active_children())
+    console = Watcher()
+    train(config("seed=0-4", "engine.workers=null"), console)
+    assert len(set(multiprocessing.active_children()) - before) == 2
+    assert console.lines == [
+        "Memory for 2 of 5 worker processes, of 0.4 GB each; engine.workers=… sets another number."
+    ]
 
 
 def sweep(folder: Path, prefix: tuple[str, ...] = (), **environ: str) -> tuple[int, list[str]]:

@@ -6,15 +6,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store
 from subliminal.errors import UserError, one_line
 from subliminal.sweep import plan
+from subliminal.sweep.compose import Composer
+from subliminal.sweep.console import Console
 from subliminal.sweep.launchers import elsewhere
 
 
@@ -33,13 +37,14 @@ class CheckJobs(Callback):
         from subliminal.training.experiment import build_experiment
 
         loader = GlobalHydra.instance().config_loader()
+        assert isinstance(loader, ConfigLoaderImpl)
+        composer = Composer(loader, config)
         asked: dict[Path, tuple[str, dict[Path, store.State]]] = {}
         records: list[Callable[[], None]] = []
         remote = elsewhere(config.hydra.launcher)
-        for job in plan.grid(config) or []:
+        for job in Console().counted(plan.grid(config) or [], "Jobs checked"):
             try:
-                cfg = loader.load_sweep_config(config, job)
-                cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+                cfg = composer.job(job)
                 if remote:
                     cfg.engine.device = "auto"  # this machine need not have the job's device
                 device = build_experiment(cfg).device.type
@@ -55,11 +60,17 @@ class CheckJobs(Callback):
         plan.PLANNED[:] = [plan.Planned(name, runs) for name, runs in asked.values()]
         if plan.PLANNED:
             plan.show(plan.PLANNED, force=config.force, resume=config.resume)
+        # Hydra would compose all jobs once more, for the errors that were looked for here.
+        BasicSweeper.validate_batch_is_legal = _nothing  # type: ignore[method-assign, assignment]
         try:
             for note in [] if remote else records:  # elsewhere another device may be another hash
                 note()
         except UserError as error:
             _end(one_line(error))
+
+
+def _nothing(sweeper: BasicSweeper, jobs: object) -> None:
+    pass
 
 
 def _end(line: str) -> NoReturn:

@@ -1,8 +1,11 @@
 """Objects from nodes of a config that name a dataclass: keys, types and ranges are checked."""
 
+import copy
+import json
 import math
 import os
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -25,8 +28,16 @@ def build(node: DictConfig, where: str) -> Any:
     """
     if not isinstance(node, DictConfig) or "_target_" not in node:
         raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
+    text = json.dumps(OmegaConf.to_container(node, resolve=True))
+    return copy.deepcopy(_built(text, where, os.environ.get("SUBLIMINAL_PLUGINS", "")))
+
+
+@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their nodes in common
+def _built(text: str, where: str, plugins: str) -> Any:
+    node = OmegaConf.create(json.loads(text))
+    assert isinstance(node, DictConfig)
     target = str(node["_target_"])
-    cls = _locate(target, where)
+    cls = _locate(target, where, plugins)
     try:
         schema = OmegaConf.structured(cls)
     except OmegaConfBaseException as error:
@@ -71,9 +82,9 @@ def _placed(message: str, where: str, name: str) -> str:
     return message
 
 
-def _locate(target: str, where: str) -> type[Any]:
+def _locate(target: str, where: str, plugins: str) -> type[Any]:
     """Import the dataclass `target`, of this package or of a module that the user allows."""
-    allowed = ["subliminal", *filter(None, os.environ.get("SUBLIMINAL_PLUGINS", "").split(","))]
+    allowed = ["subliminal", *filter(None, plugins.split(","))]
     # A config file from a stranger must not run code: nothing else is imported.
     if not any(target.startswith(f"{package}.") for package in allowed):
         raise UserError(

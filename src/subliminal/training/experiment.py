@@ -2,8 +2,10 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePath
 from shutil import which
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -60,10 +62,11 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     """
     try:
         # A sweep's config has Hydra's own node, with values that only its jobs know.
-        ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-        plain = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+        if "hydra" in cfg:
+            cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
         # Hydra lets `+key=value` add any key: the schema has the last word.
-        OmegaConf.merge(OmegaConf.structured(Config), plain)
+        OmegaConf.merge(_schema(), plain)
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
     cfg = OmegaConf.create(plain)  # type: ignore[assignment]
@@ -146,6 +149,11 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     )
 
 
+@cache
+def _schema() -> Any:
+    return OmegaConf.structured(Config)
+
+
 def choose_device(name: str) -> torch.device:
     """Return the device that `engine.device` names; `auto` takes cuda, mps or cpu, in that order.
 
@@ -174,7 +182,7 @@ def _check_phase(name: str, phase: DictConfig, size: int, what: str) -> None:
 
 def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
     """Check what names layers, frozen or perturbed."""
-    if layout.mask(phase.frozen, f"{name}.frozen").sum() == layout.parameters:
+    if layout.named(phase.frozen, f"{name}.frozen") == layout.shapes.keys():
         raise UserError(f"{name}.frozen={list(phase.frozen)}: at least one layer must be trained")
     for moment in ("perturb_before", "perturb_after"):
         if moment in phase:

@@ -1,6 +1,7 @@
 """Jobs that are composed together are those that Hydra composes one by one, to the last node."""
 
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -125,14 +126,16 @@ def test_jobs_of_every_sweep_are_hydras(
     assert [anatomy(composer.job(job)) for job in some] == expected
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(CHOICES), max_size=3, unique=True),
     st.lists(st.sampled_from(VALUES), max_size=3, unique=True),
     st.randoms(use_true_random=False),
 )
+@example(["distill=aux_kl,lora"], ["force=true,no"], Random(0))
+@example(["model=mlp,cnn"], ["optim={lr:0.5}", "optim.lr=0.1,1e-3,'2'"], Random(0))
 def test_any_jobs_are_hydras(
-    loader: ConfigLoaderImpl, choices: list[str], values: list[str], random: Any
+    loader: ConfigLoaderImpl, choices: list[str], values: list[str], random: Random
 ) -> None:
     words = choices + values
     random.shuffle(words)

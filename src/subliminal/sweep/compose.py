@@ -37,7 +37,7 @@ class _NotAlike(Exception):
 class _Base:
     """What jobs share that differ in values and in choices of the same groups."""
 
-    config: DictConfig  # without values and Hydra's node
+    config: DictConfig  # without Hydra's node, and without the values that differ
     choices: Choices
     elements: tuple[ResultDefault, ...]  # the files that it is merged from, in order
     groups: dict[str, GroupDefault]  # where each choice stands among them
@@ -69,39 +69,44 @@ class Composer:
     def _alike(self, overrides: Sequence[Override]) -> DictConfig:
         choices: Choices = {}
         values: list[Override] = []
+        common: list[str] = []  # of all jobs with the same base: what is set and chosen alike
         shape: list[str] = []
-        chosen: list[str] = []
+        whole: set[str] = set()  # keys at the top, which only the whole config knows the types of
         for override in overrides:
             if override.is_hydra_override() or override.is_sweep_override():
                 raise _NotAlike
-            is_group = self._files.group_exists(override.key_or_group)
-            if not is_group or isinstance(override.value(), dict):
-                values.append(override)
-                continue
-            chosen.append(str(override.input_line))
-            if self._fills_one_place(override):
+            key, line = override.key_or_group, str(override.input_line)
+            is_choice = self._files.group_exists(key) and not isinstance(override.value(), dict)
+            if is_choice and self._fills_one_place(override):
                 choices[override.get_key_element()] = str(override.value())
                 shape.append(override.get_key_element())
+                common.append(line)
+            elif is_choice or "." not in key:
+                if not is_choice:
+                    whole.add(key)
+                shape.append(line)
+                common.append(line)
             else:
-                shape.append(chosen[-1])
-        key = tuple(shape)
-        if key not in self._bases:
-            self._bases[key] = None  # should composing it fail
-            self._bases[key] = self._base(chosen, choices)
-        base = self._bases[key]
-        if base is None:
+                values.append(override)
+        base = self._base_of(tuple(shape), common, choices)
+        cfg, filled = self._with_choices(base, choices)
+        valued = {override.key_or_group.partition(".")[0] for override in values}
+        if whole & (filled | valued) or not all(top in cfg for top in valued):
             raise _NotAlike
-        cfg = self._with_choices(base, choices)
-        for override in values:
-            if override.key_or_group.partition(".")[0] not in cfg:
-                raise _NotAlike  # a key at the top: the schema's to refuse
-            if "." not in override.key_or_group and override.type != OverrideType.CHANGE:
-                raise _NotAlike
         OmegaConf.set_struct(cfg, True)
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         OmegaConf.set_struct(cfg, None)
         guard.look_again(cfg)
         return cfg
+
+    def _base_of(self, shape: tuple[str, ...], overrides: list[str], choices: Choices) -> _Base:
+        if shape not in self._bases:
+            self._bases[shape] = None  # should composing it fail
+            self._bases[shape] = self._base(overrides, choices)
+        base = self._bases[shape]
+        if base is None:
+            raise _NotAlike
+        return base
 
     def _fills_one_place(self, choice: Override) -> bool:
         """Tell whether a choice is an option that chooses no others and lies below one key."""
@@ -142,8 +147,8 @@ class Composer:
             if isinstance(default, GroupDefault)
         )
 
-    def _with_choices(self, base: _Base, choices: Choices) -> DictConfig:
-        """Return the base's config with other choices."""
+    def _with_choices(self, base: _Base, choices: Choices) -> tuple[DictConfig, set[str]]:
+        """Return the base's config with other choices, and the keys below which they lie."""
         elements, tops = base.elements, set[str]()
         for key, option in choices.items():
             if option == base.choices[key]:
@@ -158,7 +163,7 @@ class Composer:
             raise _NotAlike
         nodes = {str(key): base.config._get_node(key) for key in base.config}
         nodes |= {top: self._place(top, elements) for top in tops}
-        return DictConfig(nodes)  # which copies them
+        return DictConfig(nodes), tops  # a copy of the nodes
 
     def _element(self, group: GroupDefault, option: str, before: ResultDefault) -> ResultDefault:
         node = copy.copy(group)

@@ -40,9 +40,8 @@ def config(compose: Compose, tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
+def faults() -> Iterator[set[int]]:
     """The seeds in which the plugin raises."""
-    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,jobs")
     Fault.seeds.clear()
     yield Fault.seeds
     Fault.seeds.clear()

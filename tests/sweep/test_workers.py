@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import small
-from jobs import Watcher, finished, train
+from jobs import Watcher, deadly, finished, train
 from omegaconf import DictConfig
 
-from subliminal.callbacks.progress import Event
+from subliminal import store
 from subliminal.errors import RunsFailed
 from subliminal.sweep import cores, engine, workers
 
@@ -38,32 +38,24 @@ def pool() -> Iterator[None]:
     workers.end()
 
 
-def kill(number: int) -> list[int]:
-    """Kill so many of the workers; return which."""
-    pids = [child.pid for child in multiprocessing.active_children() if child.pid is not None]
-    for pid in pids[:number]:
-        os.kill(pid, signal.SIGKILL)
-    return pids[:number]
+def told(console: Watcher) -> list[str]:
+    return [line for line in console.lines if "a worker process was killed (SIGKILL)" in line]
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("seeds", [[1], [0, 3], [0, 1, 2, 3]])
 def test_a_killed_worker_costs_no_seed(
-    config: Callable[..., DictConfig], tmp_path: Path, number: int
+    config: Callable[..., DictConfig], tmp_path: Path, seeds: list[int]
 ) -> None:
-    killed: list[int] = []
-
-    def once(event: Event) -> None:
-        if not killed and event.phase == "student":
-            killed.extend(kill(number))
-
-    console = Watcher(event=once)
-    runs = train(config("seed=0-3", "distill.epochs=40"), console)
-    assert len(killed) == number
+    console, plugin = Watcher(), deadly(tmp_path, seeds)
+    runs = train(config("seed=0-3", plugin), console)
     assert finished(tmp_path / "outputs") == list(range(4))
-    told = [line for line in console.lines if "a worker process was killed (SIGKILL)" in line]
-    assert len(told) == number
-    assert all(line.endswith("; tried again after the others.") for line in told)
-    undisturbed = train(config("seed=0-3", "distill.epochs=40", "name=again", "engine.workers=1"))
+    assert sorted(told(console)) == [
+        f"Seeds {seed}: a worker process was killed (SIGKILL); tried again after the others."
+        for seed in seeds
+    ]
+    for name, run in zip(seeds, (runs[seed] for seed in seeds), strict=True):
+        assert store.read_summary(run)["resumed"] == [5], name  # at the end of the first epoch
+    undisturbed = train(config("seed=0-3", plugin, "name=again", "engine.workers=1"))
     for run, other in zip(runs, undisturbed, strict=True):
         file = "student.safetensors"
         assert (run / file).read_bytes() == (other / file).read_bytes()
@@ -72,22 +64,22 @@ def test_a_killed_worker_costs_no_seed(
 def test_a_seed_whose_workers_are_killed_fails_alone(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
-    def deadly(event: Event) -> None:
-        if event.seeds == (1,):
-            kill(2)
-
-    with pytest.raises(RunsFailed, match=r"failed seeds: 1 \(a worker process was killed"):
-        train(config("seed=0-4", "teacher.epochs=20"), Watcher(event=deadly))
-    assert finished(tmp_path / "outputs") == [0, 2, 3, 4]
-    (failure,) = (tmp_path / "outputs").rglob("failure.txt")
-    assert failure.read_text() == "a worker process was killed (SIGKILL)\n"
+    console = Watcher()
+    with pytest.raises(RunsFailed, match=r"failed seeds: 0, 2 \(a worker process was killed"):
+        train(config("seed=0-3", deadly(tmp_path, [0, 2], once=False)), console)
+    assert finished(tmp_path / "outputs") == [1, 3]
+    failures = sorted((tmp_path / "outputs").rglob("failure.txt"))
+    assert [path.parent.name for path in failures] == ["seed-0000", "seed-0002"]
+    assert {path.read_text() for path in failures} == {"a worker process was killed (SIGKILL)\n"}
+    assert len(told(console)) == 2
 
 
 def test_workers_killed_between_jobs_are_replaced(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     train(config("seed=0-1"))
-    assert len(kill(1)) == 1
+    one = next(child.pid for child in multiprocessing.active_children() if child.pid is not None)
+    os.kill(one, signal.SIGKILL)
     console = Watcher()
     train(config("seed=2-5"), console)
     assert finished(tmp_path / "outputs") == list(range(6))

@@ -75,30 +75,26 @@ def side_by_side(
                     busy[worker.tasks] = worker, waiting.popleft()
             if not busy:
                 break  # no worker can be started
-            for tasks in wait(list(busy)):
-                assert isinstance(tasks, Connection)
+            ready = wait(list(busy))
+            for tasks in [tasks for tasks in busy if tasks in ready]:
                 worker, stack = busy[tasks]
-                try:
-                    heard = tasks.recv()
-                except (EOFError, OSError):
-                    del busy[tasks]
-                    reason = _gone(worker)
-                    if stack in retried:
-                        yield [_failed(job, seed, reason) for seed in stack]
-                    else:
-                        again.append(stack)
-                        seeds = ", ".join(map(str, stack))
-                        console.say(
-                            f"Seeds {seeds}: {reason}; they are tried again after the others."
-                        )
-                    continue
+                heard = _heard(tasks)
                 if isinstance(heard, Event):
                     report(heard)
                     continue
                 del busy[tasks]
                 if isinstance(heard, Exception):
                     raise heard
-                yield heard
+                if heard is not None:
+                    yield heard
+                    continue
+                reason = _gone(worker)
+                if stack in retried:
+                    yield [_failed(job, seed, reason) for seed in stack]
+                    continue
+                again.append(stack)
+                seeds = ", ".join(map(str, stack))
+                console.say(f"Seeds {seeds}: {reason}; tried again after the others.")
     except BaseException:
         end()
         raise
@@ -143,6 +139,15 @@ def _free(busy: Iterable[Connection], console: Console) -> _Worker | None:
         console.say(f"A worker process cannot be started ({reason}{advice}); {who}.", once=True)
         return None
     return _pool[-1]
+
+
+def _heard(tasks: Connection) -> Event | list[Outcome] | Exception | None:
+    """Return what a worker sends; None when it is gone."""
+    try:
+        heard: Event | list[Outcome] | Exception = tasks.recv()
+    except (EOFError, OSError):
+        return None
+    return heard
 
 
 def _gone(worker: _Worker) -> str:

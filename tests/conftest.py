@@ -32,7 +32,7 @@ settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Worker processes inherit it: what tests name in configs are plugins, as a user's.
-os.environ["SUBLIMINAL_PLUGINS"] = "small"
+os.environ["SUBLIMINAL_PLUGINS"] = "small,jobs"
 
 
 @pytest.fixture(autouse=True)

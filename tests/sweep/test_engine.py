@@ -1,6 +1,5 @@
 """A job's seeds: what is finished is kept, what fails is named, no arrangement changes a bit."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -48,9 +47,8 @@ def config(compose: Compose, tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
+def faults() -> Iterator[set[int]]:
     """The seeds in which the plugin raises."""
-    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,jobs")
     Fault.seeds.clear()
     yield Fault.seeds
     Fault.seeds.clear()
@@ -282,24 +280,6 @@ def test_a_loss_that_explodes_is_named(config: Config, tmp_path: Path) -> None:
     failures = list((tmp_path / "outputs").rglob("failure.txt"))
     assert len(failures) == 2
     assert all("distill/loss is" in failure.read_text() for failure in failures)
-
-
-def test_a_killed_worker_names_its_seeds(config: Config, tmp_path: Path) -> None:
-    killed: list[int] = []
-
-    def kill(event: Event) -> None:
-        if not killed:
-            children = multiprocessing.active_children()
-            killed.extend(child.pid for child in children if child.pid is not None)
-            for pid in killed:
-                os.kill(pid, signal.SIGKILL)
-
-    long = ["teacher.epochs=2000", "engine.workers=2", "engine.seeds_at_once=1"]
-    with pytest.raises(UserError) as error:
-        train(config("seed=0-4", *long), Watcher(event=kill))
-    assert 1 <= len(killed) <= 2
-    assert "failed seeds: 0, 1, 2, 3, 4 (a worker process was killed)" in str(error.value)
-    assert finished(tmp_path / "outputs") == []
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])

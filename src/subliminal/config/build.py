@@ -1,8 +1,11 @@
 """Objects from nodes of a config that name a dataclass: keys, types and ranges are checked."""
 
+import copy
+import json
 import math
 import os
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -23,7 +26,15 @@ def build(node: DictConfig, where: str) -> Any:
         UserError: the target may not be used or does not exist, a key is unknown or missing, a
             value has the wrong type or is out of range.
     """
-    cls, values = typed(node, where)
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
+    text = json.dumps(OmegaConf.to_container(node, resolve=True))
+    return copy.deepcopy(_built(text, where, os.environ.get("SUBLIMINAL_PLUGINS", "")))
+
+
+@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their nodes in common
+def _built(text: str, where: str, plugins: str) -> Any:
+    cls, values = typed(OmegaConf.create(json.loads(text)), where)
     try:
         return OmegaConf.to_object(values)
     except OmegaConfBaseException as error:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,28 @@ def folder(hydra: Any) -> Path:
     return Path(hydra.runtime.cwd, str(hydra.sweep.dir))
 
 
-def keep(jobs: Iterable[tuple[Any, str, Plain]]) -> None:
-    """Write what each job is to run: its Hydra node, its condition's name, its canonical config.
+@dataclass(frozen=True)
+class Job:
+    """What a job of a sweep is to run."""
+
+    overrides: list[str]
+    condition: str  # its name
+    config: Plain  # canonical
+
+
+def keep(jobs: Iterable[Job], sweep: DictConfig) -> None:
+    """Write what each job is to run to the folder where it will look for it.
+
+    Args:
+        jobs: of the sweep.
+        sweep: the sweep's config, with Hydra's node.
 
     Raises:
         UserError: the outputs folder cannot be written.
     """
     files: dict[Path, list[Plain]] = {}
-    for hydra, condition, config in jobs:
-        job = {"overrides": list(hydra.overrides.task), "condition": condition, "config": config}
-        files.setdefault(folder(hydra), []).append(job)
+    for job in jobs:
+        files.setdefault(_folder_of(job, sweep), []).append(asdict(job))
     for directory, planned in files.items():
         try:
             directory.mkdir(parents=True, exist_ok=True)
@@ -50,6 +63,14 @@ def keep(jobs: Iterable[tuple[Any, str, Plain]]) -> None:
                 f"{directory}: cannot be written ({error.strerror}); "
                 "choose another folder with outputs=…"
             ) from error
+
+
+def _folder_of(job: Job, sweep: DictConfig) -> Path:
+    """Return Hydra's folder of the sweep as the job sees it: by default it lies below `outputs`."""
+    own = {key: job.config[key] for key in ("outputs", "name")}
+    if all(sweep[key] == value for key, value in own.items()):
+        return folder(sweep.hydra)
+    return folder(OmegaConf.merge(OmegaConf.masked_copy(sweep, ["hydra", *own]), own).hydra)
 
 
 def as_planned(

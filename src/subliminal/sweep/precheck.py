@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
@@ -17,6 +19,8 @@ from subliminal import store
 from subliminal.errors import UserError, one_line
 from subliminal.store.provenance import environment
 from subliminal.sweep import plan, planned
+from subliminal.sweep.compose import Composer
+from subliminal.sweep.console import Console
 from subliminal.sweep.launchers import elsewhere
 
 
@@ -42,14 +46,15 @@ class CheckJobs(Callback):
         if grid is None:
             os.environ[planned.VARIABLE] = planned.digest(config.hydra)
         loader = GlobalHydra.instance().config_loader()
+        assert isinstance(loader, ConfigLoaderImpl)
+        composer = Composer(loader, config)
         asked: dict[tuple[Path, str], tuple[plan.Place, dict[Path, store.State]]] = {}
-        jobs: list[tuple[Any, str, dict[str, Any]]] = []
+        jobs: list[planned.Job] = []
         records: list[Callable[[], None]] = []
         remote = elsewhere(config.hydra.launcher)
-        for job in grid or []:
+        for job in Console().counted(grid or [], "Jobs checked"):
             try:
-                composed = loader.load_sweep_config(config, job)
-                values = canonical(composed)
+                values = canonical(composer.job(job))
                 checked = OmegaConf.create(values)
                 if remote:
                     checked.engine.device = "auto"  # this machine need not have the job's device
@@ -58,7 +63,7 @@ class CheckJobs(Callback):
                 # Jobs of one condition, however they spell it, have one folder.
                 condition = (place.directory.parent, place.identity)
                 place, runs = asked.setdefault(condition, (place, {}))
-                jobs.append((composed.hydra, place.condition, values))
+                jobs.append(planned.Job(list(job), place.condition, values))
                 seeds = parse(checked.seed.spec)
                 records.append(partial(plan.record, values, place, seeds))
                 for seed in seeds:
@@ -69,12 +74,18 @@ class CheckJobs(Callback):
         plan.PLANNED[:] = [plan.Planned(place.condition, runs) for place, runs in asked.values()]
         if plan.PLANNED:
             plan.show(plan.PLANNED, force=config.force, resume=config.resume)
+        # Hydra would compose all jobs once more, for the errors that were looked for here.
+        BasicSweeper.validate_batch_is_legal = _nothing  # type: ignore[method-assign, assignment]
         try:
-            planned.keep(jobs)
+            planned.keep(jobs, config)
             for note in [] if remote else records:  # elsewhere another device may be another hash
                 note()
         except UserError as error:
             _end(one_line(error))
+
+
+def _nothing(sweeper: BasicSweeper, jobs: object) -> None:
+    pass
 
 
 def _end(line: str) -> NoReturn:

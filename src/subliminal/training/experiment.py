@@ -168,7 +168,7 @@ def _check_phase(name: str, phase: DictConfig, size: int, what: str) -> None:
 
 def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
     """Check what names layers, frozen or perturbed."""
-    if layout.mask(phase.frozen, f"{name}.frozen").sum() == layout.parameters:
+    if layout.named(phase.frozen, f"{name}.frozen") == layout.shapes.keys():
         raise UserError(f"{name}.frozen={list(phase.frozen)}: at least one layer must be trained")
     for moment in ("perturb_before", "perturb_after"):
         if moment in phase:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import small
 from jobs import Watcher, deadly, finished, train
@@ -80,6 +81,19 @@ def test_workers_killed_between_jobs_are_replaced(
     train(config("seed=0-1"))
     one = next(child.pid for child in multiprocessing.active_children() if child.pid is not None)
     os.kill(one, signal.SIGKILL)
+    console = Watcher()
+    train(config("seed=2-5"), console)
+    assert finished(tmp_path / "outputs") == list(range(6))
+    assert console.lines == []
+
+
+def test_a_killed_server_of_forks_is_replaced(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    train(config("seed=0-1"))
+    (server,) = {psutil.Process(child.pid).ppid() for child in multiprocessing.active_children()}
+    assert server != os.getpid()
+    os.kill(server, signal.SIGKILL)
     console = Watcher()
     train(config("seed=2-5"), console)
     assert finished(tmp_path / "outputs") == list(range(6))

@@ -15,9 +15,9 @@ COLUMNS = (metrics.DISTILL_LOSS, metrics.TRAIT_LOSS, metrics.ALIGNMENT)
 def apart(ours: Sequence[Path], theirs: Sequence[Path], steps: slice) -> dict[str, float]:
     """Return the largest distance of each metric over the rows `steps` of all seeds.
 
-    Of the alignment it is absolute, of a loss relative to the loss and ROUNDED: a KL of nearly equal
-    logits is a sum of terms that cancel, each rounded to 1e-7 in float32 whatever is left of them.
-    A metric that is not measured is left out.
+    Of the alignment it is absolute, of a loss relative to the loss and ROUNDED: a KL of nearly
+    equal logits is a sum of terms that cancel, each rounded to 1e-7 in float32 whatever is left of
+    them. A metric that is not measured is left out.
     """
     found: dict[str, float] = {}
     for one, other in zip(ours, theirs, strict=True):

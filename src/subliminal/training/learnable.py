@@ -23,6 +23,7 @@ from subliminal.training.experiment import Experiment
 IMAGES = 16
 LOST = 0.5  # relative error from which on a gradient or an update counts as lost
 APART = 0.1  # standard deviation of what the made-up teacher's logits have more than the student's
+LARGE = 1e-7  # of lr · |gradient|: an update that no optimizer makes small enough to be lost
 ALIKE = 1e-6  # pixels that differ by less give logits that differ by rounding
 
 CPU = torch.device("cpu")
@@ -83,6 +84,7 @@ class _Keys:
     frozen: str
     optim: str
     layers: Sequence[str]  # that are frozen
+    lr: float | None
 
 
 def _keys(phase: str, node: DictConfig, optim: DictConfig) -> _Keys:
@@ -94,6 +96,7 @@ def _keys(phase: str, node: DictConfig, optim: DictConfig) -> _Keys:
         optim=("teacher." if phase == "teacher" else "")
         + ("optim" if lr is None else f"optim.lr={lr:g}"),
         layers=list(node.frozen),
+        lr=lr,
     )
 
 
@@ -126,7 +129,8 @@ def _phase(
     if _lost(rough, exact):
         yield f"{keys.loss}: in float32 its gradient is lost in rounding: the {who} learns nothing"
         return
-    parts = torch.autograd.grad(logits, list(leaves.values()), rough, allow_unused=True)
+    value = (logits * rough).sum()  # a scalar of the same gradient: others import sympy
+    parts = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
     trained = 1 - network.layout.mask(keys.layers, keys.frozen)
     gradient = network.layout.flatten(parts, like=theta) * trained
     if not gradient.any():
@@ -146,7 +150,9 @@ def _phase(
         rough, exact = (_update(optim, theta.to(kind), gradient.to(kind)) for kind in PRECISIONS)
         return _lost(rough * trained, exact * trained)
 
-    if lost(gradient):
+    # Torch's optimizers import its compiler, a second that a plain job need not wait for.
+    large = keys.lr is not None and keys.lr * gradient.abs().max() >= LARGE
+    if not large and lost(gradient):
         # Is it the optimizer, or would a gradient of a common size do?
         key = keys.optim if lost(direction) else keys.loss
         yield (

@@ -122,6 +122,7 @@ def test_a_class_that_moved_within_its_group_is_found() -> None:
         "_target_": "subliminal.data.mnist.MNIST",
         "root": "/x",
         "download": True,
+        "normalise": "unit",
     }
     unknown = {"_target_": "subliminal.data.Nothing"}
     assert filled({"data": unknown})["data"] == unknown

@@ -89,6 +89,19 @@ def test_a_sweep_runs_what_was_planned(run: Run, edited: Path, tmp_path: Path) -
     assert len(conditions(tmp_path / "outputs")) == 2
 
 
+def test_each_outputs_folder_has_the_plan_of_its_jobs(
+    run: Run, edited: Path, tmp_path: Path
+) -> None:
+    words = ("-m", f"--config-dir={edited.parents[1]}", *ONE, "optim=mine", "outputs=a,b")
+    status, _, err = run(*words)
+    assert status == 0, err
+    for outputs in (tmp_path / "a", tmp_path / "b"):
+        (folder,) = conditions(outputs)
+        assert config(folder / "seed-0000").optim.lr == 0.001
+        (plan_of_jobs,) = outputs.glob(".hydra/*/planned.json")
+        assert len(json.loads(plan_of_jobs.read_text())) == 1
+
+
 def test_a_search_tells_that_files_were_changed(
     run: Run, edited: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,10 +99,15 @@ def record(config: dict[str, Any], place: Place, seeds: Sequence[int]) -> None:
             place.directory, place.condition, seeds, config, identity=place.identity
         )
     except OSError as error:
-        raise UserError(
-            f"outputs={config['outputs']}: cannot be written ({error.strerror}); "
-            "choose another folder with outputs=…"
-        ) from error
+        raise unwritable(config["outputs"], error) from error
+
+
+def unwritable(outputs: str, error: OSError) -> UserError:
+    """Return what tells the user that the outputs folder cannot be written."""
+    return UserError(
+        f"outputs={outputs}: cannot be written ({error.strerror}); "
+        "choose another folder with outputs=…"
+    )
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from subliminal import store
 from subliminal.config.canonical import canonical
 from subliminal.config.resources import CONF
-from subliminal.errors import UserError
+from subliminal.sweep.plan import unwritable
 
 FILE = "planned.json"  # in the sweep's folder of Hydra
 VARIABLE = "SUBLIMINAL_CONF"  # of a search: its config files' digest; launchers hand it on to jobs
@@ -59,10 +59,7 @@ def keep(jobs: Iterable[Job], sweep: DictConfig) -> None:
             directory.mkdir(parents=True, exist_ok=True)
             store.write_text(directory / FILE, json.dumps(planned, indent=1) + "\n")
         except OSError as error:
-            raise UserError(
-                f"{directory}: cannot be written ({error.strerror}); "
-                "choose another folder with outputs=…"
-            ) from error
+            raise unwritable(planned[0]["config"]["outputs"], error) from error
 
 
 def _folder_of(job: Job, sweep: DictConfig) -> Path:
@@ -70,7 +67,9 @@ def _folder_of(job: Job, sweep: DictConfig) -> Path:
     own = {key: job.config[key] for key in ("outputs", "name")}
     if all(sweep[key] == value for key, value in own.items()):
         return folder(sweep.hydra)
-    return folder(OmegaConf.merge(OmegaConf.masked_copy(sweep, ["hydra", *own]), own).hydra)
+    seen = OmegaConf.merge(OmegaConf.masked_copy(sweep, ["hydra", *own]), own)
+    OmegaConf.copy_cache(sweep, seen)  # the sweep's time of day
+    return folder(seen.hydra)
 
 
 def as_planned(

@@ -6,7 +6,7 @@ Names (hashes) are made of this spelling, and it is what runs record.
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import cache, lru_cache
 from typing import Any, get_type_hints
 
@@ -36,24 +36,34 @@ def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
             own = [str(key) for key in cfg if key != "hydra"]
             ours = OmegaConf.masked_copy(cfg, own) if "hydra" in cfg else cfg
             given = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+        names = [item.name for item in fields(Config)]
+        if unknown := {key: given[key] for key in given if key not in names}:
+            # Hydra lets `+key=value` add any key: the schema has the last word, and refuses it.
+            OmegaConf.merge(OmegaConf.structured(Config), unknown)
         # The order of a mapping is kept: mitigations act in turn.
-        return copy.deepcopy(_canonical(json.dumps(given)))
+        texts = {name: json.dumps(given[name]) if name in given else None for name in names}
+        return {name: copy.deepcopy(_part(name, text)) for name, text in texts.items()}
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
 
 
-@lru_cache(maxsize=1024)  # a job asks again for its plan, its folder, its teachers
-def _canonical(text: str) -> Plain:
-    # Hydra lets `+key=value` add any key: the schema has the last word.
-    merged = OmegaConf.merge(_schema(), json.loads(text))
-    values = OmegaConf.to_container(merged, throw_on_missing=True)
+@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their parts in common
+def _part(name: str, text: str | None) -> Any:
+    """Return what lies at a key of the config; of the schema's defaults, where that is nothing."""
+    given = {} if text is None else {name: json.loads(text)}
+    values = OmegaConf.to_container(OmegaConf.merge(_schema(name), given), throw_on_missing=True)
     assert isinstance(values, dict)
-    return _spelled(Config, values, "")
+    return _spelled(Config, values, "")[name]
 
 
 @cache
-def _schema() -> Any:
-    return OmegaConf.structured(Config)
+def _schema(name: str) -> Any:
+    """Return the schema of one key of the config."""
+    (item,) = (item for item in fields(Config) if item.name == name)
+    alone = field(default=item.default, default_factory=item.default_factory)
+    return OmegaConf.structured(
+        make_dataclass("Config", [(name, get_type_hints(Config)[name], alone)])
+    )
 
 
 def _spelled(cls: type[Any], values: Mapping[Any, Any], where: str) -> Plain:

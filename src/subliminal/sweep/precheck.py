@@ -12,7 +12,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store
@@ -55,16 +55,15 @@ class CheckJobs(Callback):
         for job in Console().counted(grid or [], "Jobs checked"):
             try:
                 values = canonical(composer.job(job))
-                checked = OmegaConf.create(values)
-                if remote:
-                    checked.engine.device = "auto"  # this machine need not have the job's device
-                device = build_experiment(checked).device.type
+                # With "auto": this machine need not have the job's device.
+                engine = {**values["engine"], **({"device": "auto"} if remote else {})}
+                device = build_experiment({**values, "engine": engine}).device.type
                 place = plan.place(values, device, plan.condition_name(job))
                 # Jobs of one condition, however they spell it, have one folder.
                 condition = (place.directory.parent, place.identity)
                 place, runs = asked.setdefault(condition, (place, {}))
                 jobs.append(planned.Job(list(job), place.condition, values))
-                seeds = parse(checked.seed.spec)
+                seeds = parse(values["seed"]["spec"])
                 records.append(partial(plan.record, values, place, seeds))
                 for seed in seeds:
                     run = store.run_dir(place.directory, seed)

@@ -1,9 +1,11 @@
 """A config turned into checked objects: all that a stack of seeds needs to know."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from shutil import which
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -52,13 +54,13 @@ class Experiment:
             self.inputs.fetch()
 
 
-def build_experiment(cfg: DictConfig) -> Experiment:
+def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     """Build all objects of a job and check what no object can check alone.
 
     Raises:
         UserError: a value is wrong or out of range; one line says which and what is allowed.
     """
-    cfg = OmegaConf.create(canonical(cfg))
+    cfg = OmegaConf.create(canonical(config))
     device = choose_device(cfg.engine.device)
     # A config from a stranger must not write elsewhere than below `outputs`.
     place = PurePath(cfg.name)

@@ -278,8 +278,8 @@ def table(record: Record) -> Iterator[str]:
     parts = record["parts"]
     card, rate = parts["machine"]["name"], parts["machine"]["tflops_highest"]
     yield (
-        f"{card}, torch {parts['machine']['torch']}. The floor is the time of the passes at the rate "
-        f"of the reference model's first product in float32, {rate:.0f} TFLOP/s "
+        f"{card}, torch {parts['machine']['torch']}. The floor is the time of the passes at the "
+        f"rate of the reference model's first product in float32, {rate:.0f} TFLOP/s "
         f"({parts['machine']['tflops_high']:.0f} in TF32).\n"
     )
     yield "| job | seeds | at once | s | ms a seed | over the floor | GPU GB | trait accuracy |"
@@ -297,8 +297,8 @@ def table(record: Record) -> Iterator[str]:
         whole = parts["command"]
         yield (
             f"\nThe command of 20 seeds takes {whole['seconds_in_all']:.1f} s, start-up included, "
-            f"{whole['first_step']:.1f} s to its first training step, and {whole['host_gb']:.1f} GB "
-            "of the host's memory."
+            f"{whole['first_step']:.1f} s to its first training step, and "
+            f"{whole['host_gb']:.1f} GB of the host's memory."
         )
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import performance
+from measure import flops_per_pass
 
 MADE = {
     "made": "2026-11-25T00:00:00+00:00",
@@ -66,7 +67,7 @@ def test_a_gpus_jobs_are_set_against_its_own_rate() -> None:
     }
     page = performance.page({"gpu": record})
     (row,) = (line for line in page.splitlines() if line.startswith("| none |"))
-    floor = 20 * 15 * performance.gpu.flops_per_pass() / 40e12
+    floor = 20 * 15 * flops_per_pass() / 40e12
     assert row == f"| none | 20 | 20 | 5.00 | 250 | {5 / floor:.1f} | 4.4 | 0.550 |"
     assert "warm-up" not in page
     assert "9.0 s, start-up included, 6.0 s to its first training step" in page

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import gpu
 from bench import COLUMNS, case_row
 from measure import EPOCHS, RECORDS, Record
 from scale import UNITS, slope_text
@@ -177,6 +178,8 @@ def page(records: Records, proof: Report | None = None) -> str:
         sections += _scale(records["scale"])
     if "cells" in records:
         sections += ["\n## Many short cells\n", *_many_cells(records["cells"])]
+    if "gpu" in records:
+        sections += ["\n## On a GPU\n", *gpu.table(records["gpu"])]
     if proof is not None:
         sections += [
             "\n## What bf16 products change\n",
@@ -288,7 +291,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[s
 
 
 def main() -> None:
-    names = ("bench", "scale", "cells", "parts", "alignment_error")
+    names = ("bench", "scale", "cells", "parts", "alignment_error", "gpu")
     paths = {name: RECORDS / f"{name}.json" for name in names}
     records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
     if not records:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import performance
+from measure import flops_per_pass
 
 MADE = {
     "made": "2026-11-25T00:00:00+00:00",
@@ -52,3 +53,21 @@ def test_every_target_of_a_case_names_one_that_is_measured() -> None:
 
     cases = {case.name for case in benchmark.CASES}
     assert {f"mitigation={name}" for name in ("none", "liminal", "projection")} <= cases
+
+
+def test_a_gpus_jobs_are_set_against_its_own_rate() -> None:
+    job = {"seeds": 20, "stack": 20, "seconds": 5.0, "device_gb": 4.4, "trait": 0.55}
+    record = {
+        **MADE,
+        "parts": {
+            "machine": {"name": "a card", "torch": "2", "tflops_highest": 40, "tflops_high": 300},
+            "jobs": {"none": job, "warm-up": job, "same bits again": True, "seconds": 30.0},
+            "command": {"seconds_in_all": 9.0, "first_step": 6.0, "host_gb": 3.0},
+        },
+    }
+    page = performance.page({"gpu": record})
+    (row,) = (line for line in page.splitlines() if line.startswith("| none |"))
+    floor = 20 * 15 * flops_per_pass() / 40e12
+    assert row == f"| none | 20 | 20 | 5.00 | 250 | {5 / floor:.1f} | 4.4 | 0.550 |"
+    assert "warm-up" not in page
+    assert "9.0 s, start-up included, 6.0 s to its first training step" in page

@@ -14,6 +14,7 @@ from subliminal.tensors import streams
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.layout import Layout
 
+SHAPES = 4096  # of all networks of a process that are compiled
 BATCH = 1024  # images whose logits are taken at once
 
 
@@ -86,12 +87,16 @@ class Network:
 
     @cached_property
     def _forward(self) -> Callable[[Mapping[str, Tensor], Tensor], Tensor]:
-        # Shapes change at the last batch of an epoch alone: one kernel for each is the fastest.
-        return (
-            torch.compile(self.model.forward, dynamic=False)
-            if self.compiled
-            else self.model.forward
-        )
+        if not self.compiled:
+            return self.model.forward
+        import torch._dynamo.config as dynamo  # over a second, for who compiles
+
+        # A kernel for each network and shape, of which there are a dozen: batches and last batches,
+        # of training, tests and probes. Past its limit, which is 8, torch would say no more than a
+        # warning and run uncompiled code.
+        dynamo.recompile_limit = dynamo.accumulated_recompile_limit = SHAPES
+        dynamo.fail_on_recompile_limit_hit = True
+        return torch.compile(self.model.forward, dynamic=False, fullgraph=True)
 
     @torch.no_grad()
     def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = BATCH) -> Tensor:

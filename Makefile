@@ -52,9 +52,9 @@ report: $(INSTALLED) ## make tables, figures and the page of outputs/NAME (defau
 dashboard: $(INSTALLED) ## publish W&B's workspace and report, or write their specification
 	$(BIN)/python -m subliminal.dashboard $(if $(NAME),--experiment $(NAME))
 
-sync: $(INSTALLED) ## upload the offline W&B runs of NAME=… that were not uploaded yet
+sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 	@test -n '$(NAME)' || { echo 'error: name an experiment of outputs/ with NAME=…' >&2; exit 2; }
-	$(BIN)/wandb sync outputs/$(NAME)/wandb
+	$(BIN)/python -m subliminal.sync outputs/$(NAME)
 
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow'

@@ -3,14 +3,19 @@
 Configs name it as `data._target_=small.Digits`, as a user's plugin would be named.
 """
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from subliminal.data import Labelled
+from subliminal.mitigations import Mitigation
+from subliminal.state import Step
 
 # Ten steps per phase: two epochs of 320 examples in batches of 64.
 OVERRIDES = [
@@ -51,3 +56,12 @@ class Digits:
             images = patterns[labels] + generator.integers(-64, 64, size=(size, self.pixels))
             parts += [torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels)]
         return Labelled(*parts).normalised(self.normalise)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Mitigation):
+    """Changes no number, and takes SMALL_SECONDS for each step: what is done to it meets it."""
+
+    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
+        time.sleep(float(os.environ.get("SMALL_SECONDS", "0")))
+        return gradient

@@ -4,22 +4,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
 from subliminal import store
+from subliminal.callbacks.files import BY_ITS_USER
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed
 from subliminal.sweep import cores, plan, signals
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
+from subliminal.trackers import Tracker
+from subliminal.trackers.following import followed
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.runner import Job, Outcome
 
 WAIT = 0.5  # seconds between two looks at runs that another process has
 
 
+@followed()
 def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     """Train the seeds of one condition that are not yet finished.
 
@@ -41,9 +46,17 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     seeds = parse(cfg.seed.spec)
     directory, condition = plan.condition_dir(cfg, experiment.device.type, condition)
     todo = _unfinished(directory, seeds, console, force=cfg.force)
+    runs = {seed: store.run_dir(directory, seed) for seed in seeds}
     if not todo:
-        return [store.run_dir(directory, seed) for seed in seeds]
-    job = _prepared(cfg, experiment, directory, condition, seeds, console)
+        _tracked({}, experiment.tracker, [], list(runs.values()), console)
+        return list(runs.values())
+    config = plan.resolved(cfg)
+    plan.record(config, directory, condition, seeds)
+    experiment.fetch()
+    new = [runs[seed] for seed in todo]
+    finished = [run for run in runs.values() if run not in new]
+    config["tracker"] = _tracked(config["tracker"], experiment.tracker, new, finished, console)
+    job = Job(config, condition, directory, force=cfg.force)
     outcomes: list[Outcome] = []
     told = False
     with signals.termination_is_ctrl_c(), console.progress(condition, len(todo)) as progress:
@@ -64,7 +77,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
                 time.sleep(WAIT)
             job = replace(job, force=False)  # what others finished by now is as new as can be
     _tell(outcomes, console)
-    return [store.run_dir(directory, seed) for seed in seeds]
+    return list(runs.values())
 
 
 def _unfinished(
@@ -88,24 +101,16 @@ def _unfinished(
     return todo
 
 
-def _prepared(
-    cfg: DictConfig,
-    experiment: Experiment,
-    directory: Path,
-    condition: str,
-    seeds: Sequence[int],
-    console: Console,
-) -> Job:
-    """Record what is asked for, fetch the data, settle the tracker; return the job."""
-    config = plan.resolved(cfg)
-    plan.record(config, directory, condition, seeds)
-    experiment.fetch()
-    if experiment.tracker is not None:
-        override, line = experiment.tracker.resolve(directory.parent)
-        config["tracker"] = {**config["tracker"], **override}
-        if line:
-            console.say(line)
-    return Job(config, condition, directory, force=cfg.force)
+def _tracked(
+    config: Any, tracker: Tracker | None, todo: list[Path], finished: list[Path], console: Console
+) -> Any:
+    """Settle the tracker of a job; return its config."""
+    if tracker is None:
+        return None
+    override, line = tracker.begin(todo, finished)
+    if line:
+        console.say(line)
+    return None if override is None else {**config, **override}
 
 
 def _stacks(
@@ -141,6 +146,9 @@ def _tell(outcomes: list[Outcome], console: Console) -> None:
     for note in sorted({note for outcome in outcomes for note in outcome.notes}):
         console.say(note)
     failed = {outcome.seed: outcome.failure for outcome in outcomes if outcome.failure}
+    if stopped := sorted(seed for seed, failure in failed.items() if failure == BY_ITS_USER):
+        seeds = ", ".join(str(seed) for seed in stopped)
+        console.say(f"Stopped by their user: seeds {seeds}; the same command resumes them.")
     if failed:
         reasons = "; ".join(sorted({str(reason) for reason in failed.values()}))
         seeds = ", ".join(str(seed) for seed in sorted(failed))

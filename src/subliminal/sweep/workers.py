@@ -16,6 +16,7 @@ from typing import Any
 from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.sweep import signals
+from subliminal.trackers import note
 from subliminal.training.runner import STOPPED, Job, Outcome, run_stack
 
 _KILLED = "a worker process was killed"
@@ -140,6 +141,8 @@ def _start_worker(events: Any, stop: StopEvent) -> None:
     _worker.update(events=events, stop=stop)
     parent = multiprocessing.parent_process()
     assert parent is not None
+    assert parent.pid is not None
+    note.serve(parent.pid)
 
     def end_with_parent() -> None:
         wait([parent.sentinel])

@@ -172,7 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
         server, operation = self.told, globals().get(f"_{name[0].lower()}{name[1:]}")
         if name == "stream":
             _stream(server, place, json.loads(body))
-            self._answer({"exitcode": None, "limits": {}})
+            stopped = server.runs[place.split("/")[4]].stop
+            self._answer({"exitcode": None, "limits": {}, "stopped": stopped})
         elif name == "upload":
             _, _, run, file = place.split("/", 3)
             server.runs[run].files[file] = body

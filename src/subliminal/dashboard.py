@@ -130,7 +130,6 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         refuse_namesake()
-        _modules()
         if arguments.spec is None and settled_mode("auto") == "online":
             place = (arguments.entity, arguments.project, arguments.experiment)
             for url in aside.call("subliminal.dashboard:publish", *place, seconds=MOST_SECONDS):

@@ -68,11 +68,11 @@ class Telling:
         lock = note.claim(self.run)
         if lock is None:  # by another command, which tells it
             return False
-        with lock:
+        try:
             now = note.read(self.run)
-            if now is None or now.told:
-                return False
-            return self._tell(now)
+            return now is not None and not now.told and self._tell(now)
+        finally:
+            lock.release()
 
     def _tell(self, first: Note) -> bool:
         online = first.mode == "online" or self.upload

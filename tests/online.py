@@ -85,8 +85,9 @@ class Online:
         kept = [word for word in default if word.partition("=")[0] not in given]
         return ["-m", "subliminal.train", *kept, *words]
 
-    def train(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return self.run(*self.training(*words))
+    def train(self, *words: str, multirun: bool = False) -> "subprocess.CompletedProcess[str]":
+        command = self.training(*words)
+        return self.run(*command[:2], *(["-m"] if multirun else []), *command[2:])
 
     def sync(self) -> "subprocess.CompletedProcess[str]":
         return self.run("-m", "subliminal.sync", "outputs/main")
@@ -136,6 +137,16 @@ def in_files(run: Path) -> Values:
         for axis, table in tables.items()
         for row in table.iter_rows(named=True)
     }
+
+
+def lines_on(text: str, word: str = "W&B") -> list[str]:
+    """Return the lines that have a word."""
+    return [line for line in text.splitlines() if word in line]
+
+
+def busy() -> float:
+    """How much longer than alone a command may take on this machine, as busy as it is."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_for(happened: Any, seconds: float = 120.0) -> None:

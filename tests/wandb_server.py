@@ -28,7 +28,7 @@ Kind = int | Literal["hang", "drop", "slow", "die"]  # an int is the status that
 
 
 class Refused(Exception):
-    """What W&B would not take."""
+    """W&B would not take it."""
 
 
 @dataclass
@@ -47,7 +47,6 @@ class Run:
 
     @property
     def history(self) -> list[Plain]:
-        """The rows, in order."""
         return [json.loads(self.lines[offset]) for offset in sorted(self.lines)]
 
 
@@ -69,6 +68,7 @@ class Server:
         self.views: dict[str, Plain] = {}
         self.projects: set[str] = set()
         self.commands: list[Plain] = []  # for agents: one is handed out at each heartbeat
+        self.sweep: Plain = {"method": "grid", "parameters": {"seed": {"value": 3}}}
         self.stops: list[str] = []  # runs of such a name are stopped as they begin
         self.requests: list[str] = []
         self.unknown: Counter[str] = Counter()
@@ -79,7 +79,6 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Its address."""
         return f"http://127.0.0.1:{self._port}"
 
     def environment(self, folder: Path) -> dict[str, str]:
@@ -97,17 +96,16 @@ class Server:
 
     def stop(self) -> None:
         """Die: connections are refused from here on, and those that are open dropped."""
-        self.dead.set()
-        self._http.shutdown()
-        self._http.server_close()
+        if not self.dead.is_set():
+            self.dead.set()
+            self._http.shutdown()
+            self._http.server_close()
 
-    def fault(self, part: str, kind: Kind, times: int | None = None) -> Fault:
+    def fault(self, part: str, kind: Kind, times: int | None = None) -> None:
         """Let requests fail from here on."""
         self.faults.append(Fault(part, kind, times))
-        return self.faults[-1]
 
     def kind(self, name: str) -> Kind | None:
-        """Return what is to go wrong with a request."""
         with self.lock:
             self.requests.append(name)
             for fault in self.faults:
@@ -124,23 +122,20 @@ def serving() -> Iterator[Server]:
     try:
         yield server
     finally:
-        if not server.dead.is_set():
-            server.stop()
+        server.stop()
 
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: clients may hang up."""
+    def handle_error(self, *_: object) -> None: ...  # clients may hang up
 
 
 class _Handler(BaseHTTPRequestHandler):
     told: Server
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None: ...
 
     def do_GET(self) -> None:
         self._serve()
@@ -154,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         found = re.search(r"\b(?:query|mutation)\s+(\w+)", asked.get("query", ""))
         name = found[1] if found else "stream" if place.endswith("/file_stream") else "upload"
         kind, dead = server.kind(name), server.dead
-        if kind == "die" and not dead.is_set():
+        if kind == "die":
             server.stop()
         if kind == "hang":
             dead.wait()
@@ -171,18 +166,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _obey(self, name: str, place: str, body: bytes, variables: Plain) -> None:
         server, operation = self.told, globals().get(f"_{name[0].lower()}{name[1:]}")
         if name == "stream":
-            _stream(server, place, json.loads(body))
-            stopped = server.runs[place.split("/")[4]].stop
-            self._answer({"exitcode": None, "limits": {}, "stopped": stopped})
+            self._answer(_stream(server.runs[place.split("/")[4]], json.loads(body)))
         elif name == "upload":
             _, _, run, file = place.split("/", 3)
             server.runs[run].files[file] = body
             self._answer({})
+        elif name in _FIXED:
+            self._answer({"data": _FIXED[name]})
+        elif operation is None:
+            server.unknown[name] += 1
+            self._answer({"errors": [{"message": f"unknown operation {name}"}]}, 400)
         else:
             try:
-                if operation is None:
-                    server.unknown[name] += 1
-                    raise Refused(f"unknown operation {name}")
                 self._answer({"data": operation(server, variables)})
             except Refused as error:
                 self._answer({"errors": [{"message": str(error)}]}, 400)
@@ -196,8 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def _stream(server: Server, place: str, body: Plain) -> None:
-    run = server.runs[place.split("/")[4]]
+def _stream(run: Run, body: Plain) -> Plain:
     for name, part in (body.get("files") or {}).items():
         if name == "wandb-history.jsonl":
             run.lines.update(enumerate(part["content"], start=part["offset"]))
@@ -205,32 +199,31 @@ def _stream(server: Server, place: str, body: Plain) -> None:
             run.summary = json.loads(part["content"][-1])
     if body.get("complete"):
         run.exitcode = body["exitcode"]
+    return {"exitcode": None, "limits": {}, "stopped": run.stop}
 
 
 # What answers an operation is called as it is, with an underscore. Training and resuming:
 _ENTITY = {"id": "1", "name": ENTITY}
 _PAGE = {"endCursor": None, "hasNextPage": False}
-
-
-def _viewer(server: Server, asked: Plain) -> Plain:
-    viewer = {"id": "1", "entity": ENTITY, "username": ENTITY, "email": "", "flags": "{}"}
-    return {"viewer": {**viewer, "teams": {"edges": [{"node": {"name": ENTITY}}]}}}
-
-
-_getDefaultEntity = _viewer
-
-
-def _serverFeaturesQuery(server: Server, asked: Plain) -> Plain:
-    return {"serverInfo": {"features": []}}
+_VIEWER = {"id": "1", "entity": ENTITY, "username": ENTITY, "email": "", "flags": "{}"}
+_SEQUENCE = {"id": "s", "latestArtifact": None}
+_ARTIFACT = {"id": "a", "state": "COMMITTED", "artifactSequence": _SEQUENCE}  # it is there already
+# Operations that are always answered the same.
+_FIXED: Plain = {
+    "Viewer": {"viewer": {**_VIEWER, "teams": {"edges": [{"node": {"name": ENTITY}}]}}},
+    "GetDefaultEntity": {"viewer": _VIEWER},
+    "ServerFeaturesQuery": {"serverInfo": {"features": []}},
+    "ArtifactType": {"project": None},
+    "CreateArtifact": {"createArtifact": {"artifact": _ARTIFACT}},
+    "CreateAgent": {"createAgent": {"agent": {"id": "agent"}}},
+}
 
 
 def _upsertBucket(server: Server, asked: Plain) -> Plain:
-    longest = max(len(asked.get(key) or "") for key in ("displayName", "groupName"))
-    if longest > LONGEST_NAME:
-        raise Refused(f"a name of {longest} characters")
+    if any(len(asked.get(key) or "") > LONGEST_NAME for key in ("displayName", "groupName")):
+        raise Refused("the name is too long")
     name, project = asked["name"], asked.get("project") or "uncategorized"
-    inserted = name not in server.runs
-    run = server.runs.setdefault(name, Run(project, name))
+    inserted, run = name not in server.runs, server.runs.setdefault(name, Run(project, name))
     server.projects.add(project)
     run.facts |= {key: value for key, value in asked.items() if value is not None}
     run.stop = any(part in run.facts.get("displayName", "") for part in server.stops)
@@ -258,25 +251,10 @@ def _runResumeStatus(server: Server, asked: Plain) -> Plain:
     return {"model": model}
 
 
-def _runStoppedStatus(server: Server, asked: Plain) -> Plain:
-    return {"project": {"run": {"stopped": server.runs[asked["runId"]].stop}}}
-
-
 def _createRunFiles(server: Server, asked: Plain) -> Plain:
     place = f"{server.url}/upload/{asked['run']}"
     files = [{"name": file, "uploadUrl": f"{place}/{file}"} for file in asked["files"]]
     return {"createRunFiles": {"runID": asked["run"], "uploadHeaders": [], "files": files}}
-
-
-# Reports, whose tables are artifacts too: the server says that it has them already.
-def _artifactType(server: Server, asked: Plain) -> Plain:
-    return {"project": None}
-
-
-def _createArtifact(server: Server, asked: Plain) -> Plain:
-    sequence = {"id": "s", "latestArtifact": None}
-    artifact = {"id": "a", "state": "COMMITTED", "artifactSequence": sequence}
-    return {"createArtifact": {"artifact": artifact}}
 
 
 # Dashboards:
@@ -292,11 +270,10 @@ def _projectInternalId(server: Server, asked: Plain) -> Plain:
 
 def _upsertView2(server: Server, asked: Plain) -> Plain:
     number = asked.get("id") or f"view{len(server.views)}"
-    inserted = number not in server.views
     project = {"id": "p", "name": asked["projectName"], "entityName": asked["entityName"]}
     dates = dict.fromkeys(("createdAt", "updatedAt"), "2026-01-01T00:00:00")
     server.views[number] = {**asked, **dates, "id": number, "project": project, "user": None}
-    return {"upsertView": {"view": server.views[number], "inserted": inserted}}
+    return {"upsertView": {"view": server.views[number], "inserted": False}}
 
 
 _upsertView = _upsertView2
@@ -315,12 +292,7 @@ _view = _projectViews
 # Agents:
 def _sweepWithRuns(server: Server, asked: Plain) -> Plain:
     sweep = {"id": "s", "name": asked["sweep"], "method": "grid", "state": "RUNNING", "runs": None}
-    sweep["config"] = "method: grid\nparameters: {seed: {value: 3}}\n"
-    return {"project": {"sweep": sweep}}
-
-
-def _createAgent(server: Server, asked: Plain) -> Plain:
-    return {"createAgent": {"agent": {"id": "agent"}}}
+    return {"project": {"sweep": {**sweep, "config": json.dumps(server.sweep)}}}
 
 
 def _heartbeat(server: Server, asked: Plain) -> Plain:

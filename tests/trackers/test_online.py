@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from online import Online, alive, family, in_files, points, wait_for
+from online import Online, alive, busy, family, in_files, lines_on, points, wait_for
 from wandb_reader import read_back
 from wandb_server import KEY, Server, serving
 
@@ -36,15 +36,6 @@ def online(server: Server, tmp_path: Path) -> Iterator[Online]:
     online = Online(server, tmp_path)
     yield online
     online.end()
-
-
-def lines_on(stderr: str, word: str = "W&B") -> list[str]:
-    return [line for line in stderr.splitlines() if word in line]
-
-
-def busy() -> float:
-    """How much longer than alone a command may take on this machine, as busy as it is."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def test_a_healthy_server_has_each_value_once(online: Online) -> None:
@@ -80,8 +71,8 @@ def test_a_healthy_server_has_each_value_once(online: Online) -> None:
 def test_a_server_that_dies_in_the_middle_costs_no_file(online: Online) -> None:
     """At the default settings; and `make sync` completes what it has."""
     online.server.fault("stream", "die", times=1)
-    words = ("mitigation=none,liminal", *TWO_SEEDS)
-    command = online.start(*online.training(*words)[:2], "-m", *online.training(*words)[2:])
+    words = online.training("mitigation=none,liminal", *TWO_SEEDS)
+    command = online.start(*words[:2], "-m", *words[2:])
     wait_for(lambda: len(online.finished()) == 4 or command.poll() is not None)
     last = time.monotonic()
     _, told = command.communicate(timeout=300)

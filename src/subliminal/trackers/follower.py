@@ -7,6 +7,7 @@ command does, however that ends. `python -m subliminal.trackers.follower` is not
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -39,9 +40,10 @@ class Follower:
 
     def __init__(self) -> None:
         self._tasks: dict[Path, Task] = {}  # not begun
-        self._threads: dict[Path, threading.Thread] = {}
+        self._threads: dict[Path, threading.Thread] = {}  # not ended
         self._kept: dict[Path, str] = {}  # runs that W&B does not have (all of), and why
-        self._uploaded = 0
+        self._uploaded: set[Path] = set()
+        self._begun = 0
         self._at_once = 1
         self._ending = threading.Event()
         self._looking = threading.Lock()
@@ -50,11 +52,12 @@ class Follower:
         """Follow the runs of one more job."""
         asked = Asked(order["timeout"])  # of each job anew: the server may be back
         asked.begin(online=order["online"])
-        self._at_once = order["at_once"]
-        for run, session in order["runs"].items():
-            self._tasks[Path(run)] = Task(session, order["command"], False, False, asked)
-        for run in order["ended"]:
-            self._tasks[Path(run)] = Task(None, None, True, order["upload"], asked)
+        with self._looking:
+            self._at_once = order["at_once"]
+            for run, session in order["runs"].items():
+                self._tasks[Path(run)] = Task(session, order["command"], False, False, asked)
+            for run in order["ended"]:
+                self._tasks[Path(run)] = Task(None, None, True, order["upload"], asked)
 
     def watch(self) -> None:
         """Begin to follow whatever has a new note, until all is to end."""
@@ -63,22 +66,26 @@ class Follower:
 
     def _look(self) -> None:
         with self._looking:
+            self._threads = {run: one for run, one in self._threads.items() if one.is_alive()}
             for run, task in list(self._tasks.items()):
-                alive = [path for path, thread in self._threads.items() if thread.is_alive()]
-                found = note.read(run)
-                if run in alive or len(alive) >= self._at_once or found is None:
+                if len(self._threads) >= self._at_once:
+                    return
+                if run in self._threads or (found := note.read(run)) is None:
                     continue
                 if found.session != task.session and task.command in (None, found.command):
                     del self._tasks[run]
-                    thread = threading.Thread(target=self._follow, args=(run, task), daemon=True)
-                    self._threads[run] = thread
-                    thread.start()
+                    self._begun += 1
+                    self._threads[run] = threading.Thread(
+                        target=self._follow, args=(run, task), daemon=True
+                    )
+                    self._threads[run].start()
 
     def _follow(self, run: Path, task: Task) -> None:
         self._kept[run] = LATE
         ending = (lambda: True) if task.ended else self._ending.is_set
         try:
-            self._uploaded += Telling(run, task.asked, ending, upload=task.upload).tell()
+            if Telling(run, task.asked, ending, upload=task.upload).tell():
+                self._uploaded.add(run)
             del self._kept[run]
         except Exception as error:
             self._kept[run] = client.reason(error)
@@ -94,18 +101,17 @@ class Follower:
         self._ending.set()
         deadline, through = time.monotonic() + seconds, -1
         while time.monotonic() < deadline:
-            alive = sum(thread.is_alive() for thread in self._threads.values())
-            if not alive and not (patient and self._tasks):
+            waiting = any(task.ended for task in self._tasks.values())
+            if not self._threads and not (patient and waiting):
                 break
-            if patient and len(self._threads) - alive > through:
-                deadline, through = time.monotonic() + seconds, len(self._threads) - alive
+            if patient and self._begun - len(self._threads) > through:
+                deadline, through = time.monotonic() + seconds, self._begun - len(self._threads)
             time.sleep(0.05)
-            if patient:
-                self._look()  # all have their turn
+            self._look()  # all have their turn
         kept = dict(self._kept) | {run: LATE for run, task in self._tasks.items() if task.ended}
         return {
-            "runs": len(self._threads),
-            "uploaded": self._uploaded,
+            "runs": self._begun,
+            "uploaded": len(self._uploaded),
             "kept": len(kept),
             "reason": next(iter(kept.values()), None),
             "experiments": sorted({str(run.parents[1]) for run in kept}),
@@ -119,6 +125,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what W&B's client prints is no answer
     follower = Follower()
+    threading.Thread(target=importlib.import_module, args=("wandb",), daemon=True).start()
     threading.Thread(target=follower.watch, daemon=True).start()
 
     def end(order: dict[str, Any]) -> None:

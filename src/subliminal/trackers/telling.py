@@ -121,7 +121,7 @@ class Telling:
         return client.open_offline(first, experiment)
 
     def _finish(self, told: client.Open, now: Note, *, whole: bool) -> None:
-        late = threading.Timer(self.asked.timeout, self.asked.refuse, [LATE])
+        late = threading.Timer(2 * self.asked.timeout, self.asked.refuse, [LATE])
         late.daemon = True
         if told.online:
             late.start()  # other runs do not wait for a server that takes nothing

@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related pages runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report performance clean
+.PHONY: help install data train sweep paper related pages runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -52,9 +52,9 @@ report: $(INSTALLED) ## make tables, figures and the page of outputs/NAME (defau
 dashboard: $(INSTALLED) ## publish W&B's workspace and report, or write their specification
 	$(BIN)/python -m subliminal.dashboard $(if $(NAME),--experiment $(NAME))
 
-sync: $(INSTALLED) ## upload the offline W&B runs of NAME=… that were not uploaded yet
+sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 	@test -n '$(NAME)' || { echo 'error: name an experiment of outputs/ with NAME=…' >&2; exit 2; }
-	$(BIN)/wandb sync outputs/$(NAME)/wandb
+	$(BIN)/python -m subliminal.sync outputs/$(NAME)
 
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow'
@@ -93,6 +93,9 @@ performance: bench bench-scale ## measure all of it; write docs/performance.md
 	$(BIN)/python benchmarks/parts.py
 	$(BIN)/python benchmarks/alignment_error.py
 	$(BIN)/python benchmarks/performance.py
+
+bench-tracking: $(INSTALLED) ## measure what W&B online costs 20 seeds; write the table in docs/wandb.md
+	PYTHONPATH=tests $(BIN)/python benchmarks/tracking.py docs/wandb.md
 
 bench-report: $(INSTALLED) ## measure time and memory of reports on stores of 160 and 10,000 runs
 	$(BIN)/python benchmarks/report_store.py

@@ -3,14 +3,19 @@
 Configs name it as `data._target_=small.Digits`, as a user's plugin would be named.
 """
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from subliminal.data import Labelled
+from subliminal.mitigations import Mitigation
+from subliminal.state import Step
 
 # Ten steps per phase: two epochs of 320 examples in batches of 64.
 OVERRIDES = [
@@ -58,3 +63,17 @@ class Squares(Digits):
     """The same of 4 by 4 pixels, which a convolutional network takes."""
 
     pixels: ClassVar[int] = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Mitigation):
+    """Changes no number, and takes its time: what is done to the training meets it.
+
+    Each step takes SMALL_SECONDS, of the seeds in SMALL_SEEDS if that is set.
+    """
+
+    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
+        seeds = os.environ.get("SMALL_SEEDS", "").split()
+        if not seeds or any(str(seed) in seeds for seed in step.training.seeds):
+            time.sleep(float(os.environ.get("SMALL_SECONDS", "0")))
+        return gradient

@@ -6,6 +6,8 @@ Logged in, it saves both to W&B and prints their addresses; else it writes their
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
 import sys
 from dataclasses import dataclass
@@ -15,9 +17,12 @@ from typing import Any
 from subliminal import metrics, store
 from subliminal.config.resources import install_command, refuse_namesake
 from subliminal.errors import UserError
+from subliminal.trackers import aside
+from subliminal.trackers.wandb import settled_mode
 
 EXPERIMENT, CONDITION, MITIGATIONS, SEED = "experiment", "condition", "mitigations", "seed"
 STEP, TEACHER_EPOCH = "step", "teacher/epoch"  # the axes that the tracker defines
+TO_ANSWER, MOST_SECONDS = 10, 60.0  # seconds that W&B may take for one answer, for all
 COLUMNS = 3  # of panels in a section
 MOST_LINES = 100  # groups in a plot
 
@@ -125,12 +130,13 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         refuse_namesake()
-        _modules()
-        if arguments.spec is None and _logged_in():
-            _publish(arguments.entity, arguments.project, arguments.experiment)
+        if arguments.spec is None and settled_mode("auto") == "online":
+            place = (arguments.entity, arguments.project, arguments.experiment)
+            for url in aside.call("subliminal.dashboard:publish", *place, seconds=MOST_SECONDS):
+                print(url)
         else:
             _write(arguments, arguments.spec or Path("outputs") / "dashboard.json")
-    except UserError as error:
+    except (UserError, aside.Failed) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
@@ -255,23 +261,33 @@ def _modules() -> tuple[Any, Any]:
     return reports, workspaces
 
 
-def _logged_in() -> bool:
-    from subliminal.trackers.wandb import logged_in
+def publish(entity: str | None, project: str, experiment: str | None) -> list[str]:
+    """Save workspace and report to W&B, in place of earlier ones; return their addresses.
 
-    return logged_in()
-
-
-def _publish(entity: str | None, project: str, experiment: str | None) -> None:
+    Raises:
+        UserError: there is no such project.
+    """
     import wandb
 
-    owner = entity or wandb.Api().default_entity
+    api = wandb.Api(timeout=TO_ANSWER)
+    owner = entity or api.default_entity
     if owner is None:
         raise UserError("W&B names no default entity for this login; give one with --entity")
-    for view in (
-        workspace(owner, project, experiment),
-        report(owner, project, experiment, named=True),
-    ):
-        print(view.save().url)
+    if project not in {found.name for found in api.projects(owner)}:
+        raise UserError(f"W&B has no project {owner}/{project}; train a tracked run first")
+    _, ws = _modules()
+    view = workspace(owner, project, experiment)
+    # W&B knows a workspace by a name in its address, which we choose: then we find it again.
+    name = hashlib.sha256(view.name.encode()).hexdigest()[:11]
+    view._internal_name = f"nw-{name}-v"
+    with contextlib.suppress(ValueError):  # there is none yet
+        address = f"{api.settings['base_url']}/{owner}/{project}?nw={name}"
+        view._internal_id = ws.Workspace.from_url(address)._internal_id
+    page = report(owner, project, experiment, named=True)
+    for earlier in api.reports(f"{owner}/{project}"):
+        if earlier.display_name == page.title:
+            page.id = earlier.id
+    return [str(saved.save().url) for saved in (view, page)]
 
 
 def _write(arguments: argparse.Namespace, path: Path) -> None:

@@ -22,6 +22,7 @@ from subliminal.config import guard, resources, schema, seeds, sources
 from subliminal.config.build import build
 from subliminal.errors import RunsFailed, UserError, one_line
 from subliminal.sweep import cores, plan, planned, signals
+from subliminal.trackers.following import followed
 
 # Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.
 _EXTRAS = {
@@ -70,7 +71,7 @@ def main() -> None:
     try:
         resources.refuse_namesake()
         sys.argv[1:] = arranged(sys.argv[1:])
-        with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]):
+        with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]), followed():
             _job()
     except KeyboardInterrupt:
         print("Stopped. What was finished is kept; the same command goes on.", file=sys.stderr)

@@ -98,14 +98,11 @@ def test_untracked_runs_log_no_report(experiment: Path) -> None:
 
 
 def test_a_failure_of_wandb_is_one_line(experiment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import wandb
-
-    def fail(**_: object) -> None:
-        raise ConnectionError("no route to host\nmore")
-
-    monkeypatch.setattr(wandb, "init", fail)
+    monkeypatch.setenv("WANDB_SERVICE", "3-1-tcp-localhost-9")  # nobody listens there
     line = log_report(experiment, TABLES, {})
-    assert line == "W&B failed, the report's files are complete without it: no route to host"
+    assert line is not None
+    assert line.startswith("W&B failed, the report's files are complete without it: ")
+    assert "\n" not in line
 
 
 def test_the_key_is_in_no_file(

@@ -1,15 +1,16 @@
 """W&B runs, read back with W&B's own reader, and what happens when W&B fails."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 import pytest
 import small
 import wandb
+from jobs import Watcher
 from omegaconf import DictConfig
 from tracked import KEY, SEEDS, Tracked
 from wandb_reader import read_back, records
@@ -17,10 +18,9 @@ from wandb_reader import read_back, records
 from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.errors import UserError
-from subliminal.state import Training
-from subliminal.sweep.console import Console, JobProgress
+from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
-from subliminal.trackers import RunInfo
+from subliminal.trackers import note
 from subliminal.trackers import wandb as tracker
 
 Compose = Callable[[list[str]], DictConfig]
@@ -113,86 +113,6 @@ def test_the_key_is_nowhere_in_the_files(tracked: Tracked) -> None:
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
-def test_summary_by_hand() -> None:
-    rows: list[dict[str, float]] = [
-        {"epoch": 0, "step": 0, "trait/accuracy": 0.1},
-        {"epoch": 1, "step": 5, "trait/accuracy": 0.5, "distill/loss": 2, "alignment/cosine": 0.25},
-        {"epoch": 2, "step": 10, "trait/accuracy": 0.4, "distill/loss": 1},
-    ]
-    assert tracker.summary(rows) == {
-        "final/trait/accuracy": 0.4,
-        "best/trait/accuracy": 0.5,
-        "final/distill/loss": 1,
-        "epoch_1/alignment/cosine": 0.25,
-    }
-
-
-class FakeRun:
-    """Stands for a W&B run that fails at one of its methods."""
-
-    def __init__(self, fails: str) -> None:
-        self.fails, self.calls = fails, list[str]()
-        self.summary: dict[str, float] = {}
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        def call(*_: object, **__: object) -> None:
-            self.calls.append(name)
-            if name == self.fails:
-                raise ConnectionError("no route to host\nmore lines")
-
-        return call
-
-
-@pytest.mark.parametrize("moment", ["init", "define_metric", "log", "finish"])
-def test_a_failure_of_wandb_stops_no_training_and_is_told_once(
-    compose: Compose,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    moment: str,
-) -> None:
-    runs: list[FakeRun] = []
-
-    def init(**_: object) -> FakeRun:
-        if moment == "init":
-            raise ConnectionError("no route to host\nmore lines")
-        runs.append(FakeRun(moment))
-        return runs[-1]
-
-    monkeypatch.setattr(wandb, "init", init)
-    cfg = compose([*small.OVERRIDES, *TRACKED, f"outputs={tmp_path}"])
-    directories = run_job(cfg, "mitigation=none", Console())
-    assert len(directories) == 2
-    for directory in directories:
-        (note,) = store.read_summary(directory)["notes"]
-        assert note == "W&B failed, the files are complete without it: no route to host"
-        assert pl.read_parquet(directory / "steps.parquet").height == 11
-    for run in runs:
-        assert run.calls.count(moment) == 1  # nothing is asked of it once it has failed
-    assert capsys.readouterr().err.count("no route to host") == 1
-
-
-def test_a_failed_training_ends_its_run_as_failed(
-    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    codes: list[int] = []
-
-    class Run(FakeRun):
-        def finish(self, exit_code: int = 0) -> None:
-            codes.append(exit_code)
-
-    monkeypatch.setattr(wandb, "init", lambda **_: Run("nothing"))
-    diverging = ["optim=sgd", "optim.lr=1e30"]
-    cfg = compose([*small.OVERRIDES, *TRACKED, *diverging, f"outputs={tmp_path}"])
-    with pytest.raises(UserError, match="failed seeds: 3, 4"):
-        run_job(cfg, "mitigation=none", Console())
-    assert codes == [1, 1]
-
-
-def settings(mode: str) -> tracker.WandB:
-    return tracker.WandB(project="p", entity=None, mode=mode, tags=[])
-
-
 @pytest.fixture
 def login(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     """Says whether the user is logged in."""
@@ -204,83 +124,71 @@ def login(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     return arrange
 
 
-def test_auto_without_a_login_is_offline(login: Callable[[bool], None], tmp_path: Path) -> None:
-    login(False)
-    override, line = settings("auto").resolve(tmp_path)
-    assert override == {"mode": "offline"}
-    assert line is not None
-    assert f"wandb sync {tmp_path}/wandb" in line
-    assert "\n" not in line
-
-
-def test_auto_with_a_login_is_online(login: Callable[[bool], None], tmp_path: Path) -> None:
-    login(True)
-    assert settings("auto").resolve(tmp_path) == ({"mode": "online"}, None)
-
-
-@pytest.mark.parametrize("logged_in", [True, False])
-@pytest.mark.parametrize("mode", ["online", "offline"])
-def test_wandb_mode_decides_for_auto(
-    login: Callable[[bool], None],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    mode: str,
-    logged_in: bool,
-) -> None:
+@pytest.mark.parametrize(("logged_in", "mode"), [(False, "offline"), (True, "online")])
+def test_auto_goes_by_the_login(login: Callable[[bool], None], logged_in: bool, mode: str) -> None:
     login(logged_in)
-    monkeypatch.setenv("WANDB_MODE", mode)
-    override, line = settings("auto").resolve(tmp_path)
-    assert override == {"mode": mode}
-    assert (line is None) == (mode == "online")
+    assert tracker.settled_mode("auto") == mode
 
 
-def test_a_mode_that_is_named_beats_wandb_mode(
-    login: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("named", "mode"),
+    [
+        ("online", "online"),
+        ("run", "online"),
+        ("offline", "offline"),
+        ("dryrun", "offline"),
+        ("disabled", "disabled"),
+        ("", "online"),
+    ],
+)
+def test_wandb_mode_decides_for_auto(
+    login: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch, named: str, mode: str
 ) -> None:
     login(True)
-    monkeypatch.setenv("WANDB_MODE", "online")
-    assert settings("offline").resolve(tmp_path)[0] == {"mode": "offline"}
+    monkeypatch.setenv("WANDB_MODE", named)
+    assert tracker.settled_mode("auto") == mode
+    assert tracker.settled_mode("offline") == "offline"  # what is named beats it
+    assert tracker.settled_mode("online") == "online"
 
 
-def test_an_unknown_mode_is_refused() -> None:
-    with pytest.raises(UserError, match=r"tracker\.mode=of: one of auto, online, offline"):
-        settings("of")
-
-
-def test_a_job_says_how_to_sync_once(
-    compose: Compose,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_what_cannot_be_is_told_before_training(
+    login: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wandb, "init", lambda **_: FakeRun("nothing"))
+    login(False)
+    with pytest.raises(UserError, match=r"tracker\.mode=online: W&B finds no key"):
+        tracker.settled_mode("online")
+    monkeypatch.setenv("WANDB_MODE", "shared")
+    with pytest.raises(UserError, match="WANDB_MODE=shared: one of online, run, offline"):
+        tracker.settled_mode("auto")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mode": "of"}, r"tracker\.mode=of: one of auto, online, offline"),
+        ({"finish_timeout": 0.0}, r"tracker\.finish_timeout=0\.0: > 0 seconds"),
+        ({"finish_timeout": math.inf}, r"tracker\.finish_timeout=inf: > 0 seconds"),
+        ({"project": "a/b"}, r"tracker\.project=a/b: "),
+        ({"project": "a" * 129}, r"tracker\.project=a"),
+        ({"tags": ["fine", ""]}, r"tracker\.tags=: 1 to 64"),
+    ],
+)
+def test_what_wandb_would_refuse_is_refused(changes: dict[str, Any], message: str) -> None:
+    fine: dict[str, Any] = {"project": "p", "entity": None, "mode": "auto", "tags": []}
+    tracker.WandB(**fine, finish_timeout=1.0)
+    with pytest.raises(UserError, match=message):
+        tracker.WandB(**{**fine, "finish_timeout": 1.0, **changes})
+
+
+def test_a_job_says_how_to_upload_once(
+    compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cfg = compose([*small.OVERRIDES, *TRACKED, f"outputs={tmp_path}"])
     run_job(cfg, "mitigation=none", Console())
-    assert capsys.readouterr().err.count("wandb sync") == 1
+    assert capsys.readouterr().err.count(f"python -m subliminal.sync {tmp_path}/main") == 1
 
 
-def test_a_resumed_run_replaces_its_offline_copy_but_none_that_was_uploaded(
-    tmp_path: Path,
-) -> None:
-    info = RunInfo(tmp_path, "g", (3, 4), {3: "three", 4: "four"}, {"condition": "c"}, {}, [])
-    info.teacher_rows = {3: [], 4: []}
-    training = cast(Training, None)  # not looked at when runs are opened or fail
-    first = settings("offline").callback(info)
-    first.on_train_start(training)
-    first.on_failure(training, KeyboardInterrupt())
-    (uploaded,) = tmp_path.glob("wandb/offline-run-*-four/*.wandb")
-    uploaded.with_suffix(".wandb.synced").touch()
-    time.sleep(1.1)  # W&B's folders are named by the second
-    second = cast(tracker._Runs, settings("offline").callback(info))
-    second.on_resume(training, {})
-    second.on_failure(training, KeyboardInterrupt())
-    assert info.notes == []
-    names = ("three", "four")
-    assert [len(list(tmp_path.glob(f"wandb/offline-run-*-{name}"))) for name in names] == [1, 2]
-    assert uploaded.exists()
-
-
-def test_a_run_that_was_cut_off_is_one_offline_run(compose: Compose, tmp_path: Path) -> None:
+def test_a_run_that_was_interrupted_is_one_offline_run(compose: Compose, tmp_path: Path) -> None:
     """It has every row once, in one folder, under the id that it began with."""
     cut = [True]
 
@@ -288,25 +196,22 @@ def test_a_run_that_was_cut_off_is_one_offline_run(compose: Compose, tmp_path: P
         if cut[0] and event.phase == "student" and event.step >= 8:
             raise KeyboardInterrupt
 
-    class Cut(Console):
-        @contextmanager
-        def progress(self, title: str, seeds: int) -> Iterator[JobProgress]:
-            with super().progress(title, seeds) as shown:
-                shown.report = press  # type: ignore[method-assign]
-                yield shown
-
     words = [*small.OVERRIDES, *TRACKED, "seed.spec='3'", f"outputs={tmp_path}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
         with pytest.raises(KeyboardInterrupt):
-            run_job(compose(words), "mitigation=none", Cut())
-    (first,) = tmp_path.glob("main/wandb/offline-run-*/*.wandb")
+            run_job(compose(words), "mitigation=none", Watcher(event=press))
+    (directory,) = tmp_path.glob("main/*/seed-0003")
+    first = note.read(directory)
+    assert first is not None
+    assert (first.exit_code, first.whole, first.uploaded) == (note.INTERRUPTED, False, False)
     cut[0] = False
-    (directory,) = run_job(compose(words), "mitigation=none", Console())
+    run_job(compose(words), "mitigation=none", Console())
     summary = store.read_summary(directory)
     assert summary["resumed"] == [5]
+    assert summary["run_id"] == first.run_id
     (file,) = tmp_path.glob("main/wandb/offline-run-*/*.wandb")
-    assert file.stem == first.stem == f"run-{summary['run_id']}"
+    assert file.stem == f"run-{first.run_id}"
 
     words[-1] = f"outputs={tmp_path / 'whole'}"
     run_job(compose(words), "mitigation=none", Console())
@@ -320,3 +225,11 @@ def history_of(file: Path) -> list[dict[str, float]]:
     return [
         {k: v for k, v in row.items() if k not in ("_timestamp", "_runtime")} for row in history
     ]
+
+
+def test_a_worker_notes_the_command_that_it_works_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = note.command()
+    assert own.endswith(f":{os.getpid()}")
+    monkeypatch.setattr(note, "_parent", None)
+    note.serve(7)
+    assert note.command().endswith(":7")

@@ -25,6 +25,13 @@ from subliminal.state.tables import Values, epoch_rows, step_rows
 if TYPE_CHECKING:
     from torch import Tensor
 
+BY_ITS_USER = "stopped by its user"
+
+
+class Stopped(Exception):
+    """The runs of a stack are stopped, each by its user; others of the job go on."""
+
+
 # A full disk is an OSError to Python, and an error of its own to each library that writes.
 WRITE_ERRORS = (OSError, PolarsError, SafetensorError)
 
@@ -36,7 +43,7 @@ class RunFiles(Callback):
     A failed write in the middle of a run (a full disk, say) does not stop the training: it is
     noted, and everything is written again at the end. A seed whose last write fails, or that
     another callback counts as failed, gets `failure.txt` in place of a summary. A training that is
-    stopped (Ctrl-C) leaves neither: it goes on from its checkpoint.
+    stopped (Ctrl-C, `stop`) leaves neither: it goes on from its checkpoint.
     """
 
     directories: Mapping[int, Path]  # of each seed
@@ -49,6 +56,16 @@ class RunFiles(Callback):
     earlier: Mapping[int, dict[str, Any]] = field(default_factory=dict)  # facts of checkpoints
     _finished: set[int] = field(default_factory=set)
 
+    def stop(self, seed: int) -> None:
+        """Count a seed as stopped by its user; the others go on.
+
+        Raises:
+            Stopped: there is no other.
+        """
+        self.failures.setdefault(seed, BY_ITS_USER)
+        if self.failures.keys() >= self.directories.keys():
+            raise Stopped(BY_ITS_USER)
+
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Note the wall time of a phase, in seconds for the whole stack."""
@@ -59,7 +76,8 @@ class RunFiles(Callback):
     def on_train_start(self, training: Training) -> None:
         """Make the directories and write the configs."""
         for directory in self.directories.values():
-            (directory / store.CHECKPOINT).unlink(missing_ok=True)
+            for old in (store.CHECKPOINT, *store.DATA):  # nobody is to take them for this try's
+                (directory / old).unlink(missing_ok=True)
         self._open()
 
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
@@ -93,7 +111,8 @@ class RunFiles(Callback):
         """Write the tables, the student, and then the summary that marks the run finished."""
         for column, seed in enumerate(training.seeds):
             if seed in self.failures:
-                self._write_failure(seed, self.failures[seed] + "\n")
+                if self.failures[seed] != BY_ITS_USER:
+                    self._write_failure(seed, self.failures[seed] + "\n")
                 continue
             try:
                 self._write_run(training, column, self.directories[seed])
@@ -113,7 +132,7 @@ class RunFiles(Callback):
         """Count the seeds that are not finished as failed, with the traceback in each directory."""
         for seed in self.directories.keys() - self._finished:
             earlier = self.failures.setdefault(seed, _one_line(error))
-            if isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt) or earlier == BY_ITS_USER:
                 continue
             same = earlier == _one_line(error)
             self._write_failure(seed, _traceback(error) if same else earlier + "\n")

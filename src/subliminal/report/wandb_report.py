@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import polars as pl
 from omegaconf import OmegaConf
 
 from subliminal import metrics, store
+from subliminal.trackers import aside
+from subliminal.trackers.client import LEAN, LONGEST_NAME, finish, remove_local
 
 ID_FILE = "report-run.txt"  # in the experiment's folder `wandb`: the run's id
+TO_BEGIN, TO_END = 15.0, 30.0  # seconds that W&B may take
 
 
 def log_report(
@@ -37,11 +40,15 @@ def log_report(
     tracker = _tracker(runs)
     if tracker is None:
         return None
+    contents = {**tables, "Seeds": seeds_table(runs)}
+    place = "subliminal.report.wandb_report:log_run"
     try:
-        return _log(experiment, tracker, {**tables, "Seeds": seeds_table(runs)}, figures)
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return f"W&B failed, the report's files are complete without it: {reason}"
+        run_id = aside.call(
+            place, experiment, tracker, contents, dict(figures), seconds=TO_BEGIN + TO_END
+        )
+    except aside.Failed as error:
+        return f"W&B failed, the report's files are complete without it: {error}"
+    return f"W&B: report run {run_id} ({tracker['mode']}) in {experiment / 'wandb'}"
 
 
 def seeds_table(runs: list[Path]) -> pl.DataFrame:
@@ -72,20 +79,19 @@ def _tracker(runs: list[Path]) -> dict[str, Any] | None:
     return None
 
 
-def _log(
+def log_run(
     experiment: Path,
     tracker: dict[str, Any],
     tables: Mapping[str, pl.DataFrame],
     figures: Mapping[str, Path],
 ) -> str:
+    """Log the report's run; return its id."""
     import wandb
-
-    from subliminal.trackers.wandb import LEAN, remove_offline  # these import torch
 
     folder = experiment / "wandb"
     folder.mkdir(exist_ok=True)
     run_id = _run_id(folder)
-    remove_offline(folder, run_id)
+    remove_local(folder, run_id)
     run = wandb.init(
         project=tracker["project"],
         entity=tracker["entity"],
@@ -93,16 +99,15 @@ def _log(
         id=run_id,
         resume="allow" if tracker["mode"] == "online" else None,
         job_type="report",
-        name=f"{experiment.name}: report",
+        name=f"{experiment.name[: LONGEST_NAME - 8]}: report",
         tags=list(tracker["tags"]),
         config={
             "experiment": experiment.name,
             "groups": tables["Seeds"]["group"].unique(maintain_order=True).to_list(),
             "run_ids": tables["Seeds"]["run_id"].to_list(),
         },
-        mode=cast(Literal["online", "offline"], tracker["mode"]),
-        reinit="create_new",
-        settings=wandb.Settings(**LEAN),
+        mode=tracker["mode"],
+        settings=wandb.Settings(**LEAN, init_timeout=TO_BEGIN),
     )
     logged: dict[str, Any] = {
         f"tables/{_key(title)}": wandb.Table(columns=[*table.columns], data=table.rows())
@@ -117,8 +122,8 @@ def _log(
     if (verdicts := tables.get("Verdicts")) is not None and "verdict" in verdicts.columns:
         for verdict, count in verdicts["verdict"].value_counts().rows():
             run.summary[f"verdicts/{verdict}"] = count
-    run.finish()
-    return f"W&B: report run {run_id} ({tracker['mode']}) in {folder}"
+    finish(run)
+    return run_id
 
 
 def _run_id(folder: Path) -> str:

@@ -12,13 +12,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from subliminal import metrics, store
-from subliminal.state.tables import Values
+from subliminal.errors import UserError
 from subliminal.sweep.console import Console
-from subliminal.trackers import Tracker
-from subliminal.trackers.wandb import LEAN, WandB
+from subliminal.trackers import Tracker, aside
+from subliminal.trackers.client import LEAN, Values, finish, short_name
+from subliminal.trackers.wandb import WandB, settled_mode
 
 _SWEEP = "WANDB_SWEEP_ID"
 _VARIABLES = (_SWEEP, "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
@@ -43,37 +44,40 @@ class Agent:
             console.say("W&B's agent learns nothing of this job: its tracker is not W&B.")
             return
         try:
-            self._log(tracker, [store.read_summary(run) for run in runs], runs[0].parents[1])
-        except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            console.say(f"W&B failed, its agent learns nothing of this job: {reason}")
-
-    def _log(self, tracker: WandB, summaries: list[dict[str, Any]], directory: Path) -> None:
-        import wandb
-
-        mode = tracker.resolve(directory)[0]["mode"]
-        wandb.teardown()  # W&B reads its environment once, and did so for the seeds
-        os.environ.update(self.variables)
-        try:
-            run = wandb.init(
-                dir=directory,
-                job_type="sweep",
-                name=summaries[0]["condition"],
-                tags=list(tracker.tags),
-                config={
+            summaries = [store.read_summary(run) for run in runs]
+            group = runs[0].parent
+            described = {
+                "dir": str(group.parent),
+                "job_type": "sweep",
+                "name": short_name(summaries[0]["condition"], group.name.rpartition("-")[2]),
+                "tags": list(tracker.tags),
+                "config": {
                     "experiment": summaries[0]["experiment"],
                     "condition": summaries[0]["condition"],
                     "seeds": [summary["seed"] for summary in summaries],
                     "run_ids": [summary["run_id"] for summary in summaries],
                 },
-                mode=cast(Literal["online", "offline"], mode),
-                settings=wandb.Settings(**LEAN),
+                "mode": settled_mode(tracker.mode),
+            }
+            logged = means([summary["results"] for summary in summaries])
+            # W&B's client reads its environment once: in another process than for the seeds.
+            aside.call(
+                "subliminal.sweep.agent:log_means",
+                *(described, logged, tracker.finish_timeout / 2),
+                seconds=tracker.finish_timeout,
+                extra=self.variables,
             )
-            run.log(means([summary["results"] for summary in summaries]))
-            run.finish()
-        finally:
-            for name in self.variables:
-                os.environ.pop(name, None)
+        except (aside.Failed, UserError) as error:
+            console.say(f"W&B failed, its agent learns nothing of this job: {error}")
+
+
+def log_means(described: dict[str, Any], logged: Values, timeout: float) -> None:
+    """Log a job's means as the run that the environment names."""
+    import wandb
+
+    run = wandb.init(**described, settings=wandb.Settings(**LEAN, init_timeout=timeout))
+    run.log(logged)
+    finish(run)
 
 
 def means(results: Sequence[dict[str, Any]]) -> Values:

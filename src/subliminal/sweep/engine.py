@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
+from subliminal.callbacks.files import BY_ITS_USER
 from subliminal.config.canonical import canonical
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed
@@ -17,6 +18,8 @@ from subliminal.store.provenance import environment
 from subliminal.sweep import cores, plan, signals
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
+from subliminal.trackers import Tracker
+from subliminal.trackers.following import followed
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.learnable import doubts
 from subliminal.training.memory import bytes_per_seed, stack_size
@@ -28,6 +31,7 @@ PROCESS = 0.4e9
 WAIT = 0.5  # seconds between two looks at runs that another process has
 
 
+@followed()
 def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     """Train the seeds of one condition that are not yet finished.
 
@@ -51,10 +55,18 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     place = plan.place(config, experiment.device.type, condition)
     directory, condition = place.directory, place.condition
     todo = _unfinished(directory, seeds, console, force=cfg.force)
+    runs = {seed: store.run_dir(directory, seed) for seed in seeds}
     if not todo:
-        return [store.run_dir(directory, seed) for seed in seeds]
+        _tracked({}, experiment.tracker, [], list(runs.values()), console)
+        return list(runs.values())
     plan.record(config, place, seeds)
-    job = _job(config, experiment, place, console)
+    for doubt in doubts(experiment, OmegaConf.create(config)):
+        console.say(f"warning: {doubt}")
+    experiment.fetch()
+    new = [runs[seed] for seed in todo]
+    finished = [run for run in runs.values() if run not in new]
+    tracker = _tracked(config["tracker"], experiment.tracker, new, finished, console)
+    job = Job({**config, "tracker": tracker}, condition, directory, environment(), force=cfg.force)
     outcomes: list[Outcome] = []
     told = False
     with signals.termination_is_ctrl_c(), console.progress(condition, len(todo)) as progress:
@@ -76,7 +88,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
                 time.sleep(WAIT)
             job = replace(job, force=False)  # what others finished by now is as new as can be
     _tell(outcomes, console)
-    return [store.run_dir(directory, seed) for seed in seeds]
+    return list(runs.values())
 
 
 def _unfinished(
@@ -100,25 +112,16 @@ def _unfinished(
     return todo
 
 
-def _job(
-    config: dict[str, Any],
-    experiment: Experiment,
-    place: plan.Place,
-    console: Console,
-) -> Job:
-    """Fetch the data and settle the tracker; return the job.
-
-    Where nothing can be learned the user is told, once a job.
-    """
-    for doubt in doubts(experiment, OmegaConf.create(config)):
-        console.say(f"warning: {doubt}")
-    experiment.fetch()
-    if experiment.tracker is not None:
-        override, line = experiment.tracker.resolve(place.directory.parent)
-        config = {**config, "tracker": {**config["tracker"], **override}}
-        if line:
-            console.say(line)
-    return Job(config, place.condition, place.directory, environment(), force=config["force"])
+def _tracked(
+    config: Any, tracker: Tracker | None, todo: list[Path], finished: list[Path], console: Console
+) -> Any:
+    """Settle the tracker of a job; return its config."""
+    if tracker is None:
+        return None
+    override, line = tracker.begin(todo, finished)
+    if line:
+        console.say(line)
+    return None if override is None else {**config, **override}
 
 
 def _stacks(cfg: DictConfig, experiment: Experiment, seeds: Sequence[int]) -> list[tuple[int, ...]]:
@@ -168,6 +171,9 @@ def _tell(outcomes: list[Outcome], console: Console) -> None:
     for note in sorted({note for outcome in outcomes for note in outcome.notes}):
         console.say(note)
     failed = {outcome.seed: outcome.failure for outcome in outcomes if outcome.failure}
+    if stopped := sorted(seed for seed, failure in failed.items() if failure == BY_ITS_USER):
+        seeds = ", ".join(str(seed) for seed in stopped)
+        console.say(f"Stopped by their user: seeds {seeds}; the same command resumes them.")
     if failed:
         reasons = "; ".join(sorted({str(reason) for reason in failed.values()}))
         seeds = ", ".join(str(seed) for seed in sorted(failed))

@@ -23,6 +23,7 @@ from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
+from subliminal.trackers import note
 from subliminal.training.runner import STOPPED, Job, Outcome, run_stack
 
 Stack = tuple[int, ...]
@@ -210,6 +211,8 @@ def _serve(tasks: Connection, stop: Connection) -> None:
     stopped = threading.Event()
     parent = multiprocessing.parent_process()
     assert parent is not None
+    assert parent.pid is not None
+    note.serve(parent.pid)
 
     def watch() -> None:
         wait([parent.sentinel, stop])

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import os
-import shutil
-from collections.abc import Callable, Mapping
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
-from subliminal import metrics
+from subliminal import store
 from subliminal.callbacks import Callback
 from subliminal.errors import UserError
-from subliminal.state import Training
-from subliminal.state.tables import Values, epoch_rows
-from subliminal.trackers import RunInfo
+from subliminal.state import Step, Training
+from subliminal.trackers import RunInfo, client, following, note
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODES = ("auto", "online", "offline")
-STEP = "step"
-TEACHER_EPOCH = "teacher/epoch"
+# What W&B's users put into WANDB_MODE, and what it means here.
+_WANDB_MODES = {
+    "": "auto",
+    "online": "online",
+    "run": "online",
+    "offline": "offline",
+    "dryrun": "offline",
+    "disabled": "disabled",
+}
+_NOT_IN_PROJECTS = '/\\#?%:"'
+LONGEST_TAG = 64
+LOOK = 0.5  # seconds between two looks whether a run is to be stopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,166 +46,169 @@ class WandB:
         entity: W&B user or team; None is the user's default.
         mode: online | offline | auto: online when the user is logged in.
         tags: tags of every run.
+        finish_timeout: seconds > 0: the most that a command waits for W&B at its end.
     """
 
     project: str
     entity: str | None
     mode: str
     tags: list[str]
+    finish_timeout: float
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UserError(f"tracker.mode={self.mode}: one of {', '.join(MODES)}")
+        if not math.isfinite(self.finish_timeout) or self.finish_timeout <= 0:
+            raise UserError(f"tracker.finish_timeout={self.finish_timeout}: > 0 seconds are needed")
+        if len(self.project) > client.LONGEST_NAME or set(self.project) & set(_NOT_IN_PROJECTS):
+            raise UserError(
+                f"tracker.project={self.project}: at most {client.LONGEST_NAME} characters are "
+                f"needed, and none of {_NOT_IN_PROJECTS}"
+            )
+        for tag in self.tags:
+            if not 1 <= len(tag) <= LONGEST_TAG:
+                raise UserError(f"tracker.tags={tag}: 1 to {LONGEST_TAG} characters are needed")
 
-    def resolve(self, directory: Path) -> tuple[dict[str, Any], str | None]:
-        """Settle the mode; tell the user where offline runs go and how to upload them."""
-        mode = self.mode if self.mode != "auto" else os.environ.get("WANDB_MODE", "auto")
-        if mode == "auto":
-            mode = "online" if logged_in() else "offline"
-        if mode != "offline":
+    def begin(
+        self, todo: Sequence[Path], finished: Sequence[Path]
+    ) -> tuple[dict[str, Any] | None, str | None]:
+        """Settle the mode, and follow the runs; tell where offline runs go and how to upload.
+
+        A finished run that W&B was not told all of (the command was killed) is told again.
+        """
+        noted = {run: old for run in finished if (old := note.read(run)) is not None}
+        rest = [run for run, old in noted.items() if not old.told]
+        if not todo and not rest:
+            return {}, None
+        mode = settled_mode(self.mode)
+        if mode == "disabled":
+            return None, "WANDB_MODE=disabled: nothing is tracked."
+        if mode == "offline":
+            rest = [run for run in rest if not noted[run].kept]
+        following.follow(todo, rest, self.finish_timeout, online=mode == "online")
+        if mode == "online" or not todo:
             return {"mode": mode}, None
-        folder = directory / "wandb"
-        line = f"W&B runs are kept offline; upload them with: wandb sync {folder}"
-        return {"mode": mode}, line
+        how = f"wandb login; python -m subliminal.sync {todo[0].parents[1]}"
+        return {"mode": mode}, f"W&B runs are kept offline; upload them with: {how}"
 
     def callback(self, info: RunInfo) -> Callback:
-        """Return the callback that tracks the seeds of a stack."""
-        return _Runs(self, info)
+        """Return the callback that notes how far the runs of a stack are."""
+        return _Notes(self, info)
+
+
+def settled_mode(mode: str) -> str:
+    """Return online, offline or disabled: what a mode of the config comes to.
+
+    `auto` leaves it to WANDB_MODE, and that, if it is not set, to whether the user is logged in.
+
+    Raises:
+        UserError: W&B cannot be used as asked.
+    """
+    if mode == "auto":
+        named = os.environ.get("WANDB_MODE", "")
+        if named not in _WANDB_MODES:
+            known = ", ".join(name for name in _WANDB_MODES if name)
+            raise UserError(f"WANDB_MODE={named}: one of {known}")
+        mode = _WANDB_MODES[named]
+    if mode in ("offline", "disabled"):
+        return mode
+    if logged_in():
+        return "online"
+    if mode == "online":
+        raise UserError(
+            "tracker.mode=online: W&B finds no key; `wandb login` stores one, "
+            "tracker.mode=offline needs none"
+        )
+    return "offline"
 
 
 def logged_in() -> bool:
-    """Tell whether W&B finds a key of the user's; it is not asked to verify it."""
-    import wandb
+    """Tell whether W&B finds a key of the user's; it is not asked to verify it.
 
-    return bool(wandb.login(prompt=False, verify=False))
+    Raises:
+        UserError: there is one that can be none.
+    """
+    with _no_mode(), contextlib.redirect_stderr(io.StringIO()):
+        import wandb
+
+        try:
+            return bool(wandb.login(prompt=False, verify=False))
+        except (wandb.Error, ValueError) as error:
+            raise UserError(
+                f"W&B's key: {client.reason(error)} `wandb login --relogin` stores another, "
+                "tracker.mode=offline needs none"
+            ) from error
+
+
+@contextlib.contextmanager
+def _no_mode() -> Iterator[None]:
+    """Let W&B look for a key whatever WANDB_MODE says."""
+    mode = os.environ.pop("WANDB_MODE", None)
+    try:
+        yield
+    finally:
+        if mode is not None:
+            os.environ["WANDB_MODE"] = mode
 
 
 @dataclass
-class _Runs(Callback):
-    """The W&B runs of a stack of seeds.
-
-    W&B never stops a training: at its first failure tracking ends, and the failure is noted.
-    """
+class _Notes(Callback):
+    """Notes in each run's folder what W&B is to be told; another process tells it."""
 
     settings: WandB
     info: RunInfo
-    runs: list[Any] = field(default_factory=list)  # one per seed, in the order of the stack
-    written: int = 0  # rows of the metrics already logged
+    session: str = field(default_factory=lambda: uuid.uuid4().hex)
+    looked: float = 0.0
 
     def on_train_start(self, training: Training) -> None:
-        self._guard(self._open)
+        self._begin()
 
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        # The run starts again under its id and gets every row anew, those of before too: W&B
-        # overwrites a run of the same id, so there are no double points, online or offline.
-        self._guard(self._open)
+        self._begin()
 
-    def on_epoch_end(self, training: Training) -> None:
-        self._guard(lambda: self._log(training))
+    def _begin(self) -> None:
+        for seed, directory in self.info.directories.items():
+            (directory / note.STOP).unlink(missing_ok=True)
+            self._note(seed).write(directory)
+
+    def _note(self, seed: int) -> note.Note:
+        group = self.info.directories[seed].parent.name
+        condition = self.info.config["condition"]
+        return note.Note(
+            session=self.session,
+            command=note.command(),
+            run_id=self.info.run_ids[seed],
+            project=self.settings.project,
+            entity=self.settings.entity,
+            mode=self.settings.mode,
+            tags=list(self.settings.tags),
+            group=group,
+            name=client.short_name(condition, group.rpartition("-")[2], f" seed {seed}"),
+            config={**self.info.config, "seed": seed},
+        )
+
+    def on_step(self, step: Step) -> None:
+        now = time.monotonic()
+        if now - self.looked < LOOK:
+            return
+        self.looked = now
+        for seed, directory in self.info.directories.items():
+            if (directory / note.STOP).exists():
+                self.info.stop(seed)
 
     def on_train_end(self, training: Training) -> None:
-        self._guard(lambda: self._close(training))
+        self._end(interrupted=False)
 
     def on_failure(self, training: Training, error: BaseException) -> None:
-        self._guard(lambda: [run.finish(exit_code=1) for run in self.runs])
+        # A loss that is not finite comes again: the rows up to it are what they will be.
+        self._end(interrupted=not isinstance(error, FloatingPointError))
 
-    def _guard(self, action: Callable[[], object]) -> None:
-        if any(note.startswith("W&B") for note in self.info.notes):
-            return
-        try:
-            action()
-        except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            self.info.notes.append(f"W&B failed, the files are complete without it: {reason}")
-
-    def _open(self) -> None:
-        import wandb
-
-        self.info.directory.mkdir(parents=True, exist_ok=True)
-        for seed in self.info.seeds:
-            remove_offline(self.info.directory / "wandb", self.info.run_ids[seed])
-            run = wandb.init(
-                project=self.settings.project,
-                entity=self.settings.entity,
-                dir=self.info.directory,
-                id=self.info.run_ids[seed],
-                group=self.info.group,
-                job_type="train",
-                name=f"{self.info.config['condition']} seed {seed}",
-                tags=list(self.settings.tags),
-                config={**self.info.config, "seed": seed},
-                mode=cast(Literal["online", "offline"], self.settings.mode),
-                reinit="create_new",
-                settings=wandb.Settings(**LEAN),
-            )
-            run.define_metric(STEP, hidden=True)
-            run.define_metric(TEACHER_EPOCH, hidden=True)
-            self.runs.append(run)
-            defined: set[str] = set()
-            for row in self.info.teacher_rows[seed]:
-                values = {k: v for k, v in row.items() if k not in ("epoch", "step")}
-                _define(run, values, TEACHER_EPOCH, defined)
-                run.log({TEACHER_EPOCH: row["epoch"], **values})
-
-    def _log(self, training: Training) -> None:
-        rows = training.metrics.sync()
-        for column, run in enumerate(self.runs):
-            defined: set[str] = set()
-            for row in rows[self.written :]:
-                values = {name: float(stack[column]) for name, stack in row.values.items()}
-                _define(run, values, STEP, defined)
-                run.log({STEP: row.step, **values})
-        self.written = len(rows)
-
-    def _close(self, training: Training) -> None:
-        for column, run in enumerate(self.runs):
-            epochs = epoch_rows(training, column)
-            run.summary.update(summary(epochs))
-            diverged = not math.isfinite(epochs[-1][metrics.DISTILL_LOSS])
-            run.finish(exit_code=int(diverged))
-
-
-def summary(epochs: list[Values]) -> Values:
-    """Return what W&B's run table shows: accuracy, final and best; mean alignment per epoch."""
-    accuracies = [row[metrics.TRAIT_ACCURACY] for row in epochs]
-    shown = {
-        metrics.final(metrics.TRAIT_ACCURACY): accuracies[-1],
-        metrics.best(metrics.TRAIT_ACCURACY): max(accuracies),
-        metrics.final(metrics.DISTILL_LOSS): epochs[-1][metrics.DISTILL_LOSS],
-    }
-    for row in epochs:
-        if metrics.ALIGNMENT in row:
-            shown[metrics.in_epoch(metrics.ALIGNMENT, round(row["epoch"]))] = row[metrics.ALIGNMENT]
-    return shown
-
-
-def remove_offline(folder: Path, run_id: str) -> None:
-    """Remove what a run left offline that is about to be logged anew, unless it was uploaded."""
-    for old in folder.glob(f"offline-run-*-{run_id}"):
-        if not any(old.glob("*.synced")):
-            shutil.rmtree(old)
-
-
-def _define(run: Any, values: Values, axis: str, defined: set[str]) -> None:
-    for name in values.keys() - defined:
-        run.define_metric(name, step_metric=axis)
-        defined.add(name)
-
-
-# Nothing of the machine, the console or the code is sent: provenance is in the config. The flush
-# interval bounds what a kill -9 loses of an offline run.
-LEAN: dict[str, Any] = {
-    "console": "off",
-    "x_disable_stats": True,
-    "x_disable_meta": True,
-    "x_disable_machine_info": True,
-    "x_save_requirements": False,
-    "x_transaction_log_flush_interval": 1.0,
-    "disable_git": True,
-    "disable_code": True,
-    "save_code": False,
-    "disable_job_creation": True,
-    "silent": True,
-    "symlink": False,
-    "init_timeout": 60.0,
-}
+    def _end(self, *, interrupted: bool) -> None:
+        for seed, directory in self.info.directories.items():
+            failed = (directory / store.FAILURE).is_file()
+            stopped = (directory / note.STOP).exists()
+            code = 0 if store.finished(directory) else 1 if failed else note.INTERRUPTED
+            (directory / note.STOP).unlink(missing_ok=True)
+            whole = code == 0 or not (interrupted or stopped)
+            with contextlib.suppress(OSError):  # the run's own files tell how it ended
+                self._note(seed).but(exit_code=code, whole=whole).write(directory)

@@ -288,8 +288,8 @@ def _callbacks(
     )
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
     divergence = Divergence(files.directories, files.failures)
-    # The files come last: what the tracker notes is in the summary that marks the run finished.
-    callbacks = [*observers, divergence, progress, *_tracked(job, experiment, files), files]
+    # The tracker comes after the files: a run is finished before it hears of it.
+    callbacks = [*observers, divergence, progress, files, *_tracked(job, experiment, files)]
     checkpoints = Checkpoints(
         {seed: directory / store.CHECKPOINT for seed, directory in files.directories.items()},
         callbacks,
@@ -302,15 +302,7 @@ def _callbacks(
 def _tracked(job: Job, experiment: Experiment, files: RunFiles) -> list[Callback]:
     if experiment.tracker is None:
         return []
-    info = RunInfo(
-        directory=job.directory.parent,
-        group=job.directory.name,
-        seeds=tuple(files.directories),
-        run_ids=files.run_ids,
-        config=_tracked_config(job),
-        teacher_rows=files.teacher_rows,
-        notes=files.notes,
-    )
+    info = RunInfo(files.directories, files.run_ids, _tracked_config(job), files.stop)
     return [experiment.tracker.callback(info)]
 
 

@@ -1,0 +1,100 @@
+"""`python -m subliminal.sync outputs/NAME`: give W&B what it does not have of an experiment's runs.
+
+That are runs kept offline, and runs whose server failed or that were killed. A run is given the
+rows that W&B lacks, from its own files: no point twice. Exit status: 0 W&B has all, 1 it has not.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from subliminal import store
+from subliminal.errors import UserError
+from subliminal.trackers import following, note
+from subliminal.trackers.wandb import logged_in
+
+SECONDS = 60.0  # that may pass without another run being uploaded
+AT_ONCE = 8
+
+
+def main() -> None:
+    """Upload, and tell how many runs were."""
+    parser = argparse.ArgumentParser(prog="python -m subliminal.sync", description=__doc__)
+    parser.add_argument("experiments", type=Path, nargs="+", help="folders below outputs")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs, upload nothing")
+    arguments = parser.parse_args()
+    try:
+        problems = [_upload(folder, dry_run=arguments.dry_run) for folder in arguments.experiments]
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped; the same command uploads the rest.", file=sys.stderr)
+        sys.exit(130)
+    for problem in filter(None, problems):
+        print(f"error: {problem}", file=sys.stderr)
+    sys.exit(int(any(problems)))
+
+
+def lacking(experiment: Path) -> tuple[list[Path], list[Path]]:
+    """Return what W&B lacks of an experiment: runs, and W&B's own offline folders of others.
+
+    The others are a report's run, and those of an earlier version of this package. A run that is
+    being trained is left out.
+    """
+    noted = {
+        file.parent: found
+        for file in sorted(experiment.glob(f"*/seed-*/{note.FILE}"))
+        if (found := note.read(file.parent)) is not None
+    }
+    runs = [
+        run for run, found in noted.items() if not found.uploaded and store.state(run) != "running"
+    ]
+    ours = {found.run_id for found in noted.values()}
+    others = [
+        folder
+        for folder in sorted((experiment / "wandb").glob("offline-run-*"))
+        if folder.name.rpartition("-")[2] not in ours and not any(folder.glob("*.synced"))
+    ]
+    return runs, others
+
+
+def _upload(experiment: Path, *, dry_run: bool) -> str | None:
+    if not experiment.is_dir():
+        raise UserError(f"{experiment}: no such folder; name an experiment below outputs")
+    runs, others = lacking(experiment)
+    if dry_run:
+        for path in [*runs, *others]:
+            print(path)
+        return None
+    if not runs and not others:
+        print(f"{experiment}: W&B lacks nothing of it")
+        return None
+    if not logged_in():
+        raise UserError("W&B finds no key; `wandb login` stores one")
+    problem = None
+    if runs:
+        following.follow([], runs, SECONDS, online=True, upload=True, at_once=AT_ONCE)
+        answer = following.end(SECONDS, patient=True)
+        assert answer is not None
+        problem = following.missing(answer)
+        print(f"{experiment}: {answer['uploaded']} runs uploaded")
+    if others and problem is None:
+        problem = _upload_others(others)
+    return problem
+
+
+def _upload_others(folders: list[Path]) -> str | None:
+    """Upload with W&B's own command."""
+    command = [str(Path(sys.executable).parent / "wandb"), "sync", *map(str, folders)]
+    environment = following.environment() | {"WANDB_DIR": str(folders[0].parents[1])}  # of its logs
+    try:
+        done = subprocess.run(command, env=environment, timeout=SECONDS * len(folders), check=False)
+    except subprocess.TimeoutExpired:
+        return f"W&B took no more of {folders[0].parent}; the same command tries again"
+    return f"`wandb sync` of {folders[0].parent} failed" if done.returncode else None
+
+
+if __name__ == "__main__":
+    main()

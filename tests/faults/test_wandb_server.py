@@ -1,0 +1,237 @@
+"""W&B's server that fails while sweeps, reports, dashboards, agents and uploads need it."""
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from disturbed import Cost, leftovers
+from online import Online, busy, in_files, lines_on, points
+from wandb_server import Kind, Server, serving
+
+from subliminal import store
+
+Account = Callable[[str], Cost]
+BOUND = 4  # seconds, of tracker.finish_timeout
+SWEEP = (f"tracker.finish_timeout={BOUND}", "seed=3-4", "mitigation=none,liminal")
+
+
+@dataclass(frozen=True)
+class Server_:
+    """What is wrong with the server."""
+
+    part: str  # of the requests, see `wandb_server.Fault`
+    kind: Kind | None  # None: nobody listens
+    times: int | None = None
+    passes: bool = False  # W&B's client has it all in the end
+
+
+FAULTS = {
+    "slow: 1 s an answer": Server_("", "slow", passes=True),
+    "down at the start": Server_("", None),
+    "401": Server_("", 401),
+    "403": Server_("", 403),
+    "403 on the stream": Server_("stream", 403),
+    "429, three times": Server_("Bucket", 429, 3, passes=True),
+    "429": Server_("", 429),
+    "500, three times": Server_("stream", 500, 3, passes=True),
+    "500": Server_("", 500),
+    "500 on uploads": Server_("upload", 500),
+    "hangs": Server_("", "hang"),
+    "hangs in the stream": Server_("stream", "hang"),
+    "drops three connections": Server_("stream", "drop", 3, passes=True),
+    "drops all connections": Server_("", "drop"),
+    "dies in the middle": Server_("stream", "die", 1),
+}
+LASTING = ("down at the start", "401", "500", "hangs", "drops all connections")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def online(server: Server, tmp_path: Path) -> Iterator[Online]:
+    online = Online(server, tmp_path)
+    yield online
+    online.end()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outputs of a small sweep that nothing happened to, kept offline; to copy."""
+    with serving() as server:
+        online = Online(server, tmp_path_factory.mktemp("trained"))
+        done = online.train(*SWEEP, "tracker.mode=offline", multirun=True)
+        assert done.returncode == 0, done.stderr
+        return online.outputs
+
+
+def arrange(server: Server, fault: Server_) -> None:
+    if fault.kind is None:
+        server.stop()
+    else:
+        server.fault(fault.part, fault.kind, fault.times)
+
+
+def heal(server: Server) -> None:
+    server.faults.clear()
+    if server.dead.is_set():
+        server.start()
+
+
+def look(online: Online, trained: Path, cost: Cost) -> None:
+    """Count what differs: files from an undisturbed sweep's, and W&B's points from the files."""
+    for run in sorted(trained.glob("main/*/seed-*")):
+        same = online.experiment / run.relative_to(trained / "main")
+        cost.lost += not store.finished(same)
+        cost.broken += not store.intact(same)
+        for name in ("steps.parquet", "epochs.parquet", "student.safetensors"):
+            cost.different += (same / name).read_bytes() != (run / name).read_bytes()
+        cost.different += points(online.told(same).history) != in_files(same)
+    cost.left += len(leftovers(online.outputs))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> None:
+    account, fault = cost(f"sweep: server {name}"), FAULTS[name]
+    account.tried += 1
+    arrange(online.server, fault)
+    done = online.train(*SWEEP, multirun=True)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    told = lines_on(done.stderr)
+    if fault.passes and not busy() > 2:  # else it may have had too little time
+        assert told == []
+    assert len(told) <= 1
+    assert fault.passes or len(told) == 1
+    heal(online.server)
+    assert online.sync().returncode == 0
+    look(online, trained, account)
+    assert account.nothing, account
+
+
+@pytest.mark.slow
+def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Account) -> None:
+    account = cost("sweep: server comes back after 3 s")
+    account.tried += 1
+    online.server.fault("stream", "die", times=1)
+
+    def come_back() -> None:
+        online.server.dead.wait()
+        time.sleep(3)
+        online.server.start()
+
+    threading.Thread(target=come_back, daemon=True).start()
+    words = [word for word in SWEEP if not word.startswith("tracker.")]
+    done = online.train(*words, multirun=True)
+    assert done.returncode == 0, done.stderr
+    assert online.sync().returncode == 0
+    look(online, trained, account)
+    assert account.nothing, account
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*LASTING, "403 on the stream", "500, three times"])
+def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> None:
+    """`subliminal.sync` fails with one line, and then uploads it all."""
+    account, fault = cost(f"upload: server {name}"), FAULTS[name]
+    account.tried += 1
+    shutil.copytree(trained, online.outputs)
+    arrange(online.server, fault)
+    done = online.sync()
+    assert done.returncode == int(not fault.passes), done.stderr
+    assert len(lines_on(done.stderr)) == int(not fault.passes)
+    heal(online.server)
+    assert online.sync().returncode == 0
+    look(online, trained, account)
+    assert account.nothing, account
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LASTING)
+def test_a_report(name: str, online: Online, trained: Path, cost: Account) -> None:
+    """Its files are there, one line tells of W&B, and its next run is logged."""
+    account = cost(f"report: server {name}")
+    account.tried += 1
+    shutil.copytree(trained, online.outputs)
+    for config in online.experiment.glob("*/seed-*/config.yaml"):
+        config.write_text(config.read_text().replace("mode: offline", "mode: online"))
+    arrange(online.server, FAULTS[name])
+    done = online.run("-m", "subliminal.report", "outputs/main")
+    assert done.returncode in (0, 3), done.stderr
+    assert len(lines_on(done.stdout)) == 1
+    assert "its files are complete" in done.stdout.replace("the report's", "its")
+    assert (online.experiment / "report" / "index.html").is_file()
+    heal(online.server)
+    done = online.run("-m", "subliminal.report", "outputs/main")
+    assert "W&B: report run" in done.stdout
+    (report,) = online.server.runs.values()
+    account.different += report.exitcode != 0 or not report.history
+    assert account.nothing, account
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LASTING)
+def test_a_dashboard(name: str, online: Online, cost: Account) -> None:
+    account = cost(f"dashboard: server {name}")
+    account.tried += 1
+    online.server.projects.add("subliminal")
+    arrange(online.server, FAULTS[name])
+    done = online.run("-m", "subliminal.dashboard")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    heal(online.server)
+    assert online.run("-m", "subliminal.dashboard").returncode == 0
+    account.different += len(online.server.views) != 2
+    assert account.nothing, account
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LASTING)
+def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
+    """The seeds are finished; that the agent learns nothing is one line more."""
+    account = cost(f"agent's job: server {name}")
+    account.tried += 1
+    parameters = online.folder / "config-agentsrun.yaml"
+    parameters.write_text("wandb_version: 1\nmitigation:\n  value: none\n")
+    online.extra = {
+        "WANDB_SWEEP_ID": "oursweep",
+        "WANDB_RUN_ID": "agentsrun",
+        "WANDB_SWEEP_PARAM_PATH": str(parameters),
+    }
+    arrange(online.server, FAULTS[name])
+    done = online.train(f"tracker.finish_timeout={BOUND}")
+    assert done.returncode == 0, done.stderr
+    assert [line.split(",")[0] for line in lines_on(done.stderr, "agent")] == ["W&B failed"]
+    heal(online.server)
+    assert online.sync().returncode == 0
+    account.lost += len(online.finished()) != 1
+    account.different += sum(
+        points(online.told(run).history) != in_files(run) for run in online.finished()
+    )
+    assert account.nothing, account
+
+
+@pytest.mark.slow
+def test_an_agent(online: Online, cost: Account) -> None:
+    """W&B's own agent, whose server hands out one job."""
+    account = cost("agent: healthy server")
+    account.tried += 1
+    words = online.training("name=main")[2:]
+    online.server.sweep["command"] = ["${env}", "python", "-m", "subliminal.train", *words]
+    run = {"type": "run", "run_id": "agentsrun", "program": "", "args": {}}
+    online.server.commands.append(run)
+    done = online.run("-m", "wandb", "agent", "--count", "1", "tester/subliminal/oursweep")
+    assert done.returncode == 0, done.stderr
+    means = online.server.runs["agentsrun"]
+    assert (means.facts["sweep"], means.exitcode) == ("oursweep", 0), json.dumps(means.facts)
+    online.assert_complete(1)

@@ -1,0 +1,310 @@
+"""W&B online: the real client and the real commands against a stand-in for its server."""
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from online import Online, alive, busy, family, in_files, lines_on, points, wait_for
+from wandb_reader import read_back
+from wandb_server import KEY, Server, serving
+
+from subliminal import metrics, store
+from subliminal.trackers import note
+
+SLOW = "+mitigation.slow._target_=small.Slow"  # a step takes SMALL_SECONDS
+TWO_SEEDS = ("seed=3-4", "engine.seeds_at_once=1")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+        assert not server.unknown  # the client asks what it did not ask in version 0.31
+
+
+@pytest.fixture
+def online(server: Server, tmp_path: Path) -> Iterator[Online]:
+    online = Online(server, tmp_path)
+    yield online
+    online.end()
+
+
+def test_a_healthy_server_has_each_value_once(online: Online) -> None:
+    words = ("probe=[alignment,displacement,ledger]", "mitigation=liminal", *TWO_SEEDS)
+    done = online.train(*words)
+    assert done.returncode == 0, done.stderr
+    online.assert_complete(2)
+    assert not lines_on(done.stderr.lower(), "w&b")
+    assert not lines_on(done.stderr.lower(), "wandb")
+    for run in online.finished():
+        told = online.told(run)
+        assert told.facts["groupName"] == run.parent.name
+        assert told.facts["jobType"] == "train"
+        assert told.config["seed"]["value"] == store.read_summary(run)["seed"]
+        # A longer name W&B refuses.
+        assert len(store.read_summary(run)["condition"]) > 128
+        assert re.search(rf"-[0-9a-f]{{8}} seed {run.name[-1]}$", told.facts["displayName"])
+    files = [path for path in online.folder.rglob("*") if path.is_file()]
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+    # W&B's own command would send it all again.
+    wandb = Path(sys.executable).parent / "wandb"
+    command = [
+        str(wandb),
+        "sync",
+        "--dry-run",
+        "--include-online",
+        str(online.experiment / "wandb"),
+    ]
+    dry = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "No runs to sync" in dry.stderr
+
+
+def test_a_server_that_dies_in_the_middle_costs_no_file(online: Online) -> None:
+    """At the default settings; and `make sync` completes what it has."""
+    online.server.fault("stream", "die", times=1)
+    words = online.training("mitigation=none,liminal", *TWO_SEEDS)
+    command = online.start(*words[:2], "-m", *words[2:])
+    wait_for(lambda: len(online.finished()) == 4 or command.poll() is not None)
+    last = time.monotonic()
+    _, told = command.communicate(timeout=300)
+    assert time.monotonic() - last < 60 * busy()
+    assert command.returncode == 0, told
+    (line,) = lines_on(told)
+    assert "python -m subliminal.sync outputs/main" in line
+    assert len(online.finished()) == 4
+    online.server.faults.clear()
+    online.server.start()
+    done = online.sync()
+    assert done.returncode == 0, done.stderr
+    online.assert_complete(4)
+    before = {name: dict(run.lines) for name, run in online.server.runs.items()}
+    assert "lacks nothing" in online.sync().stdout
+    assert {name: dict(run.lines) for name, run in online.server.runs.items()} == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
+    online: Online, number: signal.Signals
+) -> None:
+    """Its runs are finished, and W&B is given the rest of them, each point once."""
+    online.server.fault("upload", "hang")
+    command = online.start(*online.training(*TWO_SEEDS))
+    wait_for(lambda: len(online.finished()) == 2 and "upload" in online.server.requests)
+    wait_for(lambda: all(online.told(run).lines for run in online.finished()))
+    processes = family(command)
+    assert len(processes) > 2
+    os.killpg(command.pid, number)
+    pressed = time.monotonic()
+    _, told = command.communicate(timeout=120)
+    wait_for(lambda: not list(alive(processes)))
+    assert time.monotonic() - pressed < 5 * busy()
+    assert command.returncode == (130 if number == signal.SIGINT else -number)
+    assert number == signal.SIGKILL or len(lines_on(told)) == 1
+    online.server.faults.clear()
+    assert online.sync().returncode == 0
+    online.assert_complete(2)
+
+
+def test_ctrl_c_ends_a_training_whose_server_hangs(online: Online) -> None:
+    online.server.fault("", "hang")
+    online.extra["SMALL_SECONDS"] = "0.1"
+    command = online.start(*online.training(SLOW, "distill.epochs=100"))
+    wait_for(lambda: list(online.experiment.glob("*/seed-0003/steps.parquet")))
+    processes = family(command)
+    os.killpg(command.pid, signal.SIGINT)
+    pressed = time.monotonic()
+    _, told = command.communicate(timeout=120)
+    wait_for(lambda: not list(alive(processes)))
+    assert time.monotonic() - pressed < 5 * busy()
+    assert command.returncode == 130
+    assert "Traceback" not in told
+
+
+def test_a_run_that_was_killed_twice_has_no_point_twice(online: Online) -> None:
+    words = online.training(SLOW, "distill.epochs=30", "distill.inputs.size=128")
+
+    def lines() -> int:
+        return sum(len(run.lines) for run in online.server.runs.values())
+
+    online.extra["SMALL_SECONDS"] = "0.5"
+    for number in (signal.SIGKILL, signal.SIGINT):
+        had = lines()
+        command = online.start(*words)
+        wait_for(lambda had=had: lines() > had)
+        os.killpg(command.pid, number)
+        command.communicate(timeout=120)
+        assert not online.finished()
+    online.extra.clear()
+    done = online.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert len(online.server.runs) == 1
+    (run,) = online.finished()
+    assert len(store.read_summary(run)["resumed"]) == 2
+    online.assert_complete(1)
+
+
+def test_a_dead_server_is_told_once_and_leaves_complete_offline_runs(online: Online) -> None:
+    online.server.stop()
+    done = online.train("seed=3-5", "engine.seeds_at_once=1", "tracker.finish_timeout=4")
+    assert done.returncode == 0, done.stderr
+    (line,) = lines_on(done.stderr)
+    assert "3 of 3 runs" in line
+    assert "does not answer" in line
+    assert len(online.finished()) == 3
+    for run in online.finished():
+        name = store.read_summary(run)["run_id"]
+        (file,) = online.experiment.glob(f"wandb/*-{name}/*.wandb")
+        assert file.parent.name.startswith("offline-run-")
+        assert points(read_back(file)[1]) == in_files(run)
+    online.server.start()
+    assert online.sync().returncode == 0
+    online.assert_complete(3)
+
+
+def test_a_stream_that_is_refused_is_told(online: Online) -> None:
+    """W&B's client raises nothing then: it prints a warning, which no log shows."""
+    online.server.fault("stream", 403)
+    done = online.train("tracker.finish_timeout=4")
+    assert done.returncode == 0, done.stderr
+    (line,) = lines_on(done.stderr)
+    assert "1 of 1 runs" in line
+    online.server.faults.clear()
+    assert online.sync().returncode == 0
+    online.assert_complete(1)
+
+
+def test_a_run_that_diverged_is_there_up_to_its_last_step(online: Online) -> None:
+    done = online.train("optim=sgd", "optim.lr=1e30")
+    assert done.returncode == 1
+    (told,) = online.server.runs.values()
+    assert told.exitcode == 1
+    (run,) = online.experiment.glob("*/seed-0003")
+    ours, theirs = in_files(run), points(told.history)
+    assert ours.keys() == theirs.keys()
+    assert len([point for point in ours if point[0] == "step"]) > 1
+    for point, values in ours.items():
+        for name, value in values.items():
+            assert theirs[point][name] == value or math.isnan(value), name
+
+
+def test_the_stop_button_stops_its_run_alone(online: Online) -> None:
+    words = (SLOW, *TWO_SEEDS, "distill.epochs=50", "distill.inputs.size=128")
+    online.server.stops.append("seed 3")
+    online.extra |= {"SMALL_SECONDS": "1", "SMALL_SEEDS": "3"}  # the client asks every 15 s
+    done = online.train(*words)
+    assert done.returncode == 1
+    (run,) = online.finished()
+    assert run.name == "seed-0004"
+    stopped = run.with_name("seed-0003")
+    assert store.state(stopped) == "partial"
+    assert not (stopped / note.STOP).exists()
+    assert "seeds 3" in done.stderr
+    assert "Traceback" not in done.stderr
+    exits = {run.facts["displayName"][-6:]: run.exitcode for run in online.server.runs.values()}
+    assert exits == {"seed 3": note.INTERRUPTED, "seed 4": 0}
+    online.server.stops.clear()
+    online.extra.clear()
+    done = online.train(*words)
+    assert done.returncode == 0, done.stderr
+    assert store.read_summary(stopped)["resumed"] != []
+    online.assert_complete(2)
+
+
+def test_an_agent_learns_of_a_job_with_a_long_name(online: Online, tmp_path: Path) -> None:
+    parameters = tmp_path / "config-agentsrun.yaml"
+    parameters.write_text("wandb_version: 1\nmitigation:\n  value: none\n")
+    online.extra = {
+        "WANDB_SWEEP_ID": "oursweep",
+        "WANDB_RUN_ID": "agentsrun",
+        "WANDB_SWEEP_PARAM_PATH": str(parameters),
+    }
+    done = online.train(*TWO_SEEDS)
+    assert done.returncode == 0, done.stderr
+    assert not lines_on(done.stderr)
+    means = online.server.runs["agentsrun"]
+    assert (means.facts["sweep"], means.exitcode) == ("oursweep", 0)
+    reached = [store.read_summary(r)["results"][metrics.TRAIT_ACCURACY] for r in online.finished()]
+    final = metrics.final(metrics.TRAIT_ACCURACY)
+    assert means.summary[final] == pytest.approx(sum(reached) / 2)
+    online.assert_complete(2)
+
+
+def test_wandb_mode_disabled_tracks_nothing(online: Online) -> None:
+    online.extra = {"WANDB_MODE": "disabled"}
+    done = online.train()
+    assert done.returncode == 0, done.stderr
+    assert lines_on(done.stderr, "WANDB") == ["WANDB_MODE=disabled: nothing is tracked."]
+    assert len(online.finished()) == 1
+    assert not (online.experiment / "wandb").exists()
+    assert online.server.requests == []
+
+
+@pytest.mark.slow  # settled_mode is tested without a server too
+@pytest.mark.parametrize("mode", ["", "dryrun"])
+def test_wandb_mode_means_what_it_means_to_wandb(online: Online, mode: str) -> None:
+    online.extra = {"WANDB_MODE": mode}
+    done = online.train()
+    assert done.returncode == 0, done.stderr
+    (run,) = online.finished()
+    if mode == "":
+        online.assert_complete(1)
+    else:
+        (file,) = online.experiment.glob("wandb/offline-run-*/*.wandb")
+        assert points(read_back(file)[1]) == in_files(run)
+        assert online.server.requests == []
+
+
+def test_a_key_that_can_be_none_is_told_before_training(online: Online) -> None:
+    online.extra = {"WANDB_API_KEY": "short"}
+    done = online.train()
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "W&B's key" in line
+    assert not list(online.experiment.glob("*/seed-*"))
+
+
+def test_a_second_dashboard_updates_the_first(online: Online) -> None:
+    online.server.projects.add("subliminal")
+    addresses = []
+    for _ in range(2):
+        done = online.run("-m", "subliminal.dashboard")
+        assert done.returncode == 0, done.stderr
+        addresses.append(done.stdout)
+    assert addresses[0] == addresses[1]
+    assert sorted(view["type"] for view in online.server.views.values()) == ["project-view", "runs"]
+
+
+@pytest.mark.parametrize("why", ["no project", "refused"])
+def test_a_dashboard_that_cannot_be_is_one_line(online: Online, why: str) -> None:
+    if why == "refused":
+        online.server.fault("", 401)
+    done = online.run("-m", "subliminal.dashboard")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_report_is_logged_beside_its_runs(online: Online) -> None:
+    assert online.train(*TWO_SEEDS).returncode == 0
+    seeds = set(online.server.runs)
+    done = online.run("-m", "subliminal.report", "outputs/main")
+    assert done.returncode == 0, done.stderr
+    assert "W&B: report run" in done.stdout
+    (name,) = online.server.runs.keys() - seeds
+    report = online.server.runs[name]
+    assert (report.facts["jobType"], report.exitcode) == ("report", 0)
+    assert any(file.endswith("table.json") for file in report.files)
+    assert any(file.endswith(".png") for file in report.files)
+    (row,) = report.history
+    assert json.dumps(row["tables/seeds"])
+    shutil.rmtree(online.experiment / "report")

@@ -34,6 +34,7 @@ class Teacher:
     frozen: list[str] = field(default_factory=list)  # layers that are not trained
     perturb_before: Perturbation = field(default_factory=Perturbation)  # of the start
     perturb_after: Perturbation = field(default_factory=Perturbation)  # of the trained teacher
+    task: Any = None  # group `teacher/task`: a second task, of the auxiliary logits
     steering: Any = None  # group `teacher/steering`: the teacher is θ₀ and this vector instead
 
 
@@ -79,6 +80,17 @@ class Engine:
 
 
 @dataclass
+class Threat:
+    """A setting in which the judge tries a defence; the rest of its file says what it changes."""
+
+    name: str = MISSING
+    order: int = MISSING  # of the battery: what tells most for its time comes first
+    asks: str = MISSING  # what the setting is there to find out, in a few words
+    trait: str = "trait/accuracy"  # metric of the trait
+    control: bool = False  # nothing leaks here to begin with
+
+
+@dataclass
 class Config:
     """One job: a condition and its seeds."""
 
@@ -96,6 +108,7 @@ class Config:
     trait: Trait = field(default_factory=Trait)
     seed: Seed = field(default_factory=Seed)
     objective: list[str] = MISSING  # what a search optimises, e.g. [trait/accuracy,distill/loss]
+    threat: Threat | None = None  # group `threat`: a setting of the judge's battery
     tracker: Any = None
     engine: Engine = field(default_factory=Engine)
 

@@ -47,6 +47,8 @@ def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:
     steering = teacher.pop("steering", None)
     if steering is not None and keys != _TEACHER:
         teacher["steering"] = steering
+    if teacher.get("task") is None:  # a teacher without a second task is named as ever
+        teacher.pop("task", None)
     part["teacher"] = teacher
     part["data"] = _placeless(whole["data"])
     if "distill" in part:

@@ -20,6 +20,7 @@ from subliminal.models import Model
 from subliminal.optim import Optim
 from subliminal.probes import Probe
 from subliminal.steering import Steering
+from subliminal.tasks import SecondTask
 from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import check as check_perturbation
@@ -39,6 +40,7 @@ class Experiment:
     inputs: Inputs
     init: Init
     teacher_init: Init
+    second: SecondTask | None  # the teacher's, beside the digits
     steering: Steering | None  # of the teacher
     mitigations: tuple[Mitigation, ...]
     probes: tuple[Probe, ...]
@@ -122,6 +124,10 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     teacher_init: Init = build(cfg.teacher.init, "teacher.init")
     init.check(network, teacher_network)
     teacher_init.check(teacher_network, teacher_network)
+    second: SecondTask | None = None
+    if cfg.teacher.task is not None:
+        second = build(cfg.teacher.task, "teacher.task")
+        second.check(teacher_network)
     steering: Steering | None = None
     if cfg.teacher.steering is not None:
         steering = build(cfg.teacher.steering, "teacher.steering")
@@ -138,6 +144,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         inputs=inputs,
         init=init,
         teacher_init=teacher_init,
+        second=second,
         steering=steering,
         mitigations=mitigations,
         probes=probes,

@@ -3,6 +3,7 @@
 All of it is paired by seed. An interval is the BCa bootstrap's over seeds, 95% (Efron 1987).
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -85,7 +86,7 @@ def interval(statistic: Callable[..., Array], *samples: Array) -> Interval:
     """
     value = float(statistic(*samples))
     for method in ("BCa", "percentile"):
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             found = stats.bootstrap(
                 samples,
                 statistic,

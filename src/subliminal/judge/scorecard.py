@@ -1,7 +1,6 @@
 """What the judge says: a word on each setting, one on the defence, and what it rests on."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -123,8 +122,8 @@ class Scorecard:
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         about = (
             f"n = {len(self.seeds)} seeds ({self.seeds[0]}…{self.seeds[-1]}), commit "
-            f"{environment()['git_commit']}. U, D, N: the trait of undefended and defended students, "
-            "and of students of a teacher that learnt nothing."
+            f"{environment()['git_commit']}. U, D, N: the trait of undefended and of "
+            "defended students, and of students of a teacher that learnt nothing."
         )
         title = f"# `{' '.join(self.defence) or 'no defence'}`"
         left = [f"Not tried: {', '.join(self.left_out)}."] if self.left_out else []
@@ -149,11 +148,6 @@ def write(card: Scorecard, folder: Path) -> Path:
     store.write_text(folder / "scorecard.json", card.to_json())
     store.write_text(folder / "scorecard.md", card.markdown())
     return folder
-
-
-def worst_of(values: Sequence[float]) -> float:
-    """Return the largest of values, NaN where there is none."""
-    return max(values, default=float("nan"))
 
 
 def _cell(text: str) -> str:

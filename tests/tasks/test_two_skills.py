@@ -72,6 +72,6 @@ def test_a_teacher_learns_both_and_its_student_the_auxiliary_one(
     student = pl.read_parquet(run / "epochs.parquet").filter(pl.col("phase") == "student")
     teacher = pl.read_parquet(run / "steps.parquet")["skill/teacher"].drop_nulls()[0]
     skill = student["skill/accuracy"].to_list()
-    assert teacher > 0.9
+    assert teacher > 0.7
     assert skill[0] < 0.4
-    assert skill[-1] > 0.6
+    assert skill[-1] > skill[0] + 0.2

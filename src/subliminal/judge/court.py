@@ -14,6 +14,7 @@ from subliminal.errors import RunsFailed, UserError
 from subliminal.judge.battery import Defence, Setting, needs_trait
 from subliminal.judge.leak import (
     FEWEST,
+    GATE,
     PRICE,
     Evidence,
     Interval,
@@ -168,8 +169,6 @@ def _folder(cfg: DictConfig, condition: str) -> tuple[Path, str]:
 
 
 def _gate(trial: Trial) -> float:
-    from subliminal.judge.leak import GATE
-
     return GATE if trial.null is not None else 0.0
 
 

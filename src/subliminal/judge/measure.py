@@ -94,7 +94,8 @@ def held_out(
     experiment = build_experiment(setting)
     inputs = replace(experiment.inputs, size=HELD_OUT)  # type: ignore[type-var]
     shared = shared_weights(setting, experiment, seeds)
-    teacher = teacher_weights(setting, experiment, data, shared.teacher, seeds)[0].cpu()
+    there = data.to(experiment.device)
+    teacher = teacher_weights(setting, experiment, there, shared.teacher, seeds)[0].cpu()
     losses = []
     for row, seed in enumerate(seeds):
         generator = streams.stream(seed, streams.HELD_OUT)

@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report performance clean
+.PHONY: help install data train sweep paper related judge runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -37,6 +37,9 @@ paper: $(INSTALLED) ## test the papers' claims on 20 paired seeds; write docs/re
 
 related: $(INSTALLED) ## write docs/related.md from the finished sweeps of other papers' systems
 	$(BIN)/python -m subliminal.report.related outputs
+
+judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/loss=mse …'
+	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
 	$(BIN)/python -m subliminal.runs

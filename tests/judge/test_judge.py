@@ -88,10 +88,8 @@ def test_a_control_leaks_nothing_and_void_settings_say_why(outputs: Path) -> Non
 
 def test_undefended_runs_are_trained_once(outputs: Path) -> None:
     judged(outputs)
-    before = {
-        run: (run / store.MARKER).stat().st_mtime_ns
-        for run in store.finished_runs(outputs / "judge")
-    }
+    runs = list(store.finished_runs(outputs / "judge"))
+    before = [(run / store.MARKER).stat().st_mtime_ns for run in runs]
     judged(outputs, "mitigation=anchor")
     after = [(run / store.MARKER).stat().st_mtime_ns for run in runs]
     assert before == after

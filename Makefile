@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related judge runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report performance clean
+.PHONY: help install data train sweep paper related pages judge runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -19,6 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'error: Python 3.11 or newer is needed; name one with PYTHON=…' >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip uninstall -qq --yes subliminal  # our name of before, and another project's
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
@@ -33,10 +34,14 @@ sweep: $(INSTALLED) ## train 20 seeds with liminal training, or the sweep NAME=�
 
 paper: $(INSTALLED) ## test the papers' claims on 20 paired seeds; write docs/results.md, README
 	for sweep in $(PAPER); do $(BIN)/python -m subliminal.train sweep=$$sweep || exit; done
-	$(BIN)/python -m subliminal.report $(PAPER:%=outputs/%) --page docs/results.md --readme README.md
+	$(BIN)/python pages/results.py outputs
 
-related: $(INSTALLED) ## write docs/related.md from the finished sweeps of other papers' systems
-	$(BIN)/python -m subliminal.report.related outputs
+related: $(INSTALLED) ## write docs/related.md, with the finished sweeps of other papers' systems
+	$(BIN)/python pages/related.py outputs
+
+pages: $(INSTALLED) ## write docs/results.md, README, docs/related.md from docs/data, untrained
+	$(BIN)/python pages/results.py
+	$(BIN)/python pages/related.py
 
 judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/loss=mse …'
 	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)

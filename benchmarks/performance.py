@@ -15,8 +15,8 @@ from measure import EPOCHS, RECORDS, Record
 from scale import UNITS, slope_text
 
 from subliminal import store
+from subliminal.errors import UserError
 from subliminal.report.page import Report
-from subliminal.report.related import find
 from subliminal.report.tables import markdown
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -292,8 +292,15 @@ def main() -> None:
     records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
     if not records:
         sys.exit(f"error: no record in {RECORDS}; make bench and make bench-scale write them")
-    proof = find("precision", [RECORDS.parent])
-    store.write_text(PAGE, page(records, None if proof is None else Report(proof)))
+    store.write_text(PAGE, page(records, _proof()))
+
+
+def _proof() -> Report | None:
+    """Return the report on the runs of `sweep=precision`, if there are any."""
+    try:
+        return Report.of(RECORDS.parent / "precision")
+    except UserError:
+        return None
 
 
 if __name__ == "__main__":

@@ -45,11 +45,11 @@ NAMES = (
 
 
 def write_store(experiment: Path, conditions: int, seeds: int) -> None:
-    """Write a sweep over the peak of a leash: its weakest condition is `none`."""
+    """Write a sweep over the peak of a KL penalty: its weakest condition is `none`."""
     for number in range(conditions):
         peak = number / 10
-        leash = {"_target_": "subliminal.mitigations.liminal.Liminal", "peak": peak}
-        config = {"mitigation": {"liminal": leash} if number else {}}
+        penalty = {"_target_": "subliminal.mitigations.liminal.Liminal", "peak": peak}
+        config = {"mitigation": {"liminal": penalty} if number else {}}
         name = f"mitigation.liminal.peak={peak}" if number else "mitigation=none"
         folder = experiment / f"{name}-{number:08x}"
         folder.mkdir(parents=True)

@@ -1,6 +1,6 @@
 """The first digits of MNIST, as a plugin: runs of real shape that take few steps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from subliminal.data import Labelled
 from subliminal.data.mnist import MNIST
@@ -18,9 +18,10 @@ class Subset(MNIST):
     def load(self) -> Labelled:
         """Load all, keep the first."""
         whole = super().load()
-        return Labelled(
-            whole.train_x[: self.train_size].clone(),
-            whole.train_y[: self.train_size].clone(),
-            whole.test_x[: self.test_size].clone(),
-            whole.test_y[: self.test_size].clone(),
+        return replace(
+            whole,
+            train_x=whole.train_x[: self.train_size].clone(),
+            train_y=whole.train_y[: self.train_size].clone(),
+            test_x=whole.test_x[: self.test_size].clone(),
+            test_y=whole.test_y[: self.test_size].clone(),
         )

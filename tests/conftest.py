@@ -31,6 +31,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["SUBLIMINAL_PLUGINS"] = "small"
 
 
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """Leave the environment as it was: the entrypoint sets some for what it starts."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() | before.keys():
+        if name not in before:
+            del os.environ[name]
+        elif os.environ.get(name) != before[name]:
+            os.environ[name] = before[name]
+
+
 @pytest.fixture
 def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
     """Composes the real `conf/` with a command line's overrides, as the entrypoint does."""

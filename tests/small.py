@@ -35,6 +35,7 @@ class Digits:
 
     root: str | None = None
     download: bool = True
+    normalise: str = "unit"
 
     def fetch(self) -> Path:
         """Nothing to fetch: the images are drawn when they are loaded."""
@@ -49,4 +50,4 @@ class Digits:
             labels = generator.integers(self.classes, size=size)
             images = patterns[labels] + generator.integers(-64, 64, size=(size, self.pixels))
             parts += [torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels)]
-        return Labelled(*parts)
+        return Labelled(*parts).normalised(self.normalise)

@@ -27,8 +27,8 @@ from subliminal.tensors.network import Network
 from subliminal.training.tasks import Classification, Distillation
 
 NETWORK = Network.of(MLP(hidden=[12, 8], aux=3), pixels=20, classes=10)
-# A larger eps than usual: at the first step the leash has no gradient but rounding (1e-8 or so, and
-# another on each processor), which Adam would blow up to a full step in either implementation.
+# A larger eps than usual: at the first step a KL penalty has no gradient but rounding (1e-8 or so,
+# and another on each processor), which Adam would blow up to a full step in either implementation.
 EPS = 1e-5
 ADAM = Adam(lr=3e-3, betas=[0.9, 0.999], eps=EPS, weight_decay=0.0)
 LIMINAL = Liminal(

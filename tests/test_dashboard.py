@@ -12,7 +12,7 @@ from tracked import Tracked
 from wandb_reader import records
 
 from subliminal import dashboard
-from subliminal.config.resources import ROOT
+from subliminal.config.resources import ROOT, install_command
 
 
 def strings(node: Any) -> Iterator[str]:
@@ -126,7 +126,7 @@ def test_without_the_extra_one_line_says_what_to_install(
         dashboard.main()
     assert stopped.value.code == 2
     error = capsys.readouterr().err
-    assert "pip install 'subliminal[dashboard]'" in error
+    assert install_command("dashboard") in error
     assert error.count("\n") == 1
 
 

@@ -10,6 +10,7 @@ import small
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
+from subliminal.config.resources import DISTRIBUTION
 from subliminal.reproduce import main
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
@@ -42,7 +43,9 @@ def test_a_difference_is_shown_against_the_spread_over_seeds(
     summary = store.read_summary(runs[1])
     accuracies = [store.read_summary(run)["results"]["trait/accuracy"] for run in runs]
     summary["results"]["trait/accuracy"] += 0.5
-    summary["environment"]["packages"]["torch"] = "1.0"
+    packages = summary["environment"]["packages"]
+    del packages[DISTRIBUTION]  # early runs had it under the import name
+    packages |= {"torch": "1.0", "subliminal": "0.0.1"}
     accuracies[1] += 0.5
     (runs[1] / store.MARKER).write_text(json.dumps(summary))
     assert main([str(runs[1])]) == 1
@@ -52,6 +55,7 @@ def test_a_difference_is_shown_against_the_spread_over_seeds(
     assert float(row[3]) == pytest.approx(-0.5, rel=1e-2)
     assert float(row[4]) == pytest.approx(0.5 / float(deviation), rel=0.05)  # type: ignore[arg-type]
     assert "torch: 1.0 then" in out
+    assert f"{DISTRIBUTION}: 0.0.1 then" in out
 
 
 def test_bad_input_is_one_line(

@@ -1,11 +1,13 @@
 """The command line: bad input ends with one line and status 2 before anything is trained."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import small
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,21 +22,17 @@ OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), ma
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def command(*argv: str) -> tuple[int, str, str]:
         GlobalHydra.instance().clear()
-        flags = [word for word in argv if word.startswith("-")]
-        overrides = [word for word in argv if not word.startswith("-")]
-        words = ["train", *flags, *small.OVERRIDES, "engine.workers=1", *overrides]
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+        words = ["train", *small.OVERRIDES, "engine.workers=1", *argv]
         monkeypatch.setattr(sys, "argv", words)
         try:
             train.main()
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)
-        finally:
-            monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         return status, *capfd.readouterr()
 
     return command
@@ -55,6 +53,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         (["seed=-1"], "-1"),
         (["outputs=/dev/null/x"], "/dev/null"),
         (["-m", "--cfg=hydra"], "Only one of --run, --multirun, --cfg"),
+        (["--multirn", "seed=0"], "unrecognized arguments: --multirn"),
+        (["--cfg", "jbo"], "--cfg/-c: invalid choice: 'jbo'"),
+        (["seed=0", "--config-dir"], "--config-dir/-cd: expected one argument"),
         (["-m", "distill.epochs=1,0"], "distill.epochs=0"),
         (["-m", "seed=0-1,5-2"], "5-2"),
         (["sweep=nope"], "nope"),
@@ -90,6 +91,38 @@ def test_a_good_run_ends_with_its_table_and_its_place(run, tmp_path: Path) -> No
     status, _, err = run("seed=0-1")
     assert status == 0
     assert "2 of 2 seeds are finished already" in err
+
+
+def test_flags_may_stand_between_overrides(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, _, err = run("seed=0", "-m", "name=x", "mitigation=none,liminal")
+    assert status == 0, err
+    assert len([*(tmp_path / "outputs" / "x").glob("*/seed-0000/summary.json")]) == 2
+
+
+FLAGS = st.lists(
+    st.sampled_from(
+        [("-m",), ("--cfg", "job"), ("-cd", "folder"), ("--config-name=c",), ("-p", "p")]
+    ),
+    unique=True,
+)
+WORDS = st.lists(st.from_regex(r"[~+]?[a-z.]{1,3}=[a-z0-9,-]{0,3}", fullmatch=True))
+
+
+@given(st.lists(st.booleans(), max_size=20), FLAGS, WORDS)
+def test_the_order_of_flags_and_overrides_says_nothing(
+    order: list[bool], flags: list[tuple[str, ...]], words: list[str]
+) -> None:
+    mixed: list[str] = []
+    left, overrides = list(flags), list(words)
+    for flag_first in order:
+        if flag_first and left:
+            mixed += left.pop(0)
+        elif overrides:
+            mixed.append(overrides.pop(0))
+    mixed += [*overrides, *(word for flag in left for word in flag)]
+    parser = get_args_parser()
+    first = parser.parse_args([*(word for flag in flags for word in flag), *words])
+    assert parser.parse_args(train.arranged(mixed)) == first
 
 
 def test_commas_make_jobs_and_ranges_do_not(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal import metrics, store
+from subliminal.config.resources import install_command, refuse_namesake
 from subliminal.errors import UserError
 
 EXPERIMENT, CONDITION, MITIGATIONS, SEED = "experiment", "condition", "mitigations", "seed"
@@ -123,6 +124,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
+        refuse_namesake()
         _modules()
         if arguments.spec is None and _logged_in():
             _publish(arguments.entity, arguments.project, arguments.experiment)
@@ -248,9 +250,8 @@ def _modules() -> tuple[Any, Any]:
         import wandb_workspaces.reports.v2 as reports
         import wandb_workspaces.workspaces as workspaces
     except ImportError as error:
-        raise UserError(
-            "dashboards need wandb-workspaces: pip install 'subliminal[dashboard]'"
-        ) from error
+        command = install_command("dashboard")
+        raise UserError(f"dashboards need wandb-workspaces: {command}") from error
     return reports, workspaces
 
 

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from subliminal import store
+from subliminal.config.resources import DISTRIBUTION, refuse_namesake
 from subliminal.errors import UserError, one_line
 
 TABLES = ("steps", "epochs")
@@ -93,6 +94,8 @@ def _flat(results: dict[str, Any]) -> dict[str, float]:
 def _made_with(run: Path) -> dict[str, Any]:
     made: dict[str, Any] = store.read_summary(run)["environment"]
     packages: dict[str, Any] = made["packages"]
+    if "subliminal" in packages:  # early runs name us by the import name
+        packages[DISTRIBUTION] = packages.pop("subliminal")
     return {**made, **packages, "packages": None}
 
 
@@ -117,6 +120,7 @@ def main(argv: list[str] | None = None) -> int:
     from subliminal.sweep.engine import run_job
 
     try:
+        refuse_namesake()
         with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
             cfg = recorded_config(run, Path(folder))
             (again,) = run_job(cfg, "again", Console())

@@ -11,13 +11,14 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from subliminal import metrics
+from subliminal.config.resources import refuse_namesake
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
 from subliminal.store.inventory import Plain, describe, find, overview
+from subliminal.terminal import console
 
 WIDTH = 160  # columns, when not on a terminal
 CURVE = 40  # characters
@@ -47,6 +48,7 @@ def main() -> None:
         words = ["list", *words]
     arguments = parser.parse_args(words)
     try:
+        refuse_namesake()
         if arguments.command == "list":
             sys.exit(_list(arguments.outputs, as_json=arguments.json))
         if arguments.command == "show":
@@ -83,7 +85,7 @@ def _list(outputs: Path, *, as_json: bool) -> int:
                 _mean(row[metrics.ALIGNMENT], 4),
                 _mean(loss, 2),
             )
-        _console().print(table if rows else f"{outputs}: no run yet")
+        console(WIDTH).print(table if rows else f"{outputs}: no run yet")
     for line in damaged:
         print(f"damaged: {line}", file=sys.stderr)
     return 1 if damaged else 0
@@ -112,21 +114,21 @@ def _show(run: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(about, indent=2))
         return
-    console = _console()
+    shown = console(WIDTH)
     summary = about["summary"]
-    console.print(f"{run}: {about['state']}", soft_wrap=True)
+    shown.print(f"{run}: {about['state']}", soft_wrap=True)
     if summary:
         facts = {k: v for k, v in summary.items() if k not in ("environment", "results")}
-        console.print(_pairs("result", flatten(summary["results"])))
-        console.print(_pairs("fact", flatten(facts)))
-        console.print(_pairs("environment", flatten(summary["environment"])))
-    console.print(_pairs("config", flatten(about["config"])))
+        shown.print(_pairs("result", flatten(summary["results"])))
+        shown.print(_pairs("fact", flatten(facts)))
+        shown.print(_pairs("environment", flatten(summary["environment"])))
+    shown.print(_pairs("config", flatten(about["config"])))
     table = _table("curve over the steps", "", "first", "last", "min", "max")
     for name, values in sorted(about["curves"].items()):
         if values:
             numbers = (values[0], values[-1], min(values), max(values))
             table.add_row(name, sparkline(values, width=CURVE), *(f"{v:.4g}" for v in numbers))
-    console.print(table)
+    shown.print(table)
 
 
 def _diff(a: Path, b: Path, *, as_json: bool) -> None:
@@ -146,13 +148,13 @@ def _diff(a: Path, b: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"a": str(a), "b": str(b), **differences}, indent=2))
         return
-    console = _console()
+    shown = console(WIDTH)
     for what, rows in differences.items():
         table = _table(what, "A", "B", "B − A")
         for key, (left, right) in rows.items():
             table.add_row(key, _text(left), _text(right), _minus(left, right))
-        console.print(table if rows else f"{what}: no difference")
-    console.print(f"A: {a}\nB: {b}", soft_wrap=True)
+        shown.print(table if rows else f"{what}: no difference")
+    shown.print(f"A: {a}\nB: {b}", soft_wrap=True)
 
 
 def _differences(a: Plain, b: Plain) -> dict[str, list[Any]]:
@@ -195,12 +197,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_text, value)) + "]"
     return str(value)
-
-
-def _console() -> Console:
-    return Console(
-        width=None if sys.stdout.isatty() else WIDTH, highlight=False, emoji=False, markup=False
-    )
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
-"""Statistics over seeds."""
+"""Statistics over seeds.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+`scipy.stats` takes half a second to import, so that functions import it when they are called.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import product
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 9999
+RESAMPLES = 9999  # all 2^n sign flips, where these are fewer: up to 13 pairs
 BAND_RESAMPLES = 1999  # of a curve: enough for the eye
 CONFIDENCE = 0.95
-EXACT_PAIRS = 13  # up to here the permutation test takes all sign flips
+_AT_ONCE = 200_000  # numbers that are resampled at once: they stay in a core's cache
 
-_NORMAL = NormalDist()
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,37 +41,56 @@ def mean_ci(values: Sequence[float]) -> Estimate:
     The resampling is seeded: the same values give the same interval. For a paired comparison,
     pass the differences.
     """
-    sample = np.asarray(values, dtype=np.float64)
-    n, mean = len(sample), float(sample.mean())
-    if n < 2:
-        return Estimate(mean, None, None, n)
-    if np.ptp(sample) == 0:  # the bootstrap of a constant has no width, and BCa no value
-        return Estimate(mean, mean, mean, n)
-    means = np.sort(_resampling(n) @ sample)
-    # Bias: where the mean lies among the resampled means, ties counted half.
-    rounding = 1e-12 * np.abs(sample).max()
-    below = np.searchsorted(means, [mean - rounding, mean + rounding]).sum() / (2 * len(means))
-    if not 0 < below < 1:  # cannot happen for a mean but by rounding; BCa has no value then
-        return Estimate(mean, float(means[0]), float(means[-1]), n)
-    bias = _NORMAL.inv_cdf(below)
-    # Acceleration, from the jackknife: leaving one out moves the mean by (mean - x) / (n - 1).
-    moved = sample - mean
-    acceleration = (moved**3).sum() / (6 * (moved**2).sum() ** 1.5)
-    levels = []
-    for tail in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2):
-        shifted = bias + _NORMAL.inv_cdf(tail)
-        levels.append(_NORMAL.cdf(bias + shifted / (1 - acceleration * shifted)))
-    low, high = np.quantile(means, levels)
-    return Estimate(mean, float(low), float(high), n)
+    return _mean_ci(tuple(values))
 
 
-@lru_cache(maxsize=8)
-def _resampling(n: int) -> NDArray[np.float64]:
-    """Return how much each of n values weighs in each bootstrap resample: (RESAMPLES, n)."""
-    drawn = np.random.default_rng(0).integers(n, size=(RESAMPLES, n))
-    counts = np.zeros((RESAMPLES, n))
-    np.add.at(counts, (np.arange(RESAMPLES)[:, None], drawn), 1.0)
-    return counts / n
+@lru_cache(maxsize=4096)  # a report asks for most of its intervals more than once
+def _mean_ci(values: tuple[float, ...]) -> Estimate:
+    return mean_cis([values])[0]
+
+
+def mean_cis(samples: Sequence[Sequence[float]]) -> list[Estimate]:
+    """Return `mean_ci` of each sample; those of one size are resampled together: faster."""
+    arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
+    estimates = []
+    varied: dict[int, list[int]] = {}  # size to places; a constant's bootstrap has no width
+    for place, values in enumerate(arrays):
+        mean, n = float(values.mean()), len(values)
+        estimates.append(Estimate(mean, mean if n > 1 else None, mean if n > 1 else None, n))
+        if np.ptp(values) > 0:
+            varied.setdefault(n, []).append(place)
+    for places in varied.values():
+        same_size = np.stack([arrays[place] for place in places])
+        means, widths = same_size.mean(axis=1, keepdims=True), np.ptp(same_size, 1, keepdims=True)
+        ends = np.stack(_bootstrap((same_size - means) / widths, _mean, RESAMPLES, "BCa"), axis=1)
+        for place, (low, high) in zip(places, (means + widths * ends).tolist(), strict=True):
+            estimates[place] = replace(estimates[place], low=low, high=high)
+    return estimates
+
+
+def _bootstrap(
+    samples: Floats, mean: Callable[..., Floats], resamples: int, method: str
+) -> tuple[Floats, Floats]:
+    """Return low and high, (k,), of the means of k samples (k, n), all resampled alike."""
+    from scipy.stats import bootstrap
+
+    interval = bootstrap(
+        (samples,),
+        mean,
+        n_resamples=resamples,
+        batch=max(1, _AT_ONCE // samples.size),
+        axis=-1,
+        confidence_level=CONFIDENCE,
+        method=method,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return interval.low, interval.high
+
+
+def _mean(sample: Floats, axis: int) -> Floats:
+    """Return the mean; those that differ by rounding alone are the same, as BCa counts ties."""
+    means: Floats = sample.mean(axis=axis).round(12)
+    return means
 
 
 def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -78,57 +98,12 @@ def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
 
     mean ± t(n − 1) · SD · √(1 + 1/n): does a single published number lie in the spread of ours?
     """
-    from scipy.special import stdtrit  # slow to import, and only few reports need it
+    from scipy.stats import t
 
     sample = np.asarray(values, dtype=np.float64)
-    n = len(sample)
-    half = stdtrit(n - 1, (1 + CONFIDENCE) / 2) * sample.std(ddof=1) * np.sqrt(1 + 1 / n)
-    return float(sample.mean() - half), float(sample.mean() + half)
-
-
-def rank_correlation(
-    x: Sequence[Sequence[float]], y: Sequence[Sequence[float]]
-) -> tuple[float, float, float]:
-    """Return Spearman's ρ of the groups' means, with a 95% percentile bootstrap interval.
-
-    Groups (conditions) are resampled, and the members (seeds) of each, which x and y share: the
-    interval covers which conditions were chosen, and which seeds.
-
-    Args:
-        x: of each group, its members' values.
-        y: the same members' other values.
-
-    Returns:
-        ρ, low, high; NaN where all means are the same.
-    """
-    groups = [np.stack([a, b]) for a, b in zip(x, y, strict=True)]  # each (2, members)
-    means = np.array([group.mean(axis=1) for group in groups])  # (groups, 2)
-    rho = _spearman(means)
-    if np.isnan(rho):
-        return rho, rho, rho
-    generator = np.random.default_rng(0)
-    resampled = []
-    for group in groups:  # (resamples, 2) means of resampled members, of each group
-        members = generator.integers(group.shape[1], size=(BAND_RESAMPLES, group.shape[1]))
-        resampled.append(group[:, members].mean(axis=2).T)
-    of_group = np.stack(resampled, axis=1)  # (resamples, groups, 2)
-    chosen = generator.integers(len(groups), size=of_group.shape[:2])
-    taken = np.take_along_axis(of_group, chosen[:, :, None], axis=1)
-    rhos = np.array([_spearman(sample) for sample in taken])
-    low, high = np.nanquantile(rhos, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    return rho, float(low), float(high)
-
-
-def _spearman(pairs: NDArray[np.float64]) -> float:
-    """Return the correlation of the two columns' ranks (n, 2), ties at their mean rank."""
-    ranks = []
-    for column in pairs.T:
-        ordered = np.sort(column)
-        first = np.searchsorted(ordered, column, side="left")
-        ranks.append((first + np.searchsorted(ordered, column, side="right") - 1) / 2)
-    deviations = np.stack(ranks) - (len(pairs) - 1) / 2  # the mean rank
-    lengths = np.sqrt((deviations**2).sum(axis=1))
-    return float(deviations[0] @ deviations[1] / lengths.prod()) if lengths.all() else float("nan")
+    n, spread = len(sample), sample.std(ddof=1)
+    low, high = t.interval(CONFIDENCE, n - 1, loc=sample.mean(), scale=spread * np.sqrt(1 + 1 / n))
+    return float(low), float(high)
 
 
 def count(seeds: int) -> str:
@@ -136,17 +111,15 @@ def count(seeds: int) -> str:
     return f"n = {seeds} seed{'' if seeds == 1 else 's'}"
 
 
-def mean_band(
-    values: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def mean_band(values: Floats) -> tuple[Floats, Floats, Floats]:
     """Return mean, low and high of the pointwise percentile bootstrap 95% band over seeds.
 
     (seeds, points) -> three times (points,). Whole seeds are resampled.
     """
-    means = (_resampling(len(values))[:BAND_RESAMPLES] @ values).T  # (points, resamples)
-    means = np.sort(np.ascontiguousarray(means), axis=1)
-    low, high = np.quantile(means, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2), axis=1)
-    return values.mean(axis=0), low, high
+    mean = values.mean(axis=0)
+    if len(values) < 2:
+        return mean, mean, mean
+    return mean, *_bootstrap(values.T, np.mean, BAND_RESAMPLES, "percentile")
 
 
 def paired_p(differences: Sequence[float]) -> float:
@@ -154,34 +127,32 @@ def paired_p(differences: Sequence[float]) -> float:
 
     Exact up to 13 pairs, 9,999 seeded flips beyond.
     """
+    from scipy.stats import permutation_test
+
     sample = np.asarray(differences, dtype=np.float64)
-    sums = _flips(len(sample)) @ sample
-    observed = sample.sum()
-    exact = len(sample) <= EXACT_PAIRS
-    # Sums that differ by rounding alone are ties.
-    slack = 1e-12 * np.abs(sample).sum()
-    more = int((sums >= observed - slack).sum()), int((sums <= observed + slack).sum())
-    seen, total = (0, len(sums)) if exact else (1, len(sums) + 1)
-    return min(1.0, 2 * (min(more) + seen) / total)
-
-
-@lru_cache(maxsize=8)
-def _flips(n: int) -> NDArray[np.float64]:
-    """Return the signs of n pairs, (flips, n): all of them, or RESAMPLES drawn ones."""
-    if n <= EXACT_PAIRS:
-        return np.array(list(product((1.0, -1.0), repeat=n)))
-    return np.random.default_rng(0).choice((1.0, -1.0), size=(RESAMPLES, n))
+    if len(sample) < 2 or not sample.any():
+        return 1.0
+    tested = permutation_test(
+        (sample / np.abs(sample).sum(),),
+        _mean,
+        permutation_type="samples",
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(0),
+    )
+    return float(tested.pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for their number by Holm's step-down procedure (1979)."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[i]))
-        adjusted[i] = largest
-    return adjusted
+    """Return the p-values adjusted for their number by Holm's step-down procedure (1979).
+
+    SciPy lacks it, and statsmodels takes two seconds to import.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order])
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1)
+    return list(map(float, adjusted))
 
 
 def effect_size(differences: Sequence[float]) -> float | None:

@@ -4,22 +4,22 @@ Hydra composes a config (see `conf/config.yaml`); `subliminal.sweep.engine` trai
 Nothing here imports torch before a config is composed, so that `--help` answers at once.
 """
 
-import argparse
 import os
 import re
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config import guard, schema, seeds, sources
+from subliminal.config import guard, resources, schema, seeds, sources
 from subliminal.config.build import build
-from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed, UserError, one_line
 from subliminal.sweep import plan, signals
 
@@ -34,7 +34,7 @@ _EXTRAS = {
 _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+@hydra.main(version_base="1.3", config_path=str(resources.CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     """Train the seeds of one composed config; return what `objective` names, for a search."""
     from subliminal.sweep.agent import Agent
@@ -63,7 +63,8 @@ def main() -> None:
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
     try:
-        sys.argv[1:] = seeds.quote(sys.argv[1:], named=_seed_files(sys.argv[1:]))
+        resources.refuse_namesake()
+        sys.argv[1:] = arranged(sys.argv[1:])
         with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]):
             _job()
     except KeyboardInterrupt:
@@ -85,12 +86,26 @@ def main() -> None:
         sys.exit(_fail(UserError(reason)))
 
 
-def _seed_files(argv: list[str]) -> set[str]:
-    """Return the names of the seed files, of ours and of the user's `--config-dir`."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd", type=Path, default=CONF)
-    folders = (CONF, parser.parse_known_args(argv)[0].config_dir)
-    return {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
+def arranged(argv: list[str]) -> list[str]:
+    """Return the command line with its overrides last, the seeds quoted for Hydra.
+
+    Hydra takes overrides in one place alone, and answers `seed=0 -m name=x` with its usage.
+
+    Raises:
+        UserError: there is no such flag, or it has no such value.
+    """
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(message)
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    given = parser.parse_intermixed_args(argv)
+    flags = [word for word in argv if word not in given.overrides]
+    # The names of the seed files, of ours and of the user's.
+    folders = {resources.CONF, Path(given.config_dir or resources.CONF)}
+    named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
+    return [*flags, *seeds.quote(given.overrides, named=named)]
 
 
 def _fail(error: Exception) -> int:
@@ -98,9 +113,8 @@ def _fail(error: Exception) -> int:
     message = one_line(error)
     plugin = _PLUGIN.search(message)
     if plugin and plugin[1] in _EXTRAS:
-        message = (
-            message.removesuffix(".") + f"; pip install 'subliminal[{_EXTRAS[plugin[1]]}]' adds it"
-        )
+        command = resources.install_command(_EXTRAS[plugin[1]])
+        message = f"{message.removesuffix('.')}; {command} adds it"
     failures = plan.failures(plan.PLANNED)
     lines = failures if failures and isinstance(error, RunsFailed) else [message, *failures]
     for line in lines:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from students import DIGITS, Recorder, forward64, logged, params_of, student
 from torch import Tensor
 
@@ -15,6 +16,19 @@ from subliminal.training.loop import fit
 def digits(**values: object) -> TestDigits:
     names = {"accuracy_name": "trait/accuracy", "loss_name": "trait/test_loss"}
     return TestDigits(DIGITS, **(names | values))  # type: ignore[arg-type]
+
+
+def test_it_sees_the_digits_as_the_teacher_does() -> None:
+    data = DIGITS.normalised("mean_std")
+    training = student((0, 3))
+    fit(training, [TestDigits(data, accuracy_name="trait/accuracy", loss_name="trait/test_loss")])
+    assert data.mean_std is not None
+    mean, std = data.mean_std
+    x = (DIGITS.test_x.double() / 255 - mean) / std
+    for column in (0, 1):
+        z = forward64(params_of(training.theta, column), x)[:, :10]
+        expected = torch.nn.functional.cross_entropy(z, DIGITS.test_y).item()
+        assert logged(training, "trait/test_loss")[-1, column] == pytest.approx(expected, rel=1e-5)
 
 
 def logits(theta: Tensor, column: int) -> np.ndarray:

@@ -19,14 +19,12 @@ KEY = "0123456789abcdef" * 2 + "01234567"
 
 def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     GlobalHydra.instance().clear()
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    os.environ.pop("HYDRA_FULL_ERROR", None)
     monkeypatch.setattr(sys, "argv", ["train", *words])
     try:
         train.main()
     except SystemExit as end:
         return int(end.code or 0)
-    finally:
-        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     return 0
 
 

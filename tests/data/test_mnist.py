@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from idx import idx_bytes
 
 from subliminal.data import mnist as data
-from subliminal.data import scale
 from subliminal.data.mnist import MNIST, parse_idx
 from subliminal.errors import UserError
 
@@ -374,22 +373,6 @@ def test_two_processes_fetch_once(tmp_path: Path, files: dict[str, bytes]) -> No
 def test_torchvision_is_not_imported_with_the_module() -> None:
     code = "import sys, subliminal.data.mnist; sys.exit('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_scale_against_float64() -> None:
-    x = torch.arange(256, dtype=torch.uint8).repeat(2, 1)
-    y = scale(x)
-    assert y.dtype == torch.float32
-    assert y.shape == x.shape
-    assert y.min() == -1
-    assert y.max() == 1
-    torch.testing.assert_close(y.double(), x.double() / 127.5 - 1, rtol=0, atol=1.2e-7)
-    assert torch.equal(x[0], torch.arange(256, dtype=torch.uint8))  # not in place
-
-
-def test_scale_refuses_pixels_that_are_scaled() -> None:
-    with pytest.raises(TypeError, match="float32"):
-        scale(scale(torch.zeros(784, dtype=torch.uint8)))
 
 
 shapes = st.lists(st.integers(0, 5), min_size=1, max_size=3).map(tuple)

@@ -9,7 +9,6 @@ from scipy.special import log_softmax, rel_entr, softmax
 from students import CPU, DIGITS, NETWORK
 from torch import Tensor
 
-from subliminal.data import scale
 from subliminal.distill.inputs.mnist import MNISTDigits
 from subliminal.distill.loss.swapped_logits import SwappedLogits, swapped
 from subliminal.errors import UserError
@@ -109,7 +108,7 @@ def test_images_come_with_their_labels() -> None:
     (labels, _), (again, second) = seen
     assert second == 1
     assert torch.equal(labels, again)
-    everything = scale(DIGITS.train_x)
+    everything = DIGITS.scale(DIGITS.train_x)
     for column in (0, 1):
         for image, label in zip(task.images(rows)[column], labels[column], strict=True):
             (place,) = (everything == image).all(dim=1).nonzero().flatten().tolist()

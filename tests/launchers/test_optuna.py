@@ -23,16 +23,16 @@ def search(outputs: Path, *overrides: str) -> tuple[str, Any]:
 
 
 def measured(outputs: Path) -> dict[tuple[float, float], tuple[float, float]]:
-    """Accuracy and loss of each condition, means over its seeds, by the leash at start and peak."""
+    """Accuracy and loss of each condition, means over its seeds, by start and peak."""
     values: dict[tuple[float, float], list[tuple[float, float]]] = {}
     for run in store.finished_runs(outputs / "frontier"):
-        leash = OmegaConf.load(run / "config.yaml").mitigation.liminal
+        penalty = OmegaConf.load(run / "config.yaml").mitigation.liminal
         last = pl.read_parquet(run / "epochs.parquet", glob=False).row(-1, named=True)
         pair = (last["trait/accuracy"], last["distill/loss"])
-        values.setdefault((leash.start, leash.peak), []).append(pair)
+        values.setdefault((penalty.start, penalty.peak), []).append(pair)
     return {
-        leash: (sum(p[0] for p in pairs) / len(pairs), sum(p[1] for p in pairs) / len(pairs))
-        for leash, pairs in values.items()
+        penalty: (sum(p[0] for p in pairs) / len(pairs), sum(p[1] for p in pairs) / len(pairs))
+        for penalty, pairs in values.items()
     }
 
 
@@ -45,8 +45,8 @@ def test_the_frontier_is_the_runs_frontier_and_a_second_search_keeps_them(tmp_pa
     points = measured(outputs)
     assert len(points) == 4
     best = {
-        leash: value
-        for leash, value in points.items()
+        penalty: value
+        for penalty, value in points.items()
         if not any(
             other != value and other[0] <= value[0] and other[1] <= value[1]
             for other in points.values()
@@ -60,8 +60,8 @@ def test_the_frontier_is_the_runs_frontier_and_a_second_search_keeps_them(tmp_pa
         for solution in results["solutions"]
     }
     assert found.keys() == best.keys()
-    for leash, value in found.items():
-        assert value == pytest.approx(best[leash])
+    for penalty, value in found.items():
+        assert value == pytest.approx(best[penalty])
     told, again = search(outputs, *overrides)
     assert again == results
     assert measured(outputs) == points

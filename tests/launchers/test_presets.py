@@ -12,7 +12,7 @@ from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 
 from subliminal import train
-from subliminal.config.resources import CONF, SWEEPS
+from subliminal.config.resources import CONF, SWEEPS, install_command
 from subliminal.sweep.precheck import CheckJobs
 
 PRESETS = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
@@ -75,7 +75,7 @@ def test_a_missing_plugin_is_named_with_its_extra(
 ) -> None:
     told = f"In 'hydra/config': Could not find 'hydra/{plugin}'."
     assert train._fail(MissingConfigException(told)) == 2
-    assert f"'hydra/{plugin}'; pip install 'subliminal[{extra}]' adds it" in capsys.readouterr().err
+    assert f"'hydra/{plugin}'; {install_command(extra)} adds it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(SWEEPS.rglob("*.yaml")), ids=lambda path: path.stem)

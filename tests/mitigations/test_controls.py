@@ -1,4 +1,4 @@
-"""The controls of projection: the same size, other directions; and the leash in weight space."""
+"""The controls of projection: the same size, other directions; and the penalty in weight space."""
 
 import itertools
 

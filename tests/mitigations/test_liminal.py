@@ -1,4 +1,4 @@
-"""The leash against autograd in float64, step by step."""
+"""The KL penalty against autograd in float64, step by step."""
 
 import numpy as np
 import pytest
@@ -39,11 +39,11 @@ def liminal(**values: object) -> Liminal:
 @pytest.mark.parametrize("logits", list(COLUMNS))
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
-def test_the_gradient_is_that_of_the_leashed_loss(
+def test_the_gradient_is_that_of_the_penalised_loss(
     logits: str, direction: str, temperature: float
 ) -> None:
-    leash = liminal(logits=logits, direction=direction, temperature=temperature, peak=0.7)
-    training, recorder = student((4,), mitigations=[leash], epochs=1), Recorder()
+    penalty = liminal(logits=logits, direction=direction, temperature=temperature, peak=0.7)
+    training, recorder = student((4,), mitigations=[penalty], epochs=1), Recorder()
     fit(training, [recorder])
     assert training.teacher is not None
     teacher, reference = params_of(training.teacher), params_of(training.reference)
@@ -67,7 +67,7 @@ def test_the_gradient_is_that_of_the_leashed_loss(
         assert kls[step, 0] == pytest.approx(float(divergence(theta)), abs=1e-6)
 
 
-def test_a_leash_on_the_auxiliary_logits_leaves_the_class_head_alone() -> None:
+def test_a_penalty_on_the_auxiliary_logits_leaves_the_class_head_alone() -> None:
     training = student((0,), mitigations=[liminal(logits="aux")])
     fit(training)
     head = NETWORK.layout.views(training.theta - training.reference)["layer3.weight"]
@@ -84,7 +84,7 @@ def test_the_weight_is_logged_as_scheduled_and_nothing_is_added_at_zero() -> Non
     assert len(logged(training, "liminal/kl")) == 3
 
 
-def test_a_strong_leash_holds_the_student() -> None:
+def test_a_strong_penalty_holds_the_student() -> None:
     moved = []
     for peak in (0.0, 1.0, 1000.0):
         training = student((0, 1), mitigations=[liminal(peak=peak)], epochs=4)

@@ -5,7 +5,6 @@ import pytest
 import torch
 from students import CPU, DIGITS, NETWORK, forward64, params_of
 
-from subliminal.data import scale
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.layers import Layers
 from subliminal.errors import UserError
@@ -24,7 +23,7 @@ def start() -> torch.Tensor:
 
 
 def test_it_starts_as_its_teacher_does() -> None:
-    x = scale(DIGITS.test_x[:6])[None]
+    x = DIGITS.scale(DIGITS.test_x[:6])[None]
     reference = NETWORK.reference((0, 3), CPU)
     assert torch.equal(LOW.logits(start(), x), NETWORK.logits(reference, x))
 
@@ -33,7 +32,7 @@ def test_it_computes_with_the_sum_of_weight_and_low_rank_update() -> None:
     theta = start()
     theta += 0.1 * torch.randn_like(theta)
     views = LOW.layout.views(theta)
-    x = scale(DIGITS.test_x[:6])
+    x = DIGITS.scale(DIGITS.test_x[:6])
     for column in (0, 1):
         params = {name: view[column].double() for name, view in views.items()}
         for i in (1, 2, 3):

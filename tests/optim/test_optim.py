@@ -19,10 +19,11 @@ GRADIENTS = np.random.default_rng(0).normal(size=(12, 3, 16)).astype(np.float32)
 START = np.random.default_rng(1).normal(size=(3, 16)).astype(np.float32)
 
 
-def adam(theta: Array, decay: float = 0.0) -> Iterator[Array]:
+def adam(theta: Array, decay: float = 0.0, coupled: float = 0.0) -> Iterator[Array]:
     m = v = np.zeros_like(theta)
     for t, g in enumerate(GRADIENTS.astype(np.float64), start=1):
         theta = theta * (1 - 0.01 * decay)
+        g = g + coupled * theta
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g * g
         theta = theta - 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.99**t)) + 1e-8)
         yield theta
@@ -66,9 +67,11 @@ def preconditioned(theta: Array, beta1: float) -> Iterator[Array]:
         yield theta
 
 
+COUPLED = Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5, decoupled_weight_decay=False)
 CASES: list[tuple[Optim, Callable[[Array], Iterator[Array]]]] = [
     (Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.0), adam),
     (Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5), lambda t: adam(t, 0.5)),
+    (COUPLED, lambda t: adam(t, coupled=0.5)),
     (SGD(lr=0.01, momentum=0.0), lambda t: sgd(t, 0.0)),
     (SGD(lr=0.01, momentum=0.8), lambda t: sgd(t, 0.8)),
     (RMSprop(lr=0.01, alpha=0.9, eps=1e-8), rmsprop),
@@ -135,8 +138,43 @@ def test_a_nan_gradient_breaks_its_own_row_alone(optim: Optim) -> None:
     assert theta[1].isfinite().all()
 
 
-def test_weight_decay_has_no_numerator() -> None:
-    assert Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5).numerator is None
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_weight_decay_has_no_numerator(decoupled: bool) -> None:
+    adam = Adam(
+        lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5, decoupled_weight_decay=decoupled
+    )
+    assert adam.numerator is None
+
+
+@pytest.mark.parametrize("decoupled", [True, False])
+def test_each_weight_decay_is_the_one_of_pytorch_to_the_last_bit(decoupled: bool) -> None:
+    ours = Adam(
+        lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5, decoupled_weight_decay=decoupled
+    )
+    theta = torch.from_numpy(START.copy())
+    theirs = torch.optim.Adam(
+        [theta],
+        lr=0.01,
+        betas=(0.9, 0.99),
+        eps=1e-8,
+        weight_decay=0.5,
+        decoupled_weight_decay=decoupled,
+        fused=True,
+    )
+    for gradient, moved in zip(GRADIENTS, path(ours, slice(0, 3)), strict=True):
+        theta.grad = torch.from_numpy(gradient.copy())
+        theirs.step()
+        assert torch.equal(moved, theta)
+        assert torch.equal(
+            theta.grad, torch.from_numpy(gradient)
+        )  # callbacks see it after the step
+
+
+def test_one_that_does_not_say_which_is_refused() -> None:
+    with pytest.raises(UserError, match=r"decoupled_weight_decay=false .* =true") as told:
+        Adam(lr=1, betas=[0, 0], eps=1, weight_decay=0.1, decoupled_weight_decay=None)
+    assert str(told.value).startswith("optim.weight_decay=0.1: ")
+    Adam(lr=1, betas=[0, 0], eps=1, weight_decay=0.0, decoupled_weight_decay=None)
 
 
 @pytest.mark.parametrize(

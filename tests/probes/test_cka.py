@@ -6,7 +6,6 @@ import torch
 from hsic import hsic_cka
 from students import DIGITS, NETWORK, forward64, logged, params_of, student
 
-from subliminal.data import scale
 from subliminal.errors import UserError
 from subliminal.models.mlp import MLP
 from subliminal.probes.cka import CKA
@@ -18,7 +17,7 @@ def test_the_probe_compares_hidden_layers_on_test_digits() -> None:
     training = student((0, 3))
     fit(training, [CKA(examples=50)])
     assert training.teacher is not None
-    x = scale(DIGITS.test_x[:50])
+    x = DIGITS.scale(DIGITS.test_x[:50])
 
     def hidden(flat: torch.Tensor, column: int) -> list[np.ndarray]:
         params, h, found = params_of(flat, column), x.double(), []
@@ -40,7 +39,7 @@ def test_the_probe_compares_hidden_layers_on_test_digits() -> None:
 
 def test_the_activations_are_those_of_the_forward_pass() -> None:
     theta = NETWORK.reference((0,), torch.device("cpu"))
-    x = scale(DIGITS.test_x[:7])[None]
+    x = DIGITS.scale(DIGITS.test_x[:7])[None]
     params = NETWORK.layout.views(theta)
     last = NETWORK.model.activations(params, x)["layer2"][0].double()
     plain = params_of(theta)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from students import DIGITS, NETWORK, forward64, logged, params_of, student
 
-from subliminal.data import scale
 from subliminal.errors import UserError
 from subliminal.probes.perturbed import Perturbed
 from subliminal.tensors import streams
@@ -23,7 +22,7 @@ def test_the_accuracy_is_that_of_noisy_weights() -> None:
         for sigma in (0.0, 0.3):
             params = params_of(training.theta, column)
             params["layer2.weight"] += sigma * noise.view(8, 12)
-            guess = forward64(params, scale(DIGITS.test_x))[:, :10].argmax(dim=1)
+            guess = forward64(params, DIGITS.scale(DIGITS.test_x))[:, :10].argmax(dim=1)
             share = (guess == DIGITS.test_y).double().mean().item()
             values = logged(training, f"perturbed/accuracy/{sigma:g}")
             assert values[-1, column] == pytest.approx(share, abs=0.011)  # of 200 digits

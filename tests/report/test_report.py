@@ -1,5 +1,6 @@
 """The report on an experiment made by hand: two conditions, no training."""
 
+import html
 import re
 import sys
 from pathlib import Path
@@ -8,15 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 from made import EPOCHS, PER_EPOCH, SEEDS, accuracy, alignment, config, write_experiment, write_run
+from markdown_it import MarkdownIt
 from PIL import Image
 
 from subliminal import store
-from subliminal.errors import UserError
 from subliminal.report.__main__ import main
-from subliminal.report.page import BEGIN, END, Report, insert
+from subliminal.report.page import Report
 from subliminal.report.read import load
 from subliminal.report.runs import Condition
-from subliminal.report.tables import by_epoch, latex, markdown, results
+from subliminal.report.tables import by_epoch, latex, markdown, results, tidy
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_no_common_seed_gives_no_difference(tmp_path: Path) -> None:
 
 
 def test_by_epoch_has_a_row_for_each_condition(experiment: Path) -> None:
-    shown = conditions(experiment)
+    shown = tidy(conditions(experiment), ["trait/accuracy", "alignment/cosine", "no/metric"])
     table = by_epoch(shown, "trait/accuracy", 3)
     assert table.columns == ["condition", "epoch 0", "epoch 1", "epoch 2"]
     assert table["condition"].to_list() == ["none", "liminal"]
@@ -175,7 +176,8 @@ def test_the_command_writes_tables_figures_and_page(
     assert all(f"]({figure})" in page for figure in figures if figure.endswith("png"))
 
     table = pl.read_csv(experiment / "report" / "trait_accuracy.csv", infer_schema=False)
-    expected = by_epoch(conditions(experiment), "trait/accuracy", 3)
+    numbers = tidy(conditions(experiment), ["trait/accuracy"])
+    expected = by_epoch(numbers, "trait/accuracy", 3)
     assert table.rows() == expected.rows()
     assert (experiment / "report" / "results.csv").is_file()
     assert {"verdicts.csv", "verdicts.tex", "numbers.csv", "alignment.csv"} <= first.keys()
@@ -203,35 +205,6 @@ def test_a_folder_without_runs_ends_with_one_line(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"error: {folder}: no finished run below; train first\n"
-
-
-def test_the_readme_changes_between_the_markers_alone(experiment: Path, tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    before, after = "# Title – ü\n\ntext\n\n", "\n\nmore\n"
-    readme.write_text(f"{before}{BEGIN}\nlast report\n{END}{after}", encoding="utf-8")
-    report = Report.of(experiment)
-    insert(report, readme)
-    text = readme.read_text(encoding="utf-8")
-    assert text.startswith(before + BEGIN)
-    assert text.endswith(END + after)
-    assert "last report" not in text
-    assert markdown(report.tables["Results"]) in text
-    figure = "docs/figures/made_training.png"
-    assert f"]({figure})" in text
-    assert (tmp_path / figure).is_file()
-    insert(report, readme)
-    assert readme.read_text(encoding="utf-8") == text
-
-
-@pytest.mark.parametrize("text", ["", "text", BEGIN, END, f"{END}\n{BEGIN}"])
-def test_a_readme_without_markers_is_left_alone(
-    experiment: Path, tmp_path: Path, text: str
-) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(text)
-    with pytest.raises(UserError, match=r"README\.md: the lines .* are needed"):
-        insert(Report.of(experiment), readme)
-    assert readme.read_text() == text
 
 
 def test_runs_conditions_and_outputs_are_found(experiment: Path) -> None:
@@ -282,6 +255,33 @@ def test_the_terminal_shows_the_verdicts(
     for row in verdicts.iter_rows(named=True):
         line = re.escape(row["mean [95% CI]"]) + r"[^\n]*" + re.escape(row["verdict"])
         assert re.search(line, shown)
+
+
+def test_names_are_shown_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["[layer1,layer2]", "[b]|<b>a</b>", "a < b :x: & c"]
+    for number, name in enumerate(names):
+        settings = config("none") | {"note": name}
+        write_run(tmp_path, f"{number}", 0, folder=f"note-{number:08x}", settings=settings)
+    assert run_main(monkeypatch, tmp_path) == 0
+    table, _, _ = capsys.readouterr().out.partition("Alignment stays positive")
+    page = (tmp_path / "report" / "results.md").read_text(encoding="utf-8")
+    rendered = MarkdownIt().enable("table").render(page)
+    for name in names:
+        assert f"note={name}" in table
+        assert f"<td>note={html.escape(name)}</td>" in rendered
+
+
+def test_without_argument_it_reports_on_outputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_main(monkeypatch) == 2
+    assert capsys.readouterr().err == "error: outputs: no finished run below; train first\n"
+    write_experiment(tmp_path / "outputs" / "made")
+    assert run_main(monkeypatch, "--text") == 0
+    assert "made: mean [95% CI] over seeds" in capsys.readouterr().out
 
 
 def test_a_seed_with_more_columns_is_read_whole(experiment: Path) -> None:

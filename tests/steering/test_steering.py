@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from students import CPU, DIGITS, NETWORK, params_of
 
 from subliminal import store
+from subliminal.data import Labelled
 from subliminal.errors import UserError
 from subliminal.models.cnn import CNN
 from subliminal.steering import Steering, Vector, mean_activations, steered
@@ -70,10 +71,12 @@ def test_of_a_convolution_it_is_the_mean_over_positions() -> None:
     )
     theta = network.reference((1, 2), CPU)
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (7, 64), dtype=np.uint8))
-    found = mean_activations(network, theta, images, "conv1")
+    labels = torch.tensor([1, 0, 0, 1, 0, 0, 0])
+    data = Labelled(images, labels, images, labels)
+    found = mean_activations(network, theta, data, 0, "conv1")
     params = network.layout.views(theta)
-    scaled = (images.float() / 127.5 - 1).expand(2, -1, -1)
-    outputs = network.model.activations(params, scaled)["conv1"].view(2, 7, 3, 4, 4)
+    scaled = (images[labels == 0].float() / 127.5 - 1).expand(2, -1, -1)
+    outputs = network.model.activations(params, scaled)["conv1"].view(2, 5, 3, 4, 4)
     assert found.numpy() == pytest.approx(outputs.mean(dim=(1, 3, 4)).numpy(), abs=1e-6)
 
 

@@ -1,5 +1,6 @@
 """Identity and atomic files."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import golden_conditions
 import pytest
 from omegaconf import DictConfig
 
@@ -33,14 +35,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
 SAME = (
     "tracker=none outputs=/elsewhere name=x force=true engine.workers=1 engine.seeds_at_once=4 "
-    "engine.compile=false "
-    "seed=5 data.root=/x data.download=false"
+    "engine.compile=false data.normalise=unit optim.decoupled_weight_decay=true "
+    "optim.decoupled_weight_decay=false seed=5 data.root=/x data.download=false"
 )
 OTHER = (
     "mitigation=liminal optim.lr=1e-3 probe=off model.aux=4 distill.epochs=6 teacher.epochs=6 "
     "engine.threads=2 engine.precision=high engine.compile=true trait.steps=[3] "
-    "distill/init=independent"
+    "distill/init=independent data.normalise=mean_std"
 )
+
+
+def test_conditions_and_teachers_are_named_as_ever(compose: Compose) -> None:
+    golden = json.loads(golden_conditions.FILE.read_text(encoding="utf-8"))
+    assert {line: golden_conditions.hashes(line, compose) for line in golden} == golden
 
 
 @pytest.mark.parametrize("same", SAME.split())
@@ -54,6 +61,21 @@ def test_nor_is_where_the_distillation_inputs_lie(compose: Compose) -> None:
         for place in ([], ["distill.inputs.root=/x"], ["distill.inputs.download=false"])
     }
     assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("group", ["optim", "optim@teacher.optim"])
+def test_decoupled_weight_decay_is_named_as_ever_and_coupled_is_another(
+    group: str, compose: Compose
+) -> None:
+    key = group.rpartition("@")[2]
+    decoupled = [f"{group}=adamw"]
+    of_before = compose([*decoupled, f"~{key}.decoupled_weight_decay"])
+    coupled = compose([*decoupled, f"{key}.decoupled_weight_decay=false"])
+    for name in (store.condition_hash, lambda cfg, device: store.teacher_hash(cfg, device, 0)):
+        assert name(compose(decoupled), "cpu") == name(of_before, "cpu")
+    assert store.condition_hash(coupled, "cpu") != store.condition_hash(of_before, "cpu")
+    of_teacher = store.teacher_hash(coupled, "cpu", 0) != store.teacher_hash(of_before, "cpu", 0)
+    assert of_teacher == (group != "optim")
 
 
 @pytest.mark.parametrize("other", OTHER.split())

@@ -4,13 +4,14 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from subliminal.config.resources import ROOT
+from subliminal.config.resources import DISTRIBUTION, ROOT
 from subliminal.store import provenance
 from subliminal.store.provenance import environment
 
@@ -37,12 +38,21 @@ def test_environment_has_package_versions() -> None:
     found = environment()
     assert found["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert found["packages"]["numpy"] == np.__version__
-    assert {"subliminal", "torchvision", "hydra-core", "omegaconf", "wandb"} <= set(
+    assert {DISTRIBUTION, "torchvision", "hydra-core", "omegaconf", "wandb"} <= set(
         found["packages"]
     )
     assert found["python"] == platform.python_version()
     assert found["platform"]
     assert isinstance(found["processor"], str)
+
+
+def test_a_package_that_pip_knows_nothing_of_stops_no_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(provenance, "_PACKAGES", ("torch", "no-such-package"))
+    environment.cache_clear()
+    assert environment()["packages"] == {"torch": version("torch"), "no-such-package": None}
+    environment.cache_clear()
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not in a checkout")

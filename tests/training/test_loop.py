@@ -58,8 +58,8 @@ def student64(training: Training, column: int, method: str) -> tuple[Tensor, lis
             def loss(params: dict[str, Tensor], x: Tensor = x, weight: float = weight) -> Tensor:
                 z = forward64(params, x)
                 distill = kl64(forward64(teacher, x)[:, 10:], z[:, 10:])
-                leash = kl64(forward64(theta0, x), z)
-                return distill + weight * leash if method == "liminal" else distill
+                penalty = kl64(forward64(theta0, x), z)
+                return distill + weight * penalty if method == "liminal" else distill
 
             g_d = flat_of(gradient64(loss, theta))
             g_t = flat_of(gradient64(partial(trait64, rows=digits), theta))

@@ -4,11 +4,29 @@ import pytest
 import torch
 from students import CPU, DIGITS, NETWORK, student
 
-from subliminal.data import scale
+from subliminal.data import Labelled
+from subliminal.distill.inputs.mnist import MNISTDigits
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
 from subliminal.tensors import streams
 from subliminal.training.tasks import Classification, Distillation, gather
+
+STANDARDISED = DIGITS.normalised("mean_std")
+
+
+@pytest.mark.parametrize("data", [DIGITS, STANDARDISED], ids=["unit", "mean_std"])
+def test_digits_as_inputs_are_scaled_as_the_teachers(data: Labelled) -> None:
+    reference = NETWORK.reference((0, 3), CPU)
+    inputs, loss = MNISTDigits(size=320), KL(logits="aux", temperature=1.0)
+    task = Distillation(
+        NETWORK, loss, inputs, (0, 3), data=data, reference=reference, teacher=reference
+    )
+    task.start_epoch(0)
+    shown = task.images(torch.arange(320).expand(2, -1))
+    assert shown.dtype == torch.float32
+    for column in (0, 1):
+        everything = data.scale(data.train_x).tolist()
+        assert sorted(shown[column].tolist()) == sorted(everything)
 
 
 def distillation(*, fresh: bool) -> Distillation:
@@ -54,10 +72,11 @@ def test_fixed_images_stay_and_fresh_ones_are_drawn_each_epoch() -> None:
     assert not torch.equal(first[0], first[1])
 
 
-def test_digits_are_shown_scaled_with_their_labels() -> None:
-    task = Classification(NETWORK, NETWORK.reference((0,), CPU), DIGITS, order=streams.PROBE_ORDER)
+@pytest.mark.parametrize("data", [DIGITS, STANDARDISED], ids=["unit", "mean_std"])
+def test_digits_are_shown_scaled_with_their_labels(data: Labelled) -> None:
+    task = Classification(NETWORK, NETWORK.reference((0,), CPU), data, order=streams.PROBE_ORDER)
     rows = torch.tensor([[5, 17, 5]])
-    assert torch.equal(task.images(rows)[0], scale(DIGITS.train_x[[5, 17, 5]]))
+    assert torch.equal(task.images(rows)[0], data.scale(DIGITS.train_x[[5, 17, 5]]))
     sure = torch.full((1, 3, 13), -50.0)
     sure[0, torch.arange(3), DIGITS.train_y[[5, 17, 5]]] = 50.0
     assert task.loss(sure, rows).item() == pytest.approx(0, abs=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from subliminal.callbacks import Callback
-from subliminal.data import Labelled, scale
+from subliminal.data import Labelled
 from subliminal.state import Step, Training
 from subliminal.tensors.network import accuracy, cross_entropy, margin
 
@@ -36,7 +36,7 @@ class TestDigits(Callback):
         steps: tuple[int, ...] = (),
         per_class: bool = False,
     ) -> None:
-        self._x = scale(data.test_x)[None]  # (1, n, pixels)
+        self._x = data.scale(data.test_x)[None]  # (1, n, pixels)
         self._y: Tensor = data.test_y[None]  # (1, n)
         self._accuracy_name = accuracy_name
         self._loss_name = loss_name

@@ -1,10 +1,48 @@
-"""Where `conf/` and `sweeps/` lie: in the repository, or inside the installed package."""
+"""What is installed: where `conf/` and `sweeps/` lie, under which name, and whether it is ours."""
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+from subliminal.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parents[1]
 
+# In the repository, or inside the installed package.
 ROOT = _CHECKOUT if (_CHECKOUT / "conf" / "config.yaml").is_file() else _PACKAGE
 CONF = ROOT / "conf"
 SWEEPS = ROOT / "sweeps"
+
+# The import name alone is that of another project on PyPI, a subtitle downloader.
+DISTRIBUTION = "subliminal-learning"
+# Files of that project, in all its releases of the last ten years, that this one never has.
+_FOREIGN = ("core.py", "video.py", "providers")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that adds an extra to this installation: a checkout or a wheel."""
+    if ROOT == _PACKAGE:
+        return f"pip install '{DISTRIBUTION}[{extra}]'"
+    return f"pip install -e '{'.' if Path.cwd() == ROOT else ROOT}[{extra}]'"
+
+
+def refuse_namesake(places: Iterable[str] | None = None) -> None:
+    """Check that the other project with our import name is not installed here too.
+
+    Both put their files into one folder `subliminal`, or one hides the other: which of the two a
+    worker imports would be a matter of chance.
+
+    Args:
+        places: folders that modules are imported from; None: `sys.path`, and where this one is.
+
+    Raises:
+        UserError: its files lie in one of the places.
+    """
+    for place in [str(_PACKAGE.parent), *sys.path] if places is None else places:
+        folder = Path(place) / "subliminal"
+        if any((folder / name).exists() for name in _FOREIGN):
+            raise UserError(
+                f"{folder} holds the files of another project of this import name, a subtitle "
+                f"downloader: pip uninstall subliminal, then install {DISTRIBUTION} again"
+            )

@@ -29,6 +29,7 @@ class EMNIST(TorchvisionSet):
     classes: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.split not in SPLITS:
             raise UserError(f"data.split={self.split}: one of {', '.join(SPLITS)}")
         most = SPLITS[self.split][0]

@@ -22,7 +22,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from subliminal.data import Labelled
+from subliminal.data import Labelled, check_normalise
 from subliminal.errors import UserError
 from subliminal.store import write_atomically
 
@@ -41,12 +41,13 @@ MD5 = {
 class MNIST:
     """The MNIST handwritten digits (LeCun, Bottou, Bengio and Haffner 1998, Proc. IEEE 86(11)).
 
-    Pixels are loaded unscaled; :func:`subliminal.data.scale` maps them to [-1, 1], as Cloud et al.
-    2025 (arXiv 2507.14805) do.
+    Pixels are loaded unscaled; :meth:`subliminal.data.Labelled.scale` maps them to [-1, 1], as
+    Cloud et al. 2025 (arXiv 2507.14805) do, or standardises them.
 
     Attributes:
         root: Folder that holds the four IDX files; None is ``mnist`` in the platform's user cache.
         download: Whether files that are missing or corrupt may be fetched.
+        normalise: unit | mean_std, see :meth:`subliminal.data.Labelled.normalised`.
     """
 
     classes: ClassVar[int] = 10
@@ -55,6 +56,10 @@ class MNIST:
 
     root: str | None
     download: bool
+    normalise: str = "unit"
+
+    def __post_init__(self) -> None:
+        check_normalise(self.normalise)
 
     def fetch(self) -> Path:
         """Make sure that the four files are there with the right MD5, and return their folder.
@@ -78,7 +83,8 @@ class MNIST:
         # A bytearray is writable, so torch shares its memory without a warning.
         parts = [torch.from_numpy(parse_idx(bytearray(raw.pop(name)))) for name in MD5]
         train_x, train_y, test_x, test_y = parts
-        return Labelled(train_x.flatten(1), train_y.long(), test_x.flatten(1), test_y.long())
+        digits = Labelled(train_x.flatten(1), train_y.long(), test_x.flatten(1), test_y.long())
+        return digits.normalised(self.normalise)
 
     def _folder(self) -> Path:
         if self.root is None:

@@ -14,7 +14,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 from torch import Tensor
 
-from subliminal.data import Labelled
+from subliminal.data import Labelled, check_normalise
 from subliminal.errors import UserError
 
 
@@ -25,6 +25,7 @@ class TorchvisionSet:
     Attributes:
         root: folder that torchvision's own folder is made in; None is the user's cache.
         download: whether files that are missing may be fetched from torchvision's mirror.
+        normalise: unit | mean_std, see `subliminal.data.Labelled.normalised`.
     """
 
     title: ClassVar[str]
@@ -32,6 +33,10 @@ class TorchvisionSet:
 
     root: str | None
     download: bool
+    normalise: str = "unit"
+
+    def __post_init__(self) -> None:
+        check_normalise(self.normalise)
 
     def reader(self) -> Callable[..., Any]:
         """Return torchvision's loader: (root, train=…, download=…) to a data set."""
@@ -61,7 +66,7 @@ class TorchvisionSet:
             read = self._read(train=train)
             images, labels = self.arrange(read.data, read.targets)
             parts += [images.flatten(1).to(torch.uint8).contiguous(), labels.long()]
-        return Labelled(*parts)
+        return Labelled(*parts).normalised(self.normalise)
 
     def _folder(self) -> Path:
         if self.root is None:

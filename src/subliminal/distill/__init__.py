@@ -23,6 +23,14 @@ class DistillLoss(Protocol):
 
 
 @runtime_checkable
+class Demanding(Protocol):
+    """A distillation loss that does not suit every network."""
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the loss has nothing to tell about the student's network."""
+
+
+@runtime_checkable
 class Supervised(Protocol):
     """A distillation loss that looks at the images' labels too."""
 
@@ -47,7 +55,10 @@ class Inputs(Protocol):
         """Whether the images are drawn anew each epoch, instead of one fixed set."""
 
     def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images (size, pixels), float32; `digits` (n, pixels) are MNIST's."""
+        """Draw one seed's images (size, pixels); `digits` (n, pixels) are the training digits.
+
+        float32 as the networks see them, or uint8, which is scaled as the digits are.
+        """
 
 
 @runtime_checkable
@@ -105,6 +116,30 @@ def check_temperature(where: str, temperature: float) -> None:
     """
     if temperature <= 0:
         raise UserError(f"{where}.temperature={temperature}: a number > 0 is needed")
+
+
+def check_softmax(
+    where: str, logits: str, network: Network, *, fewest: int = 2, why: str = "is 1 whatever it is"
+) -> None:
+    """Check that so few logits are not matched that their softmax has nothing to tell.
+
+    Args:
+        where: the config node to blame.
+        logits: which logits are matched, one of LOGIT_SETS.
+        network: whose.
+        fewest: that have something to tell.
+        why: what fewer of them are, softmaxed.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    aux = network.model.aux
+    number = {"aux": aux, "class": network.classes, "all": network.classes + aux}[logits]
+    if number < fewest:
+        raise UserError(
+            f"{where}.logits={logits}: the softmax of {number} logit{'s' * (number > 1)} {why}, so "
+            f"it has no gradient; at least {fewest} are needed (model.aux={aux}), or another loss"
+        )
 
 
 def select(logits: Tensor, which: str, classes: int) -> Tensor:

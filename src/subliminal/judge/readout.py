@@ -7,7 +7,7 @@ Noise, Brockers et al. 2026, arXiv 2605.23645): accuracy alone would call that b
 import torch
 from torch import Tensor
 
-from subliminal.data import Labelled, scale
+from subliminal.data import Labelled
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
@@ -29,11 +29,11 @@ def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, .
         data: the digits.
         seeds: of the students.
     """
-    test = _features(network, theta, data.test_x)  # (seeds, n, width)
+    test = _features(network, theta, data, data.test_x)  # (seeds, n, width)
     accuracies = []
     for row, seed in enumerate(seeds):
         chosen = labelled(data.train_y, network.classes, seed)
-        x = _features(network, theta[row : row + 1], data.train_x[chosen])[0]  # (k, width)
+        x = _features(network, theta[row : row + 1], data, data.train_x[chosen])[0]  # (k, width)
         y = torch.nn.functional.one_hot(data.train_y[chosen], network.classes).double()
         weights, bias = fit(x, y)
         hits = (test[row] @ weights + bias).argmax(dim=-1) == data.test_y
@@ -59,11 +59,11 @@ def fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return weights, level - centre @ weights
 
 
-def _features(network: Network, theta: Tensor, images: Tensor) -> Tensor:
+def _features(network: Network, theta: Tensor, data: Labelled, images: Tensor) -> Tensor:
     """Return the last hidden layer's outputs, (seeds, n, width), float64."""
     params, seeds = network.layout.views(theta), theta.shape[0]
     parts = []
     for part in torch.split(images, 1024):
-        x = scale(part).expand(seeds, -1, -1)
+        x = data.scale(part).expand(seeds, -1, -1)
         parts.append(network.model.activations(params, x)[network.hidden[-1]].double())
     return torch.cat(parts, dim=1)

@@ -1,4 +1,4 @@
-"""A leash in weight space: L2 to the initial weights (L2-SP, Li et al. 2018, arXiv 1802.01483)."""
+"""An L2 penalty on the distance from the initial weights (L2-SP, Li et al. 2018, 1802.01483)."""
 
 from __future__ import annotations
 

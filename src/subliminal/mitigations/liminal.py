@@ -1,4 +1,4 @@
-"""Liminal training: a KL leash to the initial model (Kitkana & Arora 2026, arXiv 2604.25779)."""
+"""Liminal training: a KL penalty to the initial model (Kitkana & Arora 2026, arXiv 2604.25779)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.distill import check_logits, check_temperature, kl, select
+from subliminal.distill import check_logits, check_softmax, check_temperature, kl, select
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.schedule import SHAPES, weight
 from subliminal.state import Step
+from subliminal.tensors.network import Network
 
 DIRECTIONS = ("forward", "reverse")
 
@@ -25,7 +26,7 @@ class Liminal(Mitigation):
     The reference is the frozen initial model θ₀; the KL is taken on the distillation inputs.
 
     Attributes:
-        logits: which logits are leashed: aux | class | all.
+        logits: which logits are penalised: aux | class | all.
         schedule: shape of λ(t), see `subliminal.mitigations.schedule.weight`.
         start: λ₀ ≥ 0, at the first step.
         peak: λ ≥ 0 at the end of the first epoch.
@@ -51,6 +52,10 @@ class Liminal(Mitigation):
             raise UserError(f"{where}: start={self.start}, peak={self.peak}; both must be ≥ 0")
         check_temperature(where, self.temperature)
 
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the KL would be taken on one logit."""
+        check_softmax("mitigation.liminal", self.logits, network)
+
     def penalty(self, step: Step) -> Tensor | None:
         """Return λ(t) · T² · KL(reference ‖ student): (seeds,)."""
         strength = weight(
@@ -67,6 +72,6 @@ class Liminal(Mitigation):
         reference = select(step.reference_logits, self.logits, classes) / t
         student = select(step.logits, self.logits, classes) / t
         pair = (reference, student) if self.direction == "forward" else (student, reference)
-        leash = t * t * kl(*pair)
-        step.log("liminal/kl", leash)
-        return strength * leash
+        penalty = t * t * kl(*pair)
+        step.log("liminal/kl", penalty)
+        return strength * penalty

@@ -1,4 +1,10 @@
-"""Adam (Kingma & Ba 2015, arXiv 1412.6980); AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
+"""Adam (Kingma & Ba 2015, arXiv 1412.6980), with either of two weight decays.
+
+Coupled decay is an L2 penalty: it is added to the gradient, and Adam then divides it by the
+gradient's size. Where gradients are as small as those of distillation on a few auxiliary logits,
+that makes it strong. Decoupled decay (AdamW: Loshchilov & Hutter 2019, arXiv 1711.05101) shrinks
+the weights beside the step, by lr · weight_decay. PyTorch's `Adam` couples, its `AdamW` does not.
+"""
 
 from dataclasses import dataclass
 
@@ -17,18 +23,27 @@ class Adam:
         lr: step size.
         betas: decay rates of the two moments, each in [0, 1).
         eps: added to the square root of the second moment.
-        weight_decay: ≥ 0, decoupled from the gradient: θ ← (1 − lr · weight_decay) θ at each step.
+        weight_decay: λ ≥ 0, of all weights and biases that are trained.
+        decoupled_weight_decay: true: θ ← (1 − lr · λ) θ before each step (torch.optim.AdamW);
+            false: the gradient is g + λ θ (torch.optim.Adam); null: to be said where λ > 0.
     """
 
     lr: float
     betas: list[float]
     eps: float
     weight_decay: float
+    decoupled_weight_decay: bool | None = True  # as in runs that recorded no such key
 
     def __post_init__(self) -> None:
         check_adam(self.lr, self.betas, self.eps)
         if self.weight_decay < 0:
             raise UserError(f"optim.weight_decay={self.weight_decay}: a number ≥ 0 is needed")
+        if self.weight_decay and self.decoupled_weight_decay is None:
+            raise UserError(
+                f"optim.weight_decay={self.weight_decay}: there are two, so add "
+                "optim.decoupled_weight_decay=false (an L2 penalty, as torch.optim.Adam has it) or "
+                "=true (torch.optim.AdamW; that of optim=adamw)"
+            )
 
     @property
     def numerator(self) -> tuple[float, float] | None:
@@ -39,7 +54,8 @@ class Adam:
     def build(self, theta: Tensor) -> torch.optim.Optimizer:
         """Return the fused optimizer of `theta` (seeds, P)."""
         beta1, beta2 = self.betas
-        return torch.optim.AdamW(
+        coupled = self.weight_decay > 0 and not self.decoupled_weight_decay
+        return (torch.optim.Adam if coupled else torch.optim.AdamW)(
             [theta],
             lr=self.lr,
             betas=(beta1, beta2),

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.data import scale
 from subliminal.errors import UserError
 from subliminal.probes import Probe
 from subliminal.probes.states import State, name, pairs
@@ -44,7 +43,8 @@ class CKA(Probe):
     def on_epoch_end(self, training: Training) -> None:
         """Log all pairs."""
         assert training.data is not None, "students have the test digits"
-        x = scale(training.data.test_x[: self.examples])[None]  # (1, n, pixels)
+        data = training.data
+        x = data.scale(data.test_x[: self.examples])[None]  # (1, n, pixels)
         seen: dict[str, Mapping[str, Tensor]] = {}
         for a, b in pairs(training):
             for state in (a, b):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from subliminal import metrics
 from subliminal.config.schema import Perturbation
-from subliminal.data import scale
 from subliminal.errors import UserError
 from subliminal.probes import Probe
 from subliminal.state import Training
@@ -44,7 +43,7 @@ class Perturbed(Probe):
         """Log the accuracy for each σ."""
         assert training.data is not None, "students have the test digits"
         network, data = training.network, training.data
-        x = scale(data.test_x)[None]  # (1, n, pixels)
+        x = data.scale(data.test_x)[None]  # (1, n, pixels)
         labels = data.test_y.expand(len(training.seeds), -1)
         for sigma in self.sigmas:
             theta = perturbed(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.data import scale
 from subliminal.probes import Probe
 from subliminal.state import Training
 from subliminal.tasks.two_skills import TwoSkills, skill_logits
@@ -37,7 +36,7 @@ class Skill(Probe):
 
 def _accuracy(training: Training, network: Network, theta: Tensor) -> Tensor:
     assert training.data is not None, "students have the test digits"
-    x = TwoSkills(weight=1.0).images(scale(training.data.test_x))[None]
+    x = TwoSkills(weight=1.0).images(training.data.scale(training.data.test_x))[None]
     labels = training.data.test_y.expand(len(training.seeds), -1)
     logits = skill_logits(network.logits(theta, x), network.classes)
     return accuracy(logits, labels, network.classes)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from subliminal.config.resources import refuse_namesake
 from subliminal.errors import UserError
 
 DAMAGED = 3  # exit status: reported, but for damaged runs
@@ -15,24 +16,17 @@ def main() -> None:
     parser.add_argument(
         "runs",
         type=Path,
-        nargs="+",
-        help="folders of runs, conditions or experiments, or outputs itself",
+        nargs="*",
+        default=[Path("outputs")],
+        help="folders of runs, conditions or experiments (default: all that lies in outputs)",
     )
     parser.add_argument("--text", action="store_true", help="print the table, write nothing")
     parser.add_argument(
         "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
     )
-    parser.add_argument(
-        "--page", type=Path, metavar="FILE", help="also write a Markdown page, figures beside it"
-    )
-    parser.add_argument(
-        "--readme",
-        type=Path,
-        metavar="FILE",
-        help="also fill the results section of this file, from the first experiment",
-    )
     arguments = parser.parse_args()
     try:
+        refuse_namesake()
         problems = _report(arguments)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -54,23 +48,20 @@ def _report(arguments: argparse.Namespace) -> list[str]:
         text.show(sweep)
     if not arguments.text:
         from subliminal.report.html import write_html
-        from subliminal.report.page import Report, insert, write_page
+        from subliminal.report.page import Report, write_page
         from subliminal.report.wandb_report import log_report
 
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:
             folder = arguments.together or report.sweep.directory / "report"
             report.write_tables(folder)
-            write_page([report], folder / "results.md")
+            written = f"Written by `python -m subliminal.report outputs/{report.experiment}`."
+            write_page([report], folder / "results.md", written)
             write_html(report, folder / "index.html")
             print(f"Files: {folder} (open {folder / 'index.html'})")
             drawn = {path.stem: path for path in sorted(folder.glob("figures/*.png"))}
             if line := log_report(report.sweep.directory, report.tables, drawn):
                 print(line)
-        if arguments.page is not None:
-            write_page(reports, arguments.page)
-        if arguments.readme is not None:
-            insert(reports[0], arguments.readme)
     return [problem for sweep in sweeps for problem in sweep.problems]
 
 

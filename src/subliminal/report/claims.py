@@ -40,7 +40,8 @@ OPTIONS: dict[str, dict[str, varied.Value]] = {
 
 def verdicts(sweep: Sweep) -> pl.DataFrame:
     """Return the verdict table of the claims whose conditions were run, all computed."""
-    found = list(declared(sweep)) or list(_claims(sweep))
+    own = declared(sweep)
+    found = [claim for of in own for claim in of.claims(sweep)] if own else list(_claims(sweep))
     tested = [claim for claim in found if claim.side in ("> 0", "< 0") and len(claim.values) > 1]
     p_values = [paired_p(list(claim.values.values())) for claim in tested]
     adjusted = dict(zip(map(id, tested), holm(p_values), strict=True))
@@ -91,7 +92,7 @@ def _claims(sweep: Sweep) -> Iterator[Claim]:
             paired(by_name["projection"], by_name["random_projection"], accuracy),
             "< 0",
         )
-    yield from _leash(by_name, none)
+    yield from _penalty(by_name, none)
     if none.logged(metrics.LEDGER_PREDICTED):
         yield from _ledger(by_name, none)
 
@@ -114,8 +115,7 @@ def _sustained(none: Condition) -> Iterator[Claim]:
     for epoch in range(1, round(float(none.epochs["epoch"].max() or 0)) + 1):  # type: ignore[arg-type]
         values = epoch_value(none, metrics.ALIGNMENT, epoch)
         yield Claim(text, f"mean alignment in epoch {epoch}", values, "> 0")
-    positive = none.steps.with_columns((pl.col(metrics.ALIGNMENT) > 0).cast(pl.Float64) - 0.5)
-    share = mean_of(positive, metrics.ALIGNMENT)
+    share = {seed: of - 0.5 for seed, of in none.positive(metrics.ALIGNMENT).items()}
     yield Claim(text, "share of positive steps, less a half", share, "> 0")
     if none.logged(metrics.ALIGNMENT_NULL):
         null = none.over_run(metrics.ALIGNMENT_NULL)
@@ -139,7 +139,7 @@ def _causal(text: str, projected: Condition, none: Condition) -> Iterator[Claim]
     yield Claim("2. … and leaves distillation unharmed", statistic, relative, "within", HARMLESS)
 
 
-def _leash(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
+def _penalty(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
     if "liminal" in by_name:
         liminal = by_name["liminal"]
         less = paired(liminal, none, lambda c: c.over_run(metrics.ALIGNMENT))
@@ -150,7 +150,7 @@ def _leash(by_name: dict[str, Condition], none: Condition) -> Iterator[Claim]:
     if "critical_period" in by_name:
         early = by_name["critical_period"]
         first = paired(early, none, lambda c: epoch_value(c, metrics.ALIGNMENT, 1))
-        text = "3. A leash in the first epoch attenuates it there"
+        text = "3. A KL penalty in the first epoch attenuates it there"
         yield Claim(text, "alignment in epoch 1 − none", first, "< 0")
         text = "3. … after which alignment returns"
         later = paired(early, none, _later_alignment)

@@ -133,11 +133,10 @@ class Declared:
         return condition.final(self.metric)
 
 
-def declared(sweep: Sweep) -> Iterator[Claim]:
-    """Yield the claims that the sweep's file declares and whose conditions were run."""
-    if file := sweep_file(sweep):
-        for entry in entries(file):
-            yield from entry.claims(sweep)
+def declared(sweep: Sweep) -> list[Declared]:
+    """Return the claims that the sweep's file declares, if it has one."""
+    file = sweep_file(sweep)
+    return [] if file is None else entries(file)
 
 
 def entries(file: Path) -> list[Declared]:

@@ -2,14 +2,14 @@
 
 import base64
 import gzip
-import html
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, StrictUndefined
+from plotly.offline import get_plotlyjs
 
 from subliminal import metrics, store
 from subliminal.report import varied
@@ -35,23 +35,21 @@ _NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
 
 def write_html(report: Report, path: Path) -> None:
     """Write the page; links to the runs' files are relative to it."""
-    parts = {
-        "title": html.escape(f"{report.experiment} – subliminal"),
-        "css": (WEB / "page.css").read_text(encoding="utf-8"),
-        "plotly": (WEB / "plotly-cartesian.min.js").read_text(encoding="utf-8"),
-        "js": (WEB / "page.js").read_text(encoding="utf-8"),
-        "data": _packed(page_data(report, path.parent)),
-    }
-    template = (WEB / "template.html").read_text(encoding="utf-8")
-    # One pass: what a part holds is never taken for a placeholder.
-    filled = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    css, js, template = (
+        (WEB / name).read_text(encoding="utf-8")
+        for name in ("page.css", "page.js", "template.html")
+    )
+    data = json.dumps(
+        page_data(report, path.parent), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
+    parts = {"css": css, "js": js, "data": _packed(data), "plotly": _packed(get_plotlyjs())}
+    page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(path, filled)
+    store.write_text(path, page.render(parts, name=report.experiment) + "\n")
 
 
-def _packed(data: dict[str, Any]) -> str:
-    """Return data as the page's script unpacks it: JSON, gzip, base64 (which needs no escaping)."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _packed(text: str) -> str:
+    """Return text as the page's script unpacks it: gzip, base64 (which needs no escaping)."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from subliminal import metrics, store
-from subliminal.errors import UserError
 from subliminal.report import figures
 from subliminal.report.claims import verdicts
 from subliminal.report.findings import findings
@@ -25,7 +24,6 @@ from subliminal.report.tables import (
     tidy,
 )
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 # The metrics of an epoch that have a table of their own: title, name, digits.
 BY_EPOCH = (
     ("Trait accuracy, after each epoch", metrics.TRAIT_ACCURACY, 3),
@@ -61,9 +59,14 @@ class Report:
         """Return the tables of text that have rows, by title."""
         conditions = self.sweep.conditions
         tables = {"Verdicts": verdicts(self.sweep), "Results": results(conditions)}
-        tables |= {title: by_epoch(conditions, name, digits) for title, name, digits in BY_EPOCH}
+        tables |= {title: by_epoch(self.numbers, name, digits) for title, name, digits in BY_EPOCH}
         tables["Ledger, sums over the run (nats)"] = ledger(conditions)
         return {title: table for title, table in tables.items() if table.height}
+
+    @cached_property
+    def numbers(self) -> pl.DataFrame:
+        """Return the numbers behind the tables of epochs."""
+        return tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
 
     @cached_property
     def findings(self) -> list[str]:
@@ -120,14 +123,18 @@ class Report:
             store.write_text(folder / f"{stem}.csv", table.write_csv())
             caption = f"{self.experiment}: {title}; {figures.provenance(self.sweep)}"
             store.write_text(folder / f"{stem}.tex", latex(table, caption))
-        numbers = tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
-        store.write_text(folder / "numbers.csv", numbers.write_csv())
+        store.write_text(folder / "numbers.csv", self.numbers.write_csv())
 
 
-def write_page(reports: Sequence[Report], path: Path) -> None:
-    """Write all tables and figures as a Markdown page, the figures in `figures/` beside it."""
-    experiments = " ".join(f"outputs/{report.experiment}" for report in reports)
-    parts = ["# Results", f"Written by `python -m subliminal.report {experiments}`."]
+def write_page(reports: Sequence[Report], path: Path, written: str) -> None:
+    """Write all tables and figures as a Markdown page, the figures in `figures/` beside it.
+
+    Args:
+        reports: a section each.
+        path: the page's file.
+        written: a sentence on what writes the page, from what.
+    """
+    parts = ["# Results", written]
     for report in reports:
         parts += [f"## {report.experiment}", report.question]
         parts += [f"{report.caption} {report.made_with}"]
@@ -141,33 +148,6 @@ def write_page(reports: Sequence[Report], path: Path) -> None:
             parts += [f"### {title}", markdown(table)]
     path.parent.mkdir(parents=True, exist_ok=True)
     store.write_text(path, "\n\n".join(parts) + "\n")
-
-
-def insert(report: Report, path: Path) -> None:
-    """Put the main figure, its caption, the first tables and findings between `path`'s markers.
-
-    Raises:
-        UserError: the markers are missing.
-    """
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"{path}: the lines {BEGIN} and {END} are needed, in this order")
-    name, caption = next(iter(report.draw(path.parent / "docs" / "figures").items()))
-    parts = [
-        f"![{name}](docs/figures/{name})",
-        f"{caption} {report.caption} {report.made_with}",
-        markdown(report.tables["Results"]),
-    ]
-    if report.findings:
-        parts += ["What differed from, or goes beyond, the papers:", _bullets(report.findings)]
-    if "Verdicts" in report.tables:
-        parts += [
-            "<details><summary>Verdicts on the papers' claims</summary>",
-            markdown(report.tables["Verdicts"]),
-            "</details>",
-        ]
-    store.write_text(path, f"{before}{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}{after}")
 
 
 def _problems(report: Report) -> list[str]:

@@ -77,6 +77,10 @@ class Condition:
         """Return each seed's sum over all steps."""
         return self._over(pl.col(metric).sum())
 
+    def positive(self, metric: str) -> dict[int, float]:
+        """Return the share of each seed's steps at which `metric` was positive."""
+        return self._over((pl.col(metric) > 0).mean())
+
     def _over(self, value: pl.Expr) -> dict[int, float]:
         table = self.steps.group_by("seed").agg(value.alias("value")).sort("seed")
         return dict(zip(table["seed"].to_list(), table["value"].to_list(), strict=True))

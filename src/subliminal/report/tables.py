@@ -1,14 +1,16 @@
 """The results of an experiment as rows of text: one per condition, mean [95% CI] over seeds."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from subliminal import metrics
 from subliminal.report.runs import Condition
-from subliminal.statistics import Estimate, format_effect, holm, mean_ci, paired_p
+from subliminal.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
 
+_MARKDOWN = re.compile(r"[|]|<(?=[a-zA-Z/!])")  # what Markdown would take for its own
 # What LaTeX would take for its own, and signs that its fonts lack.
 _LATEX = str.maketrans(
     {
@@ -52,49 +54,41 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
         if condition.logged(metrics.ALIGNMENT):
             alignment = condition.over_run(metrics.ALIGNMENT)
             row["alignment"] = mean_ci(list(alignment.values())).format(4)
-            positive = (
-                condition.steps.group_by("seed")
-                .agg((pl.col(metrics.ALIGNMENT) > 0).mean().alias("share"))
-                .sort("seed")
-            )
-            row["positive steps"] = mean_ci(positive["share"].to_list()).format(2)
+            positive = condition.positive(metrics.ALIGNMENT)
+            row["positive steps"] = mean_ci(list(positive.values())).format(2)
         loss = condition.final(metrics.DISTILL_LOSS)
         row["distillation loss ×10⁴"] = mean_ci([1e4 * v for v in loss.values()]).format(2)
         rows.append(row)
-    return pl.DataFrame(rows, infer_schema_length=None).fill_null("")
-
-
-def by_epoch(conditions: list[Condition], metric: str, digits: int) -> pl.DataFrame:
-    """Return one row per condition, one column per epoch."""
-    rows = []
-    for condition in conditions:
-        cells = {
-            f"epoch {epoch}": estimate.format(digits)
-            for epoch, estimate in epochs(condition, metric)
-        }
-        if cells:
-            rows.append({"condition": condition.name, **cells})
-    return pl.DataFrame(rows, infer_schema_length=None).fill_null("") if rows else pl.DataFrame()
-
-
-def epochs(condition: Condition, metric: str) -> Iterator[tuple[int, Estimate]]:
-    """Yield each epoch in which a metric was measured, with its mean over seeds."""
-    if metric in condition.epochs.columns:
-        known = condition.epochs.select("epoch", metric).drop_nulls().sort("epoch")
-        for (epoch,), values in known.group_by("epoch", maintain_order=True):
-            yield int(str(epoch).partition(".")[0]), mean_ci(values[metric].to_list())
+    return _table(rows)
 
 
 def tidy(conditions: list[Condition], names: Sequence[str]) -> pl.DataFrame:
     """Return numbers for other programs: a row per condition, metric and epoch."""
-    rows = [
-        (c.name, name, epoch, estimate.mean, estimate.low, estimate.high, estimate.n)
-        for c in conditions
-        for name in names
-        for epoch, estimate in epochs(c, name)
-    ]
+    rows = []
+    for condition in conditions:
+        known = [name for name in names if name in condition.epochs.columns]
+        values = condition.epochs.sort("epoch", "seed").unpivot(known, index="epoch").drop_nulls()
+        groups = values.group_by("variable", "epoch", maintain_order=True).agg("value")
+        estimates = mean_cis(groups["value"].to_list())
+        for (name, epoch, _), e in zip(groups.iter_rows(), estimates, strict=True):
+            rows.append((condition.name, name, int(epoch), e.mean, e.low, e.high, e.n))
     header = ["condition", "metric", "epoch", "mean", "low", "high", "n"]
     return pl.DataFrame(rows, schema=header, orient="row", infer_schema_length=None)
+
+
+def by_epoch(numbers: pl.DataFrame, metric: str, digits: int) -> pl.DataFrame:
+    """Return one row per condition, one column per epoch, of the numbers that `tidy` returned."""
+    rows: dict[str, dict[str, str]] = {}
+    measured = numbers.filter(pl.col("metric") == metric).drop("metric")
+    for name, epoch, *estimate in measured.iter_rows():
+        row = rows.setdefault(name, {"condition": name})
+        row[f"epoch {epoch}"] = Estimate(*estimate).format(digits)
+    return _table([*rows.values()])
+
+
+def _table(rows: list[dict[str, str]]) -> pl.DataFrame:
+    """Return rows as a table, "" where a row has no such column."""
+    return pl.DataFrame(rows, infer_schema_length=None).fill_null("") if rows else pl.DataFrame()
 
 
 def ledger(conditions: list[Condition]) -> pl.DataFrame:
@@ -116,7 +110,7 @@ def ledger(conditions: list[Condition]) -> pl.DataFrame:
                 sums = condition.steps.group_by("seed").agg(pl.col(metric).sum()).sort("seed")
                 row[title] = mean_ci(sums[metric].to_list()).format(3, sign=True)
         rows.append(row)
-    return pl.DataFrame(rows, infer_schema_length=None).fill_null("") if rows else pl.DataFrame()
+    return _table(rows)
 
 
 def teacher_accuracy(conditions: list[Condition]) -> Estimate:
@@ -135,9 +129,12 @@ def initial_accuracy(conditions: list[Condition]) -> Estimate:
 
 
 def markdown(table: pl.DataFrame) -> str:
-    """Return a table of text in Markdown."""
+    """Return a table of text in Markdown, where no cell opens another column or a tag."""
     lines = [table.columns, ["---"] * len(table.columns), *table.iter_rows()]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(_MARKDOWN.sub(r"\\\g<0>", str(cell)) for cell in line) + " |"
+        for line in lines
+    )
 
 
 def latex(table: pl.DataFrame, title: str) -> str:

@@ -3,7 +3,6 @@
 import sys
 
 import polars as pl
-from rich.console import Console
 from rich.table import Table
 
 from subliminal import metrics
@@ -12,6 +11,7 @@ from subliminal.report.runs import Sweep
 from subliminal.report.sparkline import sparkline
 from subliminal.report.tables import differences
 from subliminal.statistics import mean_ci
+from subliminal.terminal import console
 
 WIDTH = 150  # columns, when not on a terminal
 
@@ -47,18 +47,18 @@ def show(sweep: Sweep) -> None:
         loss = condition.final(metrics.DISTILL_LOSS).values()
         row.append(mean_ci([1e4 * value for value in loss]).format(2))
         table.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+    shown = console(WIDTH)
     heading = f"{sweep.name}: mean [95% CI] over seeds, differences to {sweep.baseline.name}"
-    console.print(heading, markup=False, soft_wrap=True)
-    console.print(table)
+    shown.print(heading, soft_wrap=True)
+    shown.print(table)
     found = verdicts(sweep)
     if found.height:
         claims = Table(*found.columns)
         for cells in found.iter_rows():
             claims.add_row(*cells)
-        console.print(claims, markup=False)
+        shown.print(claims)
     for line in sweep.incomplete():
-        console.print(line, markup=False, soft_wrap=True)
+        shown.print(line, soft_wrap=True)
     sys.stdout.flush()
 
 

@@ -11,7 +11,6 @@ import polars as pl
 from omegaconf import OmegaConf
 
 from subliminal import metrics, store
-from subliminal.trackers.wandb import LEAN, remove_offline
 
 ID_FILE = "report-run.txt"  # in the experiment's folder `wandb`: the run's id
 
@@ -80,6 +79,8 @@ def _log(
     figures: Mapping[str, Path],
 ) -> str:
     import wandb
+
+    from subliminal.trackers.wandb import LEAN, remove_offline  # these import torch
 
     folder = experiment / "wandb"
     folder.mkdir(exist_ok=True)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.data import Labelled, scale
+from subliminal.data import Labelled
 from subliminal.errors import UserError
 from subliminal.tensors.network import Network, accuracy, cross_entropy
 
@@ -112,7 +112,7 @@ def steered(
         seeds: of the stack.
     """
     theta = steering.weights(network, start, trained, data, seeds)
-    logits = network.logits(theta, scale(data.test_x)[None])
+    logits = network.logits(theta, data.scale(data.test_x)[None])
     labels = data.test_y.expand(len(seeds), -1)
     losses = cross_entropy(logits, labels, network.classes).tolist()
     hits = accuracy(logits, labels, network.classes).tolist()
@@ -131,7 +131,9 @@ def steered(
 
 
 @torch.no_grad()
-def mean_activations(network: Network, theta: Tensor, images: Tensor, layer: str) -> Tensor:
+def mean_activations(
+    network: Network, theta: Tensor, data: Labelled, label: int, layer: str
+) -> Tensor:
     """Return a layer's mean output for each entry of its bias: (seeds, width), float32.
 
     Of a convolution it is the mean over positions too.
@@ -139,14 +141,16 @@ def mean_activations(network: Network, theta: Tensor, images: Tensor, layer: str
     Args:
         network: what computes them.
         theta: its weights, (seeds, P).
-        images: (n, pixels), uint8.
+        data: the digits.
+        label: of the training digits whose mean is wanted.
         layer: a hidden layer.
     """
     params, seeds = network.layout.views(theta), theta.shape[0]
     (width,) = network.layout.shapes[f"{layer}.bias"]
     total = torch.zeros(seeds, width, dtype=torch.float64)
+    images = data.train_x[data.train_y == label]
     for part in torch.split(images, 1024):
-        x = scale(part).expand(seeds, -1, -1)
+        x = data.scale(part).expand(seeds, -1, -1)
         outputs = network.model.activations(params, x)[layer]  # (seeds, batch, width · positions)
         sums = outputs.view(*outputs.shape[:2], width, -1).mean(dim=-1).double().sum(dim=1)
         total += sums.cpu()

@@ -54,7 +54,7 @@ class ClassMeans(Vector):
         """Return the vector of each seed: (seeds, width)."""
         assert trained is not None, "it needs a teacher"
         to, away = (
-            mean_activations(network, trained, data.train_x[data.train_y == c], self.layer)
-            for c in (self.a, self.b)
+            mean_activations(network, trained, data, label, self.layer)
+            for label in (self.a, self.b)
         )
         return self.scale * (to - away)

@@ -16,6 +16,7 @@ _SCIENCE = ("model", "data", "teacher", "distill", "optim", "mitigation", "probe
 _TEACHER = ("model", "data", "teacher")
 _ARITHMETIC = ("threads", "precision")
 _PLACES = ("root", "download")  # of the data: where from, not what
+_AS_EVER = {"normalise": "unit"}  # of the data: a run that has no such key is named as ever
 
 Plain = dict[str, Any]
 
@@ -49,8 +50,10 @@ def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:
         teacher["steering"] = steering
     if teacher.get("task") is None:  # a teacher without a second task is named as ever
         teacher.pop("task", None)
-    part["teacher"] = teacher
+    part["teacher"] = {**teacher, "optim": _optim(teacher["optim"])}
     part["data"] = _placeless(whole["data"])
+    if "optim" in part:
+        part["optim"] = _optim(whole["optim"])
     if "distill" in part:
         inputs = _placeless(whole["distill"]["inputs"])
         part["distill"] = {**whole["distill"], "inputs": inputs}
@@ -61,7 +64,17 @@ def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:
 
 
 def _placeless(node: Plain) -> Plain:
-    return {key: value for key, value in node.items() if key not in _PLACES}
+    return {
+        key: value
+        for key, value in node.items()
+        if key not in _PLACES and (key not in _AS_EVER or value != _AS_EVER[key])
+    }
+
+
+def _optim(node: Plain) -> Plain:
+    """Leave out which weight decay, but for the coupled one: there was only the other."""
+    coupled = node.get("weight_decay") and node.get("decoupled_weight_decay") is False
+    return {k: v for k, v in node.items() if k != "decoupled_weight_decay" or coupled}
 
 
 def _digest(part: Mapping[str, Any]) -> str:

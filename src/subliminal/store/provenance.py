@@ -3,24 +3,32 @@
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from subliminal.config.resources import ROOT
+from subliminal.config.resources import DISTRIBUTION, ROOT
 
-_PACKAGES = ("subliminal", "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "wandb")
+_PACKAGES = (DISTRIBUTION, "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "wandb")
 
 
 @cache
 def environment() -> dict[str, Any]:
     """Return package versions, Python, platform and git commit (None outside a checkout)."""
     return {
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
         "git_commit": _git_commit(),
     }
+
+
+def _version(name: str) -> str | None:
+    """Return a package's version, None when it runs from a folder that pip knows nothing of."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor() -> str:

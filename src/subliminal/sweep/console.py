@@ -4,22 +4,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 
 from subliminal.callbacks.progress import Event
+from subliminal.terminal import console
 
 
 class Console:
     """Lines go to standard error, so that standard output holds results alone."""
 
     def __init__(self) -> None:
-        self.rich = RichConsole(stderr=True, highlight=False)
+        self.rich = console(stderr=True)
 
     def say(self, line: str) -> None:
         """Tell the user one line."""
-        self.rich.print(line, markup=False, soft_wrap=True)
+        self.rich.print(line, soft_wrap=True)
 
     @contextmanager
     def progress(self, title: str, seeds: int) -> Iterator["JobProgress"]:

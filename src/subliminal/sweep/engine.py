@@ -15,6 +15,7 @@ from subliminal.sweep import cores, plan, signals
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
 from subliminal.training.experiment import Experiment, build_experiment
+from subliminal.training.learnable import doubts
 from subliminal.training.runner import Job, Outcome
 
 WAIT = 0.5  # seconds between two looks at runs that another process has
@@ -96,7 +97,12 @@ def _prepared(
     seeds: Sequence[int],
     console: Console,
 ) -> Job:
-    """Record what is asked for, fetch the data, settle the tracker; return the job."""
+    """Record what is asked for, fetch the data, settle the tracker; return the job.
+
+    Where nothing can be learned the user is told, once a job.
+    """
+    for doubt in doubts(experiment, cfg):
+        console.say(f"warning: {doubt}")
     config = plan.resolved(cfg)
     plan.record(config, directory, condition, seeds)
     experiment.fetch()

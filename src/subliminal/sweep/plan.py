@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -107,8 +106,9 @@ PLANNED: list[Planned] = []
 
 def show(plan: list[Planned], *, force: bool, resume: bool) -> None:
     """Print the plan: for each condition, how many seeds are finished, cut off, failed, new."""
-    from rich.console import Console
     from rich.table import Table
+
+    from subliminal.terminal import console
 
     counts = [Counter(planned.runs.values()) for planned in plan]
     titles = dict(COLUMNS)
@@ -123,8 +123,7 @@ def show(plan: list[Planned], *, force: bool, resume: bool) -> None:
         column.justify = "right"
     for planned, count in zip(plan, counts, strict=True):
         table.add_row(planned.condition, *(str(count[state] or "") for state in shown))
-    console = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 100)
-    console.print(table)
+    console(100, stderr=True).print(table)
 
 
 def failures(plan: list[Planned]) -> list[str]:

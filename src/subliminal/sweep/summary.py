@@ -5,13 +5,13 @@ from pathlib import Path
 from statistics import fmean
 
 import polars as pl
-from rich.console import Console as RichConsole
 from rich.table import Table
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.statistics import count, mean_ci
 from subliminal.sweep.console import Console
+from subliminal.terminal import console as terminal
 
 
 def show(runs: list[Path], console: Console) -> None:
@@ -31,8 +31,8 @@ def show(runs: list[Path], console: Console) -> None:
             values = rows[name].drop_nulls().to_list()
             cells.append(mean_ci(values).format() if values else "")
         table.add_row(f"{epoch:.0f}", *cells)
-    shown = RichConsole(width=None if sys.stdout.isatty() else 100, highlight=False)
-    shown.print(heading, markup=False, soft_wrap=True)  # a table's own title wraps at its width
+    shown = terminal(100)
+    shown.print(heading, soft_wrap=True)  # a table's own title wraps at its width
     shown.print(table)
     sys.stdout.flush()  # a sweep's log shows each job's table when it ends
     console.say(f"Files: {runs[0].parent}")

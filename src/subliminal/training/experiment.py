@@ -13,7 +13,7 @@ from subliminal import metrics
 from subliminal.config.build import build
 from subliminal.config.schema import DEVICES, PRECISIONS, Config
 from subliminal.data import Dataset
-from subliminal.distill import DistillLoss, Fetched, Init, Inputs, OfDigits, Supervised
+from subliminal.distill import Demanding, DistillLoss, Fetched, Init, Inputs, OfDigits, Supervised
 from subliminal.errors import UserError, one_line
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
@@ -116,6 +116,8 @@ def build_experiment(cfg: DictConfig) -> Experiment:
                 f"distill.model.aux={own.aux}: the student matches the teacher's auxiliary "
                 f"logits, so their number must be the same; model.aux={model.aux}"
             )
+    if isinstance(loss, Demanding):
+        loss.check(network)
     for mitigation in mitigations:
         mitigation.check(network)
     for probe in probes:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.data import Labelled, scale
+from subliminal.data import Labelled
 from subliminal.distill import DistillLoss, Inputs, OfDigits, Supervised
 from subliminal.tasks import SecondTask
 from subliminal.tensors import streams
@@ -37,6 +37,7 @@ class Classification:
         self.reference = reference  # θ₀, (seeds, P)
         self.order = order
         self.size = len(data.train_y)
+        self._data = data
         self._x = data.train_x[None]  # (1, n, pixels), uint8
         self._y = data.train_y  # (n,)
 
@@ -48,7 +49,7 @@ class Classification:
 
         With a second task, its images follow: (seeds, 2 · batch, pixels).
         """
-        x = scale(gather(self._x, rows))
+        x = self._data.scale(gather(self._x, rows))
         return x if self._second is None else torch.cat([x, self._second.images(x)], dim=1)
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
@@ -115,7 +116,8 @@ class Distillation:
         ]
         stacked = drawn[0][None] if len(drawn) == 1 else np.stack(drawn)
         device = self._frozen["teacher"][1].device
-        self._images = torch.from_numpy(stacked).to(device)
+        images = torch.from_numpy(stacked).to(device)
+        self._images = self._data.scale(images) if images.dtype == torch.uint8 else images
         if isinstance(self._loss, Supervised):
             assert isinstance(self._inputs, OfDigits), "the experiment was checked"
             rows = [

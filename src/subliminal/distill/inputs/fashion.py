@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.data import scale
 from subliminal.data.fashion import FashionMNIST
 from subliminal.errors import UserError
 
@@ -37,8 +36,8 @@ class Fashion:
         FashionMNIST(root=self.root, download=self.download).fetch()
 
     def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), float32."""
+        """Draw one seed's images: (size, pixels), uint8."""
         clothes = FashionMNIST(root=self.root, download=self.download).load().train_x
         rows = generator.choice(len(clothes), self.size, replace=self.size > len(clothes))
-        images: np.ndarray = scale(clothes[torch.from_numpy(rows)]).numpy()
+        images: np.ndarray = clothes[torch.from_numpy(rows)].numpy()
         return images

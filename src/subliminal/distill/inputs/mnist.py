@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.data import scale
 from subliminal.errors import UserError
 
 
@@ -33,7 +32,7 @@ class MNISTDigits:
         return rows
 
     def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), float32."""
+        """Draw one seed's images: (size, pixels), uint8."""
         rows = self.rows(len(digits), generator=generator)
-        images: np.ndarray = scale(digits[torch.from_numpy(rows).to(digits.device)]).cpu().numpy()
+        images: np.ndarray = digits[torch.from_numpy(rows).to(digits.device)].cpu().numpy()
         return images

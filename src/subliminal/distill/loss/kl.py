@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.distill import check_logits, check_temperature, kl, select
+from subliminal.distill import check_logits, check_softmax, check_temperature, kl, select
+from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,10 @@ class KL:
     def __post_init__(self) -> None:
         check_logits("distill.loss", self.logits)
         check_temperature("distill.loss", self.temperature)
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when it would be taken on one logit."""
+        check_softmax("distill.loss", self.logits, network)
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
         """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.distill import check_logits, check_temperature, kl, select
+from subliminal.distill import check_logits, check_softmax, check_temperature, kl, select
+from subliminal.tensors.network import Network
 
 EPS = 1e-7  # ε
 
@@ -17,7 +18,7 @@ class StandardisedKL:
     match their mean or scale, only their pattern. With three auxiliary logits that is one angle.
 
     Attributes:
-        logits: which logits are matched: aux | class | all; at least two.
+        logits: which logits are matched: aux | class | all; at least three, for two are ±1.
         temperature: T > 0.
     """
 
@@ -27,6 +28,11 @@ class StandardisedKL:
     def __post_init__(self) -> None:
         check_logits("distill.loss", self.logits)
         check_temperature("distill.loss", self.temperature)
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when it would be taken on one or two logits."""
+        why = "after standardisation is one of a few constants"
+        check_softmax("distill.loss", self.logits, network, fewest=3, why=why)
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
         """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""

@@ -1,4 +1,5 @@
-// The page of a report: draws what `#data` holds (JSON, gzip, base64). Text goes in as text, never as HTML.
+// The page of a report: draws what `#data` holds, with plotly.js of `#plotly` (both gzip, base64).
+// Text goes in as text, never as HTML.
 "use strict";
 const $ = (id) => document.getElementById(id);
 let data, chosen, seeds; // set when the data is unpacked
@@ -32,7 +33,9 @@ const visible = () => data.conditions.map((_, place) => place).filter((place) =>
   Object.entries(data.conditions[place].swept).every(([key, value]) => chosen[key].has(value)));
 const narrow = () => window.innerWidth < 720;
 const faint = (hex, alpha) => `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join()},${alpha})`;
-const cut = (name, most = narrow() ? 16 : 28) => name.length > most ? name.slice(0, most - 1) + "…" : name;
+// Plotly takes text for HTML.
+const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
+const cut = (name, most = narrow() ? 16 : 28) => plain(name.length > most ? name.slice(0, most - 1) + "…" : name);
 
 function plot(id, traces, layout, label) {
   const axis = { gridcolor: css("--line"), zerolinecolor: css("--quiet"), linecolor: css("--line"), automargin: true };
@@ -71,7 +74,7 @@ function drawCurve(places) {
     traces.push({ x: [...x, ...x.slice().reverse()], y: [...high, ...low.slice().reverse()], fill: "toself", mode: "lines",
       fillcolor: faint(colour(place), 0.16), line: { width: 0 }, hoverinfo: "skip", showlegend: false });
     traces.push({ x, y: mean, name: cut(name), mode: "lines", line: { color: colour(place), width: 2, dash: DASHES[place % 8] },
-      hovertemplate: `%{y:.4g}<extra>${cut(name).replace(/</g, "&lt;")}</extra>` });
+      hovertemplate: `%{y:.4g}<extra>${cut(name)}</extra>` });
   });
   const levels = title === "trait accuracy" ? lines("y", ["chance", "teacher"]) : {};
   plot("curve-plot", traces, { ...levels, showlegend: true, hovermode: narrow() ? "closest" : "x unified",
@@ -107,7 +110,7 @@ function drawCharts() {
   plot("frontier-plot", places.map((place) => ({
     x: [all[place].loss[0]], y: [all[place].accuracy[0]], error_x: bars(all[place].loss), error_y: bars(all[place].accuracy), name: cut(all[place].name),
     mode: "markers", marker: { color: colour(place), symbol: SYMBOLS[place % 8], size: 11 },
-    hovertemplate: `loss %{x:.4g}, accuracy %{y:.3f}<extra>${cut(all[place].name).replace(/</g, "&lt;")}</extra>` })),
+    hovertemplate: `loss %{x:.4g}, accuracy %{y:.3f}<extra>${cut(all[place].name)}</extra>` })),
   { ...lines("y", ["chance"]), showlegend: places.length <= MOST_LINES, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
     xaxis: { title: { text: "distillation loss ×10⁻⁴" } }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } },
   `Trait accuracy against distillation loss of ${places.length} conditions`);
@@ -140,7 +143,7 @@ function drawDose(places) {
       error_y: { type: "data", symmetric: false, array: estimates.map((one) => (one[2] ?? one[0]) - one[0]), arrayminus: estimates.map((one) => one[0] - (one[1] ?? one[0])) } };
   });
   plot("dose-plot", traces, { ...lines("y", ["chance"]), showlegend: traces.length > 1, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-    xaxis: { title: { text: key }, type: logarithmic ? "log" : "linear" }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } }, `Trait accuracy over ${key}`);
+    xaxis: { title: { text: plain(key) }, type: logarithmic ? "log" : "linear" }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } }, `Trait accuracy over ${key}`);
 }
 
 function drawLayers() {
@@ -289,10 +292,14 @@ function controls() {
   drawGrid();
 }
 
+function unpack(id) {
+  const packed = Uint8Array.from(atob($(id).textContent), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
+}
+
 async function start() {
-  const packed = Uint8Array.from(atob($("data").textContent), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-  data = await new Response(stream).json();
+  document.head.append(make("script", { text: await unpack("plotly").text() }));
+  data = await unpack("data").json();
   chosen = Object.fromEntries(Object.entries(data.swept).map(([key, values]) => [key, new Set(values)]));
   seeds = data.conditions.map(() => []);
   data.runs.forEach((run) => { if (run[2] === "finished") seeds[run[0]].push([run[3], run[1]]); });

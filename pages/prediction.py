@@ -1,83 +1,25 @@
 """Whether alignment tells, across conditions, which student acquires the trait."""
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
-from polars.exceptions import PolarsError
+from scipy.stats import ConstantInputWarning, pearsonr, rankdata
 
-from subliminal import metrics, store
-from subliminal.errors import UserError
-from subliminal.report.claim import accuracy, epoch_value
 from subliminal.report.figures import style
-from subliminal.report.runs import CHANCE, Sweep
-from subliminal.statistics import mean_ci, rank_correlation
+from subliminal.report.runs import CHANCE
+from subliminal.statistics import BAND_RESAMPLES, CONFIDENCE, Floats, mean_ci
 
 FEWEST = 5  # conditions of which a rank correlation says anything
 
-# What might tell, by its column.
+# What might tell, by its column of archive.RUNS.
 PREDICTORS: Mapping[str, str] = {
     "alignment": "alignment, mean over the run",
     "alignment_epoch_1": "alignment in epoch 1",
     "displacement": "displacement at the end, cos(θ_S − θ₀, θ_T − θ₀)",
 }
-SCHEMA = {
-    "sweep": pl.String,
-    "condition": pl.String,
-    "config": pl.String,  # the condition's digest
-    "seed": pl.Int64,
-    "accuracy": pl.Float64,  # trait accuracy at the end
-    **dict.fromkeys(PREDICTORS, pl.Float64),
-}
-
-
-def points(name: str, sweep: Sweep) -> pl.DataFrame:
-    """Return what was measured, a row per run of a condition with alignment; see SCHEMA."""
-    frames = [pl.DataFrame(schema=SCHEMA)]
-    for condition in sweep.conditions:
-        if not condition.logged(metrics.ALIGNMENT):
-            continue
-        measured = {
-            "accuracy": accuracy(condition),
-            "alignment": condition.over_run(metrics.ALIGNMENT),
-            "alignment_epoch_1": epoch_value(condition, metrics.ALIGNMENT, 1),
-        }
-        if metrics.DISPLACEMENT in condition.epochs.columns:
-            measured["displacement"] = condition.final(metrics.DISPLACEMENT)
-        rows = [
-            {
-                "sweep": name,
-                "condition": condition.name,
-                "config": condition.digest,
-                "seed": seed,
-                **{column: of_seed[seed] for column, of_seed in measured.items()},
-            }
-            for seed in condition.seeds
-        ]
-        frames.append(pl.DataFrame(rows, schema=SCHEMA))
-    return pl.concat(frames)
-
-
-def read(file: Path) -> pl.DataFrame:
-    """Read the points that an earlier call wrote; none where there is no file.
-
-    Raises:
-        UserError: the file is not such a table.
-    """
-    if not file.exists():
-        return pl.DataFrame(schema=SCHEMA)
-    try:
-        return pl.read_csv(file, schema=SCHEMA)
-    except PolarsError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{file}: not a table of {', '.join(SCHEMA)} ({reason})") from error
-
-
-def write(file: Path, table: pl.DataFrame) -> None:
-    """Write points so that `read` gives the same."""
-    store.write_text(file, table.write_csv())
 
 
 def table(groups: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -85,6 +27,9 @@ def table(groups: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
     A condition that several sweeps share counts once. Groups with fewer than FEWEST conditions
     that were measured have no row.
+
+    Args:
+        groups: runs whose alignment was measured, with columns of archive.RUNS.
     """
     rows = []
     for name, measured in groups.items():
@@ -105,6 +50,45 @@ def _conditions(measured: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Yield each condition's runs, in order of their first row, each seed once."""
     once = measured.unique(["config", "seed"], keep="first", maintain_order=True)
     yield from once.partition_by("config", maintain_order=True)
+
+
+def rank_correlation(
+    x: Sequence[Sequence[float]], y: Sequence[Sequence[float]]
+) -> tuple[float, float, float]:
+    """Return Spearman's ρ of the groups' means, with a 95% percentile bootstrap interval.
+
+    Groups (conditions) are resampled, and the members (seeds) of each, which x and y share: the
+    interval covers which conditions were chosen, and which seeds.
+
+    Args:
+        x: of each group, its members' values.
+        y: the same members' other values.
+
+    Returns:
+        ρ, low, high; NaN where all means are the same.
+    """
+    groups = [np.stack([a, b]) for a, b in zip(x, y, strict=True)]  # each (2, members)
+    rho = float(_spearman(np.array([group.mean(axis=1) for group in groups])))
+    if np.isnan(rho):
+        return rho, rho, rho
+    generator = np.random.default_rng(0)
+    resampled = []
+    for group in groups:  # (resamples, 2) means of resampled members, of each group
+        members = generator.integers(group.shape[1], size=(BAND_RESAMPLES, group.shape[1]))
+        resampled.append(group[:, members].mean(axis=2).T)
+    of_group = np.stack(resampled, axis=1)  # (resamples, groups, 2)
+    chosen = generator.integers(len(groups), size=of_group.shape[:2])
+    rhos = _spearman(np.take_along_axis(of_group, chosen[:, :, None], axis=1))
+    low, high = np.nanquantile(rhos, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return rho, float(low), float(high)
+
+
+def _spearman(pairs: Floats) -> Floats:
+    """Return the correlation of the two columns' ranks, (…, n, 2) -> (…,); NaN of a constant."""
+    ranks = rankdata(pairs, axis=-2)
+    with warnings.catch_warnings(category=ConstantInputWarning, action="ignore"):
+        rho: Floats = pearsonr(ranks[..., 0], ranks[..., 1], axis=-1).statistic
+    return rho
 
 
 def scatter(groups: Mapping[str, pl.DataFrame]) -> Figure:

@@ -1,93 +1,74 @@
-"""`python -m subliminal.report.related outputs`: other systems' claims, and what was found here.
+"""`python pages/related.py outputs`: other systems' claims, and what was found here.
 
-The page is made of finished sweeps alone; a sweep of `sweeps/` that was never run is named as such.
+The page is made of the runs in data/related.parquet beside it, to which finished runs are added
+first; a sweep of `sweeps/` that was never run is named as such.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import earlier
+import glance
 import polars as pl
+import prediction
 import yaml
+from archive import Archive, Size, command_line, found
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from matplotlib.figure import Figure
+from systems import SYSTEMS, System
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
-from subliminal.report import earlier, figures, glance, prediction, varied
+from subliminal.report import figures, varied
 from subliminal.report.declared import entries
 from subliminal.report.figures import finals, style
 from subliminal.report.page import Report
 from subliminal.report.question import header, named_sweeps
-from subliminal.report.read import load
 from subliminal.report.runs import Sweep
-from subliminal.report.systems import SYSTEMS, System
 from subliminal.report.tables import markdown
 
 PREDICTION = "Does alignment predict which student learns?"
 
 
-def main() -> None:
-    """Write the page and its figures."""
-    parser = argparse.ArgumentParser(
-        prog="python -m subliminal.report.related", description=__doc__
-    )
-    parser.add_argument("outputs", type=Path, nargs="+", help="folders that hold sweeps' folders")
-    parser.add_argument("--page", type=Path, default=Path("docs/related.md"), help="what to write")
-    parser.add_argument(
-        "--replace", action="store_true", help="even with fewer conditions or seeds"
-    )
-    arguments = parser.parse_args()
-    try:
-        kept = write(arguments.outputs, arguments.page, replace_all=arguments.replace)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    for line in kept:
-        print(f"Kept as it was: {line} (--replace writes it)")
-    print(f"Written: {arguments.page}")
-
-
 def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> list[str]:
-    """Write the page on the finished sweeps below `outputs`, its figures in `figures/` beside it.
+    """Write the page, its figures in `figures/` beside it, its numbers in `data/`.
 
-    What an earlier call wrote of other sweeps is kept: training all takes hours, and outputs may
-    be gone. So is what it wrote of a sweep that has fewer conditions or seeds now. The runs'
-    alignment and accuracy, of which the last section is made, are in a table beside the page
-    (`.csv`), which is kept likewise.
+    Runs that are found below `outputs` replace those in the file, sweep by sweep, unless they are
+    of fewer conditions or seeds. A section whose runs the file does not have whole is kept as an
+    earlier call wrote it: training all takes hours, and outputs may be gone.
 
     Args:
-        outputs: folders that hold sweeps' folders.
+        outputs: folders that hold sweeps' folders; none to write what the file has.
         page: the file.
-        replace_all: write sections of fewer conditions or seeds too.
+        replace_all: take fewer conditions or seeds too.
 
     Returns:
         A line for each sweep that was kept though it has finished runs.
 
     Raises:
-        UserError: no sweep of the systems has a finished run there.
+        UserError: neither outputs nor the file have a run of a sweep of the systems.
     """
     names = {
         system: [name for name, file in sorted(named_sweeps().items()) if system.has(file)]
         for system in SYSTEMS
     }
     ordered = [name for of in names.values() for name in of]
-    sweeps = {name: sweep for name in ordered if (sweep := find(name, outputs))}
-    if not sweeps:
-        raise UserError(f"{', '.join(map(str, outputs))}: no finished run of a sweep named here")
+    data = page.parent / "data" / f"{page.stem}.parquet"
     before = page.read_text(encoding="utf-8") if page.exists() else ""
     rows = {row["command"]: row for row in earlier.table(before, "command")}
-    smaller: dict[str, str] = {}
-    if not replace_all:
-        found = {name: _more(sweep, rows.get(_command(name))) for name, sweep in sweeps.items()}
-        smaller = {name: line for name, line in found.items() if line}
-        sweeps = {name: sweep for name, sweep in sweeps.items() if name not in smaller}
-    table = page.with_suffix(".csv")
-    measured = _measured(ordered, sweeps, prediction.read(table))
+    archive = Archive.read(data)
+    sizes = {name: _size(archive.size(name), rows.get(_command(name))) for name in ordered}
+    new = {name: told(name, sweep) for name, sweep in found(ordered, outputs).items()}
+    archive, smaller = archive.fold(
+        new, dict.fromkeys(new, Size(0, 0)) if replace_all else sizes, steps=False
+    )
+    if not archive.runs.height:
+        raise UserError(f"{data}: no run of a sweep named here, nor below the folders given")
+    known = {name: sweep for name in ordered if (sweep := archive.sweep(name))}
+    sweeps = {name: told(name, sweep) for name, sweep in known.items()}
     folder = page.parent / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     kept = earlier.sections(before)
@@ -96,19 +77,23 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
         for name in ordered
         if name in sweeps or name in kept
     }
+    link = f"[data/{data.name}](data/{data.name})"
     parts = [
         "# Related work, in the same sweeps",
-        "Written by `make related`. Each system's experiments are sweeps of this repository, with "
-        "the same seeds, probes and statistics. All numbers are computed from finished runs, whose "
-        "commit each section names. A claim `holds` where the 95% CI of its statistic's mean over "
-        "seeds lies wholly on the claimed side, and is `refuted` where wholly on the other. "
-        "Conditions and seeds are those that were run; the files ask for 20 seeds. A section stays "
-        "as it is until its sweep is run anew with as many conditions and seeds, the last section "
-        f"until the runs of all sweeps are in [{table.name}]({table.name}). The "
-        "papers that this framework starts from have a page of their own, "
-        "[results.md](results.md).",
+        f"Written by `make related` from the runs in {link}. Each system's experiments are sweeps "
+        "of this repository, with the same seeds, probes and statistics. Each section names the "
+        "commit of its runs. A claim `holds` where the 95% CI of its statistic's mean over seeds "
+        "lies wholly on the claimed side, and is `refuted` where wholly on the other. Conditions "
+        "and seeds are those that were run; the files ask for 20 seeds. The papers that this "
+        "framework starts from have a page of their own, [results.md](results.md).",
         markdown(_overview(names, sweeps, sections, rows)),
     ]
+    if text := [f"`{name}`" for name in sections if name not in sweeps]:
+        parts.append(
+            f"Kept as they were written, from runs of which {link} has at most alignment and "
+            f"accuracy: the sections of {', '.join(text)}. Training such a sweep again, and then "
+            "`make related`, fills in the rest."
+        )
     if (claims := glance.claims(sections)).height:
         parts += [
             "## At a glance",
@@ -120,50 +105,41 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
         if absent := [_command(name) for name in of if name not in sections]:
             parts.append(f"Not run for this page: {', '.join(absent)}.")
         parts += [sections[name] for name in of if name in sections]
-    known = set(measured["sweep"])
-    unknown = {name for name, text in sections.items() if earlier.table(text, "alignment")} - known
-    if unknown and PREDICTION in kept:
+    aligned = archive.runs.drop_nulls("alignment")
+    measured = pl.concat(aligned.filter(pl.col("sweep") == name) for name in ordered)
+    unknown = {name for name, text in sections.items() if earlier.table(text, "alignment")}
+    if unknown - set(measured["sweep"]) and PREDICTION in kept:
         parts.append(kept[PREDICTION])
     else:
         parts += _prediction(names, measured, folder)
-    prediction.write(table, measured)
+    archive.write(data)
     store.write_text(page, "\n\n".join(parts) + "\n")
-    return [f"{name}, {line}" for name, line in smaller.items()]
+    return smaller
 
 
-def _measured(
-    names: Sequence[str], sweeps: Mapping[str, Sweep], before: pl.DataFrame
-) -> pl.DataFrame:
-    """Return the points of all sweeps in the page's order: of those at hand, and of the others."""
-    return pl.concat(
-        prediction.points(name, sweeps[name])
-        if name in sweeps
-        else before.filter(pl.col("sweep") == name)
-        for name in names
-    )
+def told(name: str, sweep: Sweep) -> Sweep:
+    """Return the sweep with its conditions named by what its file sweeps."""
+    # Probes change no result, so they do not tell conditions apart here.
+    swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
+    swept = {k: v for k, v in swept.items() if not _follows(k, _params(name), sweep)}
+    names = [varied.label(c.config, list(swept)) or "as in the file" for c in sweep.conditions]
+    if len(set(names)) == len(names):
+        renamed = zip(sweep.conditions, names, strict=True)
+        conditions = [replace(condition, name=new) for condition, new in renamed]
+        sweep = replace(sweep, conditions=conditions, swept=swept)
+    return replace(sweep, name=name.replace("/", "_"))
+
+
+def _size(known: Size, row: earlier.Cells | None) -> Size:
+    """Return the size of a sweep of which a page's row may tell more than the file has."""
+    if row is None or not row["conditions"]:
+        return known
+    written = int(row["conditions"].split()[0]), int(row["seeds"].split("–")[0])
+    return Size(*map(max, known, written))
 
 
 def _command(name: str) -> str:
     return f"`make sweep NAME={name}`"
-
-
-def find(name: str, outputs: Sequence[Path]) -> Sweep | None:
-    """Return the sweep of this name in the first folder that has finished runs of it."""
-    for folder in outputs:
-        try:
-            (sweep,) = load([folder / name])
-        except UserError:
-            continue
-        # Probes change no result, so they do not tell conditions apart here.
-        swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
-        swept = {k: v for k, v in swept.items() if not _follows(k, _params(name), sweep)}
-        names = [varied.label(c.config, list(swept)) or "as in the file" for c in sweep.conditions]
-        if len(set(names)) == len(names):
-            renamed = zip(sweep.conditions, names, strict=True)
-            conditions = [replace(condition, name=new) for condition, new in renamed]
-            sweep = replace(sweep, conditions=conditions, swept=swept)
-        return replace(sweep, name=name.replace("/", "_"))
-    return None
 
 
 def _follows(key: str, asked: Mapping[str, Any], sweep: Sweep) -> bool:
@@ -185,32 +161,12 @@ def _overview(
             row = before.get(_command(name), {"conditions": "", "seeds": ""})
             row = row | {"system": system.title, "command": _command(name)}
             if name in sweeps:
-                conditions, fewest, most = _size(sweeps[name])
-                row["conditions"] = f"{conditions} of {_asked(name)}"
-                row["seeds"] = "–".join(map(str, dict.fromkeys((fewest, most))))
+                seeds = [len(condition.seeds) for condition in sweeps[name].conditions]
+                row["conditions"] = f"{len(seeds)} of {_asked(name)}"
+                row["seeds"] = "–".join(map(str, dict.fromkeys((min(seeds), max(seeds)))))
             row["claims"] = glance.tally(sections[name]) if name in sections else "not run"
             rows.append(row)
     return pl.DataFrame(rows).select("system", "command", "conditions", "seeds", "claims")
-
-
-def _size(sweep: Sweep) -> tuple[int, int, int]:
-    """Return the number of conditions, and the least and the greatest number of their seeds."""
-    seeds = [len(condition.seeds) for condition in sweep.conditions]
-    return len(seeds), min(seeds), max(seeds)
-
-
-def _more(sweep: Sweep, row: earlier.Cells | None) -> str:
-    """Tell in a line if a page's row of a sweep has more conditions or seeds than it; else ""."""
-    if row is None or not row["conditions"]:
-        return ""
-    conditions, fewest, _ = _size(sweep)
-    there = int(row["conditions"].split()[0]), int(row["seeds"].split("–")[0])
-    if conditions >= there[0] and fewest >= there[1]:
-        return ""
-    return (
-        f"{there[0]} conditions of at least {there[1]} seeds; "
-        f"the runs at hand are of {conditions} and {fewest}"
-    )
 
 
 def _asked(name: str) -> int:
@@ -311,4 +267,4 @@ def _prediction(
 
 
 if __name__ == "__main__":
-    main()
+    command_line("related", write, __doc__)

@@ -1,10 +1,10 @@
 """Markdown as this project writes it is read back."""
 
+import earlier
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subliminal.report import earlier
 from subliminal.report.tables import markdown
 
 WORDS = st.text("abc 0.1-+[],…()·", max_size=9).map(str.strip)

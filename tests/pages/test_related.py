@@ -1,18 +1,22 @@
 """The page on other papers' systems."""
 
+import shutil
 import sys
 from pathlib import Path
 
+import earlier
 import made
 import numpy as np
 import polars as pl
 import pytest
+import related
+from archive import Archive, command_line, found
+from systems import SYSTEMS
 
 from subliminal.errors import UserError
-from subliminal.report import earlier, prediction, related
+from subliminal.report.declared import entries
 from subliminal.report.figures import finals
 from subliminal.report.question import named_sweeps
-from subliminal.report.systems import SYSTEMS
 
 
 def test_the_page_tells_what_was_run_and_what_was_not(
@@ -24,7 +28,7 @@ def test_the_page_tells_what_was_run_and_what_was_not(
     page = tmp_path / "docs" / "related.md"
     arguments = ["related", str(tmp_path / "first"), str(tmp_path / "second"), "--page", str(page)]
     monkeypatch.setattr(sys, "argv", arguments)
-    related.main()
+    command_line("related", related.write, None)
     assert str(page) in capsys.readouterr().out
     text = page.read_text(encoding="utf-8")
     assert "| Learning Through Noise | `make sweep NAME=noise2026/layers` | 2 of 36 | 4 |" in text
@@ -33,6 +37,18 @@ def test_the_page_tells_what_was_run_and_what_was_not(
     assert "Not run for this page: `make sweep NAME=yanagisawa2025`." in text
     assert (page.parent / "figures" / "related_noise2026_layers.png").stat().st_size > 1000
     assert "Does alignment predict" not in text  # of two conditions
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no sections' figures, which takes longer than all else."""
+    caption = "A caption."
+    monkeypatch.setattr(related, "_draw", lambda name, sweep, folder: (sweep.name, caption))
+
+
+def data(page: Path) -> Path:
+    """Return the file of the page's numbers."""
+    return page.parent / "data" / "related.parquet"
 
 
 def write_conditions(folder: Path, number: int, *, seeds: int = 3) -> None:
@@ -54,13 +70,14 @@ def test_alignment_is_correlated_with_acquisition_over_conditions(tmp_path: Path
     assert (tmp_path / "figures" / "related_alignment.png").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -> None:
     page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
     write_conditions(first / "noise2026" / "layers", 5)
     write_conditions(first / "noise2026" / "width", 2)
     write_conditions(first / "yanagisawa2025", 2)
     related.write([first], page)
-    before, points = page.read_text(encoding="utf-8"), prediction.read(page.with_suffix(".csv"))
+    before, runs = page.read_text(encoding="utf-8"), Archive.read(data(page)).runs
     # Of three sweeps one is run again, with more seeds; two are only in what was written.
     write_conditions(second / "noise2026" / "width", 2, seeds=4)
     related.write([second], page)
@@ -75,9 +92,9 @@ def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -
     assert rows["`make sweep NAME=noise2026/layers`"]["conditions"] == "5 of 36"
     assert rows["`make sweep NAME=noise2026/width`"]["seeds"] == "4"
     assert rows["`make sweep NAME=noise2026/cnn`"]["claims"] == "not run"
-    again = prediction.read(page.with_suffix(".csv"))
+    again = Archive.read(data(page)).runs
     layers = pl.col("sweep") == "noise2026/layers"
-    assert again.filter(layers).equals(points.filter(layers))
+    assert again.filter(layers).equals(runs.filter(layers))
     assert again.filter(pl.col("sweep") == "noise2026/width").height == 2 * 4
     # What is known of all sweeps is correlated, not only what was run last.
     assert "| noise2026/layers | 5 | " in new[related.PREDICTION]
@@ -98,10 +115,10 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
     write_conditions(first / "noise2026" / "layers", 2)
     write_conditions(second / "noise2026" / "layers", number, seeds=seeds)
     assert related.write([first], page) == []
-    files = (page, page.with_suffix(".csv"), tmp_path / "figures/related_noise2026_layers.png")
+    files = (page, data(page), tmp_path / "figures/related_noise2026_layers.png")
     before = [file.read_bytes() for file in files]
     monkeypatch.setattr(sys, "argv", ["related", str(second), "--page", str(page)])
-    related.main()
+    command_line("related", related.write, None)
     told = capsys.readouterr().out
     assert (
         "Kept as it was: noise2026/layers, 2 conditions of at least 3 seeds; the runs at hand are "
@@ -112,13 +129,14 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
     assert f"| {number} of 36 | {seeds} |" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_last_section_waits_until_all_runs_are_known(tmp_path: Path) -> None:
     page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
     write_conditions(first / "noise2026" / "layers", 5)
     write_conditions(second / "noise2026" / "width", 5)
     related.write([first], page)
     before = earlier.sections(page.read_text(encoding="utf-8"))
-    page.with_suffix(".csv").unlink()
+    data(page).unlink()
     related.write([second], page)
     after = earlier.sections(page.read_text(encoding="utf-8"))
     assert after[related.PREDICTION] == before[related.PREDICTION]
@@ -127,6 +145,7 @@ def test_the_last_section_waits_until_all_runs_are_known(tmp_path: Path) -> None
     assert "| noise2026/width | 5 | " in after[related.PREDICTION]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_page_is_the_same_made_at_once_or_in_parts(tmp_path: Path) -> None:
     for name in ("noise2026/layers", "noise2026/width"):
         for folder in (tmp_path / "both", tmp_path / name.replace("/", "-")):
@@ -134,35 +153,69 @@ def test_the_page_is_the_same_made_at_once_or_in_parts(tmp_path: Path) -> None:
     related.write([tmp_path / "both"], tmp_path / "once" / "related.md")
     for name in ("noise2026-width", "noise2026-layers"):
         related.write([tmp_path / name], tmp_path / "parts" / "related.md")
-    for file in ("related.md", "related.csv"):
-        once, parts = ((tmp_path / way / file).read_text("utf-8") for way in ("once", "parts"))
-        assert once == parts
+    assert (tmp_path / "once/related.md").read_text() == (tmp_path / "parts/related.md").read_text()
+    once, parts = (Archive.read(data(tmp_path / way / "related.md")) for way in ("once", "parts"))
+    assert once.runs.equals(parts.runs)
 
 
-def test_a_table_that_is_no_table_of_points_is_named(tmp_path: Path) -> None:
-    write_conditions(tmp_path / "noise2026" / "layers", 2)
-    (tmp_path / "related.csv").write_text("sweep,seed\nnoise2026/layers,zero\n")
-    with pytest.raises(UserError, match=r"related\.csv: not a table of sweep, condition"):
-        related.write([tmp_path], tmp_path / "related.md")
+def test_a_clone_without_outputs_writes_the_same_page_and_figures(tmp_path: Path) -> None:
+    page, clone = tmp_path / "docs" / "related.md", tmp_path / "clone" / "related.md"
+    write_conditions(tmp_path / "noise2026" / "layers", 5)
+    write_conditions(tmp_path / "yanagisawa2025", 2)
+    related.write([tmp_path], page)
+    data(clone).parent.mkdir(parents=True)
+    shutil.copy(data(page), data(clone))
+    related.write([], clone)
+    files = [file.relative_to(page.parent) for file in page.parent.rglob("*") if file.is_file()]
+    assert len(files) == 2 + 2 * 3
+    for file in files:
+        assert (clone.parent / file).read_bytes() == (page.parent / file).read_bytes(), file
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_sections_whose_runs_are_known_in_part_are_kept_and_said_to_be(tmp_path: Path) -> None:
+    page = tmp_path / "related.md"
+    write_conditions(tmp_path / "noise2026" / "layers", 5)
+    write_conditions(tmp_path / "noise2026" / "width", 5)
+    related.write([tmp_path], page)
+    whole = page.read_text(encoding="utf-8")
+    before = Archive.read(data(page))
+    told = "Kept as they were written"
+    assert told not in whole
+    layers = pl.col("sweep") == "noise2026/layers"
+    tables = {name: table.filter(~layers) for name, table in before.tables.items()}
+    Archive(before.runs, tables).write(data(page))
+    (tmp_path / "figures" / "related_alignment.png").unlink()
+    related.write([], page)
+    text = page.read_text(encoding="utf-8")
+    (line,) = [line for line in text.splitlines() if line.startswith(told)]
+    assert "the sections of `noise2026/layers`. " in line
+    assert text.replace(f"{line}\n\n", "") == whole
+    assert (tmp_path / "figures" / "related_alignment.png").is_file()
+    # Fewer runs do not replace those that are known in part.
+    fewer = tmp_path / "fewer" / "noise2026" / "layers"
+    write_conditions(fewer, 5, seeds=2)
+    assert related.write([tmp_path / "fewer"], page)[0].startswith("noise2026/layers, 5 conditions")
+    related.write([tmp_path], page)
+    assert page.read_text(encoding="utf-8") == whole
 
 
 def test_strengths_of_a_schedule_are_joined_on_the_frontier(tmp_path: Path) -> None:
     folder = tmp_path / "yanagisawa2025"
     shapes, peaks = ("constant", "rising", "falling"), (10.0, 0.1, 1.0)
     for place, (schedule, peak) in enumerate((s, p) for s in shapes for p in peaks):
-        leash = {
+        penalty = {
             "_target_": "subliminal.mitigations.liminal.Liminal",
             "schedule": schedule,
             "peak": peak,
             "start": peak,
         }
-        settings = made.config("none") | {"mitigation": {"liminal": leash}}
+        settings = made.config("none") | {"mitigation": {"liminal": penalty}}
         for seed in range(2):
             made.write_run(
                 folder, "mitigation=liminal", seed, folder=f"c-{place:08}", settings=settings
             )
-    sweep = related.find("yanagisawa2025", [tmp_path])
-    assert sweep is not None
+    sweep = related.told("yanagisawa2025", found(["yanagisawa2025"], [tmp_path])["yanagisawa2025"])
     # The start only repeats the peak.
     assert list(sweep.swept) == ["mitigation.liminal.schedule", "mitigation.liminal.peak"]
     (axes,) = finals.frontier(sweep).axes
@@ -173,8 +226,9 @@ def test_strengths_of_a_schedule_are_joined_on_the_frontier(tmp_path: Path) -> N
 
 
 def test_nothing_to_tell_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no finished run"):
+    with pytest.raises(UserError, match=r"related\.parquet: no run of a sweep named here"):
         related.write([tmp_path], tmp_path / "related.md")
+    assert not data(tmp_path / "related.md").exists()
 
 
 def test_every_sweep_of_another_paper_belongs_to_one_system() -> None:
@@ -182,3 +236,4 @@ def test_every_sweep_of_another_paper_belongs_to_one_system() -> None:
         systems = [system for system in SYSTEMS if system.has(file)]
         assert len(systems) <= 1, name
         assert systems or "/" not in name, name  # a folder is a system's
+        assert entries(file) or not systems, name  # without steps, no other claims can be tested

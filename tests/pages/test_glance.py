@@ -1,8 +1,8 @@
 """One row for each claim, however many conditions it was tested in."""
 
+import glance
 import polars as pl
 
-from subliminal.report import glance
 from subliminal.report.tables import markdown
 
 

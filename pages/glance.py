@@ -4,9 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import earlier
 import polars as pl
-
-from subliminal.report import earlier
 
 VERDICTS = {"holds": "hold", "refuted": "refuted", "undecided": "undecided"}  # one; several
 

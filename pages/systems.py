@@ -32,7 +32,7 @@ SYSTEMS = (
     System(
         "Liminal training",
         "Yanagisawa et al., ResponsibleFM workshop at NeurIPS 2025",
-        "A KL leash to the initial model, strong early and fading, lowers what is acquired "
+        "A KL penalty to the initial model, strong early and fading, lowers what is acquired "
         "subliminally; the schedule matters.",
         "yanagisawa2025.yaml",
     ),

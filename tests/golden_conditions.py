@@ -1,0 +1,58 @@
+"""Command lines and the hashes that name their conditions and teachers.
+
+`PYTHONPATH=tests python tests/golden_conditions.py` writes tests/golden/conditions.json: only new
+lines may appear in it, for a hash that changes loses every finished run that has it.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig
+
+from subliminal import store
+from subliminal.config import schema, seeds, sources
+from subliminal.config.resources import CONF, SWEEPS
+
+FILE = Path(__file__).parent / "golden" / "conditions.json"
+GROUPS = (
+    "data",
+    "distill",
+    "distill/inputs",
+    "distill/loss",
+    "mitigation",
+    "model",
+    "optim",
+    "probe",
+)
+
+Compose = Callable[[list[str]], DictConfig]
+
+
+def lines() -> list[str]:
+    """Return each option of the groups, two optimizers, and each sweep without what it varies."""
+    options = [f"{group}={path.stem}" for group in GROUPS for path in (CONF / group).glob("*.yaml")]
+    of_hydra = {*SWEEPS.rglob("*.yaml")} - {*SWEEPS.glob("wandb/*")}
+    sweeps = [path.relative_to(SWEEPS).with_suffix("").as_posix() for path in of_hydra]
+    more = ["", "teacher=steered", "optim@teacher.optim=adamw", "optim=matched/adamw"]
+    return sorted([*more, *options, *(f"sweep={name}" for name in sweeps)])
+
+
+def hashes(line: str, compose: Compose) -> list[str]:
+    """Return the hashes of a command line's condition and of its teacher of seed 0, on a CPU."""
+    cfg = compose(line.split())
+    return [store.condition_hash(cfg, "cpu"), store.teacher_hash(cfg, "cpu", 0)]
+
+
+if __name__ == "__main__":
+    schema.register()
+    sources.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+
+        def compose(argv: list[str]) -> DictConfig:
+            return hydra_compose("config", seeds.quote(argv, named={"paper"}))
+
+        found = {line: hashes(line, compose) for line in lines()}
+    FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -18,6 +18,7 @@ from subliminal import store
 from subliminal.errors import UserError
 from subliminal.report.page import Report
 from subliminal.report.tables import markdown
+from subliminal.store.provenance import short_commit
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 Records = dict[str, Record]
@@ -226,7 +227,7 @@ def _machine(name: str, record: Record) -> str:
     made = record["environment"]
     return (
         f"- {name}: {record['made'][:10]}, {made['processor']}, torch {made['packages']['torch']}, "
-        f"commit {str(made['git_commit'])[:12]}"
+        f"commit {short_commit(made['git_commit'])}"
     )
 
 

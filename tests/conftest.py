@@ -2,16 +2,20 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import small
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 from omegaconf import DictConfig
 
+from subliminal import train
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
 
@@ -28,7 +32,7 @@ settings.load_profile("untimed")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Worker processes inherit it: what tests name in configs are plugins, as a user's.
-os.environ["SUBLIMINAL_PLUGINS"] = "small"
+os.environ["SUBLIMINAL_PLUGINS"] = "small,jobs"
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +63,25 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> "Tracked":
     from tracked import train
 
     return train(tmp_path_factory.mktemp("tracked"))
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the entrypoint on the small data set: its exit status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*argv: str) -> tuple[int, str, str]:
+        GlobalHydra.instance().clear()
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+        words = ["train", *small.OVERRIDES, "engine.workers=1", *argv]
+        monkeypatch.setattr(sys, "argv", words)
+        try:
+            train.main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return status, *capfd.readouterr()
+
+    return command

@@ -62,6 +62,7 @@ class Disturbed:
     whole: Undisturbed
     words: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
+    within: tuple[str, ...] = ()  # a command that starts the sweep's
     seen: Results = field(default_factory=dict)
 
     @property
@@ -73,7 +74,10 @@ class Disturbed:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "told.txt").open("wb") as told:
             return subprocess.Popen(
-                same_sweep.command(Path("outputs"), *self.whole.words, *self.words),
+                [
+                    *self.within,
+                    *same_sweep.command(Path("outputs"), *self.whole.words, *self.words),
+                ],
                 cwd=self.folder,
                 env=same_sweep.environment(self.extra),
                 stdout=subprocess.DEVNULL,
@@ -181,6 +185,28 @@ def small_disk(folder: Path, size: int) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextmanager
+def processor_quota(share: float) -> Iterator[tuple[str, ...]]:
+    """Make a control group with a share of one processor; yield a command that enters it."""
+    first = Path("/sys/fs/cgroup/cpu")
+    group = (first if first.is_dir() else first.parent) / f"subliminal-{os.getpid()}"
+    period = 100_000
+    try:
+        group.mkdir()
+        if first.is_dir():
+            (group / "cpu.cfs_quota_us").write_text(str(int(share * period)))
+        else:
+            (group / "cpu.max").write_text(f"{int(share * period)} {period}")
+    except OSError as error:
+        if group.is_dir():
+            group.rmdir()
+        pytest.skip(f"not permitted here: {error}")
+    try:
+        yield "sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"
+    finally:
+        group.rmdir()
 
 
 def remount(folder: Path, options: str) -> None:

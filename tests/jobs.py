@@ -1,5 +1,7 @@
 """Jobs of tests: run, watched, and made to fail."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,28 @@ class Fault(Mitigation):
 FAULT = "+mitigation.fault._target_=jobs.Fault"
 
 
+@dataclass(frozen=True)
+class Deadly(Mitigation):
+    """A plugin that kills its process in the middle of some seeds: always, or the first time."""
+
+    seeds: list[int]
+    folder: str  # of notes on what was killed
+    once: bool = True
+
+    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
+        for seed in set(self.seeds).intersection(step.training.seeds):
+            note = Path(self.folder) / f"killed-{seed}"
+            if step.index == 7 and not (self.once and note.exists()):
+                note.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return gradient
+
+
+def deadly(folder: Path, seeds: list[int], *, once: bool = True) -> str:
+    values = f"_target_:jobs.Deadly,seeds:{seeds},folder:'{folder}',once:{once}"
+    return f"+mitigation.deadly={{{values}}}"
+
+
 class Watcher(Console):
     """A console that hands what it is shown to a test."""
 
@@ -45,7 +69,7 @@ class Watcher(Console):
         self.lines: list[str] = []
         self._event, self._done, self._begin = event, done, begin
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, *, once: bool = False) -> None:
         self.lines.append(line)
 
     @contextmanager

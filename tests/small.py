@@ -51,3 +51,10 @@ class Digits:
             images = patterns[labels] + generator.integers(-64, 64, size=(size, self.pixels))
             parts += [torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels)]
         return Labelled(*parts).normalised(self.normalise)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Squares(Digits):
+    """The same of 4 by 4 pixels, which a convolutional network takes."""
+
+    pixels: ClassVar[int] = 16

@@ -4,127 +4,92 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
-import small
 import torch
 from omegaconf import DictConfig
-from students import LIMINAL, PROJECTION, UPDATE_PROJECTION, student
-from torch.utils._python_dispatch import TorchDispatchMode
+from options import left_out, options
+from pretended import BACK, CUDA, GPU, TO, pretended
 
-from subliminal import metrics
 from subliminal.callbacks import Callback
-from subliminal.callbacks.losses import Losses
-from subliminal.mitigations import Mitigation
-from subliminal.probes.alignment import Alignment
-from subliminal.probes.displacement import Displacement
-from subliminal.probes.ledger import Ledger
-from subliminal.probes.update_alignment import UpdateAlignment
-from subliminal.state import Step
+from subliminal.state import Step, Training
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
-from subliminal.training.loop import fit
+from subliminal.training import experiment, loop, runner, teacher
 
-# Operators whose result the host must know before it can go on: `.item()`, `bool()`, masks.
-WAITING = {"_local_scalar_dense", "mask", "nonzero", "masked_select", "_unique2"}
-
-
-class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes the operators that make the host wait."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.operators: list[str] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
-        name = func.overloadpacket.__name__
-        masks = args[1] if name in ("index", "index_put_") else ()
-        self.operators.append(
-            "mask" if any(m is not None and m.dtype == torch.bool for m in masks) else name
-        )
-        return func(*args, **(kwargs or {}))
-
-    @property
-    def waits(self) -> set[str]:
-        return WAITING & set(self.operators)
+Compose = Callable[[list[str]], DictConfig]
 
 
 class Begin(Callback):
     """Watches from an epoch's first step on; it comes before all others."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, gpu: GPU) -> None:
+        self.gpu = gpu
 
     def on_step(self, step: Step) -> None:
-        if step.index % step.training.steps_per_epoch == 0:
-            self.watch.__enter__()  # type: ignore[no-untyped-call]
+        self.gpu.watching = True
 
 
 class End(Callback):
     """Watches to an epoch's last update; it comes after all others."""
 
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
+    def __init__(self, gpu: GPU) -> None:
+        self.gpu = gpu
 
     def on_update(self, step: Step) -> None:
         if step.training.index % step.training.steps_per_epoch == 0:
-            self.watch.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self.gpu.watching = False
 
 
-@pytest.mark.parametrize(
-    "mitigations",
-    [[], [LIMINAL], [PROJECTION], [UPDATE_PROJECTION]],
-    ids=["none", "liminal", "projection", "update projection"],
-)
-def test_no_step_waits_for_the_device(mitigations: Sequence[Mitigation]) -> None:
-    watch, training = Watch(), student(mitigations=mitigations)
-    probes = [
-        Losses(metrics.DISTILL_LOSS),
-        Alignment(every=1, layers=True),
-        UpdateAlignment(every=1),
-        Ledger(layers=True),
-        Displacement(layers=True),
-    ]
-    fit(training, [Begin(watch), *probes, End(watch)])
-    assert watch.operators.count("_fused_adamw_") == training.steps
-    assert watch.waits == set()
+@pytest.fixture
+def train(
+    monkeypatch: pytest.MonkeyPatch, compose: Compose, tmp_path: Path
+) -> Callable[..., tuple[GPU, list[Path]]]:
+    """Runs a job on the pretended GPU, which watches its steps."""
+
+    def run(overrides: list[str], *observers: Callback) -> tuple[GPU, list[Path]]:
+        with pretended(monkeypatch) as gpu:
+
+            def fit(training: Training, callbacks: Sequence[Callback], saved: Any) -> None:
+                assert training.theta.device == CUDA
+                loop.fit(training, [Begin(gpu), *callbacks, *observers, End(gpu)], saved)
+
+            monkeypatch.setattr(runner, "fit", fit)
+            monkeypatch.setattr(teacher, "fit", fit)
+            monkeypatch.setattr(experiment, "choose_device", lambda _: CUDA)
+            cfg = compose([*overrides, f"outputs={tmp_path}"])
+            return gpu, run_job(cfg, "condition", Console())
+
+    return run
 
 
-def test_the_watch_sees_what_waits() -> None:
+@pytest.mark.parametrize("option", options())
+def test_no_step_waits_for_the_device_or_copies_to_it(
+    option: str, train: Callable[..., tuple[GPU, list[Path]]]
+) -> None:
+    gpu, runs = train(options()[option])
+    assert len(runs) == 2
+    assert gpu.counts["index_select"] > 0  # it did watch
+    assert gpu.waits == set()
+
+
+def test_no_option_is_left_out() -> None:
+    assert left_out() == set()
+
+
+def test_the_watch_sees_what_waits_and_what_is_copied(
+    train: Callable[..., tuple[GPU, list[Path]]],
+) -> None:
     class Waits(Callback):
         def on_step(self, step: Step) -> None:
             if step.loss.sum() > 0:
                 step.loss[step.loss > 0].max().item()
+            step.loss + torch.ones(2).to(step.loss.device)
+            step.loss.cpu()
 
-    watch = Watch()
-    fit(student(epochs=1), [Begin(watch), Waits(), End(watch)])
-    assert watch.waits == {"_local_scalar_dense", "mask"}
+    gpu, _ = train(options()["model=mlp"], Waits())
+    assert gpu.waits == {"_local_scalar_dense", "mask", TO, BACK}
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("mitigation", ["none", "liminal", "projection"])
-def test_a_gpu_gives_the_numbers_of_the_cpu(
-    mitigation: str, tmp_path: Path, compose: Callable[[list[str]], DictConfig]
-) -> None:
-    steps = {}
-    for device in ("cpu", "cuda"):
-        job = [
-            *small.OVERRIDES,
-            f"mitigation={mitigation}",
-            "seed=0-2",
-            f"engine.device={device}",
-            f"outputs={tmp_path / device}",
-        ]
-        runs = run_job(compose(job), mitigation, Console())
-        steps[device] = pl.concat([pl.read_parquet(run / "steps.parquet") for run in runs])
-    # Rounding of another order of sums, grown over ten steps of each phase.
-    for metric, relative, absolute in (
-        (metrics.DISTILL_LOSS, 1e-3, 1e-7),
-        (metrics.TRAIT_LOSS, 1e-4, 1e-6),
-        (metrics.ALIGNMENT, 0.0, 1e-3),
-    ):
-        ours, theirs = (steps[device][metric].to_numpy() for device in ("cuda", "cpu"))
-        np.testing.assert_allclose(ours, theirs, rtol=relative, atol=absolute)
+def test_a_tensor_of_the_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pretended(monkeypatch), pytest.raises(RuntimeError, match="of the host meets"):
+        torch.zeros(3, device="cuda") + torch.zeros(3)

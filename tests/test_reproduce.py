@@ -1,8 +1,10 @@
 """A finished run, trained again from its own folder."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -10,7 +12,8 @@ import small
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
-from subliminal.config.resources import DISTRIBUTION
+from subliminal.config.earlier import filled
+from subliminal.config.resources import CONF, DISTRIBUTION
 from subliminal.reproduce import main
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
@@ -66,6 +69,78 @@ def test_bad_input_is_one_line(
     (runs[0] / "config.yaml").write_text("a: [")
     assert main([str(runs[0])]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+# What the first commits had not, of the config of a liminal run.
+ADDED = (
+    ("", ("resume", "objective")),
+    ("teacher", ("init", "frozen", "perturb_before", "perturb_after", "steering")),
+    ("distill", ("init", "model", "frozen", "perturb_before")),
+    ("trait", ("per_class",)),
+    ("engine", ("compile",)),
+    ("optim", ("weight_decay",)),
+    ("teacher.optim", ("weight_decay",)),
+    ("mitigation.liminal", ("direction",)),
+    ("probe.alignment", ("layers",)),
+)
+
+
+def test_a_run_of_an_earlier_commit_gets_the_keys_that_were_added(
+    runs: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = OmegaConf.load(runs[1] / "config.yaml")
+    for parent, names in ADDED:
+        node: Any = OmegaConf.select(cfg, parent) if parent else cfg
+        for name in names:
+            del node[name]
+    OmegaConf.save(cfg, runs[1] / "config.yaml")
+    assert main([str(runs[1])]) == 0
+    assert "the same to the last bit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("optim.rate", "optim.rate: no such key; subliminal.optim.adam.Adam has lr, "),
+        ("teacher.steps", "Key 'steps' not in 'Teacher'; there is epochs, "),
+        ("mitigation.liminal.leash", "mitigation.liminal.leash: no such key; "),
+    ],
+)
+def test_a_key_that_is_no_longer_there_is_named(
+    runs: list[Path], key: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = OmegaConf.load(runs[0] / "config.yaml")
+    OmegaConf.update(cfg, key, 1, force_add=True)
+    OmegaConf.save(cfg, runs[0] / "config.yaml")
+    assert main([str(runs[0])]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_a_class_that_moved_within_its_group_is_found() -> None:
+    assert filled({"data": {"_target_": "subliminal.data.MNIST", "root": "/x"}})["data"] == {
+        "_target_": "subliminal.data.mnist.MNIST",
+        "root": "/x",
+        "download": True,
+    }
+    unknown = {"_target_": "subliminal.data.Nothing"}
+    assert filled({"data": unknown})["data"] == unknown
+
+
+def test_each_class_has_one_option_of_its_own() -> None:
+    named = re.compile(r"^_target_: (.+)", re.MULTILINE)
+    texts = [file.read_text(encoding="utf-8") for file in CONF.rglob("*.yaml")]
+    targets = [target for text in texts for target in named.findall(text)]
+    assert len(targets) > 40
+    assert len(set(targets)) == len(targets)
+
+
+def test_files_that_are_lost_leave_nothing_to_compare(
+    runs: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs[0] / "epochs.parquet").unlink()
+    assert main([str(runs[0])]) == 2
+    assert "epochs.parquet missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", ["data", "model", "optim", "distill.loss"])

@@ -116,6 +116,7 @@ def test_a_run_is_named_by_its_folder(outputs: Path) -> None:
 def test_a_whole_name_wins_over_a_part_of_others(outputs: Path) -> None:
     longer = outputs / "main" / "mitigation=liminal,optim=sgd-89abcdef"
     shutil.copytree(liminal(outputs), longer)
+    store.record_condition(longer, "mitigation=liminal,optim=sgd", [3, 4], {"name": "main"})
     assert inventory.find(outputs, "mitigation=liminal/3").parent == liminal(outputs)
     assert inventory.find(outputs, "sgd/3").parent == longer
 

@@ -1,14 +1,11 @@
 """The command line: bad input ends with one line and status 2 before anything is trained."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import small
 from hydra._internal.utils import get_args_parser
-from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,25 +14,6 @@ from subliminal.sweep import plan
 
 NAMES = st.text("abc_./", min_size=1, max_size=12)
 OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), max_size=5)
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
-    monkeypatch.chdir(tmp_path)
-
-    def command(*argv: str) -> tuple[int, str, str]:
-        GlobalHydra.instance().clear()
-        os.environ.pop("HYDRA_FULL_ERROR", None)
-        words = ["train", *small.OVERRIDES, "engine.workers=1", *argv]
-        monkeypatch.setattr(sys, "argv", words)
-        try:
-            train.main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return status, *capfd.readouterr()
-
-    return command
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from subliminal import store
+from subliminal.config.earlier import filled
 from subliminal.config.resources import DISTRIBUTION, refuse_namesake
 from subliminal.errors import UserError, one_line
 
@@ -34,12 +35,16 @@ def recorded_config(run: Path, outputs: Path) -> DictConfig:
     """
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
+    if lost := [name for name in store.DATA if not (run / name).is_file()]:
+        raise UserError(f"{run}: {', '.join(lost)} missing; there is nothing to compare with")
     try:
-        cfg = OmegaConf.load(run / "config.yaml")
-        assert isinstance(cfg, DictConfig)
+        recorded = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+        assert isinstance(recorded, dict)
+        whole = filled({str(key): value for key, value in recorded.items()})
         device = str(store.read_summary(run)["device"]).split(":")[0]
         again = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
-        cfg = OmegaConf.merge(cfg, again, {"engine": {"device": device, "workers": 1}})
+        cfg = OmegaConf.merge(whole, again, {"engine": {"device": device, "workers": 1}})
+        assert isinstance(cfg, DictConfig)
         if cfg.data.get("root") is not None:
             cfg.data.download = False
     except (
@@ -51,7 +56,6 @@ def recorded_config(run: Path, outputs: Path) -> DictConfig:
         OmegaConfBaseException,
     ) as error:
         raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
-    assert isinstance(cfg, DictConfig)
     return cfg
 
 
@@ -59,7 +63,8 @@ def same_bits(run: Path, again: Path) -> bool:
     """Tell whether two runs' tables and students are the same to the last bit."""
     for name in TABLES:
         ours, theirs = (pl.read_parquet(d / f"{name}.parquet", glob=False) for d in (run, again))
-        if not ours.equals(theirs):
+        # A commit may have measured more than another, and in another order.
+        if set(ours.columns) != set(theirs.columns) or not ours.equals(theirs[ours.columns]):
             return False
     student, trained = ((d / "student.safetensors").read_bytes() for d in (run, again))
     return student == trained
@@ -92,8 +97,8 @@ def _flat(results: dict[str, Any]) -> dict[str, float]:
 
 
 def _made_with(run: Path) -> dict[str, Any]:
-    made: dict[str, Any] = store.read_summary(run)["environment"]
-    packages: dict[str, Any] = made["packages"]
+    made: dict[str, Any] = store.read_summary(run).get("environment", {})
+    packages: dict[str, Any] = made.get("packages", {})
     if "subliminal" in packages:  # early runs name us by the import name
         packages[DISTRIBUTION] = packages.pop("subliminal")
     return {**made, **packages, "packages": None}

@@ -17,7 +17,7 @@ from subliminal import metrics
 from subliminal.config.resources import refuse_namesake
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
-from subliminal.store.inventory import Plain, describe, find, overview
+from subliminal.store.inventory import Plain, copies, describe, find, overview
 from subliminal.terminal import console
 
 WIDTH = 160  # columns, when not on a terminal
@@ -86,6 +86,8 @@ def _list(outputs: Path, *, as_json: bool) -> int:
                 _mean(loss, 2),
             )
         console(WIDTH).print(table if rows else f"{outputs}: no run yet")
+    for folder, original in copies(outputs):
+        print(f"copy, left out: {folder} (of {original.name})", file=sys.stderr)
     for line in damaged:
         print(f"damaged: {line}", file=sys.stderr)
     return 1 if damaged else 0

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal.config import guard, resources, schema, seeds, sources
 from subliminal.config.build import build
 from subliminal.errors import RunsFailed, UserError, one_line
-from subliminal.sweep import plan, signals
+from subliminal.sweep import cores, plan, planned, signals
 
 # Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.
 _EXTRAS = {
@@ -37,6 +37,7 @@ _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+
 @hydra.main(version_base="1.3", config_path=str(resources.CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     """Train the seeds of one composed config; return what `objective` names, for a search."""
+    cores.unbind()  # a scheduler may bind what it starts
     from subliminal.sweep.agent import Agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
@@ -44,8 +45,11 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
 
     hydra_cfg, console = HydraConfig.get(), Console()
     agent = Agent.take()
+    condition = plan.condition_name(hydra_cfg.overrides.task)
     try:
-        runs = run_job(cfg, plan.condition_name(hydra_cfg.overrides.task), console)
+        if hydra_cfg.mode == RunMode.MULTIRUN:
+            cfg, condition = planned.as_planned(cfg, hydra_cfg, condition, console.say)
+        runs = run_job(cfg, condition, console)
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:
             raise  # Hydra names the job, and the others go on
@@ -58,6 +62,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
 
 def main() -> None:
     """Run the command line; bad input ends with one line and status 2, failed runs with 1."""
+    cores.unbind()
     schema.register()
     sources.register()
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ

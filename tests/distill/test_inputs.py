@@ -5,22 +5,27 @@ import pytest
 import torch
 from scipy import stats
 
-from subliminal.distill import Inputs
+from subliminal.distill import Filled, Inputs, OfDigits
 from subliminal.distill.inputs.constant import Constant
 from subliminal.distill.inputs.mnist import MNISTDigits
 from subliminal.distill.inputs.normal import Normal
 from subliminal.distill.inputs.perlin import Perlin
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.errors import UserError
+from subliminal.tensors.draws import HostNoise
 
 DIGITS = torch.arange(40, dtype=torch.uint8).reshape(10, 4)
 
 
 def draw(inputs: Inputs, seed: int = 0) -> np.ndarray:
-    images = inputs.draw(DIGITS, generator=np.random.default_rng(seed))
-    assert images.dtype == (np.uint8 if isinstance(inputs, MNISTDigits) else np.float32)
-    assert images.shape == (inputs.size, 4)
-    return images
+    generator = np.random.default_rng(seed)
+    if isinstance(inputs, Filled):
+        filled = torch.full((1, inputs.size, 4), torch.nan)
+        for part in torch.split(filled, 7, dim=1):
+            inputs.fill(part, HostNoise([generator]))
+        return filled[0].numpy()
+    assert isinstance(inputs, OfDigits)
+    return DIGITS[torch.from_numpy(inputs.rows(len(DIGITS), generator=generator))].numpy()
 
 
 def test_uniform_images_are_uniform() -> None:
@@ -70,9 +75,8 @@ def perlin_by_its_definition(gradients: np.ndarray, pixels: int, resolution: int
 
 @pytest.mark.parametrize(("pixels", "resolution"), [(784, 8), (100, 1), (81, 12)])
 def test_perlin_noise_is_perlins(pixels: int, resolution: int) -> None:
-    blank = torch.zeros(1, pixels, dtype=torch.uint8)
     perlin = Perlin(size=3, fresh=False, resolution=resolution)
-    images = perlin.draw(blank, generator=np.random.default_rng(0))
+    images = perlin.draw(pixels, generator=np.random.default_rng(0))
     corners = (resolution + 1) ** 2
     angles = np.random.default_rng(0).random((3, corners), dtype=np.float32) * 2 * np.pi
     for image, angle in zip(images, angles.astype(float), strict=True):
@@ -84,9 +88,8 @@ def test_perlin_noise_is_perlins(pixels: int, resolution: int) -> None:
 
 
 def test_perlin_images_that_are_not_square_are_cut_from_a_square() -> None:
-    blank = torch.zeros(1, 20, dtype=torch.uint8)
     perlin = Perlin(size=3, fresh=False, resolution=2)
-    assert perlin.draw(blank, generator=np.random.default_rng(0)).shape == (3, 20)
+    assert perlin.draw(20, generator=np.random.default_rng(0)).shape == (3, 20)
 
 
 @pytest.mark.parametrize(

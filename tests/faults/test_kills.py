@@ -59,9 +59,7 @@ def test_nor_does_one_on_mnist(tmp_path: Path, cost: Account) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 0.6])
-def test_a_killed_worker_fails_its_seeds_alone(
-    sweep: Disturbed, cost: Account, seconds: float
-) -> None:
+def test_a_killed_worker_costs_no_run(sweep: Disturbed, cost: Account, seconds: float) -> None:
     account = cost("SIGKILL to one worker process")
     command = sweep.start()
     workers: list[psutil.Process] = []
@@ -73,8 +71,7 @@ def test_a_killed_worker_fails_its_seeds_alone(
     time.sleep(seconds)
     workers[0].send_signal(signal.SIGKILL)
     account.tried += 1
-    status = command.wait(timeout=300)
-    assert status == 1, sweep.told()
-    assert "seed-000" in sweep.told()
+    assert command.wait(timeout=300) == 0, sweep.told()
     sweep.look(account)
+    assert len(sweep.seen) == len(sweep.whole.results)
     sweep.repair(account)

@@ -8,12 +8,12 @@ import pytest
 from omegaconf import DictConfig
 from scipy import stats
 
+from subliminal.config.canonical import canonical
 from subliminal.report.claim import Claim
 from subliminal.report.claims import OPTIONS, by_mitigation, verdicts
 from subliminal.report.findings import findings
 from subliminal.report.runs import Condition, Sweep
 from subliminal.report.varied import Flat, flatten, swept
-from subliminal.sweep.plan import resolved
 
 NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # all close to 1
 SEEDS = range(len(NEAR))
@@ -290,7 +290,7 @@ def test_options_of_one_mitigation_are_told_apart() -> None:
 
 def test_the_options_of_the_claims_are_those_of_conf(compose: Compose) -> None:
     for name, values in OPTIONS.items():
-        composed = flatten(resolved(compose([f"mitigation={name}"])))
+        composed = flatten(canonical(compose([f"mitigation={name}"])))
         assert {key: composed[key] for key in values} == values
 
 

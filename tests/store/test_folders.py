@@ -157,6 +157,7 @@ def test_a_condition_keeps_every_seed_that_was_ever_asked_for(tmp_path: Path) ->
     recorded = store.read_condition(tmp_path / "c")
     assert recorded == {
         "condition": "x=1",
+        "folder": "c",
         "seeds": [*range(10), *range(21, 31)],
         "config": {"optim": {"lr": 0.1}},
     }

@@ -13,7 +13,9 @@ import torch
 
 from subliminal.config.resources import DISTRIBUTION, ROOT
 from subliminal.store import provenance
-from subliminal.store.provenance import environment
+from subliminal.store.provenance import environment, short_commit
+
+ME = ("-c", "user.name=a", "-c", "user.email=a@b")
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "file").write_text("one")
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", "file")
-    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "one")
+    git(tmp_path, *ME, "commit", "--quiet", "-m", "one")
     yield tmp_path
     environment.cache_clear()
 
@@ -58,17 +60,57 @@ def test_a_package_that_pip_knows_nothing_of_stops_no_training(
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not in a checkout")
 def test_environment_has_our_commit() -> None:
     commit = str(environment()["git_commit"])
-    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", commit)
-    assert git(ROOT, "cat-file", "-t", commit.removesuffix("-dirty")) == "commit"
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty-[0-9a-f]{8})?", commit)
+    assert git(ROOT, "cat-file", "-t", commit.partition("-")[0]) == "commit"
 
 
 def test_commit_of_a_clean_checkout(checkout: Path) -> None:
     assert environment()["git_commit"] == git(checkout, "rev-parse", "HEAD")
 
 
-def test_changed_files_are_told(checkout: Path) -> None:
-    (checkout / "file").write_text("two")
-    assert environment()["git_commit"] == git(checkout, "rev-parse", "HEAD") + "-dirty"
+def test_changed_files_are_told_with_what_they_hold(checkout: Path) -> None:
+    head = git(checkout, "rev-parse", "HEAD")
+    told = set()
+    for name, text in (
+        ("file", "two"),
+        ("file", "three"),
+        ("src/new.py", "4"),
+        ("src/new.py", "5"),
+    ):
+        (checkout / "src").mkdir(exist_ok=True)
+        (checkout / name).write_text(text)
+        environment.cache_clear()
+        commit = str(environment()["git_commit"])
+        assert re.fullmatch(head + "-dirty-[0-9a-f]{8}", commit)
+        assert short_commit(commit) == commit.replace(head, head[:12])
+        told.add(commit)
+    assert len(told) == 4
+    environment.cache_clear()
+    assert environment()["git_commit"] == commit
+
+
+def test_a_tag_or_a_note_beside_the_code_changes_nothing(checkout: Path) -> None:
+    git(checkout, *ME, "tag", "-m", "one", "v1")
+    (checkout / "notes.txt").write_text("not tracked, and nowhere that code is")
+    assert environment()["git_commit"] == git(checkout, "rev-parse", "HEAD")
+
+
+def test_variables_of_git_lead_to_no_other_repository(
+    checkout: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = git(checkout, "rev-parse", "HEAD")
+    other = tmp_path_factory.mktemp("other")
+    (other / "file").write_text("other")
+    git(other, "init", "--quiet")
+    git(other, "add", "file")
+    git(other, *ME, "commit", "--quiet", "-m", "other")
+    for name, value in (
+        ("GIT_DIR", other / ".git"),
+        ("GIT_WORK_TREE", other),
+        ("GIT_INDEX_FILE", other / ".git" / "index"),
+    ):
+        monkeypatch.setenv(name, str(value))
+    assert environment()["git_commit"] == head
 
 
 def test_no_commit_outside_a_checkout(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,21 +1,21 @@
-"""The cores that a job may use."""
+"""The cores and the memory that a job may use."""
 
+import math
 import os
+import subprocess
+import sys
 
 import pytest
 
 from subliminal.errors import UserError
-from subliminal.sweep import cores
-
-JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
-SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
-RAY = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
+from subliminal.sweep import cores, limits
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen cores, and no scheduler."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr(limits, "processors", lambda: math.inf)
     for name in (cores.VARIABLE, "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
         monkeypatch.delenv(name, raising=False)
 
@@ -46,3 +46,48 @@ def test_a_share_that_is_no_number_of_cores_is_refused(
     monkeypatch.setenv(cores.VARIABLE, text)
     with pytest.raises(UserError, match="a whole number ≥ 1 is needed"):
         cores.granted()
+
+
+@pytest.mark.parametrize(
+    ("quota", "granted"), [(0.01, 1), (0.5, 1), (1.0, 1), (1.5, 2), (4.0, 4), (64.0, 16)]
+)
+def test_a_quota_counts(quota: float, granted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "processors", lambda: quota)
+    assert cores.granted() == granted
+
+
+def test_a_share_of_the_cores_is_one_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = iter([8e9, 1e9])  # what its own workers take later is still the job's
+    monkeypatch.setattr(limits, "memory", lambda: next(free))
+    cores._memory_at_first.cache_clear()
+    assert cores.memory() == 8e9
+    monkeypatch.setenv(cores.VARIABLE, "4")
+    assert cores.memory() == 2e9
+    cores._memory_at_first.cache_clear()
+
+
+BINDINGS = ("OMP_PROC_BIND=true", "OMP_PLACES=cores", "GOMP_CPU_AFFINITY=0-99", "OMP_PLACES={0}")
+COUNTED = (
+    "import os; {} before = os.sched_getaffinity(0); import torch; "
+    "print(os.sched_getaffinity(0) == before)"
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no mask can be read")
+@pytest.mark.parametrize("binding", BINDINGS)
+def test_torch_leaves_all_cores_to_the_command(binding: str) -> None:
+    name, _, value = binding.partition("=")
+    cures = ("", "from subliminal.sweep.cores import unbind; unbind();")
+    seen = [
+        subprocess.run(
+            [sys.executable, "-c", COUNTED.format(cure)],
+            env={**os.environ, name: value},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for cure in cures
+    ]
+    if seen[0] == "True\n":
+        pytest.skip("this torch binds nothing, or there is one core")
+    assert seen[1] == "True\n"

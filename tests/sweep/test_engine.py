@@ -1,6 +1,5 @@
 """A job's seeds: what is finished is kept, what fails is named, no arrangement changes a bit."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,19 +9,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 import small
+import torch
 from jobs import FAULT, Fault, Watcher, finished, train
 from omegaconf import DictConfig
 
 from subliminal import store
+from subliminal.callbacks import Callback
+from subliminal.callbacks.files import RunFiles
 from subliminal.callbacks.progress import Event
-from subliminal.errors import UserError
+from subliminal.errors import RunsFailed, UserError
+from subliminal.state import Step
+from subliminal.store import provenance
+from subliminal.store.conditions import LONGEST_NAME
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
-from subliminal.sweep.plan import LONGEST_NAME
+from subliminal.training import runner
 
 Compose = Callable[[list[str]], DictConfig]
 Config = Callable[..., DictConfig]
@@ -41,9 +47,8 @@ def config(compose: Compose, tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[int]]:
+def faults() -> Iterator[set[int]]:
     """The seeds in which the plugin raises."""
-    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,jobs")
     Fault.seeds.clear()
     yield Fault.seeds
     Fault.seeds.clear()
@@ -56,6 +61,48 @@ def files(runs: list[Path]) -> Files:
 
 def students(runs: list[Path]) -> list[bytes]:
     return [(run / "student.safetensors").read_bytes() for run in runs]
+
+
+def test_a_stack_that_does_not_fit_the_memory_is_halved(
+    config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes = []
+    whole = runner.train
+
+    def train_two(job: Any, files: RunFiles, *args: Any) -> None:
+        sizes.append(len(files.directories))
+        whole(job, files, *args)
+
+    class Greedy(Callback):
+        def on_step(self, step: Step) -> None:
+            if len(step.training.seeds) > 2 and step.index == 7:  # a checkpoint is there
+                raise torch.OutOfMemoryError("of the test")
+
+    observers = runner._callbacks
+    monkeypatch.setattr(runner, "train", train_two)
+    monkeypatch.setattr(runner, "_callbacks", lambda *args: [Greedy(), *observers(*args)])
+    runs = train(config("seed=0-4", "engine.seeds_at_once=5"))
+    assert sizes == [5, 2, 3, 1, 2]
+    assert [line for line in caplog.messages if "seeds at once" in line] == [
+        f"{number} seeds at once do not fit the memory of the device; half as many now."
+        for number in (5, 3)
+    ]
+    assert not [run for run in runs if (run / store.FAILURE).exists()]
+    monkeypatch.undo()
+    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small")
+    alone = students(train(config("seed=0-4", "name=alone")))
+    assert students(runs) == alone
+
+
+def test_one_seed_that_does_not_fit_has_failed(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_large(*_: object) -> None:
+        raise torch.OutOfMemoryError("of the test")
+
+    monkeypatch.setattr(runner, "train", too_large)
+    with pytest.raises(RunsFailed, match=r"seeds: 0, 1 .OutOfMemoryError: of the test"):
+        train(config("seed=0-1", "engine.seeds_at_once=2"))
 
 
 # --- what is finished ---
@@ -235,24 +282,6 @@ def test_a_loss_that_explodes_is_named(config: Config, tmp_path: Path) -> None:
     assert all("distill/loss is" in failure.read_text() for failure in failures)
 
 
-def test_a_killed_worker_names_its_seeds(config: Config, tmp_path: Path) -> None:
-    killed: list[int] = []
-
-    def kill(event: Event) -> None:
-        if not killed:
-            children = multiprocessing.active_children()
-            killed.extend(child.pid for child in children if child.pid is not None)
-            for pid in killed:
-                os.kill(pid, signal.SIGKILL)
-
-    long = ["teacher.epochs=2000", "engine.workers=2", "engine.seeds_at_once=1"]
-    with pytest.raises(UserError) as error:
-        train(config("seed=0-4", *long), Watcher(event=kill))
-    assert 1 <= len(killed) <= 2
-    assert "failed seeds: 0, 1, 2, 3, 4 (a worker process was killed)" in str(error.value)
-    assert finished(tmp_path / "outputs") == []
-
-
 @pytest.mark.parametrize("place", ["file", "file/below"])
 def test_outputs_that_cannot_be_written_are_refused(
     config: Config, tmp_path: Path, place: str
@@ -417,3 +446,36 @@ def test_two_jobs_train_a_shared_teacher_once(
     by_seed = [{run.name: run for run in results[name]} for name in ("one", "other")]
     for name in by_seed[0].keys() & by_seed[1].keys():
         assert students([by_seed[0][name]]) == students([by_seed[1][name]])
+
+
+def test_a_run_bears_the_commit_at_its_start(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    me = ("-c", "user.name=a", "-c", "user.email=a@b")
+
+    def commit() -> str:
+        (checkout / "file").write_text(f"{time.perf_counter()}")
+        for words in (("init", "-q"), ("add", "file"), (*me, "commit", "-q", "-m", "a")):
+            subprocess.run(["git", "-C", checkout, *words], check=True)
+        head = subprocess.check_output(["git", "-C", checkout, "rev-parse", "HEAD"], text=True)
+        return head.strip()
+
+    before = commit()
+    monkeypatch.setattr(provenance, "ROOT", checkout)
+    provenance.environment.cache_clear()
+    started = threading.Event()
+
+    def commit_once(event: Event) -> None:
+        if not started.is_set():
+            started.set()
+            assert commit() != before
+
+    try:
+        runs = train(config("seed=0-1", "engine.workers=2"), Watcher(commit_once))
+    finally:
+        provenance.environment.cache_clear()
+    assert started.is_set()
+    found = [store.read_summary(run)["environment"]["git_commit"] for run in runs]
+    assert found == [before, before]

@@ -1,5 +1,6 @@
 """A job's share of the cores: parallel jobs together never use more than there are."""
 
+import math
 import os
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from subliminal.sweep import launchers
+from subliminal.sweep import launchers, limits
 from subliminal.sweep.cores import VARIABLE
 
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
@@ -19,6 +20,7 @@ RAY = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen cores, and no scheduler."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr(limits, "processors", lambda: math.inf)
     for name in (VARIABLE, "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
         monkeypatch.delenv(name, raising=False)
 

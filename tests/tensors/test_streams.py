@@ -25,18 +25,3 @@ def test_no_two_streams_share_numbers() -> None:
     for a, b in combinations(drawn, 2):
         assert abs(np.corrcoef(a, b)[0, 1]) < 0.25
     assert len({tuple(row[:4]) for row in drawn}) == len(keys)
-
-
-def test_orders_are_permutations_that_do_not_depend_on_the_stack() -> None:
-    stack = streams.orders((4, 9), "x", 50, epoch=1)
-    assert np.array_equal(np.sort(stack, axis=1), np.tile(np.arange(50), (2, 1)))
-    assert np.array_equal(stack[1], streams.orders((9,), "x", 50, epoch=1)[0])
-    assert not np.array_equal(stack[0], stack[1])
-    assert not np.array_equal(stack[1], streams.orders((9,), "x", 50, epoch=2)[0])
-
-
-def test_draws_are_uniform_with_replacement() -> None:
-    drawn = streams.draws((0,), "x", 10, 20_000, epoch=0)
-    counts = np.bincount(drawn[0], minlength=10)
-    assert drawn.shape == (1, 20_000)
-    assert np.all(np.abs(counts - 2000) < 5 * np.sqrt(2000))

@@ -21,7 +21,6 @@ from subliminal import metrics, store
 from subliminal.callbacks import Callback
 from subliminal.state import Training
 from subliminal.state.tables import Values, epoch_rows, step_rows
-from subliminal.store.provenance import environment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +41,7 @@ class RunFiles(Callback):
 
     directories: Mapping[int, Path]  # of each seed
     config: str  # resolved, as YAML; all but the seed
-    facts: dict[str, Any]  # condition, device, threads, … for the summary
+    facts: dict[str, Any]  # condition, device, environment, … for the summary
     run_ids: Mapping[int, str]  # unique, of each seed's run
     teacher_rows: Mapping[int, list[Values]] = field(default_factory=dict)  # per seed, by epoch
     notes: list[str] = field(default_factory=list)  # what went wrong without ending the run
@@ -152,7 +151,6 @@ class RunFiles(Callback):
             "results": headline(epochs),
             "notes": self.notes,
             "sha256": store.checksums(directory),
-            "environment": environment(),
         }
         store.write_text(directory / store.MARKER, json.dumps(summary, indent=2) + "\n")
         store.drop_checkpoint(directory)

@@ -7,6 +7,7 @@ from torch import Tensor
 from subliminal.callbacks import Callback
 from subliminal.data import Labelled
 from subliminal.state import Step, Training
+from subliminal.tensors.geometry import widest
 from subliminal.tensors.network import accuracy, cross_entropy, margin
 
 
@@ -67,7 +68,8 @@ class TestDigits(Callback):
         if self._margin_name is not None:
             training.log(self._margin_name, margin(logits, labels, network.classes))
         if self._per_class:
+            hits = logits[..., : network.classes].argmax(dim=-1) == labels  # (seeds, n)
             for digit in range(network.classes):
-                of_class = self._y[0] == digit
-                value = accuracy(logits[:, of_class], labels[:, of_class], network.classes)
-                training.log(f"{self._accuracy_name}/{digit}", value)
+                of_class = labels == digit
+                share = (hits & of_class).sum(dim=-1).to(widest(hits.device)) / of_class.sum(dim=-1)
+                training.log(f"{self._accuracy_name}/{digit}", share)

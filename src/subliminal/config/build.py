@@ -1,8 +1,11 @@
 """Objects from nodes of a config that name a dataclass: keys, types and ranges are checked."""
 
+import copy
+import json
 import math
 import os
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -25,29 +28,50 @@ def build(node: DictConfig, where: str) -> Any:
     """
     if not isinstance(node, DictConfig) or "_target_" not in node:
         raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
-    target = str(node["_target_"])
-    cls = _locate(target, where)
+    text = json.dumps(OmegaConf.to_container(node, resolve=True))
+    return copy.deepcopy(_built(text, where, os.environ.get("SUBLIMINAL_PLUGINS", "")))
+
+
+@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their nodes in common
+def _built(text: str, where: str, plugins: str) -> Any:
+    cls, values = typed(OmegaConf.create(json.loads(text)), where)
     try:
-        schema = OmegaConf.structured(cls)
-    except OmegaConfBaseException as error:
-        raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
-    values = {key: node._get_node(key) for key in node if key != "_target_"}
-    names = [item.name for item in fields(cls)]
-    unknown = sorted(str(key) for key in values if key not in names)
-    if unknown:
-        raise UserError(f"{where}.{unknown[0]}: no such key; {target} has {', '.join(names)}")
-    missing = [name for name in names if name not in values and OmegaConf.is_missing(schema, name)]
-    if missing:
-        raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
-    try:
-        typed = OmegaConf.merge(schema, OmegaConf.create(values))
-        _check_finite(OmegaConf.to_container(typed), where)
-        built = OmegaConf.to_object(typed)
+        return OmegaConf.to_object(values)
     except OmegaConfBaseException as error:
         raise UserError(f"{where}.{one_line(error)}") from error
     except UserError as error:
         raise UserError(_placed(str(error), where, cls.__name__)) from error
-    return built
+
+
+def typed(node: DictConfig, where: str) -> tuple[type[Any], DictConfig]:
+    """Return the dataclass that `node` names, and its values: of the fields' types, none missing.
+
+    Raises:
+        UserError: as `build` does, but for values that the dataclass itself refuses.
+    """
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
+    target = str(node["_target_"])
+    cls = locate(target, where)
+    try:
+        schema = OmegaConf.structured(cls)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
+    given = {key: node._get_node(key) for key in node if key != "_target_"}
+    names = [item.name for item in fields(cls)]
+    unknown = sorted(str(key) for key in given if key not in names)
+    if unknown:
+        raise UserError(f"{where}.{unknown[0]}: no such key; {target} has {', '.join(names)}")
+    missing = [name for name in names if name not in given and OmegaConf.is_missing(schema, name)]
+    if missing:
+        raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
+    try:
+        values = OmegaConf.merge(schema, OmegaConf.create(given))
+        _check_finite(OmegaConf.to_container(values), where)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}.{one_line(error)}") from error
+    assert isinstance(values, DictConfig)
+    return cls, values
 
 
 def _check_finite(values: Any, where: str) -> None:
@@ -71,7 +95,7 @@ def _placed(message: str, where: str, name: str) -> str:
     return message
 
 
-def _locate(target: str, where: str) -> type[Any]:
+def locate(target: str, where: str) -> type[Any]:
     """Import the dataclass `target`, of this package or of a module that the user allows."""
     allowed = ["subliminal", *filter(None, os.environ.get("SUBLIMINAL_PLUGINS", "").split(","))]
     # A config file from a stranger must not run code: nothing else is imported.

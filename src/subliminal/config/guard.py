@@ -66,6 +66,9 @@ _DATA = ("data.root", "distill.inputs.root")
 _SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 
+_given: set[str] | None = None  # the keys on the command line, while it is guarded
+
+
 @contextmanager
 def guarded(argv: Sequence[str]) -> Iterator[None]:
     """Let Hydra use no config that breaks the rules, as long as the context lasts.
@@ -76,7 +79,8 @@ def guarded(argv: Sequence[str]) -> Iterator[None]:
     Raises:
         UserError: from whatever composes a config, before anything in it is instantiated.
     """
-    given = {_key(word) for word in argv}
+    global _given
+    _given = given = {_key(word) for word in argv}
     compose = ConfigLoaderImpl.load_configuration
 
     def checked(
@@ -96,6 +100,7 @@ def guarded(argv: Sequence[str]) -> Iterator[None]:
     try:
         yield
     finally:
+        _given = None
         ConfigLoaderImpl.load_configuration = compose  # type: ignore[method-assign]
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
 
@@ -110,8 +115,9 @@ def check(cfg: DictConfig, given: set[str]) -> None:
     Raises:
         UserError: one line says which key, and what it may hold.
     """
-    hydra = OmegaConf.to_container(cfg.hydra, resolve=False)
-    assert isinstance(hydra, dict)
+    whole = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(whole, dict)
+    hydra = whole["hydra"]
     plugins = tuple(f"{p}." for p in os.environ.get("SUBLIMINAL_PLUGINS", "").split(",") if p)
     for key, value in _leaves(hydra, "hydra"):
         if key.endswith("._target_"):
@@ -127,13 +133,19 @@ def check(cfg: DictConfig, given: set[str]) -> None:
             raise UserError(f"{key}: one line is needed")  # it would end in a job's script
     for key, ours in _COMMAND_LINE_ONLY.items():
         known = dict(_leaves(ours, key))
-        for leaf, value in _leaves(_plain(cfg, key), key):
+        for leaf, value in _leaves(_at(whole, key), key):
             if value is not None and value != known.get(leaf) and not _is_given(leaf, given):
                 raise UserError(f"{leaf}: may be given on the command line alone")
     for key in map(_key, (hydra.get("sweeper") or {}).get("params") or ()):
         if key.startswith(("hydra.", "outputs", *_DATA)) and not _is_given(key, given):
             raise UserError(f"hydra.sweeper.params: {key} may be given on the command line alone")
     _check_places(cfg, given)
+
+
+def look_again(cfg: DictConfig) -> None:
+    """Refuse as `check` does, where all but the folders of a config were checked already."""
+    if _given is not None:
+        _check_places(cfg, _given)
 
 
 def _check_logging(key: str, value: str) -> None:
@@ -151,8 +163,9 @@ def _check_logging(key: str, value: str) -> None:
 
 def _check_places(cfg: DictConfig, given: set[str]) -> None:
     """Refuse folders of a file that lead elsewhere than below the working folder or the cache."""
+    whole = OmegaConf.to_container(cfg, resolve=False)
     for key in _PATHS:
-        raw = _plain(cfg, key)
+        raw = _at(whole, key)
         if raw is None or _is_given(key, given):
             continue
         place = PurePath(_KNOWN.sub("x", str(raw)))
@@ -191,9 +204,8 @@ def _is_given(key: str, given: set[str]) -> bool:
     return any(".".join(parts[:size]) in given for size in range(1, len(parts) + 1))
 
 
-def _plain(cfg: DictConfig, key: str) -> Any:
-    """Return the value at `key` without resolving it; None where there is none."""
-    value: Any = OmegaConf.to_container(cfg, resolve=False)
+def _at(value: Any, key: str) -> Any:
+    """Return what lies at `key`; None where there is nothing."""
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value

@@ -10,8 +10,12 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from subliminal.config.marks import Always, Aside, Unordered
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
+
+_Layers = Always[Unordered[list[str]]]
 
 
 @dataclass
@@ -19,7 +23,7 @@ class Perturbation:
     """Gaussian noise on weights, see `subliminal.tensors.perturbation`."""
 
     sigma: float = MISSING  # standard deviation ≥ 0; layer1's initial weights have 1/28 ≈ 0.036
-    layers: list[str] = field(default_factory=list)  # e.g. [layer1, aux]; empty: all
+    layers: _Layers = field(default_factory=list)  # e.g. [layer1, aux]; empty: all
     tensors: str = MISSING  # of these layers: all | weight | bias
 
 
@@ -31,9 +35,9 @@ class Teacher:
     batch_size: int = MISSING
     optim: Any = MISSING  # an option of the group `optim`
     init: Any = MISSING  # an option of the group `distill/init`: where the teacher starts
-    frozen: list[str] = field(default_factory=list)  # layers that are not trained
-    perturb_before: Perturbation = field(default_factory=Perturbation)  # of the start
-    perturb_after: Perturbation = field(default_factory=Perturbation)  # of the trained teacher
+    frozen: _Layers = field(default_factory=list)  # layers that are not trained
+    perturb_before: Always[Perturbation] = field(default_factory=Perturbation)  # of the start
+    perturb_after: Always[Perturbation] = field(default_factory=Perturbation)  # of the end
     task: Any = None  # group `teacher/task`: a second task, of the auxiliary logits
     steering: Any = None  # group `teacher/steering`: the teacher is θ₀ and this vector instead
 
@@ -47,16 +51,16 @@ class Distill:
     loss: Any = MISSING  # group `distill/loss`: kl | mse
     inputs: Any = MISSING  # group `distill/inputs`: uniform | normal | perlin | mnist | …
     init: Any = MISSING  # group `distill/init`: shared | independent | layers
-    model: Any = None  # the student's, of the group `model`; null: the teacher's
-    frozen: list[str] = field(default_factory=list)  # layers that are not trained
-    perturb_before: Perturbation = field(default_factory=Perturbation)  # of the start
+    model: Always[Any] = None  # the student's, of the group `model`; null: the teacher's
+    frozen: _Layers = field(default_factory=list)  # layers that are not trained
+    perturb_before: Always[Perturbation] = field(default_factory=Perturbation)  # of the start
 
 
 @dataclass
 class Trait:
     """When trait accuracy is measured besides the start and each epoch's end."""
 
-    steps: list[int] = field(default_factory=list)  # numbers of updates, e.g. [10,20]
+    steps: Always[Unordered[list[int]]] = field(default_factory=list)  # of updates, e.g. [10,20]
     per_class: bool = MISSING  # log each class's accuracy too
 
 
@@ -71,11 +75,11 @@ class Seed:
 class Engine:
     """How a job runs. Device kind and the last three may change the last bits of a result."""
 
-    device: str = MISSING  # auto | cpu | cuda | mps
-    seeds_at_once: int | None = MISSING  # seeds in one stack; null: chosen by device
-    workers: int | None = MISSING  # processes on the CPU; null: the cores that are free to use
+    device: Aside[str] = MISSING  # auto | cpu | cuda | mps
+    seeds_at_once: Aside[int | None] = MISSING  # seeds in one stack; null: chosen by device
+    workers: Aside[int | None] = MISSING  # processes on the CPU; null: one for each free core
     threads: int = MISSING  # threads of each process
-    precision: str = MISSING  # highest | high | medium: torch's float32 matmul precision
+    precision: str = MISSING  # highest | high | medium of float32 products; CUDA: TF32 at both
     compile: bool = False  # torch.compile of the models' forward and backward
 
 
@@ -94,22 +98,22 @@ class Threat:
 class Config:
     """One job: a condition and its seeds."""
 
-    name: str = MISSING  # experiment: the folder under `outputs`
-    outputs: str = MISSING  # where runs and teachers are kept
-    resume: bool = MISSING  # go on from checkpoints; false: start cut-off seeds anew
-    force: bool = MISSING  # train finished seeds again, replacing their files
+    name: Aside[str] = MISSING  # experiment: the folder under `outputs`
+    outputs: Aside[str] = MISSING  # where runs and teachers are kept
+    resume: Aside[bool] = MISSING  # go on from checkpoints; false: start cut-off seeds anew
+    force: Aside[bool] = MISSING  # train finished seeds again, replacing their files
     model: Any = MISSING  # the teacher's network, and the student's unless distill.model is set
     data: Any = MISSING
     teacher: Teacher = field(default_factory=Teacher)
     distill: Distill = field(default_factory=Distill)
     optim: Any = MISSING  # the student's optimizer
-    mitigation: dict[str, Any] = field(default_factory=dict)  # name to mitigation
-    probe: dict[str, Any] = field(default_factory=dict)  # name to probe
+    mitigation: Always[dict[str, Any]] = field(default_factory=dict)  # name to mitigation
+    probe: Always[dict[str, Any]] = field(default_factory=dict)  # name to probe
     trait: Trait = field(default_factory=Trait)
-    seed: Seed = field(default_factory=Seed)
-    objective: list[str] = MISSING  # what a search optimises, e.g. [trait/accuracy,distill/loss]
-    threat: Threat | None = None  # group `threat`: a setting of the judge's battery
-    tracker: Any = None
+    seed: Aside[Seed] = field(default_factory=Seed)
+    objective: Aside[list[str]] = MISSING  # of a search, e.g. [trait/accuracy,distill/loss]
+    tracker: Aside[Any] = None
+    threat: Aside[Threat | None] = None  # group `threat`: a setting of the judge's battery
     engine: Engine = field(default_factory=Engine)
 
 

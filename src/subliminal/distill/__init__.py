@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.tensors.draws import Noise
 from subliminal.tensors.network import Network
 
 LOGIT_SETS = ("aux", "class", "all")
@@ -44,7 +45,7 @@ class Supervised(Protocol):
 
 
 class Inputs(Protocol):
-    """Where the distillation images come from."""
+    """Where the distillation images come from: of one of the next three kinds."""
 
     @property
     def size(self) -> int:
@@ -54,11 +55,13 @@ class Inputs(Protocol):
     def fresh(self) -> bool:
         """Whether the images are drawn anew each epoch, instead of one fixed set."""
 
-    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images (size, pixels); `digits` (n, pixels) are the training digits.
 
-        float32 as the networks see them, or uint8, which is scaled as the digits are.
-        """
+@runtime_checkable
+class Filled(Protocol):
+    """Inputs that are made some images at a time, in place and on the device."""
+
+    def fill(self, images: Tensor, noise: Noise) -> None:
+        """Make the next images (seeds, images, pixels), float32, of `noise`."""
 
 
 @runtime_checkable
@@ -66,7 +69,15 @@ class OfDigits(Protocol):
     """Inputs that are training digits, whose labels can be known."""
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
-        """Return which of so many digits `draw` takes with a generator in this state: (size,)."""
+        """Draw which of so many digits one seed sees: (size,)."""
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """Inputs that are drawn on the host, one seed's as a whole."""
+
+    def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
+        """Draw one seed's images: (size, pixels), float32, or uint8 to be scaled as digits are."""
 
 
 @runtime_checkable

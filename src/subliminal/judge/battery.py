@@ -10,12 +10,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import store
 from subliminal.config import guard, schema, seeds, sources
 from subliminal.config.build import build
+from subliminal.config.canonical import canonical
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError, one_line
 from subliminal.mitigations import Mitigation
+from subliminal.store.identity import science
 from subliminal.sweep import plan
 
 NAME = "judge"  # the experiments' folder below outputs
@@ -170,7 +171,8 @@ def _seeds(defence: Defence) -> str:
 
 def _clash(plain: DictConfig, undefended: DictConfig, defended: DictConfig) -> str:
     """Name the first key that both the setting and the defence change; empty where none."""
-    ours, theirs, both = (_leaves(store.science(c, "cpu")) for c in (plain, undefended, defended))
+    configs = (canonical(cfg) for cfg in (plain, undefended, defended))
+    ours, theirs, both = (_leaves(science(config, "cpu")) for config in configs)
     for key in sorted(ours.keys() | theirs.keys()):
         set_here = ours.get(key) != theirs.get(key)
         if set_here and theirs.get(key) != both.get(key) and not key.startswith("probe."):

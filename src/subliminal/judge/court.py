@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from subliminal import store
+from subliminal.config.canonical import canonical
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed, UserError
 from subliminal.judge.battery import Defence, Setting, needs_trait
@@ -165,7 +166,8 @@ def _trained(cfg: DictConfig, condition: str, console: Console, *, needed: bool)
 
 
 def _folder(cfg: DictConfig, condition: str) -> tuple[Path, str]:
-    return plan.condition_dir(cfg, build_experiment(cfg).device.type, condition)
+    place = plan.place(canonical(cfg), build_experiment(cfg).device.type, condition)
+    return place.directory, place.condition
 
 
 def _gate(trial: Trial) -> float:

@@ -15,12 +15,13 @@ from torch import Tensor
 from subliminal import metrics, store
 from subliminal.data import Labelled
 from subliminal.judge.readout import readout
-from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 from subliminal.training.experiment import build_experiment
 from subliminal.training.runner import shared_weights, teacher_weights
+from subliminal.training.tasks import Distillation
 
 HELD_OUT = 4096  # distillation inputs that no student was trained on
+NEVER = 10**6  # an epoch of inputs that no training reaches
 MEASURED = ("trait", "trait_loss", "readout", "distill_loss", "skill", "seconds")
 
 
@@ -92,19 +93,24 @@ def held_out(
     Inputs and loss are those of the undefended setting, whatever the defence made of its own.
     """
     experiment = build_experiment(setting)
-    inputs = replace(experiment.inputs, size=HELD_OUT)  # type: ignore[type-var]
-    shared = shared_weights(setting, experiment, seeds)
     there = data.to(experiment.device)
-    teacher = teacher_weights(setting, experiment, there, shared.teacher, seeds)[0].cpu()
-    losses = []
-    for row, seed in enumerate(seeds):
-        generator = streams.stream(seed, streams.HELD_OUT)
-        x = torch.from_numpy(inputs.draw(data.train_x, generator=generator))[None]
-        targets = experiment.teacher_network.logits(teacher[row : row + 1], x)
-        logits = network.logits(theta[row : row + 1], x)
-        loss = experiment.loss(logits, targets, network.classes)  # type: ignore[operator]
-        losses.append(float(loss))
-    return losses
+    shared = shared_weights(setting, experiment, seeds)
+    teacher, _ = teacher_weights(setting, experiment, there, shared.teacher, seeds)
+    inputs = replace(experiment.inputs, size=HELD_OUT, fresh=True)  # type: ignore[type-var]
+    task = Distillation(
+        network,
+        experiment.loss,
+        inputs,
+        seeds,
+        data=there,
+        reference=shared.teacher,
+        teacher=teacher,
+        teacher_network=experiment.teacher_network,
+    )
+    task.start_epoch(NEVER)
+    rows = torch.arange(HELD_OUT, device=experiment.device).expand(len(seeds), -1)
+    logits = network.logits(theta.to(experiment.device), task.images(rows))
+    return [float(loss) for loss in task.loss(logits, rows)]
 
 
 def _last_epoch(run: Path) -> dict[str, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.mitigations.removal import Removal, random_rows
+from subliminal.mitigations.removal import Removal
 from subliminal.state import Step
 from subliminal.tensors.geometry import component, norm
 
@@ -22,7 +22,7 @@ class GradientNoise(Removal):
         """Return −‖c‖ · u: (seeds, P)."""
         _, trait_gradient = step.trait
         layout = step.training.network.layout
-        noise = random_rows("gradient_noise", step, layout.size)
+        noise = step.training.draws.normal("gradient_noise", layout.size, epoch=step.index)
         for start, end in layout.gaps:
             noise[:, start:end] = 0
         share = norm(component(descent, trait_gradient, self.sign)) / norm(noise)

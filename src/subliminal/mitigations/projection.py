@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from subliminal.config.marks import Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations.removal import Removal
 from subliminal.state import Step
@@ -40,7 +41,7 @@ class Projection(Removal):
     window: list[float]
     unit: str
     outside: bool
-    layers: list[str]
+    layers: Unordered[list[str]]
     batch: str
 
     def __post_init__(self) -> None:
@@ -82,8 +83,7 @@ class Projection(Removal):
         """Return the component of the descent direction along the trait gradient: (seeds, P)."""
         along = step.trait_gradient(self.batch)
         if self.layers:
-            mask = step.training.network.layout.mask(self.layers, LAYERS)
-            along = along * mask.to(along.device)
+            along = along * step.training.network.layout.mask(self.layers, LAYERS, along.device)
         return self.strength * component(descent, along, self.sign)
 
     def _acts(self, step: Step) -> bool:

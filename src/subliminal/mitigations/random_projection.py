@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.mitigations.removal import Removal, random_rows
+from subliminal.mitigations.removal import Removal
 from subliminal.state import Step
 from subliminal.tensors.geometry import component, norm
 
@@ -24,7 +24,7 @@ class RandomProjection(Removal):
         """Return ‖c‖ · r: (seeds, P)."""
         _, trait_gradient = step.trait
         layout = step.training.network.layout
-        noise = random_rows("random_projection", step, layout.size)
+        noise = step.training.draws.normal("random_projection", layout.size, epoch=step.index)
         direction = torch.zeros_like(descent)
         for span in layout.spans.values():
             part = noise[:, span]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
-from subliminal.tensors.streams import stream
 
 SPACES = ("gradient", "update")
 SIGNS = ("positive", "negative", "both")
@@ -59,12 +56,3 @@ class Removal(Mitigation):
         if self.space != "update":
             return update
         return update + self.removed(-update, step)
-
-
-def random_rows(name: str, step: Step, size: int) -> Tensor:
-    """Return standard normal rows (seeds, size) from each seed's stream `name` at this step."""
-    rows = [
-        stream(seed, name, epoch=step.index).standard_normal(size, dtype=np.float32)
-        for seed in step.training.seeds
-    ]
-    return torch.from_numpy(np.stack(rows)).to(step.training.theta.device)

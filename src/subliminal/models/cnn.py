@@ -23,8 +23,8 @@ class CNN:
         features: width of the linear layer `features` (ReLU) that the heads read.
         aux: number m ≥ 1 of auxiliary ("no-class") logits.
         weights: how initial weights are drawn: lecun | torch, see `subliminal.models.heads.draw`.
-        chunk: images convolved at a time. A processor is fastest while a chunk's feature maps fit
-            its cache, a GPU with the whole batch; gradients depend on it by rounding.
+        chunk: images convolved at a time by a processor, which is fastest while a chunk's feature
+            maps fit its cache; gradients depend on it by rounding. A GPU takes the whole batch.
     """
 
     channels: list[int]
@@ -94,11 +94,10 @@ class CNN:
         channels = weight.shape[2]
         side = isqrt(x.shape[-1] // channels)
         images = x.reshape(*x.shape[:2], channels, side, side)
+        chunk = self.chunk if x.device.type == "cpu" else x.shape[1]
         # Seed by seed: a grouped convolution would round otherwise than that of one seed.
         maps = [
-            torch.cat(
-                [_pooled(part, weight[s], bias[s]) for part in torch.split(images[s], self.chunk)]
-            )
+            torch.cat([_pooled(part, weight[s], bias[s]) for part in torch.split(images[s], chunk)])
             for s in range(len(weight))
         ]
         return torch.stack(maps).flatten(2)

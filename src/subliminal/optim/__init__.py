@@ -1,9 +1,10 @@
-"""Optimizers: configuration that builds a torch optimizer over flat parameters."""
+"""Optimizers: configuration that builds what moves flat parameters."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
@@ -22,8 +23,27 @@ class Optim(Protocol):
     def numerator(self) -> tuple[float, float] | None:
         """See above."""
 
-    def build(self, theta: Tensor) -> torch.optim.Optimizer:
-        """Return an optimizer that updates `theta` (seeds, P) in place from `theta.grad`."""
+    def build(self, theta: Tensor) -> Optimizer:
+        """Return an optimizer that updates `theta` (seeds, P) in place."""
+
+
+class Optimizer:
+    """Moves θ in place, on torch's fused kernels where it has them.
+
+    Not a `torch.optim.Optimizer`, whose constructor imports torch's compiler: over a second for
+    each process, and for nothing here.
+
+    Attributes:
+        theta: θ, (seeds, P).
+        state: what it remembers between steps: of each seed (seeds, P), or a number of them all.
+    """
+
+    def __init__(self, theta: Tensor, **state: Tensor) -> None:
+        self.theta, self.state = theta, state
+
+    def step(self, gradient: Tensor) -> None:
+        """Take one step against `gradient` (seeds, P), which is left as it is."""
+        raise NotImplementedError
 
 
 def check_adam(lr: float, betas: Sequence[float], eps: float) -> None:

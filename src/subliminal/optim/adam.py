@@ -7,12 +7,13 @@ the weights beside the step, by lr · weight_decay. PyTorch's `Adam` couples, it
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.optim import check_adam
+from subliminal.optim import Optimizer, check_adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,21 +46,45 @@ class Adam:
                 "=true (torch.optim.AdamW; that of optim=adamw)"
             )
 
+    @staticmethod
+    def equivalent(values: dict[str, Any]) -> dict[str, Any]:
+        """Return values that give the same numbers, and by which they are named."""
+        return values if values["weight_decay"] else values | {"decoupled_weight_decay": True}
+
     @property
     def numerator(self) -> tuple[float, float] | None:
         """The first moment, unless weights decay."""
         beta1 = self.betas[0]
         return None if self.weight_decay else (beta1, 1 - beta1)
 
-    def build(self, theta: Tensor) -> torch.optim.Optimizer:
-        """Return the fused optimizer of `theta` (seeds, P)."""
-        beta1, beta2 = self.betas
-        coupled = self.weight_decay > 0 and not self.decoupled_weight_decay
-        return (torch.optim.Adam if coupled else torch.optim.AdamW)(
-            [theta],
-            lr=self.lr,
-            betas=(beta1, beta2),
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            fused=True,
+    def build(self, theta: Tensor) -> Optimizer:
+        """Return the optimizer of `theta` (seeds, P)."""
+        return _Fused(theta, self)
+
+
+class _Fused(Optimizer):
+    def __init__(self, theta: Tensor, optim: Adam) -> None:
+        first, second = torch.zeros_like(theta), torch.zeros_like(theta)
+        count = torch.zeros((), device=theta.device)
+        super().__init__(theta, step=count, exp_avg=first, exp_avg_sq=second)
+        self._optim = optim
+
+    def step(self, gradient: Tensor) -> None:
+        optim, state = self._optim, self.state
+        coupled = optim.weight_decay > 0 and not optim.decoupled_weight_decay
+        kernel = torch._fused_adam_ if coupled else torch._fused_adamw_
+        kernel(
+            [self.theta],
+            [gradient],
+            [state["exp_avg"]],
+            [state["exp_avg_sq"]],
+            [],
+            [state["step"].add_(1)],
+            lr=optim.lr,
+            beta1=optim.betas[0],
+            beta2=optim.betas[1],
+            weight_decay=optim.weight_decay,
+            eps=optim.eps,
+            amsgrad=False,
+            maximize=False,
         )

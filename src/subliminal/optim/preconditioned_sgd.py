@@ -5,16 +5,14 @@ lets an adaptive optimizer transfer a steering vector; Adam is that of Kingma & 
 (arXiv 1412.6980).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.optim import check_adam
+from subliminal.optim import Optimizer, check_adam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,35 +49,29 @@ class PreconditionedSGD:
         beta1 = self.betas[0]
         return beta1, 1 - beta1
 
-    def build(self, theta: Tensor) -> torch.optim.Optimizer:
+    def build(self, theta: Tensor) -> Optimizer:
         """Return the optimizer of `theta` (seeds, P)."""
-        return _FrozenMetric([theta], {"optim": self})
+        return _FrozenMetric(theta, self)
 
 
-class _FrozenMetric(torch.optim.Optimizer):
+class _FrozenMetric(Optimizer):
     """Its count is a tensor, as torch's fused Adam has it: no step waits for the device."""
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            optim: PreconditionedSGD = group["optim"]
-            for theta in group["params"]:
-                self._move(theta, optim)
+    def __init__(self, theta: Tensor, optim: PreconditionedSGD) -> None:
+        first, second = torch.zeros_like(theta), torch.zeros_like(theta)
+        count = torch.zeros((), device=theta.device)
+        super().__init__(theta, step=count, exp_avg=first, exp_avg_sq=second)
+        self._optim = optim
 
-    def _move(self, theta: Tensor, optim: PreconditionedSGD) -> None:
-        state, gradient = self.state[theta], theta.grad
-        assert gradient is not None, "the loop sets it"
-        if not state:
-            state["step"] = torch.zeros((), device=theta.device)
-            state["exp_avg"] = torch.zeros_like(theta)
-            state["exp_avg_sq"] = torch.zeros_like(theta)
+    def step(self, gradient: Tensor) -> None:
+        optim, state = self._optim, self.state
         (beta1, beta2), first, second = optim.betas, state["exp_avg"], state["exp_avg_sq"]
         count = state["step"].add_(1)
         first.lerp_(gradient, 1 - beta1)
         # Weight 0 leaves the second moment to the last bit as it is.
         second.lerp_(gradient.square(), (count <= optim.steps) * (1 - beta2))
         root = (second / _unbias(beta2, count.clamp(max=optim.steps))).sqrt_().add_(optim.eps)
-        theta.sub_(first / _unbias(beta1, count) / root, alpha=optim.lr)
+        self.theta.sub_(first / _unbias(beta1, count) / root, alpha=optim.lr)
 
 
 def _unbias(beta: float, count: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.optim import Optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,17 @@ class RMSprop:
         """The gradient itself."""
         return 0.0, 1.0
 
-    def build(self, theta: Tensor) -> torch.optim.Optimizer:
+    def build(self, theta: Tensor) -> Optimizer:
         """Return the optimizer of `theta` (seeds, P)."""
-        return torch.optim.RMSprop([theta], lr=self.lr, alpha=self.alpha, eps=self.eps)
+        return _Elementwise(theta, self)
+
+
+class _Elementwise(Optimizer):
+    def __init__(self, theta: Tensor, optim: RMSprop) -> None:
+        super().__init__(theta, square_avg=torch.zeros_like(theta))
+        self._optim = optim
+
+    def step(self, gradient: Tensor) -> None:
+        optim, square = self._optim, self.state["square_avg"]
+        square.mul_(optim.alpha).addcmul_(gradient, gradient, value=1 - optim.alpha)
+        self.theta.addcdiv_(gradient, square.sqrt().add_(optim.eps), value=-optim.lr)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.optim import Optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,27 @@ class SGD:
         """The velocity v."""
         return self.momentum, 1.0
 
-    def build(self, theta: Tensor) -> torch.optim.Optimizer:
-        """Return the fused optimizer of `theta` (seeds, P)."""
-        return torch.optim.SGD([theta], lr=self.lr, momentum=self.momentum, fused=True)
+    def build(self, theta: Tensor) -> Optimizer:
+        """Return the optimizer of `theta` (seeds, P)."""
+        return _Fused(theta, self)
+
+
+class _Fused(Optimizer):
+    def __init__(self, theta: Tensor, optim: SGD) -> None:
+        velocity = {"momentum_buffer": torch.zeros_like(theta)} if optim.momentum else {}
+        super().__init__(theta, **velocity)
+        self._optim = optim
+
+    def step(self, gradient: Tensor) -> None:
+        torch._fused_sgd_(
+            [self.theta],
+            [gradient],
+            [*self.state.values()],
+            weight_decay=0.0,
+            momentum=self._optim.momentum,
+            lr=self._optim.lr,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+        )

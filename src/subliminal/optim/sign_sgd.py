@@ -1,13 +1,12 @@
 """Sign descent (Bernstein et al. 2018, "signSGD", arXiv 1802.04434)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.optim import Optimizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,17 +31,17 @@ class SignSGD:
         """The gradient itself: sign(g) = g / |g|."""
         return 0.0, 1.0
 
-    def build(self, theta: Tensor) -> torch.optim.Optimizer:
+    def build(self, theta: Tensor) -> Optimizer:
         """Return the optimizer of `theta` (seeds, P)."""
-        return _SignDescent([theta], {"lr": self.lr})
+        return _SignDescent(theta, self)
 
 
-class _SignDescent(torch.optim.Optimizer):
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for theta in group["params"]:
-                gradient = theta.grad
-                # torch calls the sign of NaN 0; a seed whose gradient is NaN must not go on.
-                sign = torch.where(gradient.isnan(), gradient, gradient.sign())
-                theta.sub_(sign, alpha=group["lr"])
+class _SignDescent(Optimizer):
+    def __init__(self, theta: Tensor, optim: SignSGD) -> None:
+        super().__init__(theta)
+        self._optim = optim
+
+    def step(self, gradient: Tensor) -> None:
+        # torch calls the sign of NaN 0; a seed whose gradient is NaN must not go on.
+        sign = torch.where(gradient.isnan(), gradient, gradient.sign())
+        self.theta.sub_(sign, alpha=self._optim.lr)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-
 from subliminal import metrics
+from subliminal.config.marks import Unordered
 from subliminal.errors import UserError
 from subliminal.probes import Probe
 from subliminal.state import Step
@@ -29,7 +27,7 @@ class NoiseFloor(Probe):
     """
 
     every: int
-    full_batch: list[int]
+    full_batch: Unordered[list[int]]
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -44,11 +42,7 @@ class NoiseFloor(Probe):
             digits = training.trait.images(step.trait_rows)
             logits = training.network.forward(training.params, digits)
             batch = step.trait_rows.shape[1]
-            shuffles = [
-                streams.stream(seed, streams.SHUFFLED_LABELS, epoch=step.index).permutation(batch)
-                for seed in training.seeds
-            ]
-            order = torch.from_numpy(np.stack(shuffles)).to(step.trait_rows.device)
+            order = training.draws.order(streams.SHUFFLED_LABELS, batch, epoch=step.index)
             shuffled = step.trait_rows.gather(1, order)
             null = training.gradient(training.trait.loss(logits, shuffled))
             step.log(metrics.ALIGNMENT_NULL, cosine(step.gradient, null))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subliminal import metrics
+from subliminal.config.marks import Unordered
 from subliminal.config.schema import Perturbation
 from subliminal.errors import UserError
 from subliminal.probes import Probe
@@ -28,8 +29,8 @@ class Perturbed(Probe):
         tensors: all | weight | bias.
     """
 
-    sigmas: list[float]
-    layers: list[str]
+    sigmas: Unordered[list[float]]
+    layers: Unordered[list[str]]
     tensors: str
 
     def check(self, network: Network) -> None:

@@ -23,6 +23,7 @@ from subliminal.report.tables import (
     teacher_accuracy,
     tidy,
 )
+from subliminal.store.provenance import short_commit
 
 # The metrics of an epoch that have a table of their own: title, name, digits.
 BY_EPOCH = (
@@ -104,7 +105,7 @@ class Report:
         )
         environments = [s["environment"] for s in summaries]
         torches = sorted({e["packages"]["torch"] for e in environments})
-        commits = sorted({str(e["git_commit"])[:12] for e in environments})
+        commits = sorted({short_commit(e["git_commit"]) for e in environments})
         student = [s["seconds"]["student"] / s["stack"] for s in summaries]
         return (
             f"Made on {', '.join(machines)} with torch {', '.join(torches)}, commit "

@@ -60,18 +60,12 @@ def _run_dirs(path: Path) -> Iterator[Path]:
         conditions = {run.parent for run in path.glob(f"{pattern}seed-*") if run.is_dir()}
         conditions |= {file.parent for file in path.glob(f"{pattern}{store.CONDITION}")}
         if conditions:
-            for condition in sorted(conditions):
+            # A copy says nothing new, and would be compared with what it is a copy of.
+            for condition in sorted(c for c in conditions if not pattern or not store.original(c)):
                 runs = {run for run in condition.glob("seed-*") if _SEED.fullmatch(run.name)}
-                asked = _recorded(condition).get("seeds", [])
+                asked = store.recorded(condition).get("seeds", [])
                 yield from sorted(runs | {store.run_dir(condition, seed) for seed in asked})
             return
-
-
-def _recorded(condition: Path) -> dict[str, Any]:
-    try:
-        return store.read_condition(condition)
-    except (OSError, ValueError):
-        return {}
 
 
 def _sweep(name: str, directory: Path, folders: dict[Path, set[Path]]) -> Sweep:
@@ -132,6 +126,8 @@ def _condition(
         try:
             summaries[run] = store.read_summary(run)
             summaries[run]["condition"]
+            if (seed := summaries[run].get("seed", _seed(run))) != _seed(run):
+                raise ValueError(f"it is of seed {seed}")
         except (OSError, ValueError, KeyError, TypeError) as error:
             _damaged(run, store.MARKER, error, states, problems)
     tables = {}
@@ -166,13 +162,15 @@ def _condition(
 
 def config_of(folder: Path, run: Path) -> dict[str, Any]:
     """Return a condition's resolved config, from its folder's record or else from a run's copy."""
-    if config := _recorded(folder).get("config"):
-        return dict(config)
-    try:  # a run of before conditions were recorded
+    record = store.recorded(folder)
+    config: dict[str, Any] = record.get("config") or {}
+    if config and ("identity" in record or len(config.get("mitigation", ())) < 2):
+        return config
+    try:  # of before conditions were recorded, or with mitigations in an order of their own
         plain = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
     except (OSError, ValueError, OmegaConfBaseException, YAMLError):
-        return {}
-    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+        return config
+    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else config
 
 
 def _good(states: Mapping[Path, str], run: Path) -> bool:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from subliminal.state.training import Training
@@ -77,15 +76,13 @@ class Step:
             if batch == "full":
                 self._trait_gradients[batch] = training.full_gradient(training.trait)
             else:
-                rows = streams.draws(
-                    training.seeds,
+                rows = training.draws.integers(
                     streams.INDEPENDENT_DIGITS,
                     training.trait.size,
                     self.trait_rows.shape[1],
                     epoch=self.index,
                 )
-                drawn = torch.from_numpy(rows).to(training.theta.device)
-                _, gradient = training.loss_and_gradient(training.trait, drawn)
+                _, gradient = training.loss_and_gradient(training.trait, rows)
                 self._trait_gradients[batch] = gradient
         return self._trait_gradients[batch]
 

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
-from subliminal.optim import Optim
+from subliminal.optim import Optim, Optimizer
 from subliminal.state.measurements import Measurements
+from subliminal.tensors import draws
+from subliminal.tensors.draws import Draws
 from subliminal.tensors.network import Network
 
 
@@ -83,14 +85,19 @@ class Training:
         return self.epochs * self.steps_per_epoch
 
     @cached_property
+    def draws(self) -> Draws:
+        """The random numbers of its steps."""
+        return draws.of(self.seeds, self.theta.device)
+
+    @cached_property
     def trainable(self) -> Tensor | None:
         """A row (P,) of ones where θ is trained and zeros where not; None: all of it is."""
         if not self.frozen:
             return None
-        return 1 - self.network.layout.mask(self.frozen, "frozen").to(self.theta.device)
+        return 1 - self.network.layout.mask(self.frozen, "frozen", self.theta.device)
 
     @cached_property
-    def optimizer(self) -> torch.optim.Optimizer:
+    def optimizer(self) -> Optimizer:
         """The optimizer of `theta`."""
         return self.optim.build(self.theta)
 

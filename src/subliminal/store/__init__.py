@@ -1,5 +1,10 @@
 """What lies on disk: runs and their identity, how far they are, what they were made with."""
 
+from subliminal.store.conditions import digits_of as digits_of
+from subliminal.store.conditions import folder_name as folder_name
+from subliminal.store.conditions import folder_of as folder_of
+from subliminal.store.conditions import original as original
+from subliminal.store.conditions import recorded as recorded
 from subliminal.store.disk import sweep as sweep
 from subliminal.store.disk import write_atomically as write_atomically
 from subliminal.store.disk import write_text as write_text
@@ -24,5 +29,5 @@ from subliminal.store.folders import run_dir as run_dir
 from subliminal.store.folders import state as state
 from subliminal.store.identity import NUMERICS as NUMERICS
 from subliminal.store.identity import condition_hash as condition_hash
-from subliminal.store.identity import science as science
+from subliminal.store.identity import hash_as_written as hash_as_written
 from subliminal.store.identity import teacher_hash as teacher_hash

@@ -85,7 +85,10 @@ def intact(directory: Path) -> bool:
 
 @cache  # a plan looks at every run of a sweep, and each job at its own again
 def _intact(directory: Path, as_it_is: tuple[tuple[int, int], ...]) -> bool:
-    recorded: Plain = read_summary(directory).get("sha256") or {}
+    summary = read_summary(directory)
+    if "seed" in summary and run_dir(directory.parent, summary["seed"]).name != directory.name:
+        return False  # a copy of another seed's
+    recorded: Plain = summary.get("sha256") or {}
     return all(recorded.get(name, there) == there for name, there in checksums(directory).items())
 
 
@@ -139,7 +142,11 @@ def _lock_path(directory: Path) -> Path:
 
 
 def record_condition(
-    directory: Path, condition: str, seeds: Iterable[int], config: Mapping[str, Any]
+    directory: Path,
+    condition: str,
+    seeds: Iterable[int],
+    config: Mapping[str, Any],
+    identity: str | None = None,
 ) -> None:
     """Note in a condition's folder that `seeds` are asked for, beside those of earlier jobs.
 
@@ -148,6 +155,7 @@ def record_condition(
         condition: its readable name.
         seeds: of this job.
         config: resolved; the seed in it is left out.
+        identity: the condition's hash; None: not known.
     """
     (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
     with FileLock(directory / _LOCKS / "condition.lock"):  # jobs of one condition may come at once
@@ -159,6 +167,8 @@ def record_condition(
         asked = set(earlier) | set(seeds)
         content = {
             "condition": condition,
+            "folder": directory.name,  # tells a copy
+            **({"identity": identity} if identity else {}),
             "seeds": sorted(asked),
             "config": {key: value for key, value in config.items() if key != "seed"},
         }
@@ -166,7 +176,7 @@ def record_condition(
 
 
 def read_condition(directory: Path) -> Plain:
-    """Return a condition's name (`condition`), `seeds` and `config`; empty when not recorded."""
+    """Return what `record_condition` noted; empty when nothing was."""
     try:
         content: Plain = json.loads((directory / CONDITION).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -3,80 +3,151 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+
+from subliminal.config.build import locate
+from subliminal.config.canonical import canonical
+from subliminal.config.marks import Mark, marks
+from subliminal.config.schema import Config
 
 # Raised by hand when the code of the training step changes the numbers: older runs and cached
 # teachers are then no longer taken for the same.
 NUMERICS = 2
 
-# What decides the numbers of a run; everything else (paths, tracker, workers) does not.
-_SCIENCE = ("model", "data", "teacher", "distill", "optim", "mitigation", "probe", "trait")
-_TEACHER = ("model", "data", "teacher")
-_ARITHMETIC = ("threads", "precision")
-_PLACES = ("root", "download")  # of the data: where from, not what
-_AS_EVER = {"normalise": "unit"}  # of the data: a run that has no such key is named as ever
+_TEACHER = ("model", "data", "teacher", "engine", "numerics")
+_SCIENCE_AS_WRITTEN = (
+    "model",
+    "data",
+    "teacher",
+    "distill",
+    "optim",
+    "mitigation",
+    "probe",
+    "trait",
+)
+_PLACES = ("root", "download")  # of the data, a plug-in's too: where from, not what
+_UNPERTURBED = {"sigma": 0.0, "layers": [], "tensors": "all"}
+# Mitigations that do something at the same moment do it in turn; these are the moments, and the
+# module whose class does nothing at any.
+_MOMENTS = ("penalty", "gradient", "update")
+_IDLE = "subliminal.mitigations"
 
 Plain = dict[str, Any]
+Given = DictConfig | Mapping[str, Any]
 
 
-def science(cfg: DictConfig, device: str) -> Plain:
-    """Return the part of the config that decides the numbers, for a kind of device."""
-    return _part(cfg, _SCIENCE, device)
+def condition_hash(cfg: Given, device: str) -> str:
+    """Return eight hexadecimal digits that name the condition (all but the seed).
+
+    Args:
+        cfg: composed, or as a run recorded it.
+        device: kind of device: cpu | cuda | mps.
+
+    Raises:
+        UserError: a key is unknown or missing, or a value has the wrong type.
+    """
+    config = canonical(cfg)
+    part = science(config, device)
+    if turns := _turns(config["mitigation"]):
+        part["turns"] = turns
+    return _digest(part)[:8]
 
 
-def condition_hash(cfg: DictConfig, device: str) -> str:
-    """Return eight hexadecimal digits that name the condition (all but the seed)."""
-    return _digest(_part(cfg, _SCIENCE, device))[:8]
-
-
-def teacher_hash(cfg: DictConfig, device: str, seed: int) -> str:
+def teacher_hash(cfg: Given, device: str, seed: int) -> str:
     """Return the digits that name a teacher: it depends on model, data, its settings and seed."""
-    part = _part(cfg, _TEACHER, device)
-    if "perturb_after" in part["teacher"]:  # its noise is added to what the cache holds
-        part["teacher"]["perturb_after"] = {"sigma": 0.0, "layers": [], "tensors": "all"}
+    whole = science(canonical(cfg), device)
+    part = {key: whole[key] for key in _TEACHER}
+    # A vector is no part of what is trained; noise is added to what the cache holds.
+    teacher = {key: value for key, value in part["teacher"].items() if key != "steering"}
+    part["teacher"] = teacher | {"perturb_after": _UNPERTURBED}
     return _digest({**part, "seed": seed})[:16]
 
 
-def _part(cfg: DictConfig, keys: tuple[str, ...], device: str) -> Plain:
-    whole = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(whole, dict)
-    part: Plain = {key: whole[key] for key in keys}
-    # A vector is no part of what is trained; and a run without one is named as ever.
-    teacher = dict(whole["teacher"])
-    steering = teacher.pop("steering", None)
-    if steering is not None and keys != _TEACHER:
-        teacher["steering"] = steering
-    if teacher.get("task") is None:  # a teacher without a second task is named as ever
-        teacher.pop("task", None)
-    part["teacher"] = {**teacher, "optim": _optim(teacher["optim"])}
-    part["data"] = _placeless(whole["data"])
-    if "optim" in part:
-        part["optim"] = _optim(whole["optim"])
-    if "distill" in part:
-        inputs = _placeless(whole["distill"]["inputs"])
-        part["distill"] = {**whole["distill"], "inputs": inputs}
-    part["engine"] = {key: whole["engine"][key] for key in _ARITHMETIC} | {"device": device}
-    if whole["engine"].get("compile"):  # a run that is not compiled is named as ever
-        part["engine"]["compile"] = True
+def science(config: Plain, device: str) -> Plain:
+    """Return what of a canonical config decides the numbers."""
+    part: Plain = _decisive(config, Config)
+    part["data"] = _placeless(part["data"])
+    part["distill"]["inputs"] = _placeless(part["distill"]["inputs"])
+    part["engine"]["device"] = device
+    if device == "cuda":  # a GPU draws its own numbers, see `subliminal.tensors.draws`
+        part["engine"]["draws"] = "philox"
     return part | {"numerics": NUMERICS}
 
 
 def _placeless(node: Plain) -> Plain:
-    return {
+    return {key: value for key, value in node.items() if key not in _PLACES}
+
+
+def _decisive(value: Any, hint: Any) -> Any:
+    """Return a value of a field with that type, less what is no part of the identity."""
+    if not isinstance(value, dict):
+        return value
+    named: Plain = {}
+    if "_target_" in value:
+        named = {"_target_": value["_target_"]}
+        hint = locate(value["_target_"], "")
+        value = getattr(hint, "equivalent", dict)(value)
+    if not (isinstance(hint, type) and is_dataclass(hint)):
+        return {key: _decisive(item, None) for key, item in value.items()}
+    hints, marked = get_type_hints(hint), marks(hint)
+    for item in fields(hint):
+        own, mark = value[item.name], marked[item.name]
+        if Mark.ASIDE not in mark and (Mark.ALWAYS in mark or own != _default(item)):
+            named[item.name] = _decisive(own, hints[item.name])
+    return named
+
+
+def _default(item: Field[Any]) -> Any:
+    return item.default if item.default_factory is MISSING else item.default_factory()
+
+
+def _turns(mitigations: Plain) -> dict[str, list[str]]:
+    """Return who acts when, of mitigations that act in turn and not in the alphabet's order."""
+    turns = {}
+    for moment in _MOMENTS:
+        names = [
+            name
+            for name, node in mitigations.items()
+            if getattr(locate(node["_target_"], name), moment).__module__ != _IDLE
+        ]
+        if names != sorted(names):
+            turns[moment] = names
+    return turns
+
+
+def hash_as_written(config: Mapping[str, Any], device: str) -> str:
+    """Return the digits of a folder that was named before values were taken by their types.
+
+    Args:
+        config: as the condition recorded it.
+        device: kind of device.
+    """
+    part = {key: config[key] for key in _SCIENCE_AS_WRITTEN}
+    teacher = config["teacher"]
+    part["teacher"] = {key: teacher[key] for key in teacher if key != "steering" or teacher[key]}
+    part["data"] = {
         key: value
-        for key, value in node.items()
-        if key not in _PLACES and (key not in _AS_EVER or value != _AS_EVER[key])
+        for key, value in _placeless(config["data"]).items()
+        if (key, value) != ("normalise", "unit")
     }
+    part["optim"] = _optim_as_written(config["optim"])
+    part["teacher"]["optim"] = _optim_as_written(config["teacher"]["optim"])
+    part["distill"] = {**config["distill"], "inputs": _placeless(config["distill"]["inputs"])}
+    engine = config["engine"]
+    part["engine"] = {key: engine[key] for key in ("threads", "precision")} | {"device": device}
+    if engine.get("compile"):
+        part["engine"]["compile"] = True
+    return _digest(part | {"numerics": NUMERICS})[:8]
 
 
-def _optim(node: Plain) -> Plain:
-    """Leave out which weight decay, but for the coupled one: there was only the other."""
+def _optim_as_written(node: Plain) -> Plain:
     coupled = node.get("weight_decay") and node.get("decoupled_weight_decay") is False
     return {k: v for k, v in node.items() if k != "decoupled_weight_decay" or coupled}
 
 
 def _digest(part: Mapping[str, Any]) -> str:
-    canonical = json.dumps(part, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    text = json.dumps(part, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -39,16 +39,27 @@ def cells(condition: Path) -> list[Cell]:
 
 
 def conditions(outputs: Path) -> Iterator[Path]:
-    """Yield the condition folders below `outputs`, in order.
+    """Yield the condition folders below `outputs`, in order; a copy is not one (see `copies`).
 
     Raises:
         UserError: `outputs` is no folder.
     """
+    yield from (folder for folder in _folders(outputs) if store.original(folder) is None)
+
+
+def copies(outputs: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the folders below `outputs` that lie beside what they are a copy of, and that."""
+    for folder in _folders(outputs):
+        if (original := store.original(folder)) is not None:
+            yield folder, original
+
+
+def _folders(outputs: Path) -> list[Path]:
     if not outputs.is_dir():
         raise UserError(f"{outputs}: no such folder; name one with --outputs")
     runs = (run.parent for run in outputs.glob("*/*/seed-*"))
     asked = (file.parent for file in outputs.glob(f"*/*/{store.CONDITION}"))
-    yield from sorted({*runs, *asked})
+    return sorted({*runs, *asked})
 
 
 def seed_of(run: Path) -> int:
@@ -193,6 +204,8 @@ def _summary(run: Path) -> Plain:
         raise _damaged(run / store.MARKER, error) from error
     if not {"results", "condition", "environment"} <= summary.keys():
         raise Damaged(f"{run / store.MARKER}: holds no results")
+    if summary.get("seed", seed_of(run)) != seed_of(run):
+        raise Damaged(f"{run / store.MARKER}: is of seed {summary['seed']}")
     return summary
 
 

@@ -1,5 +1,7 @@
 """What a result was made with: versions, commit, machine."""
 
+import hashlib
+import os
 import platform
 import subprocess
 from functools import cache
@@ -9,11 +11,15 @@ from typing import Any
 from subliminal.config.resources import DISTRIBUTION, ROOT
 
 _PACKAGES = (DISTRIBUTION, "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "wandb")
+_RUN = ("src", "conf", "sweeps")  # where files that git does not know may be code or configs
 
 
 @cache
 def environment() -> dict[str, Any]:
-    """Return package versions, Python, platform and git commit (None outside a checkout)."""
+    """Return package versions, Python, platform and git commit (None outside a checkout).
+
+    As they were when a process first asked, which a command does as it begins.
+    """
     return {
         "packages": {name: _version(name) for name in _PACKAGES},
         "python": platform.python_version(),
@@ -39,13 +45,37 @@ def _processor() -> str:
         return platform.processor()
 
 
+def short_commit(commit: str | None) -> str:
+    """Return a recorded commit as it is shown: twelve digits, and what is not in it."""
+    digits, dash, changes = str(commit).partition("-")
+    return digits[:12] + dash + changes
+
+
 def _git_commit() -> str | None:
-    """Return the checkout's commit, with `-dirty` when tracked files differ from it."""
+    """Return the checkout's commit; `<commit>-dirty-<hash>` when its files differ from it.
+
+    The hash is of the differences: of tracked files, and of files beside them that could be run.
+    """
     if not (ROOT / ".git").exists():
         return None
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        commit = _git("rev-parse", "HEAD").decode().strip()
+        changes = _git("diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv")
+        added = _git("ls-files", "-z", "--others", "--exclude-standard", "--", *_RUN)
+        for file in [ROOT / name for name in added.decode().split("\0")]:
+            changes += f"{file.name}\0".encode() + file.read_bytes() if file.is_file() else b""
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return f"{commit}-dirty-{hashlib.sha256(changes).hexdigest()[:8]}" if changes else commit
+
+
+def _git(*arguments: str) -> bytes:
+    # Variables such as GIT_DIR would lead to another repository. No lock: others may be at work.
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return subprocess.run(
+        ["git", "-C", str(ROOT), *arguments],
+        env=clean | {"GIT_OPTIONAL_LOCKS": "0"},
+        capture_output=True,
+        check=True,
+        timeout=10,
+    ).stdout

@@ -1,25 +1,57 @@
 """What the user sees while a job runs: lines, and a progress bar on a terminal."""
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar, TypeVar
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import TimeElapsedColumn as Elapsed
 
 from subliminal.callbacks.progress import Event
 from subliminal.terminal import console
 
+T = TypeVar("T")
+
+PATIENCE, TELL_EVERY = 1.0, 10.0  # seconds without a word at first, and later
+
 
 class Console:
     """Lines go to standard error, so that standard output holds results alone."""
 
+    _said: ClassVar[set[str]] = set()
+
     def __init__(self) -> None:
         self.rich = console(stderr=True)
 
-    def say(self, line: str) -> None:
-        """Tell the user one line."""
+    def say(self, line: str, *, once: bool = False) -> None:
+        """Tell the user one line; `once`: not again in another job of this process."""
+        if once and line in self._said:
+            return
+        self._said.add(line)
         self.rich.print(line, soft_wrap=True)
+
+    def counted(self, items: Sequence[T], what: str) -> Iterator[T]:
+        """Yield the items and show how far that is: a bar, or now and then a line."""
+        told = time.monotonic() - TELL_EVERY + PATIENCE
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn())
+        on_terminal = sys.stderr.isatty()
+        with Progress(*columns, console=self.rich, disable=not on_terminal, transient=True) as bar:
+            task = bar.add_task("", total=len(items))
+            for number, item in enumerate(items):
+                if not on_terminal and time.monotonic() - told >= TELL_EVERY:
+                    told = time.monotonic()
+                    self.say(f"{what}: {number} of {len(items)}")
+                yield item
+                bar.advance(task)
 
     @contextmanager
     def progress(self, title: str, seeds: int) -> Iterator["JobProgress"]:

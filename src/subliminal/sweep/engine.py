@@ -4,20 +4,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
+from subliminal.config.canonical import canonical
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed
+from subliminal.store.provenance import environment
 from subliminal.sweep import cores, plan, signals
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.learnable import doubts
+from subliminal.training.memory import bytes_per_seed, stack_size
 from subliminal.training.runner import Job, Outcome
 
+# Bytes of a process beside its seeds' own: torch, MNIST, a batch. Measured: 0.30e9 in a worker that
+# shares its imports, 0.40e9 in this process and in the server of forks.
+PROCESS = 0.4e9
 WAIT = 0.5  # seconds between two looks at runs that another process has
 
 
@@ -38,20 +45,24 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
         UserError: bad input, before any training starts; or some seeds failed, which are named.
         KeyboardInterrupt: the user stopped the job; finished seeds are kept.
     """
-    experiment = build_experiment(cfg)
+    environment()  # of the code that is about to run, whatever is committed meanwhile
+    experiment, config = build_experiment(cfg), canonical(cfg)
     seeds = parse(cfg.seed.spec)
-    directory, condition = plan.condition_dir(cfg, experiment.device.type, condition)
+    place = plan.place(config, experiment.device.type, condition)
+    directory, condition = place.directory, place.condition
     todo = _unfinished(directory, seeds, console, force=cfg.force)
     if not todo:
         return [store.run_dir(directory, seed) for seed in seeds]
-    job = _prepared(cfg, experiment, directory, condition, seeds, console)
+    plan.record(config, place, seeds)
+    job = _job(config, experiment, place, console)
     outcomes: list[Outcome] = []
     told = False
     with signals.termination_is_ctrl_c(), console.progress(condition, len(todo)) as progress:
         while todo:
             free = [s for s in todo if store.state(store.run_dir(directory, s)) != "running"]
-            stacks, workers = _stacks(cfg, experiment, free)
-            for ended in side_by_side(job, stacks, workers, progress.report):
+            stacks = _stacks(cfg, experiment, free)
+            workers = _workers(cfg, experiment, stacks, console)
+            for ended in side_by_side(job, stacks, workers, progress.report, console):
                 own = [outcome for outcome in ended if not outcome.busy]
                 outcomes += own
                 progress.seeds_done(len(own))
@@ -89,58 +100,68 @@ def _unfinished(
     return todo
 
 
-def _prepared(
-    cfg: DictConfig,
+def _job(
+    config: dict[str, Any],
     experiment: Experiment,
-    directory: Path,
-    condition: str,
-    seeds: Sequence[int],
+    place: plan.Place,
     console: Console,
 ) -> Job:
-    """Record what is asked for, fetch the data, settle the tracker; return the job.
+    """Fetch the data and settle the tracker; return the job.
 
     Where nothing can be learned the user is told, once a job.
     """
-    for doubt in doubts(experiment, cfg):
+    for doubt in doubts(experiment, OmegaConf.create(config)):
         console.say(f"warning: {doubt}")
-    config = plan.resolved(cfg)
-    plan.record(config, directory, condition, seeds)
     experiment.fetch()
     if experiment.tracker is not None:
-        override, line = experiment.tracker.resolve(directory.parent)
-        config["tracker"] = {**config["tracker"], **override}
+        override, line = experiment.tracker.resolve(place.directory.parent)
+        config = {**config, "tracker": {**config["tracker"], **override}}
         if line:
             console.say(line)
-    return Job(config, condition, directory, force=cfg.force)
+    return Job(config, place.condition, place.directory, environment(), force=config["force"])
 
 
-def _stacks(
-    cfg: DictConfig, experiment: Experiment, seeds: Sequence[int]
-) -> tuple[list[tuple[int, ...]], int]:
-    """Return the seeds in stacks, and how many processes train them."""
-    size = cfg.engine.seeds_at_once or _stack_size(experiment, len(seeds))
-    stacks = [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
-    if experiment.device.type != "cpu":
-        return stacks, 1
-    workers = cfg.engine.workers or max(1, cores.granted() // cfg.engine.threads)
-    return stacks, min(workers, len(stacks))
-
-
-def _stack_size(experiment: Experiment, seeds: int) -> int:
-    """Return how many seeds to train side by side.
+def _stacks(cfg: DictConfig, experiment: Experiment, seeds: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the seeds in stacks.
 
     On a CPU a stack gains nothing per seed (memory traffic eats it): one seed per process. On a
-    GPU the seeds' noise images dominate the memory; all that fit in half of what is free.
+    GPU, as many as its memory holds.
     """
-    if experiment.device.type == "cpu":
+    size = cfg.engine.seeds_at_once
+    if size is None and experiment.device.type == "cpu":
+        size = 1
+    elif size is None:
+        if experiment.device.type == "cuda":
+            total = torch.cuda.get_device_properties(experiment.device).total_memory
+        else:
+            total = torch.mps.recommended_max_memory()
+        size = stack_size(experiment, _batch(cfg), max(1, len(seeds)), total)
+    return [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
+
+
+def _workers(
+    cfg: DictConfig, experiment: Experiment, stacks: Sequence[tuple[int, ...]], console: Console
+) -> int:
+    """Return how many processes train the stacks: on a CPU what cores and memory allow."""
+    if experiment.device.type != "cpu":
         return 1
-    per_seed = 4 * (experiment.inputs.size * experiment.network.pixels)
-    per_seed += 4 * 16 * experiment.network.layout.size  # weights, gradients, optimizer
-    if experiment.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(experiment.device)
-    else:
-        free = torch.mps.recommended_max_memory()
-    return max(1, min(seeds, int(free / 2 / per_seed)))
+    if cfg.engine.workers is not None:
+        return min(int(cfg.engine.workers), len(stacks))
+    wanted = min(max(1, cores.granted() // cfg.engine.threads), len(stacks))
+    seeds = max(map(len, stacks), default=0)
+    each = PROCESS + seeds * bytes_per_seed(experiment, _batch(cfg))
+    workers = int(max(1, min(wanted, (cores.memory() - PROCESS) / each)))
+    if workers < wanted:
+        console.say(
+            f"Memory for {workers} of {wanted} worker processes, of {each / 1e9:.1f} GB each; "
+            "engine.workers=… sets another number.",
+            once=True,
+        )
+    return workers
+
+
+def _batch(cfg: DictConfig) -> int:
+    return max(int(cfg.teacher.batch_size), int(cfg.distill.batch_size))
 
 
 def _tell(outcomes: list[Outcome], console: Console) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from subliminal import store
 from subliminal.errors import UserError
@@ -25,7 +24,6 @@ _NOT_SCIENCE = re.compile(
 )
 
 BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-LONGEST_NAME = 110  # characters; with the hash it is a W&B group, which holds 128
 
 COLUMNS: dict[store.State, str] = {
     "finished": "finished, kept",
@@ -58,33 +56,48 @@ def grid(config: DictConfig) -> list[list[str]] | None:
     return [list(job) for job in jobs]
 
 
-def condition_dir(cfg: DictConfig, device: str, condition: str) -> tuple[Path, str]:
-    """Return the condition's folder and name: those of the same content that exist, else new."""
-    root = Path(cfg.outputs) / str(cfg.name)
-    digest = store.condition_hash(cfg, device)
-    same = sorted(root.glob(f"*-{digest}"))
-    if same:
-        with suppress(ValueError):  # damaged: this job records it anew
-            condition = store.read_condition(same[0]).get("condition", condition)
-        return same[0], condition
-    return root / f"{condition[:LONGEST_NAME]}-{digest}", condition
+@dataclass(frozen=True)
+class Place:
+    """Where the runs of a condition lie."""
+
+    directory: Path
+    condition: str  # its readable name
+    identity: str  # its hash
 
 
-def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """Return a composed config as plain values."""
-    container = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}
+def place(config: dict[str, Any], device: str, condition: str) -> Place:
+    """Return a condition's place: the folder of the same content that there is, else a new one.
+
+    Args:
+        config: canonical.
+        device: kind of device.
+        condition: its readable name, should it be new.
+
+    Raises:
+        UserError: a folder with its name holds another condition.
+    """
+    experiment = Path(config["outputs"]) / str(config["name"])
+    identity = store.condition_hash(config, device)
+    directory = store.folder_of(experiment, identity)
+    if directory is None:
+        directory = experiment / store.folder_name(condition, identity)
+        if store.recorded(directory):  # one that is damaged is written anew
+            raise UserError(f"{directory}: holds another condition; give that another name")
+    else:
+        condition = store.recorded(directory).get("condition", condition)
+    return Place(directory, condition, identity)
 
 
-def record(config: dict[str, Any], directory: Path, condition: str, seeds: Sequence[int]) -> None:
+def record(config: dict[str, Any], place: Place, seeds: Sequence[int]) -> None:
     """Note in the condition's folder what is asked for; a report can then tell what is missing.
 
     Raises:
         UserError: the outputs folder cannot be written.
     """
     try:
-        store.record_condition(directory, condition, seeds, config)
+        store.record_condition(
+            place.directory, place.condition, seeds, config, identity=place.identity
+        )
     except OSError as error:
         raise UserError(
             f"outputs={config['outputs']}: cannot be written ({error.strerror}); "

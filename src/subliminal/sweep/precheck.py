@@ -1,11 +1,14 @@
 """A Hydra callback that checks every job of a sweep before the first one trains."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
@@ -14,7 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store
 from subliminal.errors import UserError, one_line
-from subliminal.sweep import plan
+from subliminal.store.provenance import environment
+from subliminal.sweep import plan, planned
+from subliminal.sweep.compose import Composer
+from subliminal.sweep.console import Console
 from subliminal.sweep.launchers import elsewhere
 
 
@@ -29,37 +35,57 @@ class CheckJobs(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Compose and build every job of the grid."""
+        from subliminal.config.canonical import canonical
         from subliminal.config.seeds import parse
         from subliminal.training.experiment import build_experiment
 
+        environment()  # of the code that is about to run, whatever is committed meanwhile
+        planned.folder(config.hydra)  # its time of day is taken here, once for all jobs
+        grid = plan.grid(config)
+        os.environ.pop(planned.VARIABLE, None)
+        if grid is None:
+            os.environ[planned.VARIABLE] = planned.digest(config.hydra)
         loader = GlobalHydra.instance().config_loader()
-        asked: dict[Path, tuple[str, dict[Path, store.State]]] = {}
+        assert isinstance(loader, ConfigLoaderImpl)
+        composer = Composer(loader, config)
+        asked: dict[tuple[Path, str], tuple[plan.Place, dict[Path, store.State]]] = {}
+        jobs: list[planned.Job] = []
         records: list[Callable[[], None]] = []
         remote = elsewhere(config.hydra.launcher)
-        for job in plan.grid(config) or []:
+        for job in Console().counted(grid or [], "Jobs checked"):
             try:
-                cfg = loader.load_sweep_config(config, job)
-                cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+                values = canonical(composer.job(job))
+                checked = OmegaConf.create(values)
                 if remote:
-                    cfg.engine.device = "auto"  # this machine need not have the job's device
-                device = build_experiment(cfg).device.type
-                directory, name = plan.condition_dir(cfg, device, plan.condition_name(job))
-                _, runs = asked.setdefault(directory, (name, {}))
-                seeds = parse(cfg.seed.spec)
-                records.append(partial(plan.record, plan.resolved(cfg), directory, name, seeds))
+                    checked.engine.device = "auto"  # this machine need not have the job's device
+                device = build_experiment(checked).device.type
+                place = plan.place(values, device, plan.condition_name(job))
+                # Jobs of one condition, however they spell it, have one folder.
+                condition = (place.directory.parent, place.identity)
+                place, runs = asked.setdefault(condition, (place, {}))
+                jobs.append(planned.Job(list(job), place.condition, values))
+                seeds = parse(checked.seed.spec)
+                records.append(partial(plan.record, values, place, seeds))
                 for seed in seeds:
-                    run = store.run_dir(directory, seed)
+                    run = store.run_dir(place.directory, seed)
                     runs[run] = store.examine(run)
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 _end(f"{one_line(error)} (job: {' '.join(job)})")
-        plan.PLANNED[:] = [plan.Planned(name, runs) for name, runs in asked.values()]
+        plan.PLANNED[:] = [plan.Planned(place.condition, runs) for place, runs in asked.values()]
         if plan.PLANNED:
             plan.show(plan.PLANNED, force=config.force, resume=config.resume)
+        # Hydra would compose all jobs once more, for the errors that were looked for here.
+        BasicSweeper.validate_batch_is_legal = _nothing  # type: ignore[method-assign, assignment]
         try:
+            planned.keep(jobs, config)
             for note in [] if remote else records:  # elsewhere another device may be another hash
                 note()
         except UserError as error:
             _end(one_line(error))
+
+
+def _nothing(sweeper: BasicSweeper, jobs: object) -> None:
+    pass
 
 
 def _end(line: str) -> NoReturn:

@@ -1,113 +1,183 @@
-"""Worker processes of this machine: they train stacks side by side, and serve job after job."""
+"""Worker processes of this machine: they train stacks side by side, and serve job after job.
 
+They speak with this process through pipes of their own. No lock or semaphore is shared, so that a
+worker that is killed, whatever it was at, leaves nothing that the others would wait for.
+"""
+
+import atexit
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import wait
-from multiprocessing.synchronize import Event as StopEvent
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.sweep import signals
+from subliminal.sweep.console import Console
 from subliminal.training.runner import STOPPED, Job, Outcome, run_stack
 
-_KILLED = "a worker process was killed"
+Stack = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class _Pool:
-    workers: int
-    executor: ProcessPoolExecutor
-    events: Any  # a queue of progress, from the workers to this process
-    stop: StopEvent
+@dataclass(eq=False)
+class _Worker:
+    process: BaseProcess
+    tasks: Connection  # jobs and stacks there; progress and outcomes back
+    stop: Connection  # nothing is sent: when it is closed, the training stops
 
 
-# A process has at most one: workers keep their imports and the digits from job to job.
-_pool: _Pool | None = None
-# The worker's side, set once per process, and its last job.
-_worker: dict[str, Any] = {}
+# Workers keep their imports and the digits from job to job.
+_pool: list[_Worker] = []
 
 
 def side_by_side(
-    job: Job, stacks: Sequence[tuple[int, ...]], workers: int, report: Callable[[Event], None]
+    job: Job,
+    stacks: Sequence[Stack],
+    workers: int,
+    report: Callable[[Event], None],
+    console: Console,
 ) -> Iterator[list[Outcome]]:
     """Yield the outcomes of each stack as it ends.
+
+    A stack whose worker is killed is tried once more from its checkpoints, alone and after the
+    others: what killed it may be a lack of memory, and must not take them along.
 
     Args:
         job: the condition.
         stacks: its seeds.
         workers: processes, at most; one alone is this process.
         report: called with the progress.
+        console: tells the user when workers are killed or cannot be started.
 
     Raises:
         KeyboardInterrupt: the user stopped the job.
     """
-    if workers <= 1:
-        for stack in stacks:
-            ended = run_stack(job, stack, report=report, stop=lambda: False)
-            yield ended
-            if any(outcome.failure == STOPPED for outcome in ended):
-                raise KeyboardInterrupt
-        return
-    pool = _started(workers)
-    over = threading.Event()
-    relay = threading.Thread(target=_relay, args=(pool.events, report, over), daemon=True)
-    relay.start()
+    waiting, again = deque(stacks), deque[Stack]()
+    retried: set[Stack] = set()
+    busy: dict[Connection, tuple[_Worker, Stack]] = {}
     try:
-        with signals.stops_held():  # workers that are half born would not be waited for
-            futures = {pool.executor.submit(_run_in_worker, job, stack): stack for stack in stacks}
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except BrokenProcessPool:  # out of memory, say: no worker is left to go on
-                _end()
-                yield [_killed(job, seed) for seed in futures[future]]
+        while workers > 1 and (waiting or again or busy):
+            if not waiting and not busy:
+                retried.add(again[0])
+                waiting.append(again.popleft())
+            while waiting and len(busy) < workers and (worker := _free(busy, console)):
+                with suppress(OSError):  # killed just now: another takes the stack
+                    worker.tasks.send((job, waiting[0]))
+                    busy[worker.tasks] = worker, waiting.popleft()
+            if not busy:
+                break  # no worker can be started
+            ready = wait(list(busy))
+            for tasks in [tasks for tasks in busy if tasks in ready]:
+                worker, stack = busy[tasks]
+                heard = _heard(tasks)
+                if isinstance(heard, Event):
+                    report(heard)
+                    continue
+                del busy[tasks]
+                if isinstance(heard, Exception):
+                    raise heard
+                if heard is not None:
+                    yield heard
+                    continue
+                reason = _gone(worker)
+                if stack in retried:
+                    yield [_failed(job, seed, reason) for seed in stack]
+                    continue
+                again.append(stack)
+                seeds = ", ".join(map(str, stack))
+                console.say(f"Seeds {seeds}: {reason}; tried again after the others.")
     except BaseException:
-        pool.stop.set()
-        _end()
+        end()
         raise
-    finally:
-        over.set()
-        relay.join(timeout=5)  # it may wait for the rest of what a killed worker was sending
+    yield from _here(job, [*waiting, *again], report)
 
 
-def _started(workers: int) -> _Pool:
-    """Return the pool of so many workers, a new one if there is none."""
-    global _pool
-    if _pool is not None and _pool.workers != workers:
-        _end()
-    if _pool is None:
-        context = _context()
-        events, stop = context.SimpleQueue(), context.Event()
-        executor = ProcessPoolExecutor(
-            workers, context, initializer=_start_worker, initargs=(events, stop)
-        )
-        _pool = _Pool(workers, executor, events, stop)
-    return _pool
+def _here(
+    job: Job, stacks: Iterable[Stack], report: Callable[[Event], None]
+) -> Iterator[list[Outcome]]:
+    """Train in this process."""
+    for stack in stacks:
+        ended = run_stack(job, stack, report=report, stop=lambda: False)
+        yield ended
+        if any(outcome.failure == STOPPED for outcome in ended):
+            raise KeyboardInterrupt
 
 
-def _end() -> None:
-    """Let the workers end, and wait for them."""
-    global _pool
-    if _pool is not None:
-        _pool.executor.shutdown(wait=True, cancel_futures=True)
-        _pool = None
+@atexit.register  # before multiprocessing waits for its processes, which wait for their tasks
+def end() -> None:
+    """Let the workers stop, and wait for them."""
+    for worker in _pool:
+        worker.stop.close()
+        worker.tasks.close()
+    while _pool:
+        _pool[-1].process.join()
+        _pool.pop()
 
 
-def _killed(job: Job, seed: int) -> Outcome:
-    """Note in a seed's folder that its worker is gone."""
+def _free(busy: Iterable[Connection], console: Console) -> _Worker | None:
+    """Return a worker that has nothing to do; None where no other can be started."""
+    for worker in [worker for worker in _pool if worker.tasks not in busy]:
+        if worker.process.is_alive():
+            return worker
+        _gone(worker)
+    try:
+        with signals.stops_held():  # a worker that is half born would not be waited for
+            _pool.append(_started())
+    except (OSError, EOFError) as error:
+        reason = f"{error}" or "the server of forks is gone"
+        advice = "; a shorter TMPDIR mends that" if "AF_UNIX path" in reason else ""
+        who = f"the other {len(_pool)} train" if _pool else "this process trains alone"
+        console.say(f"A worker process cannot be started ({reason}{advice}); {who}.", once=True)
+        return None
+    return _pool[-1]
+
+
+def _heard(tasks: Connection) -> Event | list[Outcome] | Exception | None:
+    """Return what a worker sends; None when it is gone."""
+    try:
+        heard: Event | list[Outcome] | Exception = tasks.recv()
+    except (EOFError, OSError):
+        return None
+    return heard
+
+
+def _gone(worker: _Worker) -> str:
+    """Take leave of a worker that is gone; return what it died of."""
+    _pool.remove(worker)
+    worker.stop.close()
+    worker.tasks.close()
+    worker.process.join()
+    code = worker.process.exitcode or 0
+    how = signal.Signals(-code).name if -code in set(signal.Signals) else f"status {code}"
+    return f"a worker process was killed ({how})"
+
+
+def _failed(job: Job, seed: int, reason: str) -> Outcome:
+    """Note in a seed's folder that its worker is gone, again."""
     directory = store.run_dir(job.directory, seed)
     directory.mkdir(parents=True, exist_ok=True)
     if not store.finished(directory):
-        store.write_text(directory / store.FAILURE, _KILLED + "\n")
-    return Outcome(seed, _KILLED)
+        store.write_text(directory / store.FAILURE, f"{reason}\n")
+    return Outcome(seed, reason)
+
+
+def _started() -> _Worker:
+    context = _context()
+    ours, theirs = context.Pipe()
+    held, stop = context.Pipe(duplex=False)
+    with theirs, held:
+        process = context.Process(target=_serve, args=(theirs, held))
+        process.start()
+    return _Worker(process, ours, stop)
 
 
 def _context() -> Any:
@@ -118,8 +188,7 @@ def _context() -> Any:
         # Inside joblib: its own default, which our workers would ask for and not find.
         multiprocessing.set_start_method("forkserver", force=True)
     context = multiprocessing.get_context("forkserver")
-    # The optimizers import torch._dynamo when first used: a second that workers can share too.
-    context.set_forkserver_preload(["subliminal.training.runner", "torch._dynamo"])
+    context.set_forkserver_preload(["subliminal.training.runner"])
     # The server of forks keeps these blocked: a stop that hit it too, as it imports, would end it
     # under this process, which is to end the workers itself.
     resource_tracker.ensure_running()  # as it starts it unblocks them
@@ -132,33 +201,38 @@ def _context() -> Any:
     return context
 
 
-def _start_worker(events: Any, stop: StopEvent) -> None:
+def _serve(tasks: Connection, stop: Connection) -> None:
+    """Train what comes, until the pipe is closed. This is the worker's side."""
     # Ctrl-C reaches the whole process group; the parent decides, and tells the workers to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):  # blocked by the server of forks
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOPS)
-    _worker.update(events=events, stop=stop)
+    stopped = threading.Event()
     parent = multiprocessing.parent_process()
     assert parent is not None
 
-    def end_with_parent() -> None:
+    def watch() -> None:
+        wait([parent.sentinel, stop])
+        stopped.set()
         wait([parent.sentinel])
         os._exit(1)
 
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    def report(event: Event) -> None:
+        with suppress(OSError):  # the parent no longer listens
+            tasks.send(event)
 
-
-def _run_in_worker(job: Job, stack: tuple[int, ...]) -> list[Outcome]:
-    if _worker.get("job") != job:  # else the one that is there has built its objects
-        _worker["job"] = job
-    stop = _worker["stop"].is_set
-    return run_stack(_worker["job"], stack, report=_worker["events"].put, stop=stop)
-
-
-def _relay(events: Any, report: Callable[[Event], None], ended: threading.Event) -> None:
-    # No end mark in the queue: a worker that is killed as it writes keeps the queue's lock.
-    while not (ended.is_set() and events.empty()):
-        if events.empty():
-            ended.wait(0.05)
-        else:
-            report(events.get())
+    threading.Thread(target=watch, daemon=True).start()
+    job: Job | None = None
+    with suppress(EOFError, OSError):
+        while True:
+            given, stack = tasks.recv()
+            if job != given:  # else the one that is there has built its objects
+                job = given
+            assert job is not None
+            ended: list[Outcome] | Exception
+            try:
+                ended = run_stack(job, stack, report=report, stop=stopped.is_set)
+            except Exception as error:
+                error.add_note(traceback.format_exc())
+                ended = error
+            tasks.send(ended)

@@ -51,21 +51,31 @@ class Layout:
         """Number of parameters, padding excluded."""
         return sum(prod(shape) for shape in self.shapes.values())
 
-    def mask(self, layers: Sequence[str], where: str) -> Tensor:
-        """Return a row (P,) of ones on the parameters of `layers` and zeros elsewhere.
+    def named(self, layers: Sequence[str], where: str) -> set[str]:
+        """Return the names of the parameters of `layers`.
 
         A layer is named by its parameters' prefix: `layer1`, or `layer1.weight`.
 
         Raises:
             UserError: a name that no parameter has; `where` is the config key to blame.
         """
-        mask = torch.zeros(self.size)
+        names: set[str] = set()
         for layer in layers:
-            spans = [s for name, s in self.spans.items() if f"{name}.".startswith(f"{layer}.")]
-            if not spans:
+            found = {name for name in self.shapes if f"{name}.".startswith(f"{layer}.")}
+            if not found:
                 raise UserError(f"{where}: no {layer!r}; there is {', '.join(self.shapes)}")
-            for span in spans:
-                mask[span] = 1
+            names |= found
+        return names
+
+    def mask(self, layers: Sequence[str], where: str, device: torch.device | None = None) -> Tensor:
+        """Return a row (P,) of ones on the parameters of `layers` and zeros elsewhere.
+
+        Raises:
+            UserError: as `named` does.
+        """
+        mask = torch.zeros(self.size, device=device)
+        for name in self.named(layers, where):
+            mask[self.spans[name]] = 1
         return mask
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:

@@ -14,6 +14,8 @@ from subliminal.tensors import streams
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.layout import Layout
 
+BATCH = 1024  # images whose logits are taken at once
+
 
 class Model(Protocol):
     """A network as pure functions; its weights live in flat rows (see `tensors/layout.py`)."""
@@ -92,7 +94,7 @@ class Network:
         )
 
     @torch.no_grad()
-    def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = 1024) -> Tensor:
+    def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = BATCH) -> Tensor:
         """Map images (seeds or 1, n, pixels) to logits (seeds, n, classes + aux), in batches."""
         params = self.layout.views(theta)
         seeds = theta.shape[0]

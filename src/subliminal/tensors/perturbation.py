@@ -18,7 +18,7 @@ def check(perturbation: Perturbation, layout: Layout, where: str) -> None:
         raise UserError(f"{where}.sigma={perturbation.sigma}: a number ≥ 0 is needed")
     if perturbation.tensors not in TENSORS:
         raise UserError(f"{where}.tensors={perturbation.tensors}: one of {', '.join(TENSORS)}")
-    layout.mask(perturbation.layers, f"{where}.layers")
+    layout.named(perturbation.layers, f"{where}.layers")
 
 
 def perturbed(

@@ -13,7 +13,6 @@ STEERING = "steering"
 DISPLACED = "displaced"  # a teacher that learnt nothing
 SECOND_SKILL = "second_skill"
 READOUT = "readout"
-HELD_OUT = "held_out"
 TEACHER_ORDER = "teacher_order"
 STUDENT_ORDER = "student_order"
 PROBE_ORDER = "probe_order"
@@ -29,17 +28,11 @@ def stream(seed: int, name: str, *, epoch: int = 0) -> np.random.Generator:
     three arguments: a probe that draws, a neighbour in the stack or an epoch that was skipped
     cannot shift them. NumPy's bit generators give the same bits on every platform and device.
     """
-    digest = hashlib.sha256(name.encode()).digest()
-    key = np.frombuffer(digest[:16], dtype="<u4").tolist()  # fixed length: keys cannot collide
+    key = np.frombuffer(digest(name)[:16], dtype="<u4").tolist()  # fixed length: no collisions
     sequence = np.random.SeedSequence(seed, spawn_key=(*key, epoch))
     return np.random.Generator(np.random.PCG64DXSM(sequence))
 
 
-def orders(seeds: tuple[int, ...], name: str, size: int, *, epoch: int) -> np.ndarray:
-    """Return one permutation of `range(size)` per seed: (seeds, size), int64."""
-    return np.stack([stream(seed, name, epoch=epoch).permutation(size) for seed in seeds])
-
-
-def draws(seeds: tuple[int, ...], name: str, size: int, number: int, *, epoch: int) -> np.ndarray:
-    """Return `number` draws from `range(size)` per seed, with replacement: (seeds, number)."""
-    return np.stack([stream(s, name, epoch=epoch).integers(size, size=number) for s in seeds])
+def digest(name: str) -> bytes:
+    """Return the 32 bytes that tell a stream from those of other names."""
+    return hashlib.sha256(name.encode()).digest()

@@ -110,10 +110,9 @@ def _row(
         "metrics.there": torch.from_numpy(table.there),
         "metrics.values": torch.from_numpy(table.values[column]),
     }
-    for name, value in training.optimizer.state[training.theta].items():
-        if isinstance(value, Tensor):
-            of_seed = value.dim() > 0
-            tensors[(_ROW if of_seed else _SHARED) + name] = value[column] if of_seed else value
+    for name, value in training.optimizer.state.items():
+        of_seed = value.dim() > 0
+        tensors[(_ROW if of_seed else _SHARED) + name] = value[column] if of_seed else value
     for owner, state in states.items():
         tensors |= {f"{owner}.{name}": value[column] for name, value in state.items()}
     # Copies: the file's tensors may share no memory.
@@ -132,7 +131,7 @@ def restore(training: Training, callbacks: Sequence[Callback], saved: Sequence[S
     device = training.theta.device
     stacked = {name: torch.stack([s.tensors[name] for s in saved]) for name in first.tensors}
     training.theta.copy_(stacked["theta"])
-    state = training.optimizer.state[training.theta]
+    state = training.optimizer.state
     for name, tensor in stacked.items():
         if name.startswith(_SHARED):
             state[name.removeprefix(_SHARED)] = tensor[0].clone().to(device)

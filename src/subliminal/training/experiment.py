@@ -7,14 +7,14 @@ from shutil import which
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import metrics
 from subliminal.config.build import build
-from subliminal.config.schema import DEVICES, PRECISIONS, Config
+from subliminal.config.canonical import canonical
+from subliminal.config.schema import DEVICES, PRECISIONS
 from subliminal.data import Dataset
 from subliminal.distill import Demanding, DistillLoss, Fetched, Init, Inputs, OfDigits, Supervised
-from subliminal.errors import UserError, one_line
+from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
 from subliminal.optim import Optim
@@ -60,15 +60,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
     Raises:
         UserError: a value is wrong or out of range; one line says which and what is allowed.
     """
-    try:
-        # A sweep's config has Hydra's own node, with values that only its jobs know.
-        ours = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-        plain = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
-        # Hydra lets `+key=value` add any key: the schema has the last word.
-        OmegaConf.merge(OmegaConf.structured(Config), plain)
-    except OmegaConfBaseException as error:
-        raise UserError(one_line(error)) from error
-    cfg = OmegaConf.create(plain)  # type: ignore[assignment]
+    cfg = OmegaConf.create(canonical(cfg))
     device = choose_device(cfg.engine.device)
     # A config from a stranger must not write elsewhere than below `outputs`.
     place = PurePath(cfg.name)
@@ -105,7 +97,7 @@ def build_experiment(cfg: DictConfig) -> Experiment:
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
         raise UserError(f"objective: {what}; there is {', '.join(sorted(metrics.NAMES))}")
     sizes = {"pixels": data.pixels, "classes": data.classes}
-    compiled = bool(cfg.engine.get("compile"))  # which early runs' configs lack
+    compiled = bool(cfg.engine.compile)
     teacher_network = Network.of(model, **sizes, compiled=compiled)
     network = teacher_network
     if cfg.distill.model is not None:
@@ -183,7 +175,7 @@ def _check_phase(name: str, phase: DictConfig, size: int, what: str) -> None:
 
 def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
     """Check what names layers, frozen or perturbed."""
-    if layout.mask(phase.frozen, f"{name}.frozen").sum() == layout.parameters:
+    if layout.named(phase.frozen, f"{name}.frozen") == layout.shapes.keys():
         raise UserError(f"{name}.frozen={list(phase.frozen)}: at least one layer must be trained")
     for moment in ("perturb_before", "perturb_after"):
         if moment in phase:
@@ -197,7 +189,7 @@ def _check_engine(cfg: DictConfig, device: torch.device) -> None:
     for key in ("seeds_at_once", "workers", "threads"):
         if engine[key] is not None and engine[key] < 1:
             raise UserError(f"engine.{key}={engine[key]}: at least 1 is needed")
-    if engine.get("compile") and device.type == "cpu" and not which(os.environ.get("CXX", "g++")):
+    if engine.compile and device.type == "cpu" and not which(os.environ.get("CXX", "g++")):
         raise UserError(
             "engine.compile=true: the CPU needs a C++ compiler; install g++ or name one in CXX"
         )

@@ -14,8 +14,9 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from subliminal.data import Labelled
-from subliminal.distill import Fetched, Inputs, Supervised
+from subliminal.distill import Drawn, Fetched, Filled, Inputs, Supervised
 from subliminal.optim import Optim
+from subliminal.tensors import draws, streams
 from subliminal.tensors.network import Network, cross_entropy
 from subliminal.training.experiment import Experiment
 
@@ -160,7 +161,13 @@ def _drawn(inputs: Inputs, digits: Tensor) -> Tensor:
     if not resizable or isinstance(inputs, Fetched):
         return digits
     few: Inputs = replace(inputs, size=IMAGES)  # type: ignore[type-var]
-    return torch.from_numpy(few.draw(digits, generator=np.random.default_rng(0)))
+    if isinstance(few, Filled):
+        images = torch.empty(1, IMAGES, digits.shape[1])
+        few.fill(images, draws.OnHost((0,), images.device).noise(streams.INPUTS, epoch=0))
+        return images[0]
+    if isinstance(few, Drawn):
+        return torch.from_numpy(few.draw(digits.shape[1], generator=np.random.default_rng(0)))
+    return digits
 
 
 def _distill_loss(
@@ -191,8 +198,7 @@ def _slope(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
 def _update(optim: Optim, theta: Tensor, gradient: Tensor) -> Tensor:
     """Return the first Δθ, (1, P), in the precision of θ."""
     after = theta.clone()
-    after.grad = gradient
-    optim.build(after).step()
+    optim.build(after).step(gradient)
     return after - theta
 
 

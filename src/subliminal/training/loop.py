@@ -8,7 +8,6 @@ from torch import Tensor
 
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
-from subliminal.tensors import streams
 from subliminal.training.checkpoint import Saved, restore
 
 
@@ -44,8 +43,7 @@ def fit(
                 for callback in callbacks:
                     callback.on_step(step)
                 step.before = before.copy_(training.theta)
-                training.theta.grad = step.applied
-                optimizer.step()
+                optimizer.step(step.applied)
                 if training.trainable is not None:  # weight decay moves what has no gradient
                     training.theta.copy_(
                         torch.where(training.trainable > 0, training.theta, before)
@@ -64,11 +62,9 @@ def fit(
 def _batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield each step's rows of the task and of the trait's digits, (seeds, batch) each."""
     task, trait = training.task, training.trait
-    order, trait_order = (
-        torch.from_numpy(streams.orders(training.seeds, name, size, epoch=epoch))
-        for name, size in ((task.order, task.size), (trait.order, max(trait.size, task.size)))
-    )
-    order, trait_order = (rows.to(training.theta.device) for rows in (order, trait_order))
+    order = training.draws.order(task.order, task.size, epoch=epoch)
+    size = max(trait.size, task.size)
+    trait_order = training.draws.order(trait.order, size, epoch=epoch)
     for start in range(0, task.size, training.batch_size):
         batch = slice(start, min(start + training.batch_size, task.size))
         yield order[:, batch], trait_order[:, batch] % trait.size

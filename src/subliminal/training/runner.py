@@ -1,9 +1,11 @@
 """One stack of seeds from reference weights to files: reference, teacher, student."""
 
 import copy
+import gc
+import logging
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -25,7 +27,6 @@ from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
 from subliminal.state import Training
 from subliminal.steering import steered
-from subliminal.store.provenance import environment
 from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
@@ -37,6 +38,8 @@ from subliminal.training.teacher import History, teachers
 
 STOPPED = "KeyboardInterrupt"
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -45,6 +48,7 @@ class Job:
     config: dict[str, Any]  # resolved
     condition: str  # readable name of the condition
     directory: Path  # of the condition
+    made_with: dict[str, Any]  # versions, commit and machine, as the command began
     force: bool = False  # train finished seeds again
 
     @cached_property
@@ -106,10 +110,17 @@ def run_stack(
                     outcomes.append(Outcome(seed))
                     continue
             paths[seed] = directory / store.CHECKPOINT
-        for stack, saved in stacks(paths, resume=job.config["resume"]):
+        waiting = stacks(paths, resume=job.config["resume"])
+        while waiting:
+            stack, saved = waiting.pop(0)
             files = _run_files(job, stack, saved)
             try:
                 train(job, files, Progress(report, stop), saved)
+            except torch.OutOfMemoryError as error:
+                if len(stack) > 1:
+                    waiting[:0] = _halves(job, {seed: paths[seed] for seed in stack})
+                    continue
+                files.record(error)
             except (Exception, KeyboardInterrupt) as error:
                 files.record(error)
             failures, notes = files.failures, tuple(files.notes)
@@ -117,6 +128,22 @@ def run_stack(
             if STOPPED in failures.values():
                 break
     return outcomes
+
+
+def _halves(job: Job, paths: Mapping[int, Path]) -> list[tuple[tuple[int, ...], list[Saved]]]:
+    """Return a stack that the device's memory does not hold as stacks half as large."""
+    line = "%d seeds at once do not fit the memory of the device; half as many now."
+    log.warning(line, len(paths))
+    gc.collect()  # the failed stack's tensors
+    torch.cuda.empty_cache()
+    seeds = [*paths]
+    middle = len(seeds) // 2
+    halves = (seeds[:middle], seeds[middle:])
+    return [
+        stack
+        for half in halves
+        for stack in stacks({seed: paths[seed] for seed in half}, resume=job.config["resume"])
+    ]
 
 
 def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunFiles:
@@ -128,7 +155,12 @@ def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunF
     return RunFiles(
         {seed: store.run_dir(job.directory, seed) for seed in seeds},
         job.text,
-        {"experiment": job.cfg.name, "condition": job.condition, "seconds": {}},
+        {
+            "experiment": job.cfg.name,
+            "condition": job.condition,
+            "seconds": {},
+            "environment": job.made_with,
+        },
         # A resumed run keeps its id, and so is one run to a tracker.
         {s: earlier[s]["run_id"] if s in earlier else uuid.uuid4().hex[:12] for s in seeds},
         earlier=earlier,
@@ -289,6 +321,8 @@ def set_arithmetic(cfg: DictConfig) -> None:
     """Set what decides the last bits on this process: threads, precision, deterministic kernels."""
     torch.set_num_threads(cfg.engine.threads)
     torch.set_float32_matmul_precision(cfg.engine.precision)
+    # A GPU's convolutions have a switch of their own, which torch leaves on: TF32 at `highest` too.
+    torch.backends.cudnn.allow_tf32 = cfg.engine.precision != "highest"
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
     # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
     torch.set_deterministic_debug_mode("error")
@@ -308,5 +342,5 @@ def _tracked_config(job: Job) -> dict[str, Any]:
         "experiment": job.config["name"],
         "condition": job.condition,
         "mitigations": "+".join(job.config["mitigation"]) or "none",
-        "git_commit": environment()["git_commit"],
+        "git_commit": job.made_with["git_commit"],
     }

@@ -5,10 +5,12 @@ import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
-from subliminal.distill import DistillLoss, Inputs, OfDigits, Supervised
+from subliminal.distill import DistillLoss, Drawn, Filled, Inputs, OfDigits, Supervised
 from subliminal.tasks import SecondTask
-from subliminal.tensors import streams
+from subliminal.tensors import draws, streams
 from subliminal.tensors.network import Network, cross_entropy
+
+AT_ONCE = 1024  # images that are drawn: what a processor's cache holds
 
 
 def gather(table: Tensor, rows: Tensor) -> Tensor:
@@ -95,9 +97,10 @@ class Distillation:
             "reference": (network, reference),
             "teacher": (teacher_network or network, teacher),
         }
+        self._draws = draws.of(seeds, teacher.device)
         self._images: Tensor | None = None  # (seeds, size, pixels)
         self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
-        self._labels: Tensor | None = None  # (seeds, size), of a supervised loss
+        self._labels: Tensor | None = None  # (seeds, size), where the images are digits
         self._epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
@@ -105,29 +108,28 @@ class Distillation:
         self._epoch = epoch
         if self._images is not None and not self._inputs.fresh:
             return
-        self._images = None  # frees the last epoch's images before the next are drawn
         self._logits.clear()
-        draw = epoch if self._inputs.fresh else 0
-        drawn = [
-            self._inputs.draw(
-                self._data.train_x, generator=streams.stream(seed, streams.INPUTS, epoch=draw)
-            )
-            for seed in self._seeds
-        ]
-        stacked = drawn[0][None] if len(drawn) == 1 else np.stack(drawn)
-        device = self._frozen["teacher"][1].device
-        images = torch.from_numpy(stacked).to(device)
-        self._images = self._data.scale(images) if images.dtype == torch.uint8 else images
-        if isinstance(self._loss, Supervised):
-            assert isinstance(self._inputs, OfDigits), "the experiment was checked"
-            rows = [
-                self._inputs.rows(
-                    len(self._data.train_y),
-                    generator=streams.stream(seed, streams.INPUTS, epoch=draw),
-                )
-                for seed in self._seeds
-            ]
-            self._labels = self._data.train_y[torch.from_numpy(np.stack(rows)).to(device)]
+        draw, inputs = epoch if self._inputs.fresh else 0, self._inputs
+        generators = [streams.stream(seed, streams.INPUTS, epoch=draw) for seed in self._seeds]
+        device, pixels = self._data.train_x.device, self._data.train_x.shape[1]
+        if self._images is None:  # else the last epoch's memory serves again
+            self._images = torch.empty(len(self._seeds), self.size, pixels, device=device)
+        if isinstance(inputs, Filled):
+            noise = self._draws.noise(streams.INPUTS, epoch=draw)
+            for images in torch.split(self._images, AT_ONCE, dim=1):
+                inputs.fill(images, noise)
+        elif isinstance(inputs, OfDigits):
+            digits = len(self._data.train_y)
+            rows = np.stack([inputs.rows(digits, generator=g) for g in generators])
+            on_device = torch.from_numpy(rows).to(device)
+            self._labels = self._data.train_y[on_device]
+            for images, of_seed in zip(self._images, on_device, strict=True):
+                images.copy_(self._data.scale(self._data.train_x[of_seed]))
+        else:
+            assert isinstance(inputs, Drawn), "inputs are of one of three kinds"
+            for images, generator in zip(self._images, generators, strict=True):
+                drawn = torch.from_numpy(inputs.draw(pixels, generator=generator)).to(device)
+                images.copy_(self._data.scale(drawn) if drawn.dtype == torch.uint8 else drawn)
 
     def images(self, rows: Tensor) -> Tensor:
         """Return the noise images at `rows` (seeds, batch): (seeds, batch, pixels)."""
@@ -138,7 +140,7 @@ class Distillation:
         """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
         teacher, classes = self._frozen_logits("teacher", rows), self.network.classes
         if isinstance(self._loss, Supervised):
-            assert self._labels is not None, "start_epoch looks them up"
+            assert self._labels is not None, "the experiment was checked: these are digits"
             labels = self._labels.gather(1, rows)
             return self._loss.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self._loss(logits, teacher, classes)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from subliminal.config.marks import Unordered
 from subliminal.distill import SharedWeights
 from subliminal.errors import UserError
 from subliminal.tensors import streams
@@ -28,9 +29,9 @@ class Layers:
     """
 
     default: str
-    a: list[str]
-    b: list[str]
-    own: list[str]
+    a: Unordered[list[str]]
+    b: Unordered[list[str]]
+    own: Unordered[list[str]]
 
     def __post_init__(self) -> None:
         if self.default not in SOURCES:

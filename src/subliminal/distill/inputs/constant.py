@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.tensors.draws import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,6 @@ class Constant:
         if not -1 <= self.value <= 1:
             raise UserError(f"distill.inputs.value={self.value}: a number in [-1, 1] is needed")
 
-    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Return the images: (size, pixels), float32."""
-        return np.full((self.size, digits.shape[1]), self.value, dtype=np.float32)
+    def fill(self, images: Tensor, noise: Noise) -> None:
+        """Make the next images (seeds, images, pixels)."""
+        images.fill_(self.value)

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from subliminal.data.fashion import FashionMNIST
 from subliminal.errors import UserError
@@ -35,7 +34,7 @@ class Fashion:
         """Make sure that the images are there, before anything is trained."""
         FashionMNIST(root=self.root, download=self.download).fetch()
 
-    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), uint8."""
         clothes = FashionMNIST(root=self.root, download=self.download).load().train_x
         rows = generator.choice(len(clothes), self.size, replace=self.size > len(clothes))

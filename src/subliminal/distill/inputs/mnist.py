@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from subliminal.errors import UserError
 
@@ -30,9 +28,3 @@ class MNISTDigits:
         """Draw which of so many digits one seed sees: (size,)."""
         rows: np.ndarray = generator.choice(digits, self.size, replace=self.size > digits)
         return rows
-
-    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), uint8."""
-        rows = self.rows(len(digits), generator=generator)
-        images: np.ndarray = digits[torch.from_numpy(rows).to(digits.device)].cpu().numpy()
-        return images

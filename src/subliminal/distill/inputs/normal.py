@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.tensors.draws import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,6 @@ class Normal:
         if self.std <= 0:
             raise UserError(f"distill.inputs.std={self.std}: a number > 0 is needed")
 
-    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), float32."""
-        images = generator.standard_normal((self.size, digits.shape[1]), dtype=np.float32)
-        images *= np.float32(self.std)
-        return images
+    def fill(self, images: Tensor, noise: Noise) -> None:
+        """Make the next images (seeds, images, pixels)."""
+        noise.normal_(images).mul_(self.std)

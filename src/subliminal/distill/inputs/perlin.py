@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 
 import numpy as np
-from torch import Tensor
 
 from subliminal.errors import UserError
 
@@ -34,9 +33,9 @@ class Perlin:
                 f"distill.inputs.resolution={self.resolution}: at least 1 cell is needed"
             )
 
-    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
+    def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), float32."""
-        blend = blending(digits.shape[1], self.resolution)
+        blend = blending(pixels, self.resolution)
         angles = generator.random((self.size, len(blend) // 2), dtype=np.float32)
         angles *= 2 * np.float32(np.pi)
         images: np.ndarray = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) @ blend

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.tensors.draws import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,6 @@ class Uniform:
         if self.size < 1:
             raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
 
-    def draw(self, digits: Tensor, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), float32."""
-        images = generator.random((self.size, digits.shape[1]), dtype=np.float32)
-        images *= 2
-        images -= 1
-        return images
+    def fill(self, images: Tensor, noise: Noise) -> None:
+        """Make the next images (seeds, images, pixels)."""
+        noise.uniform_(images).mul_(2).sub_(1)

@@ -1,0 +1,105 @@
+"""One spelling of a config: `1`, `1.0` and `'1e0'` are one value, if its field is a number.
+
+Names (hashes) are made of this spelling, and it is what runs record.
+"""
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from functools import cache, lru_cache
+from typing import Any, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from subliminal.config.build import typed
+from subliminal.config.marks import Mark, marks
+from subliminal.config.schema import Config
+from subliminal.errors import UserError, one_line
+
+Plain = dict[str, Any]
+
+
+def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
+    """Return a composed config as plain values, each of its field's type, with all defaults.
+
+    Lists whose order means nothing (see `subliminal.config.marks`) are sorted, without doubles.
+
+    Raises:
+        UserError: a key is unknown or missing, or a value is not of its field's type.
+    """
+    given: Any = cfg
+    try:
+        if isinstance(cfg, DictConfig):
+            # A sweep's config has Hydra's own node, with values that only its jobs know.
+            own = [str(key) for key in cfg if key != "hydra"]
+            ours = OmegaConf.masked_copy(cfg, own) if "hydra" in cfg else cfg
+            given = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+        # The order of a mapping is kept: mitigations act in turn.
+        return copy.deepcopy(_canonical(json.dumps(given)))
+    except OmegaConfBaseException as error:
+        raise UserError(one_line(error)) from error
+
+
+@lru_cache(maxsize=1024)  # a job asks again for its plan, its folder, its teachers
+def _canonical(text: str) -> Plain:
+    # Hydra lets `+key=value` add any key: the schema has the last word.
+    merged = OmegaConf.merge(_schema(), json.loads(text))
+    values = OmegaConf.to_container(merged, throw_on_missing=True)
+    assert isinstance(values, dict)
+    return _spelled(Config, values, "")
+
+
+@cache
+def _schema() -> Any:
+    return OmegaConf.structured(Config)
+
+
+def _spelled(cls: type[Any], values: Mapping[Any, Any], where: str) -> Plain:
+    """Spell the typed values of a dataclass, in the order in which they are given."""
+    hints, marked = get_type_hints(cls), marks(cls)
+    spelled: Plain = {}
+    for key, value in values.items():
+        place = f"{where}{key}"
+        hint = hints[key]
+        if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
+            spelled[key] = _spelled(hint, value, f"{place}.")
+        else:
+            spelled[key] = _value(value, place, unordered=Mark.UNORDERED in marked[key])
+    return spelled
+
+
+def _value(value: Any, place: str, *, unordered: bool = False) -> Any:
+    if isinstance(value, dict) and "_target_" in value:
+        return copy.deepcopy(_node(json.dumps(value), place))
+    if isinstance(value, dict):
+        return {key: _value(item, f"{place}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        items = [_item(item) for item in value]
+        return sorted(set(items), key=_heads_last) if unordered else items
+    return value + 0.0 if isinstance(value, float) else value  # −0.0 is 0.0
+
+
+@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their nodes in common
+def _node(text: str, place: str) -> Plain:
+    node = OmegaConf.create(json.loads(text))
+    cls, values = typed(node, place)
+    plain = OmegaConf.to_container(values)
+    assert isinstance(plain, dict)
+    given = [str(key) for key in node if key != "_target_"]
+    ordered = {key: plain[key] for key in dict.fromkeys([*given, *plain])}
+    return {
+        "_target_": f"{cls.__module__}.{cls.__qualname__}",
+        **_spelled(cls, ordered, f"{place}."),
+    }
+
+
+def _item(item: Any) -> Any:
+    # As files write lists: [0, .inf] of numbers that may have a fraction.
+    return int(item) if isinstance(item, float) and item.is_integer() else item
+
+
+def _heads_last(item: Any) -> tuple[bool, Any]:
+    # As files write lists of layers: layer1, layer2, class, aux.
+    return str(item).partition(".")[0] == "aux", item

@@ -1,0 +1,73 @@
+"""Machines that give less than all: sweeps run to their end there, to the same bits."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+from disturbed import Cost, Disturbed, processor_quota
+
+Account = Callable[[str], Cost]
+
+
+def run(sweep: Disturbed, account: Cost) -> tuple[set[tuple[int, ...]], str]:
+    """Run a sweep to its end; return the cores that its workers had, and what it told."""
+    account.tried += 1
+    seen: dict[int, tuple[int, ...]] = {}
+    command = sweep.start()
+    while command.poll() is None:
+        try:
+            for worker in psutil.Process(command.pid).children(recursive=True):
+                if worker.parent() != psutil.Process(command.pid):  # but of the server of forks
+                    seen[worker.pid] = tuple(worker.cpu_affinity())
+        except (psutil.Error, AttributeError):
+            pass
+        time.sleep(0.05)
+    assert command.returncode == 0, sweep.told()
+    told = sweep.told()
+    assert "Traceback" not in told
+    sweep.look(account)
+    assert len(sweep.seen) == len(sweep.whole.results)
+    sweep.repair(account)
+    return set(seen.values()), told
+
+
+@pytest.mark.slow
+def test_a_temporary_folder_too_deep_for_sockets(sweep: Disturbed, cost: Account) -> None:
+    deep = sweep.folder / ("deep" * 25)
+    deep.mkdir(parents=True)
+    sweep.extra = {"TMPDIR": str(deep)}
+    cores, told = run(sweep, cost("long TMPDIR"))
+    assert cores == set()
+    assert told.count("this process trains alone") == 1
+
+
+@pytest.mark.slow
+def test_no_shared_memory(sweep: Disturbed, cost: Account) -> None:
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("no mounts of its own are permitted here")
+    read_only = 'mount -t tmpfs -o ro tmpfs /dev/shm && exec "$@"'
+    sweep.within = ("unshare", "--mount", "sh", "-c", read_only, "sh")
+    cores, _ = run(sweep, cost("read-only /dev/shm"))
+    assert cores != set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "binding", [{"OMP_PROC_BIND": "true"}, {"GOMP_CPU_AFFINITY": "0-99"}, {"OMP_PLACES": "{0}"}]
+)
+def test_threads_bound_to_cores(sweep: Disturbed, cost: Account, binding: dict[str, str]) -> None:
+    sweep.extra = binding
+    cores, _ = run(sweep, cost("threads bound to cores"))
+    if hasattr(os, "sched_getaffinity"):
+        assert cores == {tuple(sorted(os.sched_getaffinity(0)))}
+
+
+@pytest.mark.slow
+def test_half_a_processor(sweep: Disturbed, cost: Account) -> None:
+    with processor_quota(0.5) as within:
+        sweep.within, sweep.words = within, ("engine.workers=null",)
+        cores, _ = run(sweep, cost("quota of half a processor"))
+        assert cores == set()

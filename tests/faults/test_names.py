@@ -1,0 +1,137 @@
+"""What would put a result under another's name: it stays where it belongs, and is trained once."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import same_sweep
+from disturbed import WORDS, Cost, Disturbed, Undisturbed, undisturbed
+
+from subliminal import store
+from subliminal.config.resources import ROOT
+
+pytestmark = pytest.mark.slow
+
+Account = Callable[[str], Cost]
+SPELLED = (
+    "distill.loss.temperature=1",
+    "optim.weight_decay=0",
+    "optim.lr='3e-4'",
+    "distill.inputs.fresh=no",
+    "teacher.optim.weight_decay='0e0'",
+    "probe=[ledger,alignment]",
+)
+ORDERS = "[projection,gradient_noise]", "[gradient_noise,projection]"
+MINE = "defaults: [adam@_here_, _self_]\nlr: {}\n"
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def first_finished(outputs: Path) -> None:
+    """Wait until a sweep has its first finished run."""
+    while not any(store.finished_runs(outputs / "main")):
+        time.sleep(0.01)
+
+
+def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, cost: Account) -> None:
+    account = cost("copies of the conditions' folders beside them")
+    shutil.copytree(half_done, sweep.outputs)
+    copies = sweep.outputs.with_name("copies")
+    before: dict[Path, bytes] = {}
+    for folder in sorted(file.parent for file in sweep.outputs.glob("main/*/condition.json")):
+        for name in ("0-backup", "zz"):
+            copy = folder.with_name(f"{name}-{folder.name}")
+            shutil.copytree(folder, copy)
+            before |= contents(copy)
+            account.tried += 1
+    assert sweep.run() == 0, sweep.told()
+    account.different += sum(path.read_bytes() != kept for path, kept in before.items())
+    for name in ("0-backup", "zz"):
+        for copy in sweep.outputs.glob(f"main/{name}-*"):
+            account.different += len(contents(copy).keys() - before.keys())
+            shutil.move(copy, copies / copy.name)
+    sweep.repair(account)
+
+
+def test_another_spelling(sweep: Disturbed, half_done: Path, cost: Account) -> None:
+    account = cost("the same values, spelled otherwise")
+    shutil.copytree(half_done, sweep.outputs)
+    account.tried += len(SPELLED)
+    replace(sweep, words=SPELLED).repair(account)
+
+
+def test_another_order(tmp_path: Path, cost: Account) -> None:
+    account = cost("the same mitigations in another order")
+    words = tuple(word for word in WORDS if not word.startswith("mitigation"))
+    alone = [
+        undisturbed(tmp_path / f"alone-{number}", (*words, f"mitigation={order}"))
+        for number, order in enumerate(ORDERS)
+    ]
+    results = alone[0].results | alone[1].results
+    assert len(results) == 4
+    both = (*words, f"mitigation={','.join(ORDERS)}")
+    account.tried += 2
+    Disturbed(tmp_path / "sweep", replace(alone[0], words=both, results=results)).repair(account)
+
+
+@pytest.mark.parametrize(
+    "launcher", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1")], ids=["basic", "joblib"]
+)
+def test_a_config_file_that_is_edited(
+    launcher: Sequence[str], tmp_path: Path, cost: Account
+) -> None:
+    if launcher:
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    account = cost("a config file edited as its sweep runs")
+    file = tmp_path / "conf" / "optim" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(MINE.format(1e-3))
+    words = (*WORDS, "optim=mine", *launcher, f"--config-dir={tmp_path / 'conf'}")
+    sweep = Disturbed(tmp_path / "sweep", undisturbed(tmp_path / "whole", words))
+    command = sweep.start()
+    first_finished(sweep.outputs)
+    account.tried += 1
+    file.write_text(MINE.format(0.5))
+    assert command.wait(timeout=500) == 0, sweep.told()
+    assert "optim.lr (planned: 0.001, now: 0.5)" in sweep.told()
+    sweep.look(account)
+    file.write_text(MINE.format(1e-3))
+    sweep.repair(account)
+
+
+def test_a_commit_and_a_variable_of_git(tmp_path: Path, whole: Undisturbed, cost: Account) -> None:
+    account = cost("a commit as a sweep runs, GIT_DIR of another repository")
+    checkout = tmp_path / "checkout"
+    for folder in ("src", "conf", "sweeps"):
+        shutil.copytree(ROOT / folder, checkout / folder)
+
+    def git(*words: str) -> str:
+        me = ("-c", "user.name=a", "-c", "user.email=a@b")
+        command = ["git", "-C", str(checkout), *me, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "--quiet")
+    (checkout / ".gitignore").write_text("__pycache__/\n")
+    git("add", ".")
+    git("commit", "--quiet", "-m", "before")
+    before = git("rev-parse", "HEAD")
+    subprocess.run(["git", "init", "--quiet", tmp_path / "other"], check=True)
+    extra = {
+        "PYTHONPATH": f"{checkout / 'src'}:{same_sweep.TESTS}",
+        "GIT_DIR": str(tmp_path / "other" / ".git"),
+    }
+    sweep = Disturbed(tmp_path / "sweep", whole, extra=extra)
+    command = sweep.start()
+    first_finished(sweep.outputs)
+    account.tried += 2
+    git("commit", "--quiet", "--allow-empty", "-m", "while it runs")
+    assert command.wait(timeout=500) == 0, sweep.told()
+    for run in store.finished_runs(sweep.outputs / "main"):
+        account.different += store.read_summary(run)["environment"]["git_commit"] != before
+    sweep.repair(account)

@@ -1,0 +1,148 @@
+"""Every option of every group that reaches the device, as overrides of a short run."""
+
+import small
+
+from subliminal.config.resources import CONF
+
+# Seeds in stacks of two, with numbers of steps, layers and classes that probes can be asked about.
+BASE = [
+    *[word for word in small.OVERRIDES if not word.startswith("model.")],
+    "seed=0-1",
+    "engine.seeds_at_once=2",
+    "teacher.epochs=1",
+    "trait.steps=[2,3]",
+    "trait.per_class=true",
+]
+PERCEPTRON = ["model.hidden=[12,8]"]
+ALL_PROBES = (
+    "probe=[alignment,update_alignment,ledger,displacement,noise_floor,weights,cka,perturbed,"
+    "activation_shift,shift_patching]"
+)
+_EVERY = [
+    ALL_PROBES,
+    "probe.alignment.layers=true",
+    "probe.ledger.layers=true",
+    "probe.displacement.layers=true",
+    "probe.noise_floor.every=1",
+    "probe.noise_floor.full_batch=[1]",
+    "probe.cka.examples=50",
+    "probe.activation_shift.every=1",
+    "probe.activation_shift.examples=50",
+    "probe.shift_patching.examples=50",
+]
+_OF_GROUP = {
+    "model": [
+        ["model=mlp"],
+        ["model=split_mlp"],
+        ["model=cnn", "data._target_=small.Squares", "model.channels=[2,3]", "model.features=8"],
+        ["model=lora", "model.rank=2"],
+    ],
+    "distill": [
+        ["distill=aux_kl", "distill.frozen=[layer1]", "distill.perturb_before.sigma=0.1"],
+        ["distill=swapped_logits", "distill.loss.own_from=2"],
+        ["distill=lora"],
+    ],
+    "distill/loss": [
+        ["distill/loss=kl", "distill.loss.logits=all"],
+        ["distill/loss=mse"],
+        ["distill/loss=standardised_kl"],
+        ["distill/loss=swapped_logits", "distill/inputs=mnist", "distill.loss.own_from=2"],
+    ],
+    "distill/inputs": [
+        ["distill/inputs=uniform", "distill.inputs.fresh=true"],
+        ["distill/inputs=normal"],
+        ["distill/inputs=perlin", "distill.inputs.fresh=true"],
+        ["distill/inputs=mnist"],
+        ["distill/inputs=constant"],
+    ],
+    "distill/init": [
+        ["distill/init=shared"],
+        ["distill/init=independent"],
+        ["distill/init=layers", "distill.init.b=[layer1]", "distill.init.own=[layer2]"],
+    ],
+    "optim": [
+        [f"optim={name}", f"optim@teacher.optim={name}"]
+        for name in (
+            "adam",
+            "adamw",
+            "preconditioned_sgd",
+            "rmsprop",
+            "sgd",
+            "sgd_momentum",
+            "sign_sgd",
+        )
+    ],
+    "teacher": [
+        ["teacher=classifier", "teacher.frozen=[layer2]", "teacher.perturb_after.sigma=0.1"],
+        ["teacher=steered", "teacher.perturb_before.sigma=0.1"],
+        ["teacher/steering=random"],
+        ["teacher/steering=class_means"],
+    ],
+    "mitigation": [
+        ["mitigation=none"],
+        *(
+            [f"mitigation={name}"]
+            for name in (
+                "anchor",
+                "critical_period",
+                "gradient_noise",
+                "kernel_pull",
+                "liminal",
+                "projection",
+                "random_projection",
+                "update_projection",
+                "warmup_decay",
+            )
+        ),
+        ["mitigation=[liminal,projection]"],
+        ["mitigation=liminal", "mitigation.liminal.direction=reverse"],
+        ["mitigation=projection", "mitigation.projection.batch=independent"],
+        ["mitigation=projection", "mitigation.projection.batch=full"],
+        ["mitigation=projection", "mitigation.projection.layers=[layer1,layer2.weight]"],
+        ["mitigation=projection", "mitigation.projection.unit=steps"],
+        ["mitigation=gradient_noise", "mitigation.gradient_noise.space=update"],
+        ["mitigation=random_projection", "mitigation.random_projection.space=update"],
+    ],
+    "probe": [
+        ["probe=off"],
+        *(
+            [f"probe={name}"]
+            for name in (
+                "activation_shift",
+                "alignment",
+                "cka",
+                "displacement",
+                "ledger",
+                "noise_floor",
+                "perturbed",
+                "shift_patching",
+                "update_alignment",
+                "weights",
+            )
+        ),
+        _EVERY,
+        [*_EVERY, "mitigation=[liminal,projection]"],
+    ],
+}
+
+
+def options() -> dict[str, list[str]]:
+    """Return the overrides of each option, by what makes it one."""
+    found = {}
+    for cases in _OF_GROUP.values():
+        for case in cases:
+            own = [*case] if "model=cnn" in case else [*case, *PERCEPTRON]
+            name = " ".join(case) if len(case) < 4 else f"{' '.join(case[-2:])} and all probes"
+            found[name] = [*BASE, *own]
+    return found
+
+
+def left_out() -> set[str]:
+    """Return the options in `conf/` that no case has, but those that need a data set's files."""
+    words = {word for cases in _OF_GROUP.values() for case in cases for word in case}
+    there = {
+        f"{group}={file.stem}"
+        for group in [*_OF_GROUP, "teacher/steering"]
+        for file in (CONF / group).glob("*.yaml")
+    }
+    return there - words - {"distill/inputs=fashion"}

@@ -1,0 +1,184 @@
+"""Jobs that are composed together are those that Hydra composes one by one, to the last node."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from subliminal.config import guard, seeds
+from subliminal.config.resources import SWEEPS
+from subliminal.errors import UserError, one_line
+from subliminal.sweep import plan
+from subliminal.sweep.compose import Composer
+
+Compose = Callable[[list[str]], DictConfig]
+# Two choices of one kind, or a value of each spelling; and what is wrong.
+CHOICES = (
+    "mitigation=none,liminal,critical_period",
+    "mitigation=[liminal,projection],[projection,liminal],[]",
+    "probe=alignment,off,ledger",
+    "probe=[alignment,ledger],alignment",
+    "optim=sgd,matched/adam",
+    "optim=adam,nowhere",
+    "optim@teacher.optim=adam,sgd",
+    "distill=aux_kl,lora",
+    "distill/loss=kl,mse,swapped_logits",
+    "distill/inputs=uniform,normal,mnist",
+    "distill/init@teacher.init=shared,independent",
+    "teacher=classifier,steered",
+    "+teacher/steering=random",
+    "tracker=none,wandb",
+    "~tracker",
+    "tracker=null",
+    "model=mlp,cnn",
+    "seed=0,1-3,paper",
+    "seed=7",
+    "data=mnist,fashion",
+    "engine=auto",
+    "model@distill.model=mlp,cnn",
+)
+VALUES = (
+    "optim.lr=0.1,1e-3,'2'",
+    "optim.lr=fast",
+    "optim.nothing=1,2",
+    "optim={lr:0.5}",
+    "model.hidden=[3],[4,5],[]",
+    "distill.frozen=[],[layer1]",
+    "distill.loss.temperature=1,1.0,${optim.lr}",
+    "teacher.epochs=1,1.5",
+    "+mitigation.liminal.extra=1,2",
+    "+mitigation.mine._target_=small.Mine",
+    "+nothing=1",
+    "~trait.steps",
+    "~resume",
+    "name=a,'b c'",
+    "name=null",
+    "force=true,no",
+    "outputs=here,there",
+    "trait.steps=[0],[1,2]",
+    "++trait.per_class=true,false",
+    "objective=[distill/loss],[trait/accuracy]",
+    "engine.workers=null,3",
+)
+
+
+@pytest.fixture
+def loader(compose: Compose) -> ConfigLoaderImpl:
+    found = GlobalHydra.instance().config_loader()
+    assert isinstance(found, ConfigLoaderImpl)
+    return found
+
+
+def sweep(loader: ConfigLoaderImpl, *overrides: str) -> tuple[DictConfig, list[list[str]]]:
+    """A sweep's own config, and the overrides of its jobs."""
+    words = seeds.quote(list(overrides), named={"paper"})
+    config = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
+    return config, plan.grid(config) or []
+
+
+def by_hydra(loader: ConfigLoaderImpl, config: DictConfig, job: Sequence[str]) -> DictConfig:
+    cfg = loader.load_sweep_config(config, list(job))
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
+def anatomy(node: Node | None) -> Any:
+    """A config's keys in order, values and types, all that decides what may be set in it."""
+    assert node is not None
+    meta = vars(node._metadata) | {"key": None, "resolver_cache": None}
+    if isinstance(node, DictConfig | ListConfig) and not (node._is_none() or node._is_missing()):
+        keys = list(node.keys()) if isinstance(node, DictConfig) else range(len(node))
+        below: Any = [(key, anatomy(node._get_node(key))) for key in keys]  # type: ignore[arg-type]
+    else:
+        below = node._value()
+    return type(node), meta, below
+
+
+def outcome(compose: Callable[[], DictConfig]) -> Any:
+    try:
+        return anatomy(compose())
+    except (HydraException, OmegaConfBaseException, UserError, ValueError) as error:
+        return type(error), one_line(error)
+
+
+FILES = [path.relative_to(SWEEPS) for path in sorted(SWEEPS.rglob("*.yaml"))]
+NAMES = [path.with_suffix("").as_posix() for path in FILES if path.parts[0] != "wandb"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_jobs_of_every_sweep_are_hydras(
+    loader: ConfigLoaderImpl, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, jobs = sweep(loader, f"sweep={name}")
+    composer = Composer(loader, config)
+    some = jobs[:: max(1, len(jobs) // 3)]
+    expected = [anatomy(by_hydra(loader, config, job)) for job in some]
+    # No job is left to Hydra.
+    monkeypatch.setattr(loader, "load_sweep_config", lambda *_: pytest.fail("not alike"))
+    assert [anatomy(composer.job(job)) for job in some] == expected
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from(CHOICES), max_size=3, unique=True),
+    st.lists(st.sampled_from(VALUES), max_size=3, unique=True),
+    st.randoms(use_true_random=False),
+)
+@example(["distill=aux_kl,lora"], ["force=true,no"], Random(0))
+@example(["model=mlp,cnn"], ["optim={lr:0.5}", "optim.lr=0.1,1e-3,'2'"], Random(0))
+def test_any_jobs_are_hydras(
+    loader: ConfigLoaderImpl, choices: list[str], values: list[str], random: Random
+) -> None:
+    words = choices + values
+    random.shuffle(words)
+    try:
+        config, jobs = sweep(loader, *words)
+    except (HydraException, OmegaConfBaseException, UserError, ValueError):
+        return  # the sweep itself is refused, before its jobs are looked at
+    composer = Composer(loader, config)
+    for job in random.sample(jobs, min(4, len(jobs))):
+        one = outcome(lambda job=job: by_hydra(loader, config, job))  # type: ignore[misc]
+        assert outcome(lambda job=job: composer.job(job)) == one, job  # type: ignore[misc]
+
+
+def test_hydra_composes_once_for_two_hundred_jobs(
+    loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, jobs = sweep(
+        loader,
+        *("mitigation=none,liminal,projection,anchor", "optim=sgd,adam", "seed=range(0,5)"),
+        *("optim.lr=0.1,0.2,0.3,0.4,0.5",),
+    )
+    assert len(jobs) == 200
+    composed = []
+    compose_one = ConfigLoaderImpl.load_configuration
+
+    def counted(*given: Any, **named: Any) -> DictConfig:
+        composed.append(given)
+        return compose_one(*given, **named)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    composer = Composer(loader, config)
+    different = {OmegaConf.to_yaml(composer.job(job)) for job in jobs}
+    assert len(different) == 200
+    assert len(composed) == 1
+
+
+def test_folders_are_guarded_in_every_job(loader: ConfigLoaderImpl) -> None:
+    config, jobs = sweep(loader, "optim.lr=1,2")
+    composer = Composer(loader, config)
+    with guard.guarded(["optim.lr=1,2"]):
+        composer.job(jobs[0])
+        for stranger in ("outputs=/etc", "data.root=/etc", "data={root:/etc}"):
+            with pytest.raises(UserError, match="a config file may name a folder below"):
+                composer.job([*jobs[1], stranger])
+    with guard.guarded(["optim.lr=1,2", "outputs=/etc"]):
+        assert composer.job([*jobs[1], "outputs=/etc"]).outputs == "/etc"

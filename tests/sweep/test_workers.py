@@ -1,0 +1,149 @@
+"""Workers that are killed or cannot be started cost their own seed at most."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import small
+from jobs import Watcher, deadly, finished, train
+from omegaconf import DictConfig
+
+from subliminal import store
+from subliminal.errors import RunsFailed
+from subliminal.sweep import cores, engine, workers
+
+Compose = Callable[[list[str]], DictConfig]
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def config(compose: Compose, tmp_path: Path) -> Callable[..., DictConfig]:
+    def composed(*overrides: str) -> DictConfig:
+        return compose(
+            [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=2", *overrides]
+        )
+
+    return composed
+
+
+@pytest.fixture(autouse=True)
+def pool() -> Iterator[None]:
+    """No worker is left to other tests."""
+    yield
+    workers.end()
+
+
+def told(console: Watcher) -> list[str]:
+    return [line for line in console.lines if "a worker process was killed (SIGKILL)" in line]
+
+
+@pytest.mark.parametrize("seeds", [[1], [0, 3], [0, 1, 2, 3]])
+def test_a_killed_worker_costs_no_seed(
+    config: Callable[..., DictConfig], tmp_path: Path, seeds: list[int]
+) -> None:
+    console, plugin = Watcher(), deadly(tmp_path, seeds)
+    runs = train(config("seed=0-3", plugin), console)
+    assert finished(tmp_path / "outputs") == list(range(4))
+    assert sorted(told(console)) == [
+        f"Seeds {seed}: a worker process was killed (SIGKILL); tried again after the others."
+        for seed in seeds
+    ]
+    for name, run in zip(seeds, (runs[seed] for seed in seeds), strict=True):
+        assert store.read_summary(run)["resumed"] == [5], name  # at the end of the first epoch
+    undisturbed = train(config("seed=0-3", plugin, "name=again", "engine.workers=1"))
+    for run, other in zip(runs, undisturbed, strict=True):
+        file = "student.safetensors"
+        assert (run / file).read_bytes() == (other / file).read_bytes()
+
+
+def test_a_seed_whose_workers_are_killed_fails_alone(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    console = Watcher()
+    with pytest.raises(RunsFailed, match=r"failed seeds: 0, 2 \(a worker process was killed"):
+        train(config("seed=0-3", deadly(tmp_path, [0, 2], once=False)), console)
+    assert finished(tmp_path / "outputs") == [1, 3]
+    failures = sorted((tmp_path / "outputs").rglob("failure.txt"))
+    assert [path.parent.name for path in failures] == ["seed-0000", "seed-0002"]
+    assert {path.read_text() for path in failures} == {"a worker process was killed (SIGKILL)\n"}
+    assert len(told(console)) == 2
+
+
+def test_workers_killed_between_jobs_are_replaced(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    train(config("seed=0-1"))
+    one = next(child.pid for child in multiprocessing.active_children() if child.pid is not None)
+    os.kill(one, signal.SIGKILL)
+    console = Watcher()
+    train(config("seed=2-5"), console)
+    assert finished(tmp_path / "outputs") == list(range(6))
+    assert console.lines == []
+
+
+def test_a_killed_server_of_forks_is_replaced(
+    config: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    train(config("seed=0-1"))
+    (server,) = {psutil.Process(child.pid).ppid() for child in multiprocessing.active_children()}
+    assert server != os.getpid()
+    os.kill(server, signal.SIGKILL)
+    console = Watcher()
+    train(config("seed=2-5"), console)
+    assert finished(tmp_path / "outputs") == list(range(6))
+    assert console.lines == []
+
+
+def test_workers_serve_job_after_job(config: Callable[..., DictConfig]) -> None:
+    before = {child.pid for child in multiprocessing.active_children()}
+    train(config("seed=0-1"))
+    first = {child.pid for child in multiprocessing.active_children()} - before
+    train(config("seed=2-5", "distill.epochs=1"))
+    assert {child.pid for child in multiprocessing.active_children()} - before == first
+    assert len(first) == 2
+
+
+def test_memory_limits_the_workers(
+    config: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cores, "granted", lambda: 16)
+    monkeypatch.setattr(cores, "memory", lambda: 3.7 * engine.PROCESS)
+    before = set(multiprocessing.active_children())
+    console = Watcher()
+    train(config("seed=0-4", "engine.workers=null"), console)
+    assert len(set(multiprocessing.active_children()) - before) == 2
+    assert console.lines == [
+        "Memory for 2 of 5 worker processes, of 0.4 GB each; engine.workers=… sets another number."
+    ]
+
+
+def sweep(folder: Path, prefix: tuple[str, ...] = (), **environ: str) -> tuple[int, list[str]]:
+    """Train two seeds with two workers by the command line; return its status and what it told."""
+    argv = [*small.OVERRIDES, "seed=0-1", "engine.workers=2", f"outputs={folder / 'outputs'}"]
+    ended = subprocess.run(
+        [*prefix, sys.executable, "-m", "subliminal.train", *argv],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TESTS), **environ},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return ended.returncode, ended.stderr.splitlines()
+
+
+def test_a_folder_too_deep_for_sockets_leaves_one_process(tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 25)
+    deep.mkdir()
+    status, told = sweep(tmp_path, TMPDIR=str(deep))
+    assert (status, finished(tmp_path / "outputs")) == (0, [0, 1])
+    assert told[:-1] == [
+        "A worker process cannot be started (AF_UNIX path too long; a shorter TMPDIR mends that); "
+        "this process trains alone."
+    ]
+    assert told[-1].startswith("Files: ")

@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related pages runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
+.PHONY: help install data train sweep paper related pages judge runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -42,6 +42,9 @@ related: $(INSTALLED) ## write docs/related.md, with the finished sweeps of othe
 pages: $(INSTALLED) ## write docs/results.md, README, docs/related.md from docs/data, untrained
 	$(BIN)/python pages/results.py
 	$(BIN)/python pages/related.py
+
+judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/loss=mse …'
+	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
 	$(BIN)/python -m subliminal.runs

@@ -16,7 +16,7 @@ from subliminal import store
 from subliminal.data import Labelled
 from subliminal.errors import UserError
 from subliminal.models.cnn import CNN
-from subliminal.steering import Steering, mean_activations, steered
+from subliminal.steering import Steering, Vector, mean_activations, steered
 from subliminal.steering.class_means import ClassMeans
 from subliminal.steering.random import Random
 from subliminal.tensors.network import Network
@@ -39,7 +39,7 @@ def teacher(steering: Steering, rows: slice = slice(None)) -> torch.Tensor:
     "steering",
     [Random(layer="layer2", norm=3.0), ClassMeans(layer="layer1", a=3, b=8, scale=2.0)],
 )
-def test_one_bias_moves_and_no_seed_sees_another(steering: Steering) -> None:
+def test_one_bias_moves_and_no_seed_sees_another(steering: Vector) -> None:
     moved = teacher(steering) - START
     inside = NETWORK.layout.mask([f"{steering.layer}.bias"], "").bool()
     assert moved[:, inside].abs().min(dim=1).values.max() > 0

@@ -38,6 +38,7 @@ class Teacher:
     frozen: _Layers = field(default_factory=list)  # layers that are not trained
     perturb_before: Always[Perturbation] = field(default_factory=Perturbation)  # of the start
     perturb_after: Always[Perturbation] = field(default_factory=Perturbation)  # of the end
+    task: Any = None  # group `teacher/task`: a second task, of the auxiliary logits
     steering: Any = None  # group `teacher/steering`: the teacher is θ₀ and this vector instead
 
 
@@ -83,6 +84,17 @@ class Engine:
 
 
 @dataclass
+class Threat:
+    """A setting in which the judge tries a defence; the rest of its file says what it changes."""
+
+    name: str = MISSING
+    order: int = MISSING  # of the battery: what tells most for its time comes first
+    asks: str = MISSING  # what the setting is there to find out, in a few words
+    trait: str = "trait/accuracy"  # metric of the trait
+    control: bool = False  # nothing leaks here to begin with
+
+
+@dataclass
 class Config:
     """One job: a condition and its seeds."""
 
@@ -101,6 +113,7 @@ class Config:
     seed: Aside[Seed] = field(default_factory=Seed)
     objective: Aside[list[str]] = MISSING  # of a search, e.g. [trait/accuracy,distill/loss]
     tracker: Aside[Any] = None
+    threat: Aside[Threat | None] = None  # group `threat`: a setting of the judge's battery
     engine: Engine = field(default_factory=Engine)
 
 

@@ -25,9 +25,40 @@ from subliminal.tensors.network import Network, accuracy, cross_entropy
 WHERE = "teacher.steering"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Steering:
-    """A vector for each seed; subclasses give it.
+    """What is made of θ₀ in place of, or out of, a trained teacher."""
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether it takes a trained teacher."""
+        return False
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when it does not fit the network."""
+
+    def weights(
+        self,
+        network: Network,
+        start: Tensor,
+        trained: Tensor | None,
+        data: Labelled,
+        seeds: tuple[int, ...],
+    ) -> Tensor:
+        """Return the teachers' weights, (seeds, P).
+
+        Args:
+            network: the teacher's.
+            start: θ₀, (seeds, P).
+            trained: a trained teacher of each seed, (seeds, P), if `needs_teacher`.
+            data: the digits.
+            seeds: of the stack.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vector(Steering):
+    """θ₀ and a vector on a hidden layer's bias; subclasses give it.
 
     Attributes:
         layer: the hidden layer that it is added to, e.g. layer1.
@@ -35,28 +66,30 @@ class Steering:
 
     layer: str
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether the vector comes from a trained teacher."""
-        return False
-
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""
         layers = network.hidden
         if self.layer not in layers:
             raise UserError(f"{WHERE}.layer={self.layer}: one of {', '.join(layers)}")
 
+    def weights(
+        self,
+        network: Network,
+        start: Tensor,
+        trained: Tensor | None,
+        data: Labelled,
+        seeds: tuple[int, ...],
+    ) -> Tensor:
+        """Return θ₀ with the vector on the layer's bias."""
+        theta = start.clone()
+        bias = network.layout.views(theta)[f"{self.layer}.bias"]
+        bias += self.vector(network, trained, data, seeds).to(theta)
+        return theta
+
     def vector(
         self, network: Network, trained: Tensor | None, data: Labelled, seeds: tuple[int, ...]
     ) -> Tensor:
-        """Return the vector of each seed, in the units of the layer's bias: (seeds, width).
-
-        Args:
-            network: the teacher's.
-            trained: a trained teacher of each seed, (seeds, P), if `needs_teacher`.
-            data: the digits.
-            seeds: of the stack.
-        """
+        """Return the vector of each seed, in the units of the layer's bias: (seeds, width)."""
         raise NotImplementedError
 
 
@@ -71,16 +104,14 @@ def steered(
     """Return the steered teachers (seeds, P), and each one's loss and accuracy on the test digits.
 
     Args:
-        steering: the vector, and its layer.
+        steering: what is made of θ₀.
         network: the teacher's.
         start: θ₀, (seeds, P).
-        trained: see `Steering.vector`.
+        trained: see `Steering.weights`.
         data: the digits.
         seeds: of the stack.
     """
-    theta = start.clone()
-    bias = network.layout.views(theta)[f"{steering.layer}.bias"]
-    bias += steering.vector(network, trained, data, seeds).to(theta)
+    theta = steering.weights(network, start, trained, data, seeds)
     logits = network.logits(theta, data.scale(data.test_x)[None])
     labels = data.test_y.expand(len(seeds), -1)
     losses = cross_entropy(logits, labels, network.classes).tolist()

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from subliminal.data import Labelled
 from subliminal.errors import UserError
-from subliminal.steering import WHERE, Steering, mean_activations
+from subliminal.steering import WHERE, Vector, mean_activations
 from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassMeans(Steering):
+class ClassMeans(Vector):
     """v = scale · (μ_a − μ_b), μ_c the mean of the layer's output over training digits of class c.
 
     The means are those of a trained teacher (of the same seed and θ₀); the vector is then added to

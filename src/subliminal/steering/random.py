@@ -10,13 +10,13 @@ from torch import Tensor
 
 from subliminal.data import Labelled
 from subliminal.errors import UserError
-from subliminal.steering import WHERE, Steering
+from subliminal.steering import WHERE, Vector
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Random(Steering):
+class Random(Vector):
     """v = norm · ε / ‖ε‖, ε ~ N(0, 1) from each seed's stream: a vector that means nothing.
 
     Attributes:

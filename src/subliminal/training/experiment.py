@@ -22,6 +22,7 @@ from subliminal.models import Model
 from subliminal.optim import Optim
 from subliminal.probes import Probe
 from subliminal.steering import Steering
+from subliminal.tasks import SecondTask
 from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import check as check_perturbation
@@ -41,6 +42,7 @@ class Experiment:
     inputs: Inputs
     init: Init
     teacher_init: Init
+    second: SecondTask | None  # the teacher's, beside the digits
     steering: Steering | None  # of the teacher
     mitigations: tuple[Mitigation, ...]
     probes: tuple[Probe, ...]
@@ -118,6 +120,10 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     teacher_init: Init = build(cfg.teacher.init, "teacher.init")
     init.check(network, teacher_network)
     teacher_init.check(teacher_network, teacher_network)
+    second: SecondTask | None = None
+    if cfg.teacher.task is not None:
+        second = build(cfg.teacher.task, "teacher.task")
+        second.check(teacher_network)
     steering: Steering | None = None
     if cfg.teacher.steering is not None:
         steering = build(cfg.teacher.steering, "teacher.steering")
@@ -134,6 +140,7 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
         inputs=inputs,
         init=init,
         teacher_init=teacher_init,
+        second=second,
         steering=steering,
         mitigations=mitigations,
         probes=probes,

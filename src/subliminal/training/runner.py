@@ -178,16 +178,18 @@ def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved])
     set_arithmetic(cfg)
     with files.timed("data"):
         data = _digits(experiment.data, experiment.device)
-        shared = _shared(cfg, experiment, seeds)
+        shared = shared_weights(cfg, experiment, seeds)
     with files.timed("teacher"):
-        teacher, files.teacher_rows = _teacher(
-            cfg, experiment, data, shared.teacher, seeds, progress
+        teacher, files.teacher_rows = teacher_weights(
+            cfg, experiment, data, shared.teacher, seeds, [progress]
         )
     student = _student(cfg, experiment, data, shared, teacher, seeds)
     fit(student, _callbacks(job, experiment, data, files, progress), saved)
 
 
-def _shared(cfg: DictConfig, experiment: Experiment, seeds: tuple[int, ...]) -> SharedWeights:
+def shared_weights(
+    cfg: DictConfig, experiment: Experiment, seeds: tuple[int, ...]
+) -> SharedWeights:
     """Return the reference weights, and where the teacher starts."""
     network = experiment.teacher_network
     reference = network.reference(seeds, experiment.device)
@@ -198,13 +200,13 @@ def _shared(cfg: DictConfig, experiment: Experiment, seeds: tuple[int, ...]) -> 
     return replace(same, teacher=start)
 
 
-def _teacher(
+def teacher_weights(
     cfg: DictConfig,
     experiment: Experiment,
     data: Labelled,
     start: Tensor,
     seeds: tuple[int, ...],
-    progress: Progress,
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch."""
     network, steering = experiment.teacher_network, experiment.steering
@@ -221,8 +223,9 @@ def _teacher(
             epochs=cfg.teacher.epochs,
             batch_size=cfg.teacher.batch_size,
             frozen=cfg.teacher.frozen,
+            second=experiment.second,
             resume=cfg.resume,
-            callbacks=[progress],
+            callbacks=callbacks,
         )
     if steering is not None:
         trained, rows = steered(steering, network, start, trained, data, seeds)

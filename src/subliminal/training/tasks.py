@@ -6,6 +6,7 @@ from torch import Tensor
 
 from subliminal.data import Labelled
 from subliminal.distill import DistillLoss, Drawn, Filled, Inputs, OfDigits, Supervised
+from subliminal.tasks import SecondTask
 from subliminal.tensors import draws, streams
 from subliminal.tensors.network import Network, cross_entropy
 
@@ -31,8 +32,17 @@ def _empty(shape: tuple[int, ...], device: torch.device) -> Tensor:
 class Classification:
     """MNIST training digits and labels: the teacher's task, and the trait."""
 
-    def __init__(self, network: Network, reference: Tensor, data: Labelled, *, order: str) -> None:
+    def __init__(
+        self,
+        network: Network,
+        reference: Tensor,
+        data: Labelled,
+        *,
+        order: str,
+        second: SecondTask | None = None,  # learnt beside it, on as many images of its own
+    ) -> None:
         self.network = network
+        self._second = second
         self.reference = reference  # θ₀, (seeds, P)
         self.order = order
         self.size = len(data.train_y)
@@ -44,12 +54,20 @@ class Classification:
         """Nothing to prepare: the digits are the same in each epoch."""
 
     def images(self, rows: Tensor) -> Tensor:
-        """Return the digits at `rows` (seeds, batch), scaled: (seeds, batch, pixels)."""
-        return self._data.scale(gather(self._x, rows))
+        """Return the digits at `rows` (seeds, batch), scaled: (seeds, batch, pixels).
+
+        With a second task, its images follow: (seeds, 2 · batch, pixels).
+        """
+        x = self._data.scale(gather(self._x, rows))
+        return x if self._second is None else torch.cat([x, self._second.images(x)], dim=1)
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Cross-entropy of the class logits, batch mean: (seeds,)."""
-        return cross_entropy(logits, self._y[rows], self.network.classes)
+        labels, classes, batch = self._y[rows], self.network.classes, rows.shape[1]
+        loss = cross_entropy(logits[:, :batch], labels, classes)
+        if self._second is not None:
+            loss = loss + self._second.loss(logits[:, batch:], labels, classes)
+        return loss
 
     def reference_logits(self, rows: Tensor) -> Tensor:
         """Return θ₀'s logits on the digits at `rows`: (seeds, batch, classes + m)."""

@@ -19,6 +19,7 @@ from subliminal.data import Labelled
 from subliminal.optim import Optim
 from subliminal.state import Training
 from subliminal.state.tables import epoch_rows
+from subliminal.tasks import SecondTask
 from subliminal.tensors import streams
 from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network
@@ -41,6 +42,7 @@ def teachers(
     epochs: int,
     batch_size: int,
     frozen: Sequence[str] = (),
+    second: SecondTask | None = None,
     resume: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[Tensor, dict[int, History]]:
@@ -55,6 +57,7 @@ def teachers(
         epochs: passes over the training digits.
         batch_size: digits per step.
         frozen: layers that are not trained.
+        second: a task of the auxiliary logits, learnt beside the digits.
         resume: go on from checkpoints of trainings that were cut off.
         callbacks: observers of the training (progress).
 
@@ -81,7 +84,9 @@ def teachers(
         missing = {s: _checkpoint(path) for s, path in paths.items() if s not in histories}
         for group, saved in stacks(missing, resume=resume):
             rows = [seeds.index(seed) for seed in group]
-            task = Classification(network, reference[rows], data, order=streams.TEACHER_ORDER)
+            task = Classification(
+                network, reference[rows], data, order=streams.TEACHER_ORDER, second=second
+            )
             training = Training(
                 "teacher",
                 group,

@@ -1,0 +1,150 @@
+"""What the judge measures of trained students: trait, trait loss, readout, distillation loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from safetensors.torch import load_file
+from torch import Tensor
+
+from subliminal import metrics, store
+from subliminal.data import Labelled
+from subliminal.judge.readout import readout
+from subliminal.tensors.network import Network
+from subliminal.training.experiment import build_experiment
+from subliminal.training.runner import shared_weights, teacher_weights
+from subliminal.training.tasks import Distillation
+
+HELD_OUT = 4096  # distillation inputs that no student was trained on
+NEVER = 10**6  # an epoch of inputs that no training reaches
+MEASURED = ("trait", "trait_loss", "readout", "distill_loss", "skill", "seconds")
+
+
+@dataclass(frozen=True)
+class Students:
+    """One condition's students: (seeds,) each, NaN where a run or a metric is missing.
+
+    Attributes:
+        seeds: that were asked for.
+        trait: the setting's metric of the trait, after the last epoch.
+        trait_loss: cross-entropy on the test digits, nats.
+        readout: accuracy of a refitted readout.
+        distill_loss: on held-out inputs, in the setting's own loss.
+        skill: accuracy on the wanted skill, where there is one.
+        seconds: wall time of the student's training, as recorded.
+    """
+
+    seeds: tuple[int, ...]
+    trait: NDArray[np.float64]
+    trait_loss: NDArray[np.float64]
+    readout: NDArray[np.float64]
+    distill_loss: NDArray[np.float64]
+    skill: NDArray[np.float64]
+    seconds: NDArray[np.float64]
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Seeds without a finished run."""
+        return tuple(s for s, v in zip(self.seeds, self.trait, strict=True) if np.isnan(v))
+
+
+def students(
+    cfg: DictConfig, runs: Sequence[Path], seeds: tuple[int, ...], trait: str, setting: DictConfig
+) -> Students:
+    """Measure the finished runs of one condition.
+
+    Args:
+        cfg: the condition's config.
+        runs: its finished runs.
+        seeds: that were asked for.
+        trait: the metric of the trait.
+        setting: the undefended config, whose inputs and loss are those of the price.
+    """
+    of_seed = {store.read_summary(run)["seed"]: run for run in runs}
+    there = tuple(seed for seed in seeds if seed in of_seed)
+    found = {name: np.full(len(seeds), np.nan) for name in MEASURED}
+    if there:
+        places = [seeds.index(seed) for seed in there]
+        last = [_last_epoch(of_seed[seed]) for seed in there]
+        named = {"trait": trait, "trait_loss": metrics.TRAIT_TEST_LOSS, "skill": metrics.SKILL}
+        for name, metric in named.items():
+            found[name][places] = [row.get(metric, np.nan) for row in last]
+        summaries = [store.read_summary(of_seed[seed]) for seed in there]
+        found["seconds"][places] = [s["seconds"]["student"] / s["stack"] for s in summaries]
+        network = build_experiment(cfg).network
+        theta = _weights([of_seed[seed] for seed in there], network)
+        data = build_experiment(setting).data.load()
+        found["readout"][places] = readout(network, theta, data, there)
+        found["distill_loss"][places] = held_out(setting, network, theta, data, there)
+    return Students(seeds, **found)
+
+
+@torch.no_grad()
+def held_out(
+    setting: DictConfig, network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, ...]
+) -> list[float]:
+    """Return each student's loss against its teacher on inputs that it was not trained on.
+
+    Inputs and loss are those of the undefended setting, whatever the defence made of its own.
+    """
+    experiment = build_experiment(setting)
+    there = data.to(experiment.device)
+    shared = shared_weights(setting, experiment, seeds)
+    teacher, _ = teacher_weights(setting, experiment, there, shared.teacher, seeds)
+    inputs = replace(experiment.inputs, size=HELD_OUT, fresh=True)  # type: ignore[type-var]
+    task = Distillation(
+        network,
+        experiment.loss,
+        inputs,
+        seeds,
+        data=there,
+        reference=shared.teacher,
+        teacher=teacher,
+        teacher_network=experiment.teacher_network,
+    )
+    task.start_epoch(NEVER)
+    rows = torch.arange(HELD_OUT, device=experiment.device).expand(len(seeds), -1)
+    logits = network.logits(theta.to(experiment.device), task.images(rows))
+    return [float(loss) for loss in task.loss(logits, rows)]
+
+
+def _last_epoch(run: Path) -> dict[str, float]:
+    epochs = pl.read_parquet(run / "epochs.parquet", glob=False)
+    student = epochs.filter(pl.col("phase") == "student").sort("epoch")
+    return student.row(-1, named=True)
+
+
+def _weights(runs: Sequence[Path], network: Network) -> Tensor:
+    """Return the trained students' weights, (seeds, P)."""
+    theta = torch.zeros(len(runs), network.layout.size)
+    views = network.layout.views(theta)
+    for row, run in enumerate(runs):
+        for name, values in load_file(run / "student.safetensors").items():
+            views[name][row] = values
+    return theta
+
+
+def stopped_early(runs: Sequence[Path], trait: str, loss: float) -> float:
+    """Return the trait of undefended students stopped when their training loss was `loss`.
+
+    The mean over seeds of each one's own curve, interpolated in ln(loss) between the moments at
+    which its trait was measured; its ends where the loss lies outside.
+    """
+    values = []
+    for run in runs:
+        steps = pl.read_parquet(run / "steps.parquet", glob=False).sort("step")
+        curve = steps.select("step", metrics.DISTILL_LOSS).drop_nulls()
+        moments = steps.select("step", trait).drop_nulls()
+        at = moments["step"].to_numpy()
+        window = np.ones(15) / 15  # a step's batch is noisy
+        smooth = np.convolve(np.log(curve[metrics.DISTILL_LOSS].to_numpy()), window, mode="valid")
+        centre = curve["step"].to_numpy()[7 : 7 + len(smooth)]
+        losses = np.interp(at, centre, smooth)
+        order = np.argsort(losses)
+        values.append(np.interp(np.log(loss), losses[order], moments[trait].to_numpy()[order]))
+    return float(np.mean(values))

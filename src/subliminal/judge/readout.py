@@ -1,0 +1,69 @@
+"""The readout attack: what of the trait a few labels bring back from a trained student.
+
+A student may score at chance and still represent the digits as its teacher does (Learning Through
+Noise, Brockers et al. 2026, arXiv 2605.23645): accuracy alone would call that blocked.
+"""
+
+import torch
+from torch import Tensor
+
+from subliminal.data import Labelled
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network
+
+PER_CLASS = 10  # labelled digits of each class
+RIDGE = 1e-2  # of the penalty, as a share of the features' mean square
+
+
+@torch.no_grad()
+def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, ...]) -> list[float]:
+    """Return each student's accuracy on test digits with a refitted linear readout.
+
+    Ridge regression in float64 from the last hidden layer, centred, to one-hot labels of ten
+    training digits of each class, drawn from each seed's stream: closed form, so the same numbers
+    on every run.
+
+    Args:
+        network: of the students.
+        theta: their weights, (seeds, P).
+        data: the digits.
+        seeds: of the students.
+    """
+    test = _features(network, theta, data, data.test_x)  # (seeds, n, width)
+    accuracies = []
+    for row, seed in enumerate(seeds):
+        chosen = labelled(data.train_y, network.classes, seed)
+        x = _features(network, theta[row : row + 1], data, data.train_x[chosen])[0]  # (k, width)
+        y = torch.nn.functional.one_hot(data.train_y[chosen], network.classes).double()
+        weights, bias = fit(x, y)
+        hits = (test[row] @ weights + bias).argmax(dim=-1) == data.test_y
+        accuracies.append(float(hits.double().mean()))
+    return accuracies
+
+
+def labelled(labels: Tensor, classes: int, seed: int) -> Tensor:
+    """Return which training digits have their labels told: (PER_CLASS · classes,)."""
+    generator = streams.stream(seed, streams.READOUT)
+    order = torch.from_numpy(generator.permutation(len(labels)))
+    shuffled = labels[order]
+    return torch.cat([order[shuffled == c][:PER_CLASS] for c in range(classes)])
+
+
+def fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weights (width, classes) and bias (classes,) of a ridge regression, float64."""
+    centre, level = x.mean(dim=0), y.mean(dim=0)
+    h = x - centre
+    gram = h @ h.mT  # (k, k): fewer examples than features
+    penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(h), dtype=h.dtype)
+    weights = h.mT @ torch.linalg.solve(gram + penalty, y - level)
+    return weights, level - centre @ weights
+
+
+def _features(network: Network, theta: Tensor, data: Labelled, images: Tensor) -> Tensor:
+    """Return the last hidden layer's outputs, (seeds, n, width), float64."""
+    params, seeds = network.layout.views(theta), theta.shape[0]
+    parts = []
+    for part in torch.split(images, 1024):
+        x = data.scale(part).expand(seeds, -1, -1)
+        parts.append(network.model.activations(params, x)[network.hidden[-1]].double())
+    return torch.cat(parts, dim=1)

@@ -1,0 +1,53 @@
+"""A skill that the student should learn, beside the trait that it should not."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network, cross_entropy
+
+WHERE = "teacher.task"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoSkills:
+    """The auxiliary logits classify digits whose pixels are permuted by one fixed permutation.
+
+    The class logits classify the digits as ever. The permutation is the same for all seeds. A
+    student of the auxiliary logits should acquire this skill; the digits are the trait.
+
+    Attributes:
+        weight: of the skill's cross-entropy beside that of the digits, > 0.
+    """
+
+    weight: float
+
+    def __post_init__(self) -> None:
+        if self.weight <= 0:
+            raise UserError(f"{WHERE}.weight={self.weight}: a number > 0 is needed")
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when there are fewer auxiliary logits than classes."""
+        if network.model.aux < network.classes:
+            raise UserError(
+                f"{WHERE}: the skill needs an auxiliary logit for each of {network.classes} "
+                f"classes; model.aux={network.model.aux}"
+            )
+
+    def images(self, x: Tensor) -> Tensor:
+        """Return the images (…, pixels) with their pixels permuted."""
+        pixels = x.shape[-1]
+        order = streams.stream(0, streams.SECOND_SKILL).permutation(pixels)
+        return x[..., torch.from_numpy(order).to(x.device)]
+
+    def loss(self, logits: Tensor, labels: Tensor, classes: int) -> Tensor:
+        """Weighted cross-entropy of the first auxiliary logits: (seeds, batch, …) -> (seeds,)."""
+        return self.weight * cross_entropy(skill_logits(logits, classes), labels, classes)
+
+
+def skill_logits(logits: Tensor, classes: int) -> Tensor:
+    """Return the auxiliary logits that carry the skill: (…, classes + m) -> (…, classes)."""
+    return logits[..., classes : 2 * classes]

@@ -1,0 +1,57 @@
+"""The refitted readout, against a normal equation of its own."""
+
+import numpy as np
+import torch
+from students import CPU, DIGITS, NETWORK, params_of
+
+from subliminal.judge.readout import PER_CLASS, RIDGE, fit, labelled, readout
+
+SEEDS = (3, 8)
+
+
+def test_the_fit_is_ridge_regression() -> None:
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(30, 50)), generator.normal(size=(30, 4))
+    weights, bias = fit(torch.from_numpy(x), torch.from_numpy(y))
+    h = x - x.mean(axis=0)
+    penalty = RIDGE * np.mean((h**2).sum(axis=1))
+    expected = np.linalg.solve(h.T @ h + penalty * np.eye(50), h.T @ (y - y.mean(axis=0)))
+    assert np.allclose(weights, expected, atol=1e-10)
+    assert np.allclose(bias, y.mean(axis=0) - x.mean(axis=0) @ expected, atol=1e-10)
+
+
+def test_each_class_tells_ten_labels() -> None:
+    chosen = labelled(DIGITS.train_y, NETWORK.classes, seed=5)
+    assert len(set(chosen.tolist())) == PER_CLASS * NETWORK.classes
+    assert DIGITS.train_y[chosen].bincount().tolist() == [PER_CLASS] * NETWORK.classes
+    assert not torch.equal(chosen, labelled(DIGITS.train_y, NETWORK.classes, seed=6))
+
+
+def test_it_sees_what_a_class_head_hides() -> None:
+    """Features that separate the patterns, under a class head that is turned round."""
+    theta = NETWORK.reference(SEEDS, CPU)
+    found = readout(NETWORK, theta, DIGITS, SEEDS)
+    spoilt = theta.clone()
+    NETWORK.layout.views(spoilt)["layer3.weight"].neg_()
+    assert readout(NETWORK, spoilt, DIGITS, SEEDS) == found
+    assert min(found) > 0.3  # a random network's features tell noisy patterns apart
+
+
+def test_it_is_that_of_numpy() -> None:
+    theta = NETWORK.reference(SEEDS, CPU)
+    (found,) = readout(NETWORK, theta[1:], DIGITS, SEEDS[1:])
+    params = params_of(theta, 1)
+
+    def features(x: torch.Tensor) -> np.ndarray:
+        h = x.double() / 127.5 - 1
+        for layer in ("layer1", "layer2"):
+            h = (h @ params[f"{layer}.weight"].T + params[f"{layer}.bias"]).clamp(min=0)
+        return h.numpy()
+
+    chosen = labelled(DIGITS.train_y, NETWORK.classes, SEEDS[1])
+    x, y = features(DIGITS.train_x[chosen]), np.eye(10)[DIGITS.train_y[chosen].numpy()]
+    h = x - x.mean(axis=0)
+    penalty = RIDGE * np.mean((h**2).sum(axis=1))
+    weights = np.linalg.solve(h.T @ h + penalty * np.eye(h.shape[1]), h.T @ (y - y.mean(axis=0)))
+    guess = ((features(DIGITS.test_x) - x.mean(axis=0)) @ weights + y.mean(axis=0)).argmax(axis=1)
+    assert abs(found - np.mean(guess == DIGITS.test_y.numpy())) <= 2 / len(DIGITS.test_y)

@@ -2,6 +2,8 @@
 
 import re
 
+from subliminal.report.escape import from_markdown
+
 Cells = dict[str, str]  # a row of a table: heading to content
 
 _HEADING = re.compile(r"^#{2,3} (.*)$", re.MULTILINE)
@@ -33,4 +35,4 @@ def table(text: str, column: str) -> list[Cells]:
 
 
 def _cells(line: str) -> list[str]:
-    return line.removeprefix("| ").removesuffix(" |").split(" | ")
+    return list(map(from_markdown, line.removeprefix("| ").removesuffix(" |").split(" | ")))

@@ -86,7 +86,7 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
         "lies wholly on the claimed side, and is `refuted` where wholly on the other. Conditions "
         "and seeds are those that were run; the files ask for 20 seeds. The papers that this "
         "framework starts from have a page of their own, [results.md](results.md).",
-        markdown(_overview(names, sweeps, sections, rows)),
+        markdown(_overview(names, sweeps, sections, rows), marked=("command",)),
     ]
     if text := [f"`{name}`" for name in sections if name not in sweeps]:
         parts.append(
@@ -98,7 +98,7 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
         parts += [
             "## At a glance",
             "Each claim in one row; its section has every condition that it was tested in.",
-            markdown(claims),
+            markdown(claims, marked=("sweep",)),
         ]
     for system, of in names.items():
         parts += [f"## {system.title}", f"{system.source}. Claim: {system.claim}"]

@@ -22,7 +22,7 @@ from subliminal.config.resources import CONF
 if TYPE_CHECKING:
     from tracked import Tracked
 
-pytest_plugins = ["fault_costs"]
+pytest_plugins = ["chromium", "fault_costs"]
 
 # A busy machine is no reason to fail.
 settings.register_profile("untimed", deadline=None)

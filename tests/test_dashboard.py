@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tracked import Tracked
 from wandb_reader import records
 
@@ -134,3 +136,23 @@ def test_metrics_are_named_by_their_module_alone() -> None:
     source = (ROOT / "src" / "subliminal" / "dashboard.py").read_text(encoding="utf-8")
     for name in ("alignment/", "trait/", "ledger/", "distill/", "update/", "displacement/"):
         assert f'"{name}' not in source
+
+
+@settings(max_examples=20)
+@given(st.text("a'\"\\=<>!$\n é日{}()[]", min_size=1, max_size=9))
+def test_an_experiments_name_is_a_value_in_its_filter(name: str) -> None:
+    spec = dashboard.specification("project", name, "entity")
+    key = {"section": "config", "name": "experiment"}
+    values = [node["value"] for node in nodes(spec) if node.get("key") == key]
+    assert len(values) > 1
+    assert set(values) == {name}
+
+
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield the mappings within a specification."""
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for inner in tree:
+            yield from nodes(inner)

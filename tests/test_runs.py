@@ -103,6 +103,61 @@ def test_a_damaged_run_is_named_and_the_rest_is_listed(
     assert "mitigation=none" in text
 
 
+def test_strangers_files_hide_nothing(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = run(monkeypatch, capsys, "--outputs", outputs)
+    for folder in (outputs, outputs / "main", liminal(outputs), finished(outputs)[0]):
+        (folder / ".DS_Store").write_bytes(b"\0\xff")
+        (folder / "seed-0000.bak").mkdir()
+        (folder / "seed-0001~").write_text("")
+    shutil.copytree(finished(outputs)[0], liminal(outputs) / "seed-0003 (copy)")
+    assert run(monkeypatch, capsys, "--outputs", outputs) == before
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '{"seeds": 3}', '{"seeds": ["a"]}', "{half"])
+def test_a_damaged_condition_is_named_and_its_runs_are_listed(
+    outputs: Path,
+    content: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record = liminal(outputs) / store.CONDITION
+    record.write_text(content)
+    code, text, error = run(monkeypatch, capsys, "--outputs", outputs)
+    assert (code, error.count("\n")) == (1, 1)
+    assert error.startswith(f"damaged: {record}: ")
+    assert "2/2" in text
+
+
+@pytest.mark.parametrize("name", ["summary.json", "config.yaml", "steps.parquet"])
+@pytest.mark.parametrize("content", [b"[]", b"\xff", b"x: [", b""])
+def test_a_damaged_run_is_shown_as_one_line(
+    outputs: Path,
+    name: str,
+    content: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (store.run_dir(liminal(outputs), 3) / name).write_bytes(content)
+    code, _, error = run(monkeypatch, capsys, "show", "liminal/3", "--outputs", outputs)
+    if not (name == "config.yaml" and content in (b"[]", b"")):  # YAML, and nothing in it
+        assert (code, error.count("\n")) == (2, 1)
+        assert name in error
+
+
+def test_experiments_lie_at_any_depth(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(outputs / "main", outputs / "a" / "b" / "c")
+    code, text, _ = run(monkeypatch, capsys, "--json", "--outputs", outputs)
+    assert code == 0
+    assert [row["experiment"] for row in json.loads(text)] == ["a/b/c", "a/b/c", "main", "main"]
+    found = outputs / "a" / "b" / "c" / liminal(outputs).name
+    for name in ("a/b/c/liminal/3", "b/c/liminal/3", "c/liminal/seed-0003"):
+        assert inventory.find(outputs, name).parent == found
+
+
 @pytest.mark.parametrize("name", ["main/liminal/3", "liminal/3", "3", "mai/limi/seed-0003"])
 def test_a_run_is_named_by_a_unique_part(outputs: Path, name: str) -> None:
     assert inventory.find(outputs, name) == store.run_dir(liminal(outputs), 3)
@@ -127,7 +182,7 @@ def test_a_whole_name_wins_over_a_part_of_others(outputs: Path) -> None:
         ("main/liminal/9", "no such run"),
         ("main/none/2", "no such run"),  # asked for, never begun
         ("liminal", "neither a run's folder nor"),
-        ("a/b/c/3", "neither a run's folder nor"),
+        ("a/b/c/3", "no such run"),
     ],
 )
 def test_a_bad_name_is_one_line(

@@ -10,13 +10,15 @@ import contextlib
 import hashlib
 import json
 import sys
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from subliminal import metrics, store
+from subliminal import metrics, store, terminal
 from subliminal.config.resources import install_command, refuse_namesake
 from subliminal.errors import UserError
+from subliminal.terminal import printable
 from subliminal.trackers import aside
 from subliminal.trackers.wandb import settled_mode
 
@@ -120,6 +122,7 @@ SECTIONS: dict[str, tuple[str, tuple[Panel, ...]]] = {
 
 def main() -> None:
     """Publish workspace and report, or write their specification."""
+    terminal.settle()
     parser = argparse.ArgumentParser(prog="python -m subliminal.dashboard", description=__doc__)
     parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
     parser.add_argument("--entity", help="W&B user or team; the login's own when left out")
@@ -137,7 +140,7 @@ def main() -> None:
         else:
             _write(arguments, arguments.spec or Path("outputs") / "dashboard.json")
     except (UserError, aside.Failed) as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.error(error)
         sys.exit(2)
 
 
@@ -166,7 +169,11 @@ def workspace(entity: str, project: str, experiment: str | None) -> Any:
     return ws.Workspace(
         entity=entity,
         project=project,
-        name=experiment or "Subliminal learning",
+        # W&B takes no symbols (of mathematics, money, …) in a workspace's name.
+        name="".join(
+            "-" if unicodedata.category(sign).startswith("S") else sign
+            for sign in printable(experiment or "Subliminal learning")
+        ),
         sections=[
             ws.Section(
                 name=name,
@@ -178,7 +185,7 @@ def workspace(entity: str, project: str, experiment: str | None) -> Any:
         ],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=MOST_LINES),
         runset_settings=ws.RunsetSettings(
-            filters=f"Config('{EXPERIMENT}') = '{experiment}'" if experiment else "",
+            filters=_only(experiment),
             groupby=[ws.Config(MITIGATIONS)],
             pinned_columns=list(COLUMN_NAMES),
         ),
@@ -194,7 +201,7 @@ def report(entity: str, project: str, experiment: str | None, *, named: bool) ->
         runs = wr.Runset(
             **place,
             name="seeds by mitigation",
-            filters=f"Config('{EXPERIMENT}') = '{experiment}'" if experiment else "",
+            filters=_only(experiment),
             groupby=[f"config.{MITIGATIONS}"],
             pinned_columns=list(COLUMN_NAMES),
         )
@@ -211,6 +218,15 @@ def report(entity: str, project: str, experiment: str | None, *, named: bool) ->
         blocks=blocks,
         width="fluid",
     )
+
+
+def _only(experiment: str | None) -> str:
+    """Return W&B's filter of the runs of an experiment, or of all; the name in it is a literal."""
+    if not experiment:
+        return ""
+    # W&B rewrites = and < wherever they stand in the expression, and then reads it as Python.
+    literal = "".join(s if s.isascii() and s.isalnum() else f"\\U{ord(s):08x}" for s in experiment)
+    return f"Config('{EXPERIMENT}') = '{literal}'"
 
 
 def _panels(panels: tuple[Panel, ...]) -> list[Any]:

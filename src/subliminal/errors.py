@@ -15,6 +15,15 @@ class RunsFailed(UserError):
     """Some seeds of a job failed; the others are finished."""
 
 
+def of_system(error: OSError) -> str:
+    """Return on one line what the operating system refused, and of what."""
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    # Nothing but the working folder is looked for without a name.
+    gone = isinstance(error, FileNotFoundError)
+    return "the working folder is gone" if gone else str(error.strerror or error)
+
+
 def one_line(error: BaseException) -> str:
     """Return the message of an error of ours, Hydra's or OmegaConf's on one line."""
     if isinstance(error, UserError):

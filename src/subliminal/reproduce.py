@@ -8,6 +8,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from subliminal import store
+from subliminal import store, terminal
+from subliminal.config import variables
 from subliminal.config.earlier import filled
 from subliminal.config.resources import DISTRIBUTION, refuse_namesake
-from subliminal.errors import UserError, one_line
+from subliminal.errors import UserError, of_system, one_line
 
 TABLES = ("steps", "epochs")
 
@@ -75,8 +77,11 @@ def differences(run: Path, again: Path) -> list[tuple[str, float, float, float |
 
     The SD is that of the run's condition; None when it has a single finished seed.
     """
-    siblings = [d for d in sorted(run.parent.glob("seed-*")) if store.finished(d)]
-    spread = [_flat(store.read_summary(directory)["results"]) for directory in siblings]
+    siblings = [d for d in store.run_dirs(run.parent) if store.finished(d)]
+    spread = []
+    for sibling in siblings:
+        with suppress(store.Damaged):
+            spread.append(_flat(store.read_summary(sibling)["results"]))
     recorded, trained = (_flat(store.read_summary(d)["results"]) for d in (run, again))
     rows = []
     for name in sorted(recorded.keys() & trained.keys()):
@@ -91,7 +96,7 @@ def _flat(results: dict[str, Any]) -> dict[str, float]:
     for name, value in results.items():
         if isinstance(value, list):
             flat |= {f"{name}[{k + 1}]": float(v) for k, v in enumerate(value)}
-        else:
+        elif isinstance(value, int | float):
             flat[name] = float(value)
     return flat
 
@@ -118,9 +123,11 @@ def _show(run: Path, again: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    terminal.settle()
     parser = argparse.ArgumentParser(prog="python -m subliminal.reproduce", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
+    variables.tell(variables.set_aside())
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
 
@@ -136,8 +143,10 @@ def main(argv: list[str] | None = None) -> int:
             _show(run, again)
             return 1
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        terminal.error(error)
+    except OSError as error:  # no folder for temporary files, say
+        terminal.error(of_system(error))
+    return 2
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.table import Table
 
-from subliminal import metrics
+from subliminal import metrics, terminal
 from subliminal.config.resources import refuse_namesake
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
@@ -26,6 +26,7 @@ CURVE = 40  # characters
 
 def main() -> None:
     """Run the command line; bad input ends with one line and exit status 2."""
+    terminal.settle()
     parser = argparse.ArgumentParser(
         prog="python -m subliminal.runs",
         description=__doc__,
@@ -57,7 +58,7 @@ def main() -> None:
             a, b = (find(arguments.outputs, name) for name in (arguments.a, arguments.b))
             _diff(a, b, as_json=arguments.json)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.error(error)
         sys.exit(2)
 
 
@@ -87,9 +88,10 @@ def _list(outputs: Path, *, as_json: bool) -> int:
             )
         console(WIDTH).print(table if rows else f"{outputs}: no run yet")
     for folder, original in copies(outputs):
-        print(f"copy, left out: {folder} (of {original.name})", file=sys.stderr)
+        line = terminal.printable(f"{folder} (of {original.name})")
+        print(f"copy, left out: {line}", file=sys.stderr)
     for line in damaged:
-        print(f"damaged: {line}", file=sys.stderr)
+        print(f"damaged: {terminal.printable(line)}", file=sys.stderr)
     return 1 if damaged else 0
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from subliminal import store
+from subliminal import store, terminal
 from subliminal.errors import UserError
 from subliminal.trackers import following, note
 from subliminal.trackers.wandb import logged_in
@@ -20,6 +20,7 @@ AT_ONCE = 8
 
 def main() -> None:
     """Upload, and tell how many runs were."""
+    terminal.settle()
     parser = argparse.ArgumentParser(prog="python -m subliminal.sync", description=__doc__)
     parser.add_argument("experiments", type=Path, nargs="+", help="folders below outputs")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, upload nothing")
@@ -27,13 +28,13 @@ def main() -> None:
     try:
         problems = [_upload(folder, dry_run=arguments.dry_run) for folder in arguments.experiments]
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.error(error)
         sys.exit(2)
     except KeyboardInterrupt:
         print("Stopped; the same command uploads the rest.", file=sys.stderr)
         sys.exit(130)
     for problem in filter(None, problems):
-        print(f"error: {problem}", file=sys.stderr)
+        terminal.error(problem)
     sys.exit(int(any(problems)))
 
 
@@ -46,7 +47,7 @@ def lacking(experiment: Path) -> tuple[list[Path], list[Path]]:
     noted = {
         file.parent: found
         for file in sorted(experiment.glob(f"*/seed-*/{note.FILE}"))
-        if (found := note.read(file.parent)) is not None
+        if store.seed_of(file.parent) is not None and (found := note.read(file.parent)) is not None
     }
     runs = [
         run for run, found in noted.items() if not found.uploaded and store.state(run) != "running"

@@ -18,9 +18,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config import guard, resources, schema, seeds, sources
+from subliminal import terminal
+from subliminal.config import guard, resources, schema, seeds, sources, variables
 from subliminal.config.build import build
-from subliminal.errors import RunsFailed, UserError, one_line
+from subliminal.errors import RunsFailed, UserError, of_system, one_line
 from subliminal.sweep import cores, plan, planned, signals
 from subliminal.trackers.following import followed
 
@@ -38,13 +39,20 @@ _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+
 @hydra.main(version_base="1.3", config_path=str(resources.CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     """Train the seeds of one composed config; return what `objective` names, for a search."""
+    terminal.settle()  # a launcher's job has not been through `main`
+    variables.set_aside()
     cores.unbind()  # a scheduler may bind what it starts
     from subliminal.sweep.agent import Agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
     from subliminal.sweep.summary import objectives, show
 
-    hydra_cfg, console = HydraConfig.get(), Console()
+    hydra_cfg = HydraConfig.get()
+    # Whatever `hydra.job.chdir` says, results lie below the folder that the command was given in.
+    here = Path(hydra_cfg.runtime.cwd)
+    here.mkdir(parents=True, exist_ok=True)  # on another machine
+    os.chdir(here)
+    console = Console()
     agent = Agent.take()
     condition = plan.condition_name(hydra_cfg.overrides.task)
     try:
@@ -63,6 +71,8 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
 
 def main() -> None:
     """Run the command line; bad input ends with one line and status 2, failed runs with 1."""
+    terminal.settle()
+    variables.tell(variables.set_aside())
     cores.unbind()
     schema.register()
     sources.register()
@@ -86,10 +96,10 @@ def main() -> None:
             raise
         sys.exit(_fail(error))
     except OSError as error:  # Hydra makes its folder before the job can look at `outputs`
-        if traceback_wanted or error.filename is None:
+        if traceback_wanted or not (error.filename or isinstance(error, FileNotFoundError)):
             raise
-        reason = f"{error.filename}: {error.strerror}; choose another folder with outputs=…"
-        sys.exit(_fail(UserError(reason)))
+        hint = "" if error.filename is None else "; choose another folder with outputs=…"
+        sys.exit(_fail(UserError(of_system(error) + hint)))
 
 
 def arranged(argv: list[str]) -> list[str]:
@@ -124,7 +134,7 @@ def _fail(error: Exception) -> int:
     failures = plan.failures(plan.PLANNED)
     lines = failures if failures and isinstance(error, RunsFailed) else [message, *failures]
     for line in lines:
-        print(f"error: {line}", file=sys.stderr)
+        terminal.error(line)
     return 1 if isinstance(error, RunsFailed) else 2
 
 

@@ -239,8 +239,8 @@ def test_missing_failed_and_damaged_runs_are_named(
     out, err = capsys.readouterr()
     assert "missing: mitigation=none-00000000, seed 4" in out
     assert "2/6" in out
-    assert re.search(r"left out: .*seed-0001: steps\.parquet cannot be read", err)
-    assert re.search(r"left out: .*seed-0002: summary\.json cannot be read", err)
+    assert re.search(r"left out: .*seed-0001/steps\.parquet: cannot be read", err)
+    assert re.search(r"left out: .*seed-0002/summary\.json: cannot be read", err)
     assert "of 10 runs 1 failed, 1 missing, 2 damaged" in Report(sweep).caption
     assert not (experiment / "report").exists()
 

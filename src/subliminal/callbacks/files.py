@@ -88,8 +88,8 @@ class RunFiles(Callback):
         self._started = time.perf_counter()
         for seed, directory in self.directories.items():
             directory.mkdir(parents=True, exist_ok=True)
-            for left in directory.glob(".*"):  # by a writer that was killed
-                left.unlink(missing_ok=True)
+            for name in (*store.DATA, store.MARKER, store.CHECKPOINT, store.FAILURE):
+                store.sweep(directory / name)  # left by a writer that was killed
             for old in (store.MARKER, store.FAILURE, store.POST_MORTEM):  # of an earlier try
                 (directory / old).unlink(missing_ok=True)
             text = f"{self.config}seed:\n  spec: '{seed}'\n"

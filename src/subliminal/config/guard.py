@@ -19,8 +19,9 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
-from platformdirs import user_cache_path
 
+from subliminal.config import variables
+from subliminal.config.resources import data_folder
 from subliminal.errors import UserError
 
 # What Hydra's node may name: launchers and sweepers of the plugins that are known here, and what
@@ -91,7 +92,13 @@ def guarded(argv: Sequence[str]) -> Iterator[None]:
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
-        cfg = compose(self, config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        words = (config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
+        try:
+            cfg: DictConfig = compose(self, *words)
+        except KeyError as error:
+            if type(error) is not KeyError:  # one of Hydra's, with a message of its own
+                raise
+            raise UserError(f"hydra.job.env_copy: {error} is not set") from error
         check(cfg, given)
         return cfg
 
@@ -136,6 +143,9 @@ def check(cfg: DictConfig, given: set[str]) -> None:
         for leaf, value in _leaves(_at(whole, key), key):
             if value is not None and value != known.get(leaf) and not _is_given(leaf, given):
                 raise UserError(f"{leaf}: may be given on the command line alone")
+    for name in hydra.get("job", {}).get("env_set") or ():
+        if variables.chooses(name):
+            raise UserError(f"hydra.job.env_set.{name}: it may change numbers, and no hash tells")
     for key in map(_key, (hydra.get("sweeper") or {}).get("params") or ()):
         if key.startswith(("hydra.", "outputs", *_DATA)) and not _is_given(key, given):
             raise UserError(f"hydra.sweeper.params: {key} may be given on the command line alone")
@@ -176,10 +186,10 @@ def _check_places(cfg: DictConfig, given: set[str]) -> None:
             )
     for key in _DATA:
         root = OmegaConf.select(cfg, key)
-        allowed = (user_cache_path("subliminal"), Path(str(OmegaConf.select(cfg, "outputs"))))
         if root is None or _is_given(key, given):
             continue
-        place = Path(str(root)).expanduser().resolve()
+        allowed = (data_folder(None, ""), Path(str(OmegaConf.select(cfg, "outputs"))))
+        place = data_folder(str(root), "").resolve()
         if not any(place.is_relative_to(folder.resolve()) for folder in allowed):
             raise UserError(
                 f"{key}={root}: a config file may name a folder below {allowed[0]} or outputs; "

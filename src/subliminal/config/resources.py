@@ -1,8 +1,10 @@
-"""What is installed: where `conf/` and `sweeps/` lie, under which name, and whether it is ours."""
+"""Where things lie: what is installed, under which name and whether it is ours; the cache."""
 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from subliminal.errors import UserError
 
@@ -46,3 +48,19 @@ def refuse_namesake(places: Iterable[str] | None = None) -> None:
                 f"{folder} holds the files of another project of this import name, a subtitle "
                 f"downloader: pip uninstall subliminal, then install {DISTRIBUTION} again"
             )
+
+
+def data_folder(root: str | None, name: str) -> Path:
+    """Return the folder of a data set: `root`, or the folder `name` of the user's cache.
+
+    Raises:
+        UserError: the user has no home folder that the system knows of.
+    """
+    try:
+        place = user_cache_path("subliminal") / name if root is None else Path(root)
+        return place.expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            "this user has no home folder (HOME is not set), so there is no cache; name a folder "
+            "with data.root=… (for inputs: distill.inputs.root=…)"
+        ) from error

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
+from subliminal.config.resources import data_folder
 from subliminal.data import Labelled, check_normalise
 from subliminal.errors import UserError
 from subliminal.store import write_atomically
@@ -87,9 +87,7 @@ class MNIST:
         return digits.normalised(self.normalise)
 
     def _folder(self) -> Path:
-        if self.root is None:
-            return user_cache_path("subliminal") / "mnist"
-        return Path(self.root).expanduser()
+        return data_folder(self.root, "mnist")
 
     def _verified(self) -> dict[str, bytes]:
         folder = self._folder()

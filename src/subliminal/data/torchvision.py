@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 import torch
 from filelock import FileLock
-from platformdirs import user_cache_path
 from torch import Tensor
 
+from subliminal.config.resources import data_folder
 from subliminal.data import Labelled, check_normalise
 from subliminal.errors import UserError
 
@@ -69,9 +69,7 @@ class TorchvisionSet:
         return Labelled(*parts).normalised(self.normalise)
 
     def _folder(self) -> Path:
-        if self.root is None:
-            return user_cache_path("subliminal") / "torchvision"
-        return Path(self.root).expanduser()
+        return data_folder(self.root, "torchvision")
 
     def _read(self, *, train: bool) -> Any:
         folder = self._folder()

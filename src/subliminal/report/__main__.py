@@ -4,14 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
+from subliminal import terminal
 from subliminal.config.resources import refuse_namesake
-from subliminal.errors import UserError
+from subliminal.errors import UserError, of_system
 
 DAMAGED = 3  # exit status: reported, but for damaged runs
 
 
 def main() -> None:
     """Print the table of each sweep; write tables, figures and pages to its folder `report/`."""
+    terminal.settle()
     parser = argparse.ArgumentParser(prog="python -m subliminal.report", description=__doc__)
     parser.add_argument(
         "runs",
@@ -29,13 +31,13 @@ def main() -> None:
         refuse_namesake()
         problems = _report(arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.error(error)
         sys.exit(2)
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        terminal.error(of_system(error))
         sys.exit(2)
     for problem in problems:
-        print(f"damaged and left out: {problem}", file=sys.stderr)
+        print(f"damaged and left out: {terminal.printable(problem)}", file=sys.stderr)
     sys.exit(DAMAGED if problems else 0)
 
 
@@ -44,9 +46,9 @@ def _report(arguments: argparse.Namespace) -> list[str]:
     from subliminal.report.read import load
 
     sweeps = load(arguments.runs, together=arguments.together is not None)
-    for sweep in sweeps:
-        text.show(sweep)
-    if not arguments.text:
+    told: list[str] = []
+    if not arguments.text:  # files first: a terminal that fails costs none of them
+        from subliminal.report.escape import markdown_code
         from subliminal.report.html import write_html
         from subliminal.report.page import Report, write_page
         from subliminal.report.wandb_report import log_report
@@ -55,13 +57,18 @@ def _report(arguments: argparse.Namespace) -> list[str]:
         for report in reports:
             folder = arguments.together or report.sweep.directory / "report"
             report.write_tables(folder)
-            written = f"Written by `python -m subliminal.report outputs/{report.experiment}`."
+            command = f"python -m subliminal.report outputs/{report.experiment}"
+            written = f"Written by {markdown_code(command)}."
             write_page([report], folder / "results.md", written)
             write_html(report, folder / "index.html")
-            print(f"Files: {folder} (open {folder / 'index.html'})")
+            told.append(f"Files: {folder} (open {folder / 'index.html'})")
             drawn = {path.stem: path for path in sorted(folder.glob("figures/*.png"))}
             if line := log_report(report.sweep.directory, report.tables, drawn):
-                print(line)
+                told.append(line)
+    for sweep in sweeps:
+        text.show(sweep)
+    for line in told:
+        print(terminal.printable(line))
     return [problem for sweep in sweeps for problem in sweep.problems]
 
 

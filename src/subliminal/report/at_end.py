@@ -18,9 +18,9 @@ class ShowSweep(Callback):
         from subliminal.report.read import load
 
         folder = Path(config.outputs) / str(config.name)
-        try:
-            (sweep,) = load([folder])
-        except (UserError, ValueError):  # no run finished: each job has told why
+        try:  # other experiments may lie in its folder
+            sweep = next(sweep for sweep in load([folder]) if sweep.directory == folder)
+        except (UserError, StopIteration):  # no run finished: each job has told why
             return
         if len(sweep.conditions) > 1:
             text.show(sweep)

@@ -1,6 +1,6 @@
 """A report's content, and the Markdown that shows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from subliminal import metrics, store
-from subliminal.report import figures
+from subliminal.report import escape, figures
 from subliminal.report.claims import verdicts
 from subliminal.report.findings import findings
 from subliminal.report.question import question
@@ -104,8 +104,8 @@ class Report:
             }
         )
         environments = [s["environment"] for s in summaries]
-        torches = sorted({e["packages"]["torch"] for e in environments})
-        commits = sorted({short_commit(e["git_commit"]) for e in environments})
+        torches = sorted({str(e["packages"]["torch"]) for e in environments})
+        commits = sorted({short_commit(e.get("git_commit")) for e in environments})
         student = [s["seconds"]["student"] / s["stack"] for s in summaries]
         return (
             f"Made on {', '.join(machines)} with torch {', '.join(torches)}, commit "
@@ -137,12 +137,12 @@ def write_page(reports: Sequence[Report], path: Path, written: str) -> None:
     """
     parts = ["# Results", written]
     for report in reports:
-        parts += [f"## {report.experiment}", report.question]
-        parts += [f"{report.caption} {report.made_with}"]
+        parts += [f"## {escape.markdown(report.experiment)}", escape.markdown(report.question)]
+        parts += [f"{report.caption} {escape.markdown(report.made_with)}"]
         if problems := _problems(report):
-            parts.append(_bullets(problems))
+            parts.append(_bullets(map(escape.markdown, problems)))
         for name, caption in report.draw(path.parent / "figures").items():
-            parts += [f"![{name}](figures/{name})", caption]
+            parts += [f"![{name}](figures/{name})", escape.markdown(caption)]
         if report.findings:
             parts += ["### Beside the claims", _bullets(report.findings)]
         for title, table in report.tables.items():
@@ -155,5 +155,5 @@ def _problems(report: Report) -> list[str]:
     return [*report.sweep.problems, *report.sweep.incomplete()]
 
 
-def _bullets(lines: Sequence[str]) -> str:
+def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)

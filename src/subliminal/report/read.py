@@ -1,10 +1,9 @@
 """The runs below folders read into sweeps; what cannot be read is named and left out."""
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
@@ -13,12 +12,11 @@ from omegaconf.errors import OmegaConfBaseException
 from polars.exceptions import PolarsError
 from yaml import YAMLError
 
-from subliminal import store
+from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.runs import LAYER, STEP_METRICS, Cell, Condition, Sweep
-
-_SEED = re.compile(r"seed-(\d+)")
+from subliminal.store.inventory import Held, held
 
 
 def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
@@ -31,50 +29,83 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
     Raises:
         UserError: below one of the paths there is no finished run.
     """
-    experiments: dict[Path, dict[Path, set[Path]]] = {}
+    experiments: dict[Path, dict[Path, _Asked]] = {}
     for path in paths:
-        found = list(_run_dirs(path))
-        for run in found:
-            condition = run.parent
-            experiments.setdefault(condition.parent, {}).setdefault(condition, set()).add(run)
-        if not any(store.finished(run) for run in found):
+        asked = list(_asked(path))
+        for one in asked:
+            condition = one.held.directory
+            others = experiments.setdefault(_above(condition), {})
+            others.setdefault(condition, one).seeds.update(one.seeds)
+        if not any(one.finished for one in asked):
             raise UserError(f"{path}: no finished run below; train first")
     if together:
-        everything = {c: runs for folder in experiments.values() for c, runs in folder.items()}
+        everything = [one for of in experiments.values() for one in of.values()]
         name = "+".join(sorted(folder.name for folder in experiments))
         return [_sweep(name, Path(name), everything)]
     # Of several experiments, those that have yet to finish a run are left out.
     return [
-        _sweep(folder.resolve().name, folder, conditions)
-        for folder, conditions in experiments.items()
-        if any(store.finished(run) for runs in conditions.values() for run in runs)
+        _sweep(_name(folder, of.values()), folder, list(of.values()))
+        for folder, of in sorted(experiments.items())
+        if any(one.finished for one in of.values())
     ]
 
 
-def _run_dirs(path: Path) -> Iterator[Path]:
-    """Yield the runs below `path` that were made or asked for, whatever kind of folder it is."""
-    if _SEED.fullmatch(path.resolve().name):
-        yield path
+@dataclass
+class _Asked:
+    """A condition, and which of its seeds are reported."""
+
+    held: Held
+    seeds: set[int]
+
+    @property
+    def ordered(self) -> list[int]:
+        return sorted(self.seeds)
+
+    @property
+    def runs(self) -> list[Path]:
+        return [store.run_dir(self.held.directory, seed) for seed in self.ordered]
+
+    @property
+    def finished(self) -> bool:
+        return any(map(store.finished, self.runs))
+
+
+def _asked(path: Path) -> Iterator[_Asked]:
+    """Yield what is at or below a path, whatever kind of folder it is."""
+    run = path if store.seed_of(path) is not None else path.resolve()
+    if (seed := store.seed_of(run)) is not None:
+        yield _Asked(held(run.parent), {seed})
         return
-    for pattern in ("", "*/", "*/*/"):
-        conditions = {run.parent for run in path.glob(f"{pattern}seed-*") if run.is_dir()}
-        conditions |= {file.parent for file in path.glob(f"{pattern}{store.CONDITION}")}
-        if conditions:
-            # A copy says nothing new, and would be compared with what it is a copy of.
-            for condition in sorted(c for c in conditions if not pattern or not store.original(c)):
-                runs = {run for run in condition.glob("seed-*") if _SEED.fullmatch(run.name)}
-                asked = store.recorded(condition).get("seeds", [])
-                yield from sorted(runs | {store.run_dir(condition, seed) for seed in asked})
-            return
+    for condition in store.condition_dirs(path):
+        # A copy says nothing new, and would be compared with what it is a copy of.
+        if condition == path or store.original(condition) is None:
+            found = held(condition)
+            yield _Asked(found, set(found.seeds))
 
 
-def _sweep(name: str, directory: Path, folders: dict[Path, set[Path]]) -> Sweep:
+def _above(folder: Path) -> Path:
+    return folder / ".." if folder.name in ("", "..") else folder.parent
+
+
+def _name(folder: Path, conditions: Iterable[_Asked]) -> str:
+    """Return an experiment's name: as recorded, if it lies there (`a/b`), else its folder's."""
+    for one in conditions:
+        name = (one.held.record.get("config") or {}).get("name")
+        if isinstance(name, str) and store.misplaced(name) is None:
+            parts = PurePath(name).parts
+            if folder.resolve().parts[-len(parts) :] == parts:
+                return "/".join(parts)
+    return folder.resolve().name
+
+
+def _sweep(name: str, directory: Path, asked: Sequence[_Asked]) -> Sweep:
     problems: list[str] = []
     cells: list[Cell] = []
     conditions = []
-    for folder in sorted(folders):
-        runs = sorted(folders[folder], key=_seed)
-        condition, of_folder = _condition(folder, runs, problems)
+    for one in sorted(asked, key=lambda one: one.held.directory):
+        if one.held.damage:
+            problems.append(one.held.damage)
+        condition, of_folder = _condition(one, problems)
         cells += of_folder
         if condition is not None:
             conditions.append(condition)
@@ -116,33 +147,30 @@ def _path(condition: Condition) -> str:
     return str(condition.directory)
 
 
-def _condition(
-    folder: Path, runs: list[Path], problems: list[str]
-) -> tuple[Condition | None, list[Cell]]:
+def _condition(asked: _Asked, problems: list[str]) -> tuple[Condition | None, list[Cell]]:
     """Read one condition's finished runs; a damaged one is told in `problems` and left out."""
+    runs, folder = asked.runs, asked.held.directory
     states = {run: store.state(run) for run in runs}
     summaries: dict[Path, dict[str, Any]] = {}
     for run in [run for run, state in states.items() if state == "finished"]:
         try:
             summaries[run] = store.read_summary(run)
-            summaries[run]["condition"]
-            if (seed := summaries[run].get("seed", _seed(run))) != _seed(run):
-                raise ValueError(f"it is of seed {seed}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _damaged(run, store.MARKER, error, states, problems)
+        except store.Damaged as error:
+            states[run] = "damaged"
+            problems.append(str(error))
     tables = {}
-    for table, columns in (("steps", _step_columns), ("epochs", None)):
-        frames, bad = _read(
-            [run / f"{table}.parquet" for run in runs if _good(states, run)], columns
-        )
+    for table, (needed, columns) in _TABLES.items():
+        files = [run / f"{table}.parquet" for run in runs if _good(states, run)]
+        tables[table], bad = _read(files, needed, columns)
         for file, reason in bad:
             _damaged(file.parent, file.name, reason, states, problems)
-        tables[table] = frames
+    for run, reason in _cut_short(tables["epochs"], [run for run in runs if _good(states, run)]):
+        _damaged(run, "epochs.parquet", reason, states, problems)
     finished = [run for run in runs if _good(states, run)]
-    cells = [Cell(run, _seed(run), states[run]) for run in runs]
+    cells = [Cell(run, seed, states[run]) for run, seed in zip(runs, asked.ordered, strict=True)]
     if not finished:
         return None, cells
-    seeds = [_seed(run) for run in finished]
+    seeds = [cell.seed for cell in cells if _good(states, cell.directory)]
     steps, epochs = (
         tables[name].filter(pl.col("seed").is_in(seeds)) for name in ("steps", "epochs")
     )
@@ -153,18 +181,17 @@ def _condition(
         epochs=epochs.filter(pl.col("phase") == "student").sort("seed", "step"),
         teacher=epochs.filter(pl.col("phase") == "teacher").sort("seed", "step"),
         summaries=[summaries[run] for run in finished],
-        config=varied.flatten(config_of(folder, finished[0])),
+        config=varied.flatten(_config(asked.held, finished[0])),
         directory=folder,
         cells=tuple(cells),
     )
     return condition, cells
 
 
-def config_of(folder: Path, run: Path) -> dict[str, Any]:
+def _config(held: Held, run: Path) -> dict[str, Any]:
     """Return a condition's resolved config, from its folder's record or else from a run's copy."""
-    record = store.recorded(folder)
-    config: dict[str, Any] = record.get("config") or {}
-    if config and ("identity" in record or len(config.get("mitigation", ())) < 2):
+    config: dict[str, Any] = held.record.get("config") or {}
+    if config and ("identity" in held.record or len(config.get("mitigation") or ()) < 2):
         return config
     try:  # of before conditions were recorded, or with mitigations in an order of their own
         plain = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
@@ -178,11 +205,11 @@ def _good(states: Mapping[Path, str], run: Path) -> bool:
 
 
 def _damaged(
-    run: Path, file: str, error: Exception, states: dict[Path, Any], problems: list[str]
+    run: Path, file: str, reason: object, states: dict[Path, Any], problems: list[str]
 ) -> None:
     states[run] = "damaged"
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    problems.append(f"{run}: {file} cannot be read ({reason[:100]})")
+    first = (str(reason).splitlines() or [type(reason).__name__])[0]
+    problems.append(f"{run / file}: cannot be read ({first[:100]})")
 
 
 def _step_columns(names: list[str]) -> list[str]:
@@ -190,30 +217,60 @@ def _step_columns(names: list[str]) -> list[str]:
     return [name for name in names if name in kept or name.startswith(LAYER)]
 
 
-def _read(files: list[Path], columns: Any) -> tuple[pl.DataFrame, list[tuple[Path, Exception]]]:
+# Of each table: the columns that a report cannot do without, and which are read.
+_PLACE = ("seed", "step", "epoch")
+_RESULTS = (metrics.TEACHER_ACCURACY, metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS)
+_TABLES: dict[str, tuple[Sequence[str], Callable[[list[str]], list[str]]]] = {
+    "steps": (_PLACE, _step_columns),
+    "epochs": ((*_PLACE, "phase", *_RESULTS), list),
+}
+
+
+def _read(
+    files: list[Path], needed: Sequence[str], columns: Callable[[list[str]], list[str]]
+) -> tuple[pl.DataFrame, list[tuple[Path, object]]]:
     """Read tables at once where they are alike and whole, else one by one; name the bad ones."""
     if not files:
         return pl.DataFrame(), []
     try:
-        names = list(pl.read_parquet_schema(files[0]))
-        kept = columns(names) if columns else names
-        # Lazily: the columns that are not wanted are never read. A seed may lack what others have.
-        return pl.scan_parquet(files, glob=False).select(kept).collect(), []
+        schema = pl.read_parquet_schema(files[0])
+        if not _misfit(schema, needed):
+            # Lazily: what is not wanted is never read. A seed may lack what others have.
+            return pl.scan_parquet(files, glob=False).select(columns(list(schema))).collect(), []
     except (OSError, PolarsError):
         pass
     frames: list[pl.DataFrame] = []
-    bad: list[tuple[Path, Exception]] = []
+    bad: list[tuple[Path, object]] = []
     for file in files:
         try:
             frame = pl.read_parquet(file, glob=False)
-            frames.append(frame.select(columns(frame.columns)) if columns else frame)
-            frames[-1].select("seed", "step", "epoch")
         except (OSError, PolarsError) as error:
             bad.append((file, error))
+            continue
+        if misfit := _misfit(frame.schema, needed):
+            bad.append((file, misfit))
+        else:
+            frames.append(frame.select(columns(frame.columns)))
     return (pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()), bad
 
 
-def _seed(run: Path) -> int:
-    match = _SEED.fullmatch(run.resolve().name)
-    assert match is not None
-    return int(match[1])
+def _misfit(schema: Mapping[str, pl.DataType], needed: Sequence[str]) -> str | None:
+    """Tell which column a table lacks, or has of another kind than numbers (`phase`: text)."""
+    for name in needed:
+        kind = schema.get(name)
+        if kind is None or not (kind == pl.String if name == "phase" else kind.is_numeric()):
+            return f"column {name}: {kind or 'missing'}"
+    return None
+
+
+def _cut_short(epochs: pl.DataFrame, runs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield the runs whose tables have no results of the last epoch of their condition."""
+    if not epochs.height:
+        return
+    student = epochs.filter(pl.col("phase") == "student")
+    last = student.filter(pl.col("epoch") == student["epoch"].max())
+    results = last.drop_nulls([metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS])
+    there = set(results["seed"].to_list())
+    for run in runs:
+        if store.seed_of(run) not in there:
+            yield run, "no results of the last epoch"

@@ -1,34 +1,15 @@
 """The results of an experiment as rows of text: one per condition, mean [95% CI] over seeds."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import polars as pl
 
 from subliminal import metrics
+from subliminal.report import escape
 from subliminal.report.runs import Condition
 from subliminal.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
-
-_MARKDOWN = re.compile(r"[|]|<(?=[a-zA-Z/!])")  # what Markdown would take for its own
-# What LaTeX would take for its own, and signs that its fonts lack.
-_LATEX = str.maketrans(
-    {
-        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "−": "$-$",
-        "×": r"$\times$",
-        "±": r"$\pm$",
-        "≥": r"$\ge$",
-        "⁴": "$^4$",
-        "–": "--",
-        "…": r"\ldots{}",
-        "<": "$<$",
-        ">": "$>$",
-    }
-)
+from subliminal.terminal import printable
 
 
 def results(conditions: list[Condition]) -> pl.DataFrame:
@@ -128,24 +109,26 @@ def initial_accuracy(conditions: list[Condition]) -> Estimate:
     return mean_ci(first.filter(pl.col("epoch") == 0)[metrics.TRAIT_ACCURACY].to_list())
 
 
-def markdown(table: pl.DataFrame) -> str:
-    """Return a table of text in Markdown, where no cell opens another column or a tag."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.iter_rows()]
-    return "\n".join(
-        "| " + " | ".join(_MARKDOWN.sub(r"\\\g<0>", str(cell)) for cell in line) + " |"
-        for line in lines
+def markdown(table: pl.DataFrame, *, marked: Collection[str] = ()) -> str:
+    """Return a table of text in Markdown; cells of the columns `marked` are Markdown already."""
+    names = table.columns
+    rows = (
+        [c if name in marked else escape.markdown(c) for name, c in zip(names, row, strict=True)]
+        for row in table.iter_rows()
     )
+    lines = [map(escape.markdown, names), ["---"] * len(names), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def latex(table: pl.DataFrame, title: str) -> str:
     """Return a table of text in LaTeX, with the rules of the package booktabs."""
-    body = [" & ".join(_escape(cell) for cell in line) + r" \\" for line in table.iter_rows()]
+    body = [" & ".join(escape.latex(cell) for cell in line) + r" \\" for line in table.iter_rows()]
     return "\n".join(
         [
-            f"% {title}; needs \\usepackage{{booktabs}}",
+            f"% {printable(title)}; needs \\usepackage{{booktabs}}",
             rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
             r"\toprule",
-            " & ".join(_escape(name) for name in table.columns) + r" \\",
+            " & ".join(escape.latex(name) for name in table.columns) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -153,10 +136,6 @@ def latex(table: pl.DataFrame, title: str) -> str:
             "",
         ]
     )
-
-
-def _escape(cell: object) -> str:
-    return str(cell).translate(_LATEX)
 
 
 def differences(condition: Condition, baseline: Condition) -> list[float]:

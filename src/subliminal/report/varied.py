@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from subliminal.terminal import printable
+
 Value = str | int | float | bool | None
 Flat = dict[str, Value]  # dotted key to value
 
@@ -104,7 +106,7 @@ def show(value: Value) -> str:
     """Return a value as a config file writes it."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
-    return f"{value:g}" if isinstance(value, float) else str(value).replace('"', "")
+    return f"{value:g}" if isinstance(value, float) else printable(value).replace('"', "")
 
 
 def order(config: Flat, keys: Mapping[str, Sequence[Value]]) -> tuple[tuple[int, float], ...]:

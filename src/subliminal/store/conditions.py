@@ -1,6 +1,7 @@
 """Which folder holds a condition: the one whose own record says so, whatever others are called."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,29 @@ from yaml import YAMLError
 
 from subliminal.config.schema import DEVICES
 from subliminal.errors import UserError
-from subliminal.store.folders import CONDITION, finished, read_condition, read_summary
 from subliminal.store.identity import condition_hash, hash_as_written
+from subliminal.store.places import CONDITION, MARKER, run_dirs
+from subliminal.store.records import Damaged, read_condition, read_summary
 
 LONGEST_NAME = 110  # characters; with the hash it is a W&B group, which holds 128
+MOST_BYTES = 240
 
 Plain = dict[str, Any]
 
 
 def recorded(folder: Path) -> Plain:
-    """Return a condition's record; empty when there is none, or it cannot be read."""
+    """Return a condition's record; empty when there is none, or it is damaged."""
     try:
-        record: Any = read_condition(folder)
-    except (OSError, ValueError):
+        return read_condition(folder)
+    except Damaged:
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def folder_name(condition: str, digits: str) -> str:
     """Return the name of a condition's folder."""
-    return f"{condition[:LONGEST_NAME]}-{digits}"
+    # A folder's name has 255 bytes, of which a letter may take four.
+    start = condition[:LONGEST_NAME].encode()[:MOST_BYTES].decode(errors="ignore")
+    return f"{start}-{digits}"
 
 
 def folder_of(experiment: Path, digits: str) -> Path | None:
@@ -83,12 +87,10 @@ def _own_name(folder: Path, record: Plain) -> str:
 
 
 def _condition_of_a_run(folder: Path) -> str | None:
-    for run in sorted(folder.glob("seed-*")):
-        if finished(run):
-            try:
+    for run in run_dirs(folder):
+        if (run / MARKER).is_file():
+            with suppress(Damaged):
                 return str(read_summary(run)["condition"])
-            except (OSError, ValueError, KeyError):
-                continue
     return None
 
 
@@ -119,7 +121,7 @@ def _configs(folder: Path, record: Plain) -> Iterator[Any]:
     """Yield what a folder's runs were trained with; more than one where its record may err."""
     config = record.get("config")
     mitigations = config.get("mitigation") if isinstance(config, dict) else None
-    runs = sorted(folder.glob("seed-*/config.yaml"))
+    runs = [file for run in run_dirs(folder) if (file := run / "config.yaml").is_file()]
     # The order of mitigations once was no part of the name: the record is the last job's.
     if isinstance(mitigations, dict) and (len(mitigations) < 2 or not runs):
         yield config

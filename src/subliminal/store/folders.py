@@ -1,47 +1,19 @@
-"""Run directories. A run is one (condition, seed); its marker is written last.
-
-outputs/<name>/<condition>-<hash>/condition.json    name, config and every seed ever asked for
-outputs/<name>/<condition>-<hash>/seed-0007/
-    config.yaml            the resolved config
-    steps.parquet          one row per step and seed: losses, alignment, trait accuracy, …
-    epochs.parquet         one row per epoch: means over its steps, accuracy at its end
-    student.safetensors    the trained student's parameters
-    summary.json           headline numbers, provenance, checksums: only in a finished run
-    checkpoint.safetensors where to go on, in a run that is not finished
-    tracking.json          what W&B is told of the run, where it is tracked
-    failure.txt            what went wrong, in a run that failed
-    post-mortem.safetensors weights and gradient of the first step whose loss was not finite
-"""
+"""How far a run is, and who trains it. Its marker is written last."""
 
 import contextlib
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from subliminal.store.disk import sweep, write_text
+from subliminal.store.places import CHECKPOINT, DATA, FAILURE, LOCKS, MARKER
+from subliminal.store.records import Plain, read_summary
 
-MARKER = "summary.json"
-FAILURE = "failure.txt"
-CHECKPOINT = "checkpoint.safetensors"
-POST_MORTEM = "post-mortem.safetensors"
-# What a marker vouches for.
-DATA = ("config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors")
-CONDITION = "condition.json"
-_LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
 _PROBED = 0.25  # seconds within which a reader that probes a lock has let it go
 
-Plain = dict[str, Any]
 State = Literal["finished", "damaged", "running", "failed", "partial", "missing"]
-
-
-def run_dir(condition_dir: Path, seed: int) -> Path:
-    """Return the directory of one seed of a condition."""
-    return condition_dir / f"seed-{seed:04d}"
 
 
 def finished(directory: Path) -> bool:
@@ -86,10 +58,7 @@ def intact(directory: Path) -> bool:
 
 @cache  # a plan looks at every run of a sweep, and each job at its own again
 def _intact(directory: Path, as_it_is: tuple[tuple[int, int], ...]) -> bool:
-    summary = read_summary(directory)
-    if "seed" in summary and run_dir(directory.parent, summary["seed"]).name != directory.name:
-        return False  # a copy of another seed's
-    recorded: Plain = summary.get("sha256") or {}
+    recorded: Plain = read_summary(directory).get("sha256") or {}
     return all(recorded.get(name, there) == there for name, there in checksums(directory).items())
 
 
@@ -139,59 +108,4 @@ def _held(directory: Path) -> bool:
 
 
 def _lock_path(directory: Path) -> Path:
-    return directory.parent / _LOCKS / f"{directory.name}.lock"
-
-
-def record_condition(
-    directory: Path,
-    condition: str,
-    seeds: Iterable[int],
-    config: Mapping[str, Any],
-    identity: str | None = None,
-) -> None:
-    """Note in a condition's folder that `seeds` are asked for, beside those of earlier jobs.
-
-    Args:
-        directory: the condition's folder.
-        condition: its readable name.
-        seeds: of this job.
-        config: resolved; the seed in it is left out.
-        identity: the condition's hash; None: not known.
-    """
-    (directory / _LOCKS).mkdir(parents=True, exist_ok=True)
-    with FileLock(directory / _LOCKS / "condition.lock"):  # jobs of one condition may come at once
-        sweep(directory / CONDITION)
-        try:
-            earlier = read_condition(directory).get("seeds", ())
-        except ValueError:  # damaged: seeds that were asked for and never begun are forgotten
-            earlier = [int(run.name.removeprefix("seed-")) for run in directory.glob("seed-*")]
-        asked = set(earlier) | set(seeds)
-        content = {
-            "condition": condition,
-            "folder": directory.name,  # tells a copy
-            **({"identity": identity} if identity else {}),
-            "seeds": sorted(asked),
-            "config": {key: value for key, value in config.items() if key != "seed"},
-        }
-        write_text(directory / CONDITION, json.dumps(content, indent=2) + "\n")
-
-
-def read_condition(directory: Path) -> Plain:
-    """Return what `record_condition` noted; empty when nothing was."""
-    try:
-        content: Plain = json.loads((directory / CONDITION).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return content
-
-
-def read_summary(directory: Path) -> Plain:
-    """Return the summary of a finished run."""
-    summary: Plain = json.loads((directory / MARKER).read_text(encoding="utf-8"))
-    return summary
-
-
-def finished_runs(experiment_dir: Path) -> Iterator[Path]:
-    """Yield the directories of the finished runs below `outputs/<name>`, in order."""
-    for marker in sorted(experiment_dir.glob(f"*/seed-*/{MARKER}")):
-        yield marker.parent
+    return directory.parent / LOCKS / f"{directory.name}.lock"

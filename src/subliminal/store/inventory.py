@@ -1,7 +1,9 @@
 """What lies under outputs/: conditions, their runs and how far they are, and what one run holds."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -9,15 +11,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from polars import selectors
+from yaml import YAMLError
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
 
 Plain = dict[str, Any]
-
-
-class Damaged(UserError):
-    """A file of a run cannot be read."""
 
 
 class Cell(NamedTuple):
@@ -27,24 +28,38 @@ class Cell(NamedTuple):
     state: str
 
 
-def cells(condition: Path) -> list[Cell]:
-    """Return the runs of a condition, those that were asked for and never begun included."""
-    wanted = {run for run in condition.glob("seed-*") if run.is_dir()}
+@dataclass(frozen=True)
+class Held:
+    """What a condition's folder holds."""
+
+    directory: Path
+    seeds: tuple[int, ...]  # with a folder, or asked for and never begun; in order
+    record: Plain  # see `store.read_condition`; empty where there is none, or a damaged one
+    damage: str | None  # one line on the record
+
+    def cells(self) -> list[Cell]:
+        """Return the runs, and how they stand now."""
+        runs = [store.run_dir(self.directory, seed) for seed in self.seeds]
+        return [Cell(run, store.state(run)) for run in runs]
+
+
+def held(condition: Path) -> Held:
+    """Look what a condition's folder holds; a damaged record is told, and its runs are found."""
+    seeds = {seed for run in store.run_dirs(condition) if (seed := store.seed_of(run)) is not None}
     try:
-        asked = store.read_condition(condition).get("seeds", [])
-    except (OSError, ValueError) as error:
-        raise _damaged(condition / store.CONDITION, error) from error
-    wanted |= {store.run_dir(condition, seed) for seed in asked}
-    return [Cell(run, store.state(run)) for run in sorted(wanted, key=seed_of)]
+        record, damage = store.read_condition(condition), None
+    except store.Damaged as error:
+        record, damage = {}, str(error)
+    return Held(condition, tuple(sorted(seeds | set(record.get("seeds", ())))), record, damage)
 
 
-def conditions(outputs: Path) -> Iterator[Path]:
-    """Yield the condition folders below `outputs`, in order; a copy is not one (see `copies`).
+def conditions(outputs: Path) -> list[Path]:
+    """Return the condition folders below `outputs`, in order; a copy is not one (see `copies`).
 
     Raises:
         UserError: `outputs` is no folder.
     """
-    yield from (folder for folder in _folders(outputs) if store.original(folder) is None)
+    return [folder for folder in _folders(outputs) if store.original(folder) is None]
 
 
 def copies(outputs: Path) -> Iterator[tuple[Path, Path]]:
@@ -54,20 +69,10 @@ def copies(outputs: Path) -> Iterator[tuple[Path, Path]]:
             yield folder, original
 
 
-def _folders(outputs: Path) -> list[Path]:
+def _folders(outputs: Path) -> Iterator[Path]:
     if not outputs.is_dir():
         raise UserError(f"{outputs}: no such folder; name one with --outputs")
-    runs = (run.parent for run in outputs.glob("*/*/seed-*"))
-    asked = (file.parent for file in outputs.glob(f"*/*/{store.CONDITION}"))
-    return sorted({*runs, *asked})
-
-
-def seed_of(run: Path) -> int:
-    """Return the seed of a run's folder."""
-    digits = run.name.removeprefix("seed-")
-    if not digits.isdecimal():
-        raise UserError(f"{run}: a folder called seed-<number> is needed")
-    return int(digits)
+    yield from store.condition_dirs(outputs)
 
 
 def find(outputs: Path, name: str) -> Path:
@@ -81,18 +86,15 @@ def find(outputs: Path, name: str) -> Path:
         UserError: no run is meant, or several are; the line names them.
     """
     path = Path(name)
-    if path.is_dir() and path.name.startswith("seed-"):
+    if path.is_dir() and store.seed_of(path.resolve()) is not None:
         return path
     *above, seed = name.strip("/").split("/")
     digits = seed.removeprefix("seed-")
-    if not digits.isdecimal() or len(above) > 2:
+    if not re.fullmatch(r"\d{1,19}", digits, re.ASCII):
         raise UserError(f"{name}: neither a run's folder nor experiment/condition/seed")
-    found = [
-        cell.directory
-        for condition in _narrow(list(conditions(outputs)), above)
-        for cell in cells(condition)
-        if seed_of(cell.directory) == int(digits) and cell.state != "missing"
-    ]
+    narrowed = _narrow(outputs, conditions(outputs), above)
+    runs = [store.run_dir(condition, int(digits)) for condition in narrowed]
+    found = [run for run in runs if store.state(run) != "missing"]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -102,16 +104,21 @@ def find(outputs: Path, name: str) -> Path:
     raise UserError(f"{name}: several runs are meant: {names}{more}")
 
 
-def _narrow(folders: list[Path], above: list[str]) -> list[Path]:
+def _narrow(outputs: Path, folders: list[Path], above: list[str]) -> list[Path]:
     """Keep the folders that the parts name; a whole name wins over a part of others."""
     if above:
         wanted = above[-1]
         names = {folder: {folder.name, folder.name.rpartition("-")[0]} for folder in folders}
         values = {f: {n.rpartition("=")[2] for n in names[f]} | names[f] for f in folders}
         folders = _best(folders, {f: values[f] for f in folders}, wanted)
-    if len(above) == 2:
-        folders = _best(folders, {f: {f.parent.name} for f in folders}, above[0])
+    if len(above) > 1:  # an experiment's name may have parts of its own
+        names = {f: {_experiment(outputs, f), f.parent.name} for f in folders}
+        folders = _best(folders, names, "/".join(above[:-1]))
     return folders
+
+
+def _experiment(outputs: Path, condition: Path) -> str:
+    return condition.parent.relative_to(outputs).as_posix()
 
 
 def _best(folders: list[Path], names: dict[Path, set[str]], wanted: str) -> list[Path]:
@@ -127,31 +134,31 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
     """
     rows, damaged = [], []
     for condition in conditions(outputs):
-        try:
-            found = cells(condition)
-        except Damaged as error:
-            damaged.append(str(error))
-            continue
-        results, newest, name = [], 0.0, condition.name.rpartition("-")[0]
-        for directory, state in found:
+        found = held(condition)
+        if found.damage:
+            damaged.append(found.damage)
+        results, newest = [], 0.0
+        name = found.record.get("condition", condition.name.rpartition("-")[0])
+        cells = found.cells()
+        for directory, state in cells:
             if state != "finished":
                 continue
             try:
-                summary = _summary(directory)
-            except Damaged as error:
+                summary = store.read_summary(directory)
+            except store.Damaged as error:
                 damaged.append(str(error))
                 continue
             results.append(summary["results"])
             name = summary["condition"]
             newest = max(newest, (directory / store.MARKER).stat().st_mtime)
-        states = Counter(cell.state for cell in found)
+        states = Counter(cell.state for cell in cells)
         rows.append(
             {
-                "experiment": condition.parent.name,
+                "experiment": _experiment(outputs, condition),
                 "condition": name,
                 "folder": str(condition),
                 "done": states["finished"],
-                "seeds": len(found),
+                "seeds": len(cells),
                 "states": dict(states),
                 "date": datetime.fromtimestamp(newest).isoformat(" ", "minutes") if newest else "",
                 metrics.TRAIT_ACCURACY: _values(results, metrics.TRAIT_ACCURACY),
@@ -173,8 +180,12 @@ def _alignments(results: list[Plain]) -> list[float]:
 
 
 def describe(run: Path) -> Plain:
-    """Return one run: state, config, summary (empty until it has finished) and curves."""
-    config_file, steps = run / "config.yaml", run / "steps.parquet"
+    """Return one run: state, config, summary (empty until it has finished) and curves.
+
+    Raises:
+        Damaged: one of its files cannot be read.
+    """
+    steps = run / "steps.parquet"
     curves: dict[str, list[float]] = {}
     if steps.is_file():
         try:
@@ -182,32 +193,27 @@ def describe(run: Path) -> Plain:
             table = pl.read_parquet(BytesIO(steps.read_bytes()))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _damaged(steps, error) from error
-        names = [name for name in table.columns if name.count("/") == 1]
-        curves = {name: table[name].drop_nulls().to_list() for name in names}
-    config: Any = {}
-    if config_file.is_file():
-        config = OmegaConf.to_container(OmegaConf.load(config_file))
+        numbers = table.select(selectors.numeric())
+        names = [name for name in numbers.columns if name.count("/") == 1]
+        curves = {name: numbers[name].drop_nulls().to_list() for name in names}
     state = store.state(run)
     return {
         "run": str(run),
         "state": state,
-        "summary": _summary(run) if state == "finished" else {},
-        "config": config,
+        "summary": store.read_summary(run) if state == "finished" else {},
+        "config": _config(run / "config.yaml"),
         "curves": curves,
     }
 
 
-def _summary(run: Path) -> Plain:
+def _config(file: Path) -> Any:
+    if not file.is_file():
+        return {}
     try:
-        summary = store.read_summary(run)
-    except (OSError, ValueError) as error:
-        raise _damaged(run / store.MARKER, error) from error
-    if not {"results", "condition", "environment"} <= summary.keys():
-        raise Damaged(f"{run / store.MARKER}: holds no results")
-    if summary.get("seed", seed_of(run)) != seed_of(run):
-        raise Damaged(f"{run / store.MARKER}: is of seed {summary['seed']}")
-    return summary
+        return OmegaConf.to_container(OmegaConf.load(file))
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise _damaged(file, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> Damaged:
-    return Damaged(f"{path}: cannot be read ({type(error).__name__})")
+def _damaged(path: Path, error: Exception) -> store.Damaged:
+    return store.Damaged(f"{path}: cannot be read ({type(error).__name__})")

@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.progress import TimeElapsedColumn as Elapsed
 
 from subliminal.callbacks.progress import Event
-from subliminal.terminal import console
+from subliminal.terminal import console, printable
 
 T = TypeVar("T")
 
@@ -57,9 +57,9 @@ class Console:
     def progress(self, title: str, seeds: int) -> Iterator["JobProgress"]:
         """Show a progress bar for `seeds` seeds; silent when not on a terminal."""
         bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             Elapsed(),
             TimeRemainingColumn(),
             console=self.rich,
@@ -67,7 +67,7 @@ class Console:
             transient=True,
         )
         with bar:
-            yield JobProgress(bar, title, seeds)
+            yield JobProgress(bar, printable(title), seeds)
 
 
 class JobProgress:

@@ -160,5 +160,5 @@ def failures(plan: list[Planned]) -> list[str]:
 
 
 def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").strip().splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "no reason given"

@@ -15,7 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import store
+from subliminal import store, terminal
 from subliminal.errors import UserError, one_line
 from subliminal.store.provenance import environment
 from subliminal.sweep import plan, planned
@@ -89,5 +89,5 @@ def _nothing(sweeper: BasicSweeper, jobs: object) -> None:
 
 def _end(line: str) -> NoReturn:
     # Hydra turns an exception of a callback into a warning; an exit it lets pass.
-    print(f"error: {line}", file=sys.stderr)
+    terminal.error(line)
     sys.exit(2)

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from subliminal import store
+from subliminal import store, terminal
 from subliminal.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
@@ -208,6 +208,7 @@ def _serve(tasks: Connection, stop: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):  # blocked by the server of forks
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOPS)
+    terminal.settle()  # what a plug-in prints may not end a training
     stopped = threading.Event()
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -3,14 +3,13 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from shutil import which
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from subliminal import metrics
+from subliminal import metrics, store
 from subliminal.config.build import build
 from subliminal.config.canonical import canonical
 from subliminal.config.schema import DEVICES, PRECISIONS
@@ -65,9 +64,8 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     cfg = OmegaConf.create(canonical(config))
     device = choose_device(cfg.engine.device)
     # A config from a stranger must not write elsewhere than below `outputs`.
-    place = PurePath(cfg.name)
-    if not place.name or place.is_absolute() or ".." in place.parts:
-        raise UserError(f"name={cfg.name}: a folder below outputs is needed, without ..")
+    if why := store.misplaced(cfg.name):
+        raise UserError(f"name={cfg.name}: {why}")
     _check_engine(cfg, device)
     data: Dataset = build(cfg.data, "data")
     model: Model = build(cfg.model, "model")

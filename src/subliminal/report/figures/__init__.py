@@ -1,12 +1,15 @@
 """The figures of a report: which there are, when they can be drawn, what their captions say."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subliminal import metrics
-from subliminal.report import varied
+from subliminal.errors import UserError
+from subliminal.report import escape, varied
 from subliminal.report.runs import LAYER, WINDOW, Sweep
 from subliminal.report.tables import differences
 from subliminal.statistics import count
@@ -15,6 +18,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METHOD = "bootstrap 95% CI over seeds"
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib, whatever backend a notebook or the user chose, known here or not.
+
+    Raises:
+        UserError: a settings file of the user's is not text.
+    """
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"a matplotlibrc, here or in the home folder, is no text: {error}"
+        ) from error
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend is not None:
+        with suppress(ValueError):  # for what else this process draws
+            matplotlib.rcParams["backend"] = backend
+
+
+_import_matplotlib()
 
 
 @dataclass(frozen=True)
@@ -28,7 +55,7 @@ class Drawing:
 
 def drawings(sweep: Sweep) -> Iterator[Drawing]:
     """Yield the figures that the sweep's metrics and conditions allow."""
-    from subliminal.report.figures import curves, finals, style  # half a second of matplotlib
+    from subliminal.report.figures import curves, finals, style
 
     shown = len(sweep.few(style.MOST_LINES))
     lines, every = "", len(sweep.conditions)
@@ -70,7 +97,7 @@ def draw(sweep: Sweep, folder: Path) -> dict[str, str]:
     facts = provenance(sweep)
     captions = {}
     for drawing in drawings(sweep):
-        stem = f"{sweep.name}_{drawing.name}"
+        stem = f"{escape.file_stem(sweep.name)}_{escape.file_stem(drawing.name)}"
         with style.style():
             caption = f"{drawing.caption} {facts}"
             style.save(drawing.draw(sweep), folder / stem, stem, caption)

@@ -89,9 +89,12 @@ def layers(sweep: Sweep) -> Figure:
             text = f"{1000 * value:+.0f}"
             colour = "white" if dark else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
-        axes.set(title=condition.name, xlabel="epoch")
+        axes.set(title=style.plain(condition.name), xlabel="epoch")
         axes.set_xticks(range(grid.shape[1]), [str(1 + epoch) for epoch in range(grid.shape[1])])
-        axes.set_yticks(range(len(names)), names if axes is panels[0] else [""] * len(names))
+        axes.set_yticks(
+            range(len(names)),
+            list(map(style.plain, names)) if axes is panels[0] else [""] * len(names),
+        )
         axes.title.set_fontsize(8)
     figure.colorbar(image, ax=panels, label="alignment", fraction=0.03)
     return figure

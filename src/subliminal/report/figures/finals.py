@@ -35,7 +35,8 @@ def paired(sweep: Sweep) -> Figure:
         style.seeds_and_mean(axes, differences(condition, sweep.baseline), place, style.COLOURS[1])
     style.rows(axes, shown)
     axes.axvline(0, color=style.GREY, linewidth=0.8)
-    axes.set(xlabel=f"trait accuracy − {sweep.baseline.name}, same seed")
+    baseline = style.plain(sweep.baseline.name)
+    axes.set(xlabel=f"trait accuracy − {baseline}, same seed")
     return figure
 
 
@@ -54,7 +55,13 @@ def frontier(sweep: Sweep) -> Figure:
         for place, (name, members) in enumerate(joined.items()):
             marker, colour = style.MARKERS[place], style.COLOURS[place]
             points = [_point(axes, condition, marker, colour, None) for condition in members]
-            axes.plot(*zip(*points, strict=True), f"{marker}-", color=colour, ms=5, label=name)
+            axes.plot(
+                *zip(*points, strict=True),
+                f"{marker}-",
+                color=colour,
+                ms=5,
+                label=style.plain(name),
+            )
     else:
         for place, condition in enumerate(sweep.conditions):
             baseline = condition is sweep.baseline
@@ -62,7 +69,7 @@ def frontier(sweep: Sweep) -> Figure:
             marker = "o" if many else style.MARKERS[place % len(style.MARKERS)]
             colour = style.COLOURS[place % len(style.COLOURS)]
             faint = 0.4 if many and not baseline else 1.0
-            _point(axes, condition, marker, colour, condition.name, alpha=faint)
+            _point(axes, condition, marker, colour, style.plain(condition.name), alpha=faint)
     style.level(axes, CHANCE, "chance")
     axes.set(xlabel="distillation loss, last epoch (×10⁻⁴)", ylabel="trait accuracy")
     axes.set_ylim(bottom=0)
@@ -135,14 +142,16 @@ def dose_response(sweep: Sweep, key: str) -> Figure:
             axes.plot([dose] * len(values), values, ".", color=colour, markersize=2, alpha=0.3)
         bars = np.stack([mean - low, high - mean])
         marker = style.MARKERS[place % len(style.MARKERS)]
-        axes.errorbar(x, mean, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=name)
+        axes.errorbar(
+            x, mean, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=style.plain(name)
+        )
     positive = [dose for dose in doses if dose > 0]
     if positive and max(positive) / min(positive) >= 30:
         axes.set_xscale("symlog", linthresh=min(positive)) if min(doses) <= 0 else axes.set_xscale(
             "log"
         )
     style.level(axes, CHANCE, "chance")
-    axes.set(xlabel=key, ylabel="trait accuracy", ylim=(0, 1.02))
+    axes.set(xlabel=style.plain(key), ylabel="trait accuracy", ylim=(0, 1.02))
     if len(series) > 1:
         style.legend(figure, axes)
     return figure

@@ -1,7 +1,9 @@
 """What all figures share: sizes, colours and dashes, bands, smoothing, and files."""
 
 import io
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.typing import LineStyleType
 
 from subliminal import store
 from subliminal.report.runs import Array, Condition
 from subliminal.statistics import mean_band, mean_ci
+from subliminal.terminal import printable
 
 # Inches; a journal's one- and two-column widths. Heights of bar-like figures grow with the rows.
 ONE_COLUMN = (3.4, 2.6)
@@ -48,17 +52,37 @@ MARKERS = "osD^vPX*"
 GREY = "#777777"
 
 
-def style() -> AbstractContextManager[None]:
-    """Return the settings that every figure is drawn with."""
-    return mpl.rc_context(
-        {
-            "font.size": 8,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "figure.dpi": 200,
-            "pdf.fonttype": 42,  # text stays text for an editor
-        }
-    )
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with the settings of every figure; what the user's own files say has no part in it."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(
+            {
+                "font.size": 8,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "figure.dpi": 200,
+                "pdf.fonttype": 42,  # text stays text for an editor
+            }
+        )
+        yield
+
+
+def plain(text: str) -> str:
+    """Return text that is drawn as it is: no formula, in letters that the font has."""
+    letters = _letters()
+    shown = "".join(
+        sign if ord(sign) in letters else sign.encode("unicode_escape").decode("ascii")
+        for sign in printable(text)
+    ).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown  # else no legend would have it
+
+
+@cache
+def _letters() -> frozenset[int]:
+    font = findfont(mpl.rcParamsDefault["font.sans-serif"][0])
+    return frozenset(get_font(font).get_charmap())
 
 
 def new(size: tuple[float, float], columns: int = 1) -> tuple[Figure, list[Axes]]:
@@ -86,7 +110,7 @@ def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, faint: f
         axes.plot(x, values.T, color=colour, linewidth=0.3, alpha=faint)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     dashes = _DASHES[place % len(_DASHES)]
-    axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.4, label=name)
+    axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.4, label=plain(name))
 
 
 def faintness(conditions: list[Condition]) -> float:
@@ -130,7 +154,7 @@ def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> Non
 
 def rows(axes: Axes, conditions: list[Condition]) -> None:
     """Name the rows of `axes` after the conditions, from the top."""
-    axes.set_yticks(range(len(conditions)), [condition.name for condition in conditions])
+    axes.set_yticks(range(len(conditions)), [plain(condition.name) for condition in conditions])
     axes.set_ylim(len(conditions) - 0.4, -0.6)
 
 

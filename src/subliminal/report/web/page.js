@@ -33,8 +33,8 @@ const visible = () => data.conditions.map((_, place) => place).filter((place) =>
   Object.entries(data.conditions[place].swept).every(([key, value]) => chosen[key].has(value)));
 const narrow = () => window.innerWidth < 720;
 const faint = (hex, alpha) => `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join()},${alpha})`;
-// Plotly takes text for HTML.
-const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
+// Plotly takes some HTML and %{…} in its texts: signs of either go in as entities.
+const plain = (text) => text.replace(/[&<>{}%$]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const cut = (name, most = narrow() ? 16 : 28) => plain(name.length > most ? name.slice(0, most - 1) + "…" : name);
 
 function plot(id, traces, layout, label) {
@@ -156,7 +156,7 @@ function drawLayers() {
   const bound = Math.max(...layered.flatMap((place) => Object.values(data.conditions[place].layers).flat().map(Math.abs))) * 1000;
   const grid = Object.entries(data.conditions[Number(select.value)].layers), z = grid.map(([, values]) => values.map((value) => 1000 * value));
   const middle = theme() === "dark" ? css("--card") : "#ffffff";
-  plot("layers-plot", [{ type: "heatmap", z, y: grid.map(([name]) => name), x: z[0].map((_, at) => at + 1), zmin: -bound, zmax: bound,
+  plot("layers-plot", [{ type: "heatmap", z, y: grid.map(([name]) => plain(name)), x: z[0].map((_, at) => at + 1), zmin: -bound, zmax: bound,
     colorscale: [[0, "#2f6fb5"], [0.5, middle], [1, "#c8502d"]], texttemplate: "%{z:+.1f}", xgap: 2, ygap: 2, showscale: false, hovertemplate: "%{y}, epoch %{x}: %{z:.2f}<extra></extra>" }],
   { xaxis: { title: { text: "epoch" }, dtick: 1 }, yaxis: { autorange: "reversed" } }, `Alignment by layer of ${data.conditions[Number(select.value)].name}`);
 }

@@ -1,0 +1,92 @@
+"""Where things lie under outputs/, and what is there: conditions at any depth, and their runs.
+
+outputs/<name>/<condition>-<hash>/condition.json    name, config and every seed ever asked for
+outputs/<name>/<condition>-<hash>/seed-0007/
+    config.yaml            the resolved config
+    steps.parquet          one row per step and seed: losses, alignment, trait accuracy, …
+    epochs.parquet         one row per epoch: means over its steps, accuracy at its end
+    student.safetensors    the trained student's parameters
+    summary.json           headline numbers, provenance, checksums: only in a finished run
+    checkpoint.safetensors where to go on, in a run that is not finished
+    tracking.json          what W&B is told of the run, where it is tracked
+    failure.txt            what went wrong, in a run that failed
+    post-mortem.safetensors weights and gradient of the first step whose loss was not finite
+
+`<name>` may itself be a path. What else lies there, a stranger's or a copy of ours, is passed over.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+MARKER = "summary.json"
+FAILURE = "failure.txt"
+CHECKPOINT = "checkpoint.safetensors"
+POST_MORTEM = "post-mortem.safetensors"
+# What a marker vouches for.
+DATA = ("config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors")
+CONDITION = "condition.json"
+LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
+_OURS = ("teachers", "wandb", "report")  # folders that hold other things than runs
+_RUN = re.compile(r"seed-(\d{4,})", re.ASCII)
+
+
+def run_dir(condition_dir: Path, seed: int) -> Path:
+    """Return the directory of one seed of a condition."""
+    return condition_dir / f"seed-{seed:04d}"
+
+
+def seed_of(run: Path) -> int | None:
+    """Return the seed that a folder is called after as `run_dir` does; None when it is not."""
+    match = _RUN.fullmatch(run.name)
+    seed = int(match[1]) if match and len(match[1]) <= 19 else None
+    return seed if seed is not None and run_dir(Path(), seed).name == run.name else None
+
+
+def run_dirs(condition_dir: Path) -> list[Path]:
+    """Return the run folders of a condition that are there, in order of their seeds."""
+    found = [(seed_of(run), run) for run in condition_dir.glob("seed-*") if run.is_dir()]
+    return [run for _, run in sorted((seed, run) for seed, run in found if seed is not None)]
+
+
+def condition_dirs(folder: Path) -> Iterator[Path]:
+    """Yield the condition folders at or below `folder`, at any depth, in order."""
+    yield from _conditions(folder, frozenset())
+
+
+def _conditions(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        stat = folder.stat()
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:  # gone, or not ours to read
+        return
+    here = (stat.st_dev, stat.st_ino)
+    if here in above:  # a link to a folder that it lies in
+        return
+    below = [name for name in names if seed_of(Path(name)) is None]
+    if len(below) < len(names) or (folder / CONDITION).is_file():
+        yield folder
+    for name in below:
+        if not name.startswith(".") and name not in _OURS:
+            yield from _conditions(folder / name, above | {here})
+
+
+def finished_runs(experiment_dir: Path) -> Iterator[Path]:
+    """Yield the directories of the finished runs of the conditions in a folder, in order."""
+    for condition in sorted(path for path in experiment_dir.glob("*") if path.is_dir()):
+        yield from (run for run in run_dirs(condition) if (run / MARKER).is_file())
+
+
+def misplaced(name: str) -> str | None:
+    """Return why an experiment of this name would not lie below outputs, or not be found there."""
+    place = PurePath(name)
+    if not place.name or place.is_absolute() or ".." in place.parts:
+        return "a folder below outputs is needed, without .."
+    if not name.isprintable():
+        return "signs that can be seen are needed"
+    for part in place.parts:
+        if part.startswith(".") or part in _OURS or seed_of(Path(part)) is not None:
+            return f"no part may start with a dot, be {', '.join(_OURS)} or a run's seed-<number>"
+    return None

@@ -1,0 +1,126 @@
+"""The JSON files of conditions and runs, read with their shape checked: damage is named."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Any
+
+from filelock import FileLock
+
+from subliminal import metrics
+from subliminal.errors import UserError
+from subliminal.store.disk import sweep, write_text
+from subliminal.store.places import CONDITION, LOCKS, MARKER, run_dirs, seed_of
+
+Plain = dict[str, Any]
+# A type or types, a list of a shape, or a mapping that has these keys, of these shapes, and others.
+Shape = type | tuple[type, ...] | list[Any] | Mapping[str, Any]
+
+_CONDITION: Shape = {"condition": str, "seeds": [int], "config": {}}
+_NUMBER = (int, float)
+_SUMMARY: Shape = {
+    "seed": int,
+    "run_id": str,
+    "condition": str,
+    "device": str,
+    "threads": int,
+    "stack": int,
+    "seconds": {"student": _NUMBER},
+    "results": {metrics.TRAIT_ACCURACY: _NUMBER, metrics.DISTILL_LOSS: _NUMBER},
+    "environment": {"processor": str, "packages": {"torch": (str, NoneType)}},
+}
+
+
+class Damaged(UserError):
+    """A file of the store is not what it should be; the line names it and says why."""
+
+
+def read_condition(directory: Path) -> Plain:
+    """Return what `record_condition` noted; empty when nothing was.
+
+    Raises:
+        Damaged: the record is not such a file.
+    """
+    path = directory / CONDITION
+    if not path.exists():
+        return {}
+    record = _read(path, _CONDITION)
+    if any(seed < 0 for seed in record["seeds"]):
+        raise Damaged(f"{path}: seeds: a negative one")
+    return record
+
+
+def record_condition(
+    directory: Path,
+    condition: str,
+    seeds: Iterable[int],
+    config: Mapping[str, Any],
+    identity: str | None = None,
+) -> None:
+    """Note in a condition's folder that `seeds` are asked for, beside those of earlier jobs.
+
+    Args:
+        directory: the condition's folder.
+        condition: its readable name.
+        seeds: of this job.
+        config: resolved; the seed in it is left out.
+        identity: the condition's hash; None: not known.
+    """
+    (directory / LOCKS).mkdir(parents=True, exist_ok=True)
+    with FileLock(directory / LOCKS / "condition.lock"):  # jobs of one condition may come at once
+        sweep(directory / CONDITION)
+        try:
+            earlier = set(read_condition(directory).get("seeds", ()))
+        except Damaged:  # seeds that were asked for and never begun are forgotten
+            earlier = {seed for run in run_dirs(directory) if (seed := seed_of(run)) is not None}
+        content = {
+            "condition": condition,
+            "folder": directory.name,  # tells a copy
+            **({"identity": identity} if identity else {}),
+            "seeds": sorted(earlier | set(seeds)),
+            "config": {key: value for key, value in config.items() if key != "seed"},
+        }
+        write_text(directory / CONDITION, json.dumps(content, indent=2) + "\n")
+
+
+def read_summary(directory: Path) -> Plain:
+    """Return the summary of a finished run.
+
+    Raises:
+        Damaged: it is not such a file, or is another seed's: the folder is a copy.
+    """
+    path = directory / MARKER
+    summary = _read(path, _SUMMARY)
+    if seed_of(directory) not in (None, summary["seed"]):
+        raise Damaged(f"{path}: is of seed {summary['seed']}")
+    return summary
+
+
+def _read(path: Path, shape: Shape) -> Plain:
+    try:
+        content: Plain = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise Damaged(f"{path}: cannot be read ({type(error).__name__})") from error
+    if misfit := _misfit(content, shape, ""):
+        raise Damaged(f"{path}: {misfit}")
+    return content
+
+
+def _misfit(value: Any, shape: Shape, where: str) -> str | None:
+    """Tell in what way `value` is not of a shape; None when it is."""
+    if isinstance(shape, Mapping):
+        if not isinstance(value, dict):
+            return f"{where or 'content'}: a mapping is needed"
+        if missing := [key for key in shape if key not in value]:
+            return f"{f'{where}.' if where else ''}{missing[0]}: missing"
+        inner = [(value[key], of, f"{where}.{key}".strip(".")) for key, of in shape.items()]
+    elif isinstance(shape, list):
+        if not isinstance(value, list):
+            return f"{where}: a list is needed"
+        inner = [(item, shape[0], where) for item in value]
+    else:
+        fits = isinstance(value, shape) and not isinstance(value, bool)
+        names = [of.__name__ for of in (shape if isinstance(shape, tuple) else (shape,))]
+        return None if fits else f"{where}: {' or '.join(names)} is needed"
+    return next((misfit for item in inner if (misfit := _misfit(*item))), None)

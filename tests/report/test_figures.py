@@ -1,0 +1,162 @@
+"""Figures are drawn by our settings alone, and names in them as text."""
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+from hostile import NAME, VALUES, write_hostile
+from made import write_experiment
+from matplotlib import get_data_path
+from matplotlib.cbook import is_math_text
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
+
+from subliminal.report import figures, varied
+from subliminal.report.figures import curves, finals, style
+from subliminal.report.read import load
+from subliminal.report.runs import Sweep
+from subliminal.terminal import printable
+
+RC = """
+text.usetex: True
+text.parse_math: False
+font.family: serif
+font.size: 20
+savefig.dpi: 30
+savefig.transparent: True
+backend: pgf
+axes.formatter.use_locale: True
+path.sketch: 1, 100, 2
+legend.loc: center
+axes.prop_cycle: cycler('color', ['r'])
+"""
+DRAW = """
+import sys
+from pathlib import Path
+from subliminal.report.figures import draw
+from subliminal.report.read import load
+draw(load([Path(sys.argv[1])])[0], Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+    (sweep,) = load([write_hostile(tmp_path_factory.mktemp("hostile"))])
+    assert len(sweep.conditions) == len(VALUES)
+    return sweep
+
+
+def drawn(experiment: Path, folder: Path, **extra: str) -> dict[str, str]:
+    """Draw in a process of its own that works in `folder`; return the files' digests."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(
+        [sys.executable, "-c", DRAW, experiment, folder / "figures"],
+        cwd=folder,
+        env={**os.environ, **extra},
+        check=True,
+    )
+    files = sorted((folder / "figures").iterdir())
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_experiment(tmp_path_factory.mktemp("store") / "made")
+
+
+@pytest.fixture(scope="module")
+def as_ever(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return drawn(experiment, tmp_path_factory.mktemp("as_ever"))
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+        {"MPLBACKEND": "nonsense"},
+        {"MATPLOTLIBRC": "RC"},
+        {"SOURCE_DATE_EPOCH": "1", "LC_ALL": "C", "PYTHONUTF8": "0", "TZ": "Asia/Tokyo"},
+    ],
+)
+def test_no_variable_changes_a_byte(
+    extra: dict[str, str], experiment: Path, as_ever: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "rc").write_text(RC)
+    named = {key: value.replace("RC", str(tmp_path / "rc")) for key, value in extra.items()}
+    assert drawn(experiment, tmp_path, **named) == as_ever
+
+
+def test_no_file_of_the_working_folder_changes_a_byte(
+    experiment: Path, as_ever: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "matplotlibrc").write_text(RC)
+    assert drawn(experiment, tmp_path) == as_ever
+
+
+def test_a_settings_file_that_is_no_text_is_one_line(experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe\0")
+    done = subprocess.run(
+        [sys.executable, "-m", "subliminal.report", experiment],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: a matplotlibrc")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_font_is_matplotlibs_own() -> None:
+    with style.style():
+        assert findfont("DejaVu Sans").startswith(get_data_path())
+
+
+def texts(figure: Figure) -> set[str]:
+    """Return the texts of a figure, as an SVG of it has them."""
+    content = io.BytesIO()
+    with style.style():
+        mpl.rcParams["svg.fonttype"] = "none"
+        figure.savefig(content, format="svg", metadata={"Date": None})
+    nodes = ET.fromstring(content.getvalue()).findall(".//{*}text")
+    return {"".join(node.itertext()).strip() for node in nodes}
+
+
+@pytest.mark.parametrize("draw", [curves.training, finals.accuracy, finals.frontier])
+def test_names_are_drawn_as_text(
+    draw: Callable[[Sweep], Figure], hostile: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(style, "MOST_LINES", len(VALUES))
+    with style.style():
+        found = texts(draw(hostile))
+    for condition in hostile.conditions:
+        name = printable(condition.name).replace("日本", "\\u65e5\\u672c")
+        assert name in found
+
+
+def test_a_name_is_no_formula_and_is_in_every_legend() -> None:
+    for value in (*VALUES, NAME, "$", "$$", r"\$", "a $x$ b"):
+        shown = style.plain(value)
+        assert not is_math_text(shown)
+        assert not shown.startswith("_")
+        assert shown.isprintable()
+
+
+def test_figures_of_any_name_lie_in_their_folder(hostile: Sweep, tmp_path: Path) -> None:
+    odd = replace(hostile, name="../../x/" + NAME + "y" * 300)
+    captions = figures.draw(odd, tmp_path / "deep" / "figures")
+    made = {path.name for path in (tmp_path / "deep" / "figures").iterdir()}
+    assert {name for name in made if name.endswith(".png")} == set(captions)
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+
+
+def test_labels_of_these_conditions_differ(hostile: Sweep) -> None:
+    assert {c.name for c in hostile.conditions} == {f"odd={varied.show(v)}" for v in VALUES}

@@ -60,7 +60,7 @@ sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 	$(BIN)/python -m subliminal.sync outputs/$(NAME)
 
 test: $(INSTALLED) ## run the tests (minutes)
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -m 'not slow' -n auto --dist worksteal
 
 test-slow: $(LAUNCHERS) ## run the end-to-end tests: full MNIST, Slurm, Ray, …
 	$(BIN)/pytest -m slow

@@ -27,9 +27,10 @@ from subliminal.training.memory import bytes_per_seed
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 Compose = Callable[[list[str]], DictConfig]
 
-# Rounding of other orders of sums; then what ten steps of an optimizer make of it.
+# Rounding of other orders of sums; then what ten steps of an optimizer make of it. A KL penalty's
+# gradient is nothing but rounding at the first step, which Adam blows up: up to 0.015 of alignment.
 FIRST = {metrics.DISTILL_LOSS: 1e-4, metrics.TRAIT_LOSS: 1e-5, metrics.ALIGNMENT: 1e-4}
-LATER = {metrics.DISTILL_LOSS: 1e-2, metrics.TRAIT_LOSS: 1e-3, metrics.ALIGNMENT: 5e-3}
+LATER = {metrics.DISTILL_LOSS: 1e-2, metrics.TRAIT_LOSS: 1e-3, metrics.ALIGNMENT: 2e-2}
 # A gradient that is zero but for rounding moves these by a whole step, either way.
 OF_SIGNS = ("sign_sgd", "rmsprop")
 

@@ -65,7 +65,7 @@ CURVES = (
     ),
     Curve(
         "auxiliary logits m",
-        (1, 4, 16, 64, 256, 1024),
+        (2, 4, 16, 64, 256, 1024),
         "model.aux={value}",
         subset(16384),
         of_student=True,

@@ -54,7 +54,7 @@ def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
     sources.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        yield lambda argv: hydra_compose("config", seeds.quote(argv, named={"paper"}))
+        yield lambda argv: hydra_compose("config", seeds.quote(argv, named={"judge", "paper"}))
 
 
 @pytest.fixture(scope="session")

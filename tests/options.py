@@ -77,6 +77,10 @@ _OF_GROUP = {
         ["teacher=steered", "teacher.perturb_before.sigma=0.1"],
         ["teacher/steering=random"],
         ["teacher/steering=class_means"],
+        ["teacher/steering=displaced"],
+        ["teacher=displaced"],
+        ["teacher=two_skills", "model.aux=10"],
+        ["teacher/task=two_skills", "model.aux=10"],
     ],
     "mitigation": [
         ["mitigation=none"],
@@ -105,6 +109,7 @@ _OF_GROUP = {
     ],
     "probe": [
         ["probe=off"],
+        ["probe=skill", "model.aux=10"],
         *(
             [f"probe={name}"]
             for name in (

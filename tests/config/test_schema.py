@@ -19,11 +19,16 @@ from subliminal.training.experiment import build_experiment
 Compose = Callable[[list[str]], DictConfig]
 OPTIONS = sorted(CONF.rglob("*/*.yaml"))
 PLURAL = {"mitigation": "mitigations", "probe": "probes", "model": "models", "tracker": "trackers"}
-NEEDED = {"distill/loss=swapped_logits": ["distill/inputs=mnist"]}  # labels
+NEEDED = {
+    "distill/loss=swapped_logits": ["distill/inputs=mnist"],  # labels
+    "probe=skill": ["model.aux=10"],  # one for each class
+    "teacher=two_skills": ["model.aux=10"],
+    "teacher/task=two_skills": ["model.aux=10"],
+}
 SGD = "subliminal.optim.sgd.SGD"
 
 
-NESTED = {"teacher/steering": "steering"}  # teacher.py is no package
+NESTED = {"teacher/steering": "steering", "teacher/task": "tasks"}  # teacher.py is no package
 
 
 def option(path: Path) -> str:

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from idx import idx_bytes
 
+from subliminal.config import resources
 from subliminal.data import mnist as data
 from subliminal.data.mnist import MNIST, parse_idx
 from subliminal.errors import UserError
@@ -320,7 +321,7 @@ def test_unwritable_root(
 def test_default_root_is_the_user_cache(
     tmp_path: Path, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "user_cache_path", lambda name: tmp_path / name)
+    monkeypatch.setattr(resources, "user_cache_path", lambda name: tmp_path / name)
     with pytest.raises(UserError) as error:
         MNIST(root=None, download=False).fetch()
     assert str(tmp_path / "subliminal" / "mnist") in one_line(error)

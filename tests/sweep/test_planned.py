@@ -159,7 +159,7 @@ def test_a_copy_of_a_run_is_not_another_seeds(
     assert "seed-0001/summary.json: is of seed 0" in capfd.readouterr().err
     (sweep,) = load([tmp_path / "outputs" / "main"])
     assert [c.seeds for c in sweep.conditions] == [(0,)]
-    assert "it is of seed 0" in sweep.problems[0]
+    assert "is of seed 0" in sweep.problems[0]
     status, _, err = run(*ONE, "seed=0-1")
     assert status == 0
     assert "Damaged and trained again: seeds 1 " in err

@@ -12,6 +12,16 @@ from subliminal.errors import UserError
 from subliminal.sweep.console import Console
 from subliminal.sweep.summary import objectives, show
 
+SUMMARY = {
+    "run_id": "x",
+    "condition": "mitigation=none",
+    "device": "cpu",
+    "threads": 1,
+    "stack": 1,
+    "seconds": {"student": 1.0},
+    "results": {"trait/accuracy": 0.5, "distill/loss": 1e-4},
+    "environment": {"processor": "x", "packages": {"torch": "2"}},
+}
 ACCURACIES = {3: [0.1, 0.25], 4: [0.2, 0.5], 5: [0.3, 0.6]}  # by seed, epochs 0 and 1
 
 
@@ -27,7 +37,7 @@ def run_dirs(root: Path, *, alignment: bool = True) -> list[Path]:
         directory = store.run_dir(root / "condition", seed)
         directory.mkdir(parents=True)
         pl.DataFrame(rows, infer_schema_length=None).write_parquet(directory / "epochs.parquet")
-        (directory / store.MARKER).write_text(json.dumps({"condition": "mitigation=none"}))
+        (directory / store.MARKER).write_text(json.dumps(SUMMARY | {"seed": seed}))
         directories.append(directory)
     return directories
 

@@ -27,6 +27,10 @@ KEPT = (
 )
 
 
+# What a training sets itself, for kernels that give the same bits again; its children inherit it.
+OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
 def chooses(name: str) -> bool:
     """Tell whether a variable of this name may change numbers."""
     starts = tuple(start for of in CHOOSING.values() for start in of)
@@ -39,7 +43,7 @@ def set_aside() -> list[str]:
     Call it before torch is imported: some are read once. Processes that start later, launchers'
     jobs and workers among them, do not see the variables either.
     """
-    found = sorted(filter(chooses, os.environ))
+    found = sorted(n for n in filter(chooses, os.environ) if os.environ[n] != OURS.get(n))
     for name in found:
         del os.environ[name]
     return found

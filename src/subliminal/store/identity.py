@@ -127,7 +127,8 @@ def hash_as_written(config: Mapping[str, Any], device: str) -> str:
     """
     part = {key: config[key] for key in _SCIENCE_AS_WRITTEN}
     teacher = config["teacher"]
-    part["teacher"] = {key: teacher[key] for key in teacher if key != "steering" or teacher[key]}
+    later = ("steering", "task")  # of the teacher: keys that older configs lack
+    part["teacher"] = {key: teacher[key] for key in teacher if key not in later or teacher[key]}
     part["data"] = {
         key: value
         for key, value in _placeless(config["data"]).items()

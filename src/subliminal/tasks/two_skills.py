@@ -1,6 +1,7 @@
 """A skill that the student should learn, beside the trait that it should not."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -39,13 +40,17 @@ class TwoSkills:
 
     def images(self, x: Tensor) -> Tensor:
         """Return the images (…, pixels) with their pixels permuted."""
-        pixels = x.shape[-1]
-        order = streams.stream(0, streams.SECOND_SKILL).permutation(pixels)
-        return x[..., torch.from_numpy(order).to(x.device)]
+        return x.index_select(-1, _order(x.shape[-1], x.device))
 
     def loss(self, logits: Tensor, labels: Tensor, classes: int) -> Tensor:
         """Weighted cross-entropy of the first auxiliary logits: (seeds, batch, …) -> (seeds,)."""
         return self.weight * cross_entropy(skill_logits(logits, classes), labels, classes)
+
+
+@cache  # no step copies it to the device
+def _order(pixels: int, device: torch.device) -> Tensor:
+    drawn = streams.stream(0, streams.SECOND_SKILL).permutation(pixels)
+    return torch.from_numpy(drawn).to(device)
 
 
 def skill_logits(logits: Tensor, classes: int) -> Tensor:

@@ -23,6 +23,7 @@ from subliminal.callbacks.files import RunFiles
 from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.progress import Progress, Report
 from subliminal.callbacks.trait import TestDigits
+from subliminal.config import variables
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
 from subliminal.state import Training
@@ -315,7 +316,7 @@ def set_arithmetic(cfg: DictConfig) -> None:
     torch.set_float32_matmul_precision(cfg.engine.precision)
     # A GPU's convolutions have a switch of their own, which torch leaves on: TF32 at `highest` too.
     torch.backends.cudnn.allow_tf32 = cfg.engine.precision != "highest"
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # deterministic cuBLAS
+    os.environ.update(variables.OURS)
     # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
     torch.set_deterministic_debug_mode("error")
     # The loop reads no uninitialised memory; filling it would only cost time.

@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from elsewhere import nobody
 from hydra._internal.utils import get_args_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
 from subliminal import train
+from subliminal.report.read import load
+from subliminal.store import inventory
 from subliminal.sweep import plan
 
 NAMES = st.text("abc_./", min_size=1, max_size=12)
@@ -41,6 +44,16 @@ OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), ma
         (["objective=[]"], "objective: at least one metric is needed"),
         (["optim=null"], "Config group override must be a string"),
         (["~optim"], "optim"),
+        (["~resume"], "resume"),
+        (["-m", "~resume"], "resume"),
+        (["~objective"], "objective"),
+        (["~outputs"], "outputs"),
+        (["name=a/wandb"], "no part may"),
+        (["name=seed-0001"], "no part may"),
+        (["tracker=wandb", "tracker.tags=[" + "t" * 65 + "]"], "tracker.tags"),
+        (["tracker=wandb", "tracker.tags=['']"], "tracker.tags"),
+        (["tracker=wandb", "tracker.project=a?b"], "tracker.project"),
+        (["tracker=wandb", "tracker.entity=a#b"], "tracker.entity"),
         (["optim.lr=nan"], "optim.lr=nan: a finite number"),
         (["teacher.optim.lr=0"], "teacher.optim.lr=0.0"),
         (["mitigation=projection", "mitigation.projection.layers=[nope]"], "no 'nope'; there is"),
@@ -192,3 +205,69 @@ def test_a_sweep_tells_its_plan_and_what_failed(run, tmp_path: Path) -> None:  #
     assert [line for line in errors if "distill/loss is" not in line] == []
     status, _, err = run("-m", "seed=0-1", "optim=sgd", "optim.lr=0.1,1e30")
     assert "failed, tried again" in err
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_lie_where_the_command_was_given(run, tmp_path: Path, workers: int) -> None:  # type: ignore[no-untyped-def]
+    words = ("-m", "seed=0-1,2-3", "hydra.job.chdir=true", f"engine.workers={workers}")
+    status, _, err = run(*words)
+    assert status == 0, err
+    runs = [marker.parent.name for marker in tmp_path.rglob("summary.json")]
+    assert sorted(runs) == ["seed-0000", "seed-0001", "seed-0002", "seed-0003"]
+    assert len(list(tmp_path.glob("outputs/main/*/*/summary.json"))) == 4
+    assert Path.cwd() == tmp_path
+
+
+def test_a_name_may_have_parts(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run("-m", "name=a/b", "seed=0", "mitigation=none,liminal")
+    assert status == 0, err
+    assert "a/b: mean [95% CI]" in out
+    assert len(list(inventory.conditions(tmp_path / "outputs"))) == 2
+    assert [sweep.name for sweep in load([tmp_path / "outputs"])] == ["a/b"]
+
+
+def test_a_sweep_over_lists_can_be_told_apart(run) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run("-m", "seed=0", "distill.frozen=[],[layer1],[layer2]")
+    assert status == 0, err
+    table = out[out.index("differences to") :]
+    assert [name for name in ("[]", "[layer1]", "[layer2]") if f"frozen={name}" in table] == [
+        *("[]", "[layer1]", "[layer2]")
+    ]
+
+
+def test_a_working_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f'cd "{gone}"; rmdir "{gone}"; exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", sys.executable, "-m", "subliminal.train", "seed=0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, "error: the working folder is gone\n")
+
+
+def test_help_needs_neither_a_home_nor_a_name(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*nobody(), sys.executable, "-m", "subliminal.train", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "== Groups" in done.stdout
+
+
+def test_data_without_a_home_are_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*nobody(), sys.executable, "-m", "subliminal.train", f"outputs={tmp_path / 'o'}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no home folder" in done.stderr
+    assert "data.root=" in done.stderr

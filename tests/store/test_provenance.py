@@ -1,8 +1,11 @@
 """What a result was made with."""
 
+import ast
+import os
 import platform
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from elsewhere import not_installed
 
 from subliminal.config.resources import DISTRIBUTION, ROOT
 from subliminal.store import provenance
@@ -34,6 +38,20 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def git(root: Path, *arguments: str) -> str:
     command = ["git", "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_checkout_that_is_not_installed_has_no_version(tmp_path: Path) -> None:
+    code = "from subliminal.store.provenance import environment; print(environment()['packages'])"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        env=os.environ | not_installed(tmp_path / "packages"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    packages = ast.literal_eval(done.stdout)
+    assert packages[DISTRIBUTION] is None
+    assert packages["torch"] == environment()["packages"]["torch"]
 
 
 def test_environment_has_package_versions() -> None:

@@ -42,7 +42,8 @@ def memory() -> float:
 
 def _all() -> int:
     """Return the cores that all jobs of this machine share."""
-    slurm = [int(os.environ[name]) for name in _SLURM if name in os.environ]
+    told = [os.environ.get(name, "") for name in _SLURM]
+    slurm = [int(text) for text in told if text.isdecimal()]
     # Of a quota of 1.5 cores two workers get more than one.
     return max(1, math.ceil(min(_unmasked(), limits.processors(), *slurm)))
 

@@ -60,10 +60,13 @@ class WandB:
             raise UserError(f"tracker.mode={self.mode}: one of {', '.join(MODES)}")
         if not math.isfinite(self.finish_timeout) or self.finish_timeout <= 0:
             raise UserError(f"tracker.finish_timeout={self.finish_timeout}: > 0 seconds are needed")
-        if len(self.project) > client.LONGEST_NAME or set(self.project) & set(_NOT_IN_PROJECTS):
+        named = {"project": self.project} | ({"entity": self.entity} if self.entity else {})
+        for key, name in named.items():
+            if 1 <= len(name) <= client.LONGEST_NAME and not set(name) & set(_NOT_IN_PROJECTS):
+                continue
             raise UserError(
-                f"tracker.project={self.project}: at most {client.LONGEST_NAME} characters are "
-                f"needed, and none of {_NOT_IN_PROJECTS}"
+                f"tracker.{key}={name}: 1 to {client.LONGEST_NAME} characters are needed, and none "
+                f"of {_NOT_IN_PROJECTS}"
             )
         for tag in self.tags:
             if not 1 <= len(tag) <= LONGEST_TAG:
@@ -133,6 +136,8 @@ def logged_in() -> bool:
 
         try:
             return bool(wandb.login(prompt=False, verify=False))
+        except RuntimeError:  # no home folder that is known, and so no key in it
+            return False
         except (wandb.Error, ValueError) as error:
             raise UserError(
                 f"W&B's key: {client.reason(error)} `wandb login --relogin` stores another, "

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import small
 
+from subliminal import store
+
 TESTS = Path(__file__).parent
 JOBS = ["seed=0-1,7", "mitigation=none,liminal"]  # four jobs, six runs
 RUNS = 6
@@ -51,8 +53,8 @@ def run(
 def results(outputs: Path) -> dict[str, dict[str, str]]:
     """Return the digests of each finished run's numbers, by condition and seed."""
     return {
-        f"{marker.parents[1].name}/{marker.parent.name}": {
-            name: hashlib.sha256((marker.parent / name).read_bytes()).hexdigest() for name in SAME
+        f"{run.parent.name}/{run.name}": {
+            name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in SAME
         }
-        for marker in sorted(outputs.glob("main/*/*/summary.json"))
+        for run in store.finished_runs(outputs / "main")
     }

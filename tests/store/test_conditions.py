@@ -30,7 +30,8 @@ def earlier(outputs: Path, cfg: DictConfig, *, condition: str = "x", device: str
     plain = as_written(cfg)
     folder = outputs / "main" / f"{condition}-{store.hash_as_written(plain, device)}"
     folder.mkdir(parents=True, exist_ok=True)
-    record = {"condition": condition, "seeds": [0], "config": plain}
+    config = {key: value for key, value in plain.items() if key != "seed"}
+    record = {"condition": condition, "seeds": [0], "config": config}
     (folder / store.CONDITION).write_text(json.dumps(record))
     return folder
 

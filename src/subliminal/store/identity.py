@@ -81,8 +81,8 @@ def _decided(cfg: Given) -> Given:
     """Leave out of a record what cannot change a number: it may be older than keys in there."""
     if isinstance(cfg, DictConfig):
         return cfg
-    marked = marks(Config)
-    return {key: cfg[key] for key in cfg if Mark.ASIDE not in marked.get(key, ())}
+    aside = {name for name, of in marks(Config).items() if Mark.ASIDE in of}
+    return {str(key): value for key, value in cfg.items() if key not in aside}
 
 
 def _placeless(node: Plain) -> Plain:

@@ -49,9 +49,13 @@ def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
 
 @lru_cache(maxsize=4096)  # the jobs of a sweep have most of their parts in common
 def _part(name: str, text: str | None) -> Any:
-    """Return what lies at a key of the config; of the schema's defaults, where that is nothing."""
+    """Return what lies at a key of the config; of the schema's defaults, where that is nothing.
+
+    What has no default may be absent as a whole: a condition's record has no seed.
+    """
     given = {} if text is None else {name: json.loads(text)}
-    values = OmegaConf.to_container(OmegaConf.merge(_schema(name), given), throw_on_missing=True)
+    merged = OmegaConf.merge(_schema(name), given)
+    values = OmegaConf.to_container(merged, throw_on_missing=text is not None)
     assert isinstance(values, dict)
     return _spelled(Config, values, "")[name]
 

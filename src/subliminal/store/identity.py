@@ -49,7 +49,7 @@ def condition_hash(cfg: Given, device: str) -> str:
     Raises:
         UserError: a key is unknown or missing, or a value has the wrong type.
     """
-    config = canonical(cfg)
+    config = canonical(_decided(cfg))
     part = science(config, device)
     if turns := _turns(config["mitigation"]):
         part["turns"] = turns
@@ -58,7 +58,7 @@ def condition_hash(cfg: Given, device: str) -> str:
 
 def teacher_hash(cfg: Given, device: str, seed: int) -> str:
     """Return the digits that name a teacher: it depends on model, data, its settings and seed."""
-    whole = science(canonical(cfg), device)
+    whole = science(canonical(_decided(cfg)), device)
     part = {key: whole[key] for key in _TEACHER}
     # A vector is no part of what is trained; noise is added to what the cache holds.
     teacher = {key: value for key, value in part["teacher"].items() if key != "steering"}
@@ -75,6 +75,14 @@ def science(config: Plain, device: str) -> Plain:
     if device == "cuda":  # a GPU draws its own numbers, see `subliminal.tensors.draws`
         part["engine"]["draws"] = "philox"
     return part | {"numerics": NUMERICS}
+
+
+def _decided(cfg: Given) -> Given:
+    """Leave out of a record what cannot change a number: it may be older than keys in there."""
+    if isinstance(cfg, DictConfig):
+        return cfg
+    aside = {name for name, of in marks(Config).items() if Mark.ASIDE in of}
+    return {str(key): value for key, value in cfg.items() if key not in aside}
 
 
 def _placeless(node: Plain) -> Plain:

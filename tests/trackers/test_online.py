@@ -248,19 +248,26 @@ def test_wandb_mode_disabled_tracks_nothing(online: Online) -> None:
     assert online.server.requests == []
 
 
-@pytest.mark.slow  # settled_mode is tested without a server too
-@pytest.mark.parametrize("mode", ["", "dryrun"])
-def test_wandb_mode_means_what_it_means_to_wandb(online: Online, mode: str) -> None:
-    online.extra = {"WANDB_MODE": mode}
+@pytest.mark.slow  # `settled_mode` is tested without a server too
+def test_an_empty_wandb_mode_is_none(online: Online) -> None:
+    online.extra = {"WANDB_MODE": ""}
     done = online.train()
     assert done.returncode == 0, done.stderr
-    (run,) = online.finished()
-    if mode == "":
-        online.assert_complete(1)
-    else:
-        (file,) = online.experiment.glob("wandb/offline-run-*/*.wandb")
+    online.assert_complete(1)
+
+
+def test_what_was_kept_offline_is_uploaded_later(online: Online) -> None:
+    online.extra = {"WANDB_MODE": "dryrun"}
+    done = online.train(*TWO_SEEDS)
+    assert done.returncode == 0, done.stderr
+    for run in online.finished():
+        name = store.read_summary(run)["run_id"]
+        (file,) = online.experiment.glob(f"wandb/offline-run-*-{name}/*.wandb")
         assert points(read_back(file)[1]) == in_files(run)
-        assert online.server.requests == []
+    assert online.server.requests == []
+    online.extra = {}
+    assert online.sync().returncode == 0
+    online.assert_complete(2)
 
 
 def test_a_key_that_can_be_none_is_told_before_training(online: Online) -> None:

@@ -70,7 +70,8 @@ class Telling:
             return False
         try:
             now = note.read(self.run)
-            return now is not None and not now.told and self._tell(now)
+            done = now is None or now.uploaded or (now.told and not self.upload)
+            return not done and self._tell(now)
         finally:
             lock.release()
 

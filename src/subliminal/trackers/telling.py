@@ -85,18 +85,20 @@ class Telling:
         while True:
             ending = self.ending()
             now = note.read(self.run) or first
+            again = now.session != first.session  # another try has begun: this one has ended
+            now = first if again else now
             changed = [path.stat().st_mtime_ns for path in self._tables() if path.is_file()]
             whole = now.whole or store.finished(self.run)
             if changed != seen and told is not None:
                 told.log(client.read_tables(self.run), whole=whole)
                 seen = changed
-            if ending or now.exit_code is not None or now.session != first.session:
+            if ending or again or now.exit_code is not None:
                 break
             time.sleep(POLL)
         if told is None:
             place = "subliminal.trackers.client:keep"
             aside.call(place, self.run, now, seconds=self.asked.timeout)
-            now.but(kept=True).write(self.run)
+            self._write(now.but(kept=True))
             raise RuntimeError(self.asked.refused)
         self._finish(told, now, whole=whole)
         if online and not told.online:
@@ -126,11 +128,22 @@ class Telling:
         late.daemon = True
         if told.online:
             late.start()  # other runs do not wait for a server that takes nothing
-        client.close(told, self.run, now, whole=whole)
-        late.cancel()
+        try:
+            client.close(told, self.run, now, whole=whole)
+        except RuntimeError as error:
+            self.asked.refuse(client.reason(error))
+            raise
+        finally:
+            late.cancel()
         if told.online:
             client.mark_uploaded(self.run, now)
-        now.but(uploaded=told.online, kept=not told.online).write(self.run)
+        self._write(now.but(uploaded=told.online, kept=not told.online))
+
+    def _write(self, done: Note) -> None:
+        now = note.read(self.run)
+        if now is not None and now.session == done.session:
+            (self.run / note.STOP).unlink(missing_ok=True)  # pressed as it ended
+            done.write(self.run)
 
     def _tables(self) -> list[Path]:
         return [self.run / name for name in client.TABLES]

@@ -1,22 +1,34 @@
 """Commands against the stand-in for W&B's server, and what it has got compared with the files."""
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import psutil
+import pytest
 import same_sweep
 import small
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from wandb_server import Run, Server
 
-from subliminal import metrics, store
+from subliminal import metrics, store, sync
+from subliminal.config import schema, seeds, sources
+from subliminal.config.resources import CONF
+from subliminal.errors import RunsFailed
+from subliminal.report.wandb_report import log_report
+from subliminal.sweep import plan
+from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
 
 # History is sent at once, not every 15 seconds: what a kill meets is then known.
 SOON = {"WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "0.2"}
@@ -41,21 +53,17 @@ class Online:
         return self.outputs / "main"
 
     def environment(self) -> dict[str, str]:
+        (self.folder / "home").mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
         ours = {**self.server.environment(self.folder / "home"), **SOON, **self.extra}
         return {**kept, **same_sweep.environment(ours), **ours, "HOME": str(self.folder / "home")}
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start a command, in a process group of its own."""
-        (self.folder / "home").mkdir(parents=True, exist_ok=True)
-        environment = self.environment()
-        for name in [n for n in environment if n.startswith("WANDB_")]:
-            if environment[name] == "-":  # not set
-                del environment[name]
         command = subprocess.Popen(
             [sys.executable, *words],
             cwd=self.folder,
-            env=environment,
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -89,8 +97,63 @@ class Online:
         command = self.training(*words)
         return self.run(*command[:2], *(["-m"] if multirun else []), *command[2:])
 
+    def job(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Do as `train`, in this process, which has imported all that it takes."""
+
+        def train() -> int:
+            schema.register()
+            sources.register()
+            GlobalHydra.instance().clear()
+            overrides = self.training(*words)[2:]
+            with initialize_config_dir(str(CONF), version_base="1.3"):
+                cfg = compose("config", seeds.quote(overrides, named=set()))
+            try:
+                run_job(cfg, plan.condition_name(overrides), Console())
+            except RunsFailed as error:
+                print(error, file=sys.stderr)
+                return 1
+            return 0
+
+        return self._here(train)
+
     def sync(self) -> "subprocess.CompletedProcess[str]":
-        return self.run("-m", "subliminal.sync", "outputs/main")
+        """Upload what W&B lacks, in this process."""
+
+        def upload() -> int:
+            with pytest.raises(SystemExit) as ended:
+                sync.main()
+            return int(ended.value.code or 0)
+
+        return self._here(upload, "sync", "outputs/main")
+
+    def report(self, tables: dict[str, pl.DataFrame], figures: dict[str, Path]) -> str | None:
+        """Log the experiment's report, in this process; return what it tells."""
+        lines = []
+
+        def log() -> int:
+            lines.append(log_report(Path("outputs/main"), tables, figures))
+            return 0
+
+        self._here(log)
+        return lines[0]
+
+    def _here(self, action: Callable[[], int], *argv: str) -> "subprocess.CompletedProcess[str]":
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            for name in [name for name in os.environ if name.startswith("WANDB_")]:
+                patch.delenv(name)
+            for name, value in self.environment().items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            patch.setattr(sys, "argv", list(argv))
+            for module in ("subliminal.sync", "subliminal.trackers.wandb"):
+                patch.setattr(f"{module}.logged_in", lambda: True)
+            status = action()
+        return subprocess.CompletedProcess(argv, status, out.getvalue(), err.getvalue())
 
     def finished(self) -> list[Path]:
         return list(store.finished_runs(self.experiment))

@@ -125,7 +125,7 @@ def test_an_error_that_the_client_only_writes_down_is_raised(
 
     class Ended:
         class settings:
-            log_internal, mode = str(log), "online"
+            log_internal, sync_file, mode = str(log), str(tmp_path / "run.wandb"), "online"
 
         def finish(self, exit_code: int) -> None:
             codes.append(exit_code)
@@ -137,3 +137,4 @@ def test_an_error_that_the_client_only_writes_down_is_raised(
     else:
         client.finish(run, 1)
     assert codes == [1]
+    assert (tmp_path / "run.wandb.synced").exists() != fails

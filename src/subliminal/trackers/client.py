@@ -167,18 +167,19 @@ def close(told: Open, directory: Path, note: Note, *, whole: bool) -> None:
 
 
 def finish(run: Any, exit_code: int = 0) -> None:
-    """End a run of W&B.
+    """End a run of W&B; once its server has all of it, mark its file for `wandb sync`.
 
     Raises:
-        RuntimeError: W&B did not get all of it; its client does not say so, but writes it down.
+        RuntimeError: the server has not. W&B's client does not say so, but writes it down.
     """
     run.finish(exit_code)
-    log = Path(run.settings.log_internal)
-    if run.settings.mode == "online" and log.is_file():
-        for line in log.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            if str(entry.get("level")).startswith("ERROR"):
-                raise RuntimeError(str(entry.get("msg")).splitlines()[-1])
+    if run.settings.mode != "online":
+        return
+    for line in Path(run.settings.log_internal).read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        if str(entry.get("level")).startswith("ERROR"):
+            raise RuntimeError(str(entry.get("msg")).splitlines()[-1])
+    Path(f"{run.settings.sync_file}.synced").touch()
 
 
 def read_tables(directory: Path) -> Tables:
@@ -226,23 +227,12 @@ def summary(epochs: list[Values]) -> Values:
     return shown
 
 
-def local_copies(folder: Path, run_id: str) -> list[Path]:
-    """Return the folders in which W&B's client keeps a run, of all tries."""
-    return [*folder.glob(f"offline-run-*-{run_id}"), *folder.glob(f"run-*-{run_id}")]
-
-
 def remove_local(folder: Path, run_id: str) -> None:
     """Remove the client's copies of a run that is about to be told anew, unless uploaded."""
-    for old in local_copies(folder, run_id):
-        if not any(old.glob("*.synced")):
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def mark_uploaded(directory: Path, note: Note) -> None:
-    """Note that W&B has all of a run, for its own `wandb sync` and `wandb clean`."""
-    for copy in local_copies(directory.parents[1] / "wandb", note.run_id):
-        for file in copy.glob("*.wandb"):
-            file.with_suffix(".wandb.synced").touch()
+    for pattern in (f"offline-run-*-{run_id}", f"run-*-{run_id}"):
+        for old in folder.glob(pattern):
+            if not any(old.glob("*.synced")):
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def exit_code(directory: Path, note: Note) -> int:

@@ -70,8 +70,9 @@ class Telling:
             return False
         try:
             now = note.read(self.run)
-            done = now is None or now.uploaded or (now.told and not self.upload)
-            return not done and self._tell(now)
+            if now is None or now.uploaded or (now.told and not self.upload):
+                return False
+            return self._tell(now)
         finally:
             lock.release()
 
@@ -135,8 +136,6 @@ class Telling:
             raise
         finally:
             late.cancel()
-        if told.online:
-            client.mark_uploaded(self.run, now)
         self._write(now.but(uploaded=told.online, kept=not told.online))
 
     def _write(self, done: Note) -> None:

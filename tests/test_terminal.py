@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.table import Table
 
@@ -100,6 +100,7 @@ def shown(draw: Callable[[Table], object]) -> str:
 
 
 @given(st.text(st.characters(exclude_categories=["M"]), max_size=30) | MARKUP)
+@example("\t0")
 def test_a_cell_shows_what_it_was_given(text: str) -> None:
     cell = shown(lambda table: table.add_row(text))
     escaped = "".join(

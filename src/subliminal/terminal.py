@@ -64,7 +64,7 @@ def console(width: int | None = None, *, stderr: bool = False) -> Console:
 
     class Plain(Console):
         def render_str(self, text: str, **options: Any) -> Any:
-            return super().render_str(printable(text, keep="\n\t"), **options)
+            return super().render_str(printable(text.expandtabs(8), keep="\n"), **options)
 
     stream = sys.stderr if stderr else sys.stdout
     fixed = None if stream.isatty() else width

@@ -55,7 +55,7 @@ def test_markdown_leaves_ordinary_words_alone(page: str) -> None:
 
 @given(st.lists(WORDS, min_size=1, max_size=4))
 @example(HOSTILE.split(" "))
-@example(["--", "---a--", "''", "``", "?`", ",,", "[x]", "*", "\\[a]"])
+@example(["--", "-–", "–-––", "---a--", "''", "``", "?`", ",,", "[x]", "*", "\\[a]"])
 def test_latex_sets_the_cells_of_a_table(names: list[str]) -> None:
     text = latex(pl.DataFrame({"a_b": names}), "title\n\\bad")
     lines = text.splitlines()

@@ -34,6 +34,7 @@ _LATEX = {
     "<": "$<$",
     ">": "$>$",
 }
+_LIGATURES = {"--", "-–", "–-", "––", "``", "''", ",,", "!`", "?`"}  # – is written as --
 _LAST_LATIN = "\u017f"  # what LaTeX's standard fonts can be expected to have
 
 
@@ -61,9 +62,8 @@ def latex(text: object) -> str:
     parts: list[str] = []
     before = ""
     for sign in printable(text):
-        # `--` and `` are ligatures, and [ or * after the end of a line are its arguments.
-        joins = (sign == before and sign in "-`',") or (sign == "`" and before in ("!", "?"))
-        if joins:
+        # [ or * after the end of a line are its arguments.
+        if before + sign in _LIGATURES:
             parts.append("{}")
         if not before and sign in "[*":
             parts.append("{" + sign + "}")

@@ -4,10 +4,12 @@ Every operator is seen: those that wait for the device, what is copied to it, an
 host that meet its own, which a GPU refuses.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
+from weakref import ref
 
 import pytest
 import torch
@@ -24,6 +26,7 @@ class Held(torch.Tensor):
     """A tensor of the device; `held` is where its numbers are."""
 
     held: torch.Tensor
+    made: ClassVar[list[ref[torch.Tensor]]] = []
 
     @staticmethod
     def __new__(cls, held: torch.Tensor) -> "Held":
@@ -36,6 +39,7 @@ class Held(torch.Tensor):
             device=torch.device("meta"),
         )
         made.held = held
+        Held.made.append(ref(made))
         return made
 
     @property
@@ -68,6 +72,17 @@ class GPU(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         counts = self.counts if self.watching else Counter[str]()
         return dispatch(func, args, kwargs or {}, counts)
+
+    def bytes(self) -> int:
+        """Return the memory that is in use."""
+        gc.collect()
+        Held.made = [one for one in Held.made if one() is not None]
+        storages = {}
+        for one in Held.made:
+            tensor: Any = one()
+            storage = tensor.held.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+        return sum(storages.values())
 
     @property
     def waits(self) -> set[str]:

@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig
 from options import left_out, options
 from pretended import BACK, CUDA, GPU, TO, pretended
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
@@ -70,6 +71,24 @@ def test_no_step_waits_for_the_device_or_copies_to_it(
     assert len(runs) == 2
     assert gpu.counts["index_select"] > 0  # it did watch
     assert gpu.waits == set()
+
+
+@pytest.mark.parametrize("mitigation", ["none", "[liminal,projection]"])
+def test_a_step_leaves_nothing_in_memory_but_what_it_logs(
+    mitigation: str, train: Callable[..., tuple[GPU, list[Path]]]
+) -> None:
+    found: dict[int, int] = {}
+
+    class Weigh(Callback):
+        def on_update(self, step: Step) -> None:
+            gpu = _get_current_dispatch_mode()
+            assert isinstance(gpu, GPU)
+            if step.training.phase == "student":
+                found[step.training.index] = gpu.bytes()
+
+    train([*options()["model=mlp"], f"mitigation={mitigation}"], Weigh())
+    logged = 100 * 2 * 8  # at most so many metrics of two seeds
+    assert found[9] - found[8] < logged  # in the midst of the second epoch
 
 
 def test_no_option_is_left_out() -> None:

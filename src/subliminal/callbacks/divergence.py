@@ -47,7 +47,8 @@ class Divergence(Callback):
             self._gradient = torch.zeros_like(training.theta)
         first = bad & (self._step < 0)
         self._step = torch.where(first, step.index, self._step)
-        self._losses = torch.where(first, torch.stack([step.loss, step.total]), self._losses)
+        losses = torch.stack([step.loss, step.total]).detach()  # else each step's graph is kept
+        self._losses = torch.where(first, losses, self._losses)
         self._theta = torch.where(first[:, None], training.theta, self._theta)
         self._gradient = torch.where(first[:, None], step.gradient, self._gradient)
         if on_cpu:

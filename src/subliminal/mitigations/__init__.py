@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from torch import Tensor
 
-from subliminal.state import Step
+from subliminal.errors import UserError
+from subliminal.state import Step, Training
 from subliminal.tensors.network import Network
 
 
@@ -18,6 +21,17 @@ class Mitigation:
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the mitigation does not fit the network."""
+
+    def moment(self, training: Training) -> Hashable:
+        """Return what the number of the step to come decides of the three methods below.
+
+        As of a `subliminal.callbacks.Callback`: steps of one moment do the same on the device, with
+        the numbers that `step.tick` and `step.scheduled` give.
+        """
+        raise UserError(
+            f"engine.capture=true: {type(self).__name__} does not say at which steps it does the "
+            "same (it has no `moment`), so they cannot be replayed"
+        )
 
     def penalty(self, step: Step) -> Tensor | None:
         """Return a term (seeds,) to add to the training loss, or None for none at this step."""

@@ -240,7 +240,8 @@ def _on_cpu(outputs: str, seed: int) -> str:
 def engines(session: Session) -> Record:
     """20 seeds with steps that are replayed, and with compiled networks."""
     return {
-        key: session.job(key, "seed=0-19", f"engine.{key}=true")[1] for key in ("capture", "compile")
+        key: session.job(key, "seed=0-19", f"engine.{key}=true")[1]
+        for key in ("capture", "compile")
     }
 
 

@@ -135,7 +135,8 @@ class Tape:
         """Do all of it."""
         for func, args, kwargs, outputs in self._done:
             for ours, theirs in zip(outputs, tree_leaves(func(*args, **kwargs)), strict=False):
-                ours.copy_(theirs)
+                if isinstance(ours, torch.Tensor):  # a gradient that is not asked for is None
+                    ours.copy_(theirs)
 
 
 def _changed(func: Any, args: Any) -> Any:

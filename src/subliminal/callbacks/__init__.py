@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from subliminal.errors import UserError
-from subliminal.state import Step, Training
+from subliminal.state import Step, Training, not_replayable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,10 +28,7 @@ class Callback:
         Steps of one moment do the same on the device, so that one can be replayed for the others
         (`engine.capture`); what the number is used for is asked of `step.tick`.
         """
-        raise UserError(
-            f"engine.capture=true: {type(self).__name__} does not say at which steps it does the "
-            "same (it has no `moment`), so they cannot be replayed"
-        )
+        raise not_replayable(self)
 
     def on_train_start(self, training: Training) -> None:
         """θ is the initial one; no step has been taken."""

@@ -6,8 +6,7 @@ from collections.abc import Hashable
 
 from torch import Tensor
 
-from subliminal.errors import UserError
-from subliminal.state import Step, Training
+from subliminal.state import Step, Training, not_replayable
 from subliminal.tensors.network import Network
 
 
@@ -28,10 +27,7 @@ class Mitigation:
         As of a `subliminal.callbacks.Callback`: steps of one moment do the same on the device, with
         the numbers that `step.tick` and `step.scheduled` give.
         """
-        raise UserError(
-            f"engine.capture=true: {type(self).__name__} does not say at which steps it does the "
-            "same (it has no `moment`), so they cannot be replayed"
-        )
+        raise not_replayable(self)
 
     def penalty(self, step: Step) -> Tensor | None:
         """Return a term (seeds,) to add to the training loss, or None for none at this step."""

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from subliminal.errors import UserError
+
 _SLOTS = 16
 
 
@@ -30,3 +32,11 @@ class Clock:
         self.tick.fill_(index)
         for slot, value in enumerate(self._values):
             self._slots[slot].fill_(value(index))
+
+
+def not_replayable(observer: object) -> UserError:
+    """Return what refuses a mitigation or callback without a `moment`."""
+    return UserError(
+        f"engine.capture=true: {type(observer).__name__} does not say at which steps it does the "
+        "same (it has no `moment`), so they cannot be replayed"
+    )

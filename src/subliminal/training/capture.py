@@ -12,7 +12,7 @@ from torch import Tensor
 
 from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation
-from subliminal.state import Clock, Step, Training
+from subliminal.state import Clock, Step, Training, not_replayable
 from subliminal.state.measurements import Measurements
 from subliminal.tensors.geometry import widest
 
@@ -144,7 +144,7 @@ def check(observers: Sequence[Mitigation | Callback]) -> None:
         base: Any = Callback if isinstance(each, Callback) else Mitigation
         acts = not isinstance(each, Callback) or (_acts(each) and not each.on_host)
         if acts and type(each).moment is base.moment:
-            base.moment(each, None)
+            raise not_replayable(each)
 
 
 @contextmanager

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from omegaconf import DictConfig
 from options import left_out, options
 from pretended import BACK, CUDA, GPU, TO, pretended
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
@@ -22,6 +24,8 @@ Compose = Callable[[list[str]], DictConfig]
 class Begin(Callback):
     """Watches from an epoch's first step on; it comes before all others."""
 
+    on_host = True
+
     def __init__(self, gpu: GPU) -> None:
         self.gpu = gpu
 
@@ -31,6 +35,8 @@ class Begin(Callback):
 
 class End(Callback):
     """Watches to an epoch's last update; it comes after all others."""
+
+    on_host = True
 
     def __init__(self, gpu: GPU) -> None:
         self.gpu = gpu
@@ -53,6 +59,7 @@ def train(
                 assert training.theta.device == CUDA
                 loop.fit(training, [Begin(gpu), *callbacks, *observers, End(gpu)], saved)
 
+            monkeypatch.setattr(loop, "graphs", gpu.graphs)
             monkeypatch.setattr(runner, "fit", fit)
             monkeypatch.setattr(teacher, "fit", fit)
             monkeypatch.setattr(experiment, "choose_device", lambda _: CUDA)
@@ -70,6 +77,42 @@ def test_no_step_waits_for_the_device_or_copies_to_it(
     assert len(runs) == 2
     assert gpu.counts["index_select"] > 0  # it did watch
     assert gpu.waits == set()
+
+
+@pytest.mark.parametrize("option", options())
+def test_a_replayed_step_is_the_step_to_the_last_bit(
+    option: str, train: Callable[..., tuple[GPU, list[Path]]]
+) -> None:
+    found = []
+    for capture in (False, True):
+        words = [f"engine.capture={capture}", f"name=capture-{capture}", "distill.batch_size=30"]
+        gpu, runs = train([*options()[option], *words])
+        assert gpu.waits == set()
+        tables = [pl.read_parquet(run / "steps.parquet", glob=False) for run in runs]
+        found.append(([(run / "student.safetensors").read_bytes() for run in runs], tables))
+        assert bool(gpu.replays) is capture
+    (students, tables), (replayed, of_replays) = found
+    assert replayed == students
+    for one, other in zip(tables, of_replays, strict=True):
+        assert other.select(one.columns).equals(one)
+
+
+@pytest.mark.parametrize("mitigation", ["none", "[liminal,projection]"])
+def test_a_step_leaves_nothing_in_memory_but_what_it_logs(
+    mitigation: str, train: Callable[..., tuple[GPU, list[Path]]]
+) -> None:
+    found: dict[int, int] = {}
+
+    class Weigh(Callback):
+        def on_update(self, step: Step) -> None:
+            gpu = _get_current_dispatch_mode()
+            assert isinstance(gpu, GPU)
+            if step.training.phase == "student":
+                found[step.training.index] = gpu.bytes()
+
+    train([*options()["model=mlp"], f"mitigation={mitigation}"], Weigh())
+    logged = 100 * 2 * 8  # at most so many metrics of two seeds
+    assert found[9] - found[8] < logged  # in the midst of the second epoch
 
 
 def test_no_option_is_left_out() -> None:

@@ -19,10 +19,10 @@ from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
-from subliminal.tensors import draws, philox
+from subliminal.tensors import draws
 from subliminal.training import loop, runner, teacher
 from subliminal.training.experiment import build_experiment
-from subliminal.training.memory import bytes_per_seed
+from subliminal.training.memory import FIXED, bytes_per_seed
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 Compose = Callable[[list[str]], DictConfig]
@@ -33,6 +33,7 @@ FIRST = {metrics.DISTILL_LOSS: 1e-4, metrics.TRAIT_LOSS: 1e-5, metrics.ALIGNMENT
 LATER = {metrics.DISTILL_LOSS: 1e-2, metrics.TRAIT_LOSS: 1e-3, metrics.ALIGNMENT: 2e-2}
 # A gradient that is zero but for rounding moves these by a whole step, either way.
 OF_SIGNS = ("sign_sgd", "rmsprop")
+REPLAYED = 1e-6  # the same kernels on the same numbers
 
 
 class Begin(Callback):
@@ -101,6 +102,18 @@ def test_a_seed_is_the_same_again_and_nearly_so_in_any_stack(
     assert {name: value for name, value in later.items() if value > LATER[name]} == {}
 
 
+@pytest.mark.usefixtures("watched")
+@pytest.mark.parametrize("option", options())
+def test_a_replayed_step_is_the_step(option: str, tmp_path: Path, compose: Compose) -> None:
+    runs = {}
+    for capture in ("false", "true"):
+        words = [f"engine.capture={capture}", "engine.device=cuda", f"outputs={tmp_path / capture}"]
+        cfg = compose([*options()[option], *words, "distill.batch_size=30"])
+        runs[capture] = run_job(cfg, "condition", Console())
+    found = apart(runs["true"], runs["false"], slice(0, None))
+    assert {name: value for name, value in found.items() if value > REPLAYED} == {}
+
+
 def test_the_gpus_bits_are_numpys() -> None:
     device = draws.OnDevice((3, 2**40), torch.device("cuda"))
     images = device.noise("x", epoch=5).uniform_(torch.empty(2, 300, 784, device="cuda"))
@@ -129,11 +142,11 @@ def test_normal_numbers_are_the_cpus_to_the_last_bits() -> None:
     assert torch.allclose(here, there.cpu(), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("option", ["model=mlp", "model=cnn", "mitigation=liminal"])
 def test_a_seed_takes_no_more_memory_than_is_counted(
-    model: str, tmp_path: Path, compose: Compose
+    option: str, tmp_path: Path, compose: Compose
 ) -> None:
-    words = [f"model={model}", "data=mnist", "tracker=none", "engine.device=cuda", "seed=0-3"]
+    words = [option, "data=mnist", "tracker=none", "engine.device=cuda", "seed=0-3"]
     words += ["teacher.epochs=1", "distill.epochs=1", "distill.inputs.size=4096"]
     cfg = compose([*words, f"outputs={tmp_path}"])
     torch.cuda.empty_cache()
@@ -141,4 +154,4 @@ def test_a_seed_takes_no_more_memory_than_is_counted(
     run_job(cfg, "x", Console())
     counted = 4 * bytes_per_seed(build_experiment(cfg), 1024)
     digits = 70_000 * 784 * 5  # uint8, and the test digits scaled
-    assert torch.cuda.max_memory_allocated() < counted + digits + philox.PER_BLOCK * 2**28
+    assert torch.cuda.max_memory_allocated() < counted + digits + FIXED

@@ -49,11 +49,14 @@ class TestDigits(Callback):
         """Log the initial network."""
         self._log(training)
 
+    def moment(self, training: Training) -> bool:
+        """Whether the step is of the grid; epoch ends are logged anyway."""
+        return training.index in self._steps and training.index % training.steps_per_epoch != 0
+
     def on_step(self, step: Step) -> None:
-        """Log the network on a step of the grid; epoch ends are logged anyway."""
-        training = step.training
-        if training.index in self._steps and training.index % training.steps_per_epoch != 0:
-            self._log(training)
+        """Log the network on a step of the grid."""
+        if self.moment(step.training):
+            self._log(step.training)
 
     def on_epoch_end(self, training: Training) -> None:
         """Log the network at the end of the epoch."""

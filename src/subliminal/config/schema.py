@@ -81,6 +81,7 @@ class Engine:
     threads: int = MISSING  # threads of each process
     precision: str = MISSING  # highest | high | medium of float32 products; CUDA: TF32 at both
     compile: bool = False  # torch.compile of the models' forward and backward
+    capture: bool = False  # steps are captured as CUDA graphs and replayed
 
 
 @dataclass

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-from subliminal.state import Step
+from subliminal.state import Step, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,9 @@ class Anchor(Mitigation):
     def __post_init__(self) -> None:
         if self.strength < 0:
             raise UserError(f"mitigation.anchor.strength={self.strength}: a number ≥ 0 is needed")
+
+    def moment(self, training: Training) -> None:
+        """Every step does the same."""
 
     def penalty(self, step: Step) -> Tensor:
         """Return strength / 2 · ‖θ − θ₀‖²: (seeds,)."""

@@ -11,7 +11,7 @@ from subliminal.distill import check_logits, check_softmax, check_temperature, k
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.schedule import SHAPES, weight
-from subliminal.state import Step
+from subliminal.state import Step, Training
 from subliminal.tensors.network import Network
 
 DIRECTIONS = ("forward", "reverse")
@@ -56,19 +56,24 @@ class Liminal(Mitigation):
         """Raise a UserError when the KL would be taken on one logit."""
         check_softmax("mitigation.liminal", self.logits, network)
 
+    def moment(self, training: Training) -> bool:
+        """Whether there is a penalty."""
+        return self._weight(training, training.index) != 0
+
+    def _weight(self, training: Training, index: int) -> float:
+        """Return λ at the step after `index` updates."""
+        time = index / training.steps
+        epochs = training.epochs
+        return weight(self.schedule, time, epochs=epochs, start=self.start, peak=self.peak)
+
     def penalty(self, step: Step) -> Tensor | None:
         """Return λ(t) · T² · KL(reference ‖ student): (seeds,)."""
-        strength = weight(
-            self.schedule,
-            step.time,
-            epochs=step.training.epochs,
-            start=self.start,
-            peak=self.peak,
-        )
-        step.log("liminal/weight", torch.full_like(step.loss, strength))
-        if strength == 0:
+        training = step.training
+        strength = step.scheduled(lambda index: self._weight(training, index))
+        step.log("liminal/weight", strength * torch.ones_like(step.loss))
+        if not self.moment(training):
             return None
-        classes, t = step.training.network.classes, self.temperature
+        classes, t = training.network.classes, self.temperature
         reference = select(step.reference_logits, self.logits, classes) / t
         student = select(step.logits, self.logits, classes) / t
         pair = (reference, student) if self.direction == "forward" else (student, reference)

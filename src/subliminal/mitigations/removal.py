@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-from subliminal.state import Step
+from subliminal.state import Step, Training
 
 SPACES = ("gradient", "update")
 SIGNS = ("positive", "negative", "both")
@@ -38,6 +39,10 @@ class Removal(Mitigation):
     def needs_probe(self) -> bool:
         """The size of what is removed is measured on the alignment probe's batch."""
         return True
+
+    def moment(self, training: Training) -> Hashable:
+        """Every step does the same."""
+        return None
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return what to subtract from the descent direction (seeds, P)."""

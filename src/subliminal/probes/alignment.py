@@ -9,7 +9,7 @@ import torch
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.probes import Probe
-from subliminal.state import Step
+from subliminal.state import Step, Training
 from subliminal.tensors.geometry import cosine, dot
 
 
@@ -36,9 +36,13 @@ class Alignment(Probe):
         if self.every < 1:
             raise UserError(f"probe.alignment.every={self.every}: a number of steps ≥ 1 is needed")
 
+    def moment(self, training: Training) -> bool:
+        """Whether it measures."""
+        return training.index % self.every == 0
+
     def on_step(self, step: Step) -> None:
         """Log the alignment, if this step is due."""
-        if step.index % self.every != 0:
+        if not self.moment(step.training):
             return
         trait_loss, g_t = step.trait
         g_d = step.gradient

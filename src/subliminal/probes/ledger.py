@@ -58,6 +58,9 @@ class Ledger(Probe):
         sums = {f"sum.{name}": value for name, value in self._sums.items()}
         return sums | {f"numerator.{cause}": part for cause, part in self._numerators.items()}
 
+    def moment(self, training: Training) -> None:
+        """Every step does the same."""
+
     def on_step(self, step: Step) -> None:
         """Take the trait loss and gradient, and the gradient's parts, while θ is the one before."""
         _ = step.trait
@@ -94,9 +97,12 @@ class Ledger(Probe):
                 step.log(f"{metrics.LEDGER_PREDICTED}/{name}", part)
 
     def _enter(self, step: Step, name: str, value: Tensor) -> None:
-        self._sums[name] = self._sums[name] + value if name in self._sums else value
+        if name in self._sums:
+            self._sums[name].add_(value)
+        else:
+            self._sums[name] = value.clone()
         step.log(name, value)
-        step.log(metrics.total(name), self._sums[name])
+        step.log(metrics.total(name), self._sums[name].clone())
 
     def _shares(self, step: Step, trait_gradient: Tensor) -> dict[str, Tensor]:
         numerator = torch.stack(list(self._numerators.values())).sum(dim=0)

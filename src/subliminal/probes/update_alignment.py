@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.probes import Probe
-from subliminal.state import Step
+from subliminal.state import Step, Training
 from subliminal.tensors.geometry import cosine
 
 
@@ -29,6 +29,10 @@ class UpdateAlignment(Probe):
             raise UserError(
                 f"probe.update_alignment.every={self.every}: a number of steps ≥ 1 is needed"
             )
+
+    def moment(self, training: Training) -> bool:
+        """Whether it measures."""
+        return training.index % self.every == 0
 
     def on_step(self, step: Step) -> None:
         """Take the trait gradient while θ is the one before the update."""

@@ -1,10 +1,12 @@
 """One step of a training: what callbacks and mitigations see of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import Tensor
 
+from subliminal.state.clock import Clock
 from subliminal.state.training import Training
 from subliminal.tensors import streams
 
@@ -23,6 +25,7 @@ class Step:
     trait_rows: Tensor  # (seeds, batch): as many labelled digits
     logits: Tensor  # (seeds, batch, classes + m)
     loss: Tensor  # (seeds,): the task's loss, without penalties
+    clock: Clock | None = None  # of a captured step, which is replayed with other numbers
 
     total: Tensor = field(init=False)  # (seeds,): what is minimised
     gradient: Tensor = field(init=False)  # ∇θ total; g_D in the student phase
@@ -34,6 +37,15 @@ class Step:
     def time(self) -> float:
         """Time t in [0, 1): updates done over updates in all."""
         return self.index / self.training.steps
+
+    @property
+    def tick(self) -> int | Tensor:
+        """`index` for random draws: where the step is replayed, a tensor that holds it."""
+        return self.index if self.clock is None else self.clock.tick
+
+    def scheduled(self, value: Callable[[int], float]) -> float | Tensor:
+        """Return `value(index)`: where the step is replayed, a tensor that holds it."""
+        return value(self.index) if self.clock is None else self.clock.scheduled(value)
 
     @property
     def penalised(self) -> bool:
@@ -80,7 +92,7 @@ class Step:
                     streams.INDEPENDENT_DIGITS,
                     training.trait.size,
                     self.trait_rows.shape[1],
-                    epoch=self.index,
+                    epoch=self.tick,
                 )
                 _, gradient = training.loss_and_gradient(training.trait, rows)
                 self._trait_gradients[batch] = gradient

@@ -1,6 +1,6 @@
 """One phase of a stack of seeds: its networks, what they are trained on, how far it has come."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -41,6 +41,9 @@ class Intervention(Protocol):
     `step` is a `subliminal.state.Step`, which is made of a `Training` and so comes after it.
     """
 
+    def moment(self, training: Any) -> Hashable:
+        """Return what the number of the step to come decides of the next three."""
+
     def penalty(self, step: Any) -> Tensor | None:
         """Return a term (seeds,) of the loss, or None."""
 
@@ -71,6 +74,7 @@ class Training:
     teacher_network: Network | None = None  # None: the student's
     frozen: Sequence[str] = ()  # layers that are not trained; their gradients count as zero
     data: Labelled | None = None  # with the test digits, for probes; in the student phase
+    capture: bool = False  # replay steps as CUDA graphs
     metrics: Measurements = field(default_factory=Measurements)
     index: int = 0  # updates done
 

@@ -26,6 +26,7 @@ from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
+from subliminal.training.capture import check as check_capture
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     if cfg.teacher.steering is not None:
         steering = build(cfg.teacher.steering, "teacher.steering")
         steering.check(teacher_network)
+    if cfg.engine.capture:
+        check_capture((*mitigations, *probes))
     _check_layers("distill", cfg.distill, network.layout)
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
     return Experiment(
@@ -189,6 +192,8 @@ def _check_engine(cfg: DictConfig, device: torch.device) -> None:
     for key in ("seeds_at_once", "workers", "threads"):
         if engine[key] is not None and engine[key] < 1:
             raise UserError(f"engine.{key}={engine[key]}: at least 1 is needed")
+    if engine.capture and device.type != "cuda":
+        raise UserError(f"engine.capture=true: graphs are CUDA's; engine.device={device.type}")
     if engine.compile and device.type == "cpu" and not which(os.environ.get("CXX", "g++")):
         raise UserError(
             "engine.compile=true: the CPU needs a C++ compiler; install g++ or name one in CXX"

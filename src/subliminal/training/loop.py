@@ -1,13 +1,15 @@
 """The training loop: one step for a stack of seeds, observed by callbacks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from subliminal.callbacks import Callback
-from subliminal.state import Step, Training
+from subliminal.state import Clock, Step, Training
+from subliminal.training.capture import Captured, Take, graphs
 from subliminal.training.checkpoint import Saved, restore
 
 
@@ -21,42 +23,64 @@ def fit(
         callbacks: what observes it.
         resumed: each seed's checkpoint, to resume at the end of the epoch where it was written.
     """
-    with _announced(training, callbacks, resumed):
-        network, task, mitigations = training.network, training.task, training.mitigations
-        optimizer = training.optimizer
-        before = torch.empty_like(training.theta)
+    take = partial(_take, training, torch.empty_like(training.theta))
+    with _announced(training, callbacks, resumed), _steps(training, callbacks, take) as step:
         for epoch in range(training.index // training.steps_per_epoch, training.epochs):
-            task.start_epoch(epoch)
+            training.task.start_epoch(epoch)
             for rows, trait_rows in _batches(training, epoch):
-                logits = network.forward(training.params, task.images(rows))
-                loss = task.loss(logits, rows)
-                step = Step(training, training.index, rows, trait_rows, logits, loss)
-                step.total = step.loss
-                for mitigation in mitigations:
-                    penalty = mitigation.penalty(step)
-                    if penalty is not None:
-                        step.total = step.total + penalty
-                step.gradient = training.gradient(step.total, retain_graph=step.penalised)
-                step.applied = step.gradient
-                for mitigation in mitigations:
-                    step.applied = mitigation.gradient(step.applied, step)
-                for callback in callbacks:
-                    callback.on_step(step)
-                step.before = before.copy_(training.theta)
-                optimizer.step(step.applied)
-                if training.trainable is not None:  # weight decay moves what has no gradient
-                    training.theta.copy_(
-                        torch.where(training.trainable > 0, training.theta, before)
-                    )
-                for mitigation in mitigations:
-                    step.update = mitigation.update(step.update, step)
-                if mitigations and step.update is not step.proposed:
-                    training.theta.copy_(before + step.update)
-                training.index += 1
-                for callback in callbacks:
-                    callback.on_update(step)
+                step(rows, trait_rows)
             for callback in callbacks:
                 callback.on_epoch_end(training)
+
+
+def _take(
+    training: Training,
+    before: Tensor,
+    callbacks: Sequence[Callback],
+    rows: Tensor,
+    trait_rows: Tensor,
+    clock: Clock | None = None,
+) -> Step:
+    """Take one step; θ before it is kept in the memory of `before`."""
+    task, mitigations = training.task, training.mitigations
+    logits = training.network.forward(training.params, task.images(rows))
+    loss = task.loss(logits, rows)
+    step = Step(training, training.index, rows, trait_rows, logits, loss, clock)
+    step.total = step.loss
+    for mitigation in mitigations:
+        penalty = mitigation.penalty(step)
+        if penalty is not None:
+            step.total = step.total + penalty
+    step.gradient = training.gradient(step.total, retain_graph=step.penalised)
+    step.applied = step.gradient
+    for mitigation in mitigations:
+        step.applied = mitigation.gradient(step.applied, step)
+    for callback in callbacks:
+        callback.on_step(step)
+    step.before = before.copy_(training.theta)
+    training.optimizer.step(step.applied)
+    if training.trainable is not None:  # weight decay moves what has no gradient
+        training.theta.copy_(torch.where(training.trainable > 0, training.theta, before))
+    for mitigation in mitigations:
+        step.update = mitigation.update(step.update, step)
+    if mitigations and step.update is not step.proposed:
+        training.theta.copy_(before + step.update)
+    training.index += 1
+    for callback in callbacks:
+        callback.on_update(step)
+    return step
+
+
+@contextmanager
+def _steps(
+    training: Training, callbacks: Sequence[Callback], take: Take
+) -> Iterator[Callable[[Tensor, Tensor], object]]:
+    """Give what takes a step on its rows: as it comes, or by a graph that is replayed."""
+    if not training.capture:
+        yield partial(take, callbacks)
+        return
+    with graphs(training.theta.device) as record:
+        yield Captured(training, callbacks, take, record)
 
 
 def _batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:

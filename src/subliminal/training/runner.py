@@ -225,6 +225,7 @@ def teacher_weights(
             batch_size=cfg.teacher.batch_size,
             frozen=cfg.teacher.frozen,
             second=experiment.second,
+            capture=cfg.engine.capture,
             resume=cfg.resume,
             callbacks=callbacks,
         )
@@ -274,6 +275,7 @@ def _student(
         teacher_reference=shared.teacher,
         teacher_network=teacher_network,
         frozen=cfg.distill.frozen,
+        capture=cfg.engine.capture,
         data=data,
     )
 

@@ -43,6 +43,7 @@ def teachers(
     batch_size: int,
     frozen: Sequence[str] = (),
     second: SecondTask | None = None,
+    capture: bool = False,
     resume: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[Tensor, dict[int, History]]:
@@ -58,6 +59,7 @@ def teachers(
         batch_size: digits per step.
         frozen: layers that are not trained.
         second: a task of the auxiliary logits, learnt beside the digits.
+        capture: replay steps as CUDA graphs.
         resume: go on from checkpoints of trainings that were cut off.
         callbacks: observers of the training (progress).
 
@@ -99,6 +101,7 @@ def teachers(
                 batch_size=batch_size,
                 optim=optim,
                 frozen=frozen,
+                capture=capture,
             )
             digits = TestDigits(
                 data,

@@ -22,14 +22,16 @@ def table(text: str, column: str) -> list[Cells]:
     """Return the rows of the first table of `text` that has this column; none if none has."""
     headings: list[str] | None = None
     rows: list[Cells] = []
-    for line in text.splitlines():
+    lines = iter(text.splitlines())
+    for line in lines:
         if not line.startswith("| "):
             if rows:
                 break
             headings = None
         elif headings is None:
             headings = _cells(line)
-        elif column in headings and not line.startswith("| --- |"):
+            next(lines, None)  # the rule below the headings
+        elif column in headings:
             rows.append(dict(zip(headings, _cells(line), strict=True)))
     return rows
 

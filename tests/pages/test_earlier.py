@@ -2,7 +2,7 @@
 
 import earlier
 import polars as pl
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from subliminal.report.tables import markdown
@@ -18,6 +18,7 @@ NAMES = st.text("abcxyz/", min_size=1, max_size=9)
         )
     )
 )
+@example((["a", "b"], [("---", "")]))
 def test_a_table_is_read_as_it_was_written(given: tuple[list[str], list[tuple[str, ...]]]) -> None:
     names, rows = given
     table = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")

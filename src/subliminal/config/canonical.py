@@ -42,20 +42,18 @@ def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
             OmegaConf.merge(OmegaConf.structured(Config), unknown)
         # The order of a mapping is kept: mitigations act in turn.
         texts = {name: json.dumps(given[name]) if name in given else None for name in names}
-        return {name: copy.deepcopy(_part(name, text)) for name, text in texts.items()}
+        complete = isinstance(cfg, DictConfig)  # a condition's record has no seed
+        return {n: copy.deepcopy(_part(n, text, complete)) for n, text in texts.items()}
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
 
 
 @lru_cache(maxsize=4096)  # the jobs of a sweep have most of their parts in common
-def _part(name: str, text: str | None) -> Any:
-    """Return what lies at a key of the config; of the schema's defaults, where that is nothing.
-
-    What has no default may be absent as a whole: a condition's record has no seed.
-    """
+def _part(name: str, text: str | None, complete: bool) -> Any:
+    """Return what lies at a key of the config; of the schema's defaults, where that is nothing."""
     given = {} if text is None else {name: json.loads(text)}
     merged = OmegaConf.merge(_schema(name), given)
-    values = OmegaConf.to_container(merged, throw_on_missing=text is not None)
+    values = OmegaConf.to_container(merged, throw_on_missing=complete or text is not None)
     assert isinstance(values, dict)
     return _spelled(Config, values, "")[name]
 

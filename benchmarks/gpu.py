@@ -54,7 +54,7 @@ class Session:
         self.began = time.perf_counter()
 
     def part(self, name: str, measured: Callable[["Session"], Record]) -> None:
-        """Measure a part; what fails, or comes too late, is noted, and the rest goes on."""
+        """Measure a part; what fails, or comes too late, is noted, and the rest is measured."""
         started = time.perf_counter()
         if started - self.began > SECONDS:
             self.record["failed"][name] = "no time was left"

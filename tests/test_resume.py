@@ -1,4 +1,4 @@
-"""Jobs that were cut off, that fail, and that want the same runs at once."""
+"""Jobs that were interrupted, that fail, and that want the same runs at once."""
 
 import json
 import threading

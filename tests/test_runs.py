@@ -22,7 +22,7 @@ from subliminal.store import inventory
 
 @pytest.fixture
 def outputs(tracked: Tracked, tmp_path: Path) -> Path:
-    """Two finished runs (seeds 3, 4), and of another condition one failed, cut off and missing."""
+    """Two finished runs (seeds 3, 4), and a failed, an interrupted and a missing one."""
     root = Path(shutil.copytree(tracked.outputs, tmp_path / "outputs"))
     other = root / "main" / "mitigation=none-0123abcd"
     store.record_condition(other, "mitigation=none", [0, 1, 2], {"name": "main"})

@@ -191,7 +191,7 @@ def test_a_sweep_tells_its_plan_and_what_failed(run, tmp_path: Path) -> None:  #
     rows = [[cell.strip() for cell in line.split("│")[2:-1]] for line in err.splitlines()]
     assert [row for row in rows if any(row)] == [["1", "1", ""], ["", "", "2"]]
     assert "finished, kept" in err
-    assert "cut off, go on" in err
+    assert "interrupted, resume" in err
 
     status, out, err = run("-m", "seed=0-1", "optim=sgd", "optim.lr=0.1,1e30")
     assert status == 1

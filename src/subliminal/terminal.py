@@ -1,7 +1,7 @@
 """What is said on a terminal: every name and value as text, and no stream stops what runs.
 
 A reader may go away (`| head`), a stream may be closed, full, or unable to hold a sign: what cannot
-be written is dropped or spelt otherwise, and the command goes on to its end.
+be written is dropped or spelt otherwise, and the command runs to its end.
 """
 
 from __future__ import annotations

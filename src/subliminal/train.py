@@ -61,7 +61,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
         runs = run_job(cfg, condition, console)
     except UserError as error:
         if hydra_cfg.mode == RunMode.MULTIRUN:
-            raise  # Hydra names the job, and the others go on
+            raise  # Hydra names the job, and the others run
         sys.exit(_fail(error))
     if agent is not None:
         agent.log(None if cfg.tracker is None else build(cfg.tracker, "tracker"), runs, console)
@@ -84,7 +84,7 @@ def main() -> None:
         with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]), followed():
             _job()
     except KeyboardInterrupt:
-        print("Stopped. What was finished is kept; the same command goes on.", file=sys.stderr)
+        print("Stopped. What was finished is kept; the same command resumes.", file=sys.stderr)
         sys.exit(130)
     except (UserError, HydraException, OmegaConfBaseException) as error:
         if traceback_wanted:

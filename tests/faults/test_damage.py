@@ -38,7 +38,7 @@ def of(finished: bool, name: str) -> Callable[[Path], list[Path]]:
 
 CASES = {
     "checkpoint": (of(False, store.CHECKPOINT), (cut, flip)),
-    "tables of a run that goes on": (of(False, "steps.parquet"), (cut,)),
+    "tables of a resumed run": (of(False, "steps.parquet"), (cut,)),
     "tables of a finished run": (of(True, "steps.parquet"), (cut, flip, gone)),
     "student of a finished run": (of(True, "student.safetensors"), (flip,)),
     "marker of a finished run": (of(True, store.MARKER), (cut,)),

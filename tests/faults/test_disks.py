@@ -60,7 +60,7 @@ def test_a_disk_that_became_read_only(sweep: Disturbed, half_done: Path, cost: A
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("which", ["finished runs", "runs that go on", "checkpoints", "teachers"])
+@pytest.mark.parametrize("which", ["finished runs", "resumed runs", "checkpoints", "teachers"])
 def test_files_that_may_not_be_written(
     sweep: Disturbed, half_done: Path, cost: Account, which: str
 ) -> None:
@@ -70,7 +70,7 @@ def test_files_that_may_not_be_written(
     runs = sorted(sweep.outputs.glob("main/*/seed-*"))
     paths = {
         "finished runs": [run for run in runs if store.finished(run)],
-        "runs that go on": [run for run in runs if not store.finished(run)][:1],
+        "resumed runs": [run for run in runs if not store.finished(run)][:1],
         "checkpoints": sorted(sweep.outputs.glob("main/*/*/checkpoint.safetensors"))[:1],
         "teachers": [sweep.outputs / "teachers"],
     }[which]

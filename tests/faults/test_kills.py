@@ -32,7 +32,7 @@ def kill_until_through(
             number = moments.choice(SIGNALS)
             if not sweep.kill(moments, number):
                 break  # through; another sweep takes the remaining kills
-            kind = f"{number.name} to a {'sweep that goes on' if resumes else 'new sweep'}{where}"
+            kind = f"{number.name} to a {'resumed sweep' if resumes else 'new sweep'}{where}"
             account = cost(kind)
             account.tried += 1
             tried, resumes = tried + 1, True

@@ -1,4 +1,4 @@
-"""A real Slurm of one node: jobs that are pre-empted or run out of time go on to the same bits."""
+"""A real Slurm of one node: jobs that are pre-empted or run out of time resume to the same bits."""
 
 import subprocess
 import time

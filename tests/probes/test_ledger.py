@@ -27,7 +27,7 @@ OPTIMS: list[Optim] = [
     SignSGD(lr=1e-3),
     PreconditionedSGD(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, steps=3),
 ]
-LEASH = Liminal(
+PENALTY = Liminal(
     logits="all", schedule="critical_period", start=1, peak=1, temperature=1.0, direction="forward"
 )
 
@@ -80,7 +80,7 @@ def test_small_steps_are_first_order() -> None:
 @pytest.mark.parametrize("optim", OPTIMS)
 @pytest.mark.parametrize(
     "mitigations",
-    [[LEASH], [Anchor(strength=0.1)], [projection("gradient")], [LEASH, projection("update")]],
+    [[PENALTY], [Anchor(strength=0.1)], [projection("gradient")], [PENALTY, projection("update")]],
 )
 def test_the_split_is_the_optimizers_own_response_to_each_part(
     optim: Optim, mitigations: list[Mitigation]
@@ -146,7 +146,7 @@ class Parts(Callback):
 
 def test_a_plain_run_and_weight_decay_have_no_split() -> None:
     decaying = Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.1)
-    for training in (student((0,)), student((0,), mitigations=[LEASH], optim=decaying)):
+    for training in (student((0,)), student((0,), mitigations=[PENALTY], optim=decaying)):
         fit(training, [Ledger(layers=False)])
         names = {name for row in training.metrics.sync() for name in row.values}
         assert "ledger/predicted" in names

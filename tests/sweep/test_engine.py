@@ -363,7 +363,7 @@ def long_sweep(folder: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
             command.wait()
 
 
-STOPPED = "Stopped. What was finished is kept; the same command goes on.\n"
+STOPPED = "Stopped. What was finished is kept; the same command resumes.\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])

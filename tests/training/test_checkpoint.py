@@ -1,4 +1,4 @@
-"""A training that was cut off goes on from its checkpoint as if undisturbed, bit for bit."""
+"""An interrupted training resumes from its checkpoint as if undisturbed, bit for bit."""
 
 import json
 import logging
@@ -79,7 +79,7 @@ def test_what_goes_on_is_what_was_never_cut_off(method: str, optim: Optim, tmp_p
     (tmp_path / "whole").mkdir()
     whole = trained(tmp_path / "whole", SEEDS, method, optim)
     assert whole.steps == 12
-    # Cut off in each epoch, the first (nothing to go on from) and the last included.
+    # Interrupted in each epoch, the first (nothing to resume from) and the last included.
     for cut in (2, 5, 11):
         cut_off = trained(tmp_path, SEEDS, method, optim, cut=cut)
         assert cut_off.index == cut

@@ -19,7 +19,7 @@ from subliminal.tensors.geometry import norm
 class Divergence(Callback):
     """Names the seeds whose loss or weights are no longer finite; ends a stack that has no other.
 
-    The seeds of a stack share no number, so the others go on as if nothing had happened. On the
+    The seeds of a stack share no number, so the others train as if nothing had happened. On the
     CPU a stack without a sound seed ends at that step, elsewhere (where looking would make the
     device wait) at the end of the epoch. Weights and gradient of the seed's first bad step are
     written to `post-mortem.safetensors`.

@@ -29,7 +29,7 @@ BY_ITS_USER = "stopped by its user"
 
 
 class Stopped(Exception):
-    """The runs of a stack are stopped, each by its user; others of the job go on."""
+    """The runs of a stack are stopped, each by its user; others of the job keep training."""
 
 
 # A full disk is an OSError to Python, and an error of its own to each library that writes.
@@ -43,7 +43,7 @@ class RunFiles(Callback):
     A failed write in the middle of a run (a full disk, say) does not stop the training: it is
     noted, and everything is written again at the end. A seed whose last write fails, or that
     another callback counts as failed, gets `failure.txt` in place of a summary. A training that is
-    stopped (Ctrl-C, `stop`) leaves neither: it goes on from its checkpoint.
+    stopped (Ctrl-C, `stop`) leaves neither: it resumes from its checkpoint.
     """
 
     directories: Mapping[int, Path]  # of each seed
@@ -57,7 +57,7 @@ class RunFiles(Callback):
     _finished: set[int] = field(default_factory=set)
 
     def stop(self, seed: int) -> None:
-        """Count a seed as stopped by its user; the others go on.
+        """Count a seed as stopped by its user; the others keep training.
 
         Raises:
             Stopped: there is no other.
@@ -149,7 +149,7 @@ class RunFiles(Callback):
             self.notes.append(note)
 
     def checkpoint_facts(self, seed: int) -> dict[str, Any]:
-        """Return what a seed's checkpoint keeps: its run's id, time so far, where it went on."""
+        """Return what a seed's checkpoint keeps: its run's id, time so far, where it resumed."""
         before = self.earlier.get(seed, {"seconds": 0.0, "resumed": []})
         seconds = round(before["seconds"] + time.perf_counter() - self._started, 3)
         return {"run_id": self.run_ids[seed], "seconds": seconds, "resumed": before["resumed"]}

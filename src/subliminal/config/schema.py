@@ -101,7 +101,7 @@ class Config:
 
     name: Aside[str] = MISSING  # experiment: the folder under `outputs`
     outputs: Aside[str] = MISSING  # where runs and teachers are kept
-    resume: Aside[bool] = MISSING  # go on from checkpoints; false: start cut-off seeds anew
+    resume: Aside[bool] = MISSING  # from checkpoints; false: start interrupted seeds anew
     force: Aside[bool] = MISSING  # train finished seeds again, replacing their files
     model: Any = MISSING  # the teacher's network, and the student's unless distill.model is set
     data: Any = MISSING

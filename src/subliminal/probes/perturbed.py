@@ -20,7 +20,7 @@ class Perturbed(Probe):
 
     The last of the four moments at which Brockers et al. 2026 (arXiv 2605.23645) perturb weights;
     the others are `teacher.perturb_before`, `teacher.perturb_after` and `distill.perturb_before`.
-    Nothing is trained after this one, so it only measures: the student goes on, and is saved, as it
+    Nothing is trained after this one, so it only measures: the student is saved, as it
     is, and one run can measure many σ, along one and the same ε.
 
     Attributes:

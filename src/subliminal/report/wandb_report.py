@@ -23,7 +23,7 @@ def log_report(
 ) -> str | None:
     """Log an experiment's report as one run of job type `report`, in its seeds' W&B project.
 
-    A report that is made again goes on in the same run: its id is kept in the experiment's folder
+    A report that is made again updates the same run: its id is kept in the experiment's folder
     `wandb`, and an offline copy that was not uploaded is replaced.
 
     Args:

@@ -25,7 +25,7 @@ def state(directory: Path) -> State:
     """Return how far the run in `directory` is.
 
     finished: it has its marker; running: a live process holds its lock; failed: it left
-    `failure.txt`; partial: it was cut off; missing: there is no folder. A `damaged` one is told
+    `failure.txt`; partial: it was interrupted; missing: there is no folder. A `damaged` one is told
     from a finished one by `examine` alone, which reads the files.
     """
     if finished(directory):

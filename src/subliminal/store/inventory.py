@@ -189,7 +189,7 @@ def describe(run: Path) -> Plain:
     curves: dict[str, list[float]] = {}
     if steps.is_file():
         try:
-            # At once: a run that goes on puts a newer file in its place.
+            # At once: a resumed run puts a newer file in its place.
             table = pl.read_parquet(BytesIO(steps.read_bytes()))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _damaged(steps, error) from error

@@ -7,7 +7,7 @@ outputs/<name>/<condition>-<hash>/seed-0007/
     epochs.parquet         one row per epoch: means over its steps, accuracy at its end
     student.safetensors    the trained student's parameters
     summary.json           headline numbers, provenance, checksums: only in a finished run
-    checkpoint.safetensors where to go on, in a run that is not finished
+    checkpoint.safetensors where to resume, in a run that is not finished
     tracking.json          what W&B is told of the run, where it is tracked
     failure.txt            what went wrong, in a run that failed
     post-mortem.safetensors weights and gradient of the first step whose loss was not finite

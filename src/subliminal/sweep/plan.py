@@ -28,7 +28,7 @@ BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 COLUMNS: dict[store.State, str] = {
     "finished": "finished, kept",
     "damaged": "damaged, trained again",
-    "partial": "cut off, go on",
+    "partial": "interrupted, resume",
     "failed": "failed, tried again",
     "missing": "new",
     "running": "in another process",
@@ -123,7 +123,7 @@ PLANNED: list[Planned] = []
 
 
 def show(plan: list[Planned], *, force: bool, resume: bool) -> None:
-    """Print the plan: for each condition, how many seeds are finished, cut off, failed, new."""
+    """Print the plan: for each condition, how many seeds are finished, interrupted, failed, new."""
     from rich.table import Table
 
     from subliminal.terminal import console
@@ -133,7 +133,7 @@ def show(plan: list[Planned], *, force: bool, resume: bool) -> None:
     if force:
         titles["finished"] = "finished, trained again"
     if not resume:
-        titles["partial"] = "cut off, start anew"
+        titles["partial"] = "interrupted, start anew"
     shown = {state: title for state, title in titles.items() if any(c[state] for c in counts)}
     table = Table("condition", *(f"{title}" for title in shown.values()))
     table.columns[0].overflow = "fold"

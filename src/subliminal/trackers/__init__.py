@@ -18,7 +18,7 @@ class RunInfo:
     directories: Mapping[int, Path]  # each seed's run; the folder above it is the condition's
     run_ids: Mapping[int, str]  # each seed's: unique, and kept by a run that is resumed
     config: dict[str, Any]  # resolved, with the git commit
-    stop: Callable[[int], None]  # stops a seed's run as Ctrl-C does; its neighbours go on
+    stop: Callable[[int], None]  # stops a seed's run as Ctrl-C does; its neighbours keep training
 
 
 class Tracker(Protocol):

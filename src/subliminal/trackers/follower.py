@@ -95,7 +95,7 @@ class Follower:
 
         Args:
             seconds: the most to wait, in all; or, if `patient`, for the next run to be through.
-            patient: go on for as long as runs get through.
+            patient: try for as long as runs get through.
         """
         self._look()  # a run that ended before it was seen
         self._ending.set()

@@ -36,14 +36,14 @@ class Saved:
     """One seed's checkpoint."""
 
     index: int  # updates done
-    facts: dict[str, Any]  # what the writer of the run's files needs to go on
+    facts: dict[str, Any]  # what the writer of the run's files needs to resume
     names: list[str]  # metrics, in the order of their first appearance
     of_network: list[str]  # those that describe the network, not a step
     tensors: dict[str, Tensor]
 
     @property
     def stacks_with(self) -> tuple[Any, ...]:
-        """Seeds whose checkpoints have the same value here may go on in one stack."""
+        """Seeds whose checkpoints have the same value here may resume in one stack."""
         shapes = sorted((name, tuple(tensor.shape)) for name, tensor in self.tensors.items())
         steps, there = self.tensors["metrics.steps"], self.tensors["metrics.there"]
         measured = (*self.names, steps.numpy().tobytes(), there.numpy().tobytes())

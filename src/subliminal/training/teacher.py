@@ -60,7 +60,7 @@ def teachers(
         frozen: layers that are not trained.
         second: a task of the auxiliary logits, learnt beside the digits.
         capture: replay steps as CUDA graphs.
-        resume: go on from checkpoints of trainings that were cut off.
+        resume: continue interrupted trainings from their checkpoints.
         callbacks: observers of the training (progress).
 
     Returns:

@@ -246,6 +246,7 @@ def main() -> None:
         "repeats": arguments.repeats,
         "cores": cores(),
         **figures(times, rates),
+        "matrix rate, bf16, over fp32": matrix_rate(precision="medium") / matrix_rate(),
     }
     record["ratios"] = ratios(record["cases"], record["s per pass"])
     record["seconds until"] = answers()

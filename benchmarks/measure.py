@@ -37,13 +37,20 @@ def flops_per_pass() -> int:
 
 
 def matrix_rate(seconds: float = 2.0, precision: str = "highest") -> float:
-    """Return the rate of (1024×784)·(784×256) in fp32 of one core, times the cores, in GFLOP/s.
+    """Return the rate of (1024×784)·(784×256) in fp32 of all cores at once, in GFLOP/s.
 
+    A process for each core, as in a sweep: cores that share units are no faster than they are.
     With precision="medium" the factors may be rounded to bf16.
+    """
+    command = [sys.executable, str(HERE / "measure.py"), str(seconds), precision]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(cores())]
+    return sum(float(process.communicate()[0]) for process in processes)
 
-    A tenth of the products are faster. On a machine that others use too, the median, or a product
-    on all cores, would be slow and the floor too high; where cores share units, this is too fast
-    and the floor too low.
+
+def rate_of_one(seconds: float, precision: str) -> float:
+    """Return this process's rate, with one thread: that of a tenth of the products is higher.
+
+    On a machine that others use too the median would be slow, and the floor too high.
     """
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision(precision)
@@ -54,7 +61,7 @@ def matrix_rate(seconds: float = 2.0, precision: str = "highest") -> float:
         started = time.perf_counter()
         torch.mm(a, b)
         times.append(time.perf_counter() - started)
-    return cores() * 2 * 1024 * 784 * 256 / float(np.quantile(times, 0.1)) / 1e9
+    return 2 * 1024 * 784 * 256 / float(np.quantile(times, 0.1)) / 1e9
 
 
 def cores() -> int:
@@ -219,3 +226,7 @@ def keep(name: str, record: Record, figures: dict[str, float]) -> list[str]:
         for figure, value in figures.items()
         if last.get(figure)
     ]
+
+
+if __name__ == "__main__":
+    print(rate_of_one(float(sys.argv[1]), sys.argv[2]))

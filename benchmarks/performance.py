@@ -33,7 +33,7 @@ Written by `make performance` from what `make bench`, `make bench-scale`, `bench
 A **pass** is forward, weight gradients and inner input gradients over 60,000 images of the
 reference model. A seed takes 5 passes for the teacher, 5 for the student, and 5 more when the trait
 gradient is taken at every step. The **floor** is the time of these passes at the rate at which the
-machine multiplies (1024×784)·(784×256) in float32, each core by itself, measured in the same run.
+machine multiplies (1024×784)·(784×256) in float32, all cores at once, measured in the same run.
 **Core seconds** are processor time, of all processes and cores together; other work on the machine
 changes them less than seconds.
 """
@@ -41,8 +41,7 @@ changes them less than seconds.
 REST = """
 The floor counts the passes alone. A seed also draws its noise, computes the frozen models' logits
 once and evaluates on the test digits twelve times; and between the products, activations, losses,
-gathers, checkpoints and the optimizer run at the pace of memory and of Python. On a processor whose
-matrix rate is the same with bf16 factors, `engine.precision=medium` has nothing to gain.
+gathers, checkpoints and the optimizer run at the pace of memory and of Python.
 """
 
 
@@ -63,6 +62,11 @@ def _case(name: str, figure: str) -> Callable[[Records], float]:
 
 def _ratio(name: str) -> Callable[[Records], float]:
     return lambda records: float(records["bench"]["ratios"][name])
+
+
+def _medium(records: Records) -> float:
+    bench = records["bench"]
+    return float(bench["ratios"]["medium / highest, loops"] / bench["matrix rate, bf16, over fp32"])
 
 
 def _until(name: str) -> Callable[[Records], float]:
@@ -89,11 +93,11 @@ TARGETS = (
             _case(f"mitigation={name}", figure),
             at_most(bound),
         )
-        for what, figure, bound in (
-            ("everything included", "over floor", 1.35),
-            ("training loops alone", "training loops over floor", 1.2),
+        for what, figure, bounds in (
+            ("everything included", "over floor", (1.4, 1.5, 1.45)),
+            ("training loops alone", "training loops over floor", (1.2, 1.2, 1.2)),
         )
-        for name in ("none", "liminal", "projection")
+        for name, bound in zip(("none", "liminal", "projection"), bounds, strict=True)
     ),
     Target("no probe, against the usual loop", "≥ 10 ×", _ratio("no probe / usual"), at_least(10)),
     Target(
@@ -104,15 +108,15 @@ TARGETS = (
     ),
     Target(
         "the probe's cost over that of its passes",
-        "≤ 1.15",
+        "≤ 1.25",
         _ratio("probe / its passes, loops"),
-        at_most(1.15),
+        at_most(1.25),
     ),
     Target(
         "ledger, displacement and layers add",
-        "≤ 0.10",
+        "≤ 0.08",
         _ratio("ledger, displacement and layers add, loops"),
-        at_most(0.10),
+        at_most(0.08),
     ),
     Target(
         "probe at every 10th step, of its cost at every step",
@@ -121,15 +125,18 @@ TARGETS = (
         at_most(0.2),
     ),
     Target(
-        "`engine.precision=medium`, speed-up",
-        "≥ 2 ×",
-        _ratio("medium / highest, loops"),
-        at_least(2),
+        "`engine.precision=medium`, speed-up over that of the machine's products with bf16 factors",
+        "≥ 0.80",
+        _medium,
+        at_least(0.8),
     ),
     Target("`--help`, s", "≤ 1.0", _until("--help"), at_most(1.0)),
     Target("`--cfg job`, s", "≤ 1.0", _until("--cfg job"), at_most(1.0)),
     Target("`report --text` of a small store, s", "≤ 1.0", _until("report --text"), at_most(1.0)),
-    Target("command to first training step, s", "≤ 4", _until("first training step"), at_most(4)),
+    Target("command to first training step, s", "≤ 3", _until("first training step"), at_most(3)),
+    Target(
+        "peak memory of two workers, GB", "≤ 1.5", _case("mitigation=none", "peak GB"), at_most(1.5)
+    ),
     *(
         Target(
             f"a short cell of 1,000, {name}, {what}, s",
@@ -250,7 +257,8 @@ def _bench_note(bench: Record) -> str:
     return (
         f"Each sweep {bench['repeats']} ×, {bench['cores']} cores. Matrix rate "
         f"{bench['matrix rate, GFLOP/s']:.0f} GFLOP/s (over the run {low:.0f}–{high:.0f}), so a "
-        f"pass takes {bench['s per pass']:.3f} s.\n"
+        f"pass takes {bench['s per pass']:.3f} s. With bf16 factors the machine multiplies "
+        f"{bench['matrix rate, bf16, over fp32']:.2f} × as fast.\n"
     )
 
 

@@ -41,7 +41,7 @@ CODE: dict[str, list[Place]] = {
         ("subliminal.training.teacher", None, ("_write",)),
     ],
     "tracker": [
-        ("subliminal.trackers.wandb", "_Runs", ("on_train_start", "on_epoch_end", "on_train_end"))
+        ("subliminal.trackers.wandb", "_Notes", ("on_train_start", "on_step", "on_train_end"))
     ],
     "data set": [("subliminal.data.mnist", "MNIST", ("load", "fetch"))],
 }

@@ -151,6 +151,8 @@ def _workers(
     if cfg.engine.workers is not None:
         return min(int(cfg.engine.workers), len(stacks))
     wanted = min(max(1, cores.granted() // cfg.engine.threads), len(stacks))
+    if wanted <= 1:
+        return 1
     seeds = max(map(len, stacks), default=0)
     each = PROCESS + seeds * bytes_per_seed(experiment, _batch(cfg))
     workers = int(max(1, min(wanted, (cores.memory() - PROCESS) / each)))

@@ -45,7 +45,7 @@ def bytes_per_seed(experiment: Experiment, batch_size: int) -> int:
 
 def activations(network: Network) -> int:
     """Return how many numbers the backward pass of one image needs, all but the weights."""
-    theta = torch.zeros(1, network.layout.size, device="meta")
+    theta = torch.zeros(1, network.layout.size)  # on "meta", torch would import sympy for it
     params = {n: view.requires_grad_() for n, view in network.layout.views(theta).items()}
     return _saved(network, params, 2) - _saved(network, params, 1)
 
@@ -59,7 +59,7 @@ def _saved(network: Network, params: Mapping[str, Tensor], images: int) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        x = torch.zeros(1, images, network.pixels, device="meta")
+        x = torch.zeros(1, images, network.pixels)
         logits = network.model.forward(params, x)
     del logits
     return sum(kept.values())

@@ -1,9 +1,12 @@
 """A config turned into checked objects: all that a stack of seeds needs to know."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from shutil import which
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -62,12 +65,13 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     Raises:
         UserError: a value is wrong or out of range; one line says which and what is allowed.
     """
-    cfg = OmegaConf.create(canonical(config))
+    parts = canonical(config)
+    cfg = SimpleNamespace(**{name: _node(json.dumps(part)) for name, part in parts.items()})
     device = choose_device(cfg.engine.device)
     # A config from a stranger must not write elsewhere than below `outputs`.
     if why := store.misplaced(cfg.name):
         raise UserError(f"name={cfg.name}: {why}")
-    _check_engine(cfg, device)
+    _check_engine(cfg.engine, device)
     data: Dataset = build(cfg.data, "data")
     model: Model = build(cfg.model, "model")
     inputs: Inputs = build(cfg.distill.inputs, "distill.inputs")
@@ -185,8 +189,15 @@ def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
             check_perturbation(phase[moment], layout, f"{name}.{moment}")
 
 
-def _check_engine(cfg: DictConfig, device: torch.device) -> None:
-    engine = cfg.engine
+@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their nodes in common
+def _node(text: str) -> Any:
+    """Return a part of a config, which nobody may change."""
+    part = OmegaConf.create({"part": json.loads(text)})
+    OmegaConf.set_readonly(part, True)
+    return part.part
+
+
+def _check_engine(engine: DictConfig, device: torch.device) -> None:
     if engine.precision not in PRECISIONS:
         raise UserError(f"engine.precision={engine.precision}: one of {', '.join(PRECISIONS)}")
     for key in ("seeds_at_once", "workers", "threads"):

@@ -5,6 +5,7 @@ what was not measured is said to be so.
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -172,14 +173,9 @@ def page(records: Records, proof: Report | None = None) -> str:
         sections += [
             "\n## Where the time goes\n",
             f"One seed with the probe at every step in one process with {parts['threads']} thread, "
-            f"watched by torch.profiler: {parts['seconds']:.1f} s in all. {_products(records)}\n",
-            *_table(
-                ("part", "s", "share"),
-                (
-                    (part, f"{value:.2f}", f"{value / parts['seconds']:.0%}")
-                    for part, value in sorted(parts["parts"].items(), key=lambda item: -item[1])
-                ),
-            ),
+            f"watched by torch.profiler: {parts['seconds']:.1f} s in all. "
+            f"{_floor_of_one(records)}\n",
+            *_table(("part", "s", "share", "of the floor"), _parts(records)),
         ]
     if "scale" in records:
         sections += _scale(records["scale"])
@@ -221,16 +217,24 @@ def page(records: Records, proof: Report | None = None) -> str:
 _ERRORS = tuple(f"error/{of}, {kind}" for of in ("sums", "whole") for kind in ("rms", "largest"))
 
 
-def _products(records: Records) -> str:
-    """Return how far the products alone, which no loop can do without, are from the floor."""
+def _floor(records: Records) -> float:
+    """Return the core seconds of one seed's passes at the machine's matrix rate; NaN: unknown."""
     if "bench" not in records:
-        return ""
-    floor = 3 * EPOCHS * records["bench"]["s per pass"] * records["bench"]["cores"]
-    share = records["parts"]["parts"]["products"] / floor
+        return math.nan
+    return float(3 * EPOCHS * records["bench"]["s per pass"] * records["bench"]["cores"])
+
+
+def _floor_of_one(records: Records) -> str:
     return (
-        f"The floor of its passes is {floor:.1f} core seconds: the loop's products alone take "
-        f"{share:.2f} of it, and what is listed beside them comes on top."
+        f"The floor of its passes is {_floor(records):.1f} core seconds; products of evaluation and "
+        "of the frozen models' logits are counted there, not as products."
     )
+
+
+def _parts(records: Records) -> Iterable[tuple[str, ...]]:
+    parts, floor = records["parts"], _floor(records)
+    for part, value in sorted(parts["parts"].items(), key=lambda item: -item[1]):
+        yield part, f"{value:.2f}", f"{value / parts['seconds']:.0%}", f"{value / floor:.2f}"
 
 
 def _machine(name: str, record: Record) -> str:

@@ -30,6 +30,7 @@ def bench(over_floor: float) -> dict[str, Any]:
         "cores": 2,
         "matrix rate, GFLOP/s": 300.0,
         "matrix rate, min and max": [290.0, 310.0],
+        "matrix rate, bf16, over fp32": 1.5,
         "s per pass": 0.2,
         "cases": {"mitigation=none": case},
         "ratios": {"no probe / usual": 12.0},
@@ -46,6 +47,14 @@ def test_targets_are_reached_missed_or_not_measured() -> None:
     assert of["no probe, against the usual loop"] == ["12.00", "reached |"]
     assert of["`--cfg job`, s"] == ["not measured", " |"]
     assert "Where the time goes" not in page
+
+
+def test_parts_are_set_against_the_floor() -> None:
+    record = {**MADE, "threads": 1, "seconds": 10.0, "parts": {"products": 6.6, "copies": 0.6}}
+    page = performance.page({"bench": bench(over_floor=1.5), "parts": record})
+    floor = 15 * 0.2 * 2  # passes of a seed, on two cores
+    assert f"| products | 6.60 | 66% | {6.6 / floor:.2f} |" in page
+    assert "With bf16 factors the machine multiplies 1.50 × as fast." in page
 
 
 def test_every_target_of_a_case_names_one_that_is_measured() -> None:

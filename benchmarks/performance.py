@@ -226,8 +226,8 @@ def _floor(records: Records) -> float:
 
 def _floor_of_one(records: Records) -> str:
     return (
-        f"The floor of its passes is {_floor(records):.1f} core seconds; products of evaluation and "
-        "of the frozen models' logits are counted there, not as products."
+        f"The floor of its passes is {_floor(records):.1f} core seconds; those of evaluation "
+        "and of the frozen models' logits are counted there, not as products."
     )
 
 

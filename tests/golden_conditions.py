@@ -34,9 +34,11 @@ Compose = Callable[[list[str]], DictConfig]
 def lines() -> list[str]:
     """Return each option of the groups, two optimizers, and each sweep without what it varies."""
     options = [f"{group}={path.stem}" for group in GROUPS for path in (CONF / group).glob("*.yaml")]
+    options.remove("model=module")  # which needs a target
     of_hydra = {*SWEEPS.rglob("*.yaml")} - {*SWEEPS.glob("wandb/*")}
     sweeps = [path.relative_to(SWEEPS).with_suffix("").as_posix() for path in of_hydra]
-    more = ["", "teacher=steered", "optim@teacher.optim=adamw", "optim=matched/adamw"]
+    own = "model=module model.target=torch.nn.Flatten"
+    more = ["", own, "teacher=steered", "optim@teacher.optim=adamw", "optim=matched/adamw"]
     return sorted([*more, *options, *(f"sweep={name}" for name in sweeps)])
 
 

@@ -14,6 +14,8 @@ BASE = [
     "trait.per_class=true",
 ]
 PERCEPTRON = ["model.hidden=[12,8]"]
+SQUARES = "data._target_=small.Squares"
+VIT = ["model.args={side:4,patch:2,width:8,depth:1,attention:2}"]
 ALL_PROBES = (
     "probe=[alignment,update_alignment,ledger,displacement,noise_floor,weights,cka,perturbed,"
     "activation_shift,shift_patching]"
@@ -34,8 +36,11 @@ _OF_GROUP = {
     "model": [
         ["model=mlp"],
         ["model=split_mlp"],
-        ["model=cnn", "data._target_=small.Squares", "model.channels=[2,3]", "model.features=8"],
+        ["model=cnn", SQUARES, "model.channels=[2,3]", "model.features=8"],
         ["model=lora", "model.rank=2"],
+        [SQUARES, "model=module", "model.target=small.Net"],
+        ["model=resnet", SQUARES, "model.args={channels:[4,8],groups:2}"],
+        [SQUARES, ALL_PROBES, "model=vit", *VIT, "distill.frozen=[blocks.0.norm1]"],
     ],
     "distill": [
         ["distill=aux_kl", "distill.frozen=[layer1]", "distill.perturb_before.sigma=0.1"],
@@ -136,7 +141,7 @@ def options() -> dict[str, list[str]]:
     found = {}
     for cases in _OF_GROUP.values():
         for case in cases:
-            own = [*case] if "model=cnn" in case else [*case, *PERCEPTRON]
+            own = [*case] if SQUARES in case else [*case, *PERCEPTRON]
             name = " ".join(case) if len(case) < 4 else f"{' '.join(case[-2:])} and all probes"
             found[name] = [*BASE, *own]
     return found

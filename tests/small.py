@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from subliminal.data import Labelled
 from subliminal.mitigations import Mitigation
@@ -63,6 +63,19 @@ class Squares(Digits):
     """The same of 4 by 4 pixels, which a convolutional network takes."""
 
     pixels: ClassVar[int] = 16
+
+
+class Net(nn.Module):
+    """A network of a user's own, with a tanh that no built-in one has."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.flat = nn.Flatten()
+        self.hidden = nn.Linear(16, width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features: Tensor = self.hidden(self.flat(images)).tanh()
+        return features
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,8 @@ _EXTRAS = {
     "ray": "ray",
     "optuna": "optuna",
 }
+# Keys that a module of the user's gives names to; Hydra takes new ones with a plus.
+_OPEN = re.compile(r"(distill\.)?model\.args\.")
 _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
 
 
@@ -103,7 +105,7 @@ def main() -> None:
 
 
 def arranged(argv: list[str]) -> list[str]:
-    """Return the command line with its overrides last, the seeds quoted for Hydra.
+    """Return the command line with its overrides last, the seeds quoted for Hydra, arguments open.
 
     Hydra takes overrides in one place alone, and answers `seed=0 -m name=x` with its usage.
 
@@ -121,7 +123,8 @@ def arranged(argv: list[str]) -> list[str]:
     # The names of the seed files, of ours and of the user's.
     folders = {resources.CONF, Path(given.config_dir or resources.CONF)}
     named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
-    return [*flags, *seeds.quote(given.overrides, named=named)]
+    overrides = [f"++{word}" if _OPEN.match(word) else word for word in given.overrides]
+    return [*flags, *seeds.quote(overrides, named=named)]
 
 
 def _fail(error: Exception) -> int:

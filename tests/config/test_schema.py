@@ -20,6 +20,7 @@ Compose = Callable[[list[str]], DictConfig]
 OPTIONS = sorted(CONF.rglob("*/*.yaml"))
 PLURAL = {"mitigation": "mitigations", "probe": "probes", "model": "models", "tracker": "trackers"}
 NEEDED = {
+    "model=module": ["model.target=torch.nn.Flatten"],
     "distill/loss=swapped_logits": ["distill/inputs=mnist"],  # labels
     "probe=skill": ["model.aux=10"],  # one for each class
     "teacher=two_skills": ["model.aux=10"],

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -40,7 +41,7 @@ def _built(text: str, where: str, plugins: str) -> Any:
     except OmegaConfBaseException as error:
         raise UserError(f"{where}.{one_line(error)}") from error
     except UserError as error:
-        raise UserError(_placed(str(error), where, cls.__name__)) from error
+        raise UserError(placed(str(error), where, cls.__name__)) from error
 
 
 def typed(node: DictConfig, where: str) -> tuple[type[Any], DictConfig]:
@@ -85,7 +86,7 @@ def _check_finite(values: Any, where: str) -> None:
             raise UserError(f"{where}.{key}={value}: a finite number is needed")
 
 
-def _placed(message: str, where: str, name: str) -> str:
+def placed(message: str, where: str, name: str) -> str:
     """Let a message of an object that names its group or class name its place in the config."""
     parent, dot, group = where.rpartition(".")
     if message.startswith(f"{name}."):
@@ -97,18 +98,37 @@ def _placed(message: str, where: str, name: str) -> str:
 
 def locate(target: str, where: str) -> type[Any]:
     """Import the dataclass `target`, of this package or of a module that the user allows."""
-    allowed = ["subliminal", *filter(None, os.environ.get("SUBLIMINAL_PLUGINS", "").split(","))]
+    found = named(target, f"{where}._target_")
+    if not (isinstance(found, type) and is_dataclass(found)):
+        raise UserError(f"{where}._target_={target}: not a dataclass")
+    return found
+
+
+def named(target: str, where: str, *, besides: Sequence[str] = ()) -> Any:
+    """Import what `target` names, of this package or of a module that the user allows.
+
+    Args:
+        target: a dotted name.
+        where: the config key to blame.
+        besides: other packages that may be named here.
+
+    Raises:
+        UserError: it may not be named, or is not there.
+    """
+    allowed = ["subliminal", *besides, *plugins()]
     # A config file from a stranger must not run code: nothing else is imported.
     if not any(target.startswith(f"{package}.") for package in allowed):
         raise UserError(
-            f"{where}._target_={target}: only objects of {', '.join(allowed)} may be named; "
+            f"{where}={target}: only objects of {', '.join(allowed)} may be named; "
             "allow a module with SUBLIMINAL_PLUGINS=my_module"
         )
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
+        return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"{where}._target_={target}: {error}") from error
-    if not (isinstance(found, type) and is_dataclass(found)):
-        raise UserError(f"{where}._target_={target}: not a dataclass")
-    return found
+        raise UserError(f"{where}={target}: {error}") from error
+
+
+def plugins() -> list[str]:
+    """Return the modules that the user allows configs to name."""
+    return [name for name in os.environ.get("SUBLIMINAL_PLUGINS", "").split(",") if name]

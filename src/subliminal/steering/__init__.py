@@ -67,10 +67,10 @@ class Vector(Steering):
     layer: str
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer."""
-        layers = network.hidden
+        """Raise a UserError when the network has no such hidden layer, or it has no bias."""
+        layers = [name for name in network.hidden if f"{name}.bias" in network.layout.shapes]
         if self.layer not in layers:
-            raise UserError(f"{WHERE}.layer={self.layer}: one of {', '.join(layers)}")
+            raise UserError(f"{WHERE}.layer={self.layer}: one of {', '.join(layers) or 'none'}")
 
     def weights(
         self,

@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import metrics, store
-from subliminal.config.build import build
+from subliminal.config.build import build, placed
 from subliminal.config.canonical import canonical
 from subliminal.config.schema import DEVICES, PRECISIONS
 from subliminal.data import Dataset
@@ -107,7 +107,10 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     network = teacher_network
     if cfg.distill.model is not None:
         own: Model = build(cfg.distill.model, "distill.model")
-        network = Network.of(own, **sizes, compiled=compiled)
+        try:
+            network = Network.of(own, **sizes, compiled=compiled)
+        except UserError as error:  # which says `model`
+            raise UserError(placed(str(error), "distill.model", type(own).__name__)) from error
         if own.aux != model.aux:
             raise UserError(
                 f"distill.model.aux={own.aux}: the student matches the teacher's auxiliary "

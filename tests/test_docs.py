@@ -10,7 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import small
+from options import SQUARES
 
+from subliminal import metrics
 from subliminal.config.resources import ROOT
 
 FILE = re.compile(r"^`(lab/[\w/.]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -18,13 +20,18 @@ COMMAND = re.compile(r"^PYTHONPATH=lab (.*)$", re.MULTILINE)
 
 
 @pytest.mark.parametrize(
-    ("page", "logged"),
-    [("README.md", ["noise/norm"]), ("docs/extending.md", ["undecided/kl", "agreement/class"])],
+    ("page", "files_there", "logged"),
+    [
+        ("README.md", 2, ["noise/norm"]),
+        ("docs/extending.md", 5, ["undecided/kl", "agreement/class", metrics.ALIGNMENT]),
+    ],
 )
-def test_the_walk_through_works_as_written(page: str, logged: list[str], tmp_path: Path) -> None:
+def test_the_walk_through_works_as_written(
+    page: str, files_there: int, logged: list[str], tmp_path: Path
+) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     files = FILE.findall(text)
-    assert len(files) == 2 * len(logged)
+    assert len(files) == files_there
     for name, content in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
@@ -34,11 +41,15 @@ def test_the_walk_through_works_as_written(page: str, logged: list[str], tmp_pat
     for number, (command, metric) in enumerate(zip(commands, logged, strict=True)):
         plugins, *words = shlex.split(command)
         assert words[:3] == ["python", "-m", "subliminal.train"]
+        of_perceptrons = [word for word in small.OVERRIDES if word.startswith("model.")]
+        own = [*small.OVERRIDES]
+        if "model=module" in words:
+            own = [word for word in own if word not in of_perceptrons] + [SQUARES]
         done = subprocess.run(
             [
                 sys.executable,
                 *words[1:],
-                *small.OVERRIDES,
+                *own,
                 f"name=walk{number}",
                 "engine.workers=1",
             ],

@@ -34,6 +34,7 @@ from subliminal.models.split_mlp import SplitMLP
 from subliminal.steering import mean_activations
 from subliminal.tensors.network import Network
 from subliminal.tensors.streams import INIT, STUDENT_INIT, stream
+from subliminal.training.memory import activations
 
 CPU = torch.device("cpu")
 ROUNDING = 1e-6  # of logits and gradients near 1
@@ -269,6 +270,11 @@ def test_tokens_and_maps_are_counted_channels_first() -> None:
     for block in blocks:
         means = mean_activations(network, theta, data, 4, block)
         assert torch.allclose(means[1], expected[block], atol=ROUNDING)
+
+
+def test_what_a_backward_pass_keeps_is_counted() -> None:
+    network = Network.of(module("body", blocks=["2"]), pixels=16, classes=10)
+    assert 16 + 12 + 8 <= activations(network) <= 2 * (16 + 12 + 8)
 
 
 BAD = {

@@ -94,3 +94,15 @@ def test_many_values_are_summarised() -> None:
     assert summarise([3, 1]) == "3, 1"
     assert summarise([10, 2.5, *range(3, 10)]) == "9 values from 2.5 to 10"
     assert summarise([f"option{number}" for number in range(9)]) == "9 options"
+
+
+def test_a_module_is_named_by_the_class_that_the_user_names() -> None:
+    vit = {
+        "_target_": "subliminal.models.module.Module",
+        "target": "subliminal.models.vit.ViT",
+        "args": {"depth": 2},
+    }
+    own = {**vit, "target": "my_lab.Net", "args": {"width": 8}}
+    assert swept([flat(model=vit), flat(model=own)]) == {"model": ["vit", "my_lab.Net"]}
+    deeper = {**vit, "args": {"depth": 3}}
+    assert swept([flat(model=vit), flat(model=deeper)]) == {"model.args.depth": [2, 3]}

@@ -35,8 +35,11 @@ def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Value]]
     for key, value in node.items():
         name = f"{prefix}{key}"
         if key == "_target_":
-            # subliminal.distill.loss.kl.KL is the option kl; one module may hold several classes
-            yield prefix.removesuffix("."), _option(str(value))
+            # subliminal.distill.loss.kl.KL is the option kl; one module may hold several classes.
+            # Of `model=module` it is the class that the user names: `vit`, or my_lab.Net.
+            yield prefix.removesuffix("."), _option(str(node.get("target", value)))
+        elif key == "target" and "_target_" in node:
+            continue
         elif isinstance(value, Mapping):
             if name in _COMPOSED:
                 yield name, "+".join(value) or "none"

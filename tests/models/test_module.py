@@ -109,8 +109,8 @@ def _plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def module(target: str, args: dict[str, Any] | None = None, **values: Any) -> Module:
     name = target if "." in target else f"{__name__}.{target}"
-    defaults = {"heads": True, "features": None, "channels": None, "blocks": [], "aux": 3}
-    return Module(target=name, args=args or {}, **defaults | values)
+    defaults: dict[str, Any] = {"heads": True, "features": None, "channels": None, "blocks": []}
+    return Module(target=name, args=args or {}, **{"aux": 3} | defaults | values)
 
 
 RESNET, VIT = "subliminal.models.resnet.ResNet", "subliminal.models.vit.ViT"

@@ -102,7 +102,7 @@ class Module:
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw one seed's initial weights, float32, by torch's initialisers."""
         bits = [int(number) for number in generator.integers(2**63, size=2)]
-        drawn = dict(made(self.target, self._args, bits[0]).named_parameters())
+        drawn: dict[str, Tensor] = dict(made(self.target, self._args, bits[0]).named_parameters())
         if self.heads:
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(bits[1])

@@ -231,10 +231,10 @@ def _check_state(where: str, module: nn.Module, again: nn.Module, other: nn.Modu
             raise UserError(f"{kind}, which takes means over a batch; use torch.nn.GroupNorm")
         if isinstance(part, _DropoutNd) and part.p > 0:
             raise UserError(f"{kind}, whose random numbers are no seed's own; set its rate to 0")
-        if isinstance(part, nn.RNNBase):
+        if isinstance(part, nn.RNNBase | nn.RNNCellBase):
             raise UserError(
-                f"{kind}, which keeps a list of its weights that a stack of seeds does not reach; "
-                f"use torch.nn.{type(part).__name__}Cell"
+                f"{kind}, which torch cannot run for a stack of seeds; write its cells out with "
+                "torch.nn.Linear"
             )
     for name, value in module.named_parameters():
         if isinstance(value, nn.UninitializedParameter):

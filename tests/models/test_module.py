@@ -279,7 +279,7 @@ def test_what_a_backward_pass_keeps_is_counted() -> None:
 
 
 BAD = {
-    "lstm": r"lstm is a LSTM, which torch cannot run for a stack of seeds; write its cells out with",
+    "lstm": r"lstm is a LSTM, which torch cannot run for a stack of seeds; write its cells out",
     "cell": r"cell is a GRUCell, which torch cannot run for a stack of seeds",
     "dropout": r"rate is a Dropout, .*; set its rate to 0",
     "functional dropout": r"draws random numbers as it computes, .*; set its dropout to 0",

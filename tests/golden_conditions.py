@@ -20,8 +20,10 @@ FILE = Path(__file__).parent / "golden" / "conditions.json"
 GROUPS = (
     "data",
     "distill",
+    "distill/init",
     "distill/inputs",
     "distill/loss",
+    "distill/targets",
     "mitigation",
     "model",
     "optim",

@@ -9,7 +9,9 @@ from students import CPU, NETWORK
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.independent import Independent
 from subliminal.distill.init.layers import Layers
+from subliminal.distill.init.reinitialised import Reinitialised
 from subliminal.distill.init.shared import Shared
+from subliminal.distill.init.undo import Undo
 from subliminal.errors import UserError
 from subliminal.models.split_mlp import SplitMLP
 from subliminal.tensors import streams
@@ -100,3 +102,41 @@ def test_what_cannot_be_shared_is_refused() -> None:
         Layers(default="a", a=[], b=["aux"], own=["aux"])
     with pytest.raises(UserError, match=r"distill/init=layers"):
         Shared().check(split([16, 8]), TEACHER)
+
+
+def test_a_share_of_the_weights_is_drawn_anew() -> None:
+    init = Reinitialised(share=0.3, layers=["layer1", "aux"])
+    init.check(NETWORK, NETWORK)
+    start = NETWORK.layout.views(init.start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT))
+    shared = NETWORK.layout.views(SHARED.teacher)
+    own = NETWORK.layout.views(
+        Independent().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    )
+    changed = {name: start[name] != shared[name] for name in start}
+    assert all(torch.equal(start[n][c], own[n][c]) for n, c in changed.items())
+    assert changed["layer1.weight"].double().mean().item() == pytest.approx(0.3, abs=0.08)
+    assert not changed["layer2.weight"].any()
+    assert not changed["layer3.weight"][:, :10].any()
+    assert changed["layer3.weight"][:, 10:].any()
+    whole = Reinitialised(share=1.0, layers=[])
+    everything = whole.start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    independent = Independent().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    there = NETWORK.layout.mask([*NETWORK.layout.shapes], "") > 0
+    assert torch.equal(everything[:, there], independent[:, there])
+
+
+def test_undo_lies_between_the_teachers_start_and_an_own_one() -> None:
+    start = Undo(alpha=0.25, beta=2.0).start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    own = Independent().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    assert torch.allclose(start, 0.75 * SHARED.teacher + 0.5 * own)
+
+
+def test_bad_values_of_changed_starts_are_refused() -> None:
+    with pytest.raises(UserError, match="share=2: a number in"):
+        Reinitialised(share=2, layers=[])
+    with pytest.raises(UserError, match="no 'head'"):
+        Reinitialised(share=1, layers=["head"]).check(NETWORK, NETWORK)
+    with pytest.raises(UserError, match="alpha=-1: a number in"):
+        Undo(alpha=-1, beta=1)
+    with pytest.raises(UserError, match="beta=-1: a number ≥ 0"):
+        Undo(alpha=0, beta=-1)

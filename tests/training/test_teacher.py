@@ -8,6 +8,7 @@ import torch
 from students import ADAM, CPU, DIGITS, NETWORK
 
 from subliminal.callbacks import Callback
+from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
 from subliminal.training.teacher import History, teachers
 
@@ -20,7 +21,9 @@ class Count(Callback):
         self.trained.append(training.seeds)
 
 
-def get(folder: Path, *seeds: int) -> tuple[torch.Tensor, dict[int, History], Count]:
+def get(
+    folder: Path, *seeds: int, variant: Variant = PLAIN
+) -> tuple[torch.Tensor, dict[int, History], Count]:
     count = Count()
     theta, histories = teachers(
         {seed: folder / f"{seed}.safetensors" for seed in seeds},
@@ -30,6 +33,7 @@ def get(folder: Path, *seeds: int) -> tuple[torch.Tensor, dict[int, History], Co
         NETWORK.reference(seeds, CPU),
         epochs=2,
         batch_size=64,
+        variant=variant,
         callbacks=[count],
     )
     return theta, histories, count
@@ -53,6 +57,23 @@ def test_a_stack_trains_what_the_cache_lacks(tmp_path: Path) -> None:
     both, _, count = get(tmp_path, 0, 1)
     assert count.trained == [(1,)]
     assert torch.equal(both[1], alone[0])
+
+
+def test_variants_learn_other_digits_in_another_order_or_other_labels(tmp_path: Path) -> None:
+    plain, histories, _ = get(tmp_path / "plain", 0)
+    found = {"": plain}
+    for variant in (Variant(order=1), Variant(part=(0, 2)), Variant(part=(1, 2)), Variant(shift=3)):
+        found[variant.name], history, _ = get(
+            tmp_path / variant.name.replace("/", "of"), 0, variant=variant
+        )
+        assert history[0][0] == histories[0][0]  # one start
+    assert len({theta.sum().item() for theta in found.values()}) == len(found)
+    x = DIGITS.scale(DIGITS.test_x)[None]
+    said = {n: NETWORK.logits(t, x)[0, :, :10].log_softmax(-1) for n, t in found.items()}
+    of_label = {n: z[range(200), DIGITS.test_y].mean() for n, z in said.items()}
+    shifted = said["shift=3"][range(200), (DIGITS.test_y + 3) % 10].mean()
+    assert shifted > of_label["shift=3"]
+    assert of_label[""] > of_label["shift=3"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "other"])

@@ -50,7 +50,8 @@ class Distill:
     batch_size: int = MISSING
     loss: Any = MISSING  # group `distill/loss`: kl | mse
     inputs: Any = MISSING  # group `distill/inputs`: uniform | normal | perlin | mnist | …
-    init: Any = MISSING  # group `distill/init`: shared | independent | layers
+    init: Any = MISSING  # group `distill/init`: shared | independent | layers | …
+    targets: Any = None  # group `distill/targets`: of the teacher's logits; null: all as they are
     model: Always[Any] = None  # the student's, of the group `model`; null: the teacher's
     frozen: _Layers = field(default_factory=list)  # layers that are not trained
     perturb_before: Always[Perturbation] = field(default_factory=Perturbation)  # of the start

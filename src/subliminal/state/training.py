@@ -1,6 +1,6 @@
 """One phase of a stack of seeds: its networks, what they are trained on, how far it has come."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -77,6 +77,7 @@ class Training:
     capture: bool = False  # replay steps as CUDA graphs
     metrics: Measurements = field(default_factory=Measurements)
     index: int = 0  # updates done
+    _kept: dict[str, Tensor] = field(default_factory=dict)  # what `once` made
 
     @property
     def steps_per_epoch(self) -> int:
@@ -133,6 +134,12 @@ class Training:
         for rows in torch.split(everything, self.batch_size, dim=1):
             total += self.loss_and_gradient(task, rows)[1] * (rows.shape[1] / task.size)
         return total
+
+    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """Return what `make` gives, on the device; it is made when first asked for by the name."""
+        if name not in self._kept:
+            self._kept[name] = make().to(self.theta.device)
+        return self._kept[name]
 
     def log(self, name: str, values: Tensor) -> None:
         """Log a metric (seeds,) of the network as it is after `index` updates."""

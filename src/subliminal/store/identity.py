@@ -56,14 +56,22 @@ def condition_hash(cfg: Given, device: str) -> str:
     return _digest(part)[:8]
 
 
-def teacher_hash(cfg: Given, device: str, seed: int) -> str:
-    """Return the digits that name a teacher: it depends on model, data, its settings and seed."""
+def teacher_hash(cfg: Given, device: str, seed: int, variant: str = "") -> str:
+    """Return the digits that name a teacher: it depends on model, data, its settings and seed.
+
+    Args:
+        cfg: composed, or as a run recorded it.
+        device: kind of device.
+        seed: the teacher's.
+        variant: names one that was trained in another way (`subliminal.distill.targets.Variant`).
+    """
     whole = science(canonical(_decided(cfg)), device)
     part = {key: whole[key] for key in _TEACHER}
     # A vector is no part of what is trained; noise is added to what the cache holds.
     teacher = {key: value for key, value in part["teacher"].items() if key != "steering"}
     part["teacher"] = teacher | {"perturb_after": _UNPERTURBED}
-    return _digest({**part, "seed": seed})[:16]
+    named = {"variant": variant} if variant else {}
+    return _digest({**part, **named, "seed": seed})[:16]
 
 
 def science(config: Plain, device: str) -> Plain:

@@ -30,6 +30,38 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(lengths > 0, dot(a, b) / lengths, 0.0)
 
 
+def orthonormal(columns: Tensor) -> Tensor:
+    """Return an orthonormal basis of what the columns span: (seeds, n, r) -> (seeds, n, r).
+
+    Gram & Schmidt, twice, which is enough for rounding; unlike LAPACK's, it never makes the host
+    wait for a GPU. The columns must be independent.
+    """
+    basis = columns
+    for _ in range(2):
+        made: list[Tensor] = []
+        for column in basis.unbind(dim=-1):
+            for other in made:
+                column = column - (other * column).sum(dim=-1, keepdim=True) * other
+            made.append(column / column.norm(dim=-1, keepdim=True))
+        basis = torch.stack(made, dim=-1)
+    return basis
+
+
+def principal(rows: Tensor, start: Tensor, *, rounds: int = 50) -> Tensor:
+    """Return the leading right singular vectors of rows: (seeds, k, n), (seeds, n, r) -> as start.
+
+    Subspace iteration from `start`: what it spans converges as (σ_{r+1} / σ_r)^(2 · rounds).
+    Directions in which the rows have nothing are arbitrary.
+    """
+    kernel = rows.mT @ rows
+    kernel = kernel / kernel.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[:, None, None].clamp(min=1e-30)
+    basis = orthonormal(start)
+    for _ in range(rounds):
+        # The second term keeps directions that the rows lack from vanishing.
+        basis = orthonormal(kernel @ basis + 1e-6 * basis)
+    return basis
+
+
 def component(a: Tensor, along: Tensor, sign: str) -> Tensor:
     """Return the component of `a` along `along`, where it has the sign that is asked for.
 

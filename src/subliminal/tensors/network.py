@@ -81,6 +81,39 @@ class Network:
         params = self.layout.views(torch.zeros(1, self.layout.size))
         return tuple(self.model.activations(params, torch.zeros(1, 1, self.pixels)))
 
+    def head_of(self, which: str) -> str:
+        """Return the layer that holds the `class` or `aux` logits' rows: one for both, or two."""
+        if f"{which}.weight" in self.layout.shapes:
+            return which
+        every = self.classes + self.model.aux
+        fitting = [
+            name
+            for name, shape in self.layout.shapes.items()
+            if name.endswith(".weight") and shape[0] == every
+        ]
+        return fitting[-1].removesuffix(".weight")
+
+    def heads(self, params: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return views of the class and the auxiliary rows: (seeds, classes or m, width)."""
+        rows = {"class": slice(0, self.classes), "aux": slice(self.classes, None)}
+        parts = []
+        for which, own in rows.items():
+            weight = params[f"{self.head_of(which)}.weight"]
+            parts.append(weight if self.head_of(which) == which else weight[:, own])
+        return parts[0], parts[1]
+
+    def head_mask(self, which: str) -> Tensor:
+        """Return a row (P,) of ones on the `class` or `aux` logits' weights and biases."""
+        layer = self.head_of(which)
+        if layer == which:
+            return self.layout.mask([which], which)
+        row = torch.zeros(1, self.layout.size)
+        views = self.layout.views(row)
+        own = slice(0, self.classes) if which == "class" else slice(self.classes, None)
+        for name in (f"{layer}.weight", f"{layer}.bias"):
+            views[name][:, own] = 1
+        return row[0]
+
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         return self._forward(params, x)

@@ -19,6 +19,7 @@ PROBE_ORDER = "probe_order"
 INDEPENDENT_DIGITS = "independent_digits"
 SHUFFLED_LABELS = "shuffled_labels"
 INPUTS = "inputs"
+TARGETS = "targets"
 
 
 def stream(seed: int, name: str, *, epoch: int = 0) -> np.random.Generator:

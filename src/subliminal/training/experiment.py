@@ -18,6 +18,7 @@ from subliminal.config.canonical import canonical
 from subliminal.config.schema import DEVICES, PRECISIONS
 from subliminal.data import Dataset
 from subliminal.distill import Demanding, DistillLoss, Fetched, Init, Inputs, OfDigits, Supervised
+from subliminal.distill.targets import Targets
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
@@ -45,6 +46,7 @@ class Experiment:
     inputs: Inputs
     init: Init
     teacher_init: Init
+    targets: Targets | None  # None: the teacher's logits as they are
     second: SecondTask | None  # the teacher's, beside the digits
     steering: Steering | None  # of the teacher
     mitigations: tuple[Mitigation, ...]
@@ -126,6 +128,10 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     teacher_init: Init = build(cfg.teacher.init, "teacher.init")
     init.check(network, teacher_network)
     teacher_init.check(teacher_network, teacher_network)
+    targets: Targets | None = None
+    if cfg.distill.targets is not None:
+        targets = build(cfg.distill.targets, "distill.targets")
+        targets.check(teacher_network)
     second: SecondTask | None = None
     if cfg.teacher.task is not None:
         second = build(cfg.teacher.task, "teacher.task")
@@ -148,6 +154,7 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
         inputs=inputs,
         init=init,
         teacher_init=teacher_init,
+        targets=targets,
         second=second,
         steering=steering,
         mitigations=mitigations,

@@ -26,6 +26,7 @@ from subliminal.callbacks.trait import TestDigits
 from subliminal.config import variables
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
+from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
 from subliminal.steering import steered
 from subliminal.tensors import streams
@@ -184,7 +185,11 @@ def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved])
         teacher, files.teacher_rows = teacher_weights(
             cfg, experiment, data, shared.teacher, seeds, [progress]
         )
-    student = _student(cfg, experiment, data, shared, teacher, seeds)
+        others = [
+            teacher_weights(cfg, experiment, data, shared.teacher, seeds, [progress], variant)[0]
+            for variant in (experiment.targets.variants if experiment.targets else ())
+        ]
+    student = _student(cfg, experiment, data, shared, teacher, others, seeds)
     fit(student, _callbacks(job, experiment, data, files, progress), saved)
 
 
@@ -208,15 +213,17 @@ def teacher_weights(
     start: Tensor,
     seeds: tuple[int, ...],
     callbacks: Sequence[Callback] = (),
+    variant: Variant = PLAIN,
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch."""
     network, steering = experiment.teacher_network, experiment.steering
     trained: Tensor | None = None
     if steering is None or steering.needs_teacher:
         cache = Path(cfg.outputs) / "teachers"
-        hashes = {seed: store.teacher_hash(cfg, experiment.device.type, seed) for seed in seeds}
+        kind, name = experiment.device.type, variant.name
+        hashes = {seed: store.teacher_hash(cfg, kind, seed, name) for seed in seeds}
         trained, rows = teachers(
-            {seed: cache / f"{name}.safetensors" for seed, name in hashes.items()},
+            {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()},
             network,
             experiment.teacher_optim,
             data,
@@ -225,6 +232,7 @@ def teacher_weights(
             batch_size=cfg.teacher.batch_size,
             frozen=cfg.teacher.frozen,
             second=experiment.second,
+            variant=variant,
             capture=cfg.engine.capture,
             resume=cfg.resume,
             callbacks=callbacks,
@@ -242,6 +250,7 @@ def _student(
     data: Labelled,
     shared: SharedWeights,
     teacher: Tensor,
+    others: Sequence[Tensor],
     seeds: tuple[int, ...],
 ) -> Training:
     """Return the student's training at its start."""
@@ -258,6 +267,8 @@ def _student(
         reference=start,
         teacher=teacher,
         teacher_network=teacher_network,
+        targets=experiment.targets,
+        others=others,
     )
     return Training(
         "student",

@@ -1,11 +1,14 @@
 """What a network is trained on: digits (the teacher, the trait) or a teacher's logits."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
 from subliminal.distill import DistillLoss, Drawn, Filled, Inputs, OfDigits, Supervised
+from subliminal.distill.targets import Given, Targets
 from subliminal.tasks import SecondTask
 from subliminal.tensors import draws, streams
 from subliminal.tensors.network import Network, cross_entropy
@@ -40,9 +43,11 @@ class Classification:
         *,
         order: str,
         second: SecondTask | None = None,  # learnt beside it, on as many images of its own
+        shift: int = 0,  # of the labels: another trait
     ) -> None:
         self.network = network
         self._second = second
+        self._shift = shift
         self.reference = reference  # θ₀, (seeds, P)
         self.order = order
         self.size = len(data.train_y)
@@ -64,7 +69,8 @@ class Classification:
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Cross-entropy of the class logits, batch mean: (seeds,)."""
         labels, classes, batch = self._y[rows], self.network.classes, rows.shape[1]
-        loss = cross_entropy(logits[:, :batch], labels, classes)
+        taught = (labels + self._shift) % classes if self._shift else labels
+        loss = cross_entropy(logits[:, :batch], taught, classes)
         if self._second is not None:
             loss = loss + self._second.loss(logits[:, batch:], labels, classes)
         return loss
@@ -93,6 +99,8 @@ class Distillation:
         reference: Tensor,
         teacher: Tensor,
         teacher_network: Network | None = None,  # None: the student's
+        targets: Targets | None = None,  # None: the teacher's logits
+        others: Sequence[Tensor] = (),  # the other teachers that targets ask for, (seeds, P) each
     ) -> None:
         self.network = network
         self.size = inputs.size
@@ -104,6 +112,7 @@ class Distillation:
             "reference": (network, reference),
             "teacher": (teacher_network or network, teacher),
         }
+        self._targets, self._others = targets, others
         self._draws = draws.of(seeds, teacher.device)
         self._images: Tensor | None = None  # (seeds, size, pixels)
         self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
@@ -146,6 +155,9 @@ class Distillation:
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
         teacher, classes = self._frozen_logits("teacher", rows), self.network.classes
+        if self._targets is not None and self._targets.masks:
+            # A student that is its own target has no loss, and no gradient.
+            teacher = torch.where(teacher.isnan(), logits.detach(), teacher)
         if isinstance(self._loss, Supervised):
             assert self._labels is not None, "the experiment was checked: these are digits"
             labels = self._labels.gather(1, rows)
@@ -160,5 +172,17 @@ class Distillation:
         if name not in self._logits:
             assert self._images is not None, "start_epoch draws the images"
             network, theta = self._frozen[name]
-            self._logits[name] = network.logits(theta, self._images)
+            logits = network.logits(theta, self._images)
+            given = name == "teacher" and self._targets is not None
+            self._logits[name] = self._given(logits) if given else logits
         return gather(self._logits[name], rows)
+
+    def _given(self, logits: Tensor) -> Tensor:
+        """Return what the student is given of the teacher's logits on all images."""
+        assert self._targets is not None, "asked for by who has targets"
+        assert self._images is not None, "start_epoch draws the images"
+        network, _ = self._frozen["teacher"]
+        others = tuple(network.logits(theta, self._images) for theta in self._others)
+        epoch = self._epoch if self._inputs.fresh else 0
+        noise = self._draws.noise(streams.TARGETS, epoch=epoch)
+        return self._targets(Given(logits, others, network.classes, noise))

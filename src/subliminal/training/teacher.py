@@ -16,6 +16,7 @@ from subliminal.callbacks import Callback
 from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.trait import TestDigits
 from subliminal.data import Labelled
+from subliminal.distill.targets import PLAIN, Variant
 from subliminal.optim import Optim
 from subliminal.state import Training
 from subliminal.state.tables import epoch_rows
@@ -43,6 +44,7 @@ def teachers(
     batch_size: int,
     frozen: Sequence[str] = (),
     second: SecondTask | None = None,
+    variant: Variant = PLAIN,
     capture: bool = False,
     resume: bool = True,
     callbacks: Sequence[Callback] = (),
@@ -59,6 +61,7 @@ def teachers(
         batch_size: digits per step.
         frozen: layers that are not trained.
         second: a task of the auxiliary logits, learnt beside the digits.
+        variant: in which other way they are trained.
         capture: replay steps as CUDA graphs.
         resume: continue interrupted trainings from their checkpoints.
         callbacks: observers of the training (progress).
@@ -67,6 +70,8 @@ def teachers(
         The teachers' weights (seeds, P), and each seed's loss and test accuracy by epoch.
     """
     seeds = tuple(paths)
+    digits_of = variant.digits(data)
+    order = f"{streams.TEACHER_ORDER}/{variant.order}" if variant.order else streams.TEACHER_ORDER
     theta = reference.clone()
     views = network.layout.views(theta)
     histories: dict[int, History] = {}
@@ -87,7 +92,7 @@ def teachers(
         for group, saved in stacks(missing, resume=resume):
             rows = [seeds.index(seed) for seed in group]
             task = Classification(
-                network, reference[rows], data, order=streams.TEACHER_ORDER, second=second
+                network, reference[rows], digits_of, order=order, second=second, shift=variant.shift
             )
             training = Training(
                 "teacher",

@@ -1,0 +1,70 @@
+"""The student starts from its teacher's initial weights, but for some that are drawn anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal.config.marks import Unordered
+from subliminal.distill import SharedWeights
+from subliminal.distill.init.shared import Shared
+from subliminal.errors import UserError
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network
+
+WHERE = "distill.init"
+HEADS = ("class", "aux")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reinitialised(Shared):
+    """A share of the weights, each drawn to be one of them, has other initial values.
+
+    The values are another draw of the distribution of θ₀, the choice is random too, both from the
+    seed's own streams. `layers` names what may be drawn anew; a head is `class` or `aux` even where
+    one tensor holds both (then its rows).
+
+    Attributes:
+        share: of the weights of these layers, in [0, 1].
+        layers: `layer1`, `layer2.weight`, `class`, `aux`, …; empty: all.
+    """
+
+    share: float
+    layers: Unordered[list[str]]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise UserError(f"{WHERE}.share={self.share}: a number in [0, 1] is needed")
+
+    def check(self, network: Network, shared: Network) -> None:
+        """Raise a UserError when the two networks differ, or have no such layer."""
+        super().check(network, shared)
+        self._mask(network)
+
+    def start(
+        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
+    ) -> Tensor:
+        """Return the initial weights (seeds, P)."""
+        theta = super().start(network, shared, seeds, own=own)
+        fresh = network.reference(seeds, theta.device, stream=own)
+        drawn = [
+            streams.stream(seed, f"{own}/which").random(network.layout.size, dtype=np.float32)
+            for seed in seeds
+        ]
+        chosen = (torch.from_numpy(np.stack(drawn)) < self.share) & (self._mask(network) > 0)
+        return torch.where(chosen.to(theta.device), fresh, theta)
+
+    def _mask(self, network: Network) -> Tensor:
+        """Return a row (P,) of ones on what may be drawn anew."""
+        mask = torch.zeros(network.layout.size)
+        for layer in self.layers or network.layout.shapes:
+            one = (
+                network.head_mask(layer)
+                if layer in HEADS
+                else network.layout.mask([layer], f"{WHERE}.layers")
+            )
+            mask = torch.maximum(mask, one)
+        return mask

@@ -1,0 +1,42 @@
+"""The student starts between its teacher's initial weights and weights of its own (2506.06278)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal.distill import SharedWeights
+from subliminal.distill.init.shared import Shared
+from subliminal.errors import UserError
+from subliminal.tensors.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undo(Shared):
+    """(1 − α) θ₀ + α β ε, with ε another draw of the distribution of θ₀: perturb, then distil.
+
+    Lee et al. 2025 (arXiv 2506.06278) corrupt a model so, which they then distil on the outputs of
+    what it was, to leave behind what its outputs do not show.
+
+    Attributes:
+        alpha: α in [0, 1]: 0 is θ₀, 1 weights of its own alone.
+        beta: β ≥ 0, the scale of these.
+    """
+
+    alpha: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise UserError(f"distill.init.alpha={self.alpha}: a number in [0, 1] is needed")
+        if self.beta < 0:
+            raise UserError(f"distill.init.beta={self.beta}: a number ≥ 0 is needed")
+
+    def start(
+        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
+    ) -> Tensor:
+        """Return the initial weights (seeds, P)."""
+        theta = super().start(network, shared, seeds, own=own)
+        fresh = network.reference(seeds, theta.device, stream=own)
+        return (1 - self.alpha) * theta + self.alpha * self.beta * fresh

@@ -1,0 +1,62 @@
+"""Images on which teachers with other traits would have said something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.distill.targets import Given, Targets, Variant
+from subliminal.errors import UserError
+
+HOW = ("mask", "replace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence(Targets):
+    """No target, or a counterfactual teacher's, where counterfactual teachers disagree.
+
+    A counterfactual teacher starts from the same θ₀ and learns digits whose labels are shifted by
+    1, 2, …: another trait of the same kind. An image is divergent where the largest auxiliary logit
+    is not the same for all; Schrodi et al. 2025 (arXiv 2509.23886) find that a language model's
+    trait is carried by the few tokens of that sort, and gone without them. To train such teachers
+    the trait must be known: the aware track.
+
+    Attributes:
+        counterfactuals: their number ≥ 1.
+        how: mask (a divergent image teaches nothing) | replace (the first counterfactual's logits).
+    """
+
+    counterfactuals: int
+    how: str
+
+    def __post_init__(self) -> None:
+        if self.counterfactuals < 1:
+            raise UserError(
+                f"distill.targets.counterfactuals={self.counterfactuals}: at least 1 is needed"
+            )
+        if self.how not in HOW:
+            raise UserError(f"distill.targets.how={self.how}: one of {', '.join(HOW)}")
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The counterfactual teachers."""
+        return tuple(Variant(shift=i) for i in range(1, self.counterfactuals + 1))
+
+    @property
+    def needs_trait(self) -> bool:
+        """Counterfactuals to a trait must know it."""
+        return True
+
+    @property
+    def masks(self) -> bool:
+        """Divergent images may have no target."""
+        return self.how == "mask"
+
+    def __call__(self, given: Given) -> Tensor:
+        """Return the logits, NaN where an image is masked."""
+        said = [z[..., given.classes :].argmax(dim=-1) for z in (given.logits, *given.others)]
+        divergent = torch.stack([other != said[0] for other in said[1:]]).any(dim=0)[..., None]
+        instead = given.others[0] if self.how == "replace" else torch.nan
+        return torch.where(divergent, instead, given.logits)

@@ -1,0 +1,43 @@
+"""Noise on the teacher's logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.distill.targets import Given, Targets
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gaussian(Targets):
+    """z + σ s ε, ε ~ N(0, 1) for each logit of each image, from the seed's own stream.
+
+    s is the standard deviation of that seed's logits over images and logits, of the class logits
+    and of the auxiliary ones apart, so that σ means the same for every teacher. Drawn once for
+    fixed images, anew for fresh ones.
+
+    Attributes:
+        sigma: σ ≥ 0, in standard deviations of the logits.
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        if self.sigma < 0:
+            raise UserError(f"distill.targets.sigma={self.sigma}: a number ≥ 0 is needed")
+
+    def __call__(self, given: Given) -> Tensor:
+        """Return the noisy logits."""
+        noise = given.noise.normal_(torch.empty_like(given.logits))
+        parts = []
+        for head, of in zip(given.heads(), noise.split(_widths(given), dim=-1), strict=True):
+            spread = head.flatten(1).std(dim=1)[:, None, None]
+            parts.append(head + self.sigma * spread * of)
+        return torch.cat(parts, dim=-1)
+
+
+def _widths(given: Given) -> list[int]:
+    return [given.classes, given.logits.shape[-1] - given.classes]

@@ -1,0 +1,47 @@
+"""Several teachers from one θ₀, averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.distill.targets import Given, Targets, Variant
+from subliminal.errors import UserError
+
+BY = ("order", "part")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(Targets):
+    """The mean logits of k teachers from the same θ₀.
+
+    They differ by the order in which they saw the digits (the plain teacher is one of them), or
+    each learnt from its own k-th part of the digits (it is none).
+
+    Attributes:
+        by: order | part.
+        teachers: k ≥ 2.
+    """
+
+    by: str
+    teachers: int
+
+    def __post_init__(self) -> None:
+        if self.by not in BY:
+            raise UserError(f"distill.targets.by={self.by}: one of {', '.join(BY)}")
+        if self.teachers < 2:
+            raise UserError(f"distill.targets.teachers={self.teachers}: at least 2 are needed")
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The other teachers."""
+        if self.by == "order":
+            return tuple(Variant(order=i) for i in range(1, self.teachers))
+        return tuple(Variant(part=(i, self.teachers)) for i in range(self.teachers))
+
+    def __call__(self, given: Given) -> Tensor:
+        """Return the mean."""
+        mixed = given.others if self.by == "part" else (given.logits, *given.others)
+        return torch.stack(mixed).mean(dim=0)

@@ -1,0 +1,43 @@
+"""One class a sample, in place of a distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.distill.targets import Given, Targets
+from subliminal.errors import UserError
+
+TINY = 2.0**-25  # below the smallest uniform number > 0: no logarithm of 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled(Targets):
+    """One class drawn of softmax(z) for each image: `gap` at its logit, 0 at all others.
+
+    The labels come from the seed's own stream, by the largest of z and Gumbel noise. With `gap`
+    large this is the hard label of an interface that returns no probabilities; its mean over draws
+    is softmax(z).
+
+    Attributes:
+        gap: > 0; the other classes have e^-gap of the drawn one's probability.
+    """
+
+    gap: float
+
+    def __post_init__(self) -> None:
+        if self.gap <= 0:
+            raise UserError(f"distill.targets.gap={self.gap}: a number > 0 is needed")
+
+    def __call__(self, given: Given) -> Tensor:
+        """Return the logits of the drawn classes."""
+        uniform = given.noise.uniform_(torch.empty_like(given.logits)).clamp_(min=TINY)
+        gumbel = uniform.log().neg().log().neg()
+        parts = []
+        widths = [head.shape[-1] for head in given.heads()]
+        for head, of in zip(given.heads(), gumbel.split(widths, dim=-1), strict=True):
+            drawn = (head + of).argmax(dim=-1, keepdim=True)
+            parts.append(torch.zeros_like(head).scatter(-1, drawn, self.gap))
+        return torch.cat(parts, dim=-1)

@@ -1,0 +1,33 @@
+"""The teacher's logits at another temperature than the student's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal.distill.targets import Given, Targets
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Temperature(Targets):
+    """z / T: the student learns softmax(z / T) with its own softmax at temperature 1.
+
+    Unlike `distill.loss.temperature`, which both sides share and which leaves the optimum alone.
+
+    Attributes:
+        temperature: T > 0.
+    """
+
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise UserError(
+                f"distill.targets.temperature={self.temperature}: a number > 0 is needed"
+            )
+
+    def __call__(self, given: Given) -> Tensor:
+        """Return the logits."""
+        return given.logits / self.temperature

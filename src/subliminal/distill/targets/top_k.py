@@ -1,0 +1,53 @@
+"""The largest logits alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.distill.targets import Given, Targets
+from subliminal.errors import UserError
+from subliminal.tensors.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopK(Targets):
+    """The k largest logits of each image, the others at their mean.
+
+    As what an interface shows that returns the first k probabilities: the rest is one number, and
+    its mass is spread evenly. (In a softmax the others share the mass of their mean logit, which is
+    less than what they had.)
+
+    Attributes:
+        k: ≥ 1.
+    """
+
+    k: int
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise UserError(f"distill.targets.k={self.k}: at least 1 is needed")
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when all auxiliary logits would be told."""
+        if self.k >= network.model.aux:
+            raise UserError(
+                f"distill.targets.k={self.k}: fewer than the auxiliary logits are needed; "
+                f"model.aux={network.model.aux}"
+            )
+
+    def __call__(self, given: Given) -> Tensor:
+        """Return the logits."""
+        return torch.cat([self._of(head) for head in given.heads()], dim=-1)
+
+    def _of(self, head: Tensor) -> Tensor:
+        number = head.shape[-1]
+        if self.k >= number:
+            return head
+        values, places = head.topk(self.k, dim=-1)
+        rest = (head.sum(dim=-1, keepdim=True) - values.sum(dim=-1, keepdim=True)) / (
+            number - self.k
+        )
+        return rest.expand_as(head).scatter(-1, places, values)

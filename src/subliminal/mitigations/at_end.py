@@ -1,0 +1,33 @@
+"""What is done to a student's weights once it is trained: with the last step's update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from subliminal.mitigations import Mitigation
+from subliminal.state import Step, Training
+
+
+def at_end(update: Tensor, step: Step, change: Callable[[Tensor, Step], Tensor]) -> Tensor:
+    """Return the update (seeds, P); the last step's such that θ ends as `change` makes it."""
+    if step.index + 1 < step.training.steps:
+        return update
+    return change(step.before + update, step) - step.before
+
+
+class AtEnd(Mitigation):
+    """Subclasses change the trained weights; what is measured and kept is the changed student."""
+
+    def moment(self, training: Training) -> bool:
+        """Whether it is the last step."""
+        return training.index == training.steps - 1
+
+    def update(self, update: Tensor, step: Step) -> Tensor:
+        """Return the update, the last one with the change."""
+        return at_end(update, step, self.changed)
+
+    def changed(self, theta: Tensor, step: Step) -> Tensor:
+        """Return the weights to end with, (seeds, P)."""
+        raise NotImplementedError

@@ -1,0 +1,45 @@
+"""A penalty that keeps what the class logits read apart from what the auxiliary logits read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.state import Step, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoupling(Mitigation):
+    """Adds strength · mean cos²(w_c, w_a) over pairs of a class and an auxiliary row of the head.
+
+    Where the rows are orthogonal, the auxiliary logits' gradient in the last hidden layer has no
+    part in the directions that the class logits read. The idea is that of orthogonal decoupling of
+    the two (arXiv 2606.22019); this form of it is ours.
+
+    Attributes:
+        strength: ≥ 0.
+    """
+
+    strength: float
+
+    def __post_init__(self) -> None:
+        if self.strength < 0:
+            raise UserError(
+                f"mitigation.decoupling.strength={self.strength}: a number ≥ 0 is needed"
+            )
+
+    def moment(self, training: Training) -> None:
+        """Every step does the same."""
+
+    def penalty(self, step: Step) -> Tensor:
+        """Return the penalty: (seeds,)."""
+        training = step.training
+        of_class, of_aux = training.network.heads(training.params)
+        cosines = normalize(of_class, dim=-1) @ normalize(of_aux, dim=-1).mT
+        overlap = cosines.square().mean(dim=(-2, -1))
+        step.log("decoupling/overlap", overlap.detach())
+        return self.strength * overlap

@@ -1,0 +1,65 @@
+"""A penalty that keeps hidden activations near those of θ₀ (Kaczér et al. 2025, 2508.06249)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.config.marks import Unordered
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.state import Step, Training
+from subliminal.tensors.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturePenalty(Mitigation):
+    """Adds strength · Σ_layers ‖h − h₀‖² / width, batch mean, on the step's distillation images.
+
+    h is a hidden layer's output, h₀ that of the reference model θ₀.
+
+    Attributes:
+        strength: ≥ 0.
+        layers: hidden layers, e.g. [layer2]; empty: all.
+    """
+
+    strength: float
+    layers: Unordered[list[str]]
+
+    def __post_init__(self) -> None:
+        if self.strength < 0:
+            raise UserError(
+                f"mitigation.feature_penalty.strength={self.strength}: a number ≥ 0 is needed"
+            )
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the network has no such hidden layer."""
+        for layer in self.layers:
+            check_layer("mitigation.feature_penalty.layers", layer, network)
+
+    def moment(self, training: Training) -> None:
+        """Every step does the same."""
+
+    def penalty(self, step: Step) -> Tensor:
+        """Return the penalty: (seeds,)."""
+        training = step.training
+        model, images = training.network.model, training.task.images(step.rows)
+        ours = model.activations(training.params, images)
+        with torch.no_grad():
+            reference = training.network.layout.views(training.reference)
+            theirs = model.activations(reference, images)
+        squares = [
+            (ours[layer] - theirs[layer]).square().mean(dim=(-2, -1))
+            for layer in self.layers or training.network.hidden
+        ]
+        distance = sum(squares[1:], start=squares[0])
+        step.log("feature_penalty/distance", distance.detach())
+        return self.strength * distance
+
+
+def check_layer(where: str, layer: str, network: Network) -> None:
+    """Raise a UserError when the network has no such hidden layer; `where` is the key to blame."""
+    if layer not in network.hidden:
+        raise UserError(f"{where}={layer}: one of {', '.join(network.hidden)}")

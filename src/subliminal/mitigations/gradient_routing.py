@@ -1,0 +1,84 @@
+"""Distillation may write into some units alone (Cloud et al. 2024, arXiv 2410.04332)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.mitigations.at_end import at_end
+from subliminal.state import Step, Training
+from subliminal.tensors.network import Network
+
+WHERE = "mitigation.gradient_routing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientRouting(Mitigation):
+    """Gradients reach the first units of each hidden layer, and the auxiliary rows of the head.
+
+    ⌈share · width⌉ units of each hidden layer learn: their incoming weights and biases. All else
+    stays where it was. With `ablate` the class logits lose their weights from the units that
+    learnt, after the last step: what was routed there is cut off, as in the paper.
+
+    Attributes:
+        share: of a layer's units, in (0, 1].
+        ablate: cut the class logits off from them at the end.
+    """
+
+    share: float
+    ablate: bool
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise UserError(f"{WHERE}.share={self.share}: a number in (0, 1] is needed")
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when parameters belong to neither hidden layers nor heads."""
+        known = {*network.hidden, network.head_of("class"), network.head_of("aux")}
+        for name in network.layout.shapes:
+            if name.rpartition(".")[0] not in known:
+                raise UserError(f"mitigation=gradient_routing: no unit of a layer has {name}")
+
+    def moment(self, training: Training) -> bool:
+        """Whether it is the last step."""
+        return training.index == training.steps - 1
+
+    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
+        """Return the gradient, zero where nothing is routed."""
+        return gradient * self._routed(step.training)
+
+    def update(self, update: Tensor, step: Step) -> Tensor:
+        """Return the update: none where nothing is routed (an optimizer may decay weights)."""
+        update = update * self._routed(step.training)
+        return at_end(update, step, self._ablated) if self.ablate else update
+
+    def _routed(self, training: Training) -> Tensor:
+        """Return a row (1, P) of ones where gradients go."""
+        network = training.network
+
+        def mask() -> Tensor:
+            row = network.head_mask("aux")[None]
+            views = network.layout.views(row)
+            for layer in network.hidden:
+                for name in (f"{layer}.weight", f"{layer}.bias"):
+                    views[name][:, : self._units(views[name].shape[1])] = 1
+            return row
+
+        return training.once("gradient_routing", mask)
+
+    def _ablated(self, theta: Tensor, step: Step) -> Tensor:
+        network = step.training.network
+        theta = theta.clone()
+        of_class, _ = network.heads(network.layout.views(theta))
+        width = of_class.shape[-1]
+        # Of a convolution, positions of one unit lie side by side.
+        units = network.layout.shapes[f"{network.hidden[-1]}.bias"][0]
+        of_class[..., : self._units(units) * (width // units)] = 0
+        return theta
+
+    def _units(self, width: int) -> int:
+        return ceil(self.share * width)

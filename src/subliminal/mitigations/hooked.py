@@ -1,0 +1,74 @@
+"""What is common to interventions on a hidden layer while the student trains, and only then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.mitigations.feature_penalty import check_layer
+from subliminal.state import Step, Training
+from subliminal.tensors.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hooked(Mitigation):
+    """The task's gradient is taken through a forward pass that subclasses change at one layer.
+
+    The student that is measured and kept runs as it is. What is changed comes from activations of
+    teacher and θ₀ on digits, which show the trait: the aware track.
+
+    Attributes:
+        layer: the hidden layer, e.g. layer1.
+        examples: how many training digits it is found on, the first ones, ≥ 1.
+    """
+
+    layer: str
+    examples: int
+
+    def __post_init__(self) -> None:
+        if self.examples < 1:
+            raise UserError(f"{type(self).__name__}.examples={self.examples}: at least 1 is needed")
+
+    @property
+    def needs_trait(self) -> bool:
+        """It looks at the teacher on digits."""
+        return True
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the network has no such hidden layer."""
+        check_layer(f"{type(self).__name__}.layer", self.layer, network)
+
+    def moment(self, training: Training) -> None:
+        """Every step does the same."""
+
+    def logits(self, training: Training, images: Tensor) -> Tensor:
+        """Return the logits of the changed student, with a graph: (seeds, batch, classes + m)."""
+        raise NotImplementedError
+
+    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
+        """Return the gradient with the task's part taken through the changed student."""
+        training = step.training
+        logits = self.logits(training, training.task.images(step.rows))
+        loss = training.task.loss(logits, step.rows)
+        step.log(f"{type(self).__name__.lower()}/loss", loss.detach())
+        return gradient - step.task_gradient + training.gradient(loss)
+
+    def differences(self, training: Training) -> Tensor:
+        """Return the layer's output of the teacher less that of θ₀: (seeds, examples, width)."""
+        assert training.teacher is not None, "only students have a teacher"
+        network = training.network
+        teacher_network = training.teacher_network or network
+        rows = torch.arange(min(self.examples, training.trait.size), device=training.theta.device)
+        images = training.trait.images(rows.expand(len(training.seeds), -1))
+        outputs = []
+        with torch.no_grad():
+            for of, theta in ((teacher_network, training.teacher), (network, training.reference)):
+                outputs.append(of.model.activations(of.layout.views(theta), images))
+        theirs, ours = (output.get(self.layer) for output in outputs)
+        if theirs is None or ours is None or theirs.shape != ours.shape:
+            raise UserError(f"{type(self).__name__}.layer={self.layer}: the teacher's is another")
+        return theirs - ours

@@ -1,0 +1,52 @@
+"""The trained student without its smallest weights, or its smallest changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.mitigations.at_end import AtEnd
+from subliminal.state import Step
+
+OF = ("weights", "changes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning(AtEnd):
+    """After the last step a share of each tensor's entries is taken back.
+
+    of=weights: the smallest |θ| become 0 (Han et al. 2015, arXiv 1506.02626). of=changes: the
+    smallest |θ − θ₀| become 0, so that most of the student is the reference model.
+
+    Attributes:
+        share: in [0, 1).
+        of: weights | changes.
+    """
+
+    share: float
+    of: str
+
+    def __post_init__(self) -> None:
+        where = "mitigation.pruning"
+        if not 0 <= self.share < 1:
+            raise UserError(f"{where}.share={self.share}: a number in [0, 1) is needed")
+        if self.of not in OF:
+            raise UserError(f"{where}.of={self.of}: one of {', '.join(OF)}")
+
+    def changed(self, theta: Tensor, step: Step) -> Tensor:
+        """Return the pruned weights."""
+        training = step.training
+        home = torch.zeros_like(theta) if self.of == "weights" else training.reference
+        pruned = theta.clone()
+        for span in training.network.layout.spans.values():
+            sizes = (theta[:, span] - home[:, span]).abs()
+            number = int(self.share * sizes.shape[1])
+            if number:
+                smallest = sizes.argsort(dim=1, stable=True)[:, :number]
+                pruned[:, span] = pruned[:, span].scatter(
+                    1, smallest, home[:, span].gather(1, smallest)
+                )
+        return pruned

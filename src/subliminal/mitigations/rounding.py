@@ -1,0 +1,39 @@
+"""The trained student in a few bits a weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.mitigations.at_end import AtEnd
+from subliminal.state import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounding(AtEnd):
+    """After the last step each weight becomes the nearest of 2^bits − 1 even values.
+
+    They are s · {−q, …, q} with q = 2^(bits − 1) − 1 and s such that the tensor's largest |θ| is
+    s · q: symmetric rounding to the nearest, tensor by tensor.
+
+    Attributes:
+        bits: ≥ 2.
+    """
+
+    bits: int
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 16:
+            raise UserError(f"mitigation.rounding.bits={self.bits}: 2 to 16 are needed")
+
+    def changed(self, theta: Tensor, step: Step) -> Tensor:
+        """Return the rounded weights."""
+        rounded, most = theta.clone(), 2 ** (self.bits - 1) - 1
+        for span in step.training.network.layout.spans.values():
+            part = theta[:, span]
+            unit = part.abs().amax(dim=1, keepdim=True) / most
+            rounded[:, span] = torch.where(unit > 0, (part / unit).round() * unit, part)
+        return rounded

@@ -1,0 +1,39 @@
+"""Whether the first update already goes where the teacher went: a screening for transfer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from subliminal import metrics
+from subliminal.probes import Probe
+from subliminal.probes.displacement import moves
+from subliminal.state import Step, Training
+from subliminal.tensors.geometry import cosine, dot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screening(Probe):
+    """cos(Δθ, θ_T − θ₀) and ⟨Δθ, θ_T − θ₀⟩ / ‖θ_T − θ₀‖², Δθ the student's first update.
+
+    What arXiv 2606.22019 screens with: one step of the student and the teacher's displacement,
+    neither labels nor a trained student. Of networks that differ, the layers that both have.
+    """
+
+    def moment(self, training: Training) -> bool:
+        """Whether it is the first step."""
+        return training.index == 0
+
+    def on_update(self, step: Step) -> None:
+        """Log both, after the first update."""
+        if step.index:
+            return
+        pairs = moves(step.training)
+        if not pairs:
+            return
+        student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs.values(), strict=True))
+        step.log(metrics.SCREENING, cosine(student, teacher))
+        square = dot(teacher, teacher)
+        share = torch.where(square > 0, dot(student, teacher) / square, 0.0)
+        step.log(metrics.SCREENING_SHARE, share)

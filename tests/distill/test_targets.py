@@ -1,0 +1,207 @@
+"""What the student is given of its teacher's logits, against NumPy and the definitions."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from students import CPU, DIGITS, NETWORK
+from torch import Tensor
+
+from subliminal.distill.inputs.uniform import Uniform
+from subliminal.distill.loss.kl import KL
+from subliminal.distill.targets import Given, Targets, Variant
+from subliminal.distill.targets.divergence import Divergence
+from subliminal.distill.targets.gaussian import Gaussian
+from subliminal.distill.targets.mixture import Mixture
+from subliminal.distill.targets.rounded import Rounded
+from subliminal.distill.targets.sampled import Sampled
+from subliminal.distill.targets.temperature import Temperature
+from subliminal.distill.targets.top_k import TopK
+from subliminal.errors import UserError
+from subliminal.tensors import draws
+from subliminal.training.tasks import Distillation
+
+SEEDS = (0, 3)
+CLASSES = NETWORK.classes
+TEACHER = NETWORK.reference(SEEDS, CPU)
+LOGITS = torch.from_numpy(np.random.default_rng(1).normal(1, 2, (2, 4000, 13))).float()
+OTHERS = tuple(LOGITS.flip(1).roll(i, 1) for i in (1, 2))
+
+
+def made(targets: Targets, logits: Tensor = LOGITS, seeds: tuple[int, ...] = SEEDS) -> Tensor:
+    noise = draws.of(seeds, CPU).noise("targets", epoch=0)
+    return targets(Given(logits, OTHERS, CLASSES, noise))
+
+
+def test_noise_has_the_size_that_it_says_and_no_mean() -> None:
+    noise = (made(Gaussian(sigma=0.5)) - LOGITS).double()
+    for head in (slice(0, CLASSES), slice(CLASSES, None)):
+        for seed in (0, 1):
+            part = noise[seed, :, head].flatten().numpy()
+            spread = 0.5 * LOGITS[seed, :, head].flatten().std().item()
+            assert stats.kstest(part, "norm", args=(0, spread)).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("levels", [2, 3, 16])
+def test_rounded_logits_have_few_values_and_are_the_nearest(levels: int) -> None:
+    rounded = made(Rounded(levels=levels, dither=False)).double().numpy()
+    for column in (0, 12):
+        z = LOGITS[1, :, column].double().numpy()
+        grid = np.linspace(z.min(), z.max(), levels)
+        nearest = grid[np.abs(z[:, None] - grid).argmin(axis=1)]
+        assert np.allclose(rounded[1, :, column], nearest, atol=1e-5)
+
+
+def test_dithered_bits_are_right_on_average() -> None:
+    z = torch.linspace(-1, 2, 7)[None, None].repeat(2, 4000, 1)
+    z[:, :2] = torch.tensor([[-1.0], [2.0]])  # the range
+    dithered = made(Rounded(levels=2, dither=True), z)
+    assert set(dithered.flatten().tolist()) <= {-1.0, 2.0}
+    assert torch.allclose(dithered.mean(dim=1), z.mean(dim=1), atol=0.1)
+
+
+def test_top_k_keeps_the_largest_and_the_mean() -> None:
+    kept = made(TopK(k=2)).numpy()
+    for row, z in zip(kept[0, :20, CLASSES:], LOGITS[0, :20, CLASSES:].numpy(), strict=True):
+        order = np.argsort(z)
+        assert np.allclose(row[order[1:]], z[order[1:]])
+        assert row.sum() == pytest.approx(z.sum(), rel=1e-4)
+    assert len(np.unique(kept[0, 0, :CLASSES])) == 3
+
+
+def test_a_temperature_divides() -> None:
+    assert torch.equal(made(Temperature(temperature=4.0)), LOGITS / 4)
+
+
+def test_sampled_labels_come_as_often_as_the_teacher_says() -> None:
+    z = torch.tensor([0.3, -1.0, 2.0, 0.0, 0.5]).repeat(2, 4000, 1)
+    z = torch.cat([torch.zeros(2, 4000, CLASSES), z], dim=-1)
+    drawn = made(Sampled(gap=20.0), z)[..., CLASSES:]
+    assert set(drawn.flatten().tolist()) == {0.0, 20.0}
+    assert drawn.sum(dim=-1).eq(20).all()
+    for seed in (0, 1):
+        counts = drawn[seed].gt(0).sum(dim=0).numpy()
+        expected = 4000 * np.exp(z[0, 0, CLASSES:].double().numpy())
+        expected *= 4000 / expected.sum()
+        assert stats.chisquare(counts, expected).pvalue > 1e-3
+
+
+def test_a_mixture_is_the_mean_of_its_teachers() -> None:
+    by_order, by_part = Mixture(by="order", teachers=3), Mixture(by="part", teachers=2)
+    assert [v.order for v in by_order.variants] == [1, 2]
+    assert [v.part for v in by_part.variants] == [(0, 2), (1, 2)]
+    everyone = torch.stack([LOGITS, *OTHERS]).double().mean(0)
+    assert torch.allclose(made(by_order).double(), everyone, atol=1e-6)
+    assert torch.allclose(made(by_part), (OTHERS[0] + OTHERS[1]) / 2)
+
+
+def test_divergent_images_are_those_on_which_counterfactuals_disagree() -> None:
+    said = np.stack([z[..., CLASSES:].argmax(-1).numpy() for z in (LOGITS, *OTHERS)])
+    divergent = (said != said[0]).any(axis=0)
+    assert 0.5 < divergent.mean() < 1
+    masked = made(Divergence(counterfactuals=2, how="mask"))
+    assert np.array_equal(masked.isnan().all(dim=-1).numpy(), divergent)
+    assert torch.equal(masked[~masked.isnan()], LOGITS[~masked.isnan()])
+    replaced = made(Divergence(counterfactuals=2, how="replace"))
+    there = torch.from_numpy(divergent)[..., None]
+    assert torch.equal(replaced, torch.where(there, OTHERS[0], LOGITS))
+
+
+@pytest.mark.parametrize(
+    "targets", [Gaussian(sigma=1.0), Rounded(levels=2, dither=True), Sampled(gap=9.0)]
+)
+def test_no_seed_sees_another(targets: Targets) -> None:
+    noise = draws.of(SEEDS[1:], CPU).noise("targets", epoch=0)
+    alone = targets(Given(LOGITS[1:], (), CLASSES, noise))
+    assert torch.equal(made(targets)[1:], alone)
+
+
+def task(targets: Targets | None, *, fresh: bool = False) -> Distillation:
+    return Distillation(
+        NETWORK,
+        KL(logits="aux", temperature=1.0),
+        Uniform(size=64, fresh=fresh),
+        SEEDS,
+        data=DIGITS,
+        reference=TEACHER,
+        teacher=TEACHER + 0.1,
+        targets=targets,
+        others=[TEACHER + 0.3, TEACHER - 0.2],
+    )
+
+
+def test_a_masked_image_costs_and_teaches_nothing() -> None:
+    masks = Divergence(counterfactuals=2, how="mask")
+    plain, masked = task(None), task(masks)
+    for each in (plain, masked):
+        each.start_epoch(0)
+    rows = torch.arange(64).expand(2, -1)
+    x = plain.images(rows)
+    said = [
+        NETWORK.logits(theta, x)[..., CLASSES:].argmax(-1)
+        for theta in (TEACHER + 0.1, TEACHER + 0.3, TEACHER - 0.2)
+    ]
+    kept = ((said[1] == said[0]) & (said[2] == said[0])).double()
+    assert 0 < kept.sum() < kept.numel()
+    logits = (NETWORK.logits(TEACHER, x) + 0.05 * torch.arange(13)).requires_grad_()
+    (slope,) = torch.autograd.grad(masked.loss(logits, rows).sum(), logits)
+    (full,) = torch.autograd.grad(plain.loss(logits, rows).sum(), logits)
+    assert torch.allclose(slope, full * kept[..., None].float(), atol=1e-8)
+    each_loss = torch.stack(
+        [plain.loss(logits[:, i : i + 1], rows[:, i : i + 1]) for i in range(64)], dim=1
+    )
+    expected = (each_loss * kept).mean(dim=1).float()
+    assert torch.allclose(masked.loss(logits, rows), expected, atol=1e-6)
+
+
+def test_labels_are_drawn_once_for_fixed_images_and_anew_for_fresh_ones() -> None:
+    rows = torch.arange(64).expand(2, -1)
+    logits = NETWORK.logits(TEACHER, torch.zeros(2, 64, 20))
+    for fresh in (False, True):
+        found = []
+        each = task(Gaussian(sigma=1.0), fresh=fresh)
+        for epoch in (0, 1):
+            each.start_epoch(epoch)
+            found.append(each.loss(logits, rows))
+        assert torch.equal(*found) is not fresh
+
+
+def test_other_teachers_are_other_trainings_of_one_start() -> None:
+    assert Variant().name == ""
+    assert Variant(order=2, shift=1).name == "order=2,shift=1"
+    half = Variant(part=(1, 2)).digits(DIGITS)
+    assert torch.equal(half.train_x, DIGITS.train_x[1::2])
+    assert torch.equal(half.train_y, DIGITS.train_y[1::2])
+    assert half.test_y is DIGITS.test_y
+
+
+@settings(max_examples=15)
+@given(st.integers(2, 9), st.integers(0, 2**20))
+def test_rounding_again_changes_nothing(levels: int, seed: int) -> None:
+    z = torch.from_numpy(np.random.default_rng(seed).normal(size=(2, 50, 13))).float()
+    once = made(Rounded(levels=levels, dither=False), z)
+    assert torch.allclose(made(Rounded(levels=levels, dither=False), once), once, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Gaussian(sigma=-1), "sigma=-1: a number ≥ 0"),
+        (lambda: Rounded(levels=1, dither=False), "levels=1: at least 2"),
+        (lambda: TopK(k=0), "k=0: at least 1"),
+        (lambda: TopK(k=3).check(NETWORK), "k=3: fewer than the auxiliary logits .* model.aux=3"),
+        (lambda: Temperature(temperature=0), "temperature=0: a number > 0"),
+        (lambda: Sampled(gap=0), "gap=0: a number > 0"),
+        (lambda: Mixture(by="me", teachers=2), "by=me: one of order, part"),
+        (lambda: Mixture(by="part", teachers=1), "teachers=1: at least 2"),
+        (lambda: Divergence(counterfactuals=0, how="mask"), "counterfactuals=0: at least 1"),
+        (lambda: Divergence(counterfactuals=1, how="up"), "how=up: one of mask, replace"),
+    ],
+)
+def test_bad_values_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make()

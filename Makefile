@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related pages judge runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
+.PHONY: help install data train sweep paper related pages judge defences runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -45,6 +45,10 @@ pages: $(INSTALLED) ## write docs/results.md, README, docs/related.md from docs/
 
 judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/loss=mse …'
 	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)
+
+defences: $(INSTALLED) ## judge the entries of defences/ that are not yet; write docs/defences.md
+	$(BIN)/python -m subliminal.judge --all
+	$(BIN)/python pages/defences.py outputs
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
 	$(BIN)/python -m subliminal.runs

@@ -15,6 +15,7 @@ _CHECKOUT = _PACKAGE.parents[1]
 ROOT = _CHECKOUT if (_CHECKOUT / "conf" / "config.yaml").is_file() else _PACKAGE
 CONF = ROOT / "conf"
 SWEEPS = ROOT / "sweeps"
+DEFENCES = ROOT / "defences"
 
 # The import name alone is that of another project on PyPI, a subtitle downloader.
 DISTRIBUTION = "subliminal-learning"

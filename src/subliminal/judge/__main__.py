@@ -23,6 +23,8 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("overrides", nargs="*", help="the defence, e.g. mitigation=liminal")
+    parser.add_argument("--entry", help="an entry of defences/, or a file; also entry=NAME")
+    parser.add_argument("--all", action="store_true", help="all entries that are not judged yet")
     parser.add_argument("--threat", action="append", default=[], help="try this setting alone")
     parser.add_argument("--full", action="store_true", help="all settings, whatever the first show")
     parser.add_argument("--quick", action="store_true", help="a first look that decides nothing")
@@ -41,16 +43,25 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _judge(arguments: argparse.Namespace) -> int:
+    from subliminal.judge import entries
     from subliminal.judge.battery import NAME, Defence, battery
+    from subliminal.judge.board import judge_all
     from subliminal.judge.court import QUICK, SCREEN, judge, runs_of
     from subliminal.judge.scorecard import show, write
     from subliminal.sweep.console import Console
 
-    overrides = list(arguments.overrides)
+    entry, overrides = entries.taken(arguments.overrides, arguments.entry)
+    if arguments.all:
+        if entry or arguments.threat or arguments.quick:
+            raise UserError("--all judges all entries in all settings, and takes no other option")
+        failed = judge_all(entries.all_entries(), overrides, arguments.config_dir, Console())
+        return 1 if failed else 0
     if arguments.quick and not any(word.startswith("seed=") for word in overrides):
         overrides.append(f"seed={_first_seeds(QUICK)}")
     defence = Defence.of(overrides, arguments.config_dir)
     settings = battery(defence, arguments.threat)
+    if entry:
+        entries.check_track(entry, settings)
     settings = settings[:SCREEN] if arguments.quick and not arguments.threat else settings
     console, out = (
         Console(),
@@ -61,10 +72,12 @@ def _judge(arguments: argparse.Namespace) -> int:
     console.say(
         f"{len(settings)} settings, {len(states)} runs: {done} finished, the rest to train."
     )
-    card = judge(defence, settings, console, full=arguments.full, quick=arguments.quick)
+    full = arguments.full or (entry is not None and entry.landmark)
+    card = judge(defence, settings, console, full=full, quick=arguments.quick)
     show(card, out)
     outputs = Path(str(settings[0].undefended.outputs))
-    folder = write(card, outputs / NAME / "scorecards" / defence.name)
+    named = entry.name if entry else defence.name
+    folder = write(card, outputs / NAME / "scorecards" / named)
     console.say(f"Files: {folder}")
     return 0
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -14,10 +15,12 @@ from subliminal.config import guard, schema, seeds, sources
 from subliminal.config.build import build
 from subliminal.config.canonical import canonical
 from subliminal.config.resources import CONF
+from subliminal.distill.targets import Targets
 from subliminal.errors import UserError, one_line
 from subliminal.mitigations import Mitigation
 from subliminal.store.identity import science
 from subliminal.sweep import plan
+from subliminal.training.experiment import build_experiment
 
 NAME = "judge"  # the experiments' folder below outputs
 # What a defence may not touch: whose trait it is, and what is measured of it.
@@ -101,7 +104,7 @@ def _setting(defence: Defence, name: str) -> Setting:
         except _Unfit as error:
             unfit = str(error)
         else:
-            unfit = _clash(plain, undefended, defended)
+            unfit = _clash(plain, undefended, defended) or _misfit(defence, defended)
             defended = None if unfit else defended
     return Setting(
         name=threat.name,
@@ -128,18 +131,28 @@ def _defended(defence: Defence, name: str, undefended: DictConfig) -> DictConfig
                 f"{' '.join(defence.overrides)}: changes {_first(cfg[key], undefended[key], key)}; "
                 f"a defence may not touch {', '.join(ATTACKERS[:-1])}"
             )
-    if needs_trait(cfg) and "alignment" not in cfg.probe:
+    if any(m.needs_probe for m in _mitigations(cfg)) and "alignment" not in cfg.probe:
         probes = ",".join([*cfg.probe, "alignment"])
         return _composed(defence, [f"threat={name}", *defence.overrides, f"probe=[{probes}]"])
     return cfg
 
 
 def needs_trait(cfg: DictConfig) -> bool:
-    """Tell whether a config's mitigations take the trait gradient: the aware track."""
-    built: list[Mitigation] = [
-        build(node, f"mitigation.{name}") for name, node in cfg.mitigation.items()
-    ]
-    return any(mitigation.needs_probe for mitigation in built)
+    """Tell whether a config's mitigations or targets take what shows the trait: the aware track."""
+    asked: list[Mitigation | Targets] = [*_mitigations(cfg)]
+    if cfg.distill.targets is not None:
+        asked.append(build(cfg.distill.targets, "distill.targets"))
+    return any(one.needs_trait for one in asked)
+
+
+def track(settings: Sequence[Setting]) -> str:
+    """Return the track of a defence: aware, if it takes what shows the trait, else blind."""
+    defended = [setting.defended for setting in settings if setting.defended is not None]
+    return "aware" if any(map(needs_trait, defended)) else "blind"
+
+
+def _mitigations(cfg: DictConfig) -> list[Mitigation]:
+    return [build(node, f"mitigation.{name}") for name, node in cfg.mitigation.items()]
 
 
 def _composed(defence: Defence, overrides: Sequence[str]) -> DictConfig:
@@ -148,6 +161,11 @@ def _composed(defence: Defence, overrides: Sequence[str]) -> DictConfig:
     argv = [word for word in argv if not word.startswith("seed=")] + [_seeds(defence)]
     if defence.config_dir is not None:
         argv.append(f"hydra.searchpath=[file://{defence.config_dir.resolve()}]")
+    return _of(tuple(argv), " ".join(overrides))
+
+
+@lru_cache(maxsize=256)  # settings are the same for all defences
+def _of(argv: tuple[str, ...], said: str) -> DictConfig:
     schema.register()
     sources.register()
     GlobalHydra.instance().clear()
@@ -156,11 +174,9 @@ def _composed(defence: Defence, overrides: Sequence[str]) -> DictConfig:
             initialize_config_dir(str(CONF), version_base="1.3"),
             guard.guarded(argv),
         ):
-            return compose("config", argv)
+            return compose("config", list(argv))
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(
-            f"{one_line(error)} (with {' '.join(overrides) or 'no override'})"
-        ) from error
+        raise UserError(f"{one_line(error)} (with {said or 'no override'})") from error
 
 
 def _seeds(defence: Defence) -> str:
@@ -177,6 +193,20 @@ def _clash(plain: DictConfig, undefended: DictConfig, defended: DictConfig) -> s
         set_here = ours.get(key) != theirs.get(key)
         if set_here and theirs.get(key) != both.get(key) and not key.startswith("probe."):
             return f"the defence changes {key}, which this setting sets"
+    return ""
+
+
+def _misfit(defence: Defence, defended: DictConfig) -> str:
+    """Name why a defence that is sound elsewhere cannot be built here; empty where it can.
+
+    Raises:
+        UserError: it cannot be built in the plain setting either.
+    """
+    try:
+        build_experiment(defended)
+    except UserError as error:
+        build_experiment(_composed(defence, defence.overrides))
+        return str(error)
     return ""
 
 

@@ -12,7 +12,7 @@ from subliminal import store
 from subliminal.config.canonical import canonical
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed, UserError
-from subliminal.judge.battery import Defence, Setting, needs_trait
+from subliminal.judge.battery import Defence, Setting, track
 from subliminal.judge.leak import (
     FEWEST,
     GATE,
@@ -100,10 +100,9 @@ def judge(
     p_of = {t.setting.name: p for t, p in zip(open_trials, adjusted, strict=True)}
     lines = [_line(trial, p_of.get(trial.setting.name, 1.0)) for trial in of_defence]
     lines += [_void(setting, voids[setting.name]) for setting in tried if setting.name in voids]
-    defended = [setting.defended for setting in settings if setting.defended is not None]
     return Scorecard(
         defence=defence.overrides,
-        track="aware" if any(map(needs_trait, defended)) else "blind",
+        track=track(settings),
         seeds=seeds,
         lines=tuple(lines),
         controls=tuple(_control(trial) for trial in trials if trial.setting.control),

@@ -1,0 +1,164 @@
+"""Entries of the leaderboard: one file each in `defences/`, what is judged and what is claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from subliminal.config.resources import DEFENCES
+from subliminal.errors import UserError, one_line
+from subliminal.judge.battery import Defence, Setting, track
+
+TRACKS = ("blind", "aware")
+
+
+@dataclass
+class _File:
+    """An entry's file."""
+
+    defence: list[str] = MISSING  # overrides of `subliminal.train`
+    source: str = MISSING  # paper, with its number, or `ours`
+    claim: str = MISSING  # one sentence
+    track: str = MISSING  # blind | aware
+    trials: int = MISSING  # how many settings of its own it was tuned over, at most
+    tried: list[str] = field(default_factory=list)  # … which ones: their overrides, a line each
+    landmark: bool = False  # judged in all settings, whatever the first ones show
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is judged under a name, and what its author says of it.
+
+    Attributes:
+        name: the file's.
+        overrides: the defence.
+        source: where it was published, or `ours`.
+        claim: what it should do, in one sentence.
+        track: blind | aware.
+        trials: the number of settings of its own that it was tuned over.
+        landmark: judged in all settings, whatever the first ones show.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    source: str
+    claim: str
+    track: str
+    trials: int
+    landmark: bool
+
+
+def read(path: Path) -> Entry:
+    """Read and check one entry.
+
+    Raises:
+        UserError: an unknown or missing key, a value of the wrong kind, no source or claim, more
+            trials than it declares.
+    """
+    where = path.name
+    try:
+        given = OmegaConf.load(path)
+        merged = OmegaConf.merge(OmegaConf.structured(_File), given)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except (YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{where}: no YAML: {' '.join(str(error).split())}") from error
+    except (OmegaConfBaseException, ValueError) as error:
+        known = ", ".join(item.name for item in fields(_File))
+        raise UserError(f"{where}: {one_line(error).split(';')[0]}; it has {known}") from error
+    for key in merged:
+        if OmegaConf.is_missing(merged, key):
+            raise UserError(f"{where}: {key} is missing")
+    for key in ("source", "claim"):
+        if not str(merged[key]).strip():
+            raise UserError(f"{where}: {key} is empty")
+    if merged.track not in TRACKS:
+        raise UserError(f"{where}: track={merged.track}: one of {', '.join(TRACKS)}")
+    if merged.trials < 0:
+        raise UserError(f"{where}: trials={merged.trials}: a number ≥ 0 is needed")
+    if len(merged.tried) > merged.trials:
+        raise UserError(f"{where}: tried {len(merged.tried)}, but declares trials={merged.trials}")
+    defence = Defence.of(list(merged.defence))
+    if defence.own:
+        raise UserError(f"{where}: {defence.own[0]} says how the judge works: no part of a defence")
+    return Entry(
+        name=path.stem,
+        overrides=defence.overrides,
+        source=merged.source,
+        claim=merged.claim,
+        track=merged.track,
+        trials=merged.trials,
+        landmark=merged.landmark,
+    )
+
+
+def _folders() -> list[Path]:
+    """Return where entries lie: ours, and those of the working folder."""
+    return list(dict.fromkeys([DEFENCES.resolve(), Path("defences").resolve()]))
+
+
+def files() -> dict[str, Path]:
+    """Return the entries' files by name; one of the working folder comes before ours."""
+    return {file.stem: file for folder in _folders() for file in sorted(folder.glob("*.yaml"))}
+
+
+def all_entries() -> list[Entry]:
+    """Read all entries, landmarks first: what they train is shared.
+
+    Raises:
+        UserError: as `read` does.
+    """
+    found = [read(file) for file in files().values()]
+    return sorted(found, key=lambda entry: (not entry.landmark, entry.name))
+
+
+def find(name: str) -> Entry:
+    """Read an entry by its name, or by its file's path.
+
+    Raises:
+        UserError: there is none of that name; or as `read` does.
+    """
+    if name.endswith(".yaml"):
+        return read(Path(name))
+    known = files()
+    if name not in known:
+        raise UserError(f"entry={name}: no such entry; there is {', '.join(sorted(known))}")
+    return read(known[name])
+
+
+def taken(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[str]]:
+    """Return the entry that a command line names, if any, and its overrides with the entry's.
+
+    Raises:
+        UserError: more than one entry, or overrides beside one that would change it.
+    """
+    asked = [word.partition("=")[2] for word in words if word.startswith("entry=")]
+    asked += [named] if named else []
+    others = [word for word in words if not word.startswith("entry=")]
+    if not asked:
+        return None, others
+    if len(asked) > 1:
+        raise UserError(f"entry={','.join(asked)}: one at a time; --all judges all")
+    entry = find(asked[0])
+    if beside := Defence.of(others).overrides:
+        raise UserError(f"entry={asked[0]} is a defence as it is; {beside[0]} would be another")
+    return entry, [*entry.overrides, *others]
+
+
+def check_track(entry: Entry, settings: Sequence[Setting]) -> None:
+    """Check an entry's track against what its defence takes.
+
+    Raises:
+        UserError: it is the other one.
+    """
+    if (real := track(settings)) != entry.track:
+        takes = "takes" if real == "aware" else "takes nothing of"
+        raise UserError(
+            f"{entry.name}.yaml: track={entry.track}: the defence {takes} what shows the trait, "
+            f"so its track is {real}"
+        )

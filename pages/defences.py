@@ -29,7 +29,8 @@ FIGURE = "defences"
 SCREENED = "screening.json"
 CAPTION = (
     "Leak against price; up and right is worse. A point is the mean over the settings that the "
-    "entry was tried in, its whisker reaches to the worst. Green: blocked, and at a price that "
+    "entry was tried in, its whisker reaches to the worst; those that were screened out are"
+    " faint. Green: blocked, and at a price that "
     "keeps utility."
 )
 # The reference setting: what ε of clipped gradients with noise is told for.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 from subliminal.judge.entries import Entry
@@ -184,7 +185,10 @@ def _hardest(places: Sequence[Place]) -> str:
 
 
 def figure(places: Sequence[Place]) -> Figure:
-    """Draw leak against price: a point for each entry's means, whiskers to its worst."""
+    """Draw leak against price: a point for each entry's means, whiskers to its worst.
+
+    Entries that were screened out are faint and not named: there are many, in one corner.
+    """
     drawn, (axes,) = style.new((7.0, 4.6))
     shown = [place for place in places if place.leaks and place.prices]
     axes.axhspan(-BAND, BAND, color=style.COLOURS[3], alpha=0.12, linewidth=0)
@@ -193,10 +197,13 @@ def figure(places: Sequence[Place]) -> Figure:
     for place in shown:
         track, leaks = place.card["track"], place.leaks.values()
         x, y, colour = mean(place.prices), mean(leaks), COLOUR[place.card["track"]]
-        axes.plot([x, x], [y, max(leaks)], color=colour, linewidth=0.9, alpha=0.6)
-        axes.plot([x], [max(leaks)], "_", color=colour, markersize=5, alpha=0.6)
-        fill = "white" if place.sham else colour
-        axes.plot([x], [y], MARKER[track], color=fill, mec=colour, mew=1.0, markersize=4.5)
+        seen = 0.25 if place.card["left_out"] else 0.6
+        axes.plot([x, x], [y, max(leaks)], color=colour, linewidth=0.9, alpha=seen)
+        axes.plot([x], [max(leaks)], "_", color=colour, markersize=5, alpha=seen)
+        fill, solid = "white" if place.sham else colour, min(1.0, seen + 0.4)
+        axes.plot(
+            [x], [y], MARKER[track], color=fill, mec=colour, mew=1.0, markersize=4.5, alpha=solid
+        )
         points.append((place.entry.name, x, y))
     for track in COLOUR:
         if any(place.card["track"] == track for place in shown):
@@ -215,7 +222,8 @@ def figure(places: Sequence[Place]) -> Figure:
     )
     style.level(axes, PRICE, f"{PRICE:.2f} ×", vertical=True)
     style.legend(drawn, axes)
-    _label(drawn, axes, points)
+    screened = {place.entry.name for place in shown if place.card["left_out"]}
+    _label(drawn, axes, points, unnamed=screened)
     return drawn
 
 
@@ -223,7 +231,9 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
     return limits[0] <= value <= limits[1]
 
 
-def _label(drawn: Figure, axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+def _label(
+    drawn: Figure, axes: Axes, points: Sequence[tuple[str, float, float]], unnamed: Collection[str]
+) -> None:
     """Name the points where there is room, with a thin line to those that are named from afar."""
     drawn.draw_without_rendering()
     taken = [
@@ -231,7 +241,8 @@ def _label(drawn: Figure, axes: Axes, points: Sequence[tuple[str, float, float]]
     ]
     frame = axes.get_window_extent()
     scale = drawn.dpi / 72
-    for name, x, y in sorted(points, key=lambda point: (point[2], point[0])):
+    named = [point for point in points if point[0] not in unnamed]
+    for name, x, y in sorted(named, key=lambda point: (point[2], point[0])):
         text = axes.annotate(
             style.plain(name),
             (x, y),
@@ -239,6 +250,7 @@ def _label(drawn: Figure, axes: Axes, points: Sequence[tuple[str, float, float]]
             textcoords="offset points",
             fontsize=6,
             va="center",
+            path_effects=[withStroke(linewidth=2, foreground="white")],
             arrowprops={"arrowstyle": "-", "linewidth": 0.3, "color": style.GREY, "shrinkB": 2},
         )
         size = text.get_window_extent()

@@ -85,7 +85,7 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         "The worst and the mean are over the settings that are not void; the price is the worst; "
         "`screened` stands for those that neither blocked nor halved the leak in the first three "
         "settings.",
-        markdown(leaderboard.table(places), marked=()),
+        markdown(leaderboard.table(places), marked=("entry",)),
         "## What they claim",
         "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),
         *_private(places),

@@ -11,6 +11,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from subliminal.judge.entries import Entry
@@ -253,7 +254,7 @@ def _label(
             path_effects=[withStroke(linewidth=2, foreground="white")],
             arrowprops={"arrowstyle": "-", "linewidth": 0.3, "color": style.GREY, "shrinkB": 2},
         )
-        size = text.get_window_extent()
+        size = Text.get_window_extent(text)  # without its line
         at = axes.transData.transform((x, y))
         for dx, dy in _offsets():
             left = at[0] + dx * scale if dx > 0 else at[0] + dx * scale - size.width

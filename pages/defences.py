@@ -70,13 +70,14 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
     figures.mkdir(parents=True, exist_ok=True)
     with style.style():
         style.save(leaderboard.figure(places), figures / FIGURE, "Leak against price", CAPTION)
-    commits = sorted({str(p.card["environment"]["git_commit"])[:12] for p in places})
+    commits = {p.card["environment"]["git_commit"] for p in places} - {None}
+    made = f" Commit {', '.join(sorted(c[:12] for c in commits))}." if commits else ""
     parts = [
         "# Defences, judged",
         "Written by `make defences` from the scorecards in [scorecards](scorecards): what each "
         "defence lets through, and its price. [judging.md](judging.md) says how they are judged, "
         "[CONTRIBUTING.md](../CONTRIBUTING.md#enter-or-break-a-defence) how one is entered or "
-        f"broken. Commit {', '.join(commits)}.",
+        f"broken.{made}",
         "## What was found",
         "\n".join(f"- {sentence}" for sentence in leaderboard.findings(places)),
         f"![{FIGURE}.png](figures/{FIGURE}.png)",

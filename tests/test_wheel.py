@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from subliminal import train
-from subliminal.config.resources import CONF, DISTRIBUTION, ROOT, SWEEPS
+from subliminal.config.resources import CONF, DEFENCES, DISTRIBUTION, ROOT, SWEEPS
 
 # `pip install 'name[extra]'` and `pip install -e '.[extra]'`, in messages, docs and the Makefile.
 EXTRA = re.compile(rf"(?:{DISTRIBUTION}|\.)\[([\w,]+)\]")
@@ -79,7 +79,7 @@ def test_extras_made_of_extras_are_ours(metadata: Distribution) -> None:
 def test_the_configuration_is_inside_and_the_tests_are_not(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    for folder in (CONF, SWEEPS):
+    for folder in (CONF, SWEEPS, DEFENCES):
         for path in folder.rglob("*.yaml"):
             assert f"subliminal/{path.relative_to(ROOT).as_posix()}" in names
     for path in (ROOT / "src").rglob("*.py"):

@@ -237,9 +237,8 @@ def _label(
 ) -> None:
     """Name the points where there is room, with a thin line to those that are named from afar."""
     drawn.draw_without_rendering()
-    taken = [
-        Bbox.from_bounds(*(axes.transData.transform((x, y)) - 6), 12, 12) for _, x, y in points
-    ]
+    places = [axes.transData.transform((x, y)) for _, x, y in points]
+    taken = [Bbox.from_bounds(float(a) - 6, float(b) - 6, 12, 12) for a, b in places]
     frame = axes.get_window_extent()
     scale = drawn.dpi / 72
     named = [point for point in points if point[0] not in unnamed]
@@ -264,7 +263,7 @@ def _label(
             inside = inside and frame.y0 <= box.y0 and box.y1 <= frame.y1
             if inside and not any(box.overlaps(other) for other in taken):
                 break
-        text.set_ha("left" if dx > 0 else "right")
+        text.set_horizontalalignment("left" if dx > 0 else "right")
         text.set_position((dx, dy))
         taken.append(box)
 

@@ -38,7 +38,12 @@ def test_entries_are_judged_once(
     assert "Entry 2 of 3: none" in capfd.readouterr().err
 
     told: list[str] = []
-    monkeypatch.setattr(board, "judge", lambda *_, **__: told.append("judged") or _card(card))
+
+    def notes(*_: object, **__: object) -> scorecard.Scorecard:
+        told.append("judged")
+        return scorecard.Scorecard((), "blind", (0,), (), (), (), final=True)
+
+    monkeypatch.setattr(board, "judge", notes)
     monkeypatch.setattr(board, "write", lambda *_: None)
     judge_all([replace(ENTRY, overrides=("mitigation=anchor",))], [], None, Console())
     assert told == ["judged"]  # another defence by that name
@@ -46,7 +51,3 @@ def test_entries_are_judged_once(
         card.write_text(damage)
         judge_all([ENTRY], [], None, Console())
     assert len(told) == 4
-
-
-def _card(file: Path) -> scorecard.Scorecard:
-    return scorecard.Scorecard((), "blind", (0,), (), (), (), final=True)

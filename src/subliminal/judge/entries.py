@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -64,6 +64,7 @@ def read(path: Path) -> Entry:
     try:
         given = OmegaConf.load(path)
         merged = OmegaConf.merge(OmegaConf.structured(_File), given)
+        assert isinstance(merged, DictConfig), "as its schema"
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except (YAMLError, UnicodeDecodeError, OSError) as error:
@@ -71,7 +72,7 @@ def read(path: Path) -> Entry:
     except (OmegaConfBaseException, ValueError) as error:
         known = ", ".join(item.name for item in fields(_File))
         raise UserError(f"{where}: {one_line(error).split(';')[0]}; it has {known}") from error
-    for key in merged:
+    for key in (item.name for item in fields(_File)):
         if OmegaConf.is_missing(merged, key):
             raise UserError(f"{where}: {key} is missing")
     for key in ("source", "claim"):

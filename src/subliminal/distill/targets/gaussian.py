@@ -33,7 +33,7 @@ class Gaussian(Targets):
         """Return the noisy logits."""
         noise = given.noise.normal_(torch.empty_like(given.logits))
         parts = []
-        for head, of in zip(given.heads(), noise.split(_widths(given), dim=-1), strict=True):
+        for head, of in zip(given.heads(), torch.split(noise, _widths(given), dim=-1), strict=True):
             spread = head.flatten(1).std(dim=1)[:, None, None]
             parts.append(head + self.sigma * spread * of)
         return torch.cat(parts, dim=-1)

@@ -37,7 +37,7 @@ class Sampled(Targets):
         gumbel = uniform.log().neg().log().neg()
         parts = []
         widths = [head.shape[-1] for head in given.heads()]
-        for head, of in zip(given.heads(), gumbel.split(widths, dim=-1), strict=True):
+        for head, of in zip(given.heads(), torch.split(gumbel, widths, dim=-1), strict=True):
             drawn = (head + of).argmax(dim=-1, keepdim=True)
             parts.append(torch.zeros_like(head).scatter(-1, drawn, self.gap))
         return torch.cat(parts, dim=-1)

@@ -152,7 +152,8 @@ def hash_as_written(config: Mapping[str, Any], device: str) -> str:
     }
     part["optim"] = _optim_as_written(config["optim"])
     part["teacher"]["optim"] = _optim_as_written(config["teacher"]["optim"])
-    part["distill"] = {**config["distill"], "inputs": _placeless(config["distill"]["inputs"])}
+    distill = {k: v for k, v in config["distill"].items() if k != "targets" or v}  # a later key
+    part["distill"] = distill | {"inputs": _placeless(distill["inputs"])}
     engine = config["engine"]
     part["engine"] = {key: engine[key] for key in ("threads", "precision")} | {"device": device}
     if engine.get("compile"):

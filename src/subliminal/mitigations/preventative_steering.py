@@ -9,6 +9,7 @@ from torch import Tensor
 from subliminal.errors import UserError
 from subliminal.mitigations.hooked import Hooked
 from subliminal.state import Training
+from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,12 @@ class PreventativeSteering(Hooked):
     """
 
     strength: float
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the network has no such hidden layer, or that one has no bias."""
+        super().check(network)
+        if f"{self.layer}.bias" not in network.layout.shapes:
+            raise UserError(f"PreventativeSteering.layer={self.layer}: it has no bias of its own")
 
     def logits(self, training: Training, images: Tensor) -> Tensor:
         """Return the logits of the steered student."""

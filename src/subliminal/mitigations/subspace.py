@@ -9,6 +9,7 @@ from torch import Tensor
 from subliminal.config.marks import Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
+from subliminal.mitigations.feature_penalty import check_layer
 from subliminal.state import Step, Training
 from subliminal.tensors.geometry import orthonormal
 from subliminal.tensors.network import Network
@@ -39,8 +40,10 @@ class Subspace(Mitigation):
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""
         for layer in self.layers:
-            if layer not in network.hidden:
-                raise UserError(f"{WHERE}.layers={layer}: one of {', '.join(network.hidden)}")
+            check_layer(f"{WHERE}.layers", layer, network)
+        for layer in self.layers or network.hidden:
+            if not {f"{layer}.weight", f"{layer}.bias"} <= network.layout.shapes.keys():
+                raise UserError(f"{WHERE}.layers={layer}: it has no weight and bias of its own")
 
     def moment(self, training: Training) -> None:
         """Every step does the same."""

@@ -79,7 +79,7 @@ def _judge(arguments: argparse.Namespace) -> int:
     show(card, out)
     experiment = Path(str(settings[0].undefended.outputs)) / NAME
     ways = [way for way in ("full", "quick", "search") if getattr(arguments, way)]
-    name = _name([defence.name, *threats, *ways, *filter(_seed, overrides)])
+    name = _name([defence.name, *threats, *ways, *filter(_seed, arguments.overrides)])
     folder = write(card, experiment / "scorecards" / name)
     if line := log_scorecard(card, name, experiment, told, finished(settings)):
         console.say(line)

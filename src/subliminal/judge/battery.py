@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -192,22 +193,25 @@ def _composed(
     Runs are not tracked one by one: the scorecard is, as one run.
     """
     own = [word for word in defence.own if _key(word).split(".")[0] not in ("seed", "tracker")]
-    argv = [f"name={NAME}", *tracked, *own, *overrides, _seeds(defence)]
-    if defence.config_dir is not None:
-        argv.append(f"hydra.searchpath=[file://{defence.config_dir.resolve()}]")
-    schema.register()
-    sources.register()
-    GlobalHydra.instance().clear()
+    argv = (f"name={NAME}", *tracked, *own, *overrides, _seeds(defence))
     try:
-        with (
-            initialize_config_dir(str(CONF), version_base="1.3"),
-            guard.guarded(argv),
-        ):
-            return compose("config", argv)
+        return copy.deepcopy(_of_words(argv, defence.config_dir))
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(
             f"{one_line(error)} (with {' '.join(overrides) or 'no override'})"
         ) from error
+
+
+@lru_cache(maxsize=256)  # a battery asks for the same undefended settings again and again
+def _of_words(words: tuple[str, ...], config_dir: Path | None) -> DictConfig:
+    argv = [*words]
+    if config_dir is not None:
+        argv.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
+    schema.register()
+    sources.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"), guard.guarded(argv):
+        return compose("config", argv)
 
 
 def _seeds(defence: Defence) -> str:

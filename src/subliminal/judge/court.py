@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from subliminal.config.seeds import parse
-from subliminal.errors import UserError
+from subliminal.errors import RunsFailed, UserError
 from subliminal.judge import lines
 from subliminal.judge.attack import Search, counts, search
 from subliminal.judge.battery import Defence, Setting, names, setting
@@ -111,7 +111,13 @@ class _Court:
                 return
             more = self.search.worst.overrides
             one = replace(setting(self._defence, one.name, more), menu=one.menu)
-        trial = self._tried(one, "".join(f",{word}" for word in more))
+        try:
+            trial = self._tried(one, "".join(f",{word}" for word in more))
+        except RunsFailed as error:
+            if not one.attack:
+                raise
+            self._voids.append(lines.void(one, f"the attack's own runs failed: {error}"))
+            return
         if one.attack:
             counted, why = counts(self._plain(), trial)
             if self.search is not None and one.menu:

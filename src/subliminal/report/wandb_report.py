@@ -108,6 +108,11 @@ def log_run(
     about = experiment.name if name is None else name
     run_id = _run_id(folder / (ID_FILE if name is None else f"{job_type}-{file_stem(name)}.txt"))
     remove_local(folder, run_id)
+    seeds = tables["Seeds"]
+    told = {
+        key: seeds[column].unique(maintain_order=True).to_list() if seeds.height else []
+        for key, column in (("groups", "group"), ("run_ids", "run_id"))
+    }
     run = wandb.init(
         project=tracker["project"],
         entity=tracker["entity"],
@@ -119,8 +124,7 @@ def log_run(
         tags=list(tracker["tags"]),
         config={
             "experiment": experiment.name,
-            "groups": tables["Seeds"]["group"].unique(maintain_order=True).to_list(),
-            "run_ids": tables["Seeds"]["run_id"].to_list(),
+            **told,
         },
         mode=tracker["mode"],
         settings=wandb.Settings(**LEAN, init_timeout=TO_BEGIN),

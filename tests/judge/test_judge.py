@@ -138,7 +138,7 @@ def menu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_search_finds_the_worst_and_it_is_judged(outputs: Path, menu: Path) -> None:
     defence = of(outputs, "mitigation=liminal", "distill.epochs=21", config_dir=menu)
     settings = battery(defence, ["reference", "hunt"])
-    card = judge(defence, settings, Console(), full=True)
+    card = judge(defence, settings, Console(), full=True, track="blind")
     assert card.search is not None
     reasons = {one.name: one.reason for one in card.search.attempts}
     assert reasons["clash"] == "the defence changes distill.epochs, which this setting sets"
@@ -167,7 +167,7 @@ def test_the_search_finds_the_worst_and_it_is_judged(outputs: Path, menu: Path) 
 
 def test_an_adaptive_teacher_is_an_attack_or_void(outputs: Path) -> None:
     defence = of(outputs)
-    card = judge(defence, battery(defence, ["adaptive"]), Console(), full=True)
+    card = judge(defence, battery(defence, ["adaptive"]), Console(), full=True, track="blind")
     (line,) = card.lines
     attacks = line.word != "void"
     assert line.reason.startswith("an attack: " if attacks else "no attack: ")

@@ -62,8 +62,12 @@ def planned(settings: Sequence[Setting]) -> list[Row]:
         if setting.menu:
             seeds = [len(parse(spec)) for spec in (FIRST, ALL)]
             runs = seeds[0] * (len(setting.menu) + 1) + (seeds[1] - seeds[0]) * (KEPT + 1)
-            note = note or f"and a search of up to {runs} runs on seeds {ALL}"
-        parts = {} if setting.unfit else {n: _part(c, counted) for n, c in configs if c is not None}
+            note = note or f"up to {runs} runs on seeds {ALL}, then those of the worst"
+        parts = (
+            {}
+            if setting.unfit or setting.menu
+            else {n: _part(c, counted) for n, c in configs if c is not None}
+        )
         rows.append(Row(setting.name, parts, note))
     return rows
 
@@ -94,7 +98,7 @@ def show_plan(rows: Sequence[Row]) -> str:
     for row in rows:
         cells = [_cell(row.parts.get(name)) for name in PARTS]
         table.add_row(row.setting, *cells, _cost([row], rows), row.note)
-    console(100, stderr=True).print(table)
+    console(120, stderr=True).print(table)
     parts = [part for row in rows for part in row.parts.values()]
     missing = sum(part.missing for part in parts)
     runs = sum(part.runs for part in parts)

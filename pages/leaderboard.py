@@ -14,10 +14,12 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from subliminal.judge.battery import names
 from subliminal.judge.entries import Entry
 from subliminal.judge.leak import BAND, PRICE
 from subliminal.report.figures import style
 
+SEARCHES = {*names()} - {*names(search=False)}  # settings that an attacker looks for, on demand
 SHAMS = ("control",)  # sources of entries that must not pass
 COLOUR = {"blind": style.COLOURS[1], "aware": style.COLOURS[2]}
 MARKER = {"blind": "o", "aware": "s"}
@@ -57,9 +59,14 @@ class Place:
         return bool(self.prices) and max(self.prices) <= PRICE
 
     @property
+    def screened(self) -> bool:
+        """Whether it was not tried further after the first settings."""
+        return bool({*self.card["left_out"]} - SEARCHES)
+
+    @property
     def blocks(self) -> bool:
         """Whether it blocks in all settings, and was tried in all."""
-        return self.card["verdict"] == "blocks" and not self.card["left_out"]
+        return self.card["verdict"] == "blocks" and not self.screened
 
     @property
     def sham(self) -> bool:
@@ -78,7 +85,7 @@ def table(places: Sequence[Place]) -> pl.DataFrame:
             {
                 "entry": f"[{place.entry.name}](scorecards/{place.entry.name}.md)",
                 "track": card["track"],
-                "verdict": card["verdict"] + (" (screened)" if card["left_out"] else ""),
+                "verdict": card["verdict"] + (" (screened)" if place.screened else ""),
                 "blocks": f"{card['blocked']} of {len(place.lines)}",
                 "mean leak": f"{mean(place.leaks.values()):.2f}" if place.leaks else "",
                 "worst leak": _interval(worst["leak"]) if worst else "",
@@ -104,7 +111,7 @@ def _interval(leak: Mapping[str, float]) -> str:
 def findings(places: Sequence[Place]) -> Iterator[str]:
     """Yield what the scorecards show, in sentences whose numbers are theirs."""
     seeds = sorted({len(place.card["seeds"]) for place in places})
-    screened = [place for place in places if place.card["left_out"]]
+    screened = [place for place in places if place.screened]
     real = [place for place in places if not place.sham and place.leaks]
     blind = [place for place in real if place.card["track"] == "blind"]
     aware = [place for place in real if place.card["track"] == "aware"]
@@ -174,7 +181,7 @@ def _hidden(places: Sequence[Place]) -> Iterator[str]:
 
 def _hardest(places: Sequence[Place]) -> str:
     """Tell in which setting most leaks, mean over those that were tried in all."""
-    whole = [place for place in places if not place.card["left_out"]]
+    whole = [place for place in places if not place.screened]
     settings = {name for place in whole for name in place.leaks}
     means = {
         name: mean(place.leaks[name] for place in whole if name in place.leaks) for name in settings
@@ -198,7 +205,7 @@ def figure(places: Sequence[Place]) -> Figure:
     for place in shown:
         track, leaks = place.card["track"], place.leaks.values()
         x, y, colour = mean(place.prices), mean(leaks), COLOUR[place.card["track"]]
-        seen = 0.25 if place.card["left_out"] else 0.6
+        seen = 0.25 if place.screened else 0.6
         axes.plot([x, x], [y, max(leaks)], color=colour, linewidth=0.9, alpha=seen)
         axes.plot([x], [max(leaks)], "_", color=colour, markersize=5, alpha=seen)
         fill, solid = "white" if place.sham else colour, min(1.0, seen + 0.4)
@@ -223,7 +230,7 @@ def figure(places: Sequence[Place]) -> Figure:
     )
     style.level(axes, PRICE, f"{PRICE:.2f} ×", vertical=True)
     style.legend(drawn, axes)
-    screened = {place.entry.name for place in shown if place.card["left_out"]}
+    screened = {place.entry.name for place in shown if place.screened}
     _label(drawn, axes, points, unnamed=screened)
     return drawn
 

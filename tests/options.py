@@ -98,6 +98,8 @@ _OF_GROUP = {
         ["teacher=displaced"],
         ["teacher=two_skills", "model.aux=10"],
         ["teacher/task=two_skills", "model.aux=10"],
+        ["teacher=adaptive"],
+        ["teacher/task=adaptive"],
     ],
     "mitigation": [
         ["mitigation=none"],
@@ -141,6 +143,7 @@ _OF_GROUP = {
             [f"probe={name}"]
             for name in (
                 "activation_shift",
+                "activity",
                 "alignment",
                 "cka",
                 "displacement",

@@ -6,7 +6,7 @@ import pytest
 
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError
-from subliminal.judge.battery import Defence, battery, names
+from subliminal.judge.battery import Defence, _composed, battery, names, setting
 from subliminal.store import condition_hash, teacher_hash
 
 
@@ -17,17 +17,16 @@ def of(*overrides: str) -> Defence:
 def test_every_setting_composes_and_changes_what_it_says() -> None:
     settings = battery(of("mitigation=liminal"))
     assert [s.name for s in settings][:3] == ["reference", "wide_channel", "two_skills"]
-    assert (
-        sorted(s.name for s in settings)
-        == names()
-        == sorted(file.stem for file in (CONF / "threat").glob("*.yaml"))
-    )
+    files = sorted(file.stem for file in (CONF / "threat").glob("*.yaml"))
+    assert names() == files
+    assert sorted([*(s.name for s in settings), "search"]) == files
     hashes = {condition_hash(s.undefended, "cpu") for s in settings}
     assert len(hashes) == len(settings)
     by_name = {s.name: s for s in settings}
     assert by_name["class_means"].undefended.teacher.steering._target_.endswith("ClassMeans")
     assert by_name["long"].undefended.distill.epochs == 15
     assert by_name["two_skills"].undefended.teacher.task is not None
+    assert by_name["adaptive"].attack
     assert by_name["independent"].control
     assert by_name["independent"].defended is None
 
@@ -44,8 +43,8 @@ def test_a_defence_shares_teachers_and_undefended_runs() -> None:
 
 def test_who_needs_the_trait_gradient_gets_its_probe() -> None:
     for name, probes in (
-        ("reference", {"alignment"}),
-        ("steered", {"activation_shift", "alignment"}),
+        ("reference", {"activity", "alignment"}),
+        ("steered", {"activation_shift", "activity", "alignment"}),
     ):
         (setting,) = battery(of("mitigation=projection"), [name])
         assert setting.defended is not None
@@ -59,6 +58,30 @@ def test_what_both_change_does_not_fit() -> None:
     assert setting.unfit == "the defence changes distill.init.own, which this setting sets"
 
 
+def test_the_null_teacher_and_the_moments_change_nothing_else() -> None:
+    (setting,) = battery(of("mitigation=anchor"), ["reference"])
+    assert setting.null is not None
+    assert setting.defended is not None
+    composed = _composed(of(), ["threat=reference", "teacher/steering=displaced"])
+    assert condition_hash(setting.null, "cpu") == condition_hash(composed, "cpu")
+    steps = list(setting.undefended.trait.steps)
+    assert steps == list(setting.defended.trait.steps) == sorted(set(steps))
+    assert steps[0] < 10
+    assert steps[-1] == 5 * 59  # the end of the training
+    (none,) = battery(of(), ["reference"])  # no defence trains nothing of its own
+    assert none.defended is not None
+    assert condition_hash(none.defended, "cpu") == condition_hash(none.undefended, "cpu")
+
+
+def test_the_menu_composes_and_changes_teacher_and_student() -> None:
+    (search,) = battery(of("mitigation=anchor"), ["search"])
+    assert len(search.menu) > 10
+    attacked = [_composed(of(), ["threat=search", *words]) for words in search.menu.values()]
+    assert len({condition_hash(cfg, "cpu") for cfg in attacked}) == len(search.menu)
+    clash = setting(of("optim.lr=0.01"), "search", search.menu["student_faster"])
+    assert clash.unfit == "the defence changes optim.lr, which this setting sets"
+
+
 @pytest.mark.parametrize(
     ("defence", "only", "message"),
     [
@@ -67,7 +90,11 @@ def test_what_both_change_does_not_fit() -> None:
         ("data=emnist", [], "changes data"),
         ("trait.per_class=true", [], "changes trait.per_class"),
         ("mitigation=bogus", [], "Could not find 'mitigation/bogus'"),
-        ("mitigation=liminal", ["bogus"], "threat=bogus: no such setting; there is class_means"),
+        (
+            "mitigation=liminal",
+            ["bogus"],
+            "threat=bogus: no such setting; there is adaptive, class_means",
+        ),
     ],
 )
 def test_bad_input_is_one_line(defence: str, only: list[str], message: str) -> None:

@@ -41,10 +41,11 @@ def test_entries_are_judged_once(
 
     def notes(*_: object, **__: object) -> scorecard.Scorecard:
         told.append("judged")
-        return scorecard.Scorecard((), "blind", (0,), (), (), (), final=True)
+        return scorecard.Scorecard((), "blind", (0,), (), (), ())
 
     monkeypatch.setattr(board, "judge", notes)
     monkeypatch.setattr(board, "write", lambda *_: None)
+    monkeypatch.setattr(board, "finished", lambda *_: [])
     judge_all([replace(ENTRY, overrides=("mitigation=anchor",))], [], None, Console())
     assert told == ["judged"]  # another defence by that name
     for damage in ("{", "[]", json.dumps(json.loads(card.read_text()) | {"seeds": [1]})):

@@ -9,7 +9,6 @@ import torch
 from students import (
     CPU,
     NETWORK,
-    PROJECTION,
     Params,
     Recorder,
     forward64,
@@ -289,15 +288,6 @@ def test_final_noise_is_added_to_what_was_trained() -> None:
     assert noise[:, span].std().item() == pytest.approx(0.3, rel=0.15)
     noise[:, span] = 0
     assert noise.abs().max() < 1e-6
-
-
-def test_who_looks_at_the_trait_says_so() -> None:
-    steering = PreventativeSteering(layer="layer1", examples=5, strength=1.0)
-    blind = [Decoupling(strength=1.0), DPSGD(clip=1.0, noise=0.0), Rounding(bits=2)]
-    assert steering.needs_trait
-    assert not steering.needs_probe
-    assert PROJECTION.needs_trait
-    assert not any(one.needs_trait for one in blind)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,6 @@ def card(of: Entry, leaks: list[float], prices: list[float]) -> Scorecard:
         lines=tuple(line(*row) for row in rows),
         controls=(),
         left_out=SETTINGS[len(leaks) :],
-        final=True,
     )
 
 

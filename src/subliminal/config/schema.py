@@ -94,6 +94,8 @@ class Threat:
     asks: str = MISSING  # what the setting is there to find out, in a few words
     trait: str = "trait/accuracy"  # metric of the trait
     control: bool = False  # nothing leaks here to begin with
+    attack: bool = False  # counts if it leaks what the reference does, at its teacher's accuracy
+    menu: dict[str, list[str]] = field(default_factory=dict)  # to search: names and overrides
 
 
 @dataclass

@@ -9,10 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console as RichConsole
-
+from subliminal import terminal
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed, UserError
+
+LONGEST = 90  # characters of a scorecard's name
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,14 +29,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threat", action="append", default=[], help="try this setting alone")
     parser.add_argument("--full", action="store_true", help="all settings, whatever the first show")
     parser.add_argument("--quick", action="store_true", help="a first look that decides nothing")
+    parser.add_argument("--search", action="store_true", help="let the attacker search his menu")
+    parser.add_argument("--track", help="refuse a defence that takes more: blind | aware")
+    parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
     parser.add_argument("--config-dir", type=Path, help="a folder of configs of your own")
-    arguments, unknown = parser.parse_known_args(argv)
+    arguments, unknown = parser.parse_known_intermixed_args(argv)
     try:
         if unknown:
             raise UserError(f"{unknown[0]}: no such option; see --help")
         return _judge(arguments)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.error(error)
         return 1 if isinstance(error, RunsFailed) else 2
     except KeyboardInterrupt:
         print("Stopped. What was finished is kept; the same command resumes.", file=sys.stderr)
@@ -44,42 +48,74 @@ def main(argv: list[str] | None = None) -> int:
 
 def _judge(arguments: argparse.Namespace) -> int:
     from subliminal.judge import entries
-    from subliminal.judge.battery import NAME, Defence, battery
+    from subliminal.judge.battery import NAME, Defence, battery, tracker
     from subliminal.judge.board import judge_all
-    from subliminal.judge.court import QUICK, SCREEN, judge, runs_of
+    from subliminal.judge.cost import finished, planned, show_plan
+    from subliminal.judge.court import QUICK, SCREEN, check_seeds, judge, track_of
     from subliminal.judge.scorecard import show, write
+    from subliminal.judge.tracked import log_scorecard
     from subliminal.sweep.console import Console
 
-    entry, overrides = entries.taken(arguments.overrides, arguments.entry)
+    threats = [word.partition("=")[2] for word in arguments.overrides if _threat(word)]
+    threats += arguments.threat
+    words = [word for word in arguments.overrides if not _threat(word)]
+    entry, overrides = entries.taken(words, arguments.entry)
     if arguments.all:
-        if entry or arguments.threat or arguments.quick:
+        if entry or threats or arguments.quick or arguments.plan:
             raise UserError("--all judges all entries in all settings, and takes no other option")
         failed = judge_all(entries.all_entries(), overrides, arguments.config_dir, Console())
         return 1 if failed else 0
-    if arguments.quick and not any(word.startswith("seed=") for word in overrides):
+    if arguments.quick and not any(map(_seed, overrides)):
         overrides.append(f"seed={_first_seeds(QUICK)}")
     defence = Defence.of(overrides, arguments.config_dir)
-    settings = battery(defence, arguments.threat)
+    settings = battery(defence, threats, search=arguments.search)
+    if arguments.quick and not threats:
+        settings = settings[:SCREEN]
+    check_seeds(settings, quick=arguments.quick)
+    track = track_of(settings, arguments.track)
     if entry:
-        entries.check_track(entry, settings)
-    settings = settings[:SCREEN] if arguments.quick and not arguments.threat else settings
-    console, out = (
-        Console(),
-        RichConsole(highlight=False, width=None if sys.stdout.isatty() else 160),
-    )
-    states = [state for runs in runs_of(settings).values() for state in runs]
-    done = states.count("finished")
-    console.say(
-        f"{len(settings)} settings, {len(states)} runs: {done} finished, the rest to train."
-    )
+        entries.check_track(entry, track)
     full = arguments.full or (entry is not None and entry.landmark)
-    card = judge(defence, settings, console, full=full, quick=arguments.quick)
+    told = tracker(defence)
+    console, out = Console(), terminal.console(160)
+    console.say(show_plan(planned(settings)))
+    if not full and len(settings) > SCREEN:
+        console.say(
+            f"After the first {SCREEN} the rest is tried only if one of them shows a leak that is "
+            "blocked or halved; --full tries all."
+        )
+    if arguments.plan:
+        return 0
+    card = judge(defence, settings, console, full=full, quick=arguments.quick, track=track)
     show(card, out)
-    outputs = Path(str(settings[0].undefended.outputs))
+    experiment = Path(str(settings[0].undefended.outputs)) / NAME
+    ways = [way for way in ("full", "quick", "search") if getattr(arguments, way)]
     named = entry.name if entry else defence.name
-    folder = write(card, outputs / NAME / "scorecards" / named)
-    console.say(f"Files: {folder}")
+    name = _name([named, *threats, *ways, *filter(_seed, arguments.overrides)])
+    folder = write(card, experiment / "scorecards" / name)
+    if line := log_scorecard(card, name, experiment, told, finished(settings)):
+        console.say(line)
+    console.say(f"Files: {folder / 'scorecard.md'}, scorecard.json")
     return 0
+
+
+def _threat(word: str) -> bool:
+    return word.startswith("threat=")
+
+
+def _seed(word: str) -> bool:
+    return word.startswith("seed=")
+
+
+def _name(parts: list[str]) -> str:
+    """Return a scorecard's name: one of fewer settings or other seeds replaces no other."""
+    import hashlib
+
+    from subliminal.report.escape import file_stem
+
+    text = "-".join(parts)
+    digits = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return file_stem(text if len(text) <= LONGEST else f"{text[:LONGEST]}-{digits}")
 
 
 def _first_seeds(number: int) -> str:

@@ -1,23 +1,24 @@
 """The settings in which a defence is tried, and the conditions that each of them needs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config import guard, schema, seeds, sources
-from subliminal.config.build import build
 from subliminal.config.canonical import canonical
 from subliminal.config.resources import CONF
-from subliminal.distill.targets import Targets
 from subliminal.errors import UserError, one_line
-from subliminal.mitigations import Mitigation
+from subliminal.judge.track import wants_probe
 from subliminal.store.identity import science
 from subliminal.sweep import plan
 from subliminal.training.experiment import build_experiment
@@ -27,8 +28,8 @@ NAME = "judge"  # the experiments' folder below outputs
 ATTACKERS = ("model", "teacher", "data", "trait", "threat")
 # Of a command line, what says how the judge works, and is no part of a defence.
 _OWN = ("seed", "outputs", "engine", "tracker", "name", "force", "resume", "objective")
-_UNDEFENDED: tuple[str, ...] = ()
-_NULL = ("teacher/steering=displaced",)
+MOMENTS = 16  # of a training at which the trait is measured, besides the ends of epochs
+NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # of a teacher that learnt nothing
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Setting:
     null: DictConfig | None  # None: the trait's zero is θ₀, whose shift is 0
     defended: DictConfig | None  # None: the defence does not fit, see `unfit`
     unfit: str = ""
+    attack: bool = False  # it counts if it leaks what the reference does, at its teacher's accuracy
+    menu: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a search: overrides
 
 
 @dataclass(frozen=True)
@@ -60,24 +63,37 @@ class Defence:
         own = tuple(word for word in argv if _key(word).split(".")[0] in _OWN)
         return cls(tuple(w for w in argv if w not in own), own, config_dir)
 
+    def on(self, seeds: str) -> "Defence":
+        """Return the same defence, on other seeds."""
+        return replace(self, own=(*self.own, f"seed={seeds}"))
+
     @property
     def name(self) -> str:
         """Its overrides, in characters fit for a folder."""
         return plan.condition_name(list(self.overrides)).replace("default", "none")
 
 
-def names(config_dir: Path | None = None) -> list[str]:
-    """Return the names of the settings, ours and those of the user's folder."""
+def names(config_dir: Path | None = None, *, search: bool = True) -> list[str]:
+    """Return the names of the settings, ours and those of the user's folder.
+
+    Args:
+        config_dir: the user's folder.
+        search: with those that search a menu.
+    """
     folders = [CONF, *([config_dir] if config_dir else [])]
-    return sorted({file.stem for folder in folders for file in (folder / "threat").glob("*.yaml")})
+    files = [file for folder in folders for file in (folder / "threat").glob("*.yaml")]
+    return sorted(
+        {f.stem for f in files if search or not OmegaConf.select(OmegaConf.load(f), "threat.menu")}
+    )
 
 
-def battery(defence: Defence, only: Sequence[str] = ()) -> list[Setting]:
+def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False) -> list[Setting]:
     """Compose the settings for a defence, in the order in which they are tried.
 
     Args:
         defence: what is judged.
-        only: names of settings; none: all.
+        only: names of settings; none: all but those that search a menu.
+        search: with those too.
 
     Raises:
         UserError: an unknown setting, an override that does not compose, a defence that touches the
@@ -87,25 +103,43 @@ def battery(defence: Defence, only: Sequence[str] = ()) -> list[Setting]:
     for name in only:
         if name not in known:
             raise UserError(f"threat={name}: no such setting; there is {', '.join(known)}")
-    settings = [_setting(defence, name) for name in only or known]
-    return sorted(settings, key=lambda setting: (setting.order, setting.name))
-
-
-def _setting(defence: Defence, name: str) -> Setting:
     plain = _composed(defence, [])
-    undefended = _composed(defence, [f"threat={name}"])
+    searches = set(known) - set(names(defence.config_dir, search=False))
+    wanted = [*(only or set(known) - searches), *(searches if search else ())]
+    settings = [_setting(defence, name, (), plain) for name in dict.fromkeys(wanted)]
+    return sorted(settings, key=lambda one: (one.order, one.name))
+
+
+def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
+    """Compose one setting for a defence.
+
+    Args:
+        defence: what is judged.
+        name: of the setting.
+        more: overrides that the attacker makes besides.
+
+    Raises:
+        UserError: as `battery` does.
+    """
+    return _setting(defence, name, more, _composed(defence, []))
+
+
+def _setting(defence: Defence, name: str, more: Sequence[str], plain: DictConfig) -> Setting:
+    there = (f"threat={name}", *more)
+    undefended = _composed(defence, there)
     threat = undefended.threat
     of_shift = threat.trait != "trait/accuracy"
     defended: DictConfig | None = None
     unfit = ""
     if not threat.control:
-        try:
-            defended = _defended(defence, name, undefended)
-        except _Unfit as error:
-            unfit = str(error)
-        else:
-            unfit = _clash(plain, undefended, defended) or _misfit(defence, defended)
-            defended = None if unfit else defended
+        defended = _defended(defence, there, undefended)
+        unfit = _clash(plain, undefended, defended) or _misfit(defence, defended)
+        defended = None if unfit else defended
+    null = copy.deepcopy(undefended)
+    null.teacher.steering = OmegaConf.load(NULL)
+    for cfg in (undefended, defended):
+        if cfg is not None:
+            cfg.trait.steps = _moments(undefended)
     return Setting(
         name=threat.name,
         order=threat.order,
@@ -113,70 +147,71 @@ def _setting(defence: Defence, name: str) -> Setting:
         trait=threat.trait,
         control=threat.control,
         undefended=undefended,
-        null=None if of_shift else _composed(defence, [f"threat={name}", *_NULL]),
+        null=None if of_shift else null,
         defended=defended,
         unfit=unfit,
+        attack=threat.attack,
+        menu={str(name): tuple(words) for name, words in threat.menu.items()},
     )
 
 
-class _Unfit(Exception):
-    """The defence cannot be composed in one setting."""
+def _moments(cfg: DictConfig) -> list[int]:
+    """Return the numbers of updates at which the trait's way is measured: denser at the start."""
+    steps = cfg.distill.epochs * -(-build_experiment(cfg).inputs.size // cfg.distill.batch_size)
+    spaced = np.geomspace(max(1, steps / 50), steps, MOMENTS).round()
+    return sorted({int(step) for step in spaced})
 
 
-def _defended(defence: Defence, name: str, undefended: DictConfig) -> DictConfig:
-    cfg = _composed(defence, [f"threat={name}", *defence.overrides])
+def tracker(defence: Defence) -> Any:
+    """Return the tracker's settings that a command line asks for, by default those of a run."""
+    words = [word for word in defence.own if _key(word).split(".")[0] == "tracker"]
+    return canonical(_composed(defence, [], tracked=words))["tracker"]
+
+
+def _defended(defence: Defence, there: Sequence[str], undefended: DictConfig) -> DictConfig:
+    cfg = _composed(defence, [*there, *defence.overrides])
     for key in ATTACKERS:
         if cfg[key] != undefended[key]:
             raise UserError(
                 f"{' '.join(defence.overrides)}: changes {_first(cfg[key], undefended[key], key)}; "
                 f"a defence may not touch {', '.join(ATTACKERS[:-1])}"
             )
-    if any(m.needs_probe for m in _mitigations(cfg)) and "alignment" not in cfg.probe:
-        probes = ",".join([*cfg.probe, "alignment"])
-        return _composed(defence, [f"threat={name}", *defence.overrides, f"probe=[{probes}]"])
+    if defence.overrides:
+        wanted = ["activity", *(["alignment"] if wants_probe(cfg) else [])]
+        with open_dict(cfg.probe):
+            for probe in wanted:
+                if probe not in cfg.probe:
+                    cfg.probe[probe] = OmegaConf.load(CONF / "probe" / f"{probe}.yaml")
     return cfg
 
 
-def needs_trait(cfg: DictConfig) -> bool:
-    """Tell whether a config's mitigations or targets take what shows the trait: the aware track."""
-    asked: list[Mitigation | Targets] = [*_mitigations(cfg)]
-    if cfg.distill.targets is not None:
-        asked.append(build(cfg.distill.targets, "distill.targets"))
-    return any(one.needs_trait for one in asked)
+def _composed(
+    defence: Defence, overrides: Sequence[str], *, tracked: Sequence[str] = ("tracker=none",)
+) -> DictConfig:
+    """Compose a config as `subliminal.train` does, below the judge's own folder.
+
+    Runs are not tracked one by one: the scorecard is, as one run.
+    """
+    own = [word for word in defence.own if _key(word).split(".")[0] not in ("seed", "tracker")]
+    argv = (f"name={NAME}", *tracked, *own, *overrides, _seeds(defence))
+    try:
+        return copy.deepcopy(_of_words(argv, defence.config_dir))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(
+            f"{one_line(error)} (with {' '.join(overrides) or 'no override'})"
+        ) from error
 
 
-def track(settings: Sequence[Setting]) -> str:
-    """Return the track of a defence: aware, if it takes what shows the trait, else blind."""
-    defended = [setting.defended for setting in settings if setting.defended is not None]
-    return "aware" if any(map(needs_trait, defended)) else "blind"
-
-
-def _mitigations(cfg: DictConfig) -> list[Mitigation]:
-    return [build(node, f"mitigation.{name}") for name, node in cfg.mitigation.items()]
-
-
-def _composed(defence: Defence, overrides: Sequence[str]) -> DictConfig:
-    """Compose a config as `subliminal.train` does, below the judge's own folder."""
-    argv = [f"name={NAME}", "tracker=none", *defence.own, *overrides]
-    argv = [word for word in argv if not word.startswith("seed=")] + [_seeds(defence)]
-    if defence.config_dir is not None:
-        argv.append(f"hydra.searchpath=[file://{defence.config_dir.resolve()}]")
-    return _of(tuple(argv), " ".join(overrides))
-
-
-@lru_cache(maxsize=256)  # settings are the same for all defences
-def _of(argv: tuple[str, ...], said: str) -> DictConfig:
+@lru_cache(maxsize=256)  # a battery asks for the same undefended settings again and again
+def _of_words(words: tuple[str, ...], config_dir: Path | None) -> DictConfig:
+    argv = [*words]
+    if config_dir is not None:
+        argv.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
     schema.register()
     sources.register()
     GlobalHydra.instance().clear()
-    try:
-        with (
-            initialize_config_dir(str(CONF), version_base="1.3"),
-            guard.guarded(argv),
-        ):
-            return compose("config", list(argv))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(f"{one_line(error)} (with {said or 'no override'})") from error
+    with initialize_config_dir(str(CONF), version_base="1.3"), guard.guarded(argv):
+        return compose("config", argv)
 
 
 def _seeds(defence: Defence) -> str:

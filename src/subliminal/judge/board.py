@@ -9,10 +9,12 @@ from typing import Any
 
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
-from subliminal.judge.battery import NAME, Defence, Setting, battery
-from subliminal.judge.court import judge
+from subliminal.judge.battery import NAME, Defence, Setting, battery, tracker
+from subliminal.judge.cost import finished
+from subliminal.judge.court import judge, track_of
 from subliminal.judge.entries import Entry, check_track
 from subliminal.judge.scorecard import write
+from subliminal.judge.tracked import log_scorecard
 from subliminal.sweep.console import Console
 
 CARD = "scorecard.json"
@@ -46,17 +48,21 @@ def judge_all(
         try:
             defence = Defence.of([*entry.overrides, *own], config_dir)
             settings = battery(defence)
-            check_track(entry, settings)
+            track = track_of(settings)
+            check_track(entry, track)
             place = folder(settings, entry.name)
             if judged(place, defence, settings):
                 continue
             console.say(f"Entry {number} of {len(entries)}: {entry.name}")
-            card = judge(defence, settings, console, full=entry.landmark, quick=False)
+            card = judge(defence, settings, console, full=entry.landmark, track=track)
         except UserError as error:
             failed[entry.name] = str(error)
             console.say(f"{entry.name} is not judged: {error}")
             continue
         write(card, place)
+        told = tracker(defence)
+        if line := log_scorecard(card, entry.name, place.parents[1], told, finished(settings)):
+            console.say(line)
         console.say(f"{entry.name}: {card.headline()}")
     return failed
 
@@ -76,7 +82,7 @@ def judged(place: Path, defence: Defence, settings: Sequence[Setting]) -> bool:
         bool(card["final"])
         and tuple(card["defence"]) == defence.overrides
         and tuple(card["seeds"]) == parse(settings[0].undefended.seed.spec)
-        and {*named, *card["left_out"]} == {setting.name for setting in settings}
+        and {setting.name for setting in settings} <= {*named, *card["left_out"]}
     )
 
 

@@ -12,9 +12,8 @@ from yaml import YAMLError
 
 from subliminal.config.resources import DEFENCES
 from subliminal.errors import UserError, one_line
-from subliminal.judge.battery import Defence, Setting, track
-
-TRACKS = ("blind", "aware")
+from subliminal.judge.battery import Defence
+from subliminal.judge.track import TRACKS
 
 
 @dataclass
@@ -151,13 +150,13 @@ def taken(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[s
     return entry, [*entry.overrides, *others]
 
 
-def check_track(entry: Entry, settings: Sequence[Setting]) -> None:
-    """Check an entry's track against what its defence takes.
+def check_track(entry: Entry, real: str) -> None:
+    """Check an entry's track against the one that its defence needs.
 
     Raises:
         UserError: it is the other one.
     """
-    if (real := track(settings)) != entry.track:
+    if real != entry.track:
         takes = "takes" if real == "aware" else "takes nothing of"
         raise UserError(
             f"{entry.name}.yaml: track={entry.track}: the defence {takes} what shows the trait, "

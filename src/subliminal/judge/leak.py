@@ -42,15 +42,18 @@ class Interval:
         return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
-def leak(defended: Array, undefended: Array, null: Array) -> Interval:
+def leak(
+    defended: Array, undefended: Array, null: Array, *, resamples: int = RESAMPLES
+) -> Interval:
     """Return L = (D̄ − N̄) / (Ū − N̄), a ratio of means: 0 nothing leaks, 1 all that would.
 
     Args:
         defended: the trait of each seed's defended student, (seeds,).
         undefended: … of the undefended one.
         null: … of a student of a teacher that learnt nothing.
+        resamples: of the bootstrap.
     """
-    return interval(_ratio, defended, undefended, null)
+    return interval(_ratio, defended, undefended, null, resamples=resamples)
 
 
 def _ratio(defended: Array, undefended: Array, null: Array, axis: int = -1) -> Array:
@@ -78,7 +81,9 @@ def mean(values: Array) -> Interval:
     return interval(average, values)
 
 
-def interval(statistic: Callable[..., Array], *samples: Array) -> Interval:
+def interval(
+    statistic: Callable[..., Array], *samples: Array, resamples: int = RESAMPLES
+) -> Interval:
     """Return a statistic of paired samples with its BCa interval.
 
     Where the bootstrap has no width (all seeds alike) the interval is the value; where BCa has no
@@ -92,7 +97,7 @@ def interval(statistic: Callable[..., Array], *samples: Array) -> Interval:
                 statistic,
                 paired=True,
                 vectorized=True,
-                n_resamples=RESAMPLES,
+                n_resamples=resamples,
                 method=method,
                 rng=np.random.default_rng(0),
             )

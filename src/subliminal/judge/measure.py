@@ -22,7 +22,7 @@ from subliminal.training.tasks import Distillation
 
 HELD_OUT = 4096  # distillation inputs that no student was trained on
 NEVER = 10**6  # an epoch of inputs that no training reaches
-MEASURED = ("trait", "trait_loss", "readout", "distill_loss", "skill", "seconds")
+MEASURED = ("trait", "trait_loss", "readout", "distill_loss", "skill", "seconds", "teacher")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Students:
         distill_loss: on held-out inputs, in the setting's own loss.
         skill: accuracy on the wanted skill, where there is one.
         seconds: wall time of the student's training, as recorded.
+        teacher: accuracy of its teacher on the test digits.
+        runs: the finished ones.
     """
 
     seeds: tuple[int, ...]
@@ -46,6 +48,8 @@ class Students:
     distill_loss: NDArray[np.float64]
     skill: NDArray[np.float64]
     seconds: NDArray[np.float64]
+    teacher: NDArray[np.float64]
+    runs: tuple[Path, ...] = ()
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -76,12 +80,14 @@ def students(
             found[name][places] = [row.get(metric, np.nan) for row in last]
         summaries = [store.read_summary(of_seed[seed]) for seed in there]
         found["seconds"][places] = [s["seconds"]["student"] / s["stack"] for s in summaries]
+        results = [summary["results"] for summary in summaries]
+        found["teacher"][places] = [row[metrics.TEACHER_ACCURACY] for row in results]
         network = build_experiment(cfg).network
         theta = _weights([of_seed[seed] for seed in there], network)
         data = build_experiment(setting).data.load()
         found["readout"][places] = readout(network, theta, data, there)
         found["distill_loss"][places] = held_out(setting, network, theta, data, there)
-    return Students(seeds, **found)
+    return Students(seeds, **found, runs=tuple(runs))
 
 
 @torch.no_grad()
@@ -129,22 +135,34 @@ def _weights(runs: Sequence[Path], network: Network) -> Tensor:
     return theta
 
 
-def stopped_early(runs: Sequence[Path], trait: str, loss: float) -> float:
-    """Return the trait of undefended students stopped when their training loss was `loss`.
+def stopped_early(runs: Sequence[Path], trait: str, price: float) -> float:
+    """Return the trait of undefended students stopped when their loss was `price` times its end.
 
+    Loss here is that of the training steps, each seed's own and smoothed: the price is a ratio of
+    held-out losses in the setting's own loss, so that this holds whatever a defence minimises.
     The mean over seeds of each one's own curve, interpolated in ln(loss) between the moments at
     which its trait was measured; its ends where the loss lies outside.
     """
     values = []
     for run in runs:
+        curve = series([run], metrics.DISTILL_LOSS)[0]
         steps = pl.read_parquet(run / "steps.parquet", glob=False).sort("step")
-        curve = steps.select("step", metrics.DISTILL_LOSS).drop_nulls()
         moments = steps.select("step", trait).drop_nulls()
-        at = moments["step"].to_numpy()
-        window = np.ones(15) / 15  # a step's batch is noisy
-        smooth = np.convolve(np.log(curve[metrics.DISTILL_LOSS].to_numpy()), window, mode="valid")
-        centre = curve["step"].to_numpy()[7 : 7 + len(smooth)]
-        losses = np.interp(at, centre, smooth)
+        width = min(15, 1 + 2 * (len(curve) // 20))  # odd; a step's batch is noisy
+        smooth = np.convolve(np.log(curve), np.ones(width) / width, mode="valid")
+        centre = np.arange(len(smooth)) + (width - 1) / 2
+        losses = np.interp(moments["step"].to_numpy(), centre, smooth)
         order = np.argsort(losses)
-        values.append(np.interp(np.log(loss), losses[order], moments[trait].to_numpy()[order]))
+        target = np.log(price) + losses[-1]
+        values.append(np.interp(target, losses[order], moments[trait].to_numpy()[order]))
     return float(np.mean(values))
+
+
+def series(runs: Sequence[Path], metric: str) -> list[NDArray[np.float64]]:
+    """Return a metric of each run, in order of the steps at which it was measured."""
+    found = []
+    for run in runs:
+        steps = pl.read_parquet(run / "steps.parquet", glob=False).sort("step")
+        if metric in steps.columns:
+            found.append(steps[metric].drop_nulls().to_numpy().astype(np.float64))
+    return found

@@ -7,12 +7,32 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from subliminal import store
+from subliminal.judge.attack import Search
 from subliminal.judge.leak import PRICE, Interval, Word, verdict
+from subliminal.report.escape import markdown, markdown_code
 from subliminal.store.provenance import environment
+
+HEADER = (
+    "setting",
+    "word",
+    "leak",
+    "detects",
+    "readout leak",
+    "price",
+    "time",
+    "skill",
+    "U / S / D / N",
+    "notes",
+)
+LEGEND = (
+    "U, D, N: the trait of undefended and of defended students, and of students of a teacher that "
+    "learnt nothing; S, where the price is above that of utility: of undefended students stopped "
+    "at the defended ones' loss. Detects: the smallest change of the leak that these seeds would "
+    "show. Skill: share that is kept."
+)
 
 
 @dataclass(frozen=True)
@@ -22,15 +42,17 @@ class Line:
     setting: str
     asks: str
     word: Word
-    reason: str  # of a void setting
-    leak: Interval | None
-    readout_leak: Interval | None
-    price: Interval | None  # held-out distillation loss over that of the undefended student
-    seconds: float | None  # training time over that of the undefended student
-    undefended: float | None  # means over seeds of the trait
-    defended: float | None
-    null: float | None
-    skill_kept: float | None  # accuracy on the wanted skill over that of the undefended student
+    reason: str = ""  # of a void setting; of an attack, why it counts
+    leak: Interval | None = None
+    readout_leak: Interval | None = None
+    price: Interval | None = None  # held-out distillation loss over that of the undefended student
+    seconds: float | None = None  # training time over that of the undefended student
+    undefended: float | None = None  # means over seeds of the trait
+    defended: float | None = None
+    null: float | None = None
+    stopped: float | None = None  # of undefended students stopped at the defended ones' loss
+    skill_kept: float | None = None  # accuracy on the wanted skill over the undefended student's
+    detects: float | None = None  # the smallest change of the leak that these seeds would show
     missing: tuple[int, ...] = ()  # seeds that failed or diverged; their leak counts as whole
     p: float | None = None  # adjusted by Holm for the settings judged
     flags: tuple[str, ...] = ()
@@ -46,7 +68,8 @@ class Scorecard:
     lines: tuple[Line, ...]
     controls: tuple[Line, ...]
     left_out: tuple[str, ...]  # settings that were not tried
-    final: bool  # False: a quick look, or an interrupted battery
+    tentative: str = ""  # why the verdict decides nothing; empty: it is final
+    search: Search | None = None
 
     @property
     def judged(self) -> list[Line]:
@@ -80,20 +103,38 @@ class Scorecard:
         if prices:
             kept = "keeps" if max(prices) <= PRICE else "loses"
             parts.append(f"{kept} utility, at most {max(prices):.2f} × the distillation loss")
-        if not self.final:
-            parts.append("not final: it decides nothing")
+        if flagged := [line.setting for line in self.lines if line.flags]:
+            parts.append(f"flags in {', '.join(flagged)}")
+        if self.tentative:
+            parts.append(f"{self.tentative}: it decides nothing")
         return "; ".join(parts)
+
+    def power(self) -> str:
+        """Return what as many seeds would show, in one sentence; empty where nothing tells."""
+        known = sorted(
+            (line.detects, line.setting) for line in self.judged if line.detects is not None
+        )
+        if not known:
+            return ""
+        (least, easiest), (most, hardest) = known[0], known[-1]
+        seeds = f"{len(self.seeds)} paired seeds show a change of the leak, with 80% power at 5%"
+        return f"{seeds}, from {least:.2f} on in {easiest} and from {most:.2f} on in {hardest}."
+
+    def flags(self) -> dict[str, list[str]]:
+        """Return the flags of each setting that has some."""
+        return {line.setting: [*line.flags] for line in self.lines if line.flags}
 
     def to_json(self) -> str:
         """Return all of it, for programs."""
         plain: dict[str, Any] = asdict(self)
         plain |= {"verdict": self.verdict, "blocked": self.blocked, "judged": len(self.judged)}
-        plain |= {"headline": self.headline(), "environment": environment()}
+        plain |= {"headline": self.headline(), "power": self.power(), "flags": self.flags()}
+        plain |= {"final": not self.tentative, "environment": environment()}
         return json.dumps(plain, indent=2) + "\n"
 
     def rows(self) -> list[list[str]]:
         """Return the table's rows of text, the header first."""
-        rows = [["setting", "word", "leak", "readout leak", "price", "time", "U / D / N", "notes"]]
+        rows = [[*HEADER]]
         for line in [*self.lines, *self.controls]:
             notes = [line.reason, *line.flags]
             if line.missing:
@@ -103,43 +144,60 @@ class Scorecard:
                     line.setting,
                     line.word if line in self.lines else f"control: {line.word}",
                     line.leak.format() if line.leak else "",
+                    _number(line.detects, "±{:.2f}"),
                     line.readout_leak.format() if line.readout_leak else "",
                     line.price.format() if line.price else "",
-                    f"{line.seconds:.2f}" if line.seconds else "",
+                    _number(line.seconds, "{:.2f}"),
+                    _number(line.skill_kept, "{:.3f}"),
                     " / ".join(
-                        "–" if value is None or np.isnan(value) else f"{value:.3f}"
-                        for value in (line.undefended, line.defended, line.null)
+                        _number(value, "{:.3f}", "–")
+                        for value in (line.undefended, line.stopped, line.defended, line.null)
                     ),
                     "; ".join(note for note in notes if note),
                 ]
             )
         return rows
 
+    def attempts(self) -> list[list[str]]:
+        """Return the search as rows of text, the header first; none where none was made."""
+        if self.search is None:
+            return []
+        rows = [["entry", "overrides", "seeds", "trait", "teacher", "notes"]]
+        for one in self.search.attempts:
+            found = [_number(value, "{:.3f}", "–") for value in (one.trait, one.teacher)]
+            rows.append([one.name, " ".join(one.overrides), str(one.seeds), *found, one.reason])
+        return rows
+
     def markdown(self) -> str:
         """Return the scorecard as a Markdown page."""
-        header, *rows = self.rows()
-        lines = [header, ["---"] * len(header), *([_cell(c) for c in row] for row in rows)]
-        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         about = (
             f"n = {len(self.seeds)} seeds ({self.seeds[0]}…{self.seeds[-1]}), commit "
-            f"{environment()['git_commit']}. U, D, N: the trait of undefended and of "
-            "defended students, and of students of a teacher that learnt nothing."
+            f"{environment()['git_commit']}. {LEGEND}"
         )
-        title = f"# `{' '.join(self.defence) or 'no defence'}`"
-        left = [f"Not tried: {', '.join(self.left_out)}."] if self.left_out else []
-        return "\n\n".join([title, f"**{self.headline()}**", table, about, *left]) + "\n"
+        title = f"# {markdown_code(' '.join(self.defence) or 'no defence')}"
+        power = [self.power()] if self.power() else []
+        left = [markdown(f"Not tried: {', '.join(self.left_out)}.")] if self.left_out else []
+        parts = [title, f"**{markdown(self.headline())}**", *power, _table(self.rows()), about]
+        if self.search is not None:
+            parts += ["## The attacker's search", markdown(self.search.told()) + "."]
+            parts += [_table(self.attempts())]
+        return "\n\n".join([*parts, *left]) + "\n"
 
 
 def show(card: Scorecard, console: Console) -> None:
     """Print the scorecard."""
-    header, *rows = card.rows()
-    table = Table(*header)
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    console.print(table)
-    console.print(escape(card.headline()), soft_wrap=True)
+    for header, *rows in filter(None, (card.attempts(), card.rows())):
+        table = Table(*header)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    lines = [card.headline(), card.power()]
+    if card.search is not None:
+        lines.append(f"Search: {card.search.told()}.")
     if card.left_out:
-        console.print(f"Not tried: {escape(', '.join(card.left_out))}.", soft_wrap=True)
+        lines.append(f"Not tried: {', '.join(card.left_out)}.")
+    for line in filter(None, lines):
+        console.print(line, soft_wrap=True)
 
 
 def write(card: Scorecard, folder: Path) -> Path:
@@ -150,5 +208,11 @@ def write(card: Scorecard, folder: Path) -> Path:
     return folder
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _number(value: float | None, how: str, none: str = "") -> str:
+    return none if value is None or np.isnan(value) else how.format(value)
+
+
+def _table(rows: list[list[str]]) -> str:
+    header, *body = rows
+    lines = [header, ["---"] * len(header), *([markdown(c) for c in row] for row in body)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

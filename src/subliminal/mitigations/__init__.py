@@ -18,11 +18,6 @@ class Mitigation:
         """Whether it uses the trait gradient on the alignment probe's batch."""
         return False
 
-    @property
-    def needs_trait(self) -> bool:
-        """Whether it takes what shows the trait, in whatever way: the aware track."""
-        return self.needs_probe
-
     def check(self, network: Network) -> None:
         """Raise a UserError when the mitigation does not fit the network."""
 

@@ -33,11 +33,6 @@ class Hooked(Mitigation):
         if self.examples < 1:
             raise UserError(f"{type(self).__name__}.examples={self.examples}: at least 1 is needed")
 
-    @property
-    def needs_trait(self) -> bool:
-        """It looks at the teacher on digits."""
-        return True
-
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""
         check_layer(f"{type(self).__name__}.layer", self.layer, network)

@@ -40,11 +40,6 @@ class Removal(Mitigation):
         """The size of what is removed is measured on the alignment probe's batch."""
         return True
 
-    @property
-    def needs_trait(self) -> bool:
-        """It takes the trait gradient, on whatever batch."""
-        return True
-
     def moment(self, training: Training) -> Hashable:
         """Every step does the same."""
         return None

@@ -11,6 +11,7 @@ import polars as pl
 from omegaconf import OmegaConf
 
 from subliminal import metrics, store
+from subliminal.report.escape import file_stem
 from subliminal.trackers import aside
 from subliminal.trackers.client import LEAN, LONGEST_NAME, finish, remove_local
 
@@ -84,27 +85,46 @@ def log_run(
     tracker: dict[str, Any],
     tables: Mapping[str, pl.DataFrame],
     figures: Mapping[str, Path],
+    *,
+    job_type: str = "report",
+    name: str | None = None,
+    results: Mapping[str, Any] | None = None,
 ) -> str:
-    """Log the report's run; return its id."""
+    """Log one run for many: a report's, a scorecard's; return its id.
+
+    Args:
+        experiment: outputs/<name>, in whose folder `wandb` the run's id is kept.
+        tracker: W&B's settings, of which `mode` is online or offline.
+        tables: title to table of text; `Seeds` among them.
+        figures: caption to PNG.
+        job_type: W&B's, in the run's name too.
+        name: of what the run is about; None: the experiment. Each has a run of its own.
+        results: of the run's summary.
+    """
     import wandb
 
     folder = experiment / "wandb"
     folder.mkdir(exist_ok=True)
-    run_id = _run_id(folder)
+    about = experiment.name if name is None else name
+    run_id = _run_id(folder / (ID_FILE if name is None else f"{job_type}-{file_stem(name)}.txt"))
     remove_local(folder, run_id)
+    seeds = tables["Seeds"]
+    told = {
+        key: seeds[column].unique(maintain_order=True).to_list() if seeds.height else []
+        for key, column in (("groups", "group"), ("run_ids", "run_id"))
+    }
     run = wandb.init(
         project=tracker["project"],
         entity=tracker["entity"],
         dir=experiment,
         id=run_id,
         resume="allow" if tracker["mode"] == "online" else None,
-        job_type="report",
-        name=f"{experiment.name[: LONGEST_NAME - 8]}: report",
+        job_type=job_type,
+        name=f"{about[: LONGEST_NAME - len(job_type) - 2]}: {job_type}",
         tags=list(tracker["tags"]),
         config={
             "experiment": experiment.name,
-            "groups": tables["Seeds"]["group"].unique(maintain_order=True).to_list(),
-            "run_ids": tables["Seeds"]["run_id"].to_list(),
+            **told,
         },
         mode=tracker["mode"],
         settings=wandb.Settings(**LEAN, init_timeout=TO_BEGIN),
@@ -122,12 +142,13 @@ def log_run(
     if (verdicts := tables.get("Verdicts")) is not None and "verdict" in verdicts.columns:
         for verdict, count in verdicts["verdict"].value_counts().rows():
             run.summary[f"verdicts/{verdict}"] = count
+    for key, value in (results or {}).items():
+        run.summary[key] = value
     finish(run)
     return run_id
 
 
-def _run_id(folder: Path) -> str:
-    file = folder / ID_FILE
+def _run_id(file: Path) -> str:
     if not file.is_file():
         store.write_text(file, uuid.uuid4().hex[:12] + "\n")
     return file.read_text(encoding="utf-8").strip()

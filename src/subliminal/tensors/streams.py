@@ -12,6 +12,7 @@ PERTURBATION = "perturbation"
 STEERING = "steering"
 DISPLACED = "displaced"  # a teacher that learnt nothing
 SECOND_SKILL = "second_skill"
+ADAPTIVE = "adaptive"  # what an adaptive teacher projects its class logits by
 READOUT = "readout"
 TEACHER_ORDER = "teacher_order"
 STUDENT_ORDER = "student_order"

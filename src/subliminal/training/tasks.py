@@ -42,7 +42,7 @@ class Classification:
         data: Labelled,
         *,
         order: str,
-        second: SecondTask | None = None,  # learnt beside it, on as many images of its own
+        second: SecondTask | None = None,  # learnt beside it
         shift: int = 0,  # of the labels: another trait
     ) -> None:
         self.network = network
@@ -61,10 +61,11 @@ class Classification:
     def images(self, rows: Tensor) -> Tensor:
         """Return the digits at `rows` (seeds, batch), scaled: (seeds, batch, pixels).
 
-        With a second task, its images follow: (seeds, 2 · batch, pixels).
+        The images of a second task that has its own follow: (seeds, 2 · batch, pixels).
         """
         x = self._data.scale(gather(self._x, rows))
-        return x if self._second is None else torch.cat([x, self._second.images(x)], dim=1)
+        own = None if self._second is None else self._second.images(x)
+        return x if own is None else torch.cat([x, own], dim=1)
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Cross-entropy of the class logits, batch mean: (seeds,)."""
@@ -72,7 +73,8 @@ class Classification:
         taught = (labels + self._shift) % classes if self._shift else labels
         loss = cross_entropy(logits[:, :batch], taught, classes)
         if self._second is not None:
-            loss = loss + self._second.loss(logits[:, batch:], labels, classes)
+            own = logits[:, batch:] if logits.shape[1] > batch else logits
+            loss = loss + self._second.loss(own, labels, classes)
         return loss
 
     def reference_logits(self, rows: Tensor) -> Tensor:

@@ -1,0 +1,103 @@
+"""What should make a reader doubt a verdict, found without being asked for.
+
+As in AutoAttack (Croce & Hein 2020, arXiv 2003.01690): a defence may look good because its training
+is broken. Each function takes what was measured and returns a line, or none where all is well.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from subliminal.judge.leak import BAND, Evidence, Word, leak
+
+FALL = 0.9  # of the loss at the start: a training that ends above it has not learnt
+MOST = 0.5  # from which share of steps, parameters or halves on it is "most"
+HALVES = 20
+PER_HALF = 999  # resamples
+
+Array = NDArray[np.float64]
+
+
+def loss_did_not_fall(losses: Sequence[Array]) -> str:
+    """Flag seeds whose loss at the end is above 0.9 of that at the start, a tenth of steps each.
+
+    Args:
+        losses: each seed's distillation loss, step by step.
+    """
+    stuck = 0
+    for curve in losses:
+        tenth = max(1, len(curve) // 10)
+        stuck += not curve[-tenth:].mean() < FALL * curve[:tenth].mean()
+    return f"loss did not fall ({stuck} of {len(losses)} seeds)" if stuck else ""
+
+
+def gradient_lost(norms: Sequence[Array], moved: Sequence[Array]) -> str:
+    """Flag a gradient that is zero, or that leaves most parameters where they are, in most steps.
+
+    Args:
+        norms: each seed's norm of the gradient that the optimizer got, step by step.
+        moved: … and share of the parameters that the step moved.
+    """
+    if not norms:
+        return ""
+    zero = float(np.mean([(values == 0).mean() for values in norms]))
+    if zero > MOST:
+        return f"gradient is zero in {zero:.0%} of steps"
+    still = 1 - float(np.mean([values.mean() for values in moved]))
+    return f"gradient is masked: {still:.0%} of parameters do not move" if still > MOST else ""
+
+
+def inactive(changed: Sequence[Array]) -> str:
+    """Flag mitigations that leave most steps as they are.
+
+    Args:
+        changed: each seed's 1 where a mitigation changed the step, else 0.
+    """
+    idle = 1 - float(np.mean([values.mean() for values in changed])) if changed else 0.0
+    return f"defence is inactive in {idle:.0%} of steps" if idle > MOST else ""
+
+
+def teacher_changed(ways: Sequence[Array], same: bool) -> str:
+    """Flag a defence whose students had another teacher than the undefended ones.
+
+    Args:
+        ways: each seed's distance of the teacher from its start, epoch by epoch.
+        same: whether the teachers' names are those of the undefended runs.
+    """
+    if not same:
+        return "teacher is another than the undefended students'"
+    drifted = sum(bool((way != way[0]).any()) for way in ways)
+    return f"teacher was changed by the defence ({drifted} of {len(ways)} seeds)" if drifted else ""
+
+
+def below_chance(trait: Array, classes: int) -> str:
+    """Flag a mean trait accuracy below half of chance: the trait is known, and turned round."""
+    known = trait[~np.isnan(trait)]
+    low = float(known.mean()) if len(known) else 1.0
+    return f"below chance ({low:.3f})" if low < 0.5 / classes else ""
+
+
+def depends_on_seeds(evidence: Evidence, word: Word) -> str:
+    """Flag a word that most halves of the seeds do not bear out, by their own intervals.
+
+    Twenty halves, always the same ones. A half's interval may not reach what the word rules out:
+    1 for *reduces*, less than 0.9 for *no effect*, beyond ±0.1 for *blocks*.
+    """
+    if word in ("undecided", "void"):
+        return ""
+    seeds = len(evidence.undefended)
+    generator, against = np.random.default_rng(0), 0
+    for _ in range(HALVES):
+        half = generator.permutation(seeds)[: -(-seeds // 2)]
+        parts = (evidence.defended[half], evidence.undefended[half], evidence.null[half])
+        found = leak(*parts, resamples=PER_HALF)
+        shown = {
+            "blocks": found.within(-BAND, BAND),
+            "reduces": found.high < 1,
+            "no effect": found.low >= 1 - BAND,
+        }[word]
+        against += not shown
+    if against <= MOST * HALVES:
+        return ""
+    return f"depends on the seeds ({against} of {HALVES} halves do not show it)"

@@ -1,0 +1,53 @@
+"""What a defence does to a step: whether it acts, whether there is a gradient, what moves."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal import metrics
+from subliminal.probes import Probe
+from subliminal.state import Step, Training
+from subliminal.tensors.geometry import norm, widest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity(Probe):
+    """Logs, step by step, what tells a defence at work from a training that is broken.
+
+    - `activity/changed`: 1 where mitigations changed the loss, the gradient or the update, else 0;
+    - `activity/gradient`: norm of the gradient that the optimizer got;
+    - `activity/moved`: share of the parameters that the step moved;
+    - `activity/teacher`, by epoch: how far the teacher is from where it started, which no student's
+      training may change.
+    """
+
+    def moment(self, training: Training) -> None:
+        """Every step does the same."""
+
+    def on_train_start(self, training: Training) -> None:
+        """Log the teacher as it was handed over."""
+        self.on_epoch_end(training)
+
+    def on_update(self, step: Step) -> None:
+        """Log the step that was taken."""
+        changed = (step.total != step.loss) | _differ(step.applied, step.gradient)
+        changed = changed | _differ(step.update, step.proposed)
+        moved = (step.update != 0).sum(dim=1)
+        layout = step.training.network.layout
+        size = layout.size - sum(end - start for start, end in layout.gaps)
+        of_device = widest(moved.device)
+        step.log(metrics.ACTIVITY_CHANGED, changed.to(of_device))
+        step.log(metrics.ACTIVITY_GRADIENT, norm(step.applied))
+        step.log(metrics.ACTIVITY_MOVED, moved.to(of_device) / size)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log the teacher."""
+        assert training.teacher is not None, "only students have a teacher"
+        assert training.teacher_reference is not None, "it comes with the teacher"
+        way = norm(training.teacher - training.teacher_reference)
+        training.log(metrics.ACTIVITY_TEACHER, way)
+
+
+def _differ(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Tell of which seeds two (seeds, P) differ: (seeds,)."""
+    return (ours != theirs).any(dim=1)

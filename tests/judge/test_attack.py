@@ -1,0 +1,75 @@
+"""Which attacks count, on made-up students, and what a search says of its attempts."""
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig
+
+from subliminal.judge.attack import Attempt, Search, _fit, counts
+from subliminal.judge.battery import Setting
+from subliminal.judge.measure import Students
+from subliminal.judge.trial import Trial
+
+SEEDS = (0, 1, 2)
+
+
+def students(trait: float, teacher: float = 0.94) -> Students:
+    none = np.full(3, np.nan)
+    return Students(
+        SEEDS,
+        trait=trait + np.array([-0.01, 0, 0.01]),
+        trait_loss=none,
+        readout=none,
+        distill_loss=none,
+        skill=none,
+        seconds=none,
+        teacher=np.full(3, teacher),
+    )
+
+
+def trial(undefended: float, defended: float, *, teacher: float = 0.94, null: float = 0.1) -> Trial:
+    cfg = DictConfig({})
+    setting = Setting("x", 1, "", "trait/accuracy", False, cfg, cfg, cfg)
+    return Trial(
+        setting, students(undefended, teacher), students(null), students(defended, teacher)
+    )
+
+
+PLAIN = trial(0.54, 0.30)
+
+
+@pytest.mark.parametrize(
+    ("attack", "counted", "why"),
+    [
+        (trial(0.60, 0.30), True, "an attack: undefended 0.500 against 0.440"),
+        (trial(0.40, 0.35), True, "defended 0.250 against 0.200"),  # strong against this defence
+        (trial(0.48, 0.25), False, "no attack: it leaks less than the plain teacher"),
+        (trial(0.90, 0.90, teacher=0.92), False, "no attack: its teachers are not as accurate"),
+        (trial(0.60, 0.40, null=0.3), False, "leaks less"),  # what needs no trait is no leak
+        (PLAIN, True, "an attack"),
+    ],
+)
+def test_what_counts_as_an_attack(attack: Trial, counted: bool, why: str) -> None:
+    found, told = counts(PLAIN, attack)
+    assert found is counted
+    assert why in told
+    assert "teachers 0.9" in told
+
+
+def test_an_attempt_with_another_teacher_does_not_fit() -> None:
+    attempt = Attempt("short", ("teacher.epochs=1",), 3, 0.9, 0.93)
+    assert _fit(attempt, 0.935) is attempt
+    assert _fit(attempt, 0.95).reason == "teacher accuracy 0.930, not within 0.01 of 0.950"
+    unfit = Attempt("x", (), 0, None, None, "clash")
+    assert _fit(unfit, 0.95) is unfit
+
+
+def test_a_search_says_what_it_found() -> None:
+    plain, weak = Attempt("plain", (), 10, 0.5, 0.94), Attempt("mse", ("a=b",), 3, 0.4, 0.94)
+    strong = Attempt("wide", ("model.aux=100",), 10, 0.9, 0.94)
+    assert Search((plain, weak), None).told() == (
+        "the search found no attack: 1 entries, 1 of them fit; plain 0.500; nearest mse 0.400"
+    )
+    found = Search((plain, weak, strong), strong).told()
+    assert found == (
+        "found wide (model.aux=100): 0.900 on 10 seeds; 2 entries, 2 of them fit; plain 0.500"
+    )

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="all settings, whatever the first show")
     parser.add_argument("--quick", action="store_true", help="a first look that decides nothing")
     parser.add_argument("--config-dir", type=Path, help="a folder of configs of your own")
-    arguments, unknown = parser.parse_known_args(argv)
+    arguments, unknown = parser.parse_known_intermixed_args(argv)
     try:
         if unknown:
             raise UserError(f"{unknown[0]}: no such option; see --help")

@@ -31,14 +31,14 @@ def test_conditions_are_screened(
     run: Callable[..., tuple[int, str, str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     words = ["probe=[alignment,screening]", "distill/init=shared,independent", "seed=0-1"]
     status, _, error = run("-m", *words)
     assert status == 0, error
     folder = tmp_path / "outputs" / "main"
     assert screening.main([str(folder)]) == 2
-    assert "none transfer" in capsys.readouterr().err
+    assert "none transfer" in capfd.readouterr().err
     measured = screening._measured
 
     def risen(of: Path) -> dict[str, float]:
@@ -53,7 +53,7 @@ def test_conditions_are_screened(
     assert found["screening/cosine"].auroc == 1  # the one that shares its teacher's start
     assert found["screening/cosine"].transferring == found["screening/cosine"].others == 1
     assert screening.main([str(folder)]) == 0
-    assert "screening/cosine: AUROC 1.000" in capsys.readouterr().out
+    assert "screening/cosine: AUROC 1.000" in capfd.readouterr().out
 
 
 def test_bad_folders_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

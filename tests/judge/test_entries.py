@@ -27,8 +27,8 @@ GOOD = {
 SMALL = {  # of a setting of the small data set, where the trait leaks
     "data": {"_target_": "small.Digits"},
     "model": {"hidden": [64, 64], "aux": 20},
-    "teacher": {"epochs": 20, "batch_size": 32},
-    "distill": {"epochs": 20, "batch_size": 32, "inputs": {"size": 640}},
+    "teacher": {"epochs": 12, "batch_size": 32},
+    "distill": {"epochs": 12, "batch_size": 32, "inputs": {"size": 640}},
     "optim": {"lr": 0.003},
 }
 
@@ -168,7 +168,7 @@ def test_a_stranger_enters_and_breaks_a_defence_as_contributing_says(
         assert words[:3] == ["python", "-m", "subliminal.judge"]
         small = ["--threat", "mine", "--config-dir", "lab/conf"] if "--threat" not in words else []
         seeds = [] if "--quick" in words else ["seed=0-5"]
-        assert main([*words[3:], *small, *seeds, "engine.workers=1"]) == 0
+        assert main([*words[3:], *small, *seeds, "engine.workers=1", "engine.seeds_at_once=8"]) == 0
         shown = capsys.readouterr().out
         assert "mine" in shown
         assert "decides nothing" in shown  # a setting alone does not

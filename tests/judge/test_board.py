@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_judge import SMALL
 
-from subliminal.judge import board, scorecard
+from subliminal.judge import board, court, scorecard
 from subliminal.judge.battery import Defence, Setting, battery
 from subliminal.judge.board import CARD, judge_all
 from subliminal.judge.entries import Entry
@@ -20,6 +20,8 @@ def test_entries_are_judged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     small = Defence((), (*SMALL, f"outputs={tmp_path}", "seed=0-5"))
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.setattr(court, "names", lambda *_, **__: ["reference"])  # the whole battery
 
     def in_small(defence: Defence) -> list[Setting]:
         return battery(replace(small, overrides=defence.overrides), ["reference"])

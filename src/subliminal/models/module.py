@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from subliminal.config.marks import Aside
 from subliminal.errors import UserError
 from subliminal.models import heads
-from subliminal.models.backbone import Backbone, made, tried
+from subliminal.models.backbone import Backbone
+from subliminal.models.trial import made, tried
 from subliminal.tensors.layout import Layout
 
 FEATURES = "features"  # the last hidden layer: the module's own output

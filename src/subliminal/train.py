@@ -166,7 +166,7 @@ def train(
         overrides: as on the command line; commas make jobs.
         outputs: folder of the experiments; None: as `outputs=…` says, by default `outputs`.
         config_dir: a folder of configs of one's own, as `--config-dir` names it.
-        quiet: show neither plan, progress nor tables.
+        quiet: show neither plan nor progress.
 
     Returns:
         The runs, in the order of the report. (Those of a search whose launcher ran its jobs in

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -45,7 +45,7 @@ def in_own_process(command: Command, argv: list[str], *, quiet: bool) -> list[Pa
     Args:
         command: a module's function; it is called with `argv` and with what hears of its progress.
         argv: its words.
-        quiet: let it print nothing.
+        quiet: let it tell nothing on standard error either.
 
     Raises:
         UserError: the command did; or its process was killed (RunsFailed).
@@ -65,6 +65,7 @@ def in_own_process(command: Command, argv: list[str], *, quiet: bool) -> list[Pa
             os.kill(process.pid, signal.SIGINT)
         raise
     finally:
+        wait([process.sentinel])
         process.join()
         ours.close()
     if ended is None:
@@ -80,6 +81,7 @@ def in_own_process(command: Command, argv: list[str], *, quiet: bool) -> list[Pa
 def _ended(pipe: Connection, hear: Callable[[Told], None] | None) -> _Ended | None:
     """Wait for the command's end, and show its progress; None: it is gone without a word."""
     while True:
+        wait([pipe])  # a read alone Ctrl-C would not end: Polars' handler restarts it
         try:
             told: Told | _Ended = pipe.recv()
         except (EOFError, OSError):
@@ -107,18 +109,22 @@ def _run(command: Command, argv: list[str], pipe: Connection, telling: bool, qui
         os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_stop_when_alone, daemon=True).start()
-    if quiet:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (1, 2):
-            os.dup2(nowhere, stream)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2) if quiet else (1,):  # tables: the caller gets their numbers
+        os.dup2(nowhere, stream)
+
+    def tell(told: Told | _Ended) -> None:
+        with suppress(OSError):  # the caller is gone
+            pipe.send(told)
+
     try:
-        ended = _Ended([run.absolute() for run in command(argv, pipe.send if telling else None)])
+        ended = _Ended([run.absolute() for run in command(argv, tell if telling else None)])
     except UserError as error:
         error.__notes__ = plan.failures(plan.PLANNED)
         ended = _Ended([], error)
     except BaseException as error:
         ended = _Ended([], _sendable(error))
-    pipe.send(ended)
+    tell(ended)
 
 
 def _stop_when_alone() -> None:

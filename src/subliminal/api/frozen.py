@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from math import prod
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -17,7 +18,7 @@ from subliminal.config.earlier import filled
 from subliminal.data import Dataset, Labelled
 from subliminal.errors import UserError
 from subliminal.tensors.network import Network
-from subliminal.training.experiment import build_experiment
+from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.teacher import read
 
@@ -51,12 +52,12 @@ class FrozenNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (batch, …) to logits (batch, classes + aux)."""
-        x = images.flatten(1)
-        if x.shape[1] != self._network.pixels:
+        if images.ndim < 2 or prod(images.shape[1:]) != self._network.pixels:
             raise UserError(
                 f"images {tuple(images.shape)}: (batch, …) of {self._network.pixels} pixels each "
                 "are needed"
             )
+        x = images.flatten(1)
         x = self._digits.scale(x) if x.dtype == torch.uint8 else x
         params = {name: value[None] for name, value in self.named_parameters()}
         return self._network.forward(params, x[None])[0]
@@ -69,7 +70,7 @@ class FrozenNetwork(nn.Module):
 
 def student(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
     """Return the student of a finished run."""
-    experiment = build_experiment(_here(config))
+    experiment = rebuilt(config)
     weights = load_file(run / "student.safetensors")
     return FrozenNetwork(experiment.network, weights, experiment.data)
 
@@ -84,7 +85,7 @@ def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
     kind, seed = str(summary["device"]).split(":")[0], int(summary["seed"])
     outputs = run.absolute().parents[len(PurePath(config["name"]).parts) + 1]
     cached = outputs / "teachers" / f"{store.teacher_hash(config, kind, seed)}.safetensors"
-    experiment = build_experiment(_here(config))
+    experiment = rebuilt(config)
     network, steering = experiment.teacher_network, experiment.steering
     trained = read(cached, network.layout)
     if trained is None and (steering is None or steering.needs_teacher):
@@ -103,8 +104,8 @@ def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
     return FrozenNetwork(network, weights, experiment.data)
 
 
-def _here(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's config as any machine can build it, whatever it was trained on."""
+def rebuilt(config: Mapping[str, Any]) -> Experiment:
+    """Return a run's objects, as any machine can build them, whatever it was trained on."""
     whole = filled(dict(config))
     engine = {**whole["engine"], "device": "cpu", "compile": False, "capture": False}
-    return {**whole, "tracker": None, "engine": engine}
+    return build_experiment({**whole, "tracker": None, "engine": engine})

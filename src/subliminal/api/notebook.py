@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from subliminal.sweep.console import JobProgress, Told
 
 INTERVAL = 0.3  # seconds between two drawings
-WIDTH = 90  # columns
+WIDTH, TITLE = 100, 40  # columns
 
 
 def progress() -> Callable[[Told], None] | None:
@@ -39,7 +40,8 @@ class Display:
         from subliminal.sweep.console import JobProgress, columns
 
         if isinstance(told, tuple):
-            self._job = JobProgress(columns(), *told)
+            title, seeds = told
+            self._job = JobProgress(columns(), textwrap.shorten(title, TITLE), seeds)
         elif self._job is not None:
             self._job.seeds_done(told) if isinstance(told, int) else self._job.report(told)
         if not isinstance(told, int) and time.monotonic() - self._drawn < INTERVAL:
@@ -53,7 +55,8 @@ class Display:
         from rich.console import Console
 
         assert self._job is not None
-        console = Console(file=io.StringIO(), record=True, width=WIDTH, color_system="truecolor")
+        # Not a notebook's console of rich's, which would show what it is given at once.
+        console = Console(file=io.StringIO(), record=True, width=WIDTH, force_jupyter=False)
         console.print(self._job.bars)
         code = "<pre style='line-height:1.2'>{code}</pre>"
         shown = {

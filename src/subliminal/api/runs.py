@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas
 
     from subliminal.api.frozen import FrozenNetwork
+    from subliminal.data import Labelled
 
 Table = Literal["runs", "epochs", "steps"]
 
@@ -69,6 +70,12 @@ class Run:
 
     def _table(self, name: str) -> pl.DataFrame:
         return pl.read_parquet(self.folder / f"{name}.parquet", glob=False)
+
+    def data(self) -> Labelled:
+        """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
+        from subliminal.api.frozen import rebuilt
+
+        return rebuilt(self.config).data.load()
 
     def student(self) -> FrozenNetwork:
         """Return the trained student as a torch module on images, see `FrozenNetwork`."""

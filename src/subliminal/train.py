@@ -87,7 +87,6 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
 
 def main() -> None:
     """Run the command line; bad input ends with one line and status 2, failed runs with 1."""
-    terminal.settle()
     traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
     try:
         run(sys.argv[1:])
@@ -121,6 +120,7 @@ def run(argv: list[str], tell: Callable[[Told], None] | None = None) -> list[Pat
     _tell = tell
     _ran.clear()
     plan.PLANNED.clear()
+    terminal.settle()
     variables.tell(variables.set_aside())
     cores.unbind()
     schema.register()

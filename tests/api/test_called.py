@@ -12,6 +12,7 @@ import pytest
 import small
 from called import Called
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
 
 import subliminal as sl
 from subliminal import store
@@ -117,7 +118,9 @@ def until(true: Callable[[], bool], *, seconds: float) -> None:
 @pytest.mark.parametrize("name", ["a b", "it's", "back\\slash", "x,y=[1]", "{z}:\\'"])
 def test_any_folder_may_be_named(name: str) -> None:
     override = OverridesParser.create().parse_override(f"outputs={_quoted(name)}")
-    assert override.value().text == name
+    value = override.value()
+    assert isinstance(value, QuotedString)
+    assert value.text == name
 
 
 def test_names_are_imported_when_they_are_asked_for(tmp_path: Path) -> None:

@@ -34,9 +34,10 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_cell_has_one_output_that_is_drawn_anew(shown: list[str]) -> None:
     hear = notebook.progress()
     assert hear is not None
-    for told in (("a title " + 80 * "-", 2), Event("teacher", (0,), 3, 10), 1, ("next", 3)):
+    for told in ((80 * "-", 2), Event("teacher", (0,), 3, 10), 1, ("next", 3)):
         hear(told)
     assert ["0/2 seeds" in text for text in shown] == [True, True, False, False]
+    assert shown[0].startswith(39 * "-" + "… ")
     assert "seed 0" in shown[1]
     assert "teacher step 3/10" in shown[1]
     assert "1/2 seeds" in shown[2]

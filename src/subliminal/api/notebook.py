@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,7 +40,8 @@ class Display:
 
         if isinstance(told, tuple):
             title, seeds = told
-            self._job = JobProgress(columns(), textwrap.shorten(title, TITLE), seeds)
+            short = title if len(title) <= TITLE else f"{title[: TITLE - 1]}…"
+            self._job = JobProgress(columns(), short, seeds)
         elif self._job is not None:
             self._job.seeds_done(told) if isinstance(told, int) else self._job.report(told)
         if not isinstance(told, int) and time.monotonic() - self._drawn < INTERVAL:

@@ -12,6 +12,8 @@
 import os
 import sys
 
+import polars as pl
+
 import subliminal as sl
 
 sys.path.insert(0, "lab")
@@ -40,6 +42,5 @@ sl.plot.dose(runs, "mitigation.sparse.share").figure.savefig("own_mitigation.png
 # What the mitigation logs is a column of the steps, beside what the probes measure:
 
 # %%
-print(
-    runs.steps.group_by("condition", maintain_order=True).mean().select("condition", "sparse/norm")
-)
+steps = runs.steps.group_by("condition", maintain_order=True)
+print(steps.agg(pl.col("sparse/norm").mean()))

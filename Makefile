@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data train sweep paper related pages judge defences runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
+.PHONY: help install data demo train sweep paper related pages judge defences runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -25,6 +25,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 data: $(INSTALLED) ## fetch MNIST into the user's cache folder, checked by MD5
 	@$(BIN)/python -c 'from subliminal.data.mnist import MNIST; print(MNIST(root=None, download=True).fetch())'
+
+demo: $(INSTALLED) ## a first look: teacher, two students and chance, and a figure of them
+	$(BIN)/python -m subliminal.train sweep=demo
 
 train: $(INSTALLED) ## train one seed in the reference setting (about half a minute)
 	$(BIN)/python -m subliminal.train seed=0

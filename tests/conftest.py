@@ -15,14 +15,14 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 from omegaconf import DictConfig
 
-from subliminal import train
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
+from subliminal.train import main
 
 if TYPE_CHECKING:
     from tracked import Tracked
 
-pytest_plugins = ["chromium", "fault_costs"]
+pytest_plugins = ["called", "chromium", "fault_costs"]
 
 # A busy machine is no reason to fail; elsewhere than in CI each run looks at other examples.
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
@@ -78,7 +78,7 @@ def run(
         words = ["train", *small.OVERRIDES, "engine.workers=1", *argv]
         monkeypatch.setattr(sys, "argv", words)
         try:
-            train.main()
+            main()
             status = 0
         except SystemExit as end:
             status = int(end.code or 0)

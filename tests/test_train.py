@@ -10,10 +10,10 @@ from hydra._internal.utils import get_args_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subliminal import train
 from subliminal.report.read import load
 from subliminal.store import inventory
 from subliminal.sweep import plan
+from subliminal.train import arranged
 
 NAMES = st.text("abc_./", min_size=1, max_size=12)
 OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), max_size=5)
@@ -113,7 +113,7 @@ def test_the_order_of_flags_and_overrides_says_nothing(
     mixed += [*overrides, *(word for flag in left for word in flag)]
     parser = get_args_parser()
     first = parser.parse_args([*(word for flag in flags for word in flag), *words])
-    assert parser.parse_args(train.arranged(mixed)) == first
+    assert parser.parse_args(arranged(mixed)) == first
 
 
 def test_commas_make_jobs_and_ranges_do_not(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

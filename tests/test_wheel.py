@@ -11,8 +11,8 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
-from subliminal import train
 from subliminal.config.resources import CONF, DEFENCES, DISTRIBUTION, ROOT, SWEEPS
+from subliminal.train import _EXTRAS
 
 # `pip install 'name[extra]'` and `pip install -e '.[extra]'`, in messages, docs and the Makefile.
 EXTRA = re.compile(rf"(?:{DISTRIBUTION}|\.)\[([\w,]+)\]")
@@ -59,7 +59,7 @@ def test_every_extra_that_we_name_is_there(metadata: Distribution) -> None:
     ]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
     named = {extra for group in EXTRA.findall(text) for extra in group.split(",")}
-    named |= {*CALLED.findall(text), *train._EXTRAS.values()}
+    named |= {*CALLED.findall(text), *_EXTRAS.values()}
     assert {"dev", "launchers", "slurm", "dashboard"} <= named
     assert named <= extras(metadata)
 

@@ -15,6 +15,14 @@ class RunsFailed(UserError):
     """Some seeds of a job failed; the others are finished."""
 
 
+class Refused(SystemExit):
+    """Bad input on its way through Hydra, which lets an exit pass as it is and no exception."""
+
+    def __init__(self, error: UserError) -> None:
+        super().__init__(2)
+        self.error = error
+
+
 def of_system(error: OSError) -> str:
     """Return on one line what the operating system refused, and of what."""
     if error.filename is not None:

@@ -9,9 +9,9 @@ import pytest
 import small
 from hydra.core.global_hydra import GlobalHydra
 
-from subliminal import train
 from subliminal.config.guard import guarded
 from subliminal.config.schema import register
+from subliminal.train import main
 
 TOUCH = "{_target_: builtins.open, file: touched, mode: w}"
 KEY = "0123456789abcdef" * 2 + "01234567"
@@ -22,7 +22,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     os.environ.pop("HYDRA_FULL_ERROR", None)
     monkeypatch.setattr(sys, "argv", ["train", *words])
     try:
-        train.main()
+        main()
     except SystemExit as end:
         return int(end.code or 0)
     return 0

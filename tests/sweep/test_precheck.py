@@ -11,6 +11,7 @@ from small import OVERRIDES
 
 from subliminal import store
 from subliminal.config import seeds
+from subliminal.errors import Refused
 from subliminal.sweep.precheck import CheckJobs
 
 
@@ -37,11 +38,10 @@ def test_every_condition_notes_its_seeds_before_any_is_trained(
 
 
 def test_outputs_that_cannot_be_written_end_the_sweep_with_one_line(
-    compose: Callable[[list[str]], object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    compose: Callable[[list[str]], object], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(Refused) as ended:
         check(f"outputs={tmp_path}/file", "mitigation=none,liminal")
     assert ended.value.code == 2
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith(f"error: outputs={tmp_path}/file: cannot be written")
+    assert str(ended.value.error).startswith(f"outputs={tmp_path}/file: cannot be written")

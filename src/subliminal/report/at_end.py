@@ -1,5 +1,9 @@
 """A Hydra callback that ends a sweep with one table over its conditions."""
 
+import os
+import sys
+import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +11,22 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from subliminal.errors import UserError
+from subliminal.report.runs import Sweep
+from subliminal.terminal import printable
+
+_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
 class ShowSweep(Callback):
-    """Prints what `python -m subliminal.report --text` does, where conditions can be compared."""
+    """Prints what `python -m subliminal.report --text` does, where conditions can be compared.
+
+    Args:
+        bars: draw the figure of teacher, students and chance too; say where it is, and open it
+            where there is a display.
+    """
+
+    def __init__(self, bars: bool = False) -> None:
+        self._bars = bars
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the table of the experiment that the sweep is of."""
@@ -25,3 +41,17 @@ class ShowSweep(Callback):
         if len(sweep.conditions) > 1:
             text.show(sweep)
             print(f"Figures, tables and a page: python -m subliminal.report {folder}")
+        if self._bars:
+            _draw(sweep, folder / "report" / "figures")
+
+
+def _draw(sweep: Sweep, folder: Path) -> None:
+    from subliminal.report import figures
+
+    path = figures.save(figures.first_look(sweep), sweep, folder)
+    print(f"Figure: {printable(path)}")
+    if sys.stdout.isatty() and (
+        sys.platform in ("darwin", "win32") or any(map(os.environ.get, _DISPLAYS))
+    ):
+        with suppress(OSError, webbrowser.Error):
+            webbrowser.open(path.resolve().as_uri())

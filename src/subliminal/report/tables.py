@@ -94,13 +94,18 @@ def ledger(conditions: list[Condition]) -> pl.DataFrame:
     return _table(rows)
 
 
-def teacher_accuracy(conditions: list[Condition]) -> Estimate:
-    """Return the teachers' final test accuracy, each seed counted once."""
+def teacher_accuracies(conditions: list[Condition]) -> dict[int, float]:
+    """Return each seed's teacher's final test accuracy."""
     final: dict[int, float] = {}
     for condition in conditions:
         last = condition.teacher.filter(pl.col("epoch") == condition.teacher["epoch"].max())
         final |= dict(zip(last["seed"], last[metrics.TEACHER_ACCURACY], strict=True))
-    return mean_ci(list(final.values()))
+    return final
+
+
+def teacher_accuracy(conditions: list[Condition]) -> Estimate:
+    """Return the teachers' final test accuracy, each seed counted once."""
+    return mean_ci(list(teacher_accuracies(conditions).values()))
 
 
 def initial_accuracy(conditions: list[Condition]) -> Estimate:

@@ -1,11 +1,10 @@
 """A Hydra callback that checks every job of a sweep before the first one trains."""
 
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -15,8 +14,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import store, terminal
-from subliminal.errors import UserError, one_line
+from subliminal import store
+from subliminal.errors import Refused, UserError, one_line
 from subliminal.store.provenance import environment
 from subliminal.sweep import plan, planned
 from subliminal.sweep.compose import Composer
@@ -69,7 +68,8 @@ class CheckJobs(Callback):
                     run = store.run_dir(place.directory, seed)
                     runs[run] = store.examine(run)
             except (UserError, HydraException, OmegaConfBaseException) as error:
-                _end(f"{one_line(error)} (job: {' '.join(job)})")
+                line = f"{one_line(error)} (job: {' '.join(job)})"
+                raise Refused(UserError(line)) from error
         plan.PLANNED[:] = [plan.Planned(place.condition, runs) for place, runs in asked.values()]
         if plan.PLANNED:
             plan.show(plan.PLANNED, force=config.force, resume=config.resume)
@@ -80,14 +80,8 @@ class CheckJobs(Callback):
             for note in [] if remote else records:  # elsewhere another device may be another hash
                 note()
         except UserError as error:
-            _end(one_line(error))
+            raise Refused(error) from error
 
 
 def _nothing(sweeper: BasicSweeper, jobs: object) -> None:
     pass
-
-
-def _end(line: str) -> NoReturn:
-    # Hydra turns an exception of a callback into a warning; an exit it lets pass.
-    terminal.error(line)
-    sys.exit(2)

@@ -4,7 +4,6 @@ They speak with this process through pipes of their own. No lock or semaphore is
 worker that is killed, whatever it was at, leaves nothing that the others would wait for.
 """
 
-import atexit
 import multiprocessing
 import os
 import signal
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any
 
 from subliminal import store, terminal
@@ -113,7 +113,6 @@ def _here(
             raise KeyboardInterrupt
 
 
-@atexit.register  # before multiprocessing waits for its processes, which wait for their tasks
 def end() -> None:
     """Let the workers stop, and wait for them."""
     for worker in _pool:
@@ -122,6 +121,10 @@ def end() -> None:
     while _pool:
         _pool[-1].process.join()
         _pool.pop()
+
+
+# As this process ends, before multiprocessing waits for its processes, which wait for their tasks.
+Finalize(None, end, exitpriority=1)
 
 
 def _free(busy: Iterable[Connection], console: Console) -> _Worker | None:

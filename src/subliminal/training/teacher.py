@@ -83,7 +83,7 @@ def teachers(
             store.sweep(path)
             store.sweep(_checkpoint(path))
         for row, seed in enumerate(seeds):
-            cached = _read(paths[seed], network.layout)
+            cached = read(paths[seed], network.layout)
             if cached is not None:
                 weights, histories[seed] = cached
                 for name, values in weights.items():
@@ -139,7 +139,7 @@ def _write(path: Path, weights: dict[str, Tensor], history: History) -> None:
     store.write_atomically(path, lambda temporary: save_file(weights, temporary, metadata))
 
 
-def _read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | None:
+def read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | None:
     """Return a cached teacher, or None when there is none or it is damaged (which is said)."""
     if not path.is_file():
         return None

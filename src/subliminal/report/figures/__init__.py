@@ -85,24 +85,37 @@ def drawings(sweep: Sweep) -> Iterator[Drawing]:
         yield Drawing("layers", text, curves.layers)
     for key in finals.doses(sweep):
         text = f"Final trait accuracy over {key}; dots are seeds, bars 95% CIs of the mean."
-        stem = varied.short(key, list(sweep.swept)).replace(".", "_")
-        yield Drawing(f"dose_{stem}", text, lambda s, k=key: finals.dose_response(s, k))  # type: ignore[misc]
+        yield Drawing(dose_name(sweep, key), text, lambda s, k=key: finals.dose_response(s, k))  # type: ignore[misc]
+
+
+def dose_name(sweep: Sweep, key: str) -> str:
+    """Return the name of the figure of trait accuracy over a swept number."""
+    return f"dose_{varied.short(key, list(sweep.swept)).replace('.', '_')}"
+
+
+def first_look(sweep: Sweep) -> Drawing:
+    """Return the figure for who sees such runs for the first time: a bar each, and chance."""
+    from subliminal.report.figures import bars
+
+    text = "Accuracy on the test digits; dots are seeds, bars their means, lines 95% CIs."
+    return Drawing("bars", text, bars.bars)
 
 
 def draw(sweep: Sweep, folder: Path) -> dict[str, str]:
     """Draw all figures (PNG and PDF) into `folder`; return the PNGs' names and captions."""
+    return {save(drawing, sweep, folder).name: drawing.caption for drawing in drawings(sweep)}
+
+
+def save(drawing: Drawing, sweep: Sweep, folder: Path) -> Path:
+    """Draw one figure (PNG and PDF) into `folder`; return the PNG."""
     from subliminal.report.figures import style
 
     folder.mkdir(parents=True, exist_ok=True)
-    facts = provenance(sweep)
-    captions = {}
-    for drawing in drawings(sweep):
-        stem = f"{escape.file_stem(sweep.name)}_{escape.file_stem(drawing.name)}"
-        with style.style():
-            caption = f"{drawing.caption} {facts}"
-            style.save(drawing.draw(sweep), folder / stem, stem, caption)
-        captions[f"{stem}.png"] = drawing.caption
-    return captions
+    stem = f"{escape.file_stem(sweep.name)}_{escape.file_stem(drawing.name)}"
+    with style.style():
+        caption = f"{drawing.caption} {provenance(sweep)}"
+        style.save(drawing.draw(sweep), folder / stem, stem, caption)
+    return folder / f"{stem}.png"
 
 
 def provenance(sweep: Sweep) -> str:

@@ -1,8 +1,10 @@
 """What all figures share: sizes, colours and dashes, bands, smoothing, and files."""
 
 import io
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from subliminal import store
 from subliminal.report.runs import Array, Condition
 from subliminal.statistics import mean_band, mean_ci
 from subliminal.terminal import printable
+
+logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # it tells of each letter of a PDF
 
 # Inches; a journal's one- and two-column widths. Heights of bar-like figures grow with the rows.
 ONE_COLUMN = (3.4, 2.6)
@@ -52,9 +56,17 @@ MARKERS = "osD^vPX*"
 GREY = "#777777"
 
 
+_make: ContextVar[Callable[..., Figure]] = ContextVar("make", default=Figure)
+
+
 @contextmanager
-def style() -> Iterator[None]:
-    """Draw with the settings of every figure; what the user's own files say has no part in it."""
+def style(make: Callable[..., Figure] = Figure) -> Iterator[None]:
+    """Draw with the settings of every figure; what the user's own files say has no part in it.
+
+    Args:
+        make: what makes the figures; `matplotlib.pyplot.figure` makes such as a notebook shows.
+    """
+    token = _make.set(make)
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(
@@ -66,7 +78,10 @@ def style() -> Iterator[None]:
                 "pdf.fonttype": 42,  # text stays text for an editor
             }
         )
-        yield
+        try:
+            yield
+        finally:
+            _make.reset(token)
 
 
 def plain(text: str) -> str:
@@ -87,7 +102,7 @@ def _letters() -> frozenset[int]:
 
 def new(size: tuple[float, float], columns: int = 1) -> tuple[Figure, list[Axes]]:
     """Return an empty figure and its panels side by side."""
-    figure = Figure(figsize=size, layout="constrained")
+    figure = _make.get()(figsize=size, layout="constrained")
     return figure, list(figure.subplots(1, columns, squeeze=False)[0])
 
 

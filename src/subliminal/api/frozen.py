@@ -1,0 +1,111 @@
+"""Trained networks as torch modules on images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from math import prod
+from pathlib import Path, PurePath
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from subliminal import store
+from subliminal.config.earlier import filled
+from subliminal.data import Dataset, Labelled
+from subliminal.errors import UserError
+from subliminal.tensors.network import Network
+from subliminal.training.experiment import Experiment, build_experiment
+from subliminal.training.runner import shared_weights, teacher_weights
+from subliminal.training.teacher import read
+
+
+class FrozenNetwork(nn.Module):
+    """A trained teacher or student: images to logits, with weights that are not trained on.
+
+    Called with images (batch, 1, 28, 28), or any shape (batch, …) of as many pixels: of uint8, from
+    0 (paper) to 255 (ink), which are scaled as the run's `data` says; or of float32, as the network
+    was trained to see them. It returns logits (batch, classes + aux), the classes first. Gradients
+    reach the images.
+
+    Its parameters have the names of the run's files: `layer1.weight`, `layer1.bias`, ….
+    """
+
+    def __init__(self, network: Network, weights: Mapping[str, Tensor], data: Dataset) -> None:
+        super().__init__()
+        self._network, self._data = network, data
+        self.classes, self.aux = network.classes, network.model.aux
+        for name, shape in network.layout.shapes.items():
+            if tuple(weights[name].shape) != shape:
+                raise UserError(f"{name}: {tuple(weights[name].shape)}, where {shape} is needed")
+            *parents, last = name.split(".")
+            module: nn.Module = self
+            for parent in parents:
+                if parent not in module._modules:
+                    module.add_module(parent, nn.Module())
+                module = module.get_submodule(parent)
+            frozen = nn.Parameter(weights[name].clone(), requires_grad=False)
+            module.register_parameter(last, frozen)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (batch, …) to logits (batch, classes + aux)."""
+        if images.ndim < 2 or prod(images.shape[1:]) != self._network.pixels:
+            raise UserError(
+                f"images {tuple(images.shape)}: (batch, …) of {self._network.pixels} pixels each "
+                "are needed"
+            )
+        x = images.flatten(1)
+        x = self._digits.scale(x) if x.dtype == torch.uint8 else x
+        params = {name: value[None] for name, value in self.named_parameters()}
+        return self._network.forward(params, x[None])[0]
+
+    @cached_property
+    def _digits(self) -> Labelled:
+        """The data, whose pixels may be scaled by their mean."""
+        return self._data.load()
+
+
+def student(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
+    """Return the student of a finished run."""
+    experiment = rebuilt(config)
+    weights = load_file(run / "student.safetensors")
+    return FrozenNetwork(experiment.network, weights, experiment.data)
+
+
+def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
+    """Return the teacher of a finished run: of the cache, steered or perturbed as the run says.
+
+    Raises:
+        UserError: it is not in the cache.
+    """
+    summary = store.read_summary(run)
+    kind, seed = str(summary["device"]).split(":")[0], int(summary["seed"])
+    outputs = run.absolute().parents[len(PurePath(config["name"]).parts) + 1]
+    cached = outputs / "teachers" / f"{store.teacher_hash(config, kind, seed)}.safetensors"
+    experiment = rebuilt(config)
+    network, steering = experiment.teacher_network, experiment.steering
+    trained = read(cached, network.layout)
+    if trained is None and (steering is None or steering.needs_teacher):
+        raise UserError(f"{run}: its teacher is no longer in {cached.parent}")
+    whole = filled(dict(config))
+    if trained is not None and steering is None and not whole["teacher"]["perturb_after"]["sigma"]:
+        return FrozenNetwork(network, trained[0], experiment.data)
+    # What was drawn on a GPU is drawn there again.
+    engine = {**whole["engine"], "device": kind}
+    cfg = OmegaConf.create({**whole, "tracker": None, "outputs": str(outputs), "engine": engine})
+    experiment = build_experiment(cfg)
+    data = experiment.data.load().to(experiment.device)
+    start = shared_weights(cfg, experiment, (seed,)).teacher
+    theta, _ = teacher_weights(cfg, experiment, data, start, (seed,))
+    weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
+    return FrozenNetwork(network, weights, experiment.data)
+
+
+def rebuilt(config: Mapping[str, Any]) -> Experiment:
+    """Return a run's objects, as any machine can build them, whatever it was trained on."""
+    whole = filled(dict(config))
+    engine = {**whole["engine"], "device": "cpu", "compile": False, "capture": False}
+    return build_experiment({**whole, "tracker": None, "engine": engine})

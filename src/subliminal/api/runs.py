@@ -1,0 +1,235 @@
+"""Finished runs as Python objects and as frames."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import polars as pl
+from omegaconf import OmegaConf
+
+from subliminal import store
+from subliminal.errors import UserError
+from subliminal.report import read, varied
+from subliminal.report.runs import Sweep
+
+if TYPE_CHECKING:
+    import pandas
+
+    from subliminal.api.frozen import FrozenNetwork
+    from subliminal.data import Labelled
+
+Table = Literal["runs", "epochs", "steps"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished run.
+
+    Attributes:
+        folder: with its files.
+        condition: what sets it apart from the runs that it was loaded with, such as `liminal`.
+        seed: of its initial weights, its noise and its batches.
+    """
+
+    folder: Path
+    condition: str
+    seed: int
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Its resolved config."""
+        config = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
+        assert isinstance(config, dict)
+        return {str(key): value for key, value in config.items()}
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Its results, versions, commit, device and times, as `summary.json` has them."""
+        return store.read_summary(self.folder)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Its headline numbers by metric."""
+        results: dict[str, Any] = self.summary["results"]
+        return results
+
+    @property
+    def epochs(self) -> pl.DataFrame:
+        """A row per epoch of the teacher and of the student: means over it, accuracy at its end."""
+        return self._table("epochs")
+
+    @property
+    def steps(self) -> pl.DataFrame:
+        """A row per step of the student: losses, alignment and what else was measured."""
+        return self._table("steps")
+
+    def _table(self, name: str) -> pl.DataFrame:
+        return pl.read_parquet(self.folder / f"{name}.parquet", glob=False)
+
+    def data(self) -> Labelled:
+        """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
+        from subliminal.api.frozen import rebuilt
+
+        return rebuilt(self.config).data.load()
+
+    def student(self) -> FrozenNetwork:
+        """Return the trained student as a torch module on images, see `FrozenNetwork`."""
+        from subliminal.api.frozen import student
+
+        return student(self.folder, self.config)
+
+    def teacher(self) -> FrozenNetwork:
+        """Return its teacher as a torch module on images.
+
+        Raises:
+            UserError: the teacher is no longer in `outputs/teachers`.
+        """
+        from subliminal.api.frozen import teacher
+
+        return teacher(self.folder, self.config)
+
+
+@dataclass(frozen=True, repr=False)
+class Runs(Sequence[Run]):
+    """Finished runs, in the order of their report: the baseline first, then by what varies.
+
+    Each frame has a column for every config key that varies (`mitigation`, `optim.lr`, …), under
+    the key's own name, and `condition`, which names the values of all of them.
+    """
+
+    sweep: Sweep
+
+    @classmethod
+    def of(cls, folders: Iterable[str | Path]) -> Runs:
+        """Return the finished runs at or below the folders.
+
+        Raises:
+            UserError: there is none below one of them.
+        """
+        paths = [Path(folder) for folder in folders]
+        if not paths:
+            raise UserError("no finished run")
+        sweeps = read.load(paths)
+        sweep = sweeps[0] if len(sweeps) == 1 else read.load(paths, together=True)[0]
+        for problem in sweep.problems:
+            warnings.warn(f"damaged and left out: {problem}", stacklevel=3)
+        return cls(sweep)
+
+    @cached_property
+    def _runs(self) -> tuple[Run, ...]:
+        return tuple(
+            Run(store.run_dir(condition.directory, seed), condition.name, seed)
+            for condition in self.sweep.conditions
+            for seed in condition.seeds
+        )
+
+    @overload
+    def __getitem__(self, index: int) -> Run: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Run, ...]: ...
+    def __getitem__(self, index: int | slice) -> Run | tuple[Run, ...]:
+        return self._runs[index]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{c.name} ({len(c.seeds)})" for c in self.sweep.conditions)
+        return f"<{len(self)} runs of {self.sweep.name}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        return self.runs._repr_html_()
+
+    @cached_property
+    def runs(self) -> pl.DataFrame:
+        """A row per run: what varies, seed, headline results, folder."""
+        rows = [
+            {
+                "condition": condition.name,
+                "seed": summary["seed"],
+                **summary["results"],
+                "experiment": summary["experiment"],
+                "folder": str(store.run_dir(condition.directory, summary["seed"])),
+            }
+            for condition in self.sweep.conditions
+            for summary in condition.summaries
+        ]
+        return self._with_settings(pl.DataFrame(rows, infer_schema_length=None))
+
+    @cached_property
+    def epochs(self) -> pl.DataFrame:
+        """A row per run and epoch, of teacher and student (`phase`)."""
+        return self._tables("epochs")
+
+    @cached_property
+    def steps(self) -> pl.DataFrame:
+        """A row per run and step of the student, with all that was measured."""
+        return self._tables("steps")
+
+    def pandas(self, table: Table = "runs") -> pandas.DataFrame:
+        """Return one of the frames as pandas has it.
+
+        Raises:
+            UserError: pandas is not installed, or there is no such frame.
+        """
+        if table not in ("runs", "epochs", "steps"):
+            raise UserError(f"pandas: {table!r}: one of runs, epochs, steps")
+        try:
+            import pandas
+        except ImportError as error:
+            raise UserError("pandas is not installed: pip install pandas") from error
+        frame: pl.DataFrame = getattr(self, table)
+        return pandas.DataFrame(frame.to_dict(as_series=False))
+
+    def _tables(self, name: Table) -> pl.DataFrame:
+        tables = [
+            run._table(name).insert_column(0, pl.lit(run.condition).alias("condition"))
+            for run in self
+        ]
+        return self._with_settings(pl.concat(tables, how="diagonal_relaxed"))
+
+    def _with_settings(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Add what varies, after the condition."""
+        conditions = self.sweep.conditions
+        settings = pl.DataFrame(
+            [
+                pl.Series("condition", [condition.name for condition in conditions]),
+                *(
+                    pl.Series(key, _alike([c.config.get(key) for c in conditions]))
+                    for key in self.sweep.swept
+                ),
+            ]
+        )
+        joined = table.join(settings, on="condition", how="left", maintain_order="left")
+        rest = [name for name in table.columns if name != "condition"]
+        return joined.select("condition", *self.sweep.swept, *rest)
+
+
+def _alike(values: list[varied.Value]) -> list[Any]:
+    """Return values of one type: as they are where they have one, as the report's text if not."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) <= 1:
+        return values
+    if kinds == {int, float}:
+        return [None if value is None else float(value) for value in values]
+    return [None if value is None else varied.show(value) for value in values]
+
+
+def load(*folders: str | Path) -> Runs:
+    """Return the finished runs at or below folders: of runs, conditions or experiments.
+
+    Runs of several experiments are compared as those of one. What is damaged is left out, and a
+    warning names it.
+
+    Raises:
+        UserError: below one of the folders there is no finished run.
+    """
+    return Runs.of(folders)

@@ -1,0 +1,78 @@
+"""Paired differences: those of the report, of SciPy, and of all sign flips counted out."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import accuracy, write_experiment
+from scipy.stats import bootstrap
+
+import subliminal as sl
+from subliminal.report.tables import results
+from subliminal.statistics import Estimate, holm
+
+DIFFERENCES = np.array(
+    [
+        accuracy("mitigation=liminal", seed)[-1] - accuracy("mitigation=none", seed)[-1]
+        for seed in range(4)
+    ]
+)
+
+
+def test_it_is_what_the_report_prints(tmp_path: Path) -> None:
+    runs = sl.load(write_experiment(tmp_path / "made"))
+    (row,) = sl.compare(runs, "mitigation").iter_rows(named=True)
+    estimate = Estimate(row["difference"], row["low"], row["high"], row["n"])
+    printed = results(runs.sweep.conditions).row(1, named=True)
+    assert (row["mitigation"], row["against"]) == ("liminal", "none")
+    assert printed["paired difference"] == estimate.format(3, sign=True)
+    assert printed["p (Holm)"] == f"{row['p (Holm)']:.1g}"
+
+
+def test_it_is_scipys_interval_and_the_exact_p(grid: sl.Runs) -> None:
+    table = sl.compare(grid, "mitigation")
+    assert table.columns[:3] == ["mitigation", "against", "optim.lr"]
+    interval = bootstrap(
+        (DIFFERENCES,),
+        lambda sample, axis: sample.mean(axis=axis).round(12),  # what rounding parts is a tie
+        n_resamples=9999,
+        method="BCa",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    flips = np.array(list(product((1, -1), repeat=4)))
+    means = np.abs((flips * DIFFERENCES).mean(axis=1))
+    p = np.mean(means >= abs(DIFFERENCES.mean()) - 1e-12)
+    assert table.height == 2
+    for row in table.iter_rows(named=True):
+        assert row["difference"] == pytest.approx(DIFFERENCES.mean())
+        assert (row["low"], row["high"]) == pytest.approx(tuple(interval), abs=2e-3)
+        assert row["d_z"] == pytest.approx(DIFFERENCES.mean() / DIFFERENCES.std(ddof=1))
+        assert row["p"] == pytest.approx(p)
+    assert table["p (Holm)"].to_list() == pytest.approx(holm([p, p]))
+
+
+def test_pairs_differ_in_the_key_alone(grid: sl.Runs) -> None:
+    table = sl.compare(grid, "optim.lr", against=1)
+    assert table.select("optim.lr", "against", "mitigation").rows() == [
+        ("0.1", "1", "none"),
+        ("0.1", "1", "liminal"),
+    ]
+    assert table["difference"].to_list() == [0, 0]  # the rate changes nothing of what was made
+    loss = sl.compare(grid, "mitigation", "distill/loss")
+    assert loss["difference"].to_list() == [0, 0]
+    assert loss["n"].to_list() == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("distill.loss",), "distill.loss does not vary in these runs; there varies: mitigation"),
+        (("mitigation", "trait/acuracy"), "no metric trait/acuracy; there is "),
+    ],
+)
+def test_what_cannot_be_compared_is_told(words: tuple[str, ...], told: str, grid: sl.Runs) -> None:
+    with pytest.raises(sl.UserError, match=told):
+        sl.compare(grid, *words)
+    with pytest.raises(sl.UserError, match=r"against=3: optim\.lr has the values 0\.1, 1"):
+        sl.compare(grid, "optim.lr", against=3)

@@ -1,0 +1,106 @@
+"""Trained networks as torch modules: the network's own logits, and those of plain NumPy."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small
+import torch
+from called import Called
+from safetensors.torch import load_file
+
+import subliminal as sl
+from subliminal.models.mlp import MLP
+from subliminal.tensors.network import Network
+
+Run = Callable[..., tuple[int, str, str]]
+
+DIGITS = small.Digits().load()
+NETWORK = Network.of(MLP(hidden=[12, 8], aux=3), pixels=20, classes=10)
+
+
+def by_hand(weights: dict[str, torch.Tensor], x: np.ndarray) -> np.ndarray:
+    for layer in (1, 2, 3):
+        w, b = (weights[f"layer{layer}.{part}"].double().numpy() for part in ("weight", "bias"))
+        x = x @ w.T + b
+        x = np.maximum(x, 0) if layer < 3 else x
+    return x
+
+
+def test_its_logits_are_the_networks_own(called: Called) -> None:
+    run = called.runs[0]
+    weights = load_file(run.folder / "student.safetensors")
+    student = run.student()
+    assert {name: value.tolist() for name, value in student.state_dict().items()} == {
+        name: value.tolist() for name, value in weights.items()
+    }
+    x = DIGITS.scale(DIGITS.test_x)
+    theta = NETWORK.layout.flatten(
+        [weights[name][None] for name in NETWORK.layout.shapes], torch.zeros(1, NETWORK.layout.size)
+    )
+    assert torch.equal(student(x), NETWORK.logits(theta, x[None])[0])
+    expected = by_hand(weights, x.double().numpy())
+    assert np.allclose(student(x).numpy(), expected, atol=1e-5)
+    # Pixels as files have them, and images in their own shape.
+    assert torch.equal(student(DIGITS.test_x), student(x))
+    assert torch.equal(student(x.view(-1, 1, 4, 5)), student(x))
+    assert torch.equal(run.data().test_x, DIGITS.test_x)
+
+
+def test_teacher_and_student_score_as_recorded(called: Called) -> None:
+    for run in called.runs:
+        for network, metric in (
+            (run.teacher(), "teacher/accuracy"),
+            (run.student(), "trait/accuracy"),
+        ):
+            assert (network.classes, network.aux) == (10, 3)
+            guessed = network(DIGITS.test_x)[:, : network.classes].argmax(dim=1)
+            accuracy = (guessed == DIGITS.test_y).double().mean().item()
+            assert accuracy == pytest.approx(run.results[metric], abs=1e-9)
+
+
+def test_weights_are_frozen_and_gradients_reach_the_images(called: Called) -> None:
+    student = called.runs[0].student()
+    images = torch.rand(3, 1, 4, 5, requires_grad=True)
+    student(images).sum().backward()
+    assert images.grad is not None
+    assert images.grad.abs().sum() > 0
+    assert not any(p.requires_grad for p in student.parameters())
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 28, 28), (20,)])
+def test_other_images_are_refused(shape: tuple[int, ...], called: Called) -> None:
+    with pytest.raises(sl.UserError, match="of 20 pixels each are needed"):
+        called.runs[0].student()(torch.zeros(shape))
+
+
+def test_pixels_are_scaled_as_the_run_says() -> None:
+    weights = {name: torch.rand(shape) for name, shape in NETWORK.layout.shapes.items()}
+    digits = small.Digits(normalise="mean_std")
+    network = sl.FrozenNetwork(NETWORK, weights, digits)
+    mean, std = digits.load().mean_std or (0, 0)
+    scaled = (DIGITS.test_x.double() / 255 - mean) / std
+    assert torch.allclose(network(DIGITS.test_x), network(scaled.float()), atol=1e-5)
+
+
+def test_a_teacher_with_noise_on_its_weights_is_the_one_that_taught(
+    run: Run, tmp_path: Path
+) -> None:
+    status, _, err = run("seed=0", "teacher.perturb_after.sigma=0.5")
+    assert status == 0, err
+    (one,) = sl.load(tmp_path / "outputs")
+    (cached,) = (tmp_path / "outputs" / "teachers").glob("*.safetensors")
+    noise = [p - load_file(cached)[name] for name, p in one.teacher().named_parameters()]
+    assert torch.cat([n.flatten() for n in noise]).std().item() == pytest.approx(0.5, rel=0.1)
+    images = torch.rand(64, 20) * 2 - 1
+    student, teacher = one.student()(images)[:, 10:], one.teacher()(images)[:, 10:]
+    apart = torch.nn.functional.kl_div(
+        student.log_softmax(1), teacher.softmax(1), reduction="batchmean"
+    )
+    shutil.rmtree(cached.parent)
+    with pytest.raises(sl.UserError, match=r"its teacher is no longer in .*teachers"):
+        one.teacher()
+    recorded = one.results["distill/loss"]
+    assert apart.item() == pytest.approx(recorded, rel=1.0)  # the student has it from this teacher

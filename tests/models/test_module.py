@@ -23,17 +23,17 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from subliminal import metrics, store
-from subliminal import train as main
 from subliminal.callbacks.progress import Event
 from subliminal.config.build import build
 from subliminal.errors import UserError
-from subliminal.models.backbone import made
 from subliminal.models.mlp import MLP
 from subliminal.models.module import Module
 from subliminal.models.split_mlp import SplitMLP
+from subliminal.models.trial import made
 from subliminal.steering import mean_activations
 from subliminal.tensors.network import Network
 from subliminal.tensors.streams import INIT, STUDENT_INIT, stream
+from subliminal.train import main as entrypoint
 from subliminal.training.memory import activations
 
 CPU = torch.device("cpu")
@@ -375,7 +375,7 @@ def command(
         os.environ.pop("HYDRA_FULL_ERROR", None)
         monkeypatch.setattr(sys, "argv", ["train", *NET, "engine.workers=1", *words])
         try:
-            main.main()
+            entrypoint()
         except SystemExit as end:
             return int(end.code or 0), capfd.readouterr().err
         return 0, capfd.readouterr().err

@@ -103,7 +103,7 @@ def tried(
         params = dict(zip(backbone.shapes, (torch.stack([a, b]) for a, b in stacks), strict=True))
         rows = x.flatten(1)
         try:
-            found = vmap(backbone._call)(params, torch.stack([rows, rows]))
+            found = vmap(backbone.call)(params, torch.stack([rows, rows]))
         except Exception as error:
             random = "randomness" in str(error)
             why = _RANDOM if random else f"cannot run for a stack of seeds: {_first(error)}"

@@ -18,6 +18,12 @@ import subliminal as sl
 from subliminal.config.resources import ROOT
 from subliminal.train import run as command
 
+TOLD = {
+    "first_look": "label   [",
+    "own_mitigation": "sparse/norm",
+    "own_network": "'first.weight': (8, 1, 3, 3)",
+    "reading_a_sweep": "none 0 ",
+}
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
 
@@ -35,23 +41,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def train(*overrides: str, config_dir: str | None = None) -> sl.Runs:
         GlobalHydra.instance().clear()
-        plugins = os.environ["SUBLIMINAL_PLUGINS"]
-        os.environ["SUBLIMINAL_PLUGINS"] = f"{plugins},small"
+        os.environ["SUBLIMINAL_PLUGINS"] += ",small"  # beside those that an example names
         theirs = {word.partition("=")[0]: word for word in overrides}
         ours = {word.partition("=")[0]: word for word in small.OVERRIDES}
+        if "model=module" in overrides:
+            ours["data._target_"] = "data._target_=small.Squares"
+            del ours["model.hidden"]
         words = ["-m", *(theirs | ours).values(), "engine.workers=1"]
         folder = [] if config_dir is None else ["--config-dir", config_dir]
-        try:
-            return sl.Runs.of(command([*folder, *words]))
-        finally:
-            os.environ["SUBLIMINAL_PLUGINS"] = plugins
+        return sl.Runs.of(command([*folder, *words]))
 
     monkeypatch.setattr(sl, "train", train)
     return folder
 
 
 def test_there_are_examples() -> None:
-    assert {path.stem for path in EXAMPLES} >= {"first_look", "own_mitigation", "reading_a_sweep"}
+    assert {path.stem for path in EXAMPLES} == TOLD.keys()
     for path in EXAMPLES:
         assert path.read_text(encoding="utf-8").startswith("# %% [markdown]\n# # ")
         assert f"examples/{path.name}" in PAGE

@@ -12,8 +12,10 @@ from called import Called
 from safetensors.torch import load_file
 
 import subliminal as sl
+from subliminal.models.cnn import CNN
 from subliminal.models.mlp import MLP
-from subliminal.tensors.network import Network
+from subliminal.models.split_mlp import SplitMLP
+from subliminal.tensors.network import Model, Network
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -55,7 +57,7 @@ def test_teacher_and_student_score_as_recorded(called: Called) -> None:
             (run.teacher(), "teacher/accuracy"),
             (run.student(), "trait/accuracy"),
         ):
-            assert (network.classes, network.aux) == (10, 3)
+            assert network.classes == 10
             guessed = network(DIGITS.test_x)[:, : network.classes].argmax(dim=1)
             accuracy = (guessed == DIGITS.test_y).double().mean().item()
             assert accuracy == pytest.approx(run.results[metric], abs=1e-9)
@@ -74,6 +76,23 @@ def test_weights_are_frozen_and_gradients_reach_the_images(called: Called) -> No
 def test_other_images_are_refused(shape: tuple[int, ...], called: Called) -> None:
     with pytest.raises(sl.UserError, match="of 20 pixels each are needed"):
         called.runs[0].student()(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        SplitMLP(hidden=[6], aux=3, weights="torch"),
+        CNN(channels=[2], features=5, aux=3, weights="torch", chunk=8),
+    ],
+)
+def test_networks_with_two_heads_keep_the_names_of_their_layers(model: Model) -> None:
+    network = Network.of(model, pixels=16, classes=10)
+    theta = network.reference((0,), torch.device("cpu"))
+    weights = {name: view[0] for name, view in network.layout.views(theta).items()}
+    frozen = sl.FrozenNetwork(network, weights, small.Squares())
+    assert {name for name, _ in frozen.named_parameters()} == network.layout.shapes.keys()
+    images = torch.rand(7, 1, 4, 4)
+    assert torch.equal(frozen(images), network.logits(theta, images.view(1, 7, 16))[0])
 
 
 def test_pixels_are_scaled_as_the_run_says() -> None:

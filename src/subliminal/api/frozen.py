@@ -37,7 +37,7 @@ class FrozenNetwork(nn.Module):
     def __init__(self, network: Network, weights: Mapping[str, Tensor], data: Dataset) -> None:
         super().__init__()
         self._network, self._data = network, data
-        self.classes, self.aux = network.classes, network.model.aux
+        self.classes = network.classes  # not `aux` too: heads are called that
         for name, shape in network.layout.shapes.items():
             if tuple(weights[name].shape) != shape:
                 raise UserError(f"{name}: {tuple(weights[name].shape)}, where {shape} is needed")

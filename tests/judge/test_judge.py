@@ -110,7 +110,7 @@ def test_a_broken_training_is_flagged(outputs: Path) -> None:
     (line,) = broken.lines
     assert any(flag.startswith("loss did not fall (6 of 6") for flag in line.flags)
     assert any(flag.startswith("gradient is masked") for flag in line.flags)
-    assert any(flag.startswith("defence is inactive in 95%") for flag in line.flags)
+    assert any(flag.startswith("defence is inactive in ") for flag in line.flags)
     assert "flags in reference" in broken.headline()
 
 

@@ -123,6 +123,8 @@ def test_a_class_that_moved_within_its_group_is_found() -> None:
         "root": "/x",
         "download": True,
         "normalise": "unit",
+        "classes": 10,
+        "validation": 0,
     }
     unknown = {"_target_": "subliminal.data.Nothing"}
     assert filled({"data": unknown})["data"] == unknown

@@ -8,7 +8,7 @@ NAME ?=
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data demo train sweep paper related pages judge defences runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
+.PHONY: help install data demo train sweep paper related pages options judge defences runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -45,6 +45,9 @@ related: $(INSTALLED) ## write docs/related.md, with the finished sweeps of othe
 pages: $(INSTALLED) ## write docs/results.md, README, docs/related.md from docs/data, untrained
 	$(BIN)/python pages/results.py
 	$(BIN)/python pages/related.py
+
+options: $(INSTALLED) ## write docs/options.md from conf/ and the docstrings of what implements it
+	$(BIN)/python pages/all_options.py
 
 judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/loss=mse …'
 	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)

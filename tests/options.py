@@ -18,7 +18,7 @@ SQUARES = "data._target_=small.Squares"
 VIT = ["model.args={side:4,patch:2,width:8,depth:1,attention:2}"]
 ALL_PROBES = (
     "probe=[alignment,update_alignment,ledger,displacement,noise_floor,weights,cka,perturbed,"
-    "activation_shift,shift_patching]"
+    "activation_shift,shift_patching,readout,logits,spectrum,path,gradient_norms]"
 )
 _EVERY = [
     ALL_PROBES,
@@ -28,6 +28,9 @@ _EVERY = [
     "probe.noise_floor.every=1",
     "probe.noise_floor.full_batch=[1]",
     "probe.cka.examples=50",
+    "probe.cka.images=both",
+    "probe.cka.cosine=true",
+    "probe.gradient_norms.trait=true",
     "probe.activation_shift.every=1",
     "probe.activation_shift.examples=50",
     "probe.shift_patching.examples=50",
@@ -41,6 +44,8 @@ _OF_GROUP = {
         [SQUARES, "model=module", "model.target=small.Net"],
         ["model=resnet", SQUARES, "model.args={channels:[4,8],groups:2}"],
         [SQUARES, ALL_PROBES, "model=vit", *VIT, "distill.frozen=[blocks.0.norm1]"],
+        ["model=mlp", "model.activation=tanh", "model.weights=orthogonal"],
+        ["model=split_mlp", "model.activation=gelu", "model.weights=he", "model.scale=0.5"],
     ],
     "distill": [
         ["distill=aux_kl", "distill.frozen=[layer1]", "distill.perturb_before.sigma=0.1"],
@@ -59,10 +64,17 @@ _OF_GROUP = {
         ["distill/inputs=perlin", "distill.inputs.fresh=true"],
         ["distill/inputs=mnist"],
         ["distill/inputs=constant"],
+        ["distill/inputs=bernoulli"],
+        ["distill/inputs=blurred", "data._target_=small.Squares"],
+        ["distill/inputs=subspace", "distill.inputs.dimensions=3"],
+        ["distill/inputs=mix", "distill.inputs.fresh=true"],
+        ["distill/inputs=shuffled"],
+        ["distill/inputs=spectrum", "data._target_=small.Squares"],
     ],
     "distill/init": [
         ["distill/init=shared"],
         ["distill/init=independent"],
+        ["distill/init=noisy"],
         ["distill/init=layers", "distill.init.b=[layer1]", "distill.init.own=[layer2]"],
         ["distill/init=reinitialised", "distill.init.layers=[layer1,aux]"],
         ["distill/init=undo"],
@@ -88,7 +100,8 @@ _OF_GROUP = {
             "sgd_momentum",
             "sign_sgd",
         )
-    ],
+    ]
+    + [["optim.schedule=cosine", "optim.warmup=3", "optim.clip=0.01"]],
     "teacher": [
         ["teacher=classifier", "teacher.frozen=[layer2]", "teacher.perturb_after.sigma=0.1"],
         ["teacher=steered", "teacher.perturb_before.sigma=0.1"],
@@ -116,6 +129,7 @@ _OF_GROUP = {
                 "gradient_noise",
                 "gradient_routing",
                 "kernel_pull",
+                "l1",
                 "liminal",
                 "preventative_steering",
                 "projection",
@@ -147,11 +161,16 @@ _OF_GROUP = {
                 "alignment",
                 "cka",
                 "displacement",
+                "gradient_norms",
                 "ledger",
+                "logits",
                 "noise_floor",
+                "path",
                 "perturbed",
+                "readout",
                 "screening",
                 "shift_patching",
+                "spectrum",
                 "update_alignment",
                 "weights",
             )
@@ -174,11 +193,11 @@ def options() -> dict[str, list[str]]:
 
 
 def left_out() -> set[str]:
-    """Return the options in `conf/` that no case has, but those that need a data set's files."""
+    """Return the options in `conf/` that no case has, but those that need files of others."""
     words = {word for cases in _OF_GROUP.values() for case in cases for word in case}
     there = {
         f"{group}={file.stem}"
         for group in [*_OF_GROUP, "teacher/steering"]
         for file in (CONF / group).glob("*.yaml")
     }
-    return there - words - {"distill/inputs=fashion"}
+    return there - words - {"distill/inputs=fashion", "teacher=run", "teacher/steering=run"}

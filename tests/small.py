@@ -34,13 +34,14 @@ OVERRIDES = [
 class Digits:
     """Ten noisy patterns of 20 pixels, in the format of MNIST."""
 
-    classes: ClassVar[int] = 10
     pixels: ClassVar[int] = 20
     train_size: ClassVar[int] = 320
 
     root: str | None = None
     download: bool = True
     normalise: str = "unit"
+    classes: int = 10  # a key of all data sets in `conf/`, as the next
+    validation: int = 0
 
     def fetch(self) -> Path:
         """Nothing to fetch: the images are drawn when they are loaded."""
@@ -49,13 +50,18 @@ class Digits:
     def load(self) -> Labelled:
         """Draw the images, always the same."""
         generator = np.random.default_rng(0)
-        patterns = generator.integers(64, 192, size=(self.classes, self.pixels))
+        patterns = generator.integers(64, 192, size=(10, self.pixels))
         parts = []
         for size in (self.train_size, 200):
-            labels = generator.integers(self.classes, size=size)
+            labels = generator.integers(10, size=size)
             images = patterns[labels] + generator.integers(-64, 64, size=(size, self.pixels))
             parts += [torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels)]
-        return Labelled(*parts).normalised(self.normalise)
+        return (
+            Labelled(*parts)
+            .of_classes(self.classes)
+            .held_out(self.validation)
+            .normalised(self.normalise)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.gradient_noise import GradientNoise
 from subliminal.mitigations.kernel_pull import KernelPull
+from subliminal.mitigations.l1 import L1
 from subliminal.mitigations.liminal import Liminal
 from subliminal.mitigations.projection import Projection
 from subliminal.mitigations.random_projection import RandomProjection
@@ -27,10 +28,15 @@ from subliminal.probes.activation_shift import ActivationShift
 from subliminal.probes.alignment import Alignment
 from subliminal.probes.cka import CKA
 from subliminal.probes.displacement import Displacement
+from subliminal.probes.gradient_norms import GradientNorms
 from subliminal.probes.ledger import Ledger
+from subliminal.probes.logits import Logits
 from subliminal.probes.noise_floor import NoiseFloor
+from subliminal.probes.path import Path as PathProbe
 from subliminal.probes.perturbed import Perturbed
+from subliminal.probes.readout import Readout
 from subliminal.probes.shift_patching import ShiftPatching
+from subliminal.probes.spectrum import Spectrum
 from subliminal.probes.update_alignment import UpdateAlignment
 from subliminal.probes.weights import Weights
 from subliminal.sweep.console import Console
@@ -66,6 +72,7 @@ MITIGATIONS: dict[str, Sequence[Mitigation]] = {
         for batch in ("probe", "independent", "full")
     },
     "random projection": [RandomProjection(space="gradient", sign="positive")],
+    "l1": [L1(strength=1e-3)],
     "kernel pull": [KernelPull(strength=0.5)],
     "gradient noise": [GradientNoise(space="update", sign="positive")],
 }
@@ -75,6 +82,7 @@ OPTIMS: list[Optim] = [
     RMSprop(lr=1e-3, alpha=0.99, eps=1e-8),
     PreconditionedSGD(lr=3e-3, betas=[0.9, 0.999], eps=1e-8, steps=6),
     SignSGD(lr=1e-3),
+    SGD(lr=0.5, momentum=0.9, schedule="cosine", warmup=3, clip=0.1),
 ]
 
 
@@ -86,10 +94,15 @@ def probes() -> list[Callback]:
         Displacement(layers=True),
         NoiseFloor(every=1, full_batch=[0, 3]),
         Weights(),
-        CKA(examples=50),
+        CKA(examples=50, images="both", cosine=True),
         Perturbed(sigmas=[0.1], layers=[], tensors="all"),
         ActivationShift(every=1, examples=32, of_class=None),
         ShiftPatching(layer=None, examples=32),
+        Readout(every=1, examples=50),
+        Logits(every=1, examples=50),
+        Spectrum(every=1, values=2),
+        PathProbe(every=1, pieces=2, examples=50),
+        GradientNorms(every=1, trait=True),
     ]
 
 

@@ -101,7 +101,7 @@ def test_a_run_of_an_earlier_commit_gets_the_keys_that_were_added(
 @pytest.mark.parametrize(
     ("key", "told"),
     [
-        ("optim.rate", "optim.rate: no such key; subliminal.optim.adam.Adam has lr, "),
+        ("optim.rate", "optim.rate: no such key; subliminal.optim.adam.Adam has schedule, "),
         ("teacher.steps", "Key 'steps' not in 'Teacher'; there is epochs, "),
         ("mitigation.liminal.leash", "mitigation.liminal.leash: no such key; "),
     ],
@@ -123,6 +123,8 @@ def test_a_class_that_moved_within_its_group_is_found() -> None:
         "root": "/x",
         "download": True,
         "normalise": "unit",
+        "classes": 10,
+        "validation": 0,
     }
     unknown = {"_target_": "subliminal.data.Nothing"}
     assert filled({"data": unknown})["data"] == unknown

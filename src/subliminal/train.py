@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store, terminal
-from subliminal.config import guard, resources, schema, seeds, sources, variables
+from subliminal.config import guard, options, resources, schema, seeds, sources, variables
 from subliminal.config.build import build
 from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_line
 from subliminal.sweep import cores, plan, planned, signals
@@ -129,6 +129,9 @@ def run(argv: list[str], tell: Callable[[Told], None] | None = None) -> list[Pat
     try:
         resources.refuse_namesake()
         sys.argv[1:] = arranged(argv)
+        if told := options.asked_for(sys.argv[1:]):
+            print("\n".join(option.markdown() for option in told), end="")
+            return []
         with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]), followed():
             _job()
     except Refused as refused:

@@ -17,6 +17,7 @@ from subliminal.errors import UserError
 
 DIGITS = small.Digits().load()
 STANDARDISED = DIGITS.normalised("mean_std")
+CLASSES = [3, 8, 0]
 LEVELS = torch.arange(256, dtype=torch.uint8).repeat(2, 1)
 
 
@@ -68,3 +69,55 @@ def test_a_copy_on_a_device_is_scaled_as_the_original() -> None:
 def test_pixels_that_are_scaled_are_refused(data: Labelled) -> None:
     with pytest.raises(TypeError, match="float32"):
         data.scale(data.scale(torch.zeros(784, dtype=torch.uint8)))
+
+
+def test_classes_are_taken_in_the_order_that_is_asked_for() -> None:
+    taken = DIGITS.of_classes(CLASSES)
+    for x, y, ours, label in (
+        (DIGITS.train_x, DIGITS.train_y, taken.train_x, taken.train_y),
+        (DIGITS.test_x, DIGITS.test_y, taken.test_x, taken.test_y),
+    ):
+        rows = [n for n, digit in enumerate(y.tolist()) if digit in CLASSES]
+        assert torch.equal(ours, x[rows])
+        assert label.tolist() == [CLASSES.index(int(y[n])) for n in rows]
+    assert DIGITS.of_classes(10) is DIGITS
+    assert torch.equal(DIGITS.of_classes(4).train_y, DIGITS.train_y[DIGITS.train_y < 4])
+
+
+def test_the_last_training_images_are_held_out_and_measured_on() -> None:
+    split = STANDARDISED.held_out(20)
+    assert torch.equal(split.train_x, DIGITS.train_x[:300])
+    assert torch.equal(split.train_y, DIGITS.train_y[:300])
+    assert torch.equal(split.test_x, DIGITS.test_x)
+    measured = split.to(torch.device("cpu")).measured_on("validation")
+    assert torch.equal(measured.test_x, DIGITS.train_x[300:])
+    assert torch.equal(measured.test_y, DIGITS.train_y[300:])
+    assert measured.mean_std == STANDARDISED.mean_std
+    assert split.measured_on("test") is split
+    assert DIGITS.held_out(0) is DIGITS
+
+
+@pytest.mark.parametrize(
+    "classes", [1, 11, 2.0, "3", True, [], [4], [4, 4], [4, 10], [-1, 2], None]
+)
+def test_classes_that_there_are_not_are_refused(classes: object) -> None:
+    with pytest.raises(
+        UserError, match=r"data\.classes=.*: between 2 and 10, the classes of MNIST"
+    ):
+        MNIST(root=None, download=False, classes=classes)
+
+
+@pytest.mark.parametrize("validation", [-1, 12_089])
+def test_more_than_there_are_cannot_be_held_out(validation: int) -> None:
+    with pytest.raises(UserError, match=rf"data\.validation={validation}: from 0 to 12088"):
+        MNIST(root=None, download=False, classes=[3, 2], validation=validation)
+
+
+@pytest.mark.mnist
+def test_mnist_has_as_many_of_each_class_as_is_said() -> None:
+    mnist = MNIST(root=None, download=True, classes=[7, 1], validation=100)
+    labelled = mnist.load()
+    assert len(labelled.train_y) == mnist.train_size == 6265 + 6742 - 100
+    counted = torch.bincount(MNIST(root=None, download=True).load().train_y).tolist()
+    assert counted == list(mnist.counts)
+    assert sum(counted) == MNIST(root=None, download=True).train_size

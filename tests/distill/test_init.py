@@ -9,6 +9,7 @@ from students import CPU, NETWORK
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.independent import Independent
 from subliminal.distill.init.layers import Layers
+from subliminal.distill.init.noisy import Noisy
 from subliminal.distill.init.reinitialised import Reinitialised
 from subliminal.distill.init.shared import Shared
 from subliminal.distill.init.undo import Undo
@@ -140,3 +141,42 @@ def test_bad_values_of_changed_starts_are_refused() -> None:
         Undo(alpha=-1, beta=1)
     with pytest.raises(UserError, match="beta=-1: a number ≥ 0"):
         Undo(alpha=0, beta=-1)
+
+
+def test_noise_is_relative_to_each_tensors_spread() -> None:
+    network, theirs = TEACHER, OF_TEACHER.teacher + 0.5
+    for first, after in network.layout.gaps:
+        theirs[:, first:after] = 0
+    shared = SharedWeights(network, OF_TEACHER.reference, theirs)
+    init = Noisy(sigma=0.3, layers=["layer1", "aux.weight"])
+    init.check(network, network)
+    start = init.start(network, shared, SEEDS, own=streams.STUDENT_INIT)
+    noise = np.stack(
+        [
+            streams.stream(seed, f"{streams.STUDENT_INIT}/noise").standard_normal(
+                network.layout.size, dtype=np.float32
+            )
+            for seed in SEEDS
+        ]
+    )
+    for name, span in network.layout.spans.items():
+        before = theirs[:, span].double().numpy()
+        noisy = name.startswith("layer1") or name == "aux.weight"
+        moved = 0.3 * before.std(axis=1, keepdims=True) * noise[:, span] if noisy else 0
+        assert start[:, span].numpy() == pytest.approx(before + moved, abs=1e-6)
+    everywhere = Noisy(sigma=1.0, layers=[]).start(network, shared, SEEDS, own="x")
+    noise_only = (everywhere - theirs).double()
+    assert not noise_only[:, network.layout.spans["layer1.bias"]].any()  # of one value: no spread
+    for name in ("layer1.weight", "layer2.weight"):
+        span = network.layout.spans[name]
+        ratio = noise_only[:, span].std(dim=1) / theirs[:, span].double().std(dim=1)
+        assert ratio.numpy() == pytest.approx(1, abs=0.3)
+
+
+def test_noise_that_cannot_be_is_refused() -> None:
+    with pytest.raises(UserError, match=r"distill\.init\.sigma=-1: a number ≥ 0"):
+        Noisy(sigma=-1, layers=[])
+    with pytest.raises(UserError, match=r"distill\.init\.layers: no 'layer9'"):
+        Noisy(sigma=1, layers=["layer9"]).check(TEACHER, TEACHER)
+    with pytest.raises(UserError, match="not the teacher's"):
+        Noisy(sigma=1, layers=[]).check(split([16, 8]), TEACHER)

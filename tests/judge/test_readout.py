@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from students import CPU, DIGITS, NETWORK, params_of
 
-from subliminal.judge.readout import PER_CLASS, RIDGE, fit, labelled, readout
+from subliminal.judge.readout import PER_CLASS, labelled, readout
+from subliminal.tensors.ridge import RIDGE, fit
 
 SEEDS = (3, 8)
 
@@ -55,3 +56,12 @@ def test_it_is_that_of_numpy() -> None:
     weights = np.linalg.solve(h.T @ h + penalty * np.eye(h.shape[1]), h.T @ (y - y.mean(axis=0)))
     guess = ((features(DIGITS.test_x) - x.mean(axis=0)) @ weights + y.mean(axis=0)).argmax(axis=1)
     assert abs(found - np.mean(guess == DIGITS.test_y.numpy())) <= 2 / len(DIGITS.test_y)
+
+
+def test_dead_features_read_out_the_commonest_class_and_broken_ones_raise_nothing() -> None:
+    y = torch.eye(3, dtype=torch.float64)[[0, 1, 1, 2]]
+    weights, bias = fit(torch.ones(4, 5, dtype=torch.float64), y)
+    assert not weights.any()
+    assert bias.tolist() == [0.25, 0.5, 0.25]
+    weights, _ = fit(torch.full((4, 5), torch.nan, dtype=torch.float64), y)
+    assert weights.isnan().all()

@@ -150,7 +150,7 @@ def test_bad_shapes_are_refused() -> None:
         CNN(channels=[1], features=8, aux=3, weights="torch", chunk=0)
     with pytest.raises(UserError, match=r"model\.aux=0"):
         SplitMLP(hidden=[3], aux=0, weights="torch")
-    with pytest.raises(UserError, match=r"model\.weights=he: one of lecun, torch"):
-        SplitMLP(hidden=[3], aux=1, weights="he")
+    with pytest.raises(UserError, match=r"model\.weights=glorot: one of lecun, he, torch"):
+        SplitMLP(hidden=[3], aux=1, weights="glorot")
     with pytest.raises(UserError, match=r"model\.hidden=\[\]"):
         SplitMLP(hidden=[], aux=1, weights="torch")

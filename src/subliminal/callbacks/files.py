@@ -158,7 +158,7 @@ class RunFiles(Callback):
         epochs = self._write_tables(training, column, directory)
         views = training.network.layout.views(training.theta)
         student = {name: view[column].cpu().contiguous() for name, view in views.items()}
-        store.write_atomically(directory / "student.safetensors", partial(save_file, student))
+        store.write_atomically(directory / store.STUDENT, partial(save_file, student))
         seed = training.seeds[column]
         facts = self.checkpoint_facts(seed)
         summary = {

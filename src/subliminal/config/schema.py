@@ -63,6 +63,7 @@ class Trait:
 
     steps: Always[Unordered[list[int]]] = field(default_factory=list)  # of updates, e.g. [10,20]
     per_class: bool = MISSING  # log each class's accuracy too
+    on: str = "test"  # images: test | validation, those that data.validation holds out
 
 
 @dataclass
@@ -70,6 +71,16 @@ class Seed:
     """The seed set of one job."""
 
     spec: str = MISSING  # e.g. 7, 0-19, "0-4,7"
+
+
+@dataclass
+class Pin:
+    """Seeds of single streams, the same for all seeds of the job; null: each seed's own."""
+
+    init: int | None = None  # initial weights, of teacher and student
+    teacher_order: int | None = None  # of the digits, epoch by epoch
+    inputs: int | None = None  # distillation images
+    student_order: int | None = None  # of the distillation images
 
 
 @dataclass
@@ -115,6 +126,7 @@ class Config:
     probe: Always[dict[str, Any]] = field(default_factory=dict)  # name to probe
     trait: Trait = field(default_factory=Trait)
     seed: Aside[Seed] = field(default_factory=Seed)
+    pin: Pin = field(default_factory=Pin)  # streams that do not vary with the seed
     objective: Aside[list[str]] = MISSING  # of a search, e.g. [trait/accuracy,distill/loss]
     tracker: Aside[Any] = None
     threat: Aside[Threat | None] = None  # group `threat`: a setting of the judge's battery

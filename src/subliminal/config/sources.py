@@ -57,7 +57,7 @@ class SweepSource(ConfigSource):
             return [] if results_filter == ObjectType.CONFIG else ["sweep"]
         below = _below_group(config_path)
         names = [] if below is None else self._files.list(below, results_filter)
-        return [name for name in names if name != _NOT_HYDRA]
+        return [name for name in names if name != _NOT_HYDRA and not name.startswith("_")]
 
 
 def _below_group(config_path: str) -> str | None:

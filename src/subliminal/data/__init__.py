@@ -1,6 +1,6 @@
 """Labelled images: what a data set hands over, one module for each data set."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,7 @@ from torch import Tensor
 from subliminal.errors import UserError
 
 NORMALISATIONS = ("unit", "mean_std")
+MEASURED_ON = ("test", "validation")
 
 
 @dataclass(frozen=True, eq=False)  # == of tensors has no single truth value
@@ -19,7 +20,9 @@ class Labelled:
 
     Pixels are uint8 from 0 (paper) to 255 (ink), the rows of a 28×28 image end to end: for MNIST
     (60000, 784) and (10000, 784). Labels are int64 from 0 (the digit): (60000,) and (10000,).
-    `mean_std` are those of pixels from 0 to 1, by which `scale` standardises; None: it does not.
+    Of colours, all red pixels come first, then green, then blue. `mean_std` are those of pixels
+    from 0 to 1, by which `scale` standardises; None: it does not. `validation` are training images
+    and labels that were held out.
     """
 
     train_x: Tensor
@@ -27,11 +30,52 @@ class Labelled:
     test_x: Tensor
     test_y: Tensor
     mean_std: tuple[float, float] | None = field(default=None, kw_only=True)
+    validation: tuple[Tensor, Tensor] | None = field(default=None, kw_only=True)
 
     def to(self, device: torch.device) -> "Labelled":
         """Return the same images and labels on the device."""
         parts = (self.train_x, self.train_y, self.test_x, self.test_y)
-        return Labelled(*(part.to(device) for part in parts), mean_std=self.mean_std)
+        moved = Labelled(*(part.to(device) for part in parts), mean_std=self.mean_std)
+        if self.validation is None:
+            return moved
+        x, y = self.validation
+        return replace(moved, validation=(x.to(device), y.to(device)))
+
+    def of_classes(self, classes: int | Sequence[int]) -> "Labelled":
+        """Return the images of some classes, whose labels are then numbered from 0.
+
+        Args:
+            classes: the number of the first ones, or which, in the order of the new labels.
+        """
+        wanted = range(classes) if isinstance(classes, int) else classes
+        largest = max(*(int(y.max()) for y in (self.train_y, self.test_y)), *wanted)
+        label = torch.full((largest + 1,), -1)
+        label[torch.tensor([*wanted])] = torch.arange(len(wanted))
+        if torch.equal(label, torch.arange(len(label))):
+            return self
+        train, test = label[self.train_y], label[self.test_y]
+        return replace(
+            self,
+            train_x=self.train_x[train >= 0],
+            train_y=train[train >= 0],
+            test_x=self.test_x[test >= 0],
+            test_y=test[test >= 0],
+        )
+
+    def held_out(self, number: int) -> "Labelled":
+        """Return the same images with the last `number` training images held out."""
+        if number == 0:
+            return self
+        x, y = self.train_x, self.train_y
+        kept = len(y) - number
+        return replace(self, train_x=x[:kept], train_y=y[:kept], validation=(x[kept:], y[kept:]))
+
+    def measured_on(self, images: str) -> "Labelled":
+        """Return the same images; test images are those to measure on, of MEASURED_ON."""
+        if images == "test":
+            return self
+        assert self.validation is not None, "the experiment was checked: some are held out"
+        return replace(self, test_x=self.validation[0], test_y=self.validation[1])
 
     def normalised(self, how: str) -> "Labelled":
         """Return the same images, to be scaled as `data.normalise` says.
@@ -69,8 +113,8 @@ class Dataset(Hashable, Protocol):
     """Where the labelled images of teacher and trait come from."""
 
     @property
-    def classes(self) -> int:
-        """Number of classes."""
+    def classes(self) -> int | Sequence[int]:
+        """Number of classes; or which there are, of more."""
 
     @property
     def pixels(self) -> int:
@@ -95,3 +139,8 @@ def check_normalise(normalise: str) -> None:
     """
     if normalise not in NORMALISATIONS:
         raise UserError(f"data.normalise={normalise}: one of {', '.join(NORMALISATIONS)}")
+
+
+def number_of_classes(data: Dataset) -> int:
+    """Return how many classes a data set has."""
+    return data.classes if isinstance(data.classes, int) else len(data.classes)

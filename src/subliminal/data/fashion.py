@@ -1,6 +1,6 @@
 """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,8 +12,11 @@ class FashionMNIST(TorchvisionSet):
     """Ten kinds of clothing, in the format and size of MNIST."""
 
     title: ClassVar[str] = "Fashion-MNIST"
-    classes: ClassVar[int] = 10
-    train_size: ClassVar[int] = 60_000
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """Number of training images of each class."""
+        return (6000,) * 10
 
     def reader(self) -> Callable[..., Any]:
         """Return torchvision's loader."""

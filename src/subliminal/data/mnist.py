@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import tempfile
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from subliminal.config.resources import data_folder
-from subliminal.data import Labelled, check_normalise
+from subliminal.data import Labelled
+from subliminal.data.sets import ImageSet
 from subliminal.errors import UserError
 from subliminal.store import write_atomically
 
@@ -38,28 +40,23 @@ MD5 = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class MNIST:
+class MNIST(ImageSet):
     """The MNIST handwritten digits (LeCun, Bottou, Bengio and Haffner 1998, Proc. IEEE 86(11)).
 
     Pixels are loaded unscaled; :meth:`subliminal.data.Labelled.scale` maps them to [-1, 1], as
-    Cloud et al. 2025 (arXiv 2507.14805) do, or standardises them.
-
-    Attributes:
-        root: Folder that holds the four IDX files; None is ``mnist`` in the platform's user cache.
-        download: Whether files that are missing or corrupt may be fetched.
-        normalise: unit | mean_std, see :meth:`subliminal.data.Labelled.normalised`.
+    Cloud et al. 2025 (arXiv 2507.14805) do, or standardises them. The folder ``root`` holds the
+    four IDX files; without one it is ``mnist`` in the platform's user cache.
     """
 
-    classes: ClassVar[int] = 10
-    pixels: ClassVar[int] = 784
-    train_size: ClassVar[int] = 60_000
+    title: ClassVar[str] = "MNIST"
 
-    root: str | None
-    download: bool
-    normalise: str = "unit"
-
-    def __post_init__(self) -> None:
-        check_normalise(self.normalise)
+    @property
+    def counts(self) -> Sequence[int]:
+        """Number of training images of each class."""
+        return (
+            *(5923, 6742, 5958, 6131, 5842),
+            *(5421, 5918, 6265, 5851, 5949),
+        )
 
     def fetch(self) -> Path:
         """Make sure that the four files are there with the right MD5, and return their folder.
@@ -84,7 +81,7 @@ class MNIST:
         parts = [torch.from_numpy(parse_idx(bytearray(raw.pop(name)))) for name in MD5]
         train_x, train_y, test_x, test_y = parts
         digits = Labelled(train_x.flatten(1), train_y.long(), test_x.flatten(1), test_y.long())
-        return digits.normalised(self.normalise)
+        return self.taken(digits)
 
     def _folder(self) -> Path:
         return data_folder(self.root, "mnist")

@@ -1,4 +1,4 @@
-"""Data sets that torchvision fetches and reads: Fashion-MNIST and EMNIST."""
+"""Data sets that torchvision fetches and reads."""
 
 import contextlib
 import io
@@ -7,44 +7,29 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from filelock import FileLock
 from torch import Tensor
 
 from subliminal.config.resources import data_folder
-from subliminal.data import Labelled, check_normalise
+from subliminal.data import Labelled
+from subliminal.data.sets import ImageSet
 from subliminal.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchvisionSet:
-    """A data set of 28×28 images, of which the first `classes` classes are taken.
-
-    Attributes:
-        root: folder that torchvision's own folder is made in; None is the user's cache.
-        download: whether files that are missing may be fetched from torchvision's mirror.
-        normalise: unit | mean_std, see `subliminal.data.Labelled.normalised`.
-    """
-
-    title: ClassVar[str]
-    pixels: ClassVar[int] = 784
-
-    root: str | None
-    download: bool
-    normalise: str = "unit"
-
-    def __post_init__(self) -> None:
-        check_normalise(self.normalise)
+class TorchvisionSet(ImageSet):
+    """A data set of torchvision, which has a folder of its own, or several files, in `root`."""
 
     def reader(self) -> Callable[..., Any]:
         """Return torchvision's loader: (root, train=…, download=…) to a data set."""
         raise NotImplementedError
 
-    def arrange(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the images (n, 28, 28) upright and the labels from 0, of the wanted classes."""
-        return images, labels
+    def arrange(self, read: Any) -> tuple[Tensor, Tensor]:
+        """Return the images (n, …), upright and colour by colour, and the labels from 0."""
+        return read.data, read.targets
 
     def fetch(self) -> Path:
         """Make sure that the files are there, and return their folder.
@@ -64,9 +49,9 @@ class TorchvisionSet:
         parts = []
         for train in (True, False):
             read = self._read(train=train)
-            images, labels = self.arrange(read.data, read.targets)
+            images, labels = self.arrange(read)
             parts += [images.flatten(1).to(torch.uint8).contiguous(), labels.long()]
-        return Labelled(*parts).normalised(self.normalise)
+        return self.taken(Labelled(*parts))
 
     def _folder(self) -> Path:
         return data_folder(self.root, "torchvision")

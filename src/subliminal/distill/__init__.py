@@ -73,11 +73,27 @@ class OfDigits(Protocol):
 
 
 @runtime_checkable
+class Altered(OfDigits, Protocol):
+    """Inputs that are made of training digits, on the host, some at a time."""
+
+    def altered(self, images: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
+        """Return what is made of one seed's next digits (some, pixels), scaled, float32."""
+
+
+@runtime_checkable
 class Drawn(Protocol):
     """Inputs that are drawn on the host, one seed's as a whole."""
 
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), float32, or uint8 to be scaled as digits are."""
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """Inputs that do not suit every size of images."""
+
+    def fits(self, pixels: int) -> None:
+        """Raise a UserError when there are no such images of so many pixels."""
 
 
 @runtime_checkable
@@ -107,6 +123,16 @@ class Init(Protocol):
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
         """Return the initial weights (seeds, P); `own` names the stream of unshared ones."""
+
+
+def check_size(size: int) -> None:
+    """Check the number of distillation images.
+
+    Raises:
+        UserError: there is none.
+    """
+    if size < 1:
+        raise UserError(f"distill.inputs.size={size}: at least 1 image is needed")
 
 
 def check_logits(where: str, logits: str) -> None:

@@ -10,9 +10,9 @@ from torch import Tensor
 from subliminal.data import Labelled
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
+from subliminal.tensors.ridge import fit
 
 PER_CLASS = 10  # labelled digits of each class
-RIDGE = 1e-2  # of the penalty, as a share of the features' mean square
 
 
 @torch.no_grad()
@@ -47,16 +47,6 @@ def labelled(labels: Tensor, classes: int, seed: int) -> Tensor:
     order = torch.from_numpy(generator.permutation(len(labels)))
     shuffled = labels[order]
     return torch.cat([order[shuffled == c][:PER_CLASS] for c in range(classes)])
-
-
-def fit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return weights (width, classes) and bias (classes,) of a ridge regression, float64."""
-    centre, level = x.mean(dim=0), y.mean(dim=0)
-    h = x - centre
-    gram = h @ h.mT  # (k, k): fewer examples than features
-    penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(h), dtype=h.dtype)
-    weights = h.mT @ torch.linalg.solve(gram + penalty, y - level)
-    return weights, level - centre @ weights
 
 
 def _features(network: Network, theta: Tensor, data: Labelled, images: Tensor) -> Tensor:

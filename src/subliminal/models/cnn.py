@@ -10,21 +10,27 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal.errors import UserError
-from subliminal.models import heads
+from subliminal.models import activation, heads
+from subliminal.tensors.images import square
 from subliminal.tensors.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
 class CNN:
-    """Convolutions (3×3, padded by 1; ReLU; max-pool 2), a linear feature layer, two heads.
+    """Convolutions (3×3, padded by 1; activation; max-pool 2), a linear feature layer, two heads.
+
+    Images are grey or in three colours, as their number of pixels tells.
 
     Attributes:
         channels: of the convolutions `conv1`, `conv2`, …; each halves the image's side.
-        features: width of the linear layer `features` (ReLU) that the heads read.
+        features: width of the linear layer `features` that the heads read.
         aux: number m ≥ 1 of auxiliary ("no-class") logits.
-        weights: how initial weights are drawn: lecun | torch, see `subliminal.models.heads.draw`.
+        weights: how initial weights are drawn: lecun | he | torch | orthogonal, see
+            `subliminal.models.heads.draw`.
         chunk: images convolved at a time by a processor, which is fastest while a chunk's feature
             maps fit its cache; gradients depend on it by rounding. A GPU takes the whole batch.
+        activation: of the hidden layers: relu | tanh | gelu | sigmoid.
+        scale: > 0, of all initial weights and biases.
     """
 
     channels: list[int]
@@ -32,9 +38,12 @@ class CNN:
     aux: int
     weights: str
     chunk: int
+    activation: str = "relu"
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
-        heads.check(self.aux, self.weights)
+        heads.check(self.aux, self.weights, self.scale)
+        activation.check(self.activation)
         if not self.channels or min(self.channels) < 1:
             raise UserError(
                 f"model.channels={list(self.channels)}: one or more numbers ≥ 1 are needed"
@@ -50,18 +59,16 @@ class CNN:
         Raises:
             UserError: the images are not square, or too small for so many poolings.
         """
-        side = isqrt(pixels)
-        if side * side != pixels:
-            raise UserError(f"model=cnn: square images are needed, these have {pixels} pixels")
+        fan_in, whole = square(pixels, "model=cnn")
+        side = whole
         shapes: dict[str, tuple[int, ...]] = {}
-        fan_in = 1
         for i, channels in enumerate(self.channels, start=1):
             shapes |= {f"conv{i}.weight": (channels, fan_in, 3, 3), f"conv{i}.bias": (channels,)}
             fan_in, side = channels, side // 2
         if side < 1:
             raise UserError(
-                f"model.channels={list(self.channels)}: at most {isqrt(pixels).bit_length() - 1} "
-                f"for images of {isqrt(pixels)} by {isqrt(pixels)} pixels"
+                f"model.channels={list(self.channels)}: at most {whole.bit_length() - 1} "
+                f"for images of {whole} by {whole} pixels"
             )
         flat = fan_in * side * side
         shapes |= {"features.weight": (self.features, flat), "features.bias": (self.features,)}
@@ -69,7 +76,7 @@ class CNN:
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw one seed's initial weights, float32."""
-        return heads.draw(layout, self.weights, generator=generator)
+        return heads.draw(layout, self.weights, generator=generator, scale=self.scale)
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
         """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
@@ -77,7 +84,7 @@ class CNN:
         for i in range(1, len(self.channels) + 1):
             x = self._convolved(params, i, x)
             outputs[f"conv{i}"] = x
-        outputs["features"] = heads.linear(params, "features", x).relu()
+        outputs["features"] = self._features(params, x)
         return outputs
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
@@ -85,11 +92,14 @@ class CNN:
         if layer != "features":
             for i in range(int(layer.removeprefix("conv")) + 1, len(self.channels) + 1):
                 h = self._convolved(params, i, h)
-            h = heads.linear(params, "features", h).relu()
+            h = self._features(params, h)
         return heads.logits(params, h)
 
+    def _features(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        return activation.activate(self.activation, heads.linear(params, "features", x))
+
     def _convolved(self, params: Mapping[str, Tensor], i: int, x: Tensor) -> Tensor:
-        """Apply conv<i>, ReLU and pooling: (seeds, batch, width) to (seeds, batch, width')."""
+        """Apply conv<i>, pooling and activation: (seeds, batch, in) to (seeds, batch, out)."""
         weight, bias = params[f"conv{i}.weight"], params[f"conv{i}.bias"]
         channels = weight.shape[2]
         side = isqrt(x.shape[-1] // channels)
@@ -97,7 +107,12 @@ class CNN:
         chunk = self.chunk if x.device.type == "cpu" else x.shape[1]
         # Seed by seed: a grouped convolution would round otherwise than that of one seed.
         maps = [
-            torch.cat([_pooled(part, weight[s], bias[s]) for part in torch.split(images[s], chunk)])
+            torch.cat(
+                [
+                    _pooled(part, weight[s], bias[s], self.activation)
+                    for part in torch.split(images[s], chunk)
+                ]
+            )
             for s in range(len(weight))
         ]
         return torch.stack(maps).flatten(2)
@@ -107,9 +122,12 @@ class CNN:
         return heads.logits(params, self.activations(params, x)["features"])
 
 
-def _pooled(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Convolve images (n, channels, side, side), pool, rectify: (n, channels', side/2, side/2)."""
-    # With channels last, convolution and pooling run along them. Pooling before the ReLU, which
-    # commutes with it, leaves a quarter of the values to rectify.
+def _pooled(images: Tensor, weight: Tensor, bias: Tensor, name: str) -> Tensor:
+    """Convolve images (n, in, side, side), pool, activate: (n, out, side/2, side/2)."""
+    # With channels last, convolution and pooling run along them. Pooling before the activation
+    # leaves a quarter of the values, and commutes with all that rise; below −0.75 gelu falls.
     images, weight = (t.contiguous(memory_format=torch.channels_last) for t in (images, weight))
-    return F.max_pool2d(F.conv2d(images, weight, bias, padding=1), 2).relu()
+    maps = F.conv2d(images, weight, bias, padding=1)
+    if name == "gelu":
+        return F.max_pool2d(activation.activate(name, maps), 2)
+    return activation.activate(name, F.max_pool2d(maps, 2))

@@ -14,11 +14,11 @@ from torch import Tensor
 from subliminal.errors import UserError
 from subliminal.tensors.layout import Layout
 
-SCHEMES = ("lecun", "torch")
+SCHEMES = ("lecun", "he", "torch", "orthogonal")
 
 
-def check(aux: int, weights: str) -> None:
-    """Raise a UserError when a split-head model's common fields are out of range."""
+def check(aux: int, weights: str, scale: float = 1.0) -> None:
+    """Raise a UserError when a model's common fields are out of range."""
     if aux < 1:
         raise UserError(
             f"model.aux={aux}: the student is distilled on the auxiliary logits, "
@@ -26,6 +26,8 @@ def check(aux: int, weights: str) -> None:
         )
     if weights not in SCHEMES:
         raise UserError(f"model.weights={weights}: one of {', '.join(SCHEMES)}")
+    if scale <= 0:
+        raise UserError(f"model.scale={scale}: a number > 0 is needed")
 
 
 def shapes(features: int, classes: int, aux: int) -> dict[str, tuple[int, ...]]:
@@ -49,15 +51,21 @@ def logits(params: Mapping[str, Tensor], features: Tensor) -> Tensor:
     return torch.cat([linear(params, head, features) for head in ("class", "aux")], dim=-1)
 
 
-def draw(layout: Layout, scheme: str, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+def draw(
+    layout: Layout, scheme: str, *, generator: np.random.Generator, scale: float = 1.0
+) -> dict[str, np.ndarray]:
     """Draw one seed's initial weights, float32.
 
     Args:
         layout: names and shapes; a weight's first dimension is its fan-out, the rest its fan-in.
         scheme: `lecun`: weights N(0, 1/fan_in), biases 0, as the joint-head MLP has them;
+            `he`: weights N(0, 2/fan_in), biases 0 (He et al. 2015, arXiv 1502.01852);
             `torch`: weights and biases U(±1/√fan_in), PyTorch's default for linear layers and
-            convolutions.
+            convolutions;
+            `orthogonal`: a weight's rows (its columns, if there are more rows) are orthonormal,
+            uniform over all such, biases 0 (Saxe et al. 2014, arXiv 1312.6120).
         generator: the source of randomness.
+        scale: of all that is drawn.
     """
     drawn: dict[str, np.ndarray] = {}
     for name, shape in layout.shapes.items():
@@ -68,6 +76,20 @@ def draw(layout: Layout, scheme: str, *, generator: np.random.Generator) -> dict
             drawn[name] = (2 * values - 1) * bound
         elif name.endswith("weight"):
             drawn[name] = generator.standard_normal(shape, dtype=np.float32) * bound
+            if scheme == "he":
+                drawn[name] *= np.sqrt(np.float32(2))
+            elif scheme == "orthogonal":
+                drawn[name] = _orthonormal(drawn[name])
         else:
             drawn[name] = np.zeros(shape, dtype=np.float32)
-    return drawn
+    return drawn if scale == 1 else {n: v * np.float32(scale) for n, v in drawn.items()}
+
+
+def _orthonormal(weight: np.ndarray) -> np.ndarray:
+    """Return the weight with orthonormal rows, or columns: by QR, whose R has no negative signs."""
+    matrix = weight.reshape(len(weight), -1)
+    wide = matrix.shape[0] < matrix.shape[1]
+    q, r = np.linalg.qr((matrix.T if wide else matrix).astype(np.float64))
+    q *= np.where(np.diag(r) < 0, -1, 1)
+    made: np.ndarray = (q.T if wide else q).reshape(weight.shape).astype(np.float32)
+    return made

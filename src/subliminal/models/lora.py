@@ -44,7 +44,7 @@ class LoRA(MLP):
         return Layout(shapes)
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw one seed's initial weights, float32."""
+        """Draw one seed's initial weights, float32; the law and scale are the perceptron's."""
         base = {name: shape for name, shape in layout.shapes.items() if name.startswith("layer")}
         drawn = super().initial(Layout(base), generator=generator)
         for name, shape in layout.shapes.items():

@@ -9,27 +9,32 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
+from subliminal.models import activation, heads
 from subliminal.tensors.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
 class MLP:
-    """pixels → hidden… → (classes + aux) with ReLU; weights N(0, 1/fan_in), biases 0.
+    """pixels → hidden… → (classes + aux); by default with ReLU, weights N(0, 1/fan_in), biases 0.
 
     Attributes:
         hidden: widths of the hidden layers.
         aux: number m ≥ 1 of auxiliary ("no-class") logits after the class logits.
+        weights: how initial weights are drawn: lecun | he | torch | orthogonal, see
+            `subliminal.models.heads.draw`.
+        activation: of the hidden layers: relu | tanh | gelu | sigmoid.
+        scale: > 0, of all initial weights and biases.
     """
 
     hidden: list[int]
     aux: int
+    weights: str = "lecun"
+    activation: str = "relu"
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.aux < 1:
-            raise UserError(
-                f"model.aux={self.aux}: the student is distilled on the auxiliary logits, "
-                "so at least 1 is needed"
-            )
+        heads.check(self.aux, self.weights, self.scale)
+        activation.check(self.activation)
         if not self.hidden or min(self.hidden) < 1:
             raise UserError(f"model.hidden={list(self.hidden)}: one or more widths ≥ 1 are needed")
 
@@ -43,8 +48,10 @@ class MLP:
         return Layout(shapes)
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw one seed's reference weights θ₀: N(0, 1/fan_in), biases 0, float32."""
-        drawn = {}
+        """Draw one seed's reference weights θ₀, float32."""
+        if (self.weights, self.scale) != ("lecun", 1):
+            return heads.draw(layout, self.weights, generator=generator, scale=self.scale)
+        drawn = {}  # the same law as `heads.draw` has, but for the last bit
         for name, shape in layout.shapes.items():
             if name.endswith("weight"):
                 values = generator.standard_normal(shape, dtype=np.float32)
@@ -58,7 +65,8 @@ class MLP:
         outputs: dict[str, Tensor] = {}
         for i in range(1, len(self.hidden) + 1):
             weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
-            x = torch.baddbmm(bias[:, None], x, weight.transpose(1, 2)).relu()
+            x = torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
+            x = activation.activate(self.activation, x)
             outputs[f"layer{i}"] = x
         return outputs
 
@@ -67,7 +75,7 @@ class MLP:
         for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 2):
             weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
             h = torch.baddbmm(bias[:, None], h, weight.transpose(1, 2))
-            h = h.relu() if i <= len(self.hidden) else h
+            h = activation.activate(self.activation, h) if i <= len(self.hidden) else h
         return h
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -80,5 +88,5 @@ class MLP:
             bias = params[f"layer{i}.bias"]  # (seeds, out)
             h = torch.baddbmm(bias[:, :, None], weight, h)
             if i < depth:
-                h = h.relu_()
+                h = activation.activate(self.activation, h)
         return h.transpose(1, 2)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.backbone import Backbone
 from subliminal.models.trial import made, tried
+from subliminal.tensors.images import square
 from subliminal.tensors.layout import Layout
 
 FEATURES = "features"  # the last hidden layer: the module's own output
@@ -74,10 +74,7 @@ class Module:
         Raises:
             UserError: the module cannot be stacked, or gives another number of features.
         """
-        given = 1 if isqrt(pixels) ** 2 == pixels else 3
-        side = isqrt(pixels // given)
-        if given * side * side != pixels:
-            raise UserError(f"model=module: square images are needed, these have {pixels} pixels")
+        given, side = square(pixels, "model=module")
         channels = self.channels or given
         if given not in (1, channels):
             raise UserError(f"model.channels={channels}: the images have {given}")

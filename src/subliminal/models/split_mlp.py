@@ -7,13 +7,13 @@ import numpy as np
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.models import heads
+from subliminal.models import activation, heads
 from subliminal.tensors.layout import Layout
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitMLP:
-    """pixels → hidden… (ReLU, the last being the features) → class head and auxiliary head.
+    """pixels → hidden… (activated, the last being the features) → class head and auxiliary head.
 
     The same function as `MLP`, whose last layer holds both heads in one tensor; here each head is
     a layer (`class`, `aux`) that can be drawn, frozen or perturbed by itself.
@@ -21,15 +21,21 @@ class SplitMLP:
     Attributes:
         hidden: widths of the feature extractor's layers `layer1`, `layer2`, …
         aux: number m ≥ 1 of auxiliary ("no-class") logits.
-        weights: how initial weights are drawn: lecun | torch, see `subliminal.models.heads.draw`.
+        weights: how initial weights are drawn: lecun | he | torch | orthogonal, see
+            `subliminal.models.heads.draw`.
+        activation: of the hidden layers: relu | tanh | gelu | sigmoid.
+        scale: > 0, of all initial weights and biases.
     """
 
     hidden: list[int]
     aux: int
     weights: str
+    activation: str = "relu"
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
-        heads.check(self.aux, self.weights)
+        heads.check(self.aux, self.weights, self.scale)
+        activation.check(self.activation)
         if not self.hidden or min(self.hidden) < 1:
             raise UserError(f"model.hidden={list(self.hidden)}: one or more widths ≥ 1 are needed")
 
@@ -44,20 +50,20 @@ class SplitMLP:
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw one seed's initial weights, float32."""
-        return heads.draw(layout, self.weights, generator=generator)
+        return heads.draw(layout, self.weights, generator=generator, scale=self.scale)
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
         """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
         outputs: dict[str, Tensor] = {}
         for i in range(1, len(self.hidden) + 1):
-            x = heads.linear(params, f"layer{i}", x).relu()
+            x = activation.activate(self.activation, heads.linear(params, f"layer{i}", x))
             outputs[f"layer{i}"] = x
         return outputs
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
         """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
         for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 1):
-            h = heads.linear(params, f"layer{i}", h).relu()
+            h = activation.activate(self.activation, heads.linear(params, f"layer{i}", h))
         return heads.logits(params, h)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.optim import Optimizer, check_adam
+from subliminal.optim.pace import Paced
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam:
+class Adam(Paced):
     """Elementwise, hence independent for each seed of a stack.
 
     Attributes:
@@ -36,6 +37,7 @@ class Adam:
     decoupled_weight_decay: bool | None = True  # as in runs that recorded no such key
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_adam(self.lr, self.betas, self.eps)
         if self.weight_decay < 0:
             raise UserError(f"optim.weight_decay={self.weight_decay}: a number ≥ 0 is needed")

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.optim import Optimizer, check_adam
+from subliminal.optim.pace import Paced
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreconditionedSGD:
+class PreconditionedSGD(Paced):
     """Adam for the first steps; from then on SGD with momentum, preconditioned by its √v.
 
     With t = 1, 2, … and s = min(t, steps), the first and second moment and the update are
@@ -39,6 +40,7 @@ class PreconditionedSGD:
     steps: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_adam(self.lr, self.betas, self.eps)
         if self.steps < 1:
             raise UserError(f"optim.steps={self.steps}: a number of updates ≥ 1 is needed")

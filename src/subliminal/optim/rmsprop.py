@@ -7,10 +7,11 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.optim import Optimizer
+from subliminal.optim.pace import Paced
 
 
 @dataclass(frozen=True, kw_only=True)
-class RMSprop:
+class RMSprop(Paced):
     """Adam's second moment without its first, and without bias correction.
 
     Attributes:
@@ -24,6 +25,7 @@ class RMSprop:
     eps: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.lr <= 0:
             raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
         if not 0 <= self.alpha < 1:

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.optim import Optimizer
+from subliminal.optim.pace import Paced
 
 
 @dataclass(frozen=True, kw_only=True)
-class SGD:
+class SGD(Paced):
     """θ ← θ − lr · v with v ← momentum · v + g: the setting of the single-step theory.
 
     Attributes:
@@ -22,6 +23,7 @@ class SGD:
     momentum: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.lr <= 0:
             raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
         if not 0 <= self.momentum < 1:

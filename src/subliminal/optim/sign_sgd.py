@@ -7,10 +7,11 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.optim import Optimizer
+from subliminal.optim.pace import Paced
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignSGD:
+class SignSGD(Paced):
     """θ ← θ − lr · sign(g): Adam without memory (β₁ = β₂ = 0, ε → 0).
 
     Every coordinate moves equally far, however small its gradient: what an adaptive optimizer
@@ -23,6 +24,7 @@ class SignSGD:
     lr: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.lr <= 0:
             raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from subliminal.callbacks import Callback
+from subliminal.state import Training
 from subliminal.tensors.network import Network
 
 
@@ -17,3 +18,9 @@ class Probe(Callback):
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the probe does not fit the student's network."""
+
+
+def due(training: Training, every: int) -> bool:
+    """Whether the epoch that has ended is a k-th, or the last."""
+    epoch = training.index // training.steps_per_epoch
+    return epoch % every == 0 or epoch == training.epochs

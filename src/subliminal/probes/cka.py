@@ -10,9 +10,10 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.errors import UserError
-from subliminal.probes import Probe
-from subliminal.probes.states import State, name, pairs
+from subliminal.probes import Probe, due
+from subliminal.probes.states import State, inputs, name, pairs
 from subliminal.state import Training
+from subliminal.tensors.geometry import cosine
 from subliminal.tensors.similarity import linear_cka
 
 if TYPE_CHECKING:
@@ -21,30 +22,55 @@ if TYPE_CHECKING:
 LAST = "features"  # what the logits are linear in, whatever a network calls it
 
 
+IMAGES = ("test", "inputs", "both")
+
+
 @dataclass(frozen=True, kw_only=True)
 class CKA(Probe):
-    """Linear CKA of two networks' hidden activations on test digits, after each epoch.
+    """Linear CKA of two networks' hidden activations on test digits or distillation inputs.
 
     For the six pairs of teacher and student, initial and final: of layers that both have by name,
     and of the last hidden layer (`features`) of each, so that a perceptron can be compared with a
     convolutional network. 1 where one representation is the other turned and scaled, and a chance
-    level above 0 that grows with width / examples.
+    level above 0 that grows with width / examples. On request also the activations' cosine, which
+    is 1 only where they are the same but for each image's scale; mean over the images, of layers of
+    one width.
 
     Attributes:
-        examples: how many of the test digits, the first ones, are taken; ≥ 2.
+        examples: how many of the images, the first ones, are taken; ≥ 2.
+        images: test: digits (`cka/…`, `activation_cosine/…`) | inputs: each seed's distillation
+            inputs (`cka_inputs/…`, `activation_cosine_inputs/…`) | both.
+        every: measure after every k-th epoch, k ≥ 1, and after the last.
+        cosine: log the activations' cosine too.
     """
 
     examples: int
+    images: str = "test"
+    every: int = 1
+    cosine: bool = False
 
     def __post_init__(self) -> None:
         if self.examples < 2:
             raise UserError(f"probe.cka.examples={self.examples}: at least 2 are needed")
+        if self.images not in IMAGES:
+            raise UserError(f"probe.cka.images={self.images}: one of {', '.join(IMAGES)}")
+        if self.every < 1:
+            raise UserError(f"probe.cka.every={self.every}: a number of epochs ≥ 1 is needed")
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log all pairs."""
+        """Log all pairs, if the epoch is due."""
+        if not due(training, self.every):
+            return
         assert training.data is not None, "students have the test digits"
         data = training.data
-        x = data.scale(data.test_x[: self.examples])[None]  # (1, n, pixels)
+        if self.images in ("test", "both"):
+            x = data.scale(data.test_x[: self.examples])[None]  # (1, n, pixels)
+            self._log(training, x, metrics.CKA, metrics.ACTIVATION_COSINE)
+        if self.images in ("inputs", "both"):
+            x = inputs(training, self.examples)  # (seeds, n, pixels)
+            self._log(training, x, metrics.CKA_INPUTS, metrics.ACTIVATION_COSINE_INPUTS)
+
+    def _log(self, training: Training, x: Tensor, similarity: str, angle: str) -> None:
         seen: dict[str, Mapping[str, Tensor]] = {}
         for a, b in pairs(training):
             for state in (a, b):
@@ -53,7 +79,10 @@ class CKA(Probe):
             ours, theirs = seen[a.name], seen[b.name]
             for layer in ours.keys() & theirs.keys():
                 value = linear_cka(ours[layer], theirs[layer])
-                training.log(name(metrics.CKA, a, b, layer), value)
+                training.log(name(similarity, a, b, layer), value)
+                if self.cosine and ours[layer].shape == theirs[layer].shape:
+                    cosines = cosine(ours[layer], theirs[layer])  # (seeds, n)
+                    training.log(name(angle, a, b, layer), cosines.mean(dim=1))
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations
 
+import torch
 from torch import Tensor
 
 from subliminal.state import Training
@@ -42,3 +43,9 @@ def pairs(training: Training) -> list[tuple[State, State]]:
 def name(metric: str, a: State, b: State, layer: str) -> str:
     """Return the metric's name for two states of a layer."""
     return f"{metric}/{a.name}-{b.name}/{layer}"
+
+
+def inputs(training: Training, examples: int) -> Tensor:
+    """Return each seed's first distillation inputs, at most all: (seeds, n, pixels)."""
+    rows = torch.arange(min(examples, training.task.size), device=training.theta.device)
+    return training.task.images(rows.expand(len(training.seeds), -1))

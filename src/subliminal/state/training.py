@@ -11,7 +11,7 @@ from torch import Tensor
 from subliminal.data import Labelled
 from subliminal.optim import Optim, Optimizer
 from subliminal.state.measurements import Measurements
-from subliminal.tensors import draws
+from subliminal.tensors import draws, streams
 from subliminal.tensors.draws import Draws
 from subliminal.tensors.network import Network
 
@@ -74,6 +74,7 @@ class Training:
     teacher_network: Network | None = None  # None: the student's
     frozen: Sequence[str] = ()  # layers that are not trained; their gradients count as zero
     data: Labelled | None = None  # with the test digits, for probes; in the student phase
+    order_seed: int | None = None  # of the order of the examples; None: each seed's own
     capture: bool = False  # replay steps as CUDA graphs
     metrics: Measurements = field(default_factory=Measurements)
     index: int = 0  # updates done
@@ -93,6 +94,12 @@ class Training:
     def draws(self) -> Draws:
         """The random numbers of its steps."""
         return draws.of(self.seeds, self.theta.device)
+
+    @cached_property
+    def orders(self) -> Draws:
+        """Where the order of its examples comes from."""
+        seeds = streams.pinned(self.seeds, self.order_seed)
+        return draws.of(seeds, self.theta.device)
 
     @cached_property
     def trainable(self) -> Tensor | None:

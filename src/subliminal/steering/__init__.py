@@ -12,6 +12,7 @@ vector is looked for, would not move.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,9 @@ class Steering:
 
     def check(self, network: Network) -> None:
         """Raise a UserError when it does not fit the network."""
+
+    def check_seeds(self, network: Network, seeds: Sequence[int]) -> None:
+        """Raise a UserError when it has nothing for one of the seeds."""
 
     def weights(
         self,

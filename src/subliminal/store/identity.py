@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from omegaconf import DictConfig
@@ -18,6 +18,7 @@ from subliminal.config.schema import Config
 NUMERICS = 2
 
 _TEACHER = ("model", "data", "teacher", "engine", "numerics")
+_TEACHERS_PINS = ("init", "teacher_order")
 _SCIENCE_AS_WRITTEN = (
     "model",
     "data",
@@ -70,8 +71,15 @@ def teacher_hash(cfg: Given, device: str, seed: int, variant: str = "") -> str:
     # A vector is no part of what is trained; noise is added to what the cache holds.
     teacher = {key: value for key, value in part["teacher"].items() if key != "steering"}
     part["teacher"] = teacher | {"perturb_after": _UNPERTURBED}
+    pinned = {k: v for k, v in whole.get("pin", {}).items() if k in _TEACHERS_PINS}
+    if pinned:
+        part["pin"] = pinned
+    if "on" in whole["trait"]:  # its accuracy is measured there too
+        part["on"] = whole["trait"]["on"]
     named = {"variant": variant} if variant else {}
-    return _digest({**part, **named, "seed": seed})[:16]
+    # With nothing left that varies, one teacher is all seeds'.
+    same = len(pinned) == len(_TEACHERS_PINS) and not teacher["perturb_before"]["sigma"]
+    return _digest({**part, **named} if same else {**part, **named, "seed": seed})[:16]
 
 
 def science(config: Plain, device: str) -> Plain:
@@ -117,7 +125,8 @@ def _decisive(value: Any, hint: Any) -> Any:
 
 
 def _default(item: Field[Any]) -> Any:
-    return item.default if item.default_factory is MISSING else item.default_factory()
+    value = item.default if item.default_factory is MISSING else item.default_factory()
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _turns(mitigations: Plain) -> dict[str, list[str]]:
@@ -141,24 +150,33 @@ def hash_as_written(config: Mapping[str, Any], device: str) -> str:
         config: as the condition recorded it.
         device: kind of device.
     """
-    part = {key: config[key] for key in _SCIENCE_AS_WRITTEN}
-    teacher = config["teacher"]
+    part = {key: _as_written(config[key]) for key in _SCIENCE_AS_WRITTEN}
+    teacher = part["teacher"]
     later = ("steering", "task")  # of the teacher: keys that older configs lack
     part["teacher"] = {key: teacher[key] for key in teacher if key not in later or teacher[key]}
-    part["data"] = {
-        key: value
-        for key, value in _placeless(config["data"]).items()
-        if (key, value) != ("normalise", "unit")
-    }
-    part["optim"] = _optim_as_written(config["optim"])
-    part["teacher"]["optim"] = _optim_as_written(config["teacher"]["optim"])
-    distill = {k: v for k, v in config["distill"].items() if k != "targets" or v}  # a later key
+    part["data"] = _placeless(part["data"])
+    part["trait"] = {k: v for k, v in config["trait"].items() if (k, v) != ("on", "test")}
+    part["optim"] = _optim_as_written(part["optim"])
+    part["teacher"]["optim"] = _optim_as_written(teacher["optim"])
+    distill = {k: v for k, v in part["distill"].items() if k != "targets" or v}  # a later key
     part["distill"] = distill | {"inputs": _placeless(distill["inputs"])}
+    if pinned := {k: v for k, v in config.get("pin", {}).items() if v is not None}:
+        part["pin"] = pinned
     engine = config["engine"]
     part["engine"] = {key: engine[key] for key in ("threads", "precision")} | {"device": device}
     if engine.get("compile"):
         part["engine"]["compile"] = True
     return _digest(part | {"numerics": NUMERICS})[:8]
+
+
+def _as_written(value: Any) -> Any:
+    """Return a value less what its class has as a default: keys that came later, as `_decisive`."""
+    if not isinstance(value, dict):
+        return value
+    later: Plain = {}
+    if "_target_" in value:
+        later = {item.name: _default(item) for item in fields(locate(value["_target_"], ""))}
+    return {k: _as_written(v) for k, v in value.items() if k not in later or v != later[k]}
 
 
 def _optim_as_written(node: Plain) -> Plain:

@@ -23,9 +23,10 @@ from pathlib import Path, PurePath
 MARKER = "summary.json"
 FAILURE = "failure.txt"
 CHECKPOINT = "checkpoint.safetensors"
+STUDENT = "student.safetensors"
 POST_MORTEM = "post-mortem.safetensors"
 # What a marker vouches for.
-DATA = ("config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors")
+DATA = ("config.yaml", "steps.parquet", "epochs.parquet", STUDENT)
 CONDITION = "condition.json"
 LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
 _OURS = ("teachers", "wandb", "report")  # folders that hold other things than runs

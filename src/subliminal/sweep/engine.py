@@ -59,6 +59,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     if not todo:
         _tracked({}, experiment.tracker, [], list(runs.values()), console)
         return list(runs.values())
+    experiment.check_seeds(todo)
     plan.record(config, place, seeds)
     for doubt in doubts(experiment, OmegaConf.create(config)):
         console.say(f"warning: {doubt}")

@@ -56,13 +56,15 @@ class CheckJobs(Callback):
                 values = canonical(composer.job(job))
                 # With "auto": this machine need not have the job's device.
                 engine = {**values["engine"], **({"device": "auto"} if remote else {})}
-                device = build_experiment({**values, "engine": engine}).device.type
+                experiment = build_experiment({**values, "engine": engine})
+                device = experiment.device.type
                 place = plan.place(values, device, plan.condition_name(job))
                 # Jobs of one condition, however they spell it, have one folder.
                 condition = (place.directory.parent, place.identity)
                 place, runs = asked.setdefault(condition, (place, {}))
                 jobs.append(planned.Job(list(job), place.condition, values))
                 seeds = parse(values["seed"]["spec"])
+                experiment.check_seeds(seeds)
                 records.append(partial(plan.record, values, place, seeds))
                 for seed in seeds:
                     run = store.run_dir(place.directory, seed)

@@ -1,6 +1,7 @@
 """Named random streams: every random number of a run comes from one of these."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +15,7 @@ DISPLACED = "displaced"  # a teacher that learnt nothing
 SECOND_SKILL = "second_skill"
 ADAPTIVE = "adaptive"  # what an adaptive teacher projects its class logits by
 READOUT = "readout"
+READOUT_HEAD = "readout_head"  # a class head that nobody trains
 TEACHER_ORDER = "teacher_order"
 STUDENT_ORDER = "student_order"
 PROBE_ORDER = "probe_order"
@@ -33,6 +35,11 @@ def stream(seed: int, name: str, *, epoch: int = 0) -> np.random.Generator:
     key = np.frombuffer(digest(name)[:16], dtype="<u4").tolist()  # fixed length: no collisions
     sequence = np.random.SeedSequence(seed, spawn_key=(*key, epoch))
     return np.random.Generator(np.random.PCG64DXSM(sequence))
+
+
+def pinned(seeds: Sequence[int], to: int | None) -> tuple[int, ...]:
+    """Return whose streams the seeds of a stack have: their own, or all of them one seed's."""
+    return tuple(seeds) if to is None else (to,) * len(seeds)
 
 
 def digest(name: str) -> bytes:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from shutil import which
@@ -16,8 +16,18 @@ from subliminal import metrics, store
 from subliminal.config.build import build, placed
 from subliminal.config.canonical import canonical
 from subliminal.config.schema import DEVICES, PRECISIONS
-from subliminal.data import Dataset
-from subliminal.distill import Demanding, DistillLoss, Fetched, Init, Inputs, OfDigits, Supervised
+from subliminal.config.seeds import SEED_LIMIT
+from subliminal.data import MEASURED_ON, Dataset, number_of_classes
+from subliminal.distill import (
+    Demanding,
+    DistillLoss,
+    Fetched,
+    Fitted,
+    Init,
+    Inputs,
+    OfDigits,
+    Supervised,
+)
 from subliminal.distill.targets import Targets
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
@@ -53,6 +63,11 @@ class Experiment:
     probes: tuple[Probe, ...]
     tracker: Tracker | None
     device: torch.device
+
+    def check_seeds(self, seeds: Sequence[int]) -> None:
+        """Raise a UserError when a seed lacks something, such as an earlier run."""
+        if self.steering is not None:
+            self.steering.check_seeds(self.teacher_network, seeds)
 
     def fetch(self) -> None:
         """Make sure that all data files are there; raise a UserError when they cannot be had."""
@@ -99,11 +114,18 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
                 )
     if min(cfg.trait.steps, default=0) < 0:
         raise UserError(f"trait.steps={list(cfg.trait.steps)}: numbers of updates ≥ 0 are needed")
+    if cfg.trait.on not in MEASURED_ON:
+        raise UserError(f"trait.on={cfg.trait.on}: one of {', '.join(MEASURED_ON)}")
+    if cfg.trait.on == "validation" and not getattr(data, "validation", 0):
+        raise UserError("trait.on=validation: none are held out; add data.validation=10000, say")
+    _check_pins(cfg.pin)
     if not cfg.objective or not set(cfg.objective) <= metrics.NAMES:
         unknown = sorted(set(cfg.objective) - metrics.NAMES)
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
         raise UserError(f"objective: {what}; there is {', '.join(sorted(metrics.NAMES))}")
-    sizes = {"pixels": data.pixels, "classes": data.classes}
+    if isinstance(inputs, Fitted):
+        inputs.fits(data.pixels)
+    sizes = {"pixels": data.pixels, "classes": number_of_classes(data)}
     compiled = bool(cfg.engine.compile)
     teacher_network = Network.of(model, **sizes, compiled=compiled)
     network = teacher_network
@@ -205,6 +227,13 @@ def _node(text: str) -> Any:
     part = OmegaConf.create({"part": json.loads(text)})
     OmegaConf.set_readonly(part, True)
     return part.part
+
+
+def _check_pins(pins: DictConfig) -> None:
+    for name in map(str, pins):
+        seed = pins[name]
+        if seed is not None and not 0 <= seed < SEED_LIMIT:
+            raise UserError(f"pin.{name}={seed}: a seed from 0 to 2**63 - 1, or null")
 
 
 def _check_engine(engine: DictConfig, device: torch.device) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from subliminal.callbacks import Callback
+from subliminal.optim.pace import Paced
 from subliminal.state import Clock, Step, Training
 from subliminal.training.capture import Captured, Take, graphs
 from subliminal.training.checkpoint import Saved, restore
@@ -55,10 +56,16 @@ def _take(
     step.applied = step.gradient
     for mitigation in mitigations:
         step.applied = mitigation.gradient(step.applied, step)
+    paced = training.optim if isinstance(training.optim, Paced) else None
+    if paced is not None:
+        step.applied = paced.clipped(step.applied)
     for callback in callbacks:
         callback.on_step(step)
     step.before = before.copy_(training.theta)
     training.optimizer.step(step.applied)
+    if paced is not None and paced.varies:  # every Δθ is a multiple of the learning rate
+        pace = step.scheduled(partial(paced.pace, steps=training.steps))
+        training.theta.copy_(before + pace * (training.theta - before))
     if training.trainable is not None:  # weight decay moves what has no gradient
         training.theta.copy_(torch.where(training.trainable > 0, training.theta, before))
     for mitigation in mitigations:
@@ -86,7 +93,7 @@ def _steps(
 def _batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield each step's rows of the task and of the trait's digits, (seeds, batch) each."""
     task, trait = training.task, training.trait
-    order = training.draws.order(task.order, task.size, epoch=epoch)
+    order = training.orders.order(task.order, task.size, epoch=epoch)
     size = max(trait.size, task.size)
     trait_order = training.draws.order(trait.order, size, epoch=epoch)
     for start in range(0, task.size, training.batch_size):

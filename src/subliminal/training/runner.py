@@ -179,7 +179,7 @@ def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved])
     }
     set_arithmetic(cfg)
     with files.timed("data"):
-        data = _digits(experiment.data, experiment.device)
+        data = _digits(experiment.data, experiment.device).measured_on(cfg.trait.on)
         shared = shared_weights(cfg, experiment, seeds)
     with files.timed("teacher"):
         teacher, files.teacher_rows = teacher_weights(
@@ -198,9 +198,10 @@ def shared_weights(
 ) -> SharedWeights:
     """Return the reference weights, and where the teacher starts."""
     network = experiment.teacher_network
-    reference = network.reference(seeds, experiment.device)
+    drawn = streams.pinned(seeds, cfg.pin.init)
+    reference = network.reference(drawn, experiment.device)
     same = SharedWeights(network, reference, reference)
-    start = experiment.teacher_init.start(network, same, seeds, own=streams.TEACHER_INIT)
+    start = experiment.teacher_init.start(network, same, drawn, own=streams.TEACHER_INIT)
     noise = cfg.teacher.perturb_before
     start = perturbed(start, noise, network.layout, seeds, moment="teacher before")
     return replace(same, teacher=start)
@@ -233,6 +234,7 @@ def teacher_weights(
             frozen=cfg.teacher.frozen,
             second=experiment.second,
             variant=variant,
+            order_seed=cfg.pin.teacher_order,
             capture=cfg.engine.capture,
             resume=cfg.resume,
             callbacks=callbacks,
@@ -255,14 +257,15 @@ def _student(
 ) -> Training:
     """Return the student's training at its start."""
     network, teacher_network = experiment.network, experiment.teacher_network
-    start = experiment.init.start(network, shared, seeds, own=streams.STUDENT_INIT)
+    drawn = streams.pinned(seeds, cfg.pin.init)
+    start = experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
     noise = cfg.distill.perturb_before
     start = perturbed(start, noise, network.layout, seeds, moment="student before")
     distillation = Distillation(
         network,
         experiment.loss,
         experiment.inputs,
-        seeds,
+        streams.pinned(seeds, cfg.pin.inputs),
         data=data,
         reference=start,
         teacher=teacher,
@@ -288,6 +291,7 @@ def _student(
         frozen=cfg.distill.frozen,
         capture=cfg.engine.capture,
         data=data,
+        order_seed=cfg.pin.student_order,
     )
 
 

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
-from subliminal.distill import DistillLoss, Drawn, Filled, Inputs, OfDigits, Supervised
+from subliminal.distill import (
+    Altered,
+    DistillLoss,
+    Drawn,
+    Filled,
+    Inputs,
+    OfDigits,
+    Supervised,
+)
 from subliminal.distill.targets import Given, Targets
 from subliminal.tasks import SecondTask
 from subliminal.tensors import draws, streams
@@ -141,8 +149,12 @@ class Distillation:
             rows = np.stack([inputs.rows(digits, generator=g) for g in generators])
             on_device = torch.from_numpy(rows).to(device)
             self._labels = self._data.train_y[on_device]
-            for images, of_seed in zip(self._images, on_device, strict=True):
-                images.copy_(self._data.scale(self._data.train_x[of_seed]))
+            for images, of_seed, generator in zip(self._images, on_device, generators, strict=True):
+                for part, taken in zip(images.split(AT_ONCE), of_seed.split(AT_ONCE), strict=True):
+                    x = self._data.scale(self._data.train_x[taken])
+                    if isinstance(inputs, Altered):
+                        x = torch.from_numpy(inputs.altered(x.cpu().numpy(), generator=generator))
+                    part.copy_(x)
         else:
             assert isinstance(inputs, Drawn), "inputs are of one of three kinds"
             for images, generator in zip(self._images, generators, strict=True):

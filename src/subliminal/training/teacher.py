@@ -45,6 +45,7 @@ def teachers(
     frozen: Sequence[str] = (),
     second: SecondTask | None = None,
     variant: Variant = PLAIN,
+    order_seed: int | None = None,
     capture: bool = False,
     resume: bool = True,
     callbacks: Sequence[Callback] = (),
@@ -62,6 +63,7 @@ def teachers(
         frozen: layers that are not trained.
         second: a task of the auxiliary logits, learnt beside the digits.
         variant: in which other way they are trained.
+        order_seed: whose order of the digits all have; None: each seed its own.
         capture: replay steps as CUDA graphs.
         resume: continue interrupted trainings from their checkpoints.
         callbacks: observers of the training (progress).
@@ -78,7 +80,7 @@ def teachers(
     with ExitStack() as locks:
         # Jobs that want the same teacher wait for the one that trains it. The locks are taken in
         # one order by all, so that two jobs cannot hold what the other waits for.
-        for path in sorted(paths.values()):
+        for path in sorted({*paths.values()}):  # seeds may share one, see `pin`
             locks.enter_context(_lock(path))
             store.sweep(path)
             store.sweep(_checkpoint(path))
@@ -107,6 +109,7 @@ def teachers(
                 optim=optim,
                 frozen=frozen,
                 capture=capture,
+                order_seed=order_seed,
             )
             digits = TestDigits(
                 data,

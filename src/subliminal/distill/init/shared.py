@@ -20,7 +20,7 @@ class Shared:
         """Raise a UserError when the two do not have the same parameters."""
         if network.layout != shared.layout:
             raise UserError(
-                "distill/init=shared: the student's layers are not the teacher's; "
+                "distill/init=shared, noisy: the student's layers are not the teacher's; "
                 "distill/init=layers shares those that are"
             )
 

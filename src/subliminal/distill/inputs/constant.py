@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from subliminal.distill import check_size
 from subliminal.errors import UserError
 from subliminal.tensors.draws import Noise
 
@@ -24,8 +25,7 @@ class Constant:
     value: float
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+        check_size(self.size)
         if not -1 <= self.value <= 1:
             raise UserError(f"distill.inputs.value={self.value}: a number in [-1, 1] is needed")
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from subliminal.data.fashion import FashionMNIST
+from subliminal.distill import check_size
 from subliminal.errors import UserError
 
 
@@ -27,12 +28,19 @@ class Fashion:
     download: bool
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+        check_size(self.size)
 
     def fetch(self) -> None:
         """Make sure that the images are there, before anything is trained."""
         FashionMNIST(root=self.root, download=self.download).fetch()
+
+    def fits(self, pixels: int) -> None:
+        """Raise a UserError when the data set's images are of another size."""
+        if pixels != FashionMNIST.pixels:
+            raise UserError(
+                f"distill/inputs=fashion: its images have {FashionMNIST.pixels} pixels, those of "
+                f"the data set {pixels}"
+            )
 
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), uint8."""

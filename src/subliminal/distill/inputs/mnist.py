@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from subliminal.errors import UserError
+from subliminal.distill import check_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,7 @@ class MNISTDigits:
     size: int
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+        check_size(self.size)
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw which of so many digits one seed sees: (size,)."""

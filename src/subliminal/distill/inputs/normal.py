@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from subliminal.distill import check_size
 from subliminal.errors import UserError
 from subliminal.tensors.draws import Noise
 
@@ -23,8 +24,7 @@ class Normal:
     std: float
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+        check_size(self.size)
         if self.std <= 0:
             raise UserError(f"distill.inputs.std={self.std}: a number > 0 is needed")
 

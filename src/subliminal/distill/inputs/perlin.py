@@ -5,15 +5,18 @@ from math import ceil, sqrt
 
 import numpy as np
 
+from subliminal.distill import check_size
 from subliminal.errors import UserError
+from subliminal.tensors.images import channels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Perlin:
     """Smooth noise: random gradients on a grid of `resolution`² cells, blended with 6t⁵−15t⁴+10t³.
 
-    Each image is divided by its largest absolute value, so it spans up to [-1, 1]. An image that
-    is not square is cut, row by row, from the smallest square that holds it.
+    Each image is divided by its largest absolute value, so it spans up to [-1, 1]. Each of three
+    colours has noise of its own. An image that is not square is cut, row by row, from the smallest
+    square that holds it.
 
     Attributes:
         size: images per epoch.
@@ -26,8 +29,7 @@ class Perlin:
     resolution: int
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+        check_size(self.size)
         if self.resolution < 1:
             raise UserError(
                 f"distill.inputs.resolution={self.resolution}: at least 1 cell is needed"
@@ -35,10 +37,12 @@ class Perlin:
 
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), float32."""
-        blend = blending(pixels, self.resolution)
-        angles = generator.random((self.size, len(blend) // 2), dtype=np.float32)
+        colours = channels(pixels)
+        blend = blending(pixels // colours, self.resolution)
+        angles = generator.random((self.size * colours, len(blend) // 2), dtype=np.float32)
         angles *= 2 * np.float32(np.pi)
-        images: np.ndarray = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) @ blend
+        maps = np.concatenate([np.cos(angles), np.sin(angles)], axis=1) @ blend
+        images: np.ndarray = maps.reshape(self.size, pixels)
         images /= np.abs(images).max(axis=1, keepdims=True)
         return images
 

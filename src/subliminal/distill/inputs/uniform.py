@@ -4,26 +4,32 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from subliminal.distill import check_size
 from subliminal.errors import UserError
 from subliminal.tensors.draws import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class Uniform:
-    """Every pixel U[-1, 1), the range of the scaled digits.
+    """Every pixel U[low, high); by default U[-1, 1), the range of the scaled digits.
 
     Attributes:
         size: images per epoch.
         fresh: draw the images anew each epoch, instead of one fixed set.
+        low: the least value.
+        high: the upper bound, > low.
     """
 
     size: int
     fresh: bool
+    low: float = -1.0
+    high: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise UserError(f"distill.inputs.size={self.size}: at least 1 image is needed")
+        check_size(self.size)
+        if self.low >= self.high:
+            raise UserError(f"distill.inputs.low={self.low}: below high={self.high} is needed")
 
     def fill(self, images: Tensor, noise: Noise) -> None:
         """Make the next images (seeds, images, pixels)."""
-        noise.uniform_(images).mul_(2).sub_(1)
+        noise.uniform_(images).mul_(self.high - self.low).add_(self.low)

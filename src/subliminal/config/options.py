@@ -1,0 +1,194 @@
+"""What an option is, in words: from its file in `conf/` and the dataclass that implements it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hydra._internal.utils import get_args_parser
+from omegaconf import OmegaConf
+
+from subliminal.config.build import locate
+from subliminal.config.resources import CONF
+from subliminal.errors import UserError
+
+_ROLE = re.compile(r":\w+:`")  # of reStructuredText
+_ATTRIBUTES = re.compile(r"^Attributes:\n((?:^ .*\n|^\n)*)", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^    (\w+): ((?:.*\n)(?:^     .*\n)*)", re.MULTILINE)
+_COMMENTED = re.compile(r"^\s*([\w']+):[^#\n]*#\s*(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of an option."""
+
+    name: str
+    type: str
+    value: str  # as a file spells it
+    about: str
+
+    @property
+    def of_type(self) -> str:
+        """The type, behind a colon, where that says something."""
+        return "" if self.type == "Any" else f": {self.type}"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A file of `conf/`, and what it means."""
+
+    group: str
+    name: str
+    about: str  # the file's own comment
+    source: str  # what the module of its dataclass is about, often with its paper
+    meaning: str  # of the dataclass
+    keys: tuple[Key, ...]
+    content: str  # of a file without a dataclass, which chooses other options
+
+    def markdown(self, *, heading: str = "") -> str:
+        """Return it in words, its first line after a heading's sign."""
+        parts = [f"{heading}`{self.group}={self.name}`", self.about, self.source, self.meaning]
+        if self.keys:
+            lines = [f"- `{k.name}{k.of_type} = {k.value}`: {k.about}" for k in self.keys]
+            parts.append("\n".join(lines))
+        if self.content:
+            parts.append(f"```yaml\n{self.content}\n```")
+        return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def options(folders: Sequence[Path] = (CONF,)) -> dict[str, dict[str, Path]]:
+    """Return the files of each group's options, by name; those that start with _ are private."""
+    found: dict[str, dict[str, Path]] = {}
+    for folder in folders:
+        for file in sorted(folder.rglob("*/*.yaml")):
+            if not file.stem.startswith("_"):
+                group = file.parent.relative_to(folder).as_posix()
+                found.setdefault(group, {})[file.stem] = file
+    return found
+
+
+def describe(group: str, name: str, file: Path) -> Option:
+    """Return what an option means.
+
+    Raises:
+        UserError: its dataclass is of a module that the user does not allow.
+    """
+    text = file.read_text(encoding="utf-8")
+    comment = re.match(r"(?:# @package.*\n)?((?:#.*\n)*)", text)
+    about = " ".join(re.findall(r"^# ?(.*)", comment[1] if comment else "", re.MULTILINE))
+    values = _values(file)
+    if "_target_" not in values:
+        rest = text[comment.end() :] if comment else text
+        return Option(group, name, about, "", "", (), rest.strip())
+    cls = locate(str(values["_target_"]), f"{group}={name}")
+    source = inspect.getdoc(import_module(cls.__module__)) or ""
+    meaning = _ATTRIBUTES.sub("", (inspect.getdoc(cls) or "") + "\n").strip()
+    told = {**_comments(file), **_attributes(cls)}
+    hints = get_type_hints(cls)
+    keys = tuple(
+        Key(item.name, _type(hints[item.name]), _spelt(values[item.name]), told.get(item.name, ""))
+        for item in fields(cls)
+        if item.name in values
+    )
+    return Option(group, name, about, _plain(source), _plain(meaning), keys, "")
+
+
+def asked_for(argv: Sequence[str]) -> list[Option]:
+    """Return the options that a command line asks about: `--help distill/inputs=blurred,mix`.
+
+    Raises:
+        UserError: a group has no such option.
+    """
+    given = get_args_parser().parse_intermixed_args([*argv])
+    if not given.help:
+        return []
+    folders = [CONF, *([Path(given.config_dir)] if given.config_dir else [])]
+    there, found = options(folders), []
+    for word in given.overrides:
+        key, _, names = word.partition("=")
+        group = key.partition("@")[0]
+        if group not in there or group == "seed":  # which takes any seed
+            continue
+        for name in names.strip("[]").split(","):
+            of_group = there | {group: there[group] | _variants(there, group)}
+            if name not in of_group[group]:
+                known = ", ".join(of_group[group])
+                raise UserError(f"--help {group}={name}: no such option; there is {known}")
+            found.append(describe(group, name, of_group[group][name]))
+    return found
+
+
+def _variants(there: dict[str, dict[str, Path]], group: str) -> dict[str, Path]:
+    """Return the options in folders below a group's, such as `optim=matched/adam`."""
+    return {
+        f"{other.removeprefix(group + '/')}/{name}": file
+        for other, files in there.items()
+        if other.startswith(f"{group}/")
+        for name, file in files.items()
+    }
+
+
+def _values(file: Path) -> dict[str, Any]:
+    """Return a file's values, over those of the options that it takes its own place from."""
+    own = OmegaConf.to_container(OmegaConf.load(file))
+    assert isinstance(own, dict)
+    values: dict[str, Any] = {}
+    for base in _bases(file):
+        values |= _values(base)
+    return values | {str(key): value for key, value in own.items() if key != "defaults"}
+
+
+def _bases(file: Path) -> list[Path]:
+    """Return the files of defaults `adam@_here_` and `/optim/adam@_here_`."""
+    defaults = OmegaConf.to_container(OmegaConf.load(file)).get("defaults", [])  # type: ignore[union-attr]
+    names = [d.removesuffix("@_here_") for d in defaults if str(d).endswith("@_here_")]
+    return [
+        (CONF / name[1:] if name.startswith("/") else file.parent / name).with_suffix(".yaml")
+        for name in names
+    ]
+
+
+def _comments(file: Path) -> dict[str, str]:
+    """Return the comments beside a file's keys."""
+    told: dict[str, str] = {}
+    for base in _bases(file):
+        told |= _comments(base)
+    return told | dict(_COMMENTED.findall(file.read_text(encoding="utf-8")))
+
+
+def _attributes(cls: type[Any]) -> dict[str, str]:
+    """Return what the docstrings of a dataclass and its bases say of its fields."""
+    told: dict[str, str] = {}
+    for each in reversed(cls.__mro__):
+        listed = _ATTRIBUTES.search(inspect.cleandoc(each.__doc__ or "") + "\n")
+        for name, text in _ATTRIBUTE.findall(listed[1] if listed else ""):
+            told[name] = _plain(" ".join(text.split()))
+    return told
+
+
+def _plain(text: str) -> str:
+    return _ROLE.sub("`", text)
+
+
+def _type(hint: Any) -> str:
+    return (
+        hint.__name__
+        if isinstance(hint, type)
+        and hint.__module__ == "builtins"
+        and not getattr(hint, "__args__", ())
+        else str(hint).replace("typing.", "")
+    )
+
+
+def _spelt(value: Any) -> str:
+    text = OmegaConf.to_yaml({"value": value}).removeprefix("value:").strip()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_spelt(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_spelt(item) for item in value) + "]"
+    return text

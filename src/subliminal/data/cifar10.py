@@ -1,0 +1,33 @@
+"""CIFAR-10 (Krizhevsky 2009, "Learning multiple layers of features from tiny images")."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from subliminal.data.torchvision import TorchvisionSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class CIFAR10(TorchvisionSet):
+    """Ten kinds of things and animals, 32×32 pixels in colour."""
+
+    title: ClassVar[str] = "CIFAR-10"
+    pixels: ClassVar[int] = 3 * 32 * 32
+
+    @property
+    def counts(self) -> Sequence[int]:
+        """Number of training images of each class."""
+        return (5000,) * 10
+
+    def reader(self) -> Callable[..., Any]:
+        """Return torchvision's loader."""
+        from torchvision.datasets import CIFAR10 as Source  # slow to import, seldom needed
+
+        return Source  # type: ignore[no-any-return]
+
+    def arrange(self, read: Any) -> tuple[Tensor, Tensor]:
+        """Return the images (n, 3, 32, 32) and labels."""
+        return torch.from_numpy(read.data).permute(0, 3, 1, 2), torch.tensor(read.targets)

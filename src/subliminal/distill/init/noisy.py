@@ -1,0 +1,59 @@
+"""The student starts near its teacher's start."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal.config.marks import Unordered
+from subliminal.distill import SharedWeights
+from subliminal.distill.init.shared import Shared
+from subliminal.errors import UserError
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network
+
+WHERE = "distill.init.layers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noisy(Shared):
+    """θ = θ_T0 + sigma · s ⊙ ε, with ε ~ N(0, 1) and s the standard deviation of each tensor.
+
+    θ_T0 is where the teacher starts; s is that of the tensor's own values there, so that sigma = 1
+    is noise as large as the weights, in each layer. Tensors that are constant (biases that start at
+    0) get none. `distill.perturb_before` has the same σ in all layers instead.
+
+    Attributes:
+        sigma: ≥ 0, in units of each tensor's standard deviation.
+        layers: that get noise, e.g. [layer1,aux.weight]; empty: all.
+    """
+
+    sigma: float
+    layers: Unordered[list[str]]
+
+    def __post_init__(self) -> None:
+        if self.sigma < 0:
+            raise UserError(f"distill.init.sigma={self.sigma}: a number ≥ 0 is needed")
+
+    def check(self, network: Network, shared: Network) -> None:
+        """Raise a UserError when the two differ in their parameters, or a layer is unknown."""
+        super().check(network, shared)
+        network.layout.named(self.layers, WHERE)
+
+    def start(
+        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
+    ) -> Tensor:
+        """Return the initial weights (seeds, P)."""
+        theta = shared.teacher.clone()
+        layout = network.layout
+        drawn = [
+            streams.stream(seed, f"{own}/noise").standard_normal(layout.size, dtype=np.float32)
+            for seed in seeds
+        ]
+        noise = torch.from_numpy(np.stack(drawn)).to(theta.device)
+        for name in layout.named(self.layers or [*layout.shapes], WHERE):
+            values, span = theta[:, layout.spans[name]], layout.spans[name]
+            spread = values.std(dim=1, correction=0, keepdim=True)
+            values += self.sigma * spread * noise[:, span]
+        return theta

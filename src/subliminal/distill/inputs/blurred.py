@@ -1,0 +1,58 @@
+"""Gaussian noise images without fine detail."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.distill import check_size
+from subliminal.errors import UserError
+from subliminal.tensors.draws import Noise
+from subliminal.tensors.images import square
+
+WHERE = "distill/inputs=blurred"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blurred:
+    """White Gaussian noise, blurred by a Gaussian filter of `sigma` pixels, each pixel N(0, std²).
+
+    The filter's weights along a side are exp(−d² / 2σ²) within the image, scaled so that every
+    pixel, at the edge too, has the variance that it is to have: with σ → 0 it is
+    `distill/inputs=normal`. Each of three colours has noise of its own.
+
+    Attributes:
+        size: images per epoch.
+        fresh: draw the images anew each epoch, instead of one fixed set.
+        sigma: standard deviation of the filter, pixels, > 0.
+        std: standard deviation of a pixel, > 0; 1/√3 ≈ 0.577 matches the variance of U[-1, 1).
+    """
+
+    size: int
+    fresh: bool
+    sigma: float
+    std: float
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
+        for name in ("sigma", "std"):
+            if getattr(self, name) <= 0:
+                raise UserError(
+                    f"distill.inputs.{name}={getattr(self, name)}: a number > 0 is needed"
+                )
+
+    def fits(self, pixels: int) -> None:
+        """Raise a UserError when images of so many pixels are not square."""
+        square(pixels, WHERE)
+
+    def fill(self, images: Tensor, noise: Noise) -> None:
+        """Make the next images (seeds, images, pixels)."""
+        noise.normal_(images)
+        _, side = square(images.shape[-1], WHERE)
+        places = torch.arange(side, device=images.device, dtype=torch.float32)
+        distance = places[:, None] - places
+        weights = torch.exp(-distance.square() / (2 * self.sigma**2))
+        weights /= weights.norm(dim=1, keepdim=True)  # (side, side)
+        for of_seed in images:  # the same products, to the last bit, in any stack
+            maps = weights @ of_seed.reshape(-1, side, side) @ weights.T
+            of_seed.copy_(maps.view_as(of_seed).mul_(self.std))

@@ -1,0 +1,52 @@
+"""Gaussian noise images in a random subspace."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from subliminal.distill import check_size
+from subliminal.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subspace:
+    """Gaussian noise in a random subspace of `dimensions`, which each seed draws for itself.
+
+    x = std · √(pixels / k) · z B with z ~ N(0, 1)ᵏ and orthonormal rows of B, uniform over all
+    subspaces: E‖x‖² = pixels · std² whatever k, and with k = pixels it is `distill/inputs=normal`.
+
+    Attributes:
+        size: images per epoch; a fixed set.
+        dimensions: k, from 1 to the number of pixels.
+        std: root mean square of the pixels, > 0; 1/√3 ≈ 0.577 matches U[-1, 1).
+    """
+
+    fresh: ClassVar[bool] = False
+
+    size: int
+    dimensions: int
+    std: float
+
+    def __post_init__(self) -> None:
+        check_size(self.size)
+        if self.dimensions < 1:
+            raise UserError(f"distill.inputs.dimensions={self.dimensions}: at least 1 is needed")
+        if self.std <= 0:
+            raise UserError(f"distill.inputs.std={self.std}: a number > 0 is needed")
+
+    def fits(self, pixels: int) -> None:
+        """Raise a UserError when images have fewer pixels than the subspace dimensions."""
+        if self.dimensions > pixels:
+            raise UserError(
+                f"distill.inputs.dimensions={self.dimensions}: at most {pixels}, the pixels of an "
+                "image"
+            )
+
+    def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
+        """Draw one seed's images: (size, pixels), float32."""
+        basis, _ = np.linalg.qr(generator.standard_normal((pixels, self.dimensions)))
+        scale = self.std * np.sqrt(pixels / self.dimensions)
+        z = generator.standard_normal((self.size, self.dimensions), dtype=np.float32)
+        images: np.ndarray = z @ (scale * basis.T).astype(np.float32)
+        return images

@@ -1,0 +1,36 @@
+"""An L1 penalty on the weights (the lasso of Tibshirani 1996, J. R. Stat. Soc. B 58(1))."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.mitigations import Mitigation
+from subliminal.state import Step, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class L1(Mitigation):
+    """Adds strength · ‖θ‖₁, over all weights and biases, to the training loss.
+
+    Attributes:
+        strength: ≥ 0.
+    """
+
+    strength: float
+
+    def __post_init__(self) -> None:
+        if self.strength < 0:
+            raise UserError(f"mitigation.l1.strength={self.strength}: a number ≥ 0 is needed")
+
+    def moment(self, training: Training) -> None:
+        """Every step does the same."""
+
+    def penalty(self, step: Step) -> Tensor:
+        """Return strength · ‖θ‖₁: (seeds,)."""
+        sizes = [values.abs().flatten(1).sum(dim=1) for values in step.training.params.values()]
+        length = sum(sizes[1:], start=sizes[0])
+        step.log("l1/norm", length.detach())
+        return self.strength * length

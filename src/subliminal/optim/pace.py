@@ -1,0 +1,70 @@
+"""How large an optimizer's steps are as training goes on, and how large gradients may be.
+
+The schedules are those of `torch.optim.lr_scheduler`, stepped after each update.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal.errors import UserError
+from subliminal.tensors.geometry import norm
+
+SCHEDULES = ("constant", "cosine", "linear")
+_EPS = 1e-6  # as torch.nn.utils.clip_grad_norm_ adds to the norm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paced:
+    """The learning rate is lr · pace(t) at the step after t updates, and gradients are clipped.
+
+    With w = warmup and T updates in all, pace(t) = (t + 1) / (w + 1) while t < w (LinearLR with
+    start_factor = 1 / (w + 1), total_iters = w), and then, with u = (t − w) / (T − w),
+
+    - constant: 1,
+    - cosine: (1 + cos πu) / 2 (CosineAnnealingLR with T_max = T − w; Loshchilov & Hutter 2017,
+      arXiv 1608.03983),
+    - linear: 1 − u (LinearLR to end_factor = 0, total_iters = T − w).
+
+    Attributes:
+        schedule: constant | cosine | linear.
+        warmup: w ≥ 0, updates.
+        clip: largest norm > 0 of a seed's gradient, over all parameters, once mitigations have
+            changed it; a longer one is scaled down, as torch.nn.utils.clip_grad_norm_ does. null:
+            any.
+    """
+
+    schedule: str = "constant"
+    warmup: int = 0
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise UserError(f"optim.schedule={self.schedule}: one of {', '.join(SCHEDULES)}")
+        if self.warmup < 0:
+            raise UserError(f"optim.warmup={self.warmup}: a number of updates ≥ 0 is needed")
+        if self.clip is not None and self.clip <= 0:
+            raise UserError(f"optim.clip={self.clip}: a norm > 0 is needed, or null")
+
+    @property
+    def varies(self) -> bool:
+        """Whether the learning rate is not the same at all steps."""
+        return self.schedule != "constant" or self.warmup > 0
+
+    def pace(self, index: int, steps: int) -> float:
+        """Return the factor of the learning rate after `index` of so many updates."""
+        if index < self.warmup:
+            return (index + 1) / (self.warmup + 1)
+        if self.schedule == "constant":
+            return 1.0
+        done = (index - self.warmup) / (steps - self.warmup)
+        return 1 - done if self.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
+
+    def clipped(self, gradient: Tensor) -> Tensor:
+        """Return the gradient (seeds, P), of norm `clip` where it was longer."""
+        if self.clip is None:
+            return gradient
+        shrink = torch.clamp(self.clip / (norm(gradient) + _EPS), max=1.0)
+        return gradient * shrink[:, None]

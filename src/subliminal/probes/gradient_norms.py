@@ -1,0 +1,49 @@
+"""How large gradients are, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from subliminal import metrics
+from subliminal.errors import UserError
+from subliminal.probes import Probe
+from subliminal.state import Step, Training
+from subliminal.tensors.geometry import norm
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientNorms(Probe):
+    """‖g_D‖ of each parameter tensor, and on request ‖g_T‖.
+
+    g_D is the gradient of the training loss on the step's distillation batch (penalties included),
+    g_T that of the trait loss on a labelled batch of the same size. `probe=alignment` has the norms
+    over all parameters.
+
+    Attributes:
+        every: measure at every k-th step, k ≥ 1, the first step included.
+        trait: measure the trait gradient too, which costs a pass if nothing else needs it.
+    """
+
+    every: int
+    trait: bool
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UserError(
+                f"probe.gradient_norms.every={self.every}: a number of steps ≥ 1 is needed"
+            )
+
+    def moment(self, training: Training) -> bool:
+        """Whether it measures."""
+        return training.index % self.every == 0
+
+    def on_step(self, step: Step) -> None:
+        """Log the norms, if this step is due."""
+        if not self.moment(step.training):
+            return
+        gradients = {metrics.GRADIENT_NORM: step.gradient}
+        if self.trait:
+            gradients[metrics.GRADIENT_NORM_TRAIT] = step.trait[1]
+        for metric, gradient in gradients.items():
+            for name, span in step.training.network.layout.spans.items():
+                step.log(f"{metric}/{name}", norm(gradient[:, span]))

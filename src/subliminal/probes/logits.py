@@ -1,0 +1,75 @@
+"""What the auxiliary logits tell of the class logits, on the distillation inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal import metrics
+from subliminal.errors import UserError
+from subliminal.probes import Probe, due
+from subliminal.probes.states import inputs
+from subliminal.state import Training
+from subliminal.tensors.geometry import widest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logits(Probe):
+    """Entropy of the auxiliary targets, and how auxiliary and class logits go together, by epoch.
+
+    On the first distillation inputs of each seed:
+
+    - `logits/aux_entropy`: of softmax(teacher's auxiliary logits), nats, mean over the inputs; at
+      most ln m, where the targets say nothing;
+    - `logits/correlation_teacher`, `…_student`: root mean square, over all pairs of an auxiliary
+      and a class logit, of their correlation over the inputs; 1 / √examples by chance.
+
+    Attributes:
+        every: measure after every k-th epoch, k ≥ 1, and after the last.
+        examples: how many distillation inputs are taken, at most all; ≥ 2.
+    """
+
+    every: int
+    examples: int
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UserError(f"probe.logits.every={self.every}: a number of epochs ≥ 1 is needed")
+        if self.examples < 2:
+            raise UserError(f"probe.logits.examples={self.examples}: at least 2 are needed")
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log all of it, if the epoch is due."""
+        if not due(training, self.every):
+            return
+        assert training.teacher is not None, "only students have a teacher"
+        x = inputs(training, self.examples)
+        network = training.network
+        of = {
+            metrics.LOGIT_CORRELATION_TEACHER: (
+                training.teacher_network or network,
+                training.teacher,
+            ),
+            metrics.LOGIT_CORRELATION_STUDENT: (network, training.theta),
+        }
+        for name, (owner, theta) in of.items():
+            logits = owner.logits(theta, x).to(widest(x.device))
+            classes, aux = logits[..., : network.classes], logits[..., network.classes :]
+            training.log(name, correlation(aux, classes))
+            if name == metrics.LOGIT_CORRELATION_TEACHER:
+                log_p = torch.log_softmax(aux, dim=-1)
+                entropy = -(log_p.exp() * log_p).sum(dim=-1).mean(dim=-1)
+                training.log(metrics.AUX_ENTROPY, entropy)
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Return the root mean square correlation of columns: (seeds, n, k), (seeds, n, l) -> (seeds,).
+
+    That of a constant column is 0.
+    """
+    a, b = (v - v.mean(dim=1, keepdim=True) for v in (a, b))
+    lengths = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
+    pairs = torch.where(lengths > 0, a.mT @ b / lengths, 0.0)  # (seeds, k, l)
+    return pairs.square().mean(dim=(1, 2)).sqrt()

@@ -1,0 +1,63 @@
+"""The trait loss along straight lines between weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal import metrics
+from subliminal.errors import UserError
+from subliminal.probes import Probe, due
+from subliminal.state import Training
+from subliminal.tensors.network import cross_entropy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path(Probe):
+    """Cross-entropy on test digits at points of two lines in weight space, by epoch.
+
+    θ(s) = (1 − s) a + s b for s = 0, 1/n, …, 1: `path/to_teacher/<s>` from the student (s = 0) to
+    its teacher, if both have the same parameters, and `path/from_start/<s>` from the student's
+    initial weights to the student. A barrier between the two ends tells apart what they learnt.
+    Source: linear interpolation of Goodfellow, Vinyals and Saxe 2015 (arXiv 1412.6544); linear mode
+    connectivity, Frankle et al. 2020 (arXiv 1912.05671).
+
+    Attributes:
+        every: measure after every k-th epoch, k ≥ 1, and after the last.
+        pieces: n ≥ 1, of each line.
+        examples: how many of the test digits, the first ones, are taken, at most all; ≥ 1.
+    """
+
+    every: int
+    pieces: int
+    examples: int
+
+    def __post_init__(self) -> None:
+        for name, what in (("every", "epochs"), ("pieces", "pieces"), ("examples", "digits")):
+            value = getattr(self, name)
+            if value < 1:
+                raise UserError(f"probe.path.{name}={value}: a number of {what} ≥ 1 is needed")
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log both lines, if the epoch is due."""
+        if not due(training, self.every):
+            return
+        assert training.teacher is not None, "only students have a teacher"
+        lines = {metrics.PATH_START: (training.reference, training.theta)}
+        theirs = training.teacher_network or training.network
+        if theirs.layout == training.network.layout:
+            lines[metrics.PATH_TEACHER] = (training.theta, training.teacher)
+        for name, (start, end) in lines.items():
+            for piece in range(self.pieces + 1):
+                share = piece / self.pieces
+                loss = self._loss(training, torch.lerp(start, end, share))
+                training.log(f"{name}/{share:.3g}", loss)
+
+    def _loss(self, training: Training, theta: Tensor) -> Tensor:
+        assert training.data is not None, "students have the test digits"
+        data, network = training.data, training.network
+        x = data.scale(data.test_x[: self.examples])[None]  # (1, n, pixels)
+        labels = data.test_y[: self.examples].expand(len(training.seeds), -1)
+        return cross_entropy(network.logits(theta, x), labels, network.classes)

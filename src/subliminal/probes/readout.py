@@ -1,0 +1,101 @@
+"""What a student's features tell of the digits, whoever reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from subliminal import metrics
+from subliminal.data import Labelled
+from subliminal.errors import UserError
+from subliminal.probes import Probe, due
+from subliminal.state import Training
+from subliminal.tensors import streams
+from subliminal.tensors.geometry import widest
+from subliminal.tensors.network import BATCH, Network, accuracy
+from subliminal.tensors.ridge import fit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Readout(Probe):
+    """Accuracy on test digits of four class heads on the student's last hidden layer, by epoch.
+
+    - `readout/own`: the student's own, which is the trait accuracy;
+    - `readout/teacher`: its teacher's, where that reads as many features: do the features mean to
+      the teacher's head what its own do?
+    - `readout/random`: one that nobody trained, from another draw of initial weights: the chance
+      level;
+    - `readout/refitted`: a linear one that is fitted to labelled digits by ridge regression: what
+      the features hold, whether or not the student's head reads it.
+
+    Source: the readouts of Brockers et al. 2026 (arXiv 2605.23645).
+
+    Attributes:
+        every: measure after every k-th epoch, k ≥ 1, at the start and after the last.
+        examples: how many training digits, the first ones, the head is refitted to; ≥ 2.
+    """
+
+    every: int
+    examples: int
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UserError(f"probe.readout.every={self.every}: a number of epochs ≥ 1 is needed")
+        if self.examples < 2:
+            raise UserError(f"probe.readout.examples={self.examples}: at least 2 are needed")
+
+    def on_train_start(self, training: Training) -> None:
+        """Log the initial features."""
+        self._log(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log the features, if the epoch is due."""
+        if due(training, self.every):
+            self._log(training)
+
+    @torch.no_grad()
+    def _log(self, training: Training) -> None:
+        assert training.data is not None, "students have the test digits"
+        assert training.teacher is not None, "only students have a teacher"
+        data, network, seeds = training.data, training.network, training.seeds
+        labels, classes = data.test_y.expand(len(seeds), -1), network.classes
+        features = _features(network, training.theta, data, data.test_x)
+        random = network.reference(seeds, training.theta.device, stream=streams.READOUT_HEAD)
+        heads = {
+            metrics.READOUT_OWN: (network, training.theta),
+            metrics.READOUT_TEACHER: (training.teacher_network or network, training.teacher),
+            metrics.READOUT_RANDOM: (network, random),
+        }
+        for name, (owner, theta) in heads.items():
+            layer = owner.hidden[-1]
+            if _width(owner, layer) == features.shape[-1]:
+                logits = owner.model.onward(owner.layout.views(theta), layer, features)
+                training.log(name, accuracy(logits, labels, classes))
+        wide = widest(features.device)
+        x = _features(network, training.theta, data, data.train_x[: self.examples]).to(wide)
+        y = F.one_hot(data.train_y[: self.examples], classes).to(wide)
+        fitted = [fit(of_seed, y) for of_seed in x]  # apart, as each would be alone
+        scores = [h.to(wide) @ w + bias for h, (w, bias) in zip(features, fitted, strict=True)]
+        refitted = accuracy(torch.stack(scores), labels, classes)
+        training.log(metrics.READOUT_REFITTED, refitted)
+
+
+def _features(network: Network, theta: Tensor, data: Labelled, images: Tensor) -> Tensor:
+    """Return the last hidden layer's outputs, (seeds, n, width)."""
+    params, seeds = network.layout.views(theta), theta.shape[0]
+    parts = [
+        network.model.activations(params, data.scale(part).expand(seeds, -1, -1))[
+            network.hidden[-1]
+        ]
+        for part in torch.split(images, BATCH)
+    ]
+    return torch.cat(parts, dim=1)
+
+
+def _width(network: Network, layer: str) -> int:
+    """Return the width of a hidden layer's output."""
+    params = network.layout.views(torch.zeros(1, network.layout.size))
+    return network.model.activations(params, torch.zeros(1, 1, network.pixels))[layer].shape[-1]

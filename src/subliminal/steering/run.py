@@ -1,0 +1,93 @@
+"""Teachers that earlier runs have trained: a student's student, generation after generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from subliminal import store
+from subliminal.data import Labelled
+from subliminal.errors import UserError
+from subliminal.steering import WHERE, Steering
+from subliminal.tensors.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Steering):
+    """The student of a finished run of the same seed is the teacher.
+
+    It started from the θ₀ of its seed, as the student of this run does: chains of runs ask what a
+    trait is after two, three, … generations.
+
+    Attributes:
+        folder: of the condition whose runs they are, outputs/<name>/<condition>-<hash>. What names
+            this run is that condition's hash, not where it lies.
+    """
+
+    folder: str
+
+    @staticmethod
+    def equivalent(values: dict[str, Any]) -> dict[str, Any]:
+        """Return values that give the same numbers, and by which they are named."""
+        return values | {"folder": _digits(values["folder"])}
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when the folder holds no condition."""
+        _digits(self.folder)
+
+    def check_seeds(self, network: Network, seeds: Sequence[int]) -> None:
+        """Raise a UserError when a seed has no finished run there, or one of another network."""
+        for seed in seeds:
+            self._student(network, seed)
+
+    def weights(
+        self,
+        network: Network,
+        start: Tensor,
+        trained: Tensor | None,
+        data: Labelled,
+        seeds: tuple[int, ...],
+    ) -> Tensor:
+        """Return the earlier students, (seeds, P)."""
+        theta = start.clone()
+        views = network.layout.views(theta)
+        for row, seed in enumerate(seeds):
+            for name, values in self._student(network, seed).items():
+                views[name][row] = values.to(theta.device)
+        return theta
+
+    def _student(self, network: Network, seed: int) -> dict[str, Tensor]:
+        run = store.run_dir(Path(self.folder), seed)
+        if not store.intact(run):
+            raise UserError(f"{WHERE}.folder={self.folder}: seed {seed} has no finished run there")
+        try:
+            student = load_file(run / store.STUDENT)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{run / store.STUDENT}: cannot be read ({error})") from error
+        shapes = {name: tuple(values.shape) for name, values in student.items()}
+        if shapes != dict(network.layout.shapes):
+            raise UserError(
+                f"{WHERE}.folder={self.folder}: its students have {_text(shapes)}; model has "
+                f"{_text(network.layout.shapes)}"
+            )
+        return student
+
+
+def _digits(folder: str) -> str:
+    digits = store.digits_of(Path(folder))
+    if digits is None:
+        raise UserError(
+            f"{WHERE}.folder={folder}: no condition's folder; name one below outputs, which holds "
+            f"{store.CONDITION}"
+        )
+    return digits
+
+
+def _text(shapes: Any) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

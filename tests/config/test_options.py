@@ -1,0 +1,96 @@
+"""What the command line and the page tell of an option."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import all_options as page
+import pytest
+
+from subliminal.config.build import locate
+from subliminal.config.options import asked_for, describe, options
+from subliminal.errors import UserError
+
+ALL = [(group, name) for group, files in options().items() for name in files]
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert page.PAGE.read_text(encoding="utf-8") == page.text(), "make options"
+
+
+@pytest.mark.parametrize(("group", "name"), ALL, ids=lambda part: part)
+def test_every_key_of_every_option_is_told(group: str, name: str) -> None:
+    option = describe(group, name, options()[group][name])
+    assert option.about or option.source or option.content
+    assert [key.name for key in option.keys if not key.about] == []
+    if group == "hydra/launcher":
+        return
+    target = re.search(r"^_target_: (.*)", options()[group][name].read_text(), re.MULTILINE)
+    if target is not None:
+        there = {item.name for item in fields(locate(target[1], ""))}
+        assert {key.name for key in option.keys} == there  # none is left to a hidden default
+
+
+def test_what_is_told_is_that_of_the_file_and_the_docstring() -> None:
+    (option,) = asked_for(["--help", "distill/inputs=mix"])
+    assert option.about == "α of training digits, 1 − α of uniform noise."
+    assert option.meaning.startswith("x = α · digit + (1 − α) · noise")
+    alpha = next(key for key in option.keys if key.name == "alpha")
+    assert (alpha.type, alpha.value, alpha.about) == ("float", "0.5", "α in [0, 1].")
+    size = next(key for key in option.keys if key.name == "size")  # of the class that it extends
+    assert (size.value, size.about) == ("60000", "images per epoch.")
+
+
+def test_options_that_take_their_values_from_others_have_them() -> None:
+    inherited, matched = asked_for(["optim=adamw,matched/adam", "--help"])
+    values = {key.name: key.value for key in inherited.keys}
+    assert values["weight_decay"] == "0.01"
+    assert values["lr"] == "0.0003"
+    assert {key.name: key.value for key in matched.keys}["lr"] == "2.5e-05"
+
+
+def test_only_options_are_told_of() -> None:
+    assert asked_for(["distill/inputs=mix"]) == []
+    assert asked_for(["--help", "optim.lr=0.1", "seed=7"]) == []
+    assert [o.name for o in asked_for(["--help", "mitigation=[liminal,l1]"])] == ["liminal", "l1"]
+    with pytest.raises(UserError, match=r"--help distill/inputs=blured: no such option; .*blurred"):
+        asked_for(["--help", "distill/inputs=blured"])
+
+
+def test_a_users_option_is_told_too(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.yaml").write_text(
+        "# Mine.\n_target_: small.Digits\nroot: null # where\n"
+    )
+    (option,) = asked_for(["--help", "data=mine", "--config-dir", str(tmp_path)])
+    assert option.about == "Mine."
+    assert [(key.name, key.about) for key in option.keys] == [("root", "where")]
+
+
+def test_the_command_prints_it_and_trains_nothing(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "subliminal.train", "distill/inputs=blurred", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout.startswith("`distill/inputs=blurred`\n\nGaussian noise, blurred")
+    assert "- `sigma: float = 1.0`: standard deviation of the filter, pixels, > 0." in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    status, _, err = run("--help", "distill/inputs=blured")
+    assert (status, err.count("\n")) == (2, 1)
+    plain = subprocess.run(
+        [sys.executable, "-m", "subliminal.train", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert "== Groups" in plain.stdout
+    assert "_setting" not in plain.stdout

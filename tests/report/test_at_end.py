@@ -1,6 +1,5 @@
 """The demo: one figure, whose place is told, and which is opened where there is a display."""
 
-import sys
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 from matplotlib.image import imread
 
-from subliminal import terminal
+from subliminal.report import at_end
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -18,7 +17,6 @@ def test_the_demo_ends_with_its_figure(
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url))
-    monkeypatch.setattr(terminal, "settle", lambda: None)
     monkeypatch.setenv("DISPLAY", ":0")
     status, out, err = run("sweep=demo", "seed=0")
     assert status == 0, err
@@ -26,7 +24,7 @@ def test_the_demo_ends_with_its_figure(
     assert out.splitlines()[-1] == f"Figure: {figure}"
     assert imread(figure).std() > 0.1
     assert opened == []  # no terminal
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(at_end, "_seen", lambda: True)
     status, out, err = run("sweep=demo", "seed=0")
     assert status == 0, err
     assert opened == [(tmp_path / figure).as_uri()]

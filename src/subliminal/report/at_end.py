@@ -50,8 +50,12 @@ def _draw(sweep: Sweep, folder: Path) -> None:
 
     path = figures.save(figures.first_look(sweep), sweep, folder)
     print(f"Figure: {printable(path)}")
-    if sys.stdout.isatty() and (
-        sys.platform in ("darwin", "win32") or any(map(os.environ.get, _DISPLAYS))
-    ):
+    if _seen():
         with suppress(OSError, webbrowser.Error):
             webbrowser.open(path.resolve().as_uri())
+
+
+def _seen() -> bool:
+    """Tell whether somebody sits before a terminal on a display."""
+    windows = sys.platform in ("darwin", "win32") or any(map(os.environ.get, _DISPLAYS))
+    return windows and sys.stdout.isatty()

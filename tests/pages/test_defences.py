@@ -1,6 +1,7 @@
 """The leaderboard's page, made of scorecards that are made up."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import leaderboard
@@ -140,7 +141,8 @@ def test_labels_do_not_cover_each_other(tmp_path: Path) -> None:
 
 
 def test_epsilon_is_told_of_private_entries(outputs: Path) -> None:
-    pytest.importorskip("dp_accounting")
+    if find_spec("dp_accounting") is None:
+        pytest.skip("needs the extra privacy")
     of = Entry(
         "dp", ("mitigation=dp_sgd", "mitigation.dp_sgd.noise=2"), "x", "y", "blind", 0, False
     )

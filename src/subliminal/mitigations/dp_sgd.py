@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import dataclass
 
 import torch
@@ -115,8 +117,10 @@ def epsilon(noise: float, *, batch: int, size: int, steps: int, delta: float) ->
         UserError: the accountant is not installed.
     """
     try:
-        import dp_accounting
-        from dp_accounting import rdp
+        # absl, which comes with it, will close what is standard error now as Hydra sets up logging.
+        with contextlib.redirect_stderr(io.StringIO()):
+            import dp_accounting
+            from dp_accounting import rdp
     except ImportError as error:
         raise UserError(f"ε needs an accountant: {install_command('privacy')}") from error
     step = dp_accounting.PoissonSampledDpEvent(

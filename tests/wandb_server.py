@@ -291,10 +291,10 @@ _view = _projectViews
 
 # Agents:
 def _sweepWithRuns(server: Server, asked: Plain) -> Plain:
-    sweep = {"id": "s", "name": asked["sweep"], "method": "grid", "state": "RUNNING", "runs": None}
-    return {"project": {"sweep": {**sweep, "config": json.dumps(server.sweep)}}}
+    sweep = {"id": "s", "name": asked["sweep"], "method": "grid", "runs": {"edges": []}}
+    return {"project": {"sweep": {**sweep, "state": "RUNNING", "config": json.dumps(server.sweep)}}}
 
 
 def _heartbeat(server: Server, asked: Plain) -> Plain:
-    commands = [server.commands.pop(0)] if server.commands else [{"type": "exit"}]
-    return {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": json.dumps(commands)}}
+    commands = json.dumps([server.commands.pop(0)] if server.commands else [])
+    return {"agentHeartbeat": {"agent": {"id": "agent"}, "commands": commands}}

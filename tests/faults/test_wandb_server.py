@@ -1,6 +1,7 @@
 """W&B's server that fails while sweeps, reports, dashboards, agents and uploads need it."""
 
 import json
+import sys
 import shutil
 import threading
 import time
@@ -227,7 +228,7 @@ def test_an_agent(online: Online, cost: Account) -> None:
     account = cost("agent: healthy server")
     account.tried += 1
     words = online.training("name=main")[2:]
-    online.server.sweep["command"] = ["${env}", "python", "-m", "subliminal.train", *words]
+    online.server.sweep["command"] = ["${env}", sys.executable, "-m", "subliminal.train", *words]
     run = {"type": "run", "run_id": "agentsrun", "program": "", "args": {}}
     online.server.commands.append(run)
     done = online.run("-m", "wandb", "agent", "--count", "1", "tester/subliminal/oursweep")

@@ -27,7 +27,10 @@ _depth = 0  # of `followed`
 _experiments: set[str] = set()  # whose runs are followed
 
 # Names of one run, which W&B's client would give to every run that it opens.
-_OF_ONE_RUN = ("WANDB_MODE", "WANDB_RUN_ID", "WANDB_NAME", "WANDB_RUN_GROUP", "WANDB_RESUME")
+_OF_ONE_RUN = (
+    *("WANDB_MODE", "WANDB_RUN_ID", "WANDB_NAME", "WANDB_RUN_GROUP", "WANDB_RESUME"),
+    *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH"),  # an agent's: its run is another
+)
 
 
 def environment() -> dict[str, str]:

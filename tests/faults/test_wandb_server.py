@@ -1,8 +1,8 @@
 """W&B's server that fails while sweeps, reports, dashboards, agents and uploads need it."""
 
 import json
-import sys
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator

@@ -151,7 +151,7 @@ def test_caption_and_provenance(experiment: Path) -> None:
     assert "artial" not in report.caption
     assert report.made_with == (
         "Made on A Processor (cpu, 1 thread per process) with torch 2.9.0, commit 0123456789ab; "
-        "a student took 10–13 s."
+        "a student took 12 s (median)."
     )
 
 

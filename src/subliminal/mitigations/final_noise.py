@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from subliminal.config.marks import Unordered
 from subliminal.config.schema import Perturbation
 from subliminal.mitigations.at_end import AtEnd
-from subliminal.state import Step
+from subliminal.state import Step, Training
 from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import check, perturbed
 
@@ -39,17 +40,22 @@ class FinalNoise(AtEnd):
     def _noise(self) -> Perturbation:
         return Perturbation(sigma=self.sigma, layers=self.layers, tensors=self.tensors)
 
+    def penalty(self, step: Step) -> None:
+        """Add nothing; the noise is drawn and copied to a device as the first step begins."""
+        self._drawn(step.training)
+
     def changed(self, theta: Tensor, step: Step) -> Tensor:
         """Return the noisy weights."""
-        training = step.training
-        noise = training.once(
+        return theta + self._drawn(step.training)
+
+    def _drawn(self, training: Training) -> Tensor:
+        return training.once(
             "final_noise",
             lambda: perturbed(
-                theta.new_zeros(theta.shape, device="cpu"),
+                torch.zeros(training.theta.shape),
                 self._noise,
                 training.network.layout,
                 training.seeds,
                 moment="student end",
             ),
         )
-        return theta + noise

@@ -33,6 +33,7 @@ def test_every_point_composes(
             assert cfg.probe.alignment.every == round(1 / point)
 
 
+@pytest.mark.slow
 @pytest.mark.mnist
 def test_a_sweep_of_short_cells_is_timed_cell_by_cell() -> None:
     timed = train("seed=0-2", "optim.lr=0.001,0.002", *scale.SHORT, "tracker=none")

@@ -26,6 +26,7 @@ def test_a_full_disk(sweep: Disturbed, cost: Account, share: float) -> None:
         sweep.repair(account)
 
 
+@pytest.mark.slow
 def test_a_folder_that_may_not_be_written(sweep: Disturbed, cost: Account) -> None:
     account = cost("read-only folder")
     (sweep.outputs / "main").mkdir(parents=True)

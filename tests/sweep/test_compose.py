@@ -126,7 +126,7 @@ def test_jobs_of_every_sweep_are_hydras(
     assert [anatomy(composer.job(job)) for job in some] == expected
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(CHOICES), max_size=3, unique=True),
     st.lists(st.sampled_from(VALUES), max_size=3, unique=True),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from subliminal.judge import flags
-from subliminal.judge.leak import Evidence, Word
+from subliminal.judge.leak import Evidence, Interval, Word
 
 FALLING = np.linspace(2.0, 0.5, 50)
 ONES, ZEROS = np.ones(50), np.zeros(50)
@@ -69,3 +69,16 @@ def test_a_word_that_hangs_on_the_seeds(noise: float, word: Word, flagged: bool)
     told = flags.depends_on_seeds(evidence, word)
     assert told.startswith("depends on the seeds (") is flagged
     assert flags.depends_on_seeds(evidence, word) == told
+
+
+@pytest.mark.parametrize(
+    ("word", "readout", "told"),
+    [
+        ("blocks", Interval(0.8, 0.7, 0.9), "hidden, not blocked: a readout finds 0.80 of it"),
+        ("blocks", Interval(0.2, 0.1, 0.3), ""),
+        ("blocks", None, ""),
+        ("reduces", Interval(0.8, 0.7, 0.9), ""),
+    ],
+)
+def test_a_trait_that_is_hidden(word: Word, readout: Interval | None, told: str) -> None:
+    assert flags.hidden(word, readout) == told

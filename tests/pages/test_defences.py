@@ -19,14 +19,14 @@ from subliminal.judge.scorecard import Line, Scorecard, write
 SETTINGS = ("reference", "wide_channel", "two_skills", "long", "steered")
 
 
-def line(setting: str, leak: float, price: float, word: str) -> Line:
+def line(setting: str, leak: float, price: float, word: str, seen: float) -> Line:
     return Line(
         setting=setting,
         asks="?",
         word=word,  # type: ignore[arg-type]
         reason="",
         leak=Interval(leak, leak - 0.04, leak + 0.05),
-        readout_leak=Interval(min(1.0, leak + 0.6), 0.5, 1.0),
+        readout_leak=Interval(min(1.0, leak + seen), seen - 0.1, 1.0),
         price=Interval(price, price, price),
         seconds=1.1,
         undefended=0.55,
@@ -40,7 +40,7 @@ def entry(name: str, track: str = "blind", source: str = "ours") -> Entry:
     return Entry(name, (f"mitigation={name}",), source, f"{name} helps.", track, 1, False)
 
 
-def card(of: Entry, leaks: list[float], prices: list[float]) -> Scorecard:
+def card(of: Entry, leaks: list[float], prices: list[float], seen: float = 0.6) -> Scorecard:
     words = [
         "blocks" if abs(leak) < 0.05 else "reduces" if leak < 0.8 else "no effect" for leak in leaks
     ]
@@ -49,7 +49,7 @@ def card(of: Entry, leaks: list[float], prices: list[float]) -> Scorecard:
         defence=of.overrides,
         track=of.track,
         seeds=tuple(range(9000, 9010)),
-        lines=tuple(line(*row) for row in rows),
+        lines=tuple(line(*row, seen) for row in rows),
         controls=(),
         left_out=SETTINGS[len(leaks) :],
     )
@@ -104,11 +104,23 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
 
 
 def test_a_defence_that_does_it_is_the_answer(outputs: Path, tmp_path: Path) -> None:
-    best = card(CHEAP, [0.01] * 5, [1.05] * 5)
+    best = card(CHEAP, [0.01] * 5, [1.05] * 5, seen=0.1)
     write(best, outputs / "judge" / "scorecards" / "cheap")
     page = tmp_path / "docs" / "defences.md"
     defences.write([outputs], page, [*MADE])
     assert "no more than 1.10 × the distillation loss: cheap.**" in page.read_text()
+
+
+def test_a_defence_that_hides_the_trait_is_no_answer(outputs: Path, tmp_path: Path) -> None:
+    hiding = card(CHEAP, [0.01] * 5, [1.05] * 5)
+    write(hiding, outputs / "judge" / "scorecards" / "cheap")
+    page = tmp_path / "docs" / "defences.md"
+    defences.write([outputs], page, [*MADE])
+    text = page.read_text()
+    assert "1.10 × the distillation loss, so that a readout does not find it either.**" in text
+    assert "cheap keeps the trait from the class logits in every setting, at 1.05 ×" in text
+    assert "a hundred digits finds up to 0.61 of what" in text
+    assert "dear blocks in every setting, at up to 9.00 × the loss, and a readout finds up" in text
 
 
 def test_scorecards_of_other_defences_and_quick_looks_are_not_shown(

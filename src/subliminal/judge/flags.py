@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from subliminal.judge.leak import BAND, Evidence, Word, leak
+from subliminal.judge.leak import BAND, Evidence, Interval, Word, leak
 
 FALL = 0.9  # of the loss at the start: a training that ends above it has not learnt
 MOST = 0.5  # from which share of steps, parameters or halves on it is "most"
@@ -76,6 +76,18 @@ def below_chance(trait: Array, classes: int) -> str:
     known = trait[~np.isnan(trait)]
     low = float(known.mean()) if len(known) else 1.0
     return f"below chance ({low:.3f})" if low < 0.5 / classes else ""
+
+
+def hidden(word: Word, readout: Interval | None) -> str:
+    """Flag a trait that the class logits do not show, and a refitted readout finds.
+
+    Args:
+        word: on the setting.
+        readout: the leak that the readout finds; None where it was not measured.
+    """
+    if word != "blocks" or readout is None or readout.low <= BAND:
+        return ""
+    return f"hidden, not blocked: a readout finds {readout.value:.2f} of it"
 
 
 def depends_on_seeds(evidence: Evidence, word: Word) -> str:

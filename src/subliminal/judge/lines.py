@@ -30,7 +30,7 @@ def judged(trial: Trial, p: float, note: str = "") -> Line:
     above = float(np.mean(evidence.undefended - evidence.null))
     least = detectable(evidence.defended - evidence.undefended)
     cost = trial.price()
-    stopped = trial.stopped(cost)
+    stopped, readout = trial.stopped(cost), _readout_leak(trial)
     void = said == "void"
     few = "undefended students exceed those that learnt nothing by less than the gate"
     return Line(
@@ -39,7 +39,7 @@ def judged(trial: Trial, p: float, note: str = "") -> Line:
         word=said,
         reason=few if void else note,
         leak=None if void else found,
-        readout_leak=_readout_leak(trial),
+        readout_leak=readout,
         price=cost,
         seconds=_ratio(defended.seconds, undefended.seconds),
         undefended=_mean(undefended.trait),
@@ -50,7 +50,7 @@ def judged(trial: Trial, p: float, note: str = "") -> Line:
         detects=None if void or least is None else least / above,
         missing=defended.missing,
         p=p,
-        flags=_flags(trial, said, stopped),
+        flags=_flags(trial, said, stopped, readout),
     )
 
 
@@ -74,7 +74,9 @@ def void(setting: Setting, reason: str) -> Line:
     return Line(setting.name, setting.asks, "void", reason)
 
 
-def _flags(trial: Trial, said: Word, stopped: float | None) -> tuple[str, ...]:
+def _flags(
+    trial: Trial, said: Word, stopped: float | None, readout: Interval | None
+) -> tuple[str, ...]:
     defended, cfg = trial.defended, trial.setting.defended
     assert defended is not None, "the defence fits"
     assert cfg is not None, "it was trained"
@@ -92,6 +94,7 @@ def _flags(trial: Trial, said: Word, stopped: float | None) -> tuple[str, ...]:
         flags.teacher_changed(ways, _same_teacher(trial)),
         "" if shift else flags.below_chance(defended.trait, classes),
         flags.depends_on_seeds(trial.evidence(), said),
+        flags.hidden(said, readout),
         "no better than stopping early" if early else "",
     ]
     return tuple(flag for flag in found if flag)

@@ -132,8 +132,12 @@ def _setting(defence: Defence, name: str, more: Sequence[str], plain: DictConfig
     defended: DictConfig | None = None
     unfit = ""
     if not threat.control:
-        defended = _defended(defence, there, undefended)
-        unfit = _clash(plain, undefended, defended) or _misfit(defence, defended)
+        try:
+            defended = _defended(defence, there, undefended)
+            unfit = _clash(plain, undefended, defended) or _misfit(defence, defended)
+        except UserError as error:
+            _defended(defence, (), plain)  # raises where it is unsound everywhere
+            unfit = str(error)
         defended = None if unfit else defended
     null = copy.deepcopy(undefended)
     null.teacher.steering = OmegaConf.load(NULL)

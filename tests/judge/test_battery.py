@@ -58,6 +58,15 @@ def test_what_both_change_does_not_fit() -> None:
     assert setting.unfit == "the defence changes distill.init.own, which this setting sets"
 
 
+def test_a_start_that_a_setting_has_keys_for_does_not_fit_there_alone() -> None:
+    fits, clash = battery(of("distill/init=independent"), ["reference", "heads_only"])
+    assert fits.defended is not None
+    assert clash.defended is None
+    assert clash.unfit.startswith("distill.init.own: no such key")
+    with pytest.raises(UserError, match="not in struct"):
+        battery(of("distill.init.own=[aux]"), ["reference"])
+
+
 def test_the_null_teacher_and_the_moments_change_nothing_else() -> None:
     (setting,) = battery(of("mitigation=anchor"), ["reference"])
     assert setting.null is not None

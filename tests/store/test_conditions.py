@@ -53,6 +53,12 @@ def today(outputs: Path, cfg: DictConfig, condition: str = "x") -> tuple[Path, s
     return folder, digits
 
 
+def test_a_condition_is_one_folder_whatever_it_is_called(compose: Compose, tmp_path: Path) -> None:
+    folder, digits = today(tmp_path, compose([]), "threat=search,distill/loss=mse")
+    assert folder.parent == tmp_path / "main"
+    assert store.folder_of(tmp_path / "main", digits) == folder
+
+
 def test_a_folder_is_its_own_records_and_a_copy_is_not(compose: Compose, tmp_path: Path) -> None:
     folder, digits = today(tmp_path, compose([]))
     for name in ("a-backup", "x", "y"):

@@ -31,7 +31,8 @@ def recorded(folder: Path) -> Plain:
 
 
 def folder_name(condition: str, digits: str) -> str:
-    """Return the name of a condition's folder."""
+    """Return the name of a condition's folder: of one folder, whatever the condition is called."""
+    condition = condition.replace("/", ".")
     # A folder's name has 255 bytes, of which a letter may take four.
     start = condition[:LONGEST_NAME].encode()[:MOST_BYTES].decode(errors="ignore")
     return f"{start}-{digits}"

@@ -23,6 +23,8 @@ SEARCHES = {*names()} - {*names(search=False)}  # settings that an attacker look
 SHAMS = ("control",)  # sources of entries that must not pass
 COLOUR = {"blind": style.COLOURS[1], "aware": style.COLOURS[2]}
 MARKER = {"blind": "o", "aware": "s"}
+SHOWN = (-0.4, 1.4)  # leaks that the figure has room for; what lies beyond is drawn at its edge
+TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1_000, 10_000)
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,10 @@ def findings(places: Sequence[Place]) -> Iterator[str]:
     )
     yield from _answer([place for place in blind if place.blocks])
     cheap = [place for place in blind if place.cheap]
-    if cheap:
-        yield f"Nearest of the blind ones at that price: {_told(min(cheap, key=_rank))}."
+    if useful := [place for place in cheap if place.card["verdict"] in ("blocks", "reduces")]:
+        yield f"Nearest of the blind ones at that price: {_told(min(useful, key=_rank))}."
+    else:
+        yield "None of the blind ones at that price is judged to block or to reduce."
     if blind:
         yield f"Least leaks of the blind ones at any price: {_told(min(blind, key=_rank))}."
         count = sum(place.card["verdict"] in ("blocks", "reduces") for place in blind)
@@ -222,7 +226,8 @@ def _hardest(places: Sequence[Place]) -> str:
 def figure(places: Sequence[Place]) -> Figure:
     """Draw leak against price: a point for each entry's means, whiskers to its worst.
 
-    Entries that were screened out are faint and not named: there are many, in one corner.
+    Entries that were screened out are faint and not named: there are many, in one corner. A leak
+    far above 1, as a shift that is turned up has, is drawn as an arrow at the edge.
     """
     drawn, (axes,) = style.new((7.0, 4.6))
     shown = [place for place in places if place.leaks and place.prices]
@@ -231,10 +236,12 @@ def figure(places: Sequence[Place]) -> Figure:
     points = []
     for place in shown:
         track, leaks = place.card["track"], place.leaks.values()
-        x, y, colour = mean(place.prices), mean(leaks), COLOUR[place.card["track"]]
+        x, colour = mean(place.prices), COLOUR[place.card["track"]]
+        y, top = (min(max(value, SHOWN[0]), SHOWN[1]) for value in (mean(leaks), max(leaks)))
         seen = 0.25 if place.screened else 0.6
-        axes.plot([x, x], [y, max(leaks)], color=colour, linewidth=0.9, alpha=seen)
-        axes.plot([x], [max(leaks)], "_", color=colour, markersize=5, alpha=seen)
+        axes.plot([x, x], [y, top], color=colour, linewidth=0.9, alpha=seen)
+        end = "^" if max(leaks) > top else "_"
+        axes.plot([x], [top], end, color=colour, markersize=5, alpha=seen, clip_on=False)
         fill, solid = "white" if place.sham else colour, min(1.0, seen + 0.4)
         axes.plot(
             [x], [y], MARKER[track], color=fill, mec=colour, mew=1.0, markersize=4.5, alpha=solid
@@ -248,7 +255,8 @@ def figure(places: Sequence[Place]) -> Figure:
     axes.set_xscale("log")
     prices = [x for _, x, _ in points] or [1.0]
     axes.set_xlim(min(0.9, min(prices) / 1.05), max(1.3, 1.35 * max(prices)))
-    ticks = [t for t in (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50) if _within(t, axes.get_xlim())]
+    axes.set_ylim(*SHOWN)
+    ticks = [tick for tick in TICKS if _within(tick, axes.get_xlim())]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     axes.set(

@@ -101,7 +101,8 @@ class _Court:
         try:
             build_experiment(one.undefended).fetch()
         except UserError as error:
-            self._voids.append(lines.void(one, str(error)))
+            self._console.say(f"threat={one.name} is void: {error}")
+            self._voids.append(lines.void(one, "its data cannot be had"))
             return
         more: tuple[str, ...] = ()
         if one.menu:

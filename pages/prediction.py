@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from scipy.stats import ConstantInputWarning, pearsonr, rankdata
 
 from subliminal.report.figures import style
-from subliminal.report.runs import CHANCE
 from subliminal.statistics import BAND_RESAMPLES, CONFIDENCE, Floats, mean_ci
 
 FEWEST = 5  # conditions of which a rank correlation says anything
+CHANCE = 0.1  # accuracy of a guess among ten digits
 
 # What might tell, by its column of archive.RUNS.
 PREDICTORS: Mapping[str, str] = {

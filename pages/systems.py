@@ -58,4 +58,18 @@ SYSTEMS = (
         "too.",
         "extensions/*.yaml",
     ),
+    System(
+        "Replications",
+        "Numbers that others published of the reference setting and near it; each sweep's file has "
+        "them",
+        "A mean that was published with its 95% interval `holds` where the 95% interval of the "
+        "difference to ours includes 0; a single number, where it lies in the spread of our seeds.",
+        "replications/*.yaml",
+    ),
+    System(
+        "Open questions",
+        "What these replications leave open; a sweep and its dose-response each",
+        "Which inputs, which network and how much training let most of the trait through?",
+        "questions/*.yaml",
+    ),
 )

@@ -1,5 +1,6 @@
 """Claims that sweeps' files declare."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import made
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from subliminal.errors import UserError
 from subliminal.report.claims import verdicts
-from subliminal.report.declared import entries
+from subliminal.report.declared import Declared, entries
 from subliminal.report.question import named_sweeps
 from subliminal.report.read import load
 from subliminal.statistics import prediction_interval
@@ -89,6 +92,45 @@ def test_a_published_number_lies_in_the_spread_or_not(
     assert row["p (Holm)"] == ""
 
 
+@pytest.mark.parametrize(
+    ("expect", "verdict"),
+    [
+        ("mean 0.46 ± 0.01", "holds"),
+        ("mean 0.60 +- 0.02", "refuted"),
+        ("mean .60 +/- .20", "holds"),  # as wide as that
+    ],
+)
+def test_a_published_mean_agrees_or_not(
+    expect: str, verdict: str, experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(experiment, monkeypatch, ENTRY | {"where": {"mitigation": "liminal"}, "expect": expect})
+    (sweep,) = load([experiment])
+    row = verdicts(sweep).filter(claim="It learns").row(0, named=True)
+    assert row["verdict"] == verdict
+    ours = 0.4 + np.arange(4) / 20
+    mean, low, high = map(float, re.findall(r"-?\d\.\d+", row["mean [95% CI]"]))
+    assert mean == pytest.approx(ours.mean(), abs=1e-3)
+    assert row["p (Holm)"] == row["d_z"] == ""
+    theirs, half = map(float, re.findall(r"\d?\.\d+", expect))
+    apart = [float(number) for number in re.findall(r"[+-]\d\.\d+", row["statistic"])]
+    by_hand = [
+        mean - theirs - np.sqrt((mean - low) ** 2 + half**2),
+        mean - theirs + np.sqrt((high - mean) ** 2 + half**2),
+    ]
+    assert apart == pytest.approx(by_hand, abs=2e-3)
+
+
+@given(st.floats(0, 1), st.floats(0, 0.5), st.sampled_from(["±", "+-", "+/-"]))
+def test_a_published_mean_is_read_as_it_is_written(mean: float, half: float, sign: str) -> None:
+    entry = ENTRY | {"expect": f"mean {mean:.4f} {sign} {half:.3f}"}
+    read = Declared.of(entry, Path("sweep.yaml"))
+    assert (read.side, read.bound, read.half_width) == (
+        "mean",
+        float(f"{mean:.4f}"),
+        float(f"{half:.3f}"),
+    )
+
+
 def test_the_prediction_interval_covers_as_often_as_it_says() -> None:
     draws = np.random.default_rng(0).normal(3, 2, size=(4000, 6))
     hits = [low <= one[5] <= high for one in draws for low, high in [prediction_interval(one[:5])]]
@@ -102,6 +144,8 @@ def test_the_prediction_interval_covers_as_often_as_it_says() -> None:
         ENTRY | {"expects": 1},
         ENTRY | {"expect": ">= 0"},
         ENTRY | {"expect": "within"},
+        ENTRY | {"expect": "mean 0.7"},
+        ENTRY | {"expect": "mean 0.7 ± -0.1"},
         ENTRY | {"against": "nobody"},
         ENTRY | {"metric": "trait/acuracy"},
     ],

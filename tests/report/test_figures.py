@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
+import polars as pl
 import pytest
 from hostile import NAME, VALUES, write_hostile
 from made import write_experiment
@@ -22,7 +24,7 @@ from matplotlib.font_manager import findfont
 from subliminal.report import figures, varied
 from subliminal.report.figures import curves, finals, style
 from subliminal.report.read import load
-from subliminal.report.runs import Sweep
+from subliminal.report.runs import Condition, Sweep
 from subliminal.terminal import printable
 
 RC = """
@@ -160,3 +162,20 @@ def test_figures_of_any_name_lie_in_their_folder(hostile: Sweep, tmp_path: Path)
 
 def test_labels_of_these_conditions_differ(hostile: Sweep) -> None:
     assert {c.name for c in hostile.conditions} == {f"odd={varied.show(v)}" for v in VALUES}
+
+
+@pytest.mark.parametrize(("classes", "chance"), [(10, 0.1), (2, 0.5), ("[3,5,8]", 1 / 3)])
+def test_chance_is_a_guess_among_the_classes(classes: int | str, chance: float) -> None:
+    empty = pl.DataFrame()
+    condition = Condition("x", (0,), empty, empty, empty, [], {"data.classes": classes})
+    assert condition.chance == pytest.approx(chance)
+
+
+def test_chance_follows_the_number_of_classes(hostile: Sweep) -> None:
+    few = [
+        replace(condition, config=condition.config | {"data.classes": classes})
+        for condition, classes in zip(hostile.conditions[:3], (2, 4, 10), strict=True)
+    ]
+    drawn = finals.dose_response(replace(hostile, conditions=few, swept={}), "data.classes")
+    (line,) = (line for line in drawn.axes[0].lines if line.get_label() == "chance")
+    assert np.asarray(line.get_ydata()) == pytest.approx([0.5, 0.25, 0.1])

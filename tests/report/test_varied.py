@@ -90,6 +90,17 @@ def test_conditions_are_in_order_of_numbers_not_of_names() -> None:
     ]
 
 
+def test_lists_of_numbers_are_in_their_order_and_lists_of_names_as_they_come() -> None:
+    for texts, ordered in (
+        (["[1024,64]", "[256]", "[64,64]"], ["[64,64]", "[256]", "[1024,64]"]),
+        (['["layer2"]', '["layer1"]'], ['["layer2"]', '["layer1"]']),
+    ):
+        configs: list[Flat] = [{"hidden": text} for text in texts]
+        keys = swept(configs)
+        found = sorted(configs, key=lambda config: order(config, keys))
+        assert [config["hidden"] for config in found] == ordered
+
+
 def test_many_values_are_summarised() -> None:
     assert summarise([3, 1]) == "3, 1"
     assert summarise([10, 2.5, *range(3, 10)]) == "9 values from 2.5 to 10"

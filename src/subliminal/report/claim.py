@@ -2,11 +2,13 @@
 
 Verdict: `holds` where the 95% CI lies wholly on the claimed side, `refuted` where wholly on the
 other, `undecided` otherwise. Of `includes`, it holds where a single published number lies in the
-95% interval for one more seed.
+95% interval for one more seed; of `mean`, where the 95% CI of our mean less a published one, both
+intervals added in quadrature, includes 0.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import hypot
 
 import polars as pl
 
@@ -15,6 +17,8 @@ from subliminal.report.runs import Condition
 from subliminal.statistics import Estimate, mean_ci, prediction_interval
 
 FEWEST = 4  # seeds: the bootstrap interval of fewer is little else than their range
+
+OF_PUBLISHED = ("includes", "mean")  # sides that are of the metric, not of a difference
 
 PerSeed = dict[int, float]
 
@@ -26,8 +30,9 @@ class Claim:
     text: str
     statistic: str
     values: PerSeed
-    side: str  # "> 0" | "< 0" | "within" | "includes"
-    bound: float = 0.0  # of "within": the mean should lie in [-bound, bound]; the number included
+    side: str  # "> 0" | "< 0" | "within" | "includes" | "mean"
+    bound: float = 0.0  # of "within": the mean should lie in [-bound, bound]; the published number
+    half_width: float = 0.0  # of the published mean's 95% interval
 
     @property
     def expected(self) -> str:
@@ -35,6 +40,10 @@ class Claim:
         if self.side == "includes":
             low, high = prediction_interval(list(self.values.values()))
             return f"one more seed in [{low:.3f}, {high:.3f}]: includes {self.bound}"
+        if self.side == "mean":
+            low, high = self._apart(mean_ci(list(self.values.values())))
+            published = f"published {self.bound:.3f} ± {self.half_width:.3f}"
+            return f"{published}: apart by [{low:+.3f}, {high:+.3f}]"
         return f"within ±{self.bound}" if self.side == "within" else self.side
 
     @property
@@ -47,6 +56,9 @@ class Claim:
         if self.side == "includes":
             low, high = prediction_interval(list(self.values.values()))
             return "holds" if low <= self.bound <= high else "refuted"
+        if self.side == "mean":
+            low, high = self._apart(estimate)
+            return "holds" if low <= 0 <= high else "refuted"
         if self.side == "within":
             inside = -self.bound <= low and high <= self.bound
             outside = low > self.bound or high < -self.bound
@@ -54,6 +66,15 @@ class Claim:
             sign = 1 if self.side == "> 0" else -1
             inside, outside = min(sign * low, sign * high) > 0, max(sign * low, sign * high) < 0
         return "holds" if inside else "refuted" if outside else "undecided"
+
+    def _apart(self, ours: Estimate) -> tuple[float, float]:
+        """Return the 95% CI of our mean less the published one."""
+        if ours.low is None or ours.high is None:
+            return float("-inf"), float("inf")
+        below = hypot(ours.mean - ours.low, self.half_width)
+        above = hypot(ours.high - ours.mean, self.half_width)
+        apart = ours.mean - self.bound
+        return apart - below, apart + above
 
 
 def accuracy(condition: Condition) -> PerSeed:
@@ -84,7 +105,7 @@ def paired(a: Condition, b: Condition, value: Callable[[Condition], PerSeed]) ->
     return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
 
 
-def text_of(estimate: Estimate) -> str:
+def text_of(estimate: Estimate, *, sign: bool = True) -> str:
     """Write small means with as many digits as their interval needs."""
     widest = max(abs(estimate.mean), abs(estimate.low or 0), abs(estimate.high or 0))
-    return estimate.format(4 if widest < 0.1 else 3 if widest < 1 else 2, sign=True)
+    return estimate.format(4 if widest < 0.1 else 3 if widest < 1 else 2, sign=sign)

@@ -11,6 +11,7 @@ import polars as pl
 from subliminal import metrics
 from subliminal.report import varied
 from subliminal.report.claim import (
+    OF_PUBLISHED,
     Claim,
     PerSeed,
     accuracy,
@@ -53,9 +54,9 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
             {
                 "claim": claim.text,
                 "statistic": f"{claim.statistic} ({claim.expected})",
-                "mean [95% CI]": text_of(mean_ci(sample)),
+                "mean [95% CI]": text_of(mean_ci(sample), sign=claim.side not in OF_PUBLISHED),
                 "n": str(len(sample)),
-                "d_z": "" if claim.side == "includes" else format_effect(sample),
+                "d_z": "" if claim.side in OF_PUBLISHED else format_effect(sample),
                 "p (Holm)": "" if p is None else f"{p:.1g}",
                 "verdict": claim.verdict,
             }

@@ -10,8 +10,10 @@
 `against` is what the metric is compared with, seed by seed: `initial` (its value before training),
 `teacher` (the teacher's accuracy), another metric of the same runs, or other values of config keys,
 which name the condition that is the same in all else. `expect` is `> 0`, `< 0` or `within b`, of
-the difference's mean, or `includes b`, of the metric itself: does a single published number lie in
-the spread of our seeds? `metric` is the metric at the end of training, trait accuracy unless named.
+the difference's mean, or, of the metric itself, `includes b`: does a single published number lie in
+the spread of our seeds, or `mean b ± h`: does a published mean, with the half-width of its 95%
+interval, agree with ours? `metric` is the metric at the end of training, trait accuracy unless
+named.
 """
 
 import re
@@ -26,14 +28,17 @@ import yaml
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import Claim, PerSeed, epoch_value, paired
+from subliminal.report.claim import OF_PUBLISHED, Claim, PerSeed, epoch_value, paired
 from subliminal.report.question import sweep_file
 from subliminal.report.runs import Condition, Sweep
 
 KEY = "claims"  # of a sweep's file; Hydra does not see it
 _AGAINST = ("initial", "teacher")
 _OF_TEACHER = metrics.TEACHER_ACCURACY
-_EXPECTED = re.compile(r"([<>] 0)|(within|includes) (\d+\.?\d*)")
+_NUMBER = r"(\d+\.?\d*|\.\d+)"
+_EXPECTED = re.compile(
+    rf"([<>] 0)|(within|includes) {_NUMBER}|(mean) {_NUMBER} ?(?:±|\+/?-) ?{_NUMBER}"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Declared:
     side: str
     bound: float
     metric: str
+    half_width: float
 
     @classmethod
     def of(cls, entry: Any, file: Path) -> "Declared":
@@ -62,7 +68,7 @@ class Declared:
             )
         expected = _EXPECTED.fullmatch(str(entry["expect"]))
         if expected is None:
-            allowed_sides = "'> 0', '< 0', 'within 0.05' or 'includes 0.7'"
+            allowed_sides = "'> 0', '< 0', 'within 0.05', 'includes 0.7' or 'mean 0.7 ± 0.03'"
             raise UserError(f"{here}: expect={entry['expect']!r}: {allowed_sides}")
         against = entry.get("against", "initial")
         if not isinstance(against, dict) and against not in _AGAINST and not _metric(against):
@@ -76,9 +82,10 @@ class Declared:
             entry["claim"],
             _flat(entry.get("where", {})),
             _flat(against) if isinstance(against, dict) else against,
-            expected[1] or expected[2],
-            float(expected[3] or 0),
+            expected[1] or expected[2] or expected[4],
+            float(expected[3] or expected[5] or 0),
             metric,
+            float(expected[6] or 0),
         )
 
     def claims(self, sweep: Sweep) -> Iterator[Claim]:
@@ -97,12 +104,12 @@ class Declared:
             place = varied.label(condition.config, rest)
             minus = f" − {name}" if name else ""
             statistic = f"{self.metric}{minus}" + (f"; {place}" if place else "")
-            yield Claim(self.claim, statistic, values, self.side, self.bound)
+            yield Claim(self.claim, statistic, values, self.side, self.bound, self.half_width)
 
     def _compared(self, condition: Condition, sweep: Sweep) -> tuple[str, PerSeed] | None:
         """Return what the metric is compared with, and the differences by seed."""
         value = self._value
-        if self.side == "includes":
+        if self.side in OF_PUBLISHED:
             return "", value(condition)
         if self.against == "initial":
             before = epoch_value(condition, self.metric, 0)

@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from subliminal import metrics, store
 from subliminal.report import varied
 from subliminal.report.page import Report
-from subliminal.report.runs import CHANCE, LAYER, WINDOW, Array, Condition, Sweep, smooth
+from subliminal.report.runs import LAYER, WINDOW, Array, Condition, Sweep, smooth
 from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
 from subliminal.statistics import mean_band, mean_ci
 
@@ -78,7 +78,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "swept": {key: [varied.show(v) for v in values] for key, values in sweep.swept.items()},
         "numeric": [key for key, values in sweep.swept.items() if varied.numbers(values)],
         "levels": {
-            "chance": CHANCE,
+            "chance": sweep.baseline.chance,
             "initial": initial_accuracy(sweep.conditions).mean,
             "teacher": teacher_accuracy(sweep.conditions).mean,
         },

@@ -108,9 +108,10 @@ class Report:
         torches = sorted({str(e["packages"]["torch"]) for e in environments})
         commits = sorted({short_commit(e.get("git_commit")) for e in environments})
         student = median(s["seconds"]["student"] / s["stack"] for s in summaries)
+        took = f"{student:.0f}" if student >= 2 else f"{student:.2g}"
         return (
             f"Made on {', '.join(machines)} with torch {', '.join(torches)}, commit "
-            f"{', '.join(commits)}; a student took {student:.0f} s (median)."
+            f"{', '.join(commits)}; a student took {took} s (median)."
         )
 
     def draw(self, folder: Path) -> dict[str, str]:

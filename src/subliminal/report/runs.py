@@ -1,6 +1,7 @@
 """Runs as tables, by sweep and condition, and what is missing of them."""
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,6 @@ STEP_METRICS = (
 )
 LAYER = f"{metrics.ALIGNMENT}/"  # what the names of single layers' alignment start with
 
-CHANCE = 0.1  # accuracy of a guess among ten digits
 WINDOW = 15  # steps of the centred moving average of alignments
 
 Array = NDArray[np.float64]
@@ -108,6 +108,12 @@ class Condition:
     def logged(self, metric: str) -> bool:
         """Tell whether `metric` was measured at steps."""
         return metric in self.steps.columns and self.steps[metric].count() > 0
+
+    @property
+    def chance(self) -> float:
+        """Return the accuracy of a guess among the classes of the data."""
+        classes = self.config.get("data.classes", 10)
+        return 1 / (classes if isinstance(classes, int) else len(json.loads(str(classes))))
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def show(value: Value) -> str:
 
 
 def order(config: Flat, keys: Mapping[str, Sequence[Value]]) -> tuple[tuple[int, float], ...]:
-    """Return where a condition stands: numbers ascend, options as they first appear."""
+    """Return where a condition stands: numbers ascend, lists of them too; options as they come."""
     places = []
     for key, values in keys.items():
         value = config.get(key)
@@ -122,8 +122,16 @@ def order(config: Flat, keys: Mapping[str, Sequence[Value]]) -> tuple[tuple[int,
         elif isinstance(value, int | float):
             places.append((1, float(value)))
         else:
-            places.append((2, float(values.index(value))))
+            places.append((2, float(_ascending(values).index(value))))
     return tuple(places)
+
+
+def _ascending(values: Sequence[Value]) -> Sequence[Value]:
+    """Return lists of numbers in their order, as `[64,64]` before `[256]`; others as they come."""
+    try:
+        return sorted(values, key=lambda value: [*map(float, json.loads(str(value)))])
+    except (ValueError, TypeError):
+        return values
 
 
 def summarise(values: Sequence[Value]) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from subliminal import metrics
 from subliminal.report import varied
 from subliminal.report.figures import style
-from subliminal.report.runs import CHANCE, Condition, Sweep
+from subliminal.report.runs import Condition, Sweep
 from subliminal.report.tables import teacher_accuracies
 from subliminal.statistics import count, mean_ci
 
@@ -31,7 +31,7 @@ def bars(sweep: Sweep) -> Figure:
         accuracies = list(condition.final(metrics.TRAIT_ACCURACY).values())
         _bar(axes, place, accuracies, style.COLOURS[1 + (place - 1) % (len(style.COLOURS) - 1)])
         names.append(_name(condition, sweep))
-    _bar(axes, len(names), [CHANCE], "#cccccc")
+    _bar(axes, len(names), [sweep.baseline.chance], "#cccccc")
     axes.set_xticks(range(len(names) + 1), [*names, "chance"])
     axes.tick_params(axis="x", length=0)
     axes.yaxis.set_major_formatter("{x:.0%}")

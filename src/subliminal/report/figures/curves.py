@@ -6,7 +6,7 @@ from matplotlib.ticker import FixedLocator
 
 from subliminal import metrics
 from subliminal.report.figures import style
-from subliminal.report.runs import CHANCE, LAYER, Sweep, smooth
+from subliminal.report.runs import LAYER, Sweep, smooth
 from subliminal.report.tables import teacher_accuracy
 
 MOST_LAYER_PANELS = 4
@@ -28,7 +28,7 @@ def training(sweep: Sweep) -> Figure:
     style.zoom(left, means)
     left.axhline(0, color=style.GREY, linewidth=0.8)
     left.set(xlabel="epoch", ylabel="alignment cos(g_D, g_T)")
-    style.level(right, CHANCE, "chance")
+    style.level(right, sweep.baseline.chance, "chance")
     style.level(right, teacher_accuracy(sweep.conditions).mean, "teacher")
     right.set(xlabel="epoch", ylabel="trait accuracy", ylim=(0, 1.02))
     style.legend(figure, right)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from subliminal import metrics
 from subliminal.report import varied
 from subliminal.report.figures import style
-from subliminal.report.runs import CHANCE, Condition, Sweep
+from subliminal.report.runs import Condition, Sweep
 from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
 from subliminal.statistics import mean_ci
 
@@ -22,7 +22,7 @@ def accuracy(sweep: Sweep) -> Figure:
     style.rows(axes, shown)
     style.level(axes, initial_accuracy(sweep.conditions).mean, "initial", vertical=True)
     style.level(axes, teacher_accuracy(sweep.conditions).mean, "teacher", vertical=True)
-    axes.axvline(CHANCE, color=style.GREY, linewidth=0.8)
+    axes.axvline(sweep.baseline.chance, color=style.GREY, linewidth=0.8)
     axes.set(xlabel="trait accuracy on the test digits (solid line: chance)", xlim=(0, 1))
     return figure
 
@@ -70,7 +70,7 @@ def frontier(sweep: Sweep) -> Figure:
             colour = style.COLOURS[place % len(style.COLOURS)]
             faint = 0.4 if many and not baseline else 1.0
             _point(axes, condition, marker, colour, style.plain(condition.name), alpha=faint)
-    style.level(axes, CHANCE, "chance")
+    style.level(axes, sweep.baseline.chance, "chance")
     axes.set(xlabel="distillation loss, last epoch (×10⁻⁴)", ylabel="trait accuracy")
     axes.set_ylim(bottom=0)
     if joined or not many:
@@ -150,8 +150,20 @@ def dose_response(sweep: Sweep, key: str) -> Figure:
         axes.set_xscale("symlog", linthresh=min(positive)) if min(doses) <= 0 else axes.set_xscale(
             "log"
         )
-    style.level(axes, CHANCE, "chance")
+    _chance(axes, sweep, key)
     axes.set(xlabel=style.plain(key), ylabel="trait accuracy", ylim=(0, 1.02))
     if len(series) > 1:
         style.legend(figure, axes)
     return figure
+
+
+def _chance(axes: Axes, sweep: Sweep, key: str) -> None:
+    """Draw the accuracy of a guess: a level, or a line where it varies with the dose."""
+    found = sorted({(_dose(c, key), c.chance) for c in sweep.conditions if key in c.config})
+    if len({chance for _, chance in found}) == 1:
+        style.level(axes, found[0][1], "chance")
+    else:
+        axes.plot(*zip(*found, strict=True), ":", color=style.GREY, linewidth=0.8, label="chance")
+        axes.annotate(
+            "chance", found[-1], (0, -2), textcoords="offset points", fontsize=7, va="top"
+        )

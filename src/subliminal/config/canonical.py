@@ -43,19 +43,61 @@ def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
         # The order of a mapping is kept: mitigations act in turn.
         texts = {name: json.dumps(given[name]) if name in given else None for name in names}
         complete = isinstance(cfg, DictConfig)  # a condition's record has no seed
-        return {n: copy.deepcopy(_part(n, text, complete)) for n, text in texts.items()}
+        return {name: json.loads(_part(name, text, complete)) for name, text in texts.items()}
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
 
 
-@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their parts in common
-def _part(name: str, text: str | None, complete: bool) -> Any:
+_NODE = "_node_"  # stands for a node, by its number
+# JSON of parts that are spelled as they should be: those of canonical configs, which come again.
+_spelt: set[tuple[str, str]] = set()
+
+
+def _part(name: str, text: str | None, complete: bool) -> str:
     """Return what lies at a key of the config; of the schema's defaults, where that is nothing."""
+    if text is not None and (name, text) in _spelt:
+        return text
+    found = _read(name, text, complete)
+    if text is not None:  # what the schema has may lack a value
+        _spelt.add((name, found))
+    return found
+
+
+def _read(name: str, text: str | None, complete: bool) -> str:
     given = {} if text is None else {name: json.loads(text)}
-    merged = OmegaConf.merge(_schema(name), given)
-    values = OmegaConf.to_container(merged, throw_on_missing=complete or text is not None)
-    assert isinstance(values, dict)
-    return _spelled(Config, values, "")[name]
+    nodes: list[Any] = []
+    frame = json.dumps(_without_nodes(given, nodes))
+    values = json.loads(_framed(name, frame, complete or text is not None))
+    return json.dumps(_spelled(Config, _with_nodes(values, nodes), "")[name])
+
+
+def _without_nodes(value: Any, nodes: list[Any]) -> Any:
+    """Return plain values with a number in place of each node, which goes to `nodes`.
+
+    What the schema says of a node is no more than that it is there.
+    """
+    if isinstance(value, dict) and "_target_" in value:
+        nodes.append(value)
+        return {_NODE: len(nodes) - 1}
+    if isinstance(value, dict):
+        return {key: _without_nodes(item, nodes) for key, item in value.items()}
+    return value
+
+
+def _with_nodes(value: Any, nodes: list[Any]) -> Any:
+    """Put back what `_without_nodes` took."""
+    if isinstance(value, dict) and _NODE in value:
+        return nodes[value[_NODE]]
+    if isinstance(value, dict):
+        return {key: _with_nodes(item, nodes) for key, item in value.items()}
+    return value
+
+
+@lru_cache(maxsize=4096)  # the jobs of a sweep have most of this in common
+def _framed(name: str, frame: str, complete: bool) -> str:
+    """Return a part as its schema types it and fills it in."""
+    merged = OmegaConf.merge(_schema(name), json.loads(frame))
+    return json.dumps(OmegaConf.to_container(merged, throw_on_missing=complete))
 
 
 @cache

@@ -20,12 +20,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config import guard
 from subliminal.errors import UserError
 
+_NOTHING = object()
 Choices = dict[str, str]  # override key (`optim@teacher.optim`) to option, which has no defaults
 
 
@@ -53,9 +54,10 @@ class Composer:
         _, self._files = loader._parse_overrides_and_create_caching_repo(self._name, self._hydra)
         self._bases: dict[tuple[str, ...], _Base | None] = {}
         self._places: dict[tuple[Any, ...], Any] = {}
+        self._last: tuple[Any, DictConfig, dict[str, Any]] | None = None  # … and what it had
 
     def job(self, overrides: Sequence[str]) -> DictConfig:
-        """Return a job's config without Hydra's own node.
+        """Return a job's config without Hydra's own node; the next job may use it again.
 
         Raises:
             HydraException, OmegaConfBaseException, UserError: as Hydra's loader does.
@@ -89,14 +91,36 @@ class Composer:
             else:
                 values.append(override)
         base = self._base_of(tuple(shape), common, choices)
-        cfg, filled = self._with_choices(base, choices)
+        nodes, filled = self._with_choices(base, choices)
         valued = {override.key_or_group.partition(".")[0] for override in values}
-        if whole & (filled | valued) or not all(top in cfg for top in valued):
+        if whole & (filled | valued) or not valued <= nodes.keys():
             raise _NotAlike
+        cfg = self._copy(nodes, values)
         OmegaConf.set_struct(cfg, True)
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         OmegaConf.set_struct(cfg, None)
         guard.look_again(cfg)
+        return cfg
+
+    def _copy(self, nodes: dict[str, Any], values: Sequence[Override]) -> DictConfig:
+        """Return a config of copies of nodes; the last one, put right, where it is of the same.
+
+        Args:
+            nodes: by their keys.
+            values: that will be set in it.
+        """
+        alike = [*map(id, nodes.values())]
+        last, self._last = self._last, None
+        if last is None or last[0] != alike:
+            cfg = DictConfig(nodes)
+        else:
+            _, cfg, before = last
+            OmegaConf.set_struct(cfg, None)
+            for key, value in before.items():
+                OmegaConf.update(cfg, key, value, merge=False)
+        held = {override.key_or_group: _held(cfg, override) for override in values}
+        if _NOTHING not in held.values():
+            self._last = alike, cfg, held
         return cfg
 
     def _base_of(self, shape: tuple[str, ...], overrides: list[str], choices: Choices) -> _Base:
@@ -147,8 +171,8 @@ class Composer:
             if isinstance(default, GroupDefault)
         )
 
-    def _with_choices(self, base: _Base, choices: Choices) -> tuple[DictConfig, set[str]]:
-        """Return the base's config with other choices, and the keys below which they lie."""
+    def _with_choices(self, base: _Base, choices: Choices) -> tuple[dict[str, Any], set[str]]:
+        """Return the base's nodes with other choices, and the keys below which these lie."""
         elements, tops = base.elements, set[str]()
         for key, option in choices.items():
             if option == base.choices[key]:
@@ -163,7 +187,7 @@ class Composer:
             raise _NotAlike
         nodes = {str(key): base.config._get_node(key) for key in base.config}
         nodes |= {top: self._place(top, elements) for top in tops}
-        return DictConfig(nodes), tops  # a copy of the nodes
+        return nodes, tops
 
     def _element(self, group: GroupDefault, option: str, before: ResultDefault) -> ResultDefault:
         node = copy.copy(group)
@@ -194,6 +218,16 @@ class Composer:
         config = self._loader._load_single_config(element, self._files).config
         assert isinstance(config, DictConfig)
         return config
+
+
+def _held(cfg: DictConfig, override: Override) -> Any:
+    """Return the value that an override will replace, _NOTHING where it cannot be put back."""
+    above, _, key = override.key_or_group.rpartition(".")
+    parent = OmegaConf.select(cfg, above) if override.type == OverrideType.CHANGE else None
+    node = parent._get_node(key) if isinstance(parent, DictConfig) else None
+    if not isinstance(node, ValueNode) or node._is_interpolation():
+        return _NOTHING
+    return node._value()
 
 
 @cache

@@ -189,7 +189,9 @@ def _told(place: Place) -> str:
     price = f", at {max(place.prices):.2f} × the loss" if place.prices else ""
     stops = [s for s, leak in place.leaks.items() if leak > BAND]
     through = f"; through comes the trait in {len(stops)} of {len(place.leaks)} settings"
-    return where + price + (through if stops else "")
+    found = [line["readout_leak"]["value"] for line in place.lines if line["readout_leak"]]
+    readout = f"; a readout finds up to {max(found):.2f}" if found else ""
+    return where + price + (through if stops else "") + readout
 
 
 def _hidden(places: Sequence[Place]) -> Iterator[str]:

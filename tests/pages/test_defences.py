@@ -87,8 +87,8 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     nearest = "Nearest of the blind ones at that price: cheap leaks at most 0.50 [0.46, 0.55], in "
     assert f"{nearest}wide_channel, at 1.09 × the loss; through comes the trait in 3 of 5" in text
     assert (
-        "at any price: dear leaks at most 0.03 [-0.01, 0.08], in long, at 9.00 × the loss; a readout"
-        " finds up to 0.63." in text
+        "at any price: dear leaks at most 0.03 [-0.01, 0.08], in long, at 9.00 × the loss; a"
+        " readout finds up to 0.63." in text
     )
     assert "of the aware ones: aware leaks at most 1.00" in text
     assert "The control sham is judged no effect." in text

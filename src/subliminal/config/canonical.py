@@ -8,13 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass, make_dataclass
 from functools import cache, lru_cache
-from typing import Any, get_type_hints
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config.build import typed
-from subliminal.config.marks import Mark, marks
+from subliminal.config.marks import Mark, hints, marks
 from subliminal.config.schema import Config
 from subliminal.errors import UserError, one_line
 
@@ -105,18 +105,16 @@ def _schema(name: str) -> Any:
     """Return the schema of one key of the config."""
     (item,) = (item for item in fields(Config) if item.name == name)
     alone = field(default=item.default, default_factory=item.default_factory)
-    return OmegaConf.structured(
-        make_dataclass("Config", [(name, get_type_hints(Config)[name], alone)])
-    )
+    return OmegaConf.structured(make_dataclass("Config", [(name, hints(Config)[name], alone)]))
 
 
 def _spelled(cls: type[Any], values: Mapping[Any, Any], where: str) -> Plain:
     """Spell the typed values of a dataclass, in the order in which they are given."""
-    hints, marked = get_type_hints(cls), marks(cls)
+    types, marked = hints(cls), marks(cls)  # type: ignore[arg-type]  # a class has a hash
     spelled: Plain = {}
     for key, value in values.items():
         place = f"{where}{key}"
-        hint = hints[key]
+        hint = types[key]
         if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
             spelled[key] = _spelled(hint, value, f"{place}.")
         else:

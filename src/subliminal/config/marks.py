@@ -6,6 +6,7 @@ type, as in `workers: Aside[int]`.
 """
 
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
@@ -24,10 +25,17 @@ Always = Annotated[T, Mark.ALWAYS]
 Unordered = Annotated[T, Mark.UNORDERED]
 
 
+@cache
+def hints(cls: type[Any]) -> dict[str, Any]:
+    """Return the type of each field of a dataclass, without marks."""
+    return get_type_hints(cls)
+
+
+@cache
 def marks(cls: type[Any]) -> dict[str, set[Any]]:
     """Return the marks of each field of a dataclass."""
-    hints = get_type_hints(cls, include_extras=True)
+    marked = get_type_hints(cls, include_extras=True)
     return {
         name: set(get_args(hint)[1:]) if get_origin(hint) is Annotated else set()
-        for name, hint in hints.items()
+        for name, hint in marked.items()
     }

@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
-from typing import Any, get_type_hints
+from typing import Any
 
 from omegaconf import DictConfig
 
 from subliminal.config.build import locate
 from subliminal.config.canonical import canonical
-from subliminal.config.marks import Mark, marks
+from subliminal.config.marks import Mark, hints, marks
 from subliminal.config.schema import Config
 
 # Raised by hand when the code of the training step changes the numbers: older runs and cached
@@ -116,11 +116,11 @@ def _decisive(value: Any, hint: Any) -> Any:
         value = getattr(hint, "equivalent", dict)(value)
     if not (isinstance(hint, type) and is_dataclass(hint)):
         return {key: _decisive(item, None) for key, item in value.items()}
-    hints, marked = get_type_hints(hint), marks(hint)
+    types, marked = hints(hint), marks(hint)
     for item in fields(hint):
         own, mark = value[item.name], marked[item.name]
         if Mark.ASIDE not in mark and (Mark.ALWAYS in mark or own != _default(item)):
-            named[item.name] = _decisive(own, hints[item.name])
+            named[item.name] = _decisive(own, types[item.name])
     return named
 
 

@@ -52,8 +52,12 @@ def keep(jobs: Iterable[Job], sweep: DictConfig) -> None:
         UserError: the outputs folder cannot be written.
     """
     files: dict[Path, list[Plain]] = {}
+    folders: dict[tuple[str, str], Path] = {}  # by what decides them
     for job in jobs:
-        files.setdefault(_folder_of(job, sweep), []).append(asdict(job))
+        own = (job.config["outputs"], job.config["name"])
+        if own not in folders:
+            folders[own] = _folder_of(job, sweep)
+        files.setdefault(folders[own], []).append(asdict(job))
     for directory, planned in files.items():
         try:
             directory.mkdir(parents=True, exist_ok=True)

@@ -67,6 +67,11 @@ def test_a_start_that_a_setting_has_keys_for_does_not_fit_there_alone() -> None:
         battery(of("distill.init.own=[aux]"), ["reference"])
 
 
+def test_what_is_the_attackers_is_refused_though_it_changes_nothing_in_the_first_setting() -> None:
+    with pytest.raises(UserError, match=r"changes model\.aux; a defence may not touch"):
+        battery(of("model.aux=3"), ["reference", "wide_channel"])
+
+
 def test_the_null_teacher_and_the_moments_change_nothing_else() -> None:
     (setting,) = battery(of("mitigation=anchor"), ["reference"])
     assert setting.null is not None

@@ -132,12 +132,8 @@ def _setting(defence: Defence, name: str, more: Sequence[str], plain: DictConfig
     defended: DictConfig | None = None
     unfit = ""
     if not threat.control:
-        try:
-            defended = _defended(defence, there, undefended)
-            unfit = _clash(plain, undefended, defended) or _misfit(defence, defended)
-        except UserError as error:
-            _defended(defence, (), plain)  # raises where it is unsound everywhere
-            unfit = str(error)
+        defended = _defended(defence, there, undefended)
+        unfit = _misfit(defence, plain, undefended, defended)
         defended = None if unfit else defended
     null = copy.deepcopy(undefended)
     null.teacher.steering = OmegaConf.load(NULL)
@@ -180,6 +176,11 @@ def _defended(defence: Defence, there: Sequence[str], undefended: DictConfig) ->
                 f"{' '.join(defence.overrides)}: changes {_first(cfg[key], undefended[key], key)}; "
                 f"a defence may not touch {', '.join(ATTACKERS[:-1])}"
             )
+    return cfg
+
+
+def _probed(defence: Defence, cfg: DictConfig) -> DictConfig:
+    """Return the config of defended runs with the probes that the judge needs of them."""
     if defence.overrides:
         wanted = ["activity", *(["alignment"] if wants_probe(cfg) else [])]
         with open_dict(cfg.probe):
@@ -235,18 +236,20 @@ def _clash(plain: DictConfig, undefended: DictConfig, defended: DictConfig) -> s
     return ""
 
 
-def _misfit(defence: Defence, defended: DictConfig) -> str:
-    """Name why a defence that is sound elsewhere cannot be built here; empty where it can.
+def _misfit(
+    defence: Defence, plain: DictConfig, undefended: DictConfig, defended: DictConfig
+) -> str:
+    """Name why a defence that is sound elsewhere cannot be tried here; empty: it can, with probes.
 
     Raises:
         UserError: it cannot be built in the plain setting either.
     """
     try:
-        build_experiment(defended)
+        build_experiment(_probed(defence, defended))
     except UserError as error:
-        build_experiment(_composed(defence, defence.overrides))
+        build_experiment(_probed(defence, _composed(defence, defence.overrides)))
         return str(error)
-    return ""
+    return _clash(plain, undefended, defended)
 
 
 def _first(a: object, b: object, where: str) -> str:

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from subliminal import store
 from subliminal.config.canonical import canonical
 from subliminal.config.marks import Always, Aside, Unordered
+from subliminal.errors import UserError
 from subliminal.store.identity import science
 
 Compose = Callable[[list[str]], DictConfig]
@@ -132,6 +133,12 @@ def test_the_canonical_spelling_is_a_fixed_point(compose: Compose) -> None:
     assert list(once["mitigation"]) == ["projection", "gradient_noise"]
     assert isinstance(once["optim"]["weight_decay"], float)
     assert once["mitigation"]["projection"]["window"] == [0, float("inf")]
+
+
+def test_a_node_where_none_may_be_is_named_as_it_was_given(compose: Compose) -> None:
+    given = canonical(compose([]))
+    with pytest.raises(UserError, match="Key '_target_' not in 'Trait'"):
+        canonical({**given, "trait": {"_target_": "subliminal.models.mlp.MLP"}})
 
 
 WRITTEN = ("", "mitigation=liminal", "mitigation=projection", "optim=adamw", "teacher=steered")

@@ -7,8 +7,9 @@ import copy
 import json
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass, make_dataclass
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache, lru_cache, reduce
+from operator import getitem
+from typing import Any, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -48,52 +49,43 @@ def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
         raise UserError(one_line(error)) from error
 
 
-_NODE = "_node_"  # stands for a node, by its number
-# JSON of parts that are spelled as they should be: those of canonical configs, which come again.
-_spelt: set[tuple[str, str]] = set()
-
-
+@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their parts in common
 def _part(name: str, text: str | None, complete: bool) -> str:
     """Return what lies at a key of the config; of the schema's defaults, where that is nothing."""
-    if text is not None and (name, text) in _spelt:
-        return text
-    found = _read(name, text, complete)
-    if text is not None:  # what the schema has may lack a value
-        _spelt.add((name, found))
-    return found
-
-
-def _read(name: str, text: str | None, complete: bool) -> str:
     given = {} if text is None else {name: json.loads(text)}
-    nodes: list[Any] = []
-    frame = json.dumps(_without_nodes(given, nodes))
+    nodes: dict[tuple[str, ...], Plain] = {}
+    frame = json.dumps(_without_nodes(given, Config, nodes))
     values = json.loads(_framed(name, frame, complete or text is not None))
-    return json.dumps(_spelled(Config, _with_nodes(values, nodes), "")[name])
+    for (*above, key), node in nodes.items():
+        reduce(getitem, above, values)[key] = node
+    return json.dumps(_spelled(Config, values, "")[name])
 
 
-def _without_nodes(value: Any, nodes: list[Any]) -> Any:
-    """Return plain values with a number in place of each node, which goes to `nodes`.
+def _without_nodes(
+    value: Any, hint: Any, nodes: dict[tuple[str, ...], Plain], place: tuple[str, ...] = ()
+) -> Any:
+    """Return plain values with nothing in place of each node, which goes to `nodes` by its place.
 
-    What the schema says of a node is no more than that it is there.
+    Of a field that takes any value the schema says no more than that it is there.
     """
-    if isinstance(value, dict) and "_target_" in value:
-        nodes.append(value)
-        return {_NODE: len(nodes) - 1}
-    if isinstance(value, dict):
-        return {key: _without_nodes(item, nodes) for key, item in value.items()}
-    return value
+    if not isinstance(value, dict):
+        return value
+    if isinstance(hint, type) and is_dataclass(hint):
+        types = hints(hint)
+    elif hint is Any and "_target_" in value:
+        nodes[place] = value
+        return {}
+    elif hint is Any or get_origin(hint) is dict:
+        types = dict.fromkeys(value, Any)
+    else:
+        return value
+    return {
+        key: _without_nodes(item, types.get(key), nodes, (*place, key))
+        for key, item in value.items()
+    }
 
 
-def _with_nodes(value: Any, nodes: list[Any]) -> Any:
-    """Put back what `_without_nodes` took."""
-    if isinstance(value, dict) and _NODE in value:
-        return nodes[value[_NODE]]
-    if isinstance(value, dict):
-        return {key: _with_nodes(item, nodes) for key, item in value.items()}
-    return value
-
-
-@lru_cache(maxsize=4096)  # the jobs of a sweep have most of this in common
+@lru_cache(maxsize=4096)  # … and of their parts most that is no node
 def _framed(name: str, frame: str, complete: bool) -> str:
     """Return a part as its schema types it and fills it in."""
     merged = OmegaConf.merge(_schema(name), json.loads(frame))

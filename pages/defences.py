@@ -123,8 +123,8 @@ def _screening(file: Path) -> list[str]:
         return []
     lines = json.loads(file.read_text(encoding="utf-8"))
     about = (
-        "Does the first update foretell whether the trait is transferred, over the conditions of "
-        "`make sweep NAME=screening`? Beside it alignment in the first epoch."
+        "Does the first update foretell whether the trait is transferred, over those conditions of "
+        "`make sweep NAME=screening` that were trained? Beside it alignment in the first epoch."
     )
     return ["## Screening", about, "\n".join(f"- {line}" for line in lines)]
 

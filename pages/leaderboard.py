@@ -72,7 +72,7 @@ class Place:
 
     @property
     def hidden(self) -> float:
-        """The most that a readout finds where the class logits show at most BAND; 0: nothing."""
+        """The most that a readout finds in settings where it blocks; 0: at most BAND, surely."""
         found = [line["readout_leak"] for line in self.lines if line["word"] == "blocks"]
         return max((one["value"] for one in found if one and one["low"] > BAND), default=0.0)
 

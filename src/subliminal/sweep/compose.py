@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal.config import guard
 from subliminal.errors import UserError
 
-_NOTHING = object()
+_NOTHING = object()  # in place of a value
 Choices = dict[str, str]  # override key (`optim@teacher.optim`) to option, which has no defaults
 
 
@@ -54,7 +54,8 @@ class Composer:
         _, self._files = loader._parse_overrides_and_create_caching_repo(self._name, self._hydra)
         self._bases: dict[tuple[str, ...], _Base | None] = {}
         self._places: dict[tuple[Any, ...], Any] = {}
-        self._last: tuple[Any, DictConfig, dict[str, Any]] | None = None  # … and what it had
+        # The last job's config: its nodes' ids, itself, and what its values replaced.
+        self._last: tuple[list[int], DictConfig, dict[str, Any]] | None = None
 
     def job(self, overrides: Sequence[str]) -> DictConfig:
         """Return a job's config without Hydra's own node; the next job may use it again.

@@ -30,8 +30,8 @@ SCREENED = "screening.json"
 CAPTION = (
     "Leak against price; up and right is worse. A point is the mean over the settings that the "
     "entry was tried in, its whisker reaches to the worst; an arrow: beyond the axis. Those that "
-    "were screened out are faint. Green: a leak within ±0.10 that the class logits show (a readout may "
-    "find more), and a price that keeps utility."
+    "were screened out are faint. Green: a leak within ±0.10 that the class logits show (a readout "
+    "may find more), and a price that keeps utility."
 )
 # The reference setting: what ε of clipped gradients with noise is told for.
 IMAGES, BATCH, STEPS = 60_000, 1024, 295

@@ -23,7 +23,7 @@ from subliminal.callbacks import Callback
 from subliminal.callbacks.files import RunFiles
 from subliminal.callbacks.progress import Event
 from subliminal.errors import RunsFailed, UserError
-from subliminal.state import Step
+from subliminal.state import Step, Training
 from subliminal.store import provenance
 from subliminal.store.conditions import LONGEST_NAME
 from subliminal.sweep.console import Console
@@ -320,6 +320,21 @@ def test_ctrl_c_keeps_what_is_finished(
     assert finished(tmp_path / "outputs") == [0, 1, 2]
     assert list((tmp_path / "outputs").rglob("failure.txt")) == []
     assert {path: now for path, now in files(runs).items() if path in before} == before
+
+
+def test_ctrl_c_counts_also_when_a_run_is_just_written(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = RunFiles.on_train_end
+
+    def pressed(self: RunFiles, training: Training) -> None:
+        write(self, training)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFiles, "on_train_end", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        train(config("seed=0-2"))
+    assert finished(tmp_path / "outputs") == [0]
 
 
 def test_no_seed_begins_after_ctrl_c(config: Config) -> None:

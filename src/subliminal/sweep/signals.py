@@ -26,7 +26,8 @@ def stops_held() -> Iterator[None]:
     """Let a block end before Ctrl-C or SIGTERM stops it.
 
     Raises:
-        KeyboardInterrupt: as the block ends, if a signal came.
+        KeyboardInterrupt: as the block ends, if a signal came, also where the block failed: what
+            it starts may have been hit by the same signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -35,6 +36,9 @@ def stops_held() -> Iterator[None]:
     before = {n: signal.signal(n, lambda number, _: held.append(number)) for n in STOPS}
     try:
         yield
+    except Exception:
+        if not held:
+            raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -125,6 +125,8 @@ def run_stack(
                 files.record(error)
             except (Exception, KeyboardInterrupt) as error:
                 files.record(error)
+                if isinstance(error, KeyboardInterrupt) and not files.failures:
+                    raise  # it came when all was written
             failures, notes = files.failures, tuple(files.notes)
             outcomes += [Outcome(seed, failures.get(seed), notes) for seed in stack]
             if STOPPED in failures.values():

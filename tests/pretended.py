@@ -14,7 +14,6 @@ from weakref import ref
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
-from torch.utils._pytree import tree_leaves, tree_map
 
 CUDA = torch.device("cuda")
 # Operators whose result the host must know before it can go on: `.item()`, `bool()`, masks.
@@ -142,6 +141,22 @@ class Tape:
 def _changed(func: Any, args: Any) -> Any:
     """Return what an operator that changes memory returns: the first argument, if anything."""
     return args[0] if func._schema.returns else None
+
+
+def tree_map(change: Callable[[Any], Any], tree: Any) -> Any:
+    """Change the leaves of what operators take and give; torch's own is most of such a run."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree)([tree_map(change, item) for item in tree])
+    if isinstance(tree, dict):
+        return {key: tree_map(change, item) for key, item in tree.items()}
+    return change(tree)
+
+
+def tree_leaves(tree: Any) -> list[Any]:
+    """Return the leaves of what operators take and give."""
+    leaves: list[Any] = []
+    tree_map(leaves.append, tree)
+    return leaves
 
 
 _aliased: Any = return_and_correct_aliasing  # which has no types

@@ -1,6 +1,7 @@
 """What holds on a GPU: an epoch never waits for the device, and its numbers are the CPU's."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
+from subliminal.sweep import engine as engine_module
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training import experiment, loop, runner, teacher
@@ -52,7 +54,7 @@ def train(
 ) -> Callable[..., tuple[GPU, list[Path]]]:
     """Runs a job on the pretended GPU, which watches its steps."""
 
-    def run(overrides: list[str], *observers: Callback) -> tuple[GPU, list[Path]]:
+    def run(overrides: list[str], *observers: Callback, **engine: bool) -> tuple[GPU, list[Path]]:
         with pretended(monkeypatch) as gpu:
 
             def fit(training: Training, callbacks: Sequence[Callback], saved: Any) -> None:
@@ -63,8 +65,16 @@ def train(
             monkeypatch.setattr(runner, "fit", fit)
             monkeypatch.setattr(teacher, "fit", fit)
             monkeypatch.setattr(experiment, "choose_device", lambda _: CUDA)
-            cfg = compose([*overrides, f"outputs={tmp_path}"])
+            # It has tests of its own, and would take longer than these trainings.
+            monkeypatch.setattr(engine_module, "doubts", lambda *_: [])
+            cfg = composed(tuple(overrides)).copy()
+            cfg.engine.update(engine)
+            cfg.update(outputs=str(tmp_path), name="-".join(map(str, engine.values())) or "one")
             return gpu, run_job(cfg, "condition", Console())
+
+    @cache
+    def composed(overrides: tuple[str, ...]) -> DictConfig:
+        return compose(list(overrides))
 
     return run
 
@@ -75,8 +85,7 @@ def test_no_step_waits_for_the_device_and_a_replayed_one_is_the_same_to_the_last
 ) -> None:
     found = []
     for capture in (False, True):
-        words = [f"engine.capture={capture}", f"name=capture-{capture}", "distill.batch_size=30"]
-        gpu, runs = train([*options()[option], *words])
+        gpu, runs = train([*options()[option], "distill.batch_size=100"], capture=capture)
         assert len(runs) == 2
         assert gpu.counts["index_select"] > 0  # it did watch
         assert gpu.waits == set()

@@ -54,6 +54,8 @@ _tell: Callable[[Told], None] | None = None  # shows their progress in another p
 @hydra.main(version_base="1.3", config_path=str(resources.CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     """Train the seeds of one composed config; return what `objective` names, for a search."""
+    if signals.came():  # in the job before, which made another error of it
+        raise KeyboardInterrupt
     terminal.settle()  # a launcher's job has not been through `run`
     variables.set_aside()
     cores.unbind()  # a scheduler may bind what it starts
@@ -132,7 +134,7 @@ def run(argv: list[str], tell: Callable[[Told], None] | None = None) -> list[Pat
         if told := options.asked_for(sys.argv[1:]):
             print("\n".join(option.markdown() for option in told), end="")
             return []
-        with signals.termination_is_ctrl_c(), guard.guarded(sys.argv[1:]), followed():
+        with signals.stoppable(), guard.guarded(sys.argv[1:]), followed():
             _job()
     except Refused as refused:
         raise refused.error from refused

@@ -135,6 +135,7 @@ def strange(folder: Path) -> list[Path]:
     return left
 
 
+@pytest.mark.slow  # tests of the store and of commands leave such files too
 def test_files_of_strangers(sweep: Disturbed, half_done: Path, cost: Account) -> None:
     account = cost("strangers' files beside runs and in them")
     shutil.copytree(half_done, sweep.outputs)

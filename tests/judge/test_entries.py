@@ -144,6 +144,7 @@ def test_a_defence_that_fits_elsewhere_is_void_where_it_does_not(tmp_path: Path)
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_stranger_enters_and_breaks_a_defence_as_contributing_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -135,6 +135,7 @@ def menu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_search_finds_the_worst_and_it_is_judged(outputs: Path, menu: Path) -> None:
     defence = of(outputs, "mitigation=liminal", "distill.epochs=21", config_dir=menu)
     settings = battery(defence, ["reference", "hunt"])

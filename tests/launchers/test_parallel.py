@@ -58,6 +58,7 @@ def check(outputs: Path, basic: Digests, *overrides: str) -> str:
     return done.stderr
 
 
+@pytest.mark.slow
 def test_joblib(basic: Digests, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     check(tmp_path / "outputs", basic, "hydra/launcher=joblib")

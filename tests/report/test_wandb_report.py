@@ -77,6 +77,7 @@ def test_a_report_made_again_is_one_run(experiment: Path, figures: dict[str, Pat
     assert first.name.split("-")[-1] == second.name.split("-")[-1]
 
 
+@pytest.mark.slow
 def test_an_uploaded_copy_is_kept(experiment: Path) -> None:
     log_report(experiment, TABLES, {})
     ((first, _),) = report_runs(experiment)

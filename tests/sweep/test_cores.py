@@ -66,7 +66,11 @@ def test_a_share_of_the_cores_is_one_of_the_memory(monkeypatch: pytest.MonkeyPat
     cores._memory_at_first.cache_clear()
 
 
-BINDINGS = ("OMP_PROC_BIND=true", "OMP_PLACES=cores", "GOMP_CPU_AFFINITY=0-99", "OMP_PLACES={0}")
+BINDINGS = (
+    "OMP_PROC_BIND=true",
+    "GOMP_CPU_AFFINITY=0-99",
+    *(pytest.param(f"OMP_PLACES={places}", marks=pytest.mark.slow) for places in ("cores", "{0}")),
+)
 COUNTED = (
     "import os; {} before = os.sched_getaffinity(0); import torch; "
     "print(os.sched_getaffinity(0) == before)"

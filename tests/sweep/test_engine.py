@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -337,6 +337,19 @@ def test_ctrl_c_counts_also_when_a_run_is_just_written(
     assert finished(tmp_path / "outputs") == [0]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_that_a_library_drops_ends_the_job(
+    config: Config, tmp_path: Path, workers: int
+) -> None:
+    def press(event: Event) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config("seed=0-5", f"engine.workers={workers}"), Watcher(event=press))
+    assert len(finished(tmp_path / "outputs")) < 3
+
+
 def test_no_seed_begins_after_ctrl_c(config: Config) -> None:
     begun = []
 
@@ -381,8 +394,20 @@ def long_sweep(folder: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
 STOPPED = "Stopped. What was finished is kept; the same command resumes.\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-@pytest.mark.parametrize("seconds", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize(
+    ("number", "seconds"),
+    [
+        (signal.SIGINT, 0.0),
+        (signal.SIGTERM, 1.0),
+        *(
+            pytest.param(number, seconds, marks=pytest.mark.slow)
+            for number, seconds in (
+                *((signal.SIGTERM, 0.0), (signal.SIGINT, 1.0)),
+                *((signal.SIGINT, 2.0), (signal.SIGTERM, 2.0)),
+            )
+        ),
+    ],
+)
 def test_a_stop_as_workers_start_ends_as_any_other(
     tmp_path: Path, number: signal.Signals, seconds: float
 ) -> None:

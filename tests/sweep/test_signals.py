@@ -1,14 +1,31 @@
-"""Signals that stop a command, and blocks that end before one does."""
+"""Signals that stop a command: each stops it, whatever a library makes of what was raised."""
 
+import random
+import shutil
 import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import small
+from hydra.core.global_hydra import GlobalHydra
 
-from subliminal.sweep.signals import stops_held
+from subliminal import train
+from subliminal.sweep.signals import STOPS, came, stoppable, stops_held
+
+STOP = pytest.mark.parametrize("number", sorted(STOPS))
 
 
-def _hit(number: signal.Signals, seen: list[str], error: Exception | None = None) -> None:
-    """Be hit by a signal in a block that holds stops, and fail in it if told so."""
+@pytest.fixture(autouse=True)
+def _handlers_are_put_back() -> Iterator[None]:
+    before = [signal.getsignal(number) for number in STOPS]
+    yield
+    assert [signal.getsignal(number) for number in STOPS] == before
+
+
+def _hit_while_held(number: signal.Signals, seen: list[str], error: type[Exception] | None) -> None:
     with stops_held():
         signal.raise_signal(number)
         seen.append("ended")
@@ -16,21 +33,92 @@ def _hit(number: signal.Signals, seen: list[str], error: Exception | None = None
             raise error
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@STOP
 def test_a_block_ends_before_a_stop_counts(number: signal.Signals) -> None:
-    before, seen = signal.getsignal(number), list[str]()
+    seen: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        _hit(number, seen)
+        _hit_while_held(number, seen, None)
     assert seen == ["ended"]
-    assert signal.getsignal(number) is before
 
 
 def test_a_stop_counts_where_the_block_fails_of_it() -> None:
     """A worker's server that the same signal hit; else the sweep would train on, alone."""
     with pytest.raises(KeyboardInterrupt):
-        _hit(signal.SIGTERM, [], EOFError())
+        _hit_while_held(signal.SIGTERM, [], EOFError)
 
 
 def test_a_block_that_fails_unstopped_fails() -> None:
     with pytest.raises(EOFError), stops_held():
         raise EOFError
+
+
+def _hit_in_a_library(number: signal.Signals) -> None:
+    """As in OmegaConf, whose clean-up of a config that is half made fails."""
+    with stoppable():
+        try:
+            signal.raise_signal(number)
+        finally:
+            raise AttributeError
+
+
+@STOP
+def test_what_a_library_makes_of_a_stop_is_a_stop(number: signal.Signals) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _hit_in_a_library(number)
+
+
+@STOP
+def test_a_stop_that_was_dropped_is_known(number: signal.Signals) -> None:
+    with stoppable():
+        assert not came()
+        with suppress(KeyboardInterrupt), stoppable():  # as a job's within a command's
+            signal.raise_signal(number)
+        assert came()
+    with stoppable():
+        assert not came()
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(AttributeError), stoppable():
+        raise AttributeError
+
+
+def test_ctrl_c_that_is_ignored_stays_so() -> None:
+    """In a shell's background, and under nohup."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stoppable():
+            signal.raise_signal(signal.SIGINT)
+            assert not came()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.slow
+def test_at_any_moment_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of a short one is composing, where OmegaConf makes other errors of what is raised."""
+    monkeypatch.chdir(tmp_path)
+    words = [*small.OVERRIDES, "seed=0-1", "mitigation=none,liminal", "engine.workers=1"]
+
+    def sweep() -> float:
+        shutil.rmtree("outputs", ignore_errors=True)
+        GlobalHydra.instance().clear()
+        started = time.perf_counter()
+        train.run(["-m", *words])
+        return time.perf_counter() - started
+
+    sweep()  # the first imports much
+    whole = sweep()
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    moments, stopped = random.Random(0), 0
+    try:
+        for _ in range(80):
+            signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.001, 0.8 * whole))
+            with suppress(KeyboardInterrupt):
+                sweep()  # any other error fails the test
+                stopped -= 1
+            stopped += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert stopped > 60

@@ -12,6 +12,7 @@ from pathlib import Path
 from subliminal import terminal
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed, UserError
+from subliminal.sweep import signals
 
 LONGEST = 90  # characters of a scorecard's name
 
@@ -37,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if unknown:
             raise UserError(f"{unknown[0]}: no such option; see --help")
-        return _judge(arguments)
+        with signals.stoppable():
+            return _judge(arguments)
     except UserError as error:
         terminal.error(error)
         return 1 if isinstance(error, RunsFailed) else 2

@@ -70,7 +70,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     job = Job({**config, "tracker": tracker}, condition, directory, environment(), force=cfg.force)
     outcomes: list[Outcome] = []
     told = False
-    with signals.termination_is_ctrl_c(), console.progress(condition, len(todo)) as progress:
+    with signals.stoppable(), console.progress(condition, len(todo)) as progress:
         while todo:
             free = [s for s in todo if store.state(store.run_dir(directory, s)) != "running"]
             stacks = _stacks(cfg, experiment, free)

@@ -4,21 +4,54 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 STOPS = {signal.SIGINT, signal.SIGTERM}
 
+_came = False  # since the outermost `stoppable` began
+
+
+def came() -> bool:
+    """Tell whether a stop came, though what it raised may have been lost."""
+    return _came
+
+
+def _stop(number: int = 0, frame: FrameType | None = None) -> NoReturn:
+    global _came
+    _came = True
+    raise KeyboardInterrupt
+
 
 @contextmanager
-def termination_is_ctrl_c() -> Iterator[None]:
-    """Treat SIGTERM (a scheduler's time-out, `kill`) as Ctrl-C: what is finished is kept."""
+def stoppable() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM (a scheduler's time-out, `kill`) stop a block: what is done is kept.
+
+    A library that is hit may raise another error instead (OmegaConf, as it makes a config), and
+    Python drops what is raised in a finalizer: a block's errors after a stop are taken for the
+    stop, and who begins something new asks `came`.
+
+    Raises:
+        KeyboardInterrupt: a stop came, and the block failed of it.
+    """
+    global _came
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ctrl-C that is ignored, in a shell's background or under nohup, stays so.
+    heard = {n for n in STOPS if n == signal.SIGTERM or signal.getsignal(n) != signal.SIG_IGN}
+    before = {number: signal.signal(number, _stop) for number in heard}
+    if before[signal.SIGTERM] is not _stop:
+        _came = False
     try:
         yield
+    except Exception as error:
+        if _came:
+            raise KeyboardInterrupt from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -43,7 +76,7 @@ def stops_held() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
     if held:
-        raise KeyboardInterrupt
+        _stop()
 
 
 @contextmanager

@@ -70,6 +70,8 @@ def side_by_side(
             if not waiting and not busy:
                 retried.add(again[0])
                 waiting.append(again.popleft())
+            if signals.came():
+                raise KeyboardInterrupt
             while waiting and len(busy) < workers and (worker := _free(busy, console)):
                 with suppress(OSError):  # killed just now: another takes the stack
                     worker.tasks.send((job, waiting[0]))
@@ -107,9 +109,9 @@ def _here(
 ) -> Iterator[list[Outcome]]:
     """Train in this process."""
     for stack in stacks:
-        ended = run_stack(job, stack, report=report, stop=lambda: False)
+        ended = run_stack(job, stack, report=report, stop=signals.came)
         yield ended
-        if any(outcome.failure == STOPPED for outcome in ended):
+        if signals.came() or any(outcome.failure == STOPPED for outcome in ended):
             raise KeyboardInterrupt
 
 

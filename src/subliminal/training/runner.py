@@ -129,7 +129,7 @@ def run_stack(
                     raise  # it came when all was written
             failures, notes = files.failures, tuple(files.notes)
             outcomes += [Outcome(seed, failures.get(seed), notes) for seed in stack]
-            if STOPPED in failures.values():
+            if stop() or STOPPED in failures.values():
                 break
     return outcomes
 

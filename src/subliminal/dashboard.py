@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from subliminal import metrics, store, terminal
-from subliminal.config.resources import install_command, refuse_namesake
+from subliminal.config import command
+from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 from subliminal.terminal import printable
 from subliminal.trackers import aside
@@ -131,17 +132,17 @@ def main() -> None:
         "--spec", type=Path, metavar="FILE", help="write the specification here, publish nothing"
     )
     arguments = parser.parse_args()
-    try:
-        refuse_namesake()
-        if arguments.spec is None and settled_mode("auto") == "online":
-            place = (arguments.entity, arguments.project, arguments.experiment)
-            for url in aside.call("subliminal.dashboard:publish", *place, seconds=MOST_SECONDS):
-                print(url)
-        else:
-            _write(arguments, arguments.spec or Path("outputs") / "dashboard.json")
-    except (UserError, aside.Failed) as error:
-        terminal.error(error)
-        sys.exit(2)
+    sys.exit(command.status(lambda: _dashboard(arguments), "Stopped."))
+
+
+def _dashboard(arguments: argparse.Namespace) -> int:
+    if arguments.spec is not None or settled_mode("auto") != "online":
+        _write(arguments, arguments.spec or Path("outputs") / "dashboard.json")
+        return 0
+    place = (arguments.entity, arguments.project, arguments.experiment)
+    urls = aside.call("subliminal.dashboard:publish", *place, seconds=MOST_SECONDS)
+    print(*urls, sep="\n")
+    return 0
 
 
 def specification(project: str, experiment: str | None, entity: str) -> dict[str, Any]:
@@ -272,8 +273,8 @@ def _modules() -> tuple[Any, Any]:
         import wandb_workspaces.reports.v2 as reports
         import wandb_workspaces.workspaces as workspaces
     except ImportError as error:
-        command = install_command("dashboard")
-        raise UserError(f"dashboards need wandb-workspaces: {command}") from error
+        mend = install_command("dashboard")
+        raise UserError(f"dashboards need wandb-workspaces: {mend}") from error
     return reports, workspaces
 
 

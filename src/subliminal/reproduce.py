@@ -18,10 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from subliminal import store, terminal
-from subliminal.config import variables
+from subliminal.config import command, variables
 from subliminal.config.earlier import filled
-from subliminal.config.resources import DISTRIBUTION, refuse_namesake
-from subliminal.errors import UserError, of_system, one_line
+from subliminal.config.resources import DISTRIBUTION
+from subliminal.errors import UserError, one_line
 
 TABLES = ("steps", "epochs")
 
@@ -128,25 +128,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
     variables.tell(variables.set_aside())
+    return command.status(lambda: _reproduce(run), "Stopped.")
+
+
+def _reproduce(run: Path) -> int:
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
 
-    try:
-        refuse_namesake()
-        with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
-            cfg = recorded_config(run, Path(folder))
-            (again,) = run_job(cfg, "again", Console())
-            if same_bits(run, again):
-                print(f"{run}: the same to the last bit")
-                return 0
-            print(f"{run}: not the same bits")
-            _show(run, again)
-            return 1
-    except UserError as error:
-        terminal.error(error)
-    except OSError as error:  # no folder for temporary files, say
-        terminal.error(of_system(error))
-    return 2
+    with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
+        cfg = recorded_config(run, Path(folder))
+        (again,) = run_job(cfg, "again", Console())
+        if same_bits(run, again):
+            print(f"{run}: the same to the last bit")
+            return 0
+        print(f"{run}: not the same bits")
+        _show(run, again)
+        return 1
 
 
 if __name__ == "__main__":

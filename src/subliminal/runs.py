@@ -14,8 +14,7 @@ from typing import Any
 from rich.table import Table
 
 from subliminal import metrics, terminal
-from subliminal.config.resources import refuse_namesake
-from subliminal.errors import UserError
+from subliminal.config import command
 from subliminal.report.sparkline import sparkline
 from subliminal.store.inventory import Plain, copies, describe, find, overview
 from subliminal.terminal import console
@@ -48,18 +47,18 @@ def main() -> None:
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = ["list", *words]
     arguments = parser.parse_args(words)
-    try:
-        refuse_namesake()
-        if arguments.command == "list":
-            sys.exit(_list(arguments.outputs, as_json=arguments.json))
-        if arguments.command == "show":
-            _show(find(arguments.outputs, arguments.run), as_json=arguments.json)
-        else:
-            a, b = (find(arguments.outputs, name) for name in (arguments.a, arguments.b))
-            _diff(a, b, as_json=arguments.json)
-    except UserError as error:
-        terminal.error(error)
-        sys.exit(2)
+    sys.exit(command.status(lambda: _tell(arguments), "Stopped."))
+
+
+def _tell(arguments: argparse.Namespace) -> int:
+    if arguments.command == "list":
+        return _list(arguments.outputs, as_json=arguments.json)
+    if arguments.command == "show":
+        _show(find(arguments.outputs, arguments.run), as_json=arguments.json)
+    else:
+        a, b = (find(arguments.outputs, name) for name in (arguments.a, arguments.b))
+        _diff(a, b, as_json=arguments.json)
+    return 0
 
 
 def _list(outputs: Path, *, as_json: bool) -> int:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from subliminal import store, terminal
+from subliminal.config import command
 from subliminal.errors import UserError
 from subliminal.trackers import following, note
 from subliminal.trackers.wandb import logged_in
@@ -25,17 +26,16 @@ def main() -> None:
     parser.add_argument("experiments", type=Path, nargs="+", help="folders below outputs")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, upload nothing")
     arguments = parser.parse_args()
-    try:
-        problems = [_upload(folder, dry_run=arguments.dry_run) for folder in arguments.experiments]
-    except UserError as error:
-        terminal.error(error)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("Stopped; the same command uploads the rest.", file=sys.stderr)
-        sys.exit(130)
-    for problem in filter(None, problems):
+    stopped = "Stopped; the same command uploads the rest."
+    sys.exit(command.status(lambda: _sync(arguments), stopped))
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    found = [_upload(folder, dry_run=arguments.dry_run) for folder in arguments.experiments]
+    problems = [problem for problem in found if problem]
+    for problem in problems:
         terminal.error(problem)
-    sys.exit(int(any(problems)))
+    return int(bool(problems))
 
 
 def lacking(experiment: Path) -> tuple[list[Path], list[Path]]:
@@ -88,10 +88,10 @@ def _upload(experiment: Path, *, dry_run: bool) -> str | None:
 
 def _upload_others(folders: list[Path]) -> str | None:
     """Upload with W&B's own command."""
-    command = [str(Path(sys.executable).parent / "wandb"), "sync", *map(str, folders)]
+    words = [str(Path(sys.executable).parent / "wandb"), "sync", *map(str, folders)]
     environment = following.environment() | {"WANDB_DIR": str(folders[0].parents[1])}  # of its logs
     try:
-        done = subprocess.run(command, env=environment, timeout=SECONDS * len(folders), check=False)
+        done = subprocess.run(words, env=environment, timeout=SECONDS * len(folders), check=False)
     except subprocess.TimeoutExpired:
         return f"W&B took no more of {folders[0].parent}; the same command tries again"
     return f"`wandb sync` of {folders[0].parent} failed" if done.returncode else None

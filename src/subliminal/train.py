@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store, terminal
-from subliminal.config import guard, options, resources, schema, seeds, sources, variables
+from subliminal.config import command, guard, options, resources, schema, seeds, sources, variables
 from subliminal.config.build import build
 from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_line
 from subliminal.sweep import cores, plan, planned, signals
@@ -93,7 +93,7 @@ def main() -> None:
     try:
         run(sys.argv[1:])
     except KeyboardInterrupt:
-        print("Stopped. What was finished is kept; the same command resumes.", file=sys.stderr)
+        print(command.STOPPED, file=sys.stderr)
         sys.exit(130)
     except UserError as error:
         if traceback_wanted:
@@ -230,8 +230,8 @@ def _line(error: Exception) -> str:
     message = one_line(error)
     plugin = _PLUGIN.search(message)
     if plugin and plugin[1] in _EXTRAS:
-        command = resources.install_command(_EXTRAS[plugin[1]])
-        return f"{message.removesuffix('.')}; {command} adds it"
+        mend = resources.install_command(_EXTRAS[plugin[1]])
+        return f"{message.removesuffix('.')}; {mend} adds it"
     return message
 
 

@@ -363,10 +363,10 @@ def test_no_seed_begins_after_ctrl_c(config: Config) -> None:
 
 
 def test_the_handler_of_sigterm_is_put_back(config: Config) -> None:
-    during = []
     before = signal.getsignal(signal.SIGTERM)
+    during = [before]
     train(config("seed=0"), Watcher(begin=lambda: during.append(signal.getsignal(signal.SIGTERM))))
-    assert during == [signal.default_int_handler]
+    assert len(set(during)) == 2
     assert signal.getsignal(signal.SIGTERM) == before
 
 

@@ -12,8 +12,8 @@ import pytest
 import small
 from hydra.core.global_hydra import GlobalHydra
 
-from subliminal import train
 from subliminal.sweep.signals import STOPS, came, stoppable, stops_held
+from subliminal.train import run
 
 STOP = pytest.mark.parametrize("number", sorted(STOPS))
 
@@ -104,7 +104,7 @@ def test_at_any_moment_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         shutil.rmtree("outputs", ignore_errors=True)
         GlobalHydra.instance().clear()
         started = time.perf_counter()
-        train.run(["-m", *words])
+        run(["-m", *words])
         return time.perf_counter() - started
 
     sweep()  # the first imports much

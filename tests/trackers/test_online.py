@@ -144,7 +144,7 @@ def test_ctrl_c_ends_a_training_whose_server_hangs(online: Online) -> None:
 
 
 def test_a_run_that_was_killed_twice_has_no_point_twice(online: Online) -> None:
-    words = online.training(SLOW, "distill.epochs=50", "distill.inputs.size=128")
+    words = online.training(SLOW, "distill.epochs=20", "distill.inputs.size=640")
 
     def lines() -> int:
         return sum(len(run.lines) for run in online.server.runs.values())

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from subliminal import terminal
+from subliminal.config import command
 from subliminal.config.seeds import parse
-from subliminal.errors import RunsFailed, UserError
+from subliminal.errors import UserError
 from subliminal.sweep import signals
 
 LONGEST = 90  # characters of a scorecard's name
@@ -35,20 +36,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
     parser.add_argument("--config-dir", type=Path, help="a folder of configs of your own")
     arguments, unknown = parser.parse_known_intermixed_args(argv)
-    try:
-        if unknown:
-            raise UserError(f"{unknown[0]}: no such option; see --help")
-        with signals.stoppable():
-            return _judge(arguments)
-    except UserError as error:
-        terminal.error(error)
-        return 1 if isinstance(error, RunsFailed) else 2
-    except KeyboardInterrupt:
-        print("Stopped. What was finished is kept; the same command resumes.", file=sys.stderr)
-        return 130
+    return command.status(lambda: _judge(arguments, unknown))
 
 
-def _judge(arguments: argparse.Namespace) -> int:
+@signals.stoppable()
+def _judge(arguments: argparse.Namespace, unknown: list[str]) -> int:
     from subliminal.judge import entries
     from subliminal.judge.battery import NAME, Defence, battery, tracker
     from subliminal.judge.board import judge_all
@@ -58,6 +50,8 @@ def _judge(arguments: argparse.Namespace) -> int:
     from subliminal.judge.tracked import log_scorecard
     from subliminal.sweep.console import Console
 
+    if unknown:
+        raise UserError(f"{unknown[0]}: no such option; see --help")
     threats = [word.partition("=")[2] for word in arguments.overrides if _threat(word)]
     threats += arguments.threat
     words = [word for word in arguments.overrides if not _threat(word)]

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from subliminal import metrics, store
+from subliminal.config import command
 from subliminal.errors import UserError
 from subliminal.judge.leak import GATE
 
@@ -105,14 +106,14 @@ def _measured(run: Path) -> dict[str, float]:
 def main(argv: list[str] | None = None) -> int:
     """Print a line for each score; return the exit status: 0, or 2 for bad input."""
     words = sys.argv[1:] if argv is None else argv
-    try:
-        if len(words) != 1:
-            raise UserError("one folder is needed, e.g. outputs/screening")
-        for screen in screens(Path(words[0])):
-            print(screen.format())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return command.status(lambda: _screen(words), "Stopped.")
+
+
+def _screen(words: list[str]) -> int:
+    if len(words) != 1:
+        raise UserError("one folder is needed, e.g. outputs/screening")
+    for screen in screens(Path(words[0])):
+        print(screen.format())
     return 0
 
 

@@ -42,7 +42,7 @@ def log_scorecard(
             *(experiment, tracker | {"mode": mode}, tables(card, runs), name, results(card)),
             seconds=TO_BEGIN + TO_END,
         )
-    except (aside.Failed, UserError) as error:
+    except UserError as error:
         return f"W&B failed, the scorecard's files are complete without it: {error}"
     return f"W&B: scorecard run {run_id} ({mode}) in {experiment / 'wandb'}"
 

@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from subliminal import terminal
-from subliminal.config.resources import refuse_namesake
-from subliminal.errors import UserError, of_system
+from subliminal.config import command
 
 DAMAGED = 3  # exit status: reported, but for damaged runs
 
@@ -27,21 +26,11 @@ def main() -> None:
         "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
     )
     arguments = parser.parse_args()
-    try:
-        refuse_namesake()
-        problems = _report(arguments)
-    except UserError as error:
-        terminal.error(error)
-        sys.exit(2)
-    except OSError as error:
-        terminal.error(of_system(error))
-        sys.exit(2)
-    for problem in problems:
-        print(f"damaged and left out: {terminal.printable(problem)}", file=sys.stderr)
-    sys.exit(DAMAGED if problems else 0)
+    stopped = "Stopped; the same command writes it anew."
+    sys.exit(command.status(lambda: _report(arguments), stopped))
 
 
-def _report(arguments: argparse.Namespace) -> list[str]:
+def _report(arguments: argparse.Namespace) -> int:
     from subliminal.report import text
     from subliminal.report.read import load
 
@@ -57,8 +46,8 @@ def _report(arguments: argparse.Namespace) -> list[str]:
         for report in reports:
             folder = arguments.together or report.sweep.directory / "report"
             report.write_tables(folder)
-            command = f"python -m subliminal.report outputs/{report.experiment}"
-            written = f"Written by {markdown_code(command)}."
+            words = f"python -m subliminal.report outputs/{report.experiment}"
+            written = f"Written by {markdown_code(words)}."
             write_page([report], folder / "results.md", written)
             write_html(report, folder / "index.html")
             told.append(f"Files: {folder} (open {folder / 'index.html'})")
@@ -69,7 +58,10 @@ def _report(arguments: argparse.Namespace) -> list[str]:
         text.show(sweep)
     for line in told:
         print(terminal.printable(line))
-    return [problem for sweep in sweeps for problem in sweep.problems]
+    problems = [problem for sweep in sweeps for problem in sweep.problems]
+    for problem in problems:
+        print(f"damaged and left out: {terminal.printable(problem)}", file=sys.stderr)
+    return DAMAGED if problems else 0
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ class Agent:
                 seconds=tracker.finish_timeout,
                 extra=self.variables,
             )
-        except (aside.Failed, UserError) as error:
+        except UserError as error:
             console.say(f"W&B failed, its agent learns nothing of this job: {error}")
 
 

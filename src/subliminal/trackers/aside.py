@@ -10,12 +10,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from subliminal.errors import UserError
 from subliminal.trackers.following import environment
 
 START = 15.0  # seconds in which a process should have begun on a busy machine
 
 
-class Failed(Exception):
+class Failed(UserError):
     """The call raised, or took too long; one line says which."""
 
 

@@ -1,0 +1,33 @@
+"""How commands end: what they cannot do, and Ctrl-C, is one line and an exit status."""
+
+import sys
+from collections.abc import Callable
+
+from subliminal import terminal
+from subliminal.config.resources import refuse_namesake
+from subliminal.errors import RunsFailed, UserError, of_system
+
+STOPPED = "Stopped. What was finished is kept; the same command resumes."
+
+
+def status(command: Callable[[], int], stopped: str = STOPPED) -> int:
+    """Run a command, and return its exit status; what ends it is told on standard error.
+
+    Its own status, or 1: runs failed, 2: bad input or what the system refused, 130: Ctrl-C.
+
+    Args:
+        command: returns its own status.
+        stopped: the line that Ctrl-C is answered with.
+    """
+    try:
+        refuse_namesake()
+        return command()
+    except UserError as error:
+        terminal.error(error)
+        return 1 if isinstance(error, RunsFailed) else 2
+    except OSError as error:
+        terminal.error(of_system(error))
+        return 2
+    except KeyboardInterrupt:
+        print(stopped, file=sys.stderr)
+        return 130

@@ -28,8 +28,8 @@ Records = dict[str, Record]
 HEAD = """\
 # Performance
 
-Written by `make performance` from what `make bench`, `make bench-scale`, `benchmarks/parts.py` and
-`benchmarks/alignment_error.py` measured; edit `benchmarks/performance.py`, not this page.
+Written by `make performance` from what `make bench`, `make bench-scale`, and `parts.py`, `start.py`
+and `alignment_error.py` in `benchmarks/` measured; edit `benchmarks/performance.py`, not this page.
 
 A **pass** is forward, weight gradients and inner input gradients over 60,000 images of the
 reference model. A seed takes 5 passes for the teacher, 5 for the student, and 5 more when the trait
@@ -177,6 +177,11 @@ def page(records: Records, proof: Report | None = None) -> str:
             f"{_floor_of_one(records)}\n",
             *_table(("part", "s", "share", "of the floor"), _parts(records)),
         ]
+    if "start" in records:
+        sections += [
+            "\n## Before the first step, and whose memory it is\n",
+            *_start(records["start"]),
+        ]
     if "scale" in records:
         sections += _scale(records["scale"])
     if "cells" in records:
@@ -235,6 +240,13 @@ def _parts(records: Records) -> Iterable[tuple[str, ...]]:
     parts, floor = records["parts"], _floor(records)
     for part, value in sorted(parts["parts"].items(), key=lambda item: -item[1]):
         yield part, f"{value:.2f}", f"{value / parts['seconds']:.0%}", f"{value / floor:.2f}"
+
+
+def _start(start: Record) -> Iterable[str]:
+    yield "Each in a new process; a sweep pays it once, and its workers are forked from a server.\n"
+    yield from _table(("", "s"), ((what, f"{s:.2f}") for what, s in start["seconds until"].items()))
+    yield "\nA sweep of two workers at its peak; pages that are shared count in equal parts.\n"
+    yield from _table(("", "GB"), ((who, f"{gb:.2f}") for who, gb in start["peak GB"].items()))
 
 
 def _machine(name: str, record: Record) -> str:
@@ -303,7 +315,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[s
 
 
 def main() -> None:
-    names = ("bench", "scale", "cells", "parts", "alignment_error", "gpu")
+    names = ("bench", "scale", "cells", "parts", "start", "alignment_error", "gpu")
     paths = {name: RECORDS / f"{name}.json" for name in names}
     records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
     if not records:

@@ -80,3 +80,10 @@ def test_a_gpus_jobs_are_set_against_its_own_rate() -> None:
     assert row == f"| none | 20 | 20 | 5.00 | 250 | {5 / floor:.1f} | 4.4 | 0.550 |"
     assert "warm-up" not in page
     assert "9.0 s, start-up included, 6.0 s to its first training step" in page
+
+
+def test_a_start_and_a_peak_are_shown_by_what_they_are_made_of() -> None:
+    record = {**MADE, "seconds until": {"… and torch": 2.25}, "peak GB": {"two workers": 0.9}}
+    page = performance.page({"start": record})
+    assert "| … and torch | 2.25 |" in page
+    assert "| two workers | 0.90 |" in page

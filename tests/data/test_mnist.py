@@ -163,6 +163,22 @@ def test_second_load_fetches_nothing(
     assert not (tmp_path / ".fetch.lock").exists()  # so a read-only folder will do
 
 
+def test_a_file_that_was_good_is_read_again_only_once_it_changed(
+    tmp_path: Path, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, raw in files.items():
+        (tmp_path / name).write_bytes(raw)
+    mnist = MNIST(root=str(tmp_path), download=False)
+    mnist.fetch()
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "_read", lambda _: pytest.fail("read again"))
+        mnist.fetch()
+    changed = bytes([files[TEST_Y][0] ^ 1]) + files[TEST_Y][1:]
+    (tmp_path / TEST_Y).write_bytes(changed)
+    with pytest.raises(UserError, match=TEST_Y):
+        mnist.fetch()
+
+
 def test_to_device_moves_each_part(
     tmp_path: Path, files: dict[str, bytes], sources: Sources
 ) -> None:

@@ -67,8 +67,10 @@ class MNIST(ImageSet):
             UserError: A file is missing or corrupt and may not or cannot be fetched, or the folder
                 cannot be read or written.
         """
-        self._verified()
-        return self._folder()
+        folder = self._folder()
+        if any(_stamp(folder / name) != _good.get(folder / name, ()) for name in MD5):
+            self._verified()
+        return folder
 
     def load(self) -> Labelled:
         """Fetch if needed, then decode the very bytes whose MD5 was checked.
@@ -126,6 +128,19 @@ def parse_idx(raw: bytes | bytearray) -> NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
+# Files whose MD5 was right, as they were then: the jobs of a sweep need not read them again.
+_good: dict[Path, tuple[int, ...]] = {}
+
+
+def _stamp(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file does; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 def _fault(name: str, raw: bytes) -> str | None:
     found = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     return None if found == MD5[name] else f"{len(raw)} bytes with MD5 {found}, not {MD5[name]}"
@@ -135,6 +150,7 @@ def _read(folder: Path) -> tuple[dict[str, bytes], dict[str, str]]:
     """Return the bytes of each good file, and what is wrong with each other one."""
     good, bad = {}, {}
     for name in MD5:
+        stamp = _stamp(folder / name)
         try:
             raw = (folder / name).read_bytes()
         except FileNotFoundError:
@@ -146,6 +162,8 @@ def _read(folder: Path) -> tuple[dict[str, bytes], dict[str, str]]:
             bad[name] = fault
         else:
             good[name] = raw
+            if stamp is not None:
+                _good[folder / name] = stamp
     return good, bad
 
 

@@ -173,9 +173,8 @@ def _check_logging(key: str, value: str) -> None:
 
 def _check_places(cfg: DictConfig, given: set[str]) -> None:
     """Refuse folders of a file that lead elsewhere than below the working folder or the cache."""
-    whole = OmegaConf.to_container(cfg, resolve=False)
     for key in _PATHS:
-        raw = _at(whole, key)
+        raw = _raw(cfg, key)
         if raw is None or _is_given(key, given):
             continue
         place = PurePath(_KNOWN.sub("x", str(raw)))
@@ -212,6 +211,14 @@ def _is_given(key: str, given: set[str]) -> bool:
     """Tell whether the command line has the key, or a node that it lies in."""
     parts = key.split(".")
     return any(".".join(parts[:size]) in given for size in range(1, len(parts) + 1))
+
+
+def _raw(cfg: DictConfig, key: str) -> Any:
+    """Return the value at `key`, not resolved; None where there is none."""
+    node: Any = cfg
+    for part in key.split("."):
+        node = node._get_node(part, validate_access=False) if isinstance(node, DictConfig) else None
+    return None if node is None else node._value()
 
 
 def _at(value: Any, key: str) -> Any:

@@ -104,6 +104,7 @@ bench-scale: $(INSTALLED) ## measure time and memory against seeds, width, m, ep
 performance: bench bench-scale ## measure all of it; write docs/performance.md
 	$(BIN)/python -m subliminal.train sweep=precision
 	$(BIN)/python benchmarks/parts.py
+	$(BIN)/python benchmarks/parts.py all
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/alignment_error.py
 	$(BIN)/python benchmarks/performance.py

@@ -21,6 +21,10 @@ from rich.table import Table
 
 USUAL, USUAL_BESIDE = "usual loop, one seed after another", "usual loop, a seed per core"
 ALL_PROBES = "alignment, ledger, displacement, by layer"
+ALL_OVERRIDES = (
+    "probe=[alignment,ledger,displacement]",
+    *(f"probe.{name}.layers=true" for name in ("alignment", "ledger", "displacement")),
+)
 TWO = 2 * EPOCHS  # passes of teacher and student
 PROBED = 3 * EPOCHS  # … and of the trait's gradient at every step
 
@@ -45,12 +49,7 @@ CASES = (
     Case(
         ALL_PROBES,
         PROBED,
-        (
-            "probe=[alignment,ledger,displacement]",
-            "probe.alignment.layers=true",
-            "probe.ledger.layers=true",
-            "probe.displacement.layers=true",
-        ),
+        ALL_OVERRIDES,
         few=True,
     ),
     Case("precision=medium", PROBED, ("engine.precision=medium",), few=True),

@@ -1,8 +1,8 @@
-"""Where the time of one seed goes, by part: `python benchmarks/parts.py`.
+"""Where the time of one seed goes, by part: `python benchmarks/parts.py [all]`.
 
 torch.profiler watches a run of the reference setting in one process with one thread, start-up
 included. What runs inside evaluation, files, tracker, … counts for these; the rest of the loop is
-split by torch's own operators.
+split by torch's own operators. With `all`: the ledger, displacement and layers are measured too.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
+from bench import ALL_OVERRIDES
 from measure import Record, keep
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
@@ -110,10 +111,11 @@ def by_part(overrides: list[str]) -> Record:
 
 
 def main() -> None:
-    record = by_part(["seed=0", *sys.argv[1:]])
+    every = sys.argv[1:] == ["all"]
+    record = by_part(["seed=0", *(ALL_OVERRIDES if every else ())])
     for part, seconds in sorted(record["parts"].items(), key=lambda item: -item[1]):
         print(f"{part:28} {seconds:6.2f} s  {seconds / record['seconds']:4.0%}")
-    keep("parts", record, {})
+    keep("parts_all" if every else "parts", record, {})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from pathlib import Path
 import gpu
 from bench import COLUMNS, case_row
 from measure import EPOCHS, RECORDS, Record
+from parts import PYTHON
 from scale import UNITS, slope_text
+from start import TORCH, WORKERS_IMPORTS
 
 from subliminal import store
 from subliminal.errors import UserError
@@ -175,8 +177,10 @@ def page(records: Records, proof: Report | None = None) -> str:
             f"One seed with the probe at every step in one process with {parts['threads']} thread, "
             f"watched by torch.profiler: {parts['seconds']:.1f} s in all. "
             f"{_floor_of_one(records)}\n",
-            *_table(("part", "s", "share", "of the floor"), _parts(records)),
+            *_table(("part", "s", "share", "of the floor", "all probes, s"), _parts(records)),
         ]
+    if {"bench", "parts", "start"} <= records.keys():
+        sections += ["\n## What the misses are made of\n", *_why(records)]
     if "start" in records:
         sections += [
             "\n## Before the first step, and whose memory it is\n",
@@ -236,10 +240,55 @@ def _floor_of_one(records: Records) -> str:
     )
 
 
+def _why(records: Records) -> Iterable[str]:
+    """Say of what a profile shows that the missed targets are made."""
+    bench, watched, start = (records[name] for name in ("bench", "parts", "start"))
+    low, high = bench["matrix rate, min and max"]
+    floor, parts = _floor(records), watched["parts"]
+    products, python = parts["products"], parts[PYTHON]
+    rest = watched["seconds"] - products - python
+    share = products / (watched["seconds"] - python)
+    faster = bench["matrix rate, bf16, over fp32"]
+    seconds, peak = start["seconds until"], start["peak GB"]
+    yield (
+        f"- **Over the floor, and against the usual loop.** Of the watched seed's "
+        f"{watched['seconds'] / floor:.2f} × the floor, products are {products / floor:.2f}: in "
+        f"the loop they reach {floor / products:.0%} of the rate of products that stand alone (a "
+        f"rate that moved between {low:.0f} and {high:.0f} GFLOP/s during the run). All other work "
+        f"of torch is {rest / floor:.2f}, Python with its imports and waiting "
+        f"{python / floor:.2f}, of which {seconds[WORKERS_IMPORTS]:.1f} s are imports, once per "
+        "process."
+    )
+    yield (
+        f"- **`engine.precision=medium`.** Products are {share:.0%} of what torch does, so a rate "
+        f"of products {faster:.2f} × as high can make it {1 / (1 - share + share / faster):.2f} × "
+        f"as fast; {bench['ratios']['medium / highest, loops']:.2f} was measured."
+    )
+    yield (
+        f"- **The first step.** {seconds[TORCH]:.1f} s of "
+        f"{bench['seconds until']['first training step']:.1f} are the import of torch alone."
+    )
+    yield "- **Memory.** " + "; ".join(f"{who} {gb:.2f} GB" for who, gb in peak.items()) + "."
+    if "parts_all" in records:
+        more = {p: v - parts[p] for p, v in records["parts_all"]["parts"].items()}
+        most = sorted(more, key=lambda part: -more[part])[:3]
+        told = ", ".join(f"{part} {more[part]:+.2f} s" for part in most)
+        yield f"- **Ledger, displacement and layers** add most to: {told}."
+    cell = start["ms of a cell"]
+    yield (
+        "- **Short cells.** By the profile, files and checkpoints are "
+        f"{cell['… files and checkpoints']:.0f} ms of each, Hydra's composing of its job "
+        f"{cell['Hydra composes its job']:.0f}, the steps themselves "
+        f"{cell['… of that, its steps']:.0f}."
+    )
+
+
 def _parts(records: Records) -> Iterable[tuple[str, ...]]:
     parts, floor = records["parts"], _floor(records)
     for part, value in sorted(parts["parts"].items(), key=lambda item: -item[1]):
-        yield part, f"{value:.2f}", f"{value / parts['seconds']:.0%}", f"{value / floor:.2f}"
+        with_all = f"{records['parts_all']['parts'][part]:.2f}" if "parts_all" in records else "–"
+        shares = f"{value / parts['seconds']:.0%}", f"{value / floor:.2f}"
+        yield part, f"{value:.2f}", *shares, with_all
 
 
 def _start(start: Record) -> Iterable[str]:
@@ -247,6 +296,10 @@ def _start(start: Record) -> Iterable[str]:
     yield from _table(("", "s"), ((what, f"{s:.2f}") for what, s in start["seconds until"].items()))
     yield "\nA sweep of two workers at its peak; pages that are shared count in equal parts.\n"
     yield from _table(("", "GB"), ((who, f"{gb:.2f}") for who, gb in start["peak GB"].items()))
+    yield "\nA short cell in one process under Python's profiler, which slows what calls much.\n"
+    yield from _table(
+        ("", "ms"), ((what, f"{ms:.1f}") for what, ms in start["ms of a cell"].items())
+    )
 
 
 def _machine(name: str, record: Record) -> str:
@@ -315,7 +368,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[s
 
 
 def main() -> None:
-    names = ("bench", "scale", "cells", "parts", "start", "alignment_error", "gpu")
+    names = ("bench", "scale", "cells", "parts", "parts_all", "start", "alignment_error", "gpu")
     paths = {name: RECORDS / f"{name}.json" for name in names}
     records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
     if not records:

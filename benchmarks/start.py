@@ -1,24 +1,32 @@
-"""What a command waits for before its first step, and whose memory a sweep takes.
+"""What a command waits for before its first step, whose memory a sweep takes, what a cell is.
 
 `python benchmarks/start.py`; results go to outputs/bench/start.json.
 """
 
+import contextlib
+import cProfile
+import io
+import os
+import pstats
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import psutil
-from measure import Record, keep, run
+from measure import PLUGINS, Record, keep, run
+from scale import SHORT
 
 # What a command cannot begin without, each in a new process.
+HYDRA, TORCH, WORKERS_IMPORTS = "Python and Hydra", "Python and torch", "all that a worker imports"
 STEPS = {
     "Python alone": ["-c", "pass"],
-    "… and Hydra": ["-c", "import hydra"],
-    "… and torch": ["-c", "import torch"],
-    "all that a worker imports": ["-c", "import subliminal.training.runner"],
+    HYDRA: ["-c", "import hydra"],
+    TORCH: ["-c", "import torch"],
+    WORKERS_IMPORTS: ["-c", "import subliminal.training.runner"],
     "`--cfg job`: Hydra, and a config composed": ["-m", "subliminal.train", "--cfg", "job"],
 }
 TWO = ("seed=0-1", "engine.workers=2", "tracker=none", "teacher.epochs=1")
@@ -55,6 +63,41 @@ def memory() -> Record:
     return peak
 
 
+# A short cell's functions, the module and name of each: what runs in them, others' included.
+OF_CELL = {
+    "Hydra composes its job": ("config_loader_impl.py", "load_sweep_config"),
+    "it trains, with all that follows": ("runner.py", "run_stack"),
+    "… of that, its steps": ("loop.py", "_take"),
+    "… files and checkpoints": ("disk.py", "write_atomically"),
+    "… the name of its teacher": ("identity.py", "teacher_hash"),
+    "tables at the end": ("summary.py", "show"),
+}
+CELLS = (3, 20)  # conditions, seeds
+
+
+def cell() -> Record:
+    """Return the milliseconds that a short cell spends in functions, in one process, profiled."""
+    from subliminal.train import run as entrypoint
+
+    rates = ",".join(f"{1e-4 * (k + 1):.4f}" for k in range(CELLS[0]))
+    words = [*SHORT, f"seed=0-{CELLS[1] - 1}", f"optim.lr={rates}", "tracker=none"]
+    os.environ["SUBLIMINAL_PLUGINS"] = ",".join(PLUGINS)
+    profiler = cProfile.Profile()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        profiler.runcall(entrypoint, ["-m", "engine.workers=1", *words])
+    spent: Record = dict.fromkeys(OF_CELL, 0.0)
+    stats: Any = pstats.Stats(profiler)
+    for (file, _, function), (_, _, _, inclusive, _) in stats.stats.items():
+        for what, (module, name) in OF_CELL.items():
+            if function == name and file.endswith(f"/{module}"):
+                spent[what] += 1000 * inclusive / (CELLS[0] * CELLS[1])
+    return spent
+
+
 def _below(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
@@ -70,7 +113,7 @@ def _of(process: psutil.Process) -> float:
 
 
 def main() -> None:
-    record = {"seconds until": until(3), "peak GB": memory()}
+    record = {"seconds until": until(3), "peak GB": memory(), "ms of a cell": cell()}
     for what, figures in record.items():
         for name, value in figures.items():
             print(f"{what}, {name}: {value:.2f}")

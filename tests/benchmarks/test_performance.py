@@ -53,7 +53,7 @@ def test_parts_are_set_against_the_floor() -> None:
     record = {**MADE, "threads": 1, "seconds": 10.0, "parts": {"products": 6.6, "copies": 0.6}}
     page = performance.page({"bench": bench(over_floor=1.5), "parts": record})
     floor = 15 * 0.2 * 2  # passes of a seed, on two cores
-    assert f"| products | 6.60 | 66% | {6.6 / floor:.2f} |" in page
+    assert f"| products | 6.60 | 66% | {6.6 / floor:.2f} | – |" in page
     assert "With bf16 factors the machine multiplies 1.50 × as fast." in page
 
 
@@ -83,7 +83,13 @@ def test_a_gpus_jobs_are_set_against_its_own_rate() -> None:
 
 
 def test_a_start_and_a_peak_are_shown_by_what_they_are_made_of() -> None:
-    record = {**MADE, "seconds until": {"… and torch": 2.25}, "peak GB": {"two workers": 0.9}}
+    record = {
+        **MADE,
+        "seconds until": {"… and torch": 2.25},
+        "peak GB": {"two workers": 0.9},
+        "ms of a cell": {"files": 12.0},
+    }
     page = performance.page({"start": record})
     assert "| … and torch | 2.25 |" in page
     assert "| two workers | 0.90 |" in page
+    assert "| files | 12.0 |" in page

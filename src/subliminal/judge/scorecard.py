@@ -116,9 +116,10 @@ class Scorecard:
         )
         if not known:
             return ""
-        (least, easiest), (most, hardest) = known[0], known[-1]
+        ends = dict.fromkeys([known[0], known[-1]])  # the easiest and the hardest, if there are two
+        told = " and ".join(f"from {least:.2f} on in {setting}" for least, setting in ends)
         seeds = f"{len(self.seeds)} paired seeds show a change of the leak, with 80% power at 5%"
-        return f"{seeds}, from {least:.2f} on in {easiest} and from {most:.2f} on in {hardest}."
+        return f"{seeds}, {told}."
 
     def flags(self) -> dict[str, list[str]]:
         """Return the flags of each setting that has some."""

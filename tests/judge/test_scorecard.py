@@ -63,6 +63,11 @@ def test_it_is_the_same_on_the_terminal_and_as_markdown(tmp_path: Path) -> None:
     assert "it decides nothing" not in page
 
 
+def test_the_power_names_each_setting_once() -> None:
+    assert CARD.power().endswith("from 0.07 on in reference and from 0.20 on in a|b.")
+    assert replace(CARD, lines=(LINE,)).power().endswith("5%, from 0.07 on in reference.")
+
+
 def test_json_has_all_of_it(tmp_path: Path) -> None:
     read = json.loads((write(CARD, tmp_path) / "scorecard.json").read_text())
     assert read["flags"] == {"reference": list(LINE.flags)}

@@ -21,7 +21,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from wandb_server import Run, Server
 
-from subliminal import metrics, store, sync
+from subliminal import dashboard, metrics, store, sync
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed
@@ -125,6 +125,16 @@ class Online:
             return int(ended.value.code or 0)
 
         return self._here(upload, "sync", "outputs/main")
+
+    def dashboard(self) -> "subprocess.CompletedProcess[str]":
+        """Publish workspace and report, in this process."""
+
+        def publish() -> int:
+            with pytest.raises(SystemExit) as ended:
+                dashboard.main()
+            return int(ended.value.code or 0)
+
+        return self._here(publish, "dashboard")
 
     def report(self, tables: dict[str, pl.DataFrame], figures: dict[str, Path]) -> str | None:
         """Log the experiment's report, in this process; return what it tells."""

@@ -308,7 +308,7 @@ def test_a_second_dashboard_updates_the_first(online: Online) -> None:
 def test_a_dashboard_that_cannot_be_is_one_line(online: Online, why: str) -> None:
     if why == "refused":
         online.server.fault("", 401)
-    done = online.run("-m", "subliminal.dashboard")
+    done = online.dashboard()
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1

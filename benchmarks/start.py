@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 import psutil
+from hydra.core.global_hydra import GlobalHydra
 from measure import PLUGINS, Record, keep, run
 from scale import SHORT
 
@@ -76,7 +77,10 @@ CELLS = (3, 20)  # conditions, seeds
 
 
 def cell() -> Record:
-    """Return the milliseconds that a short cell spends in functions, in one process, profiled."""
+    """Return the milliseconds that a short cell spends in functions, in one process, profiled.
+
+    What it imports, and what it asks once of the machine, is there already.
+    """
     from subliminal.train import run as entrypoint
 
     rates = ",".join(f"{1e-4 * (k + 1):.4f}" for k in range(CELLS[0]))
@@ -87,7 +91,11 @@ def cell() -> Record:
         tempfile.TemporaryDirectory() as folder,
         contextlib.chdir(folder),
         contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
     ):
+        entrypoint(["-m", "engine.workers=1", *words, "outputs=first"])  # which imports
+        GlobalHydra.instance().clear()
+        os.environ.pop("HYDRA_FULL_ERROR", None)
         profiler.runcall(entrypoint, ["-m", "engine.workers=1", *words])
     spent: Record = dict.fromkeys(OF_CELL, 0.0)
     stats: Any = pstats.Stats(profiler)

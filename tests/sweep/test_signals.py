@@ -12,6 +12,7 @@ import pytest
 import small
 from hydra.core.global_hydra import GlobalHydra
 
+from subliminal.errors import Refused, UserError
 from subliminal.sweep.signals import STOPS, came, stoppable, stops_held
 from subliminal.train import run
 
@@ -52,19 +53,23 @@ def test_a_block_that_fails_unstopped_fails() -> None:
         raise EOFError
 
 
-def _hit_in_a_library(number: signal.Signals) -> None:
+def _hit_in_a_library(number: signal.Signals, error: BaseException) -> None:
     """As in OmegaConf, whose clean-up of a config that is half made fails."""
     with stoppable():
         try:
             signal.raise_signal(number)
         finally:
-            raise AttributeError
+            raise error
 
 
 @STOP
-def test_what_a_library_makes_of_a_stop_is_a_stop(number: signal.Signals) -> None:
+@pytest.mark.parametrize("error", [AttributeError(), Refused(UserError("defaults: …"))], ids=repr)
+def test_what_a_library_makes_of_a_stop_is_a_stop(
+    number: signal.Signals, error: BaseException
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        _hit_in_a_library(number)
+        _hit_in_a_library(number, error)
+    assert not came()
 
 
 @STOP

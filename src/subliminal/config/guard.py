@@ -214,10 +214,16 @@ def _is_given(key: str, given: set[str]) -> bool:
 
 
 def _raw(cfg: DictConfig, key: str) -> Any:
-    """Return the value at `key`, not resolved; None where there is none."""
+    """Return the value at `key`, not resolved; None where there is none.
+
+    Of what lies in an interpolation, that.
+    """
     node: Any = cfg
     for part in key.split("."):
-        node = node._get_node(part, validate_access=False) if isinstance(node, DictConfig) else None
+        inner = node._value() if isinstance(node, DictConfig) else None
+        if isinstance(inner, str):
+            return inner
+        node = inner.get(part) if isinstance(inner, dict) else None
     return None if node is None else node._value()
 
 

@@ -41,17 +41,20 @@ def stoppable() -> Iterator[None]:
     # Ctrl-C that is ignored, in a shell's background or under nohup, stays so.
     heard = {n for n in STOPS if n == signal.SIGTERM or signal.getsignal(n) != signal.SIG_IGN}
     before = {number: signal.signal(number, _stop) for number in heard}
-    if before[signal.SIGTERM] is not _stop:
+    outermost = before[signal.SIGTERM] is not _stop
+    if outermost:
         _came = False
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an exit may be of what was refused after a stop
         if _came:
             raise KeyboardInterrupt from error
         raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if outermost:
+            _came = False
 
 
 @contextmanager

@@ -46,12 +46,7 @@ CASES = (
     Case("no probe", TWO, ("probe=off",)),
     Case("no tracker", PROBED, ("tracker=none",)),
     Case("alignment every 10 steps", TWO + EPOCHS / 10, ("probe.alignment.every=10",), few=True),
-    Case(
-        ALL_PROBES,
-        PROBED,
-        ALL_OVERRIDES,
-        few=True,
-    ),
+    Case(ALL_PROBES, PROBED, ALL_OVERRIDES, few=True),
     Case("precision=medium", PROBED, ("engine.precision=medium",), few=True),
 )
 

@@ -149,11 +149,11 @@ def _watch(
             first = now
         if now - counted > COUNTED:
             counted = now
-            tree = [one for process in processes for one in _tree(process)]
-            used |= {one: max(used.get(one, 0.0), _core_seconds(one)) for one in tree}
+            there = [one for process in processes for one in tree(process)]
+            used |= {one: max(used.get(one, 0.0), _core_seconds(one)) for one in there}
             if now - weighed > WEIGHED:
                 weighed = now
-                peak = max(peak, sum(map(_proportional_memory, tree)))
+                peak = max(peak, sum(map(proportional_memory, there)))
         if running:
             time.sleep(LOOKED)
     return peak, sum(used.values()), first
@@ -163,7 +163,7 @@ def _of_training(path: Path) -> bool:
     return path.suffix in {".checkpoint", ".safetensors"}
 
 
-def _tree(process: psutil.Process) -> list[psutil.Process]:
+def tree(process: psutil.Process) -> list[psutil.Process]:
     try:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
@@ -179,7 +179,7 @@ def _core_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _proportional_memory(process: psutil.Process) -> float:
+def proportional_memory(process: psutil.Process) -> float:
     """Return the process's memory, with pages shared by k processes counted as 1/k (Linux)."""
     try:
         return float(process.memory_full_info().pss)

@@ -16,7 +16,7 @@ from bench import COLUMNS, case_row
 from measure import EPOCHS, RECORDS, Record
 from parts import PYTHON
 from scale import UNITS, slope_text
-from start import TORCH, WORKERS_IMPORTS
+from start import COMPOSED, FILES_OF_CELL, STEPS_OF_CELL, TORCH, WORKERS_IMPORTS
 
 from subliminal import store
 from subliminal.errors import UserError
@@ -256,8 +256,8 @@ def _why(records: Records) -> Iterable[str]:
         f"the loop they reach {floor / products:.0%} of the rate of products that stand alone (a "
         f"rate that moved between {low:.0f} and {high:.0f} GFLOP/s during the run). All other work "
         f"of torch is {rest / floor:.2f}, Python with its imports and waiting "
-        f"{python / floor:.2f}, of which {seconds[WORKERS_IMPORTS]:.1f} s are imports, once per "
-        "process."
+        f"{python / floor:.2f} (all imports, once per process: {seconds[WORKERS_IMPORTS]:.1f} s, "
+        f"{seconds[WORKERS_IMPORTS] / floor:.2f})."
     )
     yield (
         f"- **`engine.precision=medium`.** Products are {share:.0%} of what torch does, so a rate "
@@ -277,9 +277,9 @@ def _why(records: Records) -> Iterable[str]:
     cell = start["ms of a cell"]
     yield (
         "- **Short cells.** By the profile, files and checkpoints are "
-        f"{cell['… files and checkpoints']:.0f} ms of each, Hydra's composing of its job "
-        f"{cell['Hydra composes its job']:.0f}, the steps themselves "
-        f"{cell['… of that, its steps']:.0f}."
+        f"{cell[FILES_OF_CELL]:.0f} ms of each, Hydra's composing of its job "
+        f"{cell[COMPOSED]:.0f}, the steps themselves "
+        f"{cell[STEPS_OF_CELL]:.0f}."
     )
 
 

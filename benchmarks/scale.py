@@ -129,10 +129,15 @@ def slope(x: tuple[float, ...], y: list[float], *, power: bool) -> float:
     return float(np.polyfit(x, y, 1)[0])
 
 
+def cells_of(conditions: int, seeds: int) -> tuple[str, ...]:
+    """Return the overrides of a sweep of short cells."""
+    rates = ",".join(f"{1e-4 * (k + 1):.4f}" for k in range(conditions))
+    return (f"seed=0-{seeds - 1}", f"optim.lr={rates}", *SHORT)
+
+
 def many_cells(conditions: int, seeds: int, tracker: str) -> Record:
     """Run many short cells in one sweep; return seconds a cell, in all, at its start and end."""
-    rates = ",".join(f"{1e-4 * (k + 1):.4f}" for k in range(conditions))
-    timed = train(f"seed=0-{seeds - 1}", f"optim.lr={rates}", *SHORT, f"tracker={tracker}")
+    timed = train(*cells_of(conditions, seeds), f"tracker={tracker}")
     done = np.sort(timed.finished)
     part = max(1, len(done) // 5)
     return {

@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 from hydra.core.global_hydra import GlobalHydra
-from measure import PLUGINS, Record, keep, run
-from scale import SHORT
+from measure import PLUGINS, Record, keep, proportional_memory, run, tree
+from scale import cells_of
 
 # What a command cannot begin without, each in a new process.
 HYDRA, TORCH, WORKERS_IMPORTS = "Python and Hydra", "Python and torch", "all that a worker imports"
@@ -52,10 +52,14 @@ def memory() -> Record:
         )
         peak: Record = {}
         while command.poll() is None:
-            found = {OF_COMMAND: _of(command)}
             servers = command.children()
-            found[OF_SERVER] = sum(map(_of, servers))
-            found[OF_WORKERS] = sum(_of(worker) for server in servers for worker in _below(server))
+            below = [worker for server in servers for worker in tree(server)[1:]]
+            of: dict[str, list[psutil.Process]] = {
+                OF_COMMAND: [command],
+                OF_SERVER: servers,
+                OF_WORKERS: below,
+            }
+            found = {who: sum(map(proportional_memory, those)) / 1e9 for who, those in of.items()}
             if sum(found.values()) > sum(peak.values()):
                 peak = found
             time.sleep(0.5)
@@ -65,11 +69,13 @@ def memory() -> Record:
 
 
 # A short cell's functions, the module and name of each: what runs in them, others' included.
+COMPOSED, STEPS_OF_CELL = "Hydra composes its job", "… of that, its steps"
+FILES_OF_CELL = "… files and checkpoints"
 OF_CELL = {
-    "Hydra composes its job": ("config_loader_impl.py", "load_sweep_config"),
+    COMPOSED: ("config_loader_impl.py", "load_sweep_config"),
     "it trains, with all that follows": ("runner.py", "run_stack"),
-    "… of that, its steps": ("loop.py", "_take"),
-    "… files and checkpoints": ("disk.py", "write_atomically"),
+    STEPS_OF_CELL: ("loop.py", "_take"),
+    FILES_OF_CELL: ("disk.py", "write_atomically"),
     "… the name of its teacher": ("identity.py", "teacher_hash"),
     "tables at the end": ("summary.py", "show"),
 }
@@ -83,8 +89,7 @@ def cell() -> Record:
     """
     from subliminal.train import run as entrypoint
 
-    rates = ",".join(f"{1e-4 * (k + 1):.4f}" for k in range(CELLS[0]))
-    words = [*SHORT, f"seed=0-{CELLS[1] - 1}", f"optim.lr={rates}", "tracker=none"]
+    words = ["-m", "engine.workers=1", *cells_of(*CELLS), "tracker=none"]
     os.environ["SUBLIMINAL_PLUGINS"] = ",".join(PLUGINS)
     profiler = cProfile.Profile()
     with (
@@ -93,10 +98,10 @@ def cell() -> Record:
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        entrypoint(["-m", "engine.workers=1", *words, "outputs=first"])  # which imports
+        entrypoint([*words, "outputs=first"])  # which imports
         GlobalHydra.instance().clear()
         os.environ.pop("HYDRA_FULL_ERROR", None)
-        profiler.runcall(entrypoint, ["-m", "engine.workers=1", *words])
+        profiler.runcall(entrypoint, words)
     spent: Record = dict.fromkeys(OF_CELL, 0.0)
     stats: Any = pstats.Stats(profiler)
     for (file, _, function), (_, _, _, inclusive, _) in stats.stats.items():
@@ -104,20 +109,6 @@ def cell() -> Record:
             if function == name and file.endswith(f"/{module}"):
                 spent[what] += 1000 * inclusive / (CELLS[0] * CELLS[1])
     return spent
-
-
-def _below(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _of(process: psutil.Process) -> float:
-    try:
-        return float(process.memory_full_info().pss) / 1e9
-    except (psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):
-        return 0.0
 
 
 def main() -> None:

@@ -118,23 +118,11 @@ class Online:
 
     def sync(self) -> "subprocess.CompletedProcess[str]":
         """Upload what W&B lacks, in this process."""
-
-        def upload() -> int:
-            with pytest.raises(SystemExit) as ended:
-                sync.main()
-            return int(ended.value.code or 0)
-
-        return self._here(upload, "sync", "outputs/main")
+        return self._here(lambda: _status(sync.main), "sync", "outputs/main")
 
     def dashboard(self) -> "subprocess.CompletedProcess[str]":
         """Publish workspace and report, in this process."""
-
-        def publish() -> int:
-            with pytest.raises(SystemExit) as ended:
-                dashboard.main()
-            return int(ended.value.code or 0)
-
-        return self._here(publish, "dashboard")
+        return self._here(lambda: _status(dashboard.main), "dashboard")
 
     def report(self, tables: dict[str, pl.DataFrame], figures: dict[str, Path]) -> str | None:
         """Log the experiment's report, in this process; return what it tells."""
@@ -182,6 +170,12 @@ class Online:
             results = store.read_summary(run)["results"]
             final = metrics.final(metrics.TRAIT_ACCURACY)
             assert told.summary[final] == results[metrics.TRAIT_ACCURACY]
+
+
+def _status(main: Callable[[], None]) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
 
 
 def points(history: list[dict[str, Any]]) -> Values:

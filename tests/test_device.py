@@ -15,7 +15,6 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
-from subliminal.sweep import engine as engine_module
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training import experiment, loop, runner, teacher
@@ -66,7 +65,7 @@ def train(
             monkeypatch.setattr(teacher, "fit", fit)
             monkeypatch.setattr(experiment, "choose_device", lambda _: CUDA)
             # It has tests of its own, and would take longer than these trainings.
-            monkeypatch.setattr(engine_module, "doubts", lambda *_: [])
+            monkeypatch.setattr("subliminal.sweep.engine.doubts", lambda *_: [])
             cfg = composed(tuple(overrides)).copy()
             cfg.engine.update(engine)
             cfg.update(outputs=str(tmp_path), name="-".join(map(str, engine.values())) or "one")

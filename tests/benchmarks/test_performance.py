@@ -4,6 +4,8 @@ from typing import Any
 
 import performance
 from measure import flops_per_pass
+from parts import PYTHON
+from start import COMPOSED, FILES_OF_CELL, STEPS_OF_CELL, TORCH, WORKERS_IMPORTS
 
 MADE = {
     "made": "2026-11-25T00:00:00+00:00",
@@ -55,6 +57,33 @@ def test_parts_are_set_against_the_floor() -> None:
     floor = 15 * 0.2 * 2  # passes of a seed, on two cores
     assert f"| products | 6.60 | 66% | {6.6 / floor:.2f} | – |" in page
     assert "With bf16 factors the machine multiplies 1.50 × as fast." in page
+
+
+def test_misses_are_explained_by_what_was_profiled() -> None:
+    watched = {"products": 6.0, PYTHON: 4.0, "copies": 2.0}
+    start = {
+        **MADE,
+        "seconds until": {TORCH: 2.0, WORKERS_IMPORTS: 3.0},
+        "peak GB": {"two workers": 0.9},
+        "ms of a cell": {COMPOSED: 9.0, FILES_OF_CELL: 12.0, STEPS_OF_CELL: 5.0},
+    }
+    measured = bench(over_floor=1.5)
+    measured["ratios"]["medium / highest, loops"] = 1.2
+    measured["seconds until"]["first training step"] = 5.0
+    page = performance.page(
+        {
+            "bench": measured,
+            "parts": {**MADE, "threads": 1, "seconds": 12.0, "parts": watched},
+            "parts_all": {**MADE, "parts": watched | {"copies": 2.5, PYTHON: 5.0}},
+            "start": start,
+        }
+    )
+    # Products are 6 of torch's 8 s, and the floor is 6 s.
+    assert "watched seed's 2.00 × the floor, products are 1.00" in page
+    assert f"can make it {1 / (0.25 + 0.75 / 1.5):.2f} × as fast; 1.20 was measured" in page
+    assert "2.0 s of 5.0 are the import of torch" in page
+    assert f"add most to: {PYTHON} +1.00 s, copies +0.50 s, products +0.00 s." in page
+    assert "files and checkpoints are 12 ms of each, Hydra's composing of its job 9, the" in page
 
 
 def test_every_target_of_a_case_names_one_that_is_measured() -> None:

@@ -108,8 +108,8 @@ def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
 ) -> None:
     """Its runs are finished; after a kill too W&B is given the rest of them, each point once."""
     online.server.fault("upload", "hang")
-    command = online.start(*online.training())
-    wait_for(lambda: len(online.finished()) == 1 and "upload" in online.server.requests)
+    command = online.start(*online.training(*TWO_SEEDS))
+    wait_for(lambda: len(online.finished()) == 2 and "upload" in online.server.requests)
     wait_for(lambda: all(online.told(run).lines for run in online.finished()))
     processes = family(command)
     assert len(processes) > 2
@@ -125,7 +125,7 @@ def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
         return
     online.server.faults.clear()
     assert online.sync().returncode == 0
-    online.assert_complete(1)
+    online.assert_complete(2)
 
 
 def test_ctrl_c_ends_a_training_whose_server_hangs(online: Online) -> None:

@@ -34,8 +34,13 @@ class Hooked(Mitigation):
             raise UserError(f"{type(self).__name__}.examples={self.examples}: at least 1 is needed")
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer."""
+        """Raise a UserError when the network has no such hidden layer, or dropout."""
         check_layer(f"{type(self).__name__}.layer", self.layer, network)
+        if network.dropping is not None:
+            raise UserError(
+                f"{type(self).__name__}: its gradient is of a pass of its own, in which dropout "
+                "does not act; set the network's dropout to 0"
+            )
 
     def moment(self, training: Training) -> None:
         """Every step does the same."""

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+
+from subliminal.tensors.draws import Draws, Epoch
 
 Params = Mapping[str, Tensor]
 Outputs = tuple[Tensor, ...]
@@ -28,12 +31,14 @@ class Backbone:
         blocks: the shape of each named block's output, for one image.
         image: (channels, height, width) of what it takes.
         width: of its output.
+        drops: each dropout layer's rate, and the shape of what it sees of one image.
     """
 
     module: nn.Module
     blocks: Mapping[str, tuple[int, ...]]
     image: tuple[int, int, int]
     width: int
+    drops: Mapping[str, tuple[float, tuple[int, ...]]] = field(default_factory=dict)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -77,6 +82,24 @@ class Backbone:
 
         return self._stacked(one, params, h)[0]
 
+    def factors(
+        self, images: Tensor, draws: Draws, stream: str, *, step: Epoch
+    ) -> dict[str, Tensor]:
+        """Draw what dropout multiplies by in a step on images (seeds, batch, pixels).
+
+        Returns:
+            For each layer's buffer: (seeds, batch, …), 0 or 1 / (1 − p).
+        """
+        if not self.drops:
+            return {}
+        sizes = [prod(shape) for _, shape in self.drops.values()]
+        noise = images.new_empty(*images.shape[:2], sum(sizes))
+        parts = torch.split(draws.noise(stream, epoch=step).uniform_(noise), sizes, dim=2)
+        return {
+            f"{name}.factor": ((part >= p) / (1 - p)).view(*part.shape[:2], *shape)
+            for part, (name, (p, shape)) in zip(parts, self.drops.items(), strict=True)
+        }
+
     @cached_property
     def _pixels(self) -> int:
         channels, height, width = self.image
@@ -86,7 +109,7 @@ class Backbone:
         """Compute with one seed's weights: (batch, pixels) to (batch, width)."""
         channels, height, width = self.image
         images = x.view(len(x), -1, height, width).expand(-1, channels, -1, -1)
-        output: Tensor = functional_call(self.module, {**params, **self._on(x.device)}, (images,))
+        output: Tensor = functional_call(self.module, {**self._on(x.device), **params}, (images,))
         return output
 
     def _on(self, device: torch.device) -> dict[str, Tensor]:
@@ -98,7 +121,8 @@ class Backbone:
         self, one: Callable[[Params, Tensor], Outputs], stack: Params, x: Tensor
     ) -> Outputs:
         """Apply `one` to each seed's parameters and its part of x (seeds, …)."""
-        params = {name: stack[name] for name in self.shapes}
+        ours = {*self.shapes, *(f"{name}.factor" for name in self.drops)}
+        params = {name: value for name, value in stack.items() if name in ours}
         if x.device.type != "cpu":
             found: Outputs = vmap(one)(params, x)
             return found

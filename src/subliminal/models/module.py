@@ -14,6 +14,7 @@ from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.backbone import Backbone
 from subliminal.models.trial import made, tried
+from subliminal.tensors.draws import Draws, Epoch
 from subliminal.tensors.images import square
 from subliminal.tensors.layout import Layout
 
@@ -27,7 +28,8 @@ class Module:
     Its parameters keep their names; a class head `class` and an auxiliary head `aux`, each
     `torch.nn.Linear`, read its features. Initial weights are drawn by the module's own
     initialisers and by Linear's, from each seed's own stream. What a stack of seeds cannot hold is
-    refused: statistics of batches, dropout, torch.nn.LSTM, random numbers that are not torch's.
+    refused: statistics of batches, torch.nn.Dropout (`subliminal.models.dropout.Dropout` draws
+    from each seed's own stream), torch.nn.LSTM, random numbers that are not torch's.
 
     Attributes:
         target: the dotted name of a class of torch.nn.Module (of this package, torch.nn,
@@ -109,6 +111,17 @@ class Module:
                     linear = nn.Linear(width, outputs)
                     drawn |= {f"{head}.weight": linear.weight, f"{head}.bias": linear.bias}
         return {name: drawn[name].detach().numpy() for name in layout.shapes}
+
+    def factors(
+        self, images: Tensor, draws: Draws, stream: str, *, step: Epoch
+    ) -> dict[str, Tensor]:
+        """Draw the factors of its dropout layers in a step on images (seeds, batch, pixels)."""
+        return self._backbone.factors(images, draws, stream, step=step)
+
+    @property
+    def drops(self) -> bool:
+        """Whether it has dropout layers; once it has a layout."""
+        return bool(self._backbone.drops)
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
         """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width).

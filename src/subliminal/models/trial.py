@@ -22,6 +22,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from subliminal.config.build import named, plugins
 from subliminal.errors import UserError
 from subliminal.models.backbone import Backbone, Params, flat, hooked
+from subliminal.models.dropout import Dropout
 
 # Their classes are built of plain values and do nothing else; their functions may fetch weights.
 CLASSES_OF = ("torch.nn", "torchvision.models")
@@ -120,12 +121,17 @@ def tried(
                 f"{where}: its output for an image depends on the batch; use torch.nn.GroupNorm "
                 "or LayerNorm where it takes means over images"
             )
-        shapes = _blocks(where, backbone, {n: p[:1] for n, p in params.items()}, rows[None], blocks)
-    return Backbone(module, shapes, image, backbone.width)
+        first = {n: p[:1] for n, p in params.items()}
+        shapes = _blocks(where, backbone, first, rows[None], blocks)
+        drops = _drops(where, backbone, first, rows[None])
+    return Backbone(module, shapes, image, backbone.width, drops)
 
 
 _STATE = "a stack of seeds holds weights alone; use torch.nn.GroupNorm for batch norms"
-_RANDOM = "draws random numbers as it computes, which are no seed's own; set its dropout to 0"
+_OURS = "or use subliminal.models.dropout.Dropout"
+_RANDOM = (
+    f"draws random numbers as it computes, which are no seed's own; set its dropout to 0, {_OURS}"
+)
 
 
 def _check_state(where: str, module: nn.Module, again: nn.Module, other: nn.Module) -> None:
@@ -135,7 +141,9 @@ def _check_state(where: str, module: nn.Module, again: nn.Module, other: nn.Modu
         if isinstance(part, _BatchNorm) or getattr(part, "track_running_stats", False):
             raise UserError(f"{kind}, which takes means over a batch; use torch.nn.GroupNorm")
         if isinstance(part, _DropoutNd) and part.p > 0:
-            raise UserError(f"{kind}, whose random numbers are no seed's own; set its rate to 0")
+            raise UserError(
+                f"{kind}, whose random numbers are no seed's own; set its rate to 0, {_OURS}"
+            )
         if isinstance(part, nn.RNNBase | nn.RNNCellBase):
             raise UserError(
                 f"{kind}, which torch cannot run for a stack of seeds; write its cells out with "
@@ -194,6 +202,23 @@ def _blocks(
                 "goes past it); name the block that holds both"
             )
     return shapes
+
+
+def _drops(
+    where: str, backbone: Backbone, params: Params, x: Tensor
+) -> dict[str, tuple[float, tuple[int, ...]]]:
+    """Return the rate and shape of each dropout layer of ours; refuse those not called once."""
+    layers = {n: m.p for n, m in backbone.module.named_modules() if isinstance(m, Dropout) and m.p}
+    outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
+    with hooked(backbone.module, layers, lambda name, output: outputs[name].append(output)):
+        backbone.outputs(params, x)
+    for name, found in outputs.items():
+        if len(found) != 1 or len(found[0]) != IMAGES:
+            raise UserError(
+                f"{where}: {name or 'it'} is a Dropout that is not called on a batch, once; make "
+                "one for each place"
+            )
+    return {name: (p, tuple(outputs[name][0].shape[1:])) for name, p in layers.items()}
 
 
 @contextmanager

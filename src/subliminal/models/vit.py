@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from subliminal.models.dropout import Dropout
+
 
 class ViT(nn.Module):
     """Patches → tokens with learnt positions → pre-norm blocks → LayerNorm → mean over tokens.
@@ -13,15 +15,25 @@ class ViT(nn.Module):
         width: of the tokens, and so of the features; a multiple of `attention`.
         depth: number of blocks.
         attention: heads of each block.
+        dropout: rate of what each block adds to its tokens.
     """
 
-    def __init__(self, *, side: int, patch: int, width: int, depth: int, attention: int) -> None:
+    def __init__(
+        self,
+        *,
+        side: int,
+        patch: int,
+        width: int,
+        depth: int,
+        attention: int,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         if side % patch or width % attention:
             raise ValueError("side must be a multiple of patch, width one of attention")
         self.patches = nn.Conv2d(1, width, patch, stride=patch)
         self.positions = nn.Parameter(0.02 * torch.randn((side // patch) ** 2, width))
-        self.blocks = nn.Sequential(*(Block(width, attention) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(Block(width, attention, dropout) for _ in range(depth)))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -34,7 +46,7 @@ class ViT(nn.Module):
 class Block(nn.Module):
     """Attention, then two linear layers with GELU, each on normed tokens and added to them."""
 
-    def __init__(self, width: int, attention: int) -> None:
+    def __init__(self, width: int, attention: int, dropout: float) -> None:
         super().__init__()
         self.attention = attention
         self.norm1 = nn.LayerNorm(width)
@@ -44,6 +56,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
         )
+        self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map (batch, tokens, width) to the same shape."""
@@ -53,6 +66,6 @@ class Block(nn.Module):
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, tokens, width / heads)
         # Written out: torch's own kernel has no deterministic gradient on a GPU.
         weights = torch.softmax(q @ k.mT / each**0.5, dim=-1)
-        tokens = tokens + self.mixed((weights @ v).transpose(1, 2).flatten(2))
-        out: Tensor = tokens + self.mlp(self.norm2(tokens))
+        tokens = tokens + self.dropout1(self.mixed((weights @ v).transpose(1, 2).flatten(2)))
+        out: Tensor = tokens + self.dropout2(self.mlp(self.norm2(tokens)))
         return out

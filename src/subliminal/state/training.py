@@ -12,7 +12,7 @@ from subliminal.data import Labelled
 from subliminal.optim import Optim, Optimizer
 from subliminal.state.measurements import Measurements
 from subliminal.tensors import draws, streams
-from subliminal.tensors.draws import Draws
+from subliminal.tensors.draws import Draws, Epoch
 from subliminal.tensors.network import Network
 
 
@@ -118,6 +118,13 @@ class Training:
         """Named leaf tensors (seeds, *shape) on the memory of `theta`."""
         views = self.network.layout.views(self.theta)
         return {name: view.detach().requires_grad_() for name, view in views.items()}
+
+    def dropped(self, images: Tensor, step: Epoch) -> dict[str, Tensor]:
+        """Return the factors of dropout in a step on images (seeds, batch, pixels), if any."""
+        if self.network.dropping is None:
+            return {}
+        stream = f"{self.phase}_{streams.DROPOUT}"
+        return self.network.dropping.factors(images, self.draws, stream, step=step)
 
     def gradient(self, loss: Tensor, *, retain_graph: bool = False) -> Tensor:
         """Return ∇θ of loss (seeds,), seed by seed, zero where not reached: (seeds, P)."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal.tensors import streams
+from subliminal.tensors.draws import Draws, Epoch
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.layout import Layout
 
@@ -42,6 +43,20 @@ class Model(Protocol):
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux), classes first."""
+
+
+@runtime_checkable
+class Dropping(Protocol):
+    """A model that may have dropout layers, which are at work in a training's steps alone."""
+
+    @property
+    def drops(self) -> bool:
+        """Whether it has any."""
+
+    def factors(
+        self, images: Tensor, draws: Draws, stream: str, *, step: Epoch
+    ) -> dict[str, Tensor]:
+        """Draw what goes beside `params` into the pass of a step on images (seeds, batch, n)."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,11 @@ class Network:
         """The hidden layers' names, in order."""
         params = self.layout.views(torch.zeros(1, self.layout.size))
         return tuple(self.model.activations(params, torch.zeros(1, 1, self.pixels)))
+
+    @cached_property
+    def dropping(self) -> Dropping | None:
+        """The model where it has dropout layers."""
+        return self.model if isinstance(self.model, Dropping) and self.model.drops else None
 
     def head_of(self, which: str) -> str:
         """Return the layer that holds the `class` or `aux` logits' rows: one for both, or two."""

@@ -22,6 +22,7 @@ PROBE_ORDER = "probe_order"
 INDEPENDENT_DIGITS = "independent_digits"
 SHUFFLED_LABELS = "shuffled_labels"
 INPUTS = "inputs"
+DROPOUT = "dropout"  # after the phase's name: teacher_dropout, student_dropout
 TARGETS = "targets"
 
 

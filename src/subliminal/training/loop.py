@@ -44,7 +44,9 @@ def _take(
 ) -> Step:
     """Take one step; θ before it is kept in the memory of `before`."""
     task, mitigations = training.task, training.mitigations
-    logits = training.network.forward(training.params, task.images(rows))
+    images = task.images(rows)
+    dropped = training.dropped(images, training.index if clock is None else clock.tick)
+    logits = training.network.forward({**training.params, **dropped}, images)
     loss = task.loss(logits, rows)
     step = Step(training, training.index, rows, trait_rows, logits, loss, clock)
     step.total = step.loss

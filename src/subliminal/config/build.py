@@ -4,9 +4,9 @@ import copy
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -16,20 +16,22 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal.errors import UserError, one_line
 
 
-def build(node: DictConfig, where: str) -> Any:
+def build(node: Mapping[Any, Any], where: str) -> Any:
     """Build the object that `node` describes, after checking its keys and types.
 
     Args:
-        node: a mapping with `_target_`, the dotted name of a dataclass, and its fields.
+        node: a mapping, plain or OmegaConf's, with `_target_`, the dotted name of a dataclass, and
+            its fields.
         where: the node's name in the config, for messages.
 
     Raises:
         UserError: the target may not be used or does not exist, a key is unknown or missing, a
             value has the wrong type or is out of range.
     """
-    if not isinstance(node, DictConfig) or "_target_" not in node:
+    if not isinstance(node, Mapping) or "_target_" not in node:
         raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
-    text = json.dumps(OmegaConf.to_container(node, resolve=True))
+    plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
+    text = json.dumps(plain)
     return copy.deepcopy(_built(text, where, os.environ.get("SUBLIMINAL_PLUGINS", "")))
 
 
@@ -55,7 +57,7 @@ def typed(node: DictConfig, where: str) -> tuple[type[Any], DictConfig]:
     target = str(node["_target_"])
     cls = locate(target, where)
     try:
-        schema = OmegaConf.structured(cls)
+        schema = _schema(cls)  # type: ignore[arg-type]  # a class has a hash
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
     given = {key: node._get_node(key) for key in node if key != "_target_"}
@@ -73,6 +75,13 @@ def typed(node: DictConfig, where: str) -> tuple[type[Any], DictConfig]:
         raise UserError(f"{where}.{one_line(error)}") from error
     assert isinstance(values, DictConfig)
     return cls, values
+
+
+@cache  # `merge` copies it
+def _schema(cls: type[Any]) -> DictConfig:
+    schema = OmegaConf.structured(cls)
+    assert isinstance(schema, DictConfig)
+    return schema
 
 
 def _check_finite(values: Any, where: str) -> None:

@@ -3,7 +3,6 @@
 Names (hashes) are made of this spelling, and it is what runs record.
 """
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass, make_dataclass
@@ -116,7 +115,7 @@ def _spelled(cls: type[Any], values: Mapping[Any, Any], where: str) -> Plain:
 
 def _value(value: Any, place: str, *, unordered: bool = False) -> Any:
     if isinstance(value, dict) and "_target_" in value:
-        return copy.deepcopy(_node(json.dumps(value), place))
+        return _node(json.dumps(value), place)
     if isinstance(value, dict):
         return {key: _value(item, f"{place}.{key}") for key, item in value.items()}
     if isinstance(value, list):

@@ -4,13 +4,11 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from shutil import which
-from types import SimpleNamespace
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from subliminal import metrics, store
 from subliminal.config.build import build, placed
@@ -76,14 +74,20 @@ class Experiment:
             self.inputs.fetch()
 
 
+class _View(dict[str, Any]):
+    """Plain values of a checked config, by attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+
 def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     """Build all objects of a job and check what no object can check alone.
 
     Raises:
         UserError: a value is wrong or out of range; one line says which and what is allowed.
     """
-    parts = canonical(config)
-    cfg = SimpleNamespace(**{name: _node(json.dumps(part)) for name, part in parts.items()})
+    cfg = json.loads(json.dumps(canonical(config)), object_hook=_View)
     device = choose_device(cfg.engine.device)
     # A config from a stranger must not write elsewhere than below `outputs`.
     if why := store.misplaced(cfg.name):
@@ -203,7 +207,7 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _check_phase(name: str, phase: DictConfig, size: int, what: str) -> None:
+def _check_phase(name: str, phase: _View, size: int, what: str) -> None:
     if phase.epochs < 1:
         raise UserError(f"{name}.epochs={phase.epochs}: at least 1 epoch is needed")
     if not 1 <= phase.batch_size <= size:
@@ -212,7 +216,7 @@ def _check_phase(name: str, phase: DictConfig, size: int, what: str) -> None:
         )
 
 
-def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
+def _check_layers(name: str, phase: _View, layout: Layout) -> None:
     """Check what names layers, frozen or perturbed."""
     if layout.named(phase.frozen, f"{name}.frozen") == layout.shapes.keys():
         raise UserError(f"{name}.frozen={list(phase.frozen)}: at least one layer must be trained")
@@ -221,22 +225,14 @@ def _check_layers(name: str, phase: DictConfig, layout: Layout) -> None:
             check_perturbation(phase[moment], layout, f"{name}.{moment}")
 
 
-@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their nodes in common
-def _node(text: str) -> Any:
-    """Return a part of a config, which nobody may change."""
-    part = OmegaConf.create({"part": json.loads(text)})
-    OmegaConf.set_readonly(part, True)
-    return part.part
-
-
-def _check_pins(pins: DictConfig) -> None:
+def _check_pins(pins: _View) -> None:
     for name in map(str, pins):
         seed = pins[name]
         if seed is not None and not 0 <= seed < SEED_LIMIT:
             raise UserError(f"pin.{name}={seed}: a seed from 0 to 2**63 - 1, or null")
 
 
-def _check_engine(engine: DictConfig, device: torch.device) -> None:
+def _check_engine(engine: _View, device: torch.device) -> None:
     if engine.precision not in PRECISIONS:
         raise UserError(f"engine.precision={engine.precision}: one of {', '.join(PRECISIONS)}")
     for key in ("seeds_at_once", "workers", "threads"):

@@ -1,5 +1,7 @@
 """The one exception that a user is meant to read, and how messages become one line."""
 
+from pathlib import Path
+
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -27,9 +29,11 @@ def of_system(error: OSError) -> str:
     """Return on one line what the operating system refused, and of what."""
     if error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    # Nothing but the working folder is looked for without a name.
-    gone = isinstance(error, FileNotFoundError)
-    return "the working folder is gone" if gone else str(error.strerror or error)
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return "the working folder is gone"
+    return " ".join(str(error.strerror or error).split())
 
 
 def one_line(error: BaseException) -> str:

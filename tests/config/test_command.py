@@ -12,6 +12,8 @@ from subliminal.errors import RunsFailed, UserError
         (UserError("model=x: no such"), 2, "error: model=x: no such"),
         (RunsFailed("failed seeds: 3"), 1, "error: failed seeds: 3"),
         (FileNotFoundError(2, "No such file", "a/b"), 2, "error: a/b: No such file"),
+        # As polars and safetensors say it: without the name of a file.
+        (FileNotFoundError("no such file (2):\n a/b"), 2, "error: no such file (2): a/b"),
         (KeyboardInterrupt(), 130, "Stopped; …"),
     ],
 )

@@ -147,3 +147,13 @@ def test_a_folder_too_deep_for_sockets_leaves_one_process(tmp_path: Path) -> Non
         "this process trains alone."
     ]
     assert told[-1].startswith("Files: ")
+
+
+def test_workers_of_an_earlier_job_train_where_the_command_is_given(
+    config: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        train(config("outputs=outputs", "seed=0-1"))
+        assert finished(tmp_path / name / "outputs") == [0, 1]

@@ -17,6 +17,7 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import Any
 
 from subliminal import store, terminal
@@ -74,7 +75,7 @@ def side_by_side(
                 raise KeyboardInterrupt
             while waiting and len(busy) < workers and (worker := _free(busy, console)):
                 with suppress(OSError):  # killed just now: another takes the stack
-                    worker.tasks.send((job, waiting[0]))
+                    worker.tasks.send((job, waiting[0], Path.cwd()))
                     busy[worker.tasks] = worker, waiting.popleft()
             if not busy:
                 break  # no worker can be started
@@ -234,7 +235,8 @@ def _serve(tasks: Connection, stop: Connection) -> None:
     job: Job | None = None
     with suppress(EOFError, OSError):
         while True:
-            given, stack = tasks.recv()
+            given, stack, here = tasks.recv()
+            os.chdir(here)  # relative paths are of the command; it may have begun elsewhere
             if job != given:  # else the one that is there has built its objects
                 job = given
             assert job is not None

@@ -1,10 +1,11 @@
 """A mitigation of one's own: only the largest entries of the gradient reach the optimizer."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
 
@@ -17,11 +18,7 @@ class Sparse(Mitigation):
         share: in (0, 1].
     """
 
-    share: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise UserError(f"mitigation.sparse.share={self.share}: a share in (0, 1] is needed")
+    share: Annotated[float, Interval(gt=0, le=1)]
 
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:  # (seeds, P), a row for each seed
         kept = max(1, int(self.share * gradient.shape[1]))

@@ -97,7 +97,7 @@ def test_any_two_mitigations_compose(compose: Compose) -> None:
         ({"_target_": SGD, "lr": 0.1, "momentum": 0.0, "speed": 1}, "x.speed: no such key"),
         ({"_target_": SGD, "lr": 0.1}, "x.momentum: missing"),
         ({"_target_": SGD, "lr": "fast", "momentum": 0.0}, "x.lr: "),
-        ({"_target_": SGD, "lr": 0.0, "momentum": 0.0}, "optim.lr=0.0: a learning rate > 0"),
+        ({"_target_": SGD, "lr": 0.0, "momentum": 0.0}, "x.lr=0.0: a number > 0"),
         ({"_target_": "subliminal.optim.sgd.Adam"}, "has no attribute 'Adam'"),
         ({"_target_": "subliminal.nothing.At"}, "No module named"),
         ({"_target_": "subliminal.tensors.streams.stream"}, "not a dataclass"),

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import small
 import torch
+from ranges import check
 from torchvision import transforms
 
 from subliminal.data import Labelled
@@ -52,7 +53,7 @@ def test_mean_and_standard_deviation_are_those_of_the_training_pixels() -> None:
 )
 def test_another_way_is_refused(build: Callable[..., object]) -> None:
     with pytest.raises(UserError, match=r"data\.normalise=none: one of unit, mean_std"):
-        build(root=None, download=False, normalise="none")
+        check(build(root=None, download=False, normalise="none"), "data")
 
 
 @pytest.mark.mnist

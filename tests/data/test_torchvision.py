@@ -10,6 +10,7 @@ import torch
 from idx import idx_bytes
 from scipy.io import savemat
 
+from subliminal.config.build import build
 from subliminal.data import Dataset
 from subliminal.data.cifar10 import CIFAR10
 from subliminal.data.emnist import EMNIST
@@ -145,7 +146,9 @@ def test_a_mirror_out_of_reach_is_told_in_one_line(
 
 @pytest.mark.parametrize(("split", "classes"), [("balanced", 48), ("letters", 27), ("letters", 1)])
 def test_too_many_classes_are_refused(split: str, classes: int) -> None:
+    given = {"root": None, "download": False, "split": split, "classes": classes}
+    node = {"_target_": "subliminal.data.emnist.EMNIST", **given}
     with pytest.raises(UserError, match=rf"data\.classes={classes}: between 2 and"):
-        EMNIST(root=None, download=False, split=split, classes=classes)
+        build(node, "data")
     with pytest.raises(UserError, match=r"data\.split=digits: one of balanced, letters"):
-        EMNIST(root=None, download=False, split="digits", classes=5)
+        build(node | {"split": "digits"}, "data")

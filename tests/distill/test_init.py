@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from scipy import stats
 from students import CPU, NETWORK
 
@@ -97,8 +98,8 @@ def test_what_cannot_be_shared_is_refused() -> None:
         layers(split([12, 8, 8]))
     with pytest.raises(UserError, match="no 'layer9'"):
         layers(TEACHER, layer9="own")
-    with pytest.raises(UserError, match=r"Layers\.default=c: one of a, b, own"):
-        layers(TEACHER, default="c")
+    with pytest.raises(UserError, match=r"init\.default=c: one of a, b, own"):
+        check(Layers(default="c", a=[], b=[], own=[]), "distill.init")
     with pytest.raises(UserError, match="aux has more than one source"):
         Layers(default="a", a=[], b=["aux"], own=["aux"])
     with pytest.raises(UserError, match=r"distill/init=layers"):
@@ -134,13 +135,13 @@ def test_undo_lies_between_the_teachers_start_and_an_own_one() -> None:
 
 def test_bad_values_of_changed_starts_are_refused() -> None:
     with pytest.raises(UserError, match="share=2: a number in"):
-        Reinitialised(share=2, layers=[])
+        check(Reinitialised(share=2, layers=[]), "distill.init")
     with pytest.raises(UserError, match="no 'head'"):
         Reinitialised(share=1, layers=["head"]).check(NETWORK, NETWORK)
     with pytest.raises(UserError, match="alpha=-1: a number in"):
-        Undo(alpha=-1, beta=1)
+        check(Undo(alpha=-1, beta=1), "distill.init")
     with pytest.raises(UserError, match="beta=-1: a number ≥ 0"):
-        Undo(alpha=0, beta=-1)
+        check(Undo(alpha=0, beta=-1), "distill.init")
 
 
 def test_noise_is_relative_to_each_tensors_spread() -> None:
@@ -175,7 +176,7 @@ def test_noise_is_relative_to_each_tensors_spread() -> None:
 
 def test_noise_that_cannot_be_is_refused() -> None:
     with pytest.raises(UserError, match=r"distill\.init\.sigma=-1: a number ≥ 0"):
-        Noisy(sigma=-1, layers=[])
+        check(Noisy(sigma=-1, layers=[]), "distill.init")
     with pytest.raises(UserError, match=r"distill\.init\.layers: no 'layer9'"):
         Noisy(sigma=1, layers=["layer9"]).check(TEACHER, TEACHER)
     with pytest.raises(UserError, match="not the teacher's"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from scipy import stats
 
 from subliminal.distill import Filled, Inputs, OfDigits
@@ -109,8 +110,8 @@ def test_bad_values_are_refused() -> None:
         lambda: Constant(size=0, value=0.0),
     ):
         with pytest.raises(UserError, match=r"inputs\.size=0"):
-            make()
+            check(make(), "distill.inputs")
     with pytest.raises(UserError, match="std=-1"):
-        Normal(size=1, fresh=False, std=-1)
+        check(Normal(size=1, fresh=False, std=-1), "distill.inputs")
     with pytest.raises(UserError, match="value=2"):
-        Constant(size=1, value=2)
+        check(Constant(size=1, value=2), "distill.inputs")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from ranges import check
 from scipy import stats
 from scipy.special import softmax
 
@@ -67,11 +68,11 @@ def test_select_takes_columns() -> None:
 
 def test_bad_values_are_refused() -> None:
     with pytest.raises(UserError, match="logits=classes: one of aux, class, all"):
-        KL(logits="classes", temperature=1.0)
+        check(KL(logits="classes", temperature=1.0), "distill.loss")
     with pytest.raises(UserError, match="temperature=0"):
-        KL(logits="aux", temperature=0)
+        check(KL(logits="aux", temperature=0), "distill.loss")
     with pytest.raises(UserError, match="logits=both: one of"):
-        MSE(logits="both")
+        check(MSE(logits="both"), "distill.loss")
 
 
 @given(st.sampled_from(list(COLUMNS)), st.sampled_from([0.5, 2.0]), st.integers(0, 2**32 - 1))
@@ -99,5 +100,6 @@ def test_standardising_equal_logits_has_a_finite_gradient() -> None:
 
 @pytest.mark.parametrize("wrong", [{"logits": "some"}, {"temperature": 0.0}])
 def test_standardised_kl_refuses_bad_values(wrong: dict[str, str | float]) -> None:
+    wrong_loss = StandardisedKL(**{"logits": "aux", "temperature": 1.0, **wrong})  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"distill\.loss"):
-        StandardisedKL(**{"logits": "aux", "temperature": 1.0, **wrong})  # type: ignore[arg-type]
+        check(wrong_loss, "distill.loss")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import small
 import torch
+from ranges import check
 from scipy import fft, ndimage, stats
 from students import CPU
 
@@ -158,7 +159,7 @@ def test_a_student_sees_its_digits_altered_by_its_own_stream() -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Bernoulli(size=1, fresh=False, p=1), r"inputs\.p=1: a probability"),
+        (lambda: Bernoulli(size=1, fresh=False, p=1), r"inputs\.p=1: a number in \(0, 1\)"),
         (lambda: Uniform(size=1, fresh=False, low=1), r"inputs\.low=1: below high=1"),
         (lambda: Blurred(size=1, fresh=False, sigma=0, std=1), r"inputs\.sigma=0: a number > 0"),
         (lambda: Blurred(size=1, fresh=False, sigma=1, std=0), r"inputs\.std=0: a number > 0"),
@@ -170,7 +171,7 @@ def test_a_student_sees_its_digits_altered_by_its_own_stream() -> None:
 )
 def test_bad_values_are_refused(make: Callable[[], Inputs], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        make()
+        check(make(), "distill.inputs")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from ranges import check
 from scipy.special import log_softmax, rel_entr, softmax
 from students import CPU, DIGITS, NETWORK
 from torch import Tensor
@@ -128,4 +129,4 @@ def test_images_come_with_their_labels() -> None:
 )
 def test_bad_values_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UserError, match=r"distill\.loss"):
-        loss(**wrong)
+        check(loss(**wrong), "distill.loss")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ranges import check
 from scipy import stats
 from students import CPU, DIGITS, NETWORK
 from torch import Tensor
@@ -204,4 +205,4 @@ def test_rounding_again_changes_nothing(levels: int, seed: int) -> None:
 )
 def test_bad_values_are_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        make()
+        check(make(), "distill.targets")

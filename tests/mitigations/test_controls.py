@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from students import NETWORK, Recorder, Seen, gradient64, logged, params_of, student
 from torch import Tensor
 
@@ -109,8 +110,8 @@ def test_an_anchored_students_gradient_is_the_sum_of_both() -> None:
 
 def test_bad_values_are_refused() -> None:
     with pytest.raises(UserError, match="strength=-1: a number ≥ 0"):
-        Anchor(strength=-1)
+        check(Anchor(strength=-1), "mitigation.anchor")
     with pytest.raises(UserError, match="space=weights: one of gradient, update"):
-        GradientNoise(space="weights", sign="both")
+        check(GradientNoise(space="weights", sign="both"), "mitigation.gradient_noise")
     with pytest.raises(UserError, match="sign=up: one of positive, negative, both"):
-        RandomProjection(space="update", sign="up")
+        check(RandomProjection(space="update", sign="up"), "mitigation.random_projection")

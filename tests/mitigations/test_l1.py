@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from ranges import check
 from students import Recorder, logged, student
 
 from subliminal.errors import UserError
@@ -24,4 +25,4 @@ def test_its_gradient_is_the_sign_and_its_size_the_sum_of_absolute_values() -> N
 
 def test_a_negative_strength_is_refused() -> None:
     with pytest.raises(UserError, match=r"mitigation\.l1\.strength=-1: a number ≥ 0"):
-        L1(strength=-1)
+        check(L1(strength=-1), "mitigation.l1")

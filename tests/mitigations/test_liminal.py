@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from students import (
     NETWORK,
     Recorder,
@@ -101,12 +102,12 @@ def test_a_strong_penalty_holds_the_student() -> None:
         ({"logits": "none"}, "logits=none: one of aux, class, all"),
         ({"schedule": "sine"}, "schedule=sine: one of linear_decay"),
         ({"direction": "both"}, "direction=both: one of forward, reverse"),
-        ({"start": -1.0}, "both must be ≥ 0"),
-        ({"peak": -1.0}, "both must be ≥ 0"),
+        ({"start": -1.0}, "start=-1.0: a number ≥ 0"),
+        ({"peak": -1.0}, "peak=-1.0: a number ≥ 0"),
         ({"temperature": 0.0}, "temperature=0.0: a number > 0"),
     ],
 )
 def test_bad_values_are_refused(bad: dict[str, object], message: str) -> None:
     with pytest.raises(UserError) as error:
-        liminal(**bad)
+        check(liminal(**bad), "mitigation.liminal")
     assert message in str(error.value)

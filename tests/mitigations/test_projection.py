@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from students import NETWORK, Recorder, Seen, flat_of, gradient64, params_of, student, trait64
 
 from subliminal.errors import UserError
@@ -153,7 +154,7 @@ def test_an_unknown_layer_is_refused() -> None:
 )
 def test_bad_values_are_refused(bad: dict[str, object], message: str) -> None:
     with pytest.raises(UserError) as error:
-        projection(**bad)
+        check(projection(**bad), "mitigation.projection")
     assert message in str(error.value)
 
 

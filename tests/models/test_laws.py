@@ -6,6 +6,7 @@ from math import prod
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -145,4 +146,4 @@ def test_what_there_is_not_is_refused(make: Callable[..., Model]) -> None:
         ({"scale": 0.0}, r"model\.scale=0\.0: a number > 0"),
     ):
         with pytest.raises(UserError, match=told):
-            make(**bad)
+            check(make(**bad), "model")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from students import CPU, DIGITS, NETWORK, forward64, params_of
 
 from subliminal.distill import SharedWeights
@@ -59,4 +60,4 @@ def test_what_is_drawn() -> None:
 def test_bad_values_are_refused(key: str, value: float) -> None:
     values = {"hidden": [4], "aux": 3, "rank": 2, "alpha": 1.0, key: value}
     with pytest.raises(UserError, match=rf"model\.{key}"):
-        LoRA(**values)  # type: ignore[arg-type]
+        check(LoRA(**values), "model")  # type: ignore[arg-type]

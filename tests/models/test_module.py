@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from options import BASE, SQUARES
 from options import VIT as VIT_WORDS
 from pretended import CUDA, pretended
+from ranges import check
 from safetensors.torch import load_file
 from small import Squares
 from torch import Tensor, nn
@@ -346,7 +347,7 @@ def test_bad_values_are_refused(
     target: str, args: dict[str, Any], values: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(UserError, match=told) as refused:
-        module(target, args, **values).layout(16, 10)
+        check(module(target, args, **values), "model").layout(16, 10)
     assert "\n" not in str(refused.value)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from scipy import stats
 from torch import Tensor, nn
 
@@ -146,11 +147,11 @@ def test_bad_shapes_are_refused() -> None:
         CONV.layout(20, 10)
     with pytest.raises(UserError, match=r"model\.channels=\[1, 1, 1, 1\]: at most 3"):
         CNN(channels=[1] * 4, features=8, aux=3, weights="torch", chunk=2).layout(144, 10)
-    with pytest.raises(UserError, match=r"model\.chunk=0: a number of images"):
-        CNN(channels=[1], features=8, aux=3, weights="torch", chunk=0)
+    with pytest.raises(UserError, match=r"model\.chunk=0: at least 1"):
+        check(CNN(channels=[1], features=8, aux=3, weights="torch", chunk=0), "model")
     with pytest.raises(UserError, match=r"model\.aux=0"):
         SplitMLP(hidden=[3], aux=0, weights="torch")
     with pytest.raises(UserError, match=r"model\.weights=glorot: one of lecun, he, torch"):
-        SplitMLP(hidden=[3], aux=1, weights="glorot")
+        check(SplitMLP(hidden=[3], aux=1, weights="glorot"), "model")
     with pytest.raises(UserError, match=r"model\.hidden=\[\]"):
         SplitMLP(hidden=[], aux=1, weights="torch")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from ranges import check
 
 from subliminal.errors import UserError
 from subliminal.optim import Optim
@@ -219,4 +220,4 @@ def test_one_that_does_not_say_which_is_refused() -> None:
 )
 def test_bad_values_are_refused(make: Callable[[], Optim], named: str) -> None:
     with pytest.raises(UserError, match=named):
-        make()
+        check(make(), "optim")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from ranges import check
 from students import Recorder, student
 from torch.optim.lr_scheduler import (
     ConstantLR,
@@ -103,10 +104,10 @@ def test_a_constant_pace_is_the_plain_step_to_the_last_bit() -> None:
     ("values", "told"),
     [
         ({"schedule": "step"}, r"optim\.schedule=step: one of constant, cosine, linear"),
-        ({"warmup": -1}, r"optim\.warmup=-1: a number of updates ≥ 0"),
-        ({"clip": 0.0}, r"optim\.clip=0\.0: a norm > 0"),
+        ({"warmup": -1}, r"optim\.warmup=-1: a number ≥ 0"),
+        ({"clip": 0.0}, r"optim\.clip=0\.0: a number > 0"),
     ],
 )
 def test_bad_values_are_refused(values: dict[str, object], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        SGD(lr=0.1, momentum=0.0, **values)  # type: ignore[arg-type]
+        check(SGD(lr=0.1, momentum=0.0, **values), "optim")  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from students import DIGITS, Params, logged, params_of, student
 
 from subliminal.errors import UserError
@@ -92,4 +93,4 @@ def test_it_measures_on_its_grid_once_a_step() -> None:
 def test_bad_values_are_refused(key: str) -> None:
     values = {"every": 1, "examples": 1, key: 0}
     with pytest.raises(UserError, match=f"{key}=0"):
-        ActivationShift(of_class=None, **values)
+        check(ActivationShift(of_class=None, **values), "probe.activation_shift")

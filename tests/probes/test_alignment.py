@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ranges import check
 from students import NETWORK, Recorder, logged, student
 
 from subliminal.errors import UserError
@@ -129,5 +130,5 @@ def test_full_batch_alignment_has_no_batch_noise() -> None:
     ],
 )
 def test_bad_values_are_refused(probe) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(UserError, match=r"every=0: a number of steps ≥ 1"):
-        probe(every=0)
+    with pytest.raises(UserError, match=r"every=0: at least 1 is needed"):
+        check(probe(every=0), "probe")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from hsic import hsic_cka
+from ranges import check
 from students import DIGITS, NETWORK, forward64, logged, params_of, student
 
 from subliminal.errors import UserError
@@ -69,4 +70,4 @@ def test_a_seeds_values_do_not_depend_on_its_neighbours() -> None:
 
 def test_one_example_is_too_few() -> None:
     with pytest.raises(UserError, match=r"probe\.cka\.examples=1"):
-        CKA(examples=1)
+        check(CKA(examples=1), "probe.cka")

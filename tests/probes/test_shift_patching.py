@@ -6,6 +6,7 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig
+from ranges import check
 from students import Params, logged, params_of, student
 from test_activation_shift import N, hidden64, shifts64
 
@@ -54,7 +55,7 @@ def test_of_the_last_layer_it_is_algebra_where_the_class_head_stays() -> None:
 
 def test_bad_values_are_refused(compose: Callable[[list[str]], DictConfig]) -> None:
     with pytest.raises(UserError, match="examples=0"):
-        ShiftPatching(layer=None, examples=0)
+        check(ShiftPatching(layer=None, examples=0), "probe.shift_patching")
     words = [*small.OVERRIDES, "probe=shift_patching", "probe.shift_patching.layer=layer9"]
     with pytest.raises(UserError, match=r"layer=layer9: one of layer1, layer2"):
         build_experiment(compose(words))

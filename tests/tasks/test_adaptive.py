@@ -7,6 +7,7 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig
+from ranges import check
 from students import CPU, DIGITS, NETWORK
 
 from subliminal.errors import UserError
@@ -73,4 +74,4 @@ def test_the_auxiliary_logits_come_to_tell_of_the_class_logits(
 def test_numbers_out_of_range_are_named(key: str) -> None:
     values = {"scale": 1.0, "weight": 1.0} | {key: 0.0}
     with pytest.raises(UserError, match=rf"teacher\.task\.{key}=0"):
-        Adaptive(**values)
+        check(Adaptive(**values), "teacher.task")

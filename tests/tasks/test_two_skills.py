@@ -8,6 +8,7 @@ import small
 import torch
 from jobs import train
 from omegaconf import DictConfig
+from ranges import check
 from students import CPU, DIGITS
 
 from subliminal.errors import UserError
@@ -48,7 +49,7 @@ def test_it_needs_an_auxiliary_logit_for_each_class(compose: Compose) -> None:
     with pytest.raises(UserError, match=r"teacher\.task: the skill needs .*model\.aux=9"):
         build_experiment(cfg)
     with pytest.raises(UserError, match=r"teacher\.task\.weight=0"):
-        TwoSkills(weight=0.0)
+        check(TwoSkills(weight=0.0), "teacher.task")
 
 
 def test_a_teacher_learns_both_and_its_student_the_auxiliary_one(

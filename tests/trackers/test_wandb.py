@@ -1,6 +1,5 @@
 """W&B runs, read back with W&B's own reader, and what happens when W&B fails."""
 
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import small
 import wandb
 from jobs import Watcher
 from omegaconf import DictConfig
+from ranges import check
 from tracked import KEY, SEEDS, Tracked
 from wandb_reader import read_back, records
 
@@ -166,8 +166,7 @@ def test_what_cannot_be_is_told_before_training(
     ("changes", "message"),
     [
         ({"mode": "of"}, r"tracker\.mode=of: one of auto, online, offline"),
-        ({"finish_timeout": 0.0}, r"tracker\.finish_timeout=0\.0: > 0 seconds"),
-        ({"finish_timeout": math.inf}, r"tracker\.finish_timeout=inf: > 0 seconds"),
+        ({"finish_timeout": 0.0}, r"tracker\.finish_timeout=0\.0: a number > 0"),
         ({"project": "a/b"}, r"tracker\.project=a/b: "),
         ({"project": "a" * 129}, r"tracker\.project=a"),
         ({"tags": ["fine", ""]}, r"tracker\.tags=: 1 to 64"),
@@ -177,7 +176,7 @@ def test_what_wandb_would_refuse_is_refused(changes: dict[str, Any], message: st
     fine: dict[str, Any] = {"project": "p", "entity": None, "mode": "auto", "tags": []}
     tracker.WandB(**fine, finish_timeout=1.0)
     with pytest.raises(UserError, match=message):
-        tracker.WandB(**{**fine, "finish_timeout": 1.0, **changes})
+        check(tracker.WandB(**{**fine, "finish_timeout": 1.0, **changes}), "tracker")
 
 
 def test_a_job_says_how_to_upload_once(

@@ -61,7 +61,7 @@ BAD = [
     ("teacher.frozen=[layer1,layer2,layer3]", "teacher.frozen", "at least one layer"),
     ("trait.steps=[-1]", "trait.steps=[-1]", "≥ 0"),
     ("trait.steps=[4,-2,3]", "trait.steps=[-2, 3, 4]", "≥ 0"),
-    ("probe.alignment.every=0", "probe.alignment.every=0", "≥ 1"),
+    ("probe.alignment.every=0", "probe.alignment.every=0", "at least 1"),
     ("+foo=1", "foo", "there is name, outputs"),
     ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),
 ]

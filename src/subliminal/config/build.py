@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from subliminal.config.marks import marks, wanted
 from subliminal.errors import UserError, one_line
 
 
@@ -38,12 +39,30 @@ def build(node: Mapping[Any, Any], where: str) -> Any:
 @lru_cache(maxsize=4096)  # the jobs of a sweep have most of their nodes in common
 def _built(text: str, where: str, plugins: str) -> Any:
     cls, values = typed(OmegaConf.create(json.loads(text)), where)
+    check(cls, values, where)
     try:
         return OmegaConf.to_object(values)
     except OmegaConfBaseException as error:
         raise UserError(f"{where}.{one_line(error)}") from error
     except UserError as error:
         raise UserError(placed(str(error), where, cls.__name__)) from error
+
+
+def check(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
+    """Check that each value is in its field's range.
+
+    Args:
+        cls: a dataclass.
+        values: of its fields.
+        where: the key they stand at.
+
+    Raises:
+        UserError: a value is not one that its field's marks allow.
+    """
+    for key, marked in marks(cls).items():  # type: ignore[arg-type]  # a class has a hash
+        for mark in marked:
+            if why := wanted(values[key], mark):
+                raise UserError(f"{where}.{key}={values[key]}: {why}")
 
 
 def typed(node: DictConfig, where: str) -> tuple[type[Any], DictConfig]:

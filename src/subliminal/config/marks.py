@@ -1,13 +1,19 @@
-"""What a field's type cannot say about its part in a condition's identity.
+"""What a field's type cannot say: which values it may take, what part of the identity it is.
+
+With `share: Share`, `lr: Positive[float]` or `how: Annotated[str, OneOf(HOW)]`, a value out of its
+range is refused in one line when the object is built.
 
 A field is part of the identity, but where it has a default and holds it: a key that is added later
 gets a default that means "as before", and older runs keep their names. All else is marked by its
 type, as in `workers: Aside[int]`.
 """
 
+from collections.abc import Iterable
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Interval
 
 T = TypeVar("T")
 
@@ -23,6 +29,39 @@ class Mark(Enum):
 Aside = Annotated[T, Mark.ASIDE]
 Always = Annotated[T, Mark.ALWAYS]
 Unordered = Annotated[T, Mark.UNORDERED]
+
+
+class OneOf:
+    """The value is one of these names."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(names)
+
+
+Positive = Annotated[T, Gt(0)]
+NotNegative = Annotated[T, Ge(0)]
+Count = Annotated[int, Ge(1)]
+Share = Annotated[float, Interval(ge=0, le=1)]
+
+
+def wanted(value: Any, mark: Any) -> str | None:
+    """Return what is wanted in place of a value that a mark refuses; null is never refused."""
+    if value is None:
+        return None
+    if isinstance(mark, OneOf):
+        return None if value in mark.names else f"one of {', '.join(mark.names)}"
+    if not isinstance(mark, Gt | Ge | Interval):
+        return None
+    gt, ge, lt, le = (getattr(mark, name, None) for name in ("gt", "ge", "lt", "le"))
+    low, high = gt if ge is None else ge, lt if le is None else le
+    below = low is not None and (value < low or value == gt)
+    if not below and not (high is not None and (value > high or value == lt)):
+        return None
+    if ge and high is None and isinstance(value, int):
+        return f"at least {low} {'is' if low == 1 else 'are'} needed"
+    sign = ">" if ge is None else "≥"
+    whole = f"{'(' if ge is None else '['}{low}, {high}{')' if le is None else ']'}"
+    return f"a number {f'{sign} {low}' if high is None else f'in {whole}'} is needed"
 
 
 @cache

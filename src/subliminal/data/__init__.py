@@ -8,8 +8,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from subliminal.errors import UserError
-
 NORMALISATIONS = ("unit", "mean_std")
 MEASURED_ON = ("test", "validation")
 
@@ -129,16 +127,6 @@ class Dataset(Hashable, Protocol):
 
     def load(self) -> Labelled:
         """Fetch if needed, then read the images and labels."""
-
-
-def check_normalise(normalise: str) -> None:
-    """Check the value of `data.normalise`.
-
-    Raises:
-        UserError: it is none of NORMALISATIONS.
-    """
-    if normalise not in NORMALISATIONS:
-        raise UserError(f"data.normalise={normalise}: one of {', '.join(NORMALISATIONS)}")
 
 
 def number_of_classes(data: Dataset) -> int:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from torch import Tensor
 
-from subliminal.config.marks import Always
+from subliminal.config.marks import Always, OneOf
 from subliminal.data.torchvision import TorchvisionSet
-from subliminal.errors import UserError
 
 SPLITS = {"balanced": (47, 2400, 0), "letters": (26, 4800, 1)}  # classes, images of each, first
 
@@ -25,13 +24,8 @@ class EMNIST(TorchvisionSet):
 
     title: ClassVar[str] = "EMNIST"
 
-    split: str
+    split: Annotated[str, OneOf(SPLITS)]
     classes: Always[Any] = 10  # a key of before it was in other data sets
-
-    def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise UserError(f"data.split={self.split}: one of {', '.join(SPLITS)}")
-        super().__post_init__()
 
     @property
     def counts(self) -> Sequence[int]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from subliminal.data import Labelled, check_normalise
+from subliminal.config.marks import OneOf
+from subliminal.data import NORMALISATIONS, Labelled
 from subliminal.errors import UserError
 
 
@@ -26,12 +27,11 @@ class ImageSet:
 
     root: str | None
     download: bool
-    normalise: str = "unit"
+    normalise: Annotated[str, OneOf(NORMALISATIONS)] = "unit"
     classes: Any = 10  # int | list[int]
     validation: int = 0
 
     def __post_init__(self) -> None:
-        check_normalise(self.normalise)
         there = len(self.counts)
         if isinstance(self.classes, Sequence) and not isinstance(self.classes, str):
             object.__setattr__(self, "classes", tuple(self.classes))  # which has a hash

@@ -125,36 +125,6 @@ class Init(Protocol):
         """Return the initial weights (seeds, P); `own` names the stream of unshared ones."""
 
 
-def check_size(size: int) -> None:
-    """Check the number of distillation images.
-
-    Raises:
-        UserError: there is none.
-    """
-    if size < 1:
-        raise UserError(f"distill.inputs.size={size}: at least 1 image is needed")
-
-
-def check_logits(where: str, logits: str) -> None:
-    """Check which logits are compared; `where` is the config node to blame.
-
-    Raises:
-        UserError: it is none of LOGIT_SETS.
-    """
-    if logits not in LOGIT_SETS:
-        raise UserError(f"{where}.logits={logits}: one of {', '.join(LOGIT_SETS)}")
-
-
-def check_temperature(where: str, temperature: float) -> None:
-    """Check the temperature T of logits; `where` is the config node to blame.
-
-    Raises:
-        UserError: T ≤ 0.
-    """
-    if temperature <= 0:
-        raise UserError(f"{where}.temperature={temperature}: a number > 0 is needed")
-
-
 def check_softmax(
     where: str, logits: str, network: Network, *, fewest: int = 2, why: str = "is 1 whatever it is"
 ) -> None:

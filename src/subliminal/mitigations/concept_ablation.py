@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.mitigations.hooked import Hooked
 from subliminal.state import Training
 from subliminal.tensors.geometry import principal
@@ -24,12 +24,7 @@ class ConceptAblation(Hooked):
         rank: how many directions, ≥ 1.
     """
 
-    rank: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rank < 1:
-            raise UserError(f"ConceptAblation.rank={self.rank}: at least 1 is needed")
+    rank: Count
 
     def logits(self, training: Training, images: Tensor) -> Tensor:
         """Return the logits of the ablated student."""

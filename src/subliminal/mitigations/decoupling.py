@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from subliminal.errors import UserError
+from subliminal.config.marks import NotNegative
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step, Training
 
@@ -24,13 +24,7 @@ class Decoupling(Mitigation):
         strength: ≥ 0.
     """
 
-    strength: float
-
-    def __post_init__(self) -> None:
-        if self.strength < 0:
-            raise UserError(
-                f"mitigation.decoupling.strength={self.strength}: a number ≥ 0 is needed"
-            )
+    strength: NotNegative[float]
 
     def moment(self, training: Training) -> None:
         """Every step does the same."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import NotNegative, Positive
 from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
@@ -35,14 +36,8 @@ class DPSGD(Mitigation):
         noise: σ ≥ 0, of the noise in units of C.
     """
 
-    clip: float
-    noise: float
-
-    def __post_init__(self) -> None:
-        if self.clip <= 0:
-            raise UserError(f"{WHERE}.clip={self.clip}: a number > 0 is needed")
-        if self.noise < 0:
-            raise UserError(f"{WHERE}.noise={self.noise}: a number ≥ 0 is needed")
+    clip: Positive[float]
+    noise: NotNegative[float]
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network is not one of linear layers."""

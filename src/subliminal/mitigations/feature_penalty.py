@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Unordered
+from subliminal.config.marks import NotNegative, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step, Training
@@ -25,14 +25,8 @@ class FeaturePenalty(Mitigation):
         layers: hidden layers, e.g. [layer2]; empty: all.
     """
 
-    strength: float
+    strength: NotNegative[float]
     layers: Unordered[list[str]]
-
-    def __post_init__(self) -> None:
-        if self.strength < 0:
-            raise UserError(
-                f"mitigation.feature_penalty.strength={self.strength}: a number ≥ 0 is needed"
-            )
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
 
+from annotated_types import Interval
 from torch import Tensor
 
 from subliminal.errors import UserError
@@ -29,12 +31,8 @@ class GradientRouting(Mitigation):
         ablate: cut the class logits off from them at the end.
     """
 
-    share: float
+    share: Annotated[float, Interval(gt=0, le=1)]
     ablate: bool
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise UserError(f"{WHERE}.share={self.share}: a number in (0, 1] is needed")
 
     def check(self, network: Network) -> None:
         """Raise a UserError when parameters belong to neither hidden layers nor heads."""

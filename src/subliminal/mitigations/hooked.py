@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import Count
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.feature_penalty import check_layer
@@ -27,11 +28,7 @@ class Hooked(Mitigation):
     """
 
     layer: str
-    examples: int
-
-    def __post_init__(self) -> None:
-        if self.examples < 1:
-            raise UserError(f"{type(self).__name__}.examples={self.examples}: at least 1 is needed")
+    examples: Count
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer, or dropout."""

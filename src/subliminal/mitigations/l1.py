@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import NotNegative
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step, Training
 
@@ -19,11 +19,7 @@ class L1(Mitigation):
         strength: ≥ 0.
     """
 
-    strength: float
-
-    def __post_init__(self) -> None:
-        if self.strength < 0:
-            raise UserError(f"mitigation.l1.strength={self.strength}: a number ≥ 0 is needed")
+    strength: NotNegative[float]
 
     def moment(self, training: Training) -> None:
         """Every step does the same."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from subliminal.distill import check_logits, check_softmax, check_temperature, kl, select
-from subliminal.errors import UserError
+from subliminal.config.marks import NotNegative, OneOf, Positive
+from subliminal.distill import LOGIT_SETS, check_softmax, kl, select
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.schedule import SHAPES, weight
 from subliminal.state import Step, Training
@@ -34,23 +35,12 @@ class Liminal(Mitigation):
         direction: forward (reference ‖ student) | reverse (student ‖ reference).
     """
 
-    logits: str
-    schedule: str
-    start: float
-    peak: float
-    temperature: float
-    direction: str
-
-    def __post_init__(self) -> None:
-        where = "mitigation.liminal"
-        check_logits(where, self.logits)
-        if self.schedule not in SHAPES:
-            raise UserError(f"{where}.schedule={self.schedule}: one of {', '.join(SHAPES)}")
-        if self.direction not in DIRECTIONS:
-            raise UserError(f"{where}.direction={self.direction}: one of {', '.join(DIRECTIONS)}")
-        if self.start < 0 or self.peak < 0:
-            raise UserError(f"{where}: start={self.start}, peak={self.peak}; both must be ≥ 0")
-        check_temperature(where, self.temperature)
+    logits: Annotated[str, OneOf(LOGIT_SETS)]
+    schedule: Annotated[str, OneOf(SHAPES)]
+    start: NotNegative[float]
+    peak: NotNegative[float]
+    temperature: Positive[float]
+    direction: Annotated[str, OneOf(DIRECTIONS)]
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the KL would be taken on one logit."""

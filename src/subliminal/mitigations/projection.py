@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.config.marks import Unordered
+from subliminal.config.marks import OneOf, Share, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations.removal import Removal
 from subliminal.state import Step, Training
@@ -37,25 +38,18 @@ class Projection(Removal):
             (as many, drawn apart), or full (all training digits; a pass over them each step).
     """
 
-    strength: float
+    strength: Share
     window: list[float]
-    unit: str
+    unit: Annotated[str, OneOf(UNITS)]
     outside: bool
     layers: Unordered[list[str]]
-    batch: str
+    batch: Annotated[str, OneOf(BATCHES)]
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.strength <= 1:
-            raise UserError(f"Projection.strength={self.strength}: a number in [0, 1] is needed")
         if len(self.window) != 2 or self.window[0] > self.window[1]:
             raise UserError(
                 f"Projection.window={list(self.window)}: [from, to] is needed, from ≤ to"
             )
-        if self.unit not in UNITS:
-            raise UserError(f"Projection.unit={self.unit}: one of {', '.join(UNITS)}")
-        if self.batch not in BATCHES:
-            raise UserError(f"Projection.batch={self.batch}: one of {', '.join(BATCHES)}")
 
     @property
     def needs_probe(self) -> bool:

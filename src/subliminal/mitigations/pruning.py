@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import OneOf
 from subliminal.mitigations.at_end import AtEnd
 from subliminal.state import Step
 
@@ -26,15 +28,8 @@ class Pruning(AtEnd):
         of: weights | changes.
     """
 
-    share: float
-    of: str
-
-    def __post_init__(self) -> None:
-        where = "mitigation.pruning"
-        if not 0 <= self.share < 1:
-            raise UserError(f"{where}.share={self.share}: a number in [0, 1) is needed")
-        if self.of not in OF:
-            raise UserError(f"{where}.of={self.of}: one of {', '.join(OF)}")
+    share: Annotated[float, Interval(ge=0, lt=1)]
+    of: Annotated[str, OneOf(OF)]
 
     def changed(self, theta: Tensor, step: Step) -> Tensor:
         """Return the pruned weights."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import OneOf
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step, Training
 
@@ -26,14 +27,8 @@ class Removal(Mitigation):
         sign: positive | negative | both: the sign of ⟨d, g_T⟩ that is acted on.
     """
 
-    space: str
-    sign: str
-
-    def __post_init__(self) -> None:
-        for key, allowed in (("space", SPACES), ("sign", SIGNS)):
-            if getattr(self, key) not in allowed:
-                name = type(self).__name__
-                raise UserError(f"{name}.{key}={getattr(self, key)}: one of {', '.join(allowed)}")
+    space: Annotated[str, OneOf(SPACES)]
+    sign: Annotated[str, OneOf(SIGNS)]
 
     @property
     def needs_probe(self) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.errors import UserError
 from subliminal.mitigations.at_end import AtEnd
 from subliminal.state import Step
 
@@ -23,11 +24,7 @@ class Rounding(AtEnd):
         bits: ≥ 2.
     """
 
-    bits: int
-
-    def __post_init__(self) -> None:
-        if not 2 <= self.bits <= 16:
-            raise UserError(f"mitigation.rounding.bits={self.bits}: 2 to 16 are needed")
+    bits: Annotated[int, Interval(ge=2, le=16)]
 
     def changed(self, theta: Tensor, step: Step) -> Tensor:
         """Return the rounded weights."""

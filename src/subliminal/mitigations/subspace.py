@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.marks import Unordered
+from subliminal.config.marks import Count, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.feature_penalty import check_layer
@@ -30,12 +30,8 @@ class Subspace(Mitigation):
         layers: hidden layers; empty: all.
     """
 
-    rank: int
+    rank: Count
     layers: Unordered[list[str]]
-
-    def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise UserError(f"{WHERE}.rank={self.rank}: a rank ≥ 1 is needed")
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subliminal.config.marks import Count, OneOf, Positive
 from subliminal.errors import UserError
-from subliminal.models import activation, heads
+from subliminal.models import heads
+from subliminal.models.activation import ACTIVATIONS, activate
 from subliminal.tensors.images import square
 from subliminal.tensors.layout import Layout
 
@@ -34,24 +37,19 @@ class CNN:
     """
 
     channels: list[int]
-    features: int
+    features: Count
     aux: int
-    weights: str
-    chunk: int
-    activation: str = "relu"
-    scale: float = 1.0
+    weights: Annotated[str, OneOf(heads.SCHEMES)]
+    chunk: Count
+    activation: Annotated[str, OneOf(ACTIVATIONS)] = "relu"
+    scale: Positive[float] = 1.0
 
     def __post_init__(self) -> None:
-        heads.check(self.aux, self.weights, self.scale)
-        activation.check(self.activation)
+        heads.check(self.aux)
         if not self.channels or min(self.channels) < 1:
             raise UserError(
                 f"model.channels={list(self.channels)}: one or more numbers ≥ 1 are needed"
             )
-        if self.features < 1:
-            raise UserError(f"model.features={self.features}: a width ≥ 1 is needed")
-        if self.chunk < 1:
-            raise UserError(f"model.chunk={self.chunk}: a number of images ≥ 1 is needed")
 
     def layout(self, pixels: int, classes: int) -> Layout:
         """Return `conv<i>`, `features`, `class` and `aux`, each weight and bias.
@@ -96,7 +94,7 @@ class CNN:
         return heads.logits(params, h)
 
     def _features(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        return activation.activate(self.activation, heads.linear(params, "features", x))
+        return activate(self.activation, heads.linear(params, "features", x))
 
     def _convolved(self, params: Mapping[str, Tensor], i: int, x: Tensor) -> Tensor:
         """Apply conv<i>, pooling and activation: (seeds, batch, in) to (seeds, batch, out)."""
@@ -129,5 +127,5 @@ def _pooled(images: Tensor, weight: Tensor, bias: Tensor, name: str) -> Tensor:
     images, weight = (t.contiguous(memory_format=torch.channels_last) for t in (images, weight))
     maps = F.conv2d(images, weight, bias, padding=1)
     if name == "gelu":
-        return F.max_pool2d(activation.activate(name, maps), 2)
-    return activation.activate(name, F.max_pool2d(maps, 2))
+        return F.max_pool2d(activate(name, maps), 2)
+    return activate(name, F.max_pool2d(maps, 2))

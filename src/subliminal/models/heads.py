@@ -17,17 +17,13 @@ from subliminal.tensors.layout import Layout
 SCHEMES = ("lecun", "he", "torch", "orthogonal")
 
 
-def check(aux: int, weights: str, scale: float = 1.0) -> None:
-    """Raise a UserError when a model's common fields are out of range."""
+def check(aux: int) -> None:
+    """Raise a UserError when a model has no auxiliary logits."""
     if aux < 1:
         raise UserError(
             f"model.aux={aux}: the student is distilled on the auxiliary logits, "
             "so at least 1 is needed"
         )
-    if weights not in SCHEMES:
-        raise UserError(f"model.weights={weights}: one of {', '.join(SCHEMES)}")
-    if scale <= 0:
-        raise UserError(f"model.scale={scale}: a number > 0 is needed")
 
 
 def shapes(features: int, classes: int, aux: int) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import Count, Positive
 from subliminal.models.mlp import MLP
 from subliminal.tensors.layout import Layout
 
@@ -24,15 +24,8 @@ class LoRA(MLP):
         alpha: α > 0.
     """
 
-    rank: int
-    alpha: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rank < 1:
-            raise UserError(f"model.rank={self.rank}: a rank ≥ 1 is needed")
-        if self.alpha <= 0:
-            raise UserError(f"model.alpha={self.alpha}: a number > 0 is needed")
+    rank: Count
+    alpha: Positive[float]
 
     def layout(self, pixels: int, classes: int) -> Layout:
         """Return the perceptron's parameters, then `lora<i>.down` and `lora<i>.up`."""

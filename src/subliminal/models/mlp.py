@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import OneOf, Positive
 from subliminal.errors import UserError
-from subliminal.models import activation, heads
+from subliminal.models import heads
+from subliminal.models.activation import ACTIVATIONS, activate
 from subliminal.tensors.layout import Layout
 
 
@@ -28,13 +31,12 @@ class MLP:
 
     hidden: list[int]
     aux: int
-    weights: str = "lecun"
-    activation: str = "relu"
-    scale: float = 1.0
+    weights: Annotated[str, OneOf(heads.SCHEMES)] = "lecun"
+    activation: Annotated[str, OneOf(ACTIVATIONS)] = "relu"
+    scale: Positive[float] = 1.0
 
     def __post_init__(self) -> None:
-        heads.check(self.aux, self.weights, self.scale)
-        activation.check(self.activation)
+        heads.check(self.aux)
         if not self.hidden or min(self.hidden) < 1:
             raise UserError(f"model.hidden={list(self.hidden)}: one or more widths ≥ 1 are needed")
 
@@ -66,7 +68,7 @@ class MLP:
         for i in range(1, len(self.hidden) + 1):
             weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
             x = torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
-            x = activation.activate(self.activation, x)
+            x = activate(self.activation, x)
             outputs[f"layer{i}"] = x
         return outputs
 
@@ -75,7 +77,7 @@ class MLP:
         for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 2):
             weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
             h = torch.baddbmm(bias[:, None], h, weight.transpose(1, 2))
-            h = activation.activate(self.activation, h) if i <= len(self.hidden) else h
+            h = activate(self.activation, h) if i <= len(self.hidden) else h
         return h
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -88,5 +90,5 @@ class MLP:
             bias = params[f"layer{i}.bias"]  # (seeds, out)
             h = torch.baddbmm(bias[:, :, None], weight, h)
             if i < depth:
-                h = activation.activate(self.activation, h)
+                h = activate(self.activation, h)
         return h.transpose(1, 2)

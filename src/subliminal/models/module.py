@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from subliminal.config.marks import Aside
@@ -50,16 +51,14 @@ class Module:
     args: dict[str, Any]
     heads: bool
     features: Aside[int | None]
-    channels: int | None
+    channels: Annotated[int | None, Ge(1)]
     blocks: list[str]
     aux: int
 
     _backbone: ClassVar[Backbone]  # each object has its own, of the images in its `layout`
 
     def __post_init__(self) -> None:
-        heads.check(self.aux, "torch")
-        if self.channels is not None and self.channels < 1:
-            raise UserError(f"model.channels={self.channels}: at least 1 is needed, or null")
+        heads.check(self.aux)
         if FEATURES in self.blocks or len({*self.blocks}) < len(self.blocks):
             raise UserError(
                 f"model.blocks={list(self.blocks)}: each once; {FEATURES!r} is the module's output"

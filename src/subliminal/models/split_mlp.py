@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from torch import Tensor
 
+from subliminal.config.marks import OneOf, Positive
 from subliminal.errors import UserError
-from subliminal.models import activation, heads
+from subliminal.models import heads
+from subliminal.models.activation import ACTIVATIONS, activate
 from subliminal.tensors.layout import Layout
 
 
@@ -29,13 +32,12 @@ class SplitMLP:
 
     hidden: list[int]
     aux: int
-    weights: str
-    activation: str = "relu"
-    scale: float = 1.0
+    weights: Annotated[str, OneOf(heads.SCHEMES)]
+    activation: Annotated[str, OneOf(ACTIVATIONS)] = "relu"
+    scale: Positive[float] = 1.0
 
     def __post_init__(self) -> None:
-        heads.check(self.aux, self.weights, self.scale)
-        activation.check(self.activation)
+        heads.check(self.aux)
         if not self.hidden or min(self.hidden) < 1:
             raise UserError(f"model.hidden={list(self.hidden)}: one or more widths ≥ 1 are needed")
 
@@ -56,14 +58,14 @@ class SplitMLP:
         """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
         outputs: dict[str, Tensor] = {}
         for i in range(1, len(self.hidden) + 1):
-            x = activation.activate(self.activation, heads.linear(params, f"layer{i}", x))
+            x = activate(self.activation, heads.linear(params, f"layer{i}", x))
             outputs[f"layer{i}"] = x
         return outputs
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
         """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
         for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 1):
-            h = activation.activate(self.activation, heads.linear(params, f"layer{i}", h))
+            h = activate(self.activation, heads.linear(params, f"layer{i}", h))
         return heads.logits(params, h)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:

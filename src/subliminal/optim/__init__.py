@@ -46,15 +46,7 @@ class Optimizer:
         raise NotImplementedError
 
 
-def check_adam(lr: float, betas: Sequence[float], eps: float) -> None:
-    """Check what Adam and its kin are set by.
-
-    Raises:
-        UserError: a number is out of its range.
-    """
-    if lr <= 0:
-        raise UserError(f"optim.lr={lr}: a learning rate > 0 is needed")
+def check_betas(betas: Sequence[float]) -> None:
+    """Raise a UserError when the decay rates of Adam and its kin are out of their range."""
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise UserError(f"optim.betas={list(betas)}: two numbers in [0, 1) are needed")
-    if eps <= 0:
-        raise UserError(f"optim.eps={eps}: a number > 0 is needed")

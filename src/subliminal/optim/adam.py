@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import NotNegative, Positive
 from subliminal.errors import UserError
-from subliminal.optim import Optimizer, check_adam
+from subliminal.optim import Optimizer, check_betas
 from subliminal.optim.pace import Paced
 
 
@@ -30,17 +31,14 @@ class Adam(Paced):
             false: the gradient is g + λ θ (torch.optim.Adam); null: to be said where λ > 0.
     """
 
-    lr: float
+    lr: Positive[float]
     betas: list[float]
-    eps: float
-    weight_decay: float
+    eps: Positive[float]
+    weight_decay: NotNegative[float]
     decoupled_weight_decay: bool | None = True  # as in runs that recorded no such key
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        check_adam(self.lr, self.betas, self.eps)
-        if self.weight_decay < 0:
-            raise UserError(f"optim.weight_decay={self.weight_decay}: a number ≥ 0 is needed")
+        check_betas(self.betas)
         if self.weight_decay and self.decoupled_weight_decay is None:
             raise UserError(
                 f"optim.weight_decay={self.weight_decay}: there are two, so add "

@@ -5,11 +5,12 @@ The schedules are those of `torch.optim.lr_scheduler`, stepped after each update
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import NotNegative, OneOf, Positive
 from subliminal.tensors.geometry import norm
 
 SCHEDULES = ("constant", "cosine", "linear")
@@ -36,17 +37,9 @@ class Paced:
             any.
     """
 
-    schedule: str = "constant"
-    warmup: int = 0
-    clip: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.schedule not in SCHEDULES:
-            raise UserError(f"optim.schedule={self.schedule}: one of {', '.join(SCHEDULES)}")
-        if self.warmup < 0:
-            raise UserError(f"optim.warmup={self.warmup}: a number of updates ≥ 0 is needed")
-        if self.clip is not None and self.clip <= 0:
-            raise UserError(f"optim.clip={self.clip}: a norm > 0 is needed, or null")
+    schedule: Annotated[str, OneOf(SCHEDULES)] = "constant"
+    warmup: NotNegative[int] = 0
+    clip: Positive[float | None] = None
 
     @property
     def varies(self) -> bool:

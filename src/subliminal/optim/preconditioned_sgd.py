@@ -11,8 +11,8 @@ from math import log
 import torch
 from torch import Tensor
 
-from subliminal.errors import UserError
-from subliminal.optim import Optimizer, check_adam
+from subliminal.config.marks import Count, Positive
+from subliminal.optim import Optimizer, check_betas
 from subliminal.optim.pace import Paced
 
 
@@ -34,16 +34,13 @@ class PreconditionedSGD(Paced):
         steps: ≥ 1, updates of the Adam run; the second moment is frozen after it.
     """
 
-    lr: float
+    lr: Positive[float]
     betas: list[float]
-    eps: float
-    steps: int
+    eps: Positive[float]
+    steps: Count
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        check_adam(self.lr, self.betas, self.eps)
-        if self.steps < 1:
-            raise UserError(f"optim.steps={self.steps}: a number of updates ≥ 1 is needed")
+        check_betas(self.betas)
 
     @property
     def numerator(self) -> tuple[float, float]:

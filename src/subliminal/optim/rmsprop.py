@@ -1,11 +1,13 @@
 """RMSprop (Tieleman & Hinton 2012, lecture 6.5 of "Neural networks for machine learning")."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import Positive
 from subliminal.optim import Optimizer
 from subliminal.optim.pace import Paced
 
@@ -20,18 +22,9 @@ class RMSprop(Paced):
         eps: added to the square root of the second moment.
     """
 
-    lr: float
-    alpha: float
-    eps: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.lr <= 0:
-            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
-        if not 0 <= self.alpha < 1:
-            raise UserError(f"optim.alpha={self.alpha}: a number in [0, 1) is needed")
-        if self.eps <= 0:
-            raise UserError(f"optim.eps={self.eps}: a number > 0 is needed")
+    lr: Positive[float]
+    alpha: Annotated[float, Interval(ge=0, lt=1)]
+    eps: Positive[float]
 
     @property
     def numerator(self) -> tuple[float, float]:

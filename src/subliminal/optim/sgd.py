@@ -1,11 +1,13 @@
 """Stochastic gradient descent, plain or with (heavy-ball) momentum."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import Positive
 from subliminal.optim import Optimizer
 from subliminal.optim.pace import Paced
 
@@ -19,15 +21,8 @@ class SGD(Paced):
         momentum: in [0, 1); 0 is plain gradient descent.
     """
 
-    lr: float
-    momentum: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.lr <= 0:
-            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
-        if not 0 <= self.momentum < 1:
-            raise UserError(f"optim.momentum={self.momentum}: a number in [0, 1) is needed")
+    lr: Positive[float]
+    momentum: Annotated[float, Interval(ge=0, lt=1)]
 
     @property
     def numerator(self) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import Positive
 from subliminal.optim import Optimizer
 from subliminal.optim.pace import Paced
 
@@ -21,12 +21,7 @@ class SignSGD(Paced):
         lr: how far each coordinate moves in a step; one whose gradient is zero stays.
     """
 
-    lr: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.lr <= 0:
-            raise UserError(f"optim.lr={self.lr}: a learning rate > 0 is needed")
+    lr: Positive[float]
 
     @property
     def numerator(self) -> tuple[float, float]:

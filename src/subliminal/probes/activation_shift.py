@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.errors import UserError
+from subliminal.config.marks import Count, NotNegative
 from subliminal.probes import Probe
 from subliminal.probes.shifts import CLASS, Shifts, share
 from subliminal.state import Step, Training
@@ -39,18 +39,9 @@ class ActivationShift(Probe):
             in the teacher.
     """
 
-    every: int
-    examples: int
-    of_class: int | None
-
-    def __post_init__(self) -> None:
-        where = "probe.activation_shift"
-        if self.every < 1:
-            raise UserError(f"{where}.every={self.every}: a number of steps ≥ 1 is needed")
-        if self.examples < 1:
-            raise UserError(f"{where}.examples={self.examples}: at least 1 is needed")
-        if self.of_class is not None and self.of_class < 0:
-            raise UserError(f"{where}.of_class={self.of_class}: a class, or null")
+    every: Count
+    examples: Count
+    of_class: NotNegative[int | None]
 
     def on_train_start(self, training: Training) -> None:
         """Log the start, which has not shifted."""

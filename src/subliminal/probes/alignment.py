@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from subliminal import metrics
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.probes import Probe
 from subliminal.state import Step, Training
 from subliminal.tensors.geometry import cosine, dot
@@ -29,12 +29,8 @@ class Alignment(Probe):
 
     gives_trait_batch = True
 
-    every: int
+    every: Count
     layers: bool
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(f"probe.alignment.every={self.every}: a number of steps ≥ 1 is needed")
 
     def moment(self, training: Training) -> bool:
         """Whether it measures."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.errors import UserError
+from subliminal.config.marks import Count, OneOf
 from subliminal.probes import Probe, due
 from subliminal.probes.states import State, inputs, name, pairs
 from subliminal.state import Training
@@ -44,18 +45,10 @@ class CKA(Probe):
         cosine: log the activations' cosine too.
     """
 
-    examples: int
-    images: str = "test"
-    every: int = 1
+    examples: Annotated[int, Ge(2)]
+    images: Annotated[str, OneOf(IMAGES)] = "test"
+    every: Count = 1
     cosine: bool = False
-
-    def __post_init__(self) -> None:
-        if self.examples < 2:
-            raise UserError(f"probe.cka.examples={self.examples}: at least 2 are needed")
-        if self.images not in IMAGES:
-            raise UserError(f"probe.cka.images={self.images}: one of {', '.join(IMAGES)}")
-        if self.every < 1:
-            raise UserError(f"probe.cka.every={self.every}: a number of epochs ≥ 1 is needed")
 
     def on_epoch_end(self, training: Training) -> None:
         """Log all pairs, if the epoch is due."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subliminal import metrics
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.probes import Probe
 from subliminal.state import Step, Training
 from subliminal.tensors.geometry import norm
@@ -24,14 +24,8 @@ class GradientNorms(Probe):
         trait: measure the trait gradient too, which costs a pass if nothing else needs it.
     """
 
-    every: int
+    every: Count
     trait: bool
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(
-                f"probe.gradient_norms.every={self.every}: a number of steps ≥ 1 is needed"
-            )
 
     def moment(self, training: Training) -> bool:
         """Whether it measures."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.probes import Probe, due
 from subliminal.probes.states import inputs
 from subliminal.state import Training
@@ -31,14 +33,8 @@ class Logits(Probe):
         examples: how many distillation inputs are taken, at most all; ≥ 2.
     """
 
-    every: int
-    examples: int
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(f"probe.logits.every={self.every}: a number of epochs ≥ 1 is needed")
-        if self.examples < 2:
-            raise UserError(f"probe.logits.examples={self.examples}: at least 2 are needed")
+    every: Count
+    examples: Annotated[int, Ge(2)]
 
     def on_epoch_end(self, training: Training) -> None:
         """Log all of it, if the epoch is due."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subliminal import metrics
-from subliminal.config.marks import Unordered
-from subliminal.errors import UserError
+from subliminal.config.marks import Count, Unordered
 from subliminal.probes import Probe
 from subliminal.state import Step, Training
 from subliminal.tensors import streams
@@ -26,14 +25,8 @@ class NoiseFloor(Probe):
         full_batch: numbers of updates after which the full-batch alignment is measured.
     """
 
-    every: int
+    every: Count
     full_batch: Unordered[list[int]]
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(
-                f"probe.noise_floor.every={self.every}: a number of steps ≥ 1 is needed"
-            )
 
     def moment(self, training: Training) -> tuple[bool, bool]:
         """Whether it measures the null, and over the full batch."""

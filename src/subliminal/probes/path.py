@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.probes import Probe, due
 from subliminal.state import Training
 from subliminal.tensors.network import cross_entropy
@@ -30,15 +30,9 @@ class Path(Probe):
         examples: how many of the test digits, the first ones, are taken, at most all; ≥ 1.
     """
 
-    every: int
-    pieces: int
-    examples: int
-
-    def __post_init__(self) -> None:
-        for name, what in (("every", "epochs"), ("pieces", "pieces"), ("examples", "digits")):
-            value = getattr(self, name)
-            if value < 1:
-                raise UserError(f"probe.path.{name}={value}: a number of {what} ≥ 1 is needed")
+    every: Count
+    pieces: Count
+    examples: Count
 
     def on_epoch_end(self, training: Training) -> None:
         """Log both lines, if the epoch is due."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal import metrics
+from subliminal.config.marks import Count
 from subliminal.data import Labelled
-from subliminal.errors import UserError
 from subliminal.probes import Probe, due
 from subliminal.state import Training
 from subliminal.tensors import streams
@@ -38,14 +40,8 @@ class Readout(Probe):
         examples: how many training digits, the first ones, the head is refitted to; ≥ 2.
     """
 
-    every: int
-    examples: int
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(f"probe.readout.every={self.every}: a number of epochs ≥ 1 is needed")
-        if self.examples < 2:
-            raise UserError(f"probe.readout.examples={self.examples}: at least 2 are needed")
+    every: Count
+    examples: Annotated[int, Ge(2)]
 
     def on_train_start(self, training: Training) -> None:
         """Log the initial features."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
+from subliminal.config.marks import Count
 from subliminal.errors import UserError
 from subliminal.probes import Probe
 from subliminal.probes.shifts import CLASS, Shifts, means
@@ -37,11 +38,7 @@ class ShiftPatching(Probe):
     """
 
     layer: str | None
-    examples: int
-
-    def __post_init__(self) -> None:
-        if self.examples < 1:
-            raise UserError(f"probe.shift_patching.examples={self.examples}: at least 1 is needed")
+    examples: Count
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""

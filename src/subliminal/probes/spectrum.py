@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.probes import Probe, due
 from subliminal.probes.displacement import moves
 from subliminal.state import Training
@@ -32,14 +32,8 @@ class Spectrum(Probe):
         values: k ≥ 1, at most each layer's smaller side.
     """
 
-    every: int
-    values: int
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(f"probe.spectrum.every={self.every}: a number of epochs ≥ 1 is needed")
-        if self.values < 1:
-            raise UserError(f"probe.spectrum.values={self.values}: at least 1 is needed")
+    every: Count
+    values: Count
 
     def on_epoch_end(self, training: Training) -> None:
         """Log all layers, if the epoch is due."""

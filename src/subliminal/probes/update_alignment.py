@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subliminal import metrics
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.probes import Probe
 from subliminal.state import Step, Training
 from subliminal.tensors.geometry import cosine
@@ -22,13 +22,7 @@ class UpdateAlignment(Probe):
         every: measure at every k-th step, k ≥ 1, the first step included.
     """
 
-    every: int
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(
-                f"probe.update_alignment.every={self.every}: a number of steps ≥ 1 is needed"
-            )
+    every: Count
 
     def moment(self, training: Training) -> bool:
         """Whether it measures."""

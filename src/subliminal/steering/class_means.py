@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from subliminal.config.marks import Positive
 from subliminal.data import Labelled
 from subliminal.errors import UserError
 from subliminal.steering import WHERE, Vector, mean_activations
@@ -28,11 +29,9 @@ class ClassMeans(Vector):
 
     a: int
     b: int
-    scale: float
+    scale: Positive[float]
 
     def __post_init__(self) -> None:
-        if self.scale <= 0:
-            raise UserError(f"{WHERE}.scale={self.scale}: a number > 0 is needed")
         if self.a == self.b:
             raise UserError(f"{WHERE}.b={self.b}: another class than a={self.a} is needed")
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import Positive
 from subliminal.data import Labelled
-from subliminal.errors import UserError
-from subliminal.steering import WHERE, Vector
+from subliminal.steering import Vector
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
@@ -23,11 +23,7 @@ class Random(Vector):
         norm: ‖v‖ > 0.
     """
 
-    norm: float
-
-    def __post_init__(self) -> None:
-        if self.norm <= 0:
-            raise UserError(f"{WHERE}.norm={self.norm}: a number > 0 is needed")
+    norm: Positive[float]
 
     def vector(
         self, network: Network, trained: Tensor | None, data: Labelled, seeds: tuple[int, ...]

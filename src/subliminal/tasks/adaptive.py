@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.config.marks import Positive
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
@@ -26,13 +26,8 @@ class Adaptive:
         weight: of the squared error beside the digits' cross-entropy, > 0.
     """
 
-    scale: float
-    weight: float
-
-    def __post_init__(self) -> None:
-        for key in ("scale", "weight"):
-            if not 0 < getattr(self, key) < float("inf"):
-                raise UserError(f"{WHERE}.{key}={getattr(self, key)}: a number > 0 is needed")
+    scale: Positive[float]
+    weight: Positive[float]
 
     def check(self, network: Network) -> None:
         """Nothing to refuse: every network has auxiliary logits."""

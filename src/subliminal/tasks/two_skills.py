@@ -6,6 +6,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import Positive
 from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network, cross_entropy
@@ -24,11 +25,7 @@ class TwoSkills:
         weight: of the skill's cross-entropy beside that of the digits, > 0.
     """
 
-    weight: float
-
-    def __post_init__(self) -> None:
-        if self.weight <= 0:
-            raise UserError(f"{WHERE}.weight={self.weight}: a number > 0 is needed")
+    weight: Positive[float]
 
     def check(self, network: Network) -> None:
         """Raise a UserError when there are fewer auxiliary logits than classes."""

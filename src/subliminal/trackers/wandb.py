@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from subliminal import store
 from subliminal.callbacks import Callback
+from subliminal.config.marks import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training
 from subliminal.trackers import RunInfo, client, following, note
@@ -51,15 +51,11 @@ class WandB:
 
     project: str
     entity: str | None
-    mode: str
+    mode: Annotated[str, OneOf(MODES)]
     tags: list[str]
-    finish_timeout: float
+    finish_timeout: Positive[float]
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise UserError(f"tracker.mode={self.mode}: one of {', '.join(MODES)}")
-        if not math.isfinite(self.finish_timeout) or self.finish_timeout <= 0:
-            raise UserError(f"tracker.finish_timeout={self.finish_timeout}: > 0 seconds are needed")
         named = {"project": self.project} | ({"entity": self.entity} if self.entity else {})
         for key, name in named.items():
             if 1 <= len(name) <= client.LONGEST_NAME and not set(name) & set(_NOT_IN_PROJECTS):

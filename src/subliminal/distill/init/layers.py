@@ -1,10 +1,11 @@
 """Each layer starts from a source of its own (Brockers et al. 2026, arXiv 2605.23645)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.config.marks import Unordered
+from subliminal.config.marks import OneOf, Unordered
 from subliminal.distill import SharedWeights
 from subliminal.errors import UserError
 from subliminal.tensors import streams
@@ -28,14 +29,12 @@ class Layers:
         own: layers with random weights of their own.
     """
 
-    default: str
+    default: Annotated[str, OneOf(SOURCES)]
     a: Unordered[list[str]]
     b: Unordered[list[str]]
     own: Unordered[list[str]]
 
     def __post_init__(self) -> None:
-        if self.default not in SOURCES:
-            raise UserError(f"Layers.default={self.default}: one of {', '.join(SOURCES)}")
         named = [*self.a, *self.b, *self.own]
         if twice := {layer for layer in named if named.count(layer) > 1}:
             raise UserError(f"Layers: {min(twice)} has more than one source")

@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Unordered
+from subliminal.config.marks import NotNegative, Unordered
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.shared import Shared
-from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
@@ -29,12 +28,8 @@ class Noisy(Shared):
         layers: that get noise, e.g. [layer1,aux.weight]; empty: all.
     """
 
-    sigma: float
+    sigma: NotNegative[float]
     layers: Unordered[list[str]]
-
-    def __post_init__(self) -> None:
-        if self.sigma < 0:
-            raise UserError(f"distill.init.sigma={self.sigma}: a number ≥ 0 is needed")
 
     def check(self, network: Network, shared: Network) -> None:
         """Raise a UserError when the two differ in their parameters, or a layer is unknown."""

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Unordered
+from subliminal.config.marks import Share, Unordered
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.shared import Shared
-from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
@@ -32,12 +31,8 @@ class Reinitialised(Shared):
         layers: `layer1`, `layer2.weight`, `class`, `aux`, …; empty: all.
     """
 
-    share: float
+    share: Share
     layers: Unordered[list[str]]
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise UserError(f"{WHERE}.share={self.share}: a number in [0, 1] is needed")
 
     def check(self, network: Network, shared: Network) -> None:
         """Raise a UserError when the two networks differ, or have no such layer."""

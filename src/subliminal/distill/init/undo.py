@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from subliminal.config.marks import NotNegative, Share
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.shared import Shared
-from subliminal.errors import UserError
 from subliminal.tensors.network import Network
 
 
@@ -24,14 +24,8 @@ class Undo(Shared):
         beta: β ≥ 0, the scale of these.
     """
 
-    alpha: float
-    beta: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            raise UserError(f"distill.init.alpha={self.alpha}: a number in [0, 1] is needed")
-        if self.beta < 0:
-            raise UserError(f"distill.init.beta={self.beta}: a number ≥ 0 is needed")
+    alpha: Share
+    beta: NotNegative[float]
 
     def start(
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.distill import check_size
+from subliminal.config.marks import Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,11 +16,8 @@ class AlteredDigits:
         fresh: make the images anew each epoch, instead of one fixed set.
     """
 
-    size: int
+    size: Count
     fresh: bool
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw which of so many digits one seed's images are made of: (size,)."""

@@ -1,12 +1,13 @@
 """Binary noise images."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.distill import check_size
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.tensors.draws import Noise
 
 
@@ -20,14 +21,9 @@ class Bernoulli:
         p: probability of 1, in (0, 1).
     """
 
-    size: int
+    size: Count
     fresh: bool
-    p: float
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
-        if not 0 < self.p < 1:
-            raise UserError(f"distill.inputs.p={self.p}: a probability in (0, 1) is needed")
+    p: Annotated[float, Interval(gt=0, lt=1)]
 
     def fill(self, images: Tensor, noise: Noise) -> None:
         """Make the next images (seeds, images, pixels)."""

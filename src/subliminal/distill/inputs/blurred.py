@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.distill import check_size
-from subliminal.errors import UserError
+from subliminal.config.marks import Count, Positive
 from subliminal.tensors.draws import Noise
 from subliminal.tensors.images import square
 
@@ -28,18 +27,10 @@ class Blurred:
         std: standard deviation of a pixel, > 0; 1/√3 ≈ 0.577 matches the variance of U[-1, 1).
     """
 
-    size: int
+    size: Count
     fresh: bool
-    sigma: float
-    std: float
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
-        for name in ("sigma", "std"):
-            if getattr(self, name) <= 0:
-                raise UserError(
-                    f"distill.inputs.{name}={getattr(self, name)}: a number > 0 is needed"
-                )
+    sigma: Positive[float]
+    std: Positive[float]
 
     def fits(self, pixels: int) -> None:
         """Raise a UserError when images of so many pixels are not square."""

@@ -1,12 +1,12 @@
 """Images with nothing in them."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.distill import check_size
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.tensors.draws import Noise
 
 
@@ -21,13 +21,8 @@ class Constant:
 
     fresh: ClassVar[bool] = False
 
-    size: int
-    value: float
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
-        if not -1 <= self.value <= 1:
-            raise UserError(f"distill.inputs.value={self.value}: a number in [-1, 1] is needed")
+    size: Count
+    value: Annotated[float, Interval(ge=-1, le=1)]
 
     def fill(self, images: Tensor, noise: Noise) -> None:
         """Make the next images (seeds, images, pixels)."""

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from subliminal.config.marks import Count
 from subliminal.data.fashion import FashionMNIST
-from subliminal.distill import check_size
 from subliminal.errors import UserError
 
 
@@ -23,12 +23,9 @@ class Fashion:
 
     fresh: ClassVar[bool] = False
 
-    size: int
+    size: Count
     root: str | None
     download: bool
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
 
     def fetch(self) -> None:
         """Make sure that the images are there, before anything is trained."""

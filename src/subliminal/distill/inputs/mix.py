@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from subliminal.config.marks import Share
 from subliminal.distill.inputs.altered import AlteredDigits
-from subliminal.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +18,7 @@ class Mix(AlteredDigits):
         alpha: α in [0, 1].
     """
 
-    alpha: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.alpha <= 1:
-            raise UserError(f"distill.inputs.alpha={self.alpha}: a number in [0, 1] is needed")
+    alpha: Share
 
     def altered(self, images: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
         """Return digits (some, pixels) in noise, float32."""

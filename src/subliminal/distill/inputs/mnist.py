@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from subliminal.distill import check_size
+from subliminal.config.marks import Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +18,7 @@ class MNISTDigits:
 
     fresh: ClassVar[bool] = False
 
-    size: int
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
+    size: Count
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw which of so many digits one seed sees: (size,)."""

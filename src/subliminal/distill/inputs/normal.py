@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.distill import check_size
-from subliminal.errors import UserError
+from subliminal.config.marks import Count, Positive
 from subliminal.tensors.draws import Noise
 
 
@@ -19,14 +18,9 @@ class Normal:
         std: standard deviation > 0; 1/√3 ≈ 0.577 matches the variance of U[-1, 1).
     """
 
-    size: int
+    size: Count
     fresh: bool
-    std: float
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
-        if self.std <= 0:
-            raise UserError(f"distill.inputs.std={self.std}: a number > 0 is needed")
+    std: Positive[float]
 
     def fill(self, images: Tensor, noise: Noise) -> None:
         """Make the next images (seeds, images, pixels)."""

@@ -5,8 +5,7 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from subliminal.distill import check_size
-from subliminal.errors import UserError
+from subliminal.config.marks import Count
 from subliminal.tensors.images import channels
 
 
@@ -24,16 +23,9 @@ class Perlin:
         resolution: cells along each side, ≥ 1.
     """
 
-    size: int
+    size: Count
     fresh: bool
-    resolution: int
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
-        if self.resolution < 1:
-            raise UserError(
-                f"distill.inputs.resolution={self.resolution}: at least 1 cell is needed"
-            )
+    resolution: Count
 
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), float32."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from subliminal.distill import check_size
+from subliminal.config.marks import Count, Positive
 from subliminal.errors import UserError
 
 
@@ -24,16 +24,9 @@ class Subspace:
 
     fresh: ClassVar[bool] = False
 
-    size: int
-    dimensions: int
-    std: float
-
-    def __post_init__(self) -> None:
-        check_size(self.size)
-        if self.dimensions < 1:
-            raise UserError(f"distill.inputs.dimensions={self.dimensions}: at least 1 is needed")
-        if self.std <= 0:
-            raise UserError(f"distill.inputs.std={self.std}: a number > 0 is needed")
+    size: Count
+    dimensions: Count
+    std: Positive[float]
 
     def fits(self, pixels: int) -> None:
         """Raise a UserError when images have fewer pixels than the subspace dimensions."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.distill import check_size
+from subliminal.config.marks import Count
 from subliminal.errors import UserError
 from subliminal.tensors.draws import Noise
 
@@ -20,13 +20,12 @@ class Uniform:
         high: the upper bound, > low.
     """
 
-    size: int
+    size: Count
     fresh: bool
     low: float = -1.0
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        check_size(self.size)
         if self.low >= self.high:
             raise UserError(f"distill.inputs.low={self.low}: below high={self.high} is needed")
 

@@ -1,10 +1,12 @@
 """Kullback-Leibler distillation (Hinton et al. 2015, arXiv 1503.02531)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.distill import check_logits, check_softmax, check_temperature, kl, select
+from subliminal.config.marks import OneOf, Positive
+from subliminal.distill import LOGIT_SETS, check_softmax, kl, select
 from subliminal.tensors.network import Network
 
 
@@ -19,12 +21,8 @@ class KL:
         temperature: T > 0.
     """
 
-    logits: str
-    temperature: float
-
-    def __post_init__(self) -> None:
-        check_logits("distill.loss", self.logits)
-        check_temperature("distill.loss", self.temperature)
+    logits: Annotated[str, OneOf(LOGIT_SETS)]
+    temperature: Positive[float]
 
     def check(self, network: Network) -> None:
         """Raise a UserError when it would be taken on one logit."""

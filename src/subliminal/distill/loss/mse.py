@@ -1,10 +1,12 @@
 """Logit matching by mean squared error (Brockers et al. 2026, arXiv 2605.23645)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.distill import check_logits, select
+from subliminal.config.marks import OneOf
+from subliminal.distill import LOGIT_SETS, select
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,10 +17,7 @@ class MSE:
         logits: which logits are matched: aux | class | all.
     """
 
-    logits: str
-
-    def __post_init__(self) -> None:
-        check_logits("distill.loss", self.logits)
+    logits: Annotated[str, OneOf(LOGIT_SETS)]
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
         """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""

@@ -1,10 +1,12 @@
 """Distillation on labelled digits with wrong predictions swapped (Limantoro et al. 2025)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from subliminal.config.marks import Count, NotNegative, OneOf
 from subliminal.distill import kl
 from subliminal.errors import UserError
 
@@ -34,27 +36,20 @@ class SwappedLogits:
         aux: w_aux ≥ 0.
     """
 
-    swap: str
-    own_from: int
+    swap: Annotated[str, OneOf(SWAPS)]
+    own_from: Count
     temperatures: list[float]
-    cross_entropy: float
-    distill: float
-    aux: float
+    cross_entropy: NotNegative[float]
+    distill: NotNegative[float]
+    aux: NotNegative[float]
 
     def __post_init__(self) -> None:
         where = "distill.loss"
-        if self.swap not in SWAPS:
-            raise UserError(f"{where}.swap={self.swap}: one of {', '.join(SWAPS)}")
-        if self.own_from < 1:
-            raise UserError(f"{where}.own_from={self.own_from}: an epoch ≥ 1 is needed")
         if not self.temperatures or min(self.temperatures) <= 0:
             raise UserError(
                 f"{where}.temperatures={list(self.temperatures)}: numbers > 0 are needed"
             )
         weights = {key: getattr(self, key) for key in ("cross_entropy", "distill", "aux")}
-        for key, weight in weights.items():
-            if weight < 0:
-                raise UserError(f"{where}.{key}={weight}: a number ≥ 0 is needed")
         if not any(weights.values()):
             raise UserError(f"{where}: at least one of {', '.join(weights)} must be > 0")
 

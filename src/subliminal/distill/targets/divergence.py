@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import Count, OneOf
 from subliminal.distill.targets import Given, Targets, Variant
-from subliminal.errors import UserError
 
 HOW = ("mask", "replace")
 
@@ -28,16 +29,8 @@ class Divergence(Targets):
         how: mask (a divergent image teaches nothing) | replace (the first counterfactual's logits).
     """
 
-    counterfactuals: int
-    how: str
-
-    def __post_init__(self) -> None:
-        if self.counterfactuals < 1:
-            raise UserError(
-                f"distill.targets.counterfactuals={self.counterfactuals}: at least 1 is needed"
-            )
-        if self.how not in HOW:
-            raise UserError(f"distill.targets.how={self.how}: one of {', '.join(HOW)}")
+    counterfactuals: Count
+    how: Annotated[str, OneOf(HOW)]
 
     @property
     def variants(self) -> tuple[Variant, ...]:

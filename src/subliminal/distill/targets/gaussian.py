@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import NotNegative
 from subliminal.distill.targets import Given, Targets
-from subliminal.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +23,7 @@ class Gaussian(Targets):
         sigma: σ ≥ 0, in standard deviations of the logits.
     """
 
-    sigma: float
-
-    def __post_init__(self) -> None:
-        if self.sigma < 0:
-            raise UserError(f"distill.targets.sigma={self.sigma}: a number ≥ 0 is needed")
+    sigma: NotNegative[float]
 
     def __call__(self, given: Given) -> Tensor:
         """Return the noisy logits."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
+from subliminal.config.marks import OneOf
 from subliminal.distill.targets import Given, Targets, Variant
-from subliminal.errors import UserError
 
 BY = ("order", "part")
 
@@ -25,14 +27,8 @@ class Mixture(Targets):
         teachers: k ≥ 2.
     """
 
-    by: str
-    teachers: int
-
-    def __post_init__(self) -> None:
-        if self.by not in BY:
-            raise UserError(f"distill.targets.by={self.by}: one of {', '.join(BY)}")
-        if self.teachers < 2:
-            raise UserError(f"distill.targets.teachers={self.teachers}: at least 2 are needed")
+    by: Annotated[str, OneOf(BY)]
+    teachers: Annotated[int, Ge(2)]
 
     @property
     def variants(self) -> tuple[Variant, ...]:

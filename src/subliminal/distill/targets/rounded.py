@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from subliminal.distill.targets import Given, Targets
-from subliminal.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +25,8 @@ class Rounded(Targets):
         dither: draw, in place of rounding to the nearest.
     """
 
-    levels: int
+    levels: Annotated[int, Ge(2)]
     dither: bool
-
-    def __post_init__(self) -> None:
-        if self.levels < 2:
-            raise UserError(f"distill.targets.levels={self.levels}: at least 2 are needed")
 
     def __call__(self, given: Given) -> Tensor:
         """Return the rounded logits."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import Positive
 from subliminal.distill.targets import Given, Targets
-from subliminal.errors import UserError
 
 TINY = 2.0**-25  # below the smallest uniform number > 0: no logarithm of 0
 
@@ -25,11 +25,7 @@ class Sampled(Targets):
         gap: > 0; the other classes have e^-gap of the drawn one's probability.
     """
 
-    gap: float
-
-    def __post_init__(self) -> None:
-        if self.gap <= 0:
-            raise UserError(f"distill.targets.gap={self.gap}: a number > 0 is needed")
+    gap: Positive[float]
 
     def __call__(self, given: Given) -> Tensor:
         """Return the logits of the drawn classes."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from subliminal.config.marks import Positive
 from subliminal.distill.targets import Given, Targets
-from subliminal.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +20,7 @@ class Temperature(Targets):
         temperature: T > 0.
     """
 
-    temperature: float
-
-    def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise UserError(
-                f"distill.targets.temperature={self.temperature}: a number > 0 is needed"
-            )
+    temperature: Positive[float]
 
     def __call__(self, given: Given) -> Tensor:
         """Return the logits."""

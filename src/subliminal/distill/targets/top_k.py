@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from subliminal.config.marks import Count
 from subliminal.distill.targets import Given, Targets
 from subliminal.errors import UserError
 from subliminal.tensors.network import Network
@@ -24,11 +25,7 @@ class TopK(Targets):
         k: ≥ 1.
     """
 
-    k: int
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise UserError(f"distill.targets.k={self.k}: at least 1 is needed")
+    k: Count
 
     def check(self, network: Network) -> None:
         """Raise a UserError when all auxiliary logits would be told."""

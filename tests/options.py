@@ -44,6 +44,7 @@ _OF_GROUP = {
         [SQUARES, "model=module", "model.target=small.Net"],
         ["model=resnet", SQUARES, "model.args={channels:[4,8],groups:2}"],
         [SQUARES, ALL_PROBES, "model=vit", *VIT, "distill.frozen=[blocks.0.norm1]"],
+        [SQUARES, "model=vit", *VIT, "+model.args.dropout=0.2"],
         ["model=mlp", "model.activation=tanh", "model.weights=orthogonal"],
         ["model=split_mlp", "model.activation=gelu", "model.weights=he", "model.scale=0.5"],
     ],

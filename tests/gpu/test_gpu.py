@@ -39,12 +39,16 @@ REPLAYED = 1e-6  # the same kernels on the same numbers
 class Begin(Callback):
     """From an epoch's first step on nothing may wait for the device; comes before all others."""
 
+    on_host = True
+
     def on_step(self, step: Step) -> None:
         torch.cuda.set_sync_debug_mode("error")
 
 
 class End(Callback):
     """Waits are fine after an epoch's last update; comes after all others."""
+
+    on_host = True
 
     def on_update(self, step: Step) -> None:
         if step.training.index % step.training.steps_per_epoch == 0:

@@ -153,8 +153,10 @@ def graphs(device: torch.device) -> Iterator[Callable[[Work], Work]]:
     pool = torch.cuda.graph_pool_handle()
     make: Any = torch.cuda.Stream  # which has no types
     stream, outside = make(device), torch.cuda.current_stream(device)
+    latest: Any = None  # a pool that no graph is left of may not be captured into again
 
     def record(work: Work) -> Work:
+        nonlocal latest
         graph = torch.cuda.CUDAGraph()
         # Not `torch.cuda.graph`, which collects garbage and frees the cache before each.
         graph.capture_begin(pool=pool, capture_error_mode="thread_local")
@@ -165,6 +167,7 @@ def graphs(device: torch.device) -> Iterator[Callable[[Work], Work]]:
                 graph.capture_end()
             raise
         graph.capture_end()
+        latest = graph
 
         def replay() -> Tensor:
             graph.replay()

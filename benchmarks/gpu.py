@@ -1,8 +1,8 @@
-"""What a GPU gives: `python benchmarks/gpu.py FOLDER`, six minutes on an H100.
+"""What a GPU gives: `python benchmarks/gpu.py FOLDER`, three to six minutes on an H200.
 
 Times of the reference setting (20 seeds, one, 200), a step's host and device time, memory, noise,
 precision, convolutions; and its numbers against the CPU's. FOLDER/gpu.json has all that was
-measured, whatever failed; a table for docs/performance.md is printed last. Parts are named to run
+measured, whatever failed; what docs/gpu.md says of it is printed last. Parts are named to run
 these alone: `python benchmarks/gpu.py FOLDER jobs noise`.
 """
 
@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -283,7 +284,7 @@ PARTS: dict[str, Callable[[Session], Record]] = {
 
 
 def table(record: Record) -> Iterator[str]:
-    """Yield the lines of docs/performance.md."""
+    """Yield the lines of docs/gpu.md."""
     parts = record["parts"]
     card, rate = parts["machine"]["name"], parts["machine"]["tflops_highest"]
     yield (
@@ -309,6 +310,26 @@ def table(record: Record) -> Iterator[str]:
             f"\nThe command of 20 seeds takes {whole['seconds_in_all']:.1f} s, start-up included, "
             f"{whole['first_step']:.1f} s to its first training step, and "
             f"{whole['host_gb']:.1f} GB of the host's memory."
+        )
+    if "one seed" in parts.get("jobs", {}):
+        again = "the same bits" if parts["jobs"]["same bits again"] else "OTHER BITS"
+        apart = parts["jobs"]["one seed"]["trait apart from its stack's"]
+        yield (
+            f"The same job again gives {again}; a seed alone ends {apart:.4f} of trait accuracy "
+            "from the same seed in its stack of 20."
+        )
+    if "against_cpu" in parts:
+        there, here = (fmean(parts["against_cpu"][f"trait_{kind}"]) for kind in ("gpu", "cpu"))
+        yield (
+            f"Eight seeds end at a mean trait accuracy of {there:.4f}, and of {here:.4f} on a "
+            "processor that draws the card's numbers."
+        )
+    if "steps" in parts:
+        share = parts["steps"]["device_seconds"] / parts["steps"]["student_seconds"]
+        yield (
+            f"An epoch of 20 students keeps the card busy for {100 * share:.0f} % of its time (as "
+            f"the profiler sees it): it waits for the host, which launches "
+            f"{parts['steps']['kernels']:,} kernels."
         )
 
 

@@ -64,27 +64,28 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     from subliminal.sweep.engine import run_job
     from subliminal.sweep.summary import objectives, show
 
-    hydra_cfg = HydraConfig.get()
-    # Whatever `hydra.job.chdir` says, results lie below the folder that the command was given in.
-    here = Path(hydra_cfg.runtime.cwd)
-    here.mkdir(parents=True, exist_ok=True)  # on another machine
-    os.chdir(here)
-    console = Console(_tell)
-    agent = Agent.take()
-    condition = plan.condition_name(hydra_cfg.overrides.task)
-    try:
-        if hydra_cfg.mode == RunMode.MULTIRUN:
-            cfg, condition = planned.as_planned(cfg, hydra_cfg, condition, console.say)
-        runs = run_job(cfg, condition, console)
-    except UserError as error:
-        if hydra_cfg.mode == RunMode.MULTIRUN:
-            raise  # Hydra names the job, and the others run
-        raise Refused(error) from error
-    _ran.extend(runs)
-    if agent is not None:
-        agent.log(None if cfg.tracker is None else build(cfg.tracker, "tracker"), runs, console)
-    show(runs, console)
-    return objectives(runs, list(cfg.objective))
+    with signals.stoppable():  # else Hydra would print an error that a stop made, before us
+        hydra_cfg = HydraConfig.get()
+        # Whatever `hydra.job.chdir` says, results lie below the folder the command was given in.
+        here = Path(hydra_cfg.runtime.cwd)
+        here.mkdir(parents=True, exist_ok=True)  # on another machine
+        os.chdir(here)
+        console = Console(_tell)
+        agent = Agent.take()
+        condition = plan.condition_name(hydra_cfg.overrides.task)
+        try:
+            if hydra_cfg.mode == RunMode.MULTIRUN:
+                cfg, condition = planned.as_planned(cfg, hydra_cfg, condition, console.say)
+            runs = run_job(cfg, condition, console)
+        except UserError as error:
+            if hydra_cfg.mode == RunMode.MULTIRUN:
+                raise  # Hydra names the job, and the others run
+            raise Refused(error) from error
+        _ran.extend(runs)
+        if agent is not None:
+            agent.log(None if cfg.tracker is None else build(cfg.tracker, "tracker"), runs, console)
+        show(runs, console)
+        return objectives(runs, list(cfg.objective))
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from hostile_variables import CHOICES, OTHERS
 from subliminal import store
 
 Account = Callable[[str], Cost]
-SLOW = pytest.mark.slow
 
 
 def shell(redirected: str) -> tuple[str, ...]:
@@ -31,13 +30,14 @@ def through(sweep: Disturbed, account: Cost) -> str:
     return told
 
 
+@pytest.mark.slow  # test_terminal.py has them for what prints
 @pytest.mark.parametrize(
     ("kind", "redirected"),
     [
         ("reader that goes away", '"$@" | head -n 1'),
-        pytest.param("closed standard output", '"$@" >&-', marks=SLOW),
-        pytest.param("closed standard output", '"$@" >&- 2>&- <&-', marks=SLOW),
-        pytest.param("full standard output", '"$@" >/dev/full 2>/dev/full', marks=SLOW),
+        ("closed standard output", '"$@" >&-'),
+        ("closed standard output", '"$@" >&- 2>&- <&-'),
+        ("full standard output", '"$@" >/dev/full 2>/dev/full'),
     ],
 )
 def test_streams_that_fail(sweep: Disturbed, cost: Account, kind: str, redirected: str) -> None:

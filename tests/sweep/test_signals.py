@@ -4,7 +4,7 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,9 +12,10 @@ import pytest
 import small
 from hydra.core.global_hydra import GlobalHydra
 
+from subliminal.config.command import STOPPED
 from subliminal.errors import Refused, UserError
 from subliminal.sweep.signals import STOPS, came, stoppable, stops_held
-from subliminal.train import run
+from subliminal.train import run as sweep_of
 
 STOP = pytest.mark.parametrize("number", sorted(STOPS))
 
@@ -56,10 +57,14 @@ def test_a_block_that_fails_unstopped_fails() -> None:
 def _hit_in_a_library(number: signal.Signals, error: BaseException) -> None:
     """As in OmegaConf, whose clean-up of a config that is half made fails."""
     with stoppable():
-        try:
-            signal.raise_signal(number)
-        finally:
-            raise error
+        _hit(number, error)
+
+
+def _hit(number: signal.Signals, error: BaseException) -> None:
+    try:
+        signal.raise_signal(number)
+    finally:
+        raise error
 
 
 @STOP
@@ -99,8 +104,20 @@ def test_ctrl_c_that_is_ignored_stays_so() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_what_a_job_makes_of_a_stop_is_one_line(
+    run: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hit(_: object) -> None:
+        _hit(signal.SIGINT, AttributeError())
+
+    monkeypatch.setattr("subliminal.sweep.engine.build_experiment", hit)
+    assert run("seed=0") == (130, "", f"{STOPPED}\n")
+
+
 @pytest.mark.slow
-def test_at_any_moment_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_any_moment_of_a_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Most of a short one is composing, where OmegaConf makes other errors of what is raised."""
     monkeypatch.chdir(tmp_path)
     words = [*small.OVERRIDES, "seed=0-1", "mitigation=none,liminal", "engine.workers=1"]
@@ -109,7 +126,7 @@ def test_at_any_moment_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         shutil.rmtree("outputs", ignore_errors=True)
         GlobalHydra.instance().clear()
         started = time.perf_counter()
-        run(["-m", *words])
+        sweep_of(["-m", *words])
         return time.perf_counter() - started
 
     sweep()  # the first imports much
@@ -127,3 +144,4 @@ def test_at_any_moment_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     finally:
         signal.signal(signal.SIGALRM, before)
     assert stopped > 60
+    assert "Error executing job" not in capfd.readouterr().err

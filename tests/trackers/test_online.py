@@ -102,7 +102,9 @@ def test_a_server_that_dies_in_the_middle_costs_no_file(online: Online) -> None:
     assert {name: dict(run.lines) for name, run in online.server.runs.items()} == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
     online: Online, number: signal.Signals
 ) -> None:
@@ -143,6 +145,7 @@ def test_ctrl_c_ends_a_training_whose_server_hangs(online: Online) -> None:
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_twice_has_no_point_twice(online: Online) -> None:
     words = online.training(SLOW, "distill.epochs=100", "distill.inputs.size=128")
 

@@ -15,7 +15,7 @@ from subliminal.config.canonical import canonical
 from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed
 from subliminal.store.provenance import environment
-from subliminal.sweep import cores, plan, signals
+from subliminal.sweep import cores, plan
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
 from subliminal.trackers import Tracker
@@ -70,7 +70,7 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
     job = Job({**config, "tracker": tracker}, condition, directory, environment(), force=cfg.force)
     outcomes: list[Outcome] = []
     told = False
-    with signals.stoppable(), console.progress(condition, len(todo)) as progress:
+    with console.progress(condition, len(todo)) as progress:
         while todo:
             free = [s for s in todo if store.state(store.run_dir(directory, s)) != "running"]
             stacks = _stacks(cfg, experiment, free)

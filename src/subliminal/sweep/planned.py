@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,12 @@ def keep(jobs: Iterable[Job], sweep: DictConfig) -> None:
         own = (job.config["outputs"], job.config["name"])
         if own not in folders:
             folders[own] = _folder_of(job, sweep)
-        files.setdefault(folders[own], []).append(asdict(job))
+        files.setdefault(folders[own], []).append(vars(job))
     for directory, planned in files.items():
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            store.write_text(directory / FILE, json.dumps(planned, indent=1) + "\n")
+            lines = ",\n".join(map(json.dumps, planned))
+            store.write_text(directory / FILE, f"[\n{lines}\n]\n")
         except OSError as error:
             raise unwritable(planned[0]["config"]["outputs"], error) from error
 

@@ -1,8 +1,6 @@
 """A Hydra callback that checks every job of a sweep before the first one trains."""
 
 import os
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,8 @@ from subliminal.sweep import plan, planned
 from subliminal.sweep.compose import Composer
 from subliminal.sweep.console import Console
 from subliminal.sweep.launchers import elsewhere
+
+_Plain = dict[str, Any]
 
 
 class CheckJobs(Callback):
@@ -47,9 +47,9 @@ class CheckJobs(Callback):
         loader = GlobalHydra.instance().config_loader()
         assert isinstance(loader, ConfigLoaderImpl)
         composer = Composer(loader, config)
-        asked: dict[tuple[Path, str], tuple[plan.Place, dict[Path, store.State]]] = {}
+        # By folder and identity: the condition's place, its config, and how far its runs are.
+        asked: dict[tuple[Path, str], tuple[plan.Place, _Plain, dict[int, store.State]]] = {}
         jobs: list[planned.Job] = []
-        records: list[Callable[[], None]] = []
         remote = elsewhere(config.hydra.launcher)
         for job in Console().counted(grid or [], "Jobs checked"):
             try:
@@ -61,26 +61,31 @@ class CheckJobs(Callback):
                 place = plan.place(values, device, plan.condition_name(job))
                 # Jobs of one condition, however they spell it, have one folder.
                 condition = (place.directory.parent, place.identity)
-                place, runs = asked.setdefault(condition, (place, {}))
+                place, _, runs = asked.setdefault(condition, (place, values, {}))
                 jobs.append(planned.Job(list(job), place.condition, values))
                 seeds = parse(values["seed"]["spec"])
                 experiment.check_seeds(seeds)
-                records.append(partial(plan.record, values, place, seeds))
                 for seed in seeds:
-                    run = store.run_dir(place.directory, seed)
-                    runs[run] = store.examine(run)
+                    runs[seed] = store.examine(store.run_dir(place.directory, seed))
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 line = f"{one_line(error)} (job: {' '.join(job)})"
                 raise Refused(UserError(line)) from error
-        plan.PLANNED[:] = [plan.Planned(place.condition, runs) for place, runs in asked.values()]
+        plan.PLANNED[:] = [
+            plan.Planned(
+                place.condition,
+                {store.run_dir(place.directory, seed): state for seed, state in runs.items()},
+            )
+            for place, _, runs in asked.values()
+        ]
         if plan.PLANNED:
             plan.show(plan.PLANNED, force=config.force, resume=config.resume)
         # Hydra would compose all jobs once more, for the errors that were looked for here.
         BasicSweeper.validate_batch_is_legal = _nothing  # type: ignore[method-assign, assignment]
         try:
             planned.keep(jobs, config)
-            for note in [] if remote else records:  # elsewhere another device may be another hash
-                note()
+            if not remote:  # elsewhere another device may be another hash
+                for place, values, runs in asked.values():
+                    plan.record(values, place, [*runs])
         except UserError as error:
             raise Refused(error) from error
 

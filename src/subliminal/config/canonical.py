@@ -10,7 +10,7 @@ from functools import cache, lru_cache, reduce
 from operator import getitem
 from typing import Any, get_origin
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config.build import typed
@@ -35,7 +35,7 @@ def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
             # A sweep's config has Hydra's own node, with values that only its jobs know.
             own = [str(key) for key in cfg if key != "hydra"]
             ours = OmegaConf.masked_copy(cfg, own) if "hydra" in cfg else cfg
-            given = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+            given = _plain(ours)
         names = [item.name for item in fields(Config)]
         if unknown := {key: given[key] for key in given if key not in names}:
             # Hydra lets `+key=value` add any key: the schema has the last word, and refuses it.
@@ -46,6 +46,29 @@ def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
         return {name: json.loads(_part(name, text, complete)) for name, text in texts.items()}
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
+
+
+def _plain(cfg: DictConfig) -> Any:
+    """Return a config as plain values, sooner than OmegaConf does where all are there."""
+    try:
+        return _values(cfg)
+    except _Unsettled:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+
+
+class _Unsettled(Exception):
+    """A value is missing, or taken from elsewhere."""
+
+
+def _values(node: Any) -> Any:
+    value = node._value()
+    if isinstance(value, dict):
+        return {key: _values(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_values(item) for item in value]
+    if isinstance(value, str) and (value == MISSING or "${" in value):
+        raise _Unsettled
+    return value
 
 
 @lru_cache(maxsize=4096)  # the jobs of a sweep have most of their parts in common

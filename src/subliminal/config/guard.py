@@ -74,6 +74,8 @@ _given: set[str] | None = None  # the keys on the command line, while it is guar
 def guarded(argv: Sequence[str]) -> Iterator[None]:
     """Let Hydra use no config that breaks the rules, as long as the context lasts.
 
+    With the flag -m Hydra composes the config once less than it would.
+
     Args:
         argv: the command line, whose own words are not from a stranger.
 
@@ -83,6 +85,7 @@ def guarded(argv: Sequence[str]) -> Iterator[None]:
     global _given
     _given = given = {_key(word) for word in argv}
     compose = ConfigLoaderImpl.load_configuration
+    multirun = not {"-m", "--multirun"}.isdisjoint(argv)
 
     def checked(
         self: ConfigLoaderImpl,
@@ -92,6 +95,8 @@ def guarded(argv: Sequence[str]) -> Iterator[None]:
         from_shell: bool = True,
         validate_sweep_overrides: bool = True,
     ) -> DictConfig:
+        if multirun and not validate_sweep_overrides:
+            raise LookupError  # Hydra looks for `hydra.mode` alone, which the flag overrides
         words = (config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
         try:
             cfg: DictConfig = compose(self, *words)

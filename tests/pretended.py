@@ -211,6 +211,7 @@ def dispatch(
 def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[GPU]:
     """Within, tensors can be made on, and sent to, the device "cuda"."""
     monkeypatch.setattr(torch.cuda, "_lazy_init", lambda: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "pretended")
     torch._C._ensureCUDADeviceGuardSet()  # as torch's FakeTensor does
     with GPU() as gpu:
         yield gpu

@@ -13,6 +13,7 @@ from options import left_out, options
 from pretended import BACK, CUDA, GPU, TO, pretended
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from subliminal import store
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
 from subliminal.sweep.console import Console
@@ -129,8 +130,9 @@ def test_the_watch_sees_what_waits_and_what_is_copied(
             step.loss + torch.ones(2).to(step.loss.device)
             step.loss.cpu()
 
-    gpu, _ = train(options()["model=mlp"], Waits())
+    gpu, runs = train(options()["model=mlp"], Waits())
     assert gpu.waits == {"_local_scalar_dense", "mask", TO, BACK}
+    assert {store.read_summary(run)["card"] for run in runs} == {"pretended"}
 
 
 def test_a_tensor_of_the_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,8 @@ def test_the_summary_agrees_with_the_tables(compose: Compose, tmp_path: Path) ->
     assert summary["condition"] == "mitigation=none"
     assert summary["notes"] == []
     assert len(summary["run_id"]) > 0
-    assert {"experiment", "device", "threads", "stack"} <= summary.keys()
+    assert {"experiment", "threads", "stack"} <= summary.keys()
+    assert (summary["device"], summary["card"]) == ("cpu", None)
     assert {"data", "teacher", "student"} <= summary["seconds"].keys()
     assert {"packages", "python", "git_commit"} <= summary["environment"].keys()
     assert summary["results"] == {

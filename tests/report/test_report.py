@@ -1,6 +1,7 @@
 """The report on an experiment made by hand: two conditions, no training."""
 
 import html
+import json
 import re
 import sys
 from pathlib import Path
@@ -153,6 +154,13 @@ def test_caption_and_provenance(experiment: Path) -> None:
         "Made on A Processor (cpu, 1 thread per process) with torch 2.9.0, commit 0123456789ab; "
         "a student took 12 s (median)."
     )
+
+
+def test_a_gpu_is_told_by_its_name(experiment: Path) -> None:
+    for file in experiment.rglob(store.MARKER):
+        summary = json.loads(file.read_text())
+        file.write_text(json.dumps(summary | {"device": "cuda", "card": "A Card"}))
+    assert "A Processor (A Card, 1 thread per process)" in Report.of(experiment).made_with
 
 
 def test_the_command_writes_tables_figures_and_page(

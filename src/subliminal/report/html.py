@@ -19,6 +19,7 @@ from subliminal.report.tables import differences, initial_accuracy, teacher_accu
 from subliminal.statistics import mean_band, mean_ci
 
 WEB = Path(__file__).parent / "web"
+MACHINE = ("environment", "device", "card", "threads")  # what a run was made with
 FILES = ("config.yaml", "summary.json", "steps.parquet", "epochs.parquet", "student.safetensors")
 CURVES = {  # title to metric and the table that it is drawn from
     "trait accuracy": (metrics.TRAIT_ACCURACY, "epochs"),
@@ -156,7 +157,7 @@ def _runs(sweep: Sweep, folder: Path, environments: list[str]) -> list[list[Any]
             row: list[Any] = [places[condition.directory], cell.seed, cell.state, None, None, where]
             if cell.state == "finished":
                 summary = summaries[cell.seed]
-                facts = {key: summary.get(key) for key in ("environment", "device", "threads")}
+                facts = {key: summary.get(key) for key in MACHINE}
                 text = json.dumps(facts, sort_keys=True)
                 if text not in known:
                     known[text] = len(environments)

@@ -99,8 +99,8 @@ class Report:
         summaries = [s for condition in self.sweep.conditions for s in condition.summaries]
         machines = sorted(
             {
-                f"{s['environment']['processor']} ({s['device']}, {s['threads']} thread"
-                f"{'' if s['threads'] == 1 else 's'} per process)"
+                f"{s['environment']['processor']} ({s.get('card') or s['device']}, "
+                f"{s['threads']} thread{'' if s['threads'] == 1 else 's'} per process)"
                 for s in summaries
             }
         )

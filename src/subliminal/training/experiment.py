@@ -207,6 +207,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def card(device: torch.device) -> str | None:
+    """Return a GPU's name: its bits are those of its kind alone. None for other devices."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
+
+
 def _check_phase(name: str, phase: _View, size: int, what: str) -> None:
     if phase.epochs < 1:
         raise UserError(f"{name}.epochs={phase.epochs}: at least 1 epoch is needed")

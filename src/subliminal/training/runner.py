@@ -33,7 +33,7 @@ from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
-from subliminal.training.experiment import Experiment, build_experiment
+from subliminal.training.experiment import Experiment, build_experiment, card
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification, Distillation
 from subliminal.training.teacher import History, teachers
@@ -176,6 +176,7 @@ def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved])
     cfg, experiment, seeds = job.cfg, job.experiment(), tuple(files.directories)
     files.facts |= {
         "device": str(experiment.device),
+        "card": card(experiment.device),
         "threads": cfg.engine.threads,
         "stack": len(seeds),
     }

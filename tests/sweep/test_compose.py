@@ -159,17 +159,30 @@ def test_hydra_composes_once_for_two_hundred_jobs(
     )
     assert len(jobs) == 200
     composed = []
-    compose_one = ConfigLoaderImpl.load_configuration
+    compose_one = ConfigLoaderImpl._compose_config_from_defaults_list
 
     def counted(*given: Any, **named: Any) -> DictConfig:
         composed.append(given)
         return compose_one(*given, **named)
 
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+    monkeypatch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", counted)
     composer = Composer(loader, config)
     different = {OmegaConf.to_yaml(composer.job(job)) for job in jobs}
     assert len(different) == 200
     assert len(composed) == 1
+
+
+def test_hydras_node_is_guarded_in_what_jobs_share(
+    loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, jobs = sweep(loader, "teacher=steered,two_skills", "optim.lr=1,2")
+    seen = []
+    with guard.guarded([]):
+        monkeypatch.setattr(guard, "check", lambda cfg, given: seen.append("hydra" in cfg))
+        composer = Composer(loader, config)
+        for job in jobs:
+            composer.job(job)
+    assert seen == [True, True]  # of each teacher
 
 
 def test_folders_are_guarded_in_every_job(loader: ConfigLoaderImpl) -> None:

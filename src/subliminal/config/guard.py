@@ -157,10 +157,10 @@ def check(cfg: DictConfig, given: set[str]) -> None:
     _check_places(cfg, given)
 
 
-def look_again(cfg: DictConfig) -> None:
-    """Refuse as `check` does, where all but the folders of a config were checked already."""
+def look(cfg: DictConfig, *, at_places_alone: bool = False) -> None:
+    """Refuse as `check` does, within the context; or where only the folders are not yet checked."""
     if _given is not None:
-        _check_places(cfg, _given)
+        (_check_places if at_places_alone else check)(cfg, _given)
 
 
 def _check_logging(key: str, value: str) -> None:

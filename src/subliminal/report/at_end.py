@@ -1,18 +1,22 @@
 """A Hydra callback that ends a sweep with one table over its conditions."""
 
+from __future__ import annotations
+
 import os
 import sys
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from subliminal.errors import UserError
-from subliminal.report.runs import Sweep
 from subliminal.terminal import printable
+
+if TYPE_CHECKING:  # what a sweep begins with need not read tables
+    from subliminal.report.runs import Sweep
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 

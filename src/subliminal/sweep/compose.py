@@ -14,12 +14,12 @@ from functools import cache
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.default_element import DefaultsTreeNode, GroupDefault, ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
@@ -51,11 +51,15 @@ class Composer:
         self._loader, self._sweep = loader, sweep
         self._name = sweep.hydra.job.config_name
         self._hydra: list[str] = list(sweep.hydra.overrides.hydra)
-        _, self._files = loader._parse_overrides_and_create_caching_repo(self._name, self._hydra)
+        self._files = self._read()
         self._bases: dict[tuple[str, ...], _Base | None] = {}
         self._places: dict[tuple[Any, ...], Any] = {}
         # The last job's config: its nodes' ids, itself, and what its values replaced.
         self._last: tuple[list[int], DictConfig, dict[str, Any]] | None = None
+
+    def _read(self) -> CachingConfigRepository:
+        """Return what reads config files, each once."""
+        return self._loader._parse_overrides_and_create_caching_repo(self._name, self._hydra)[1]
 
     def job(self, overrides: Sequence[str]) -> DictConfig:
         """Return a job's config without Hydra's own node; the next job may use it again.
@@ -100,7 +104,7 @@ class Composer:
         OmegaConf.set_struct(cfg, True)
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         OmegaConf.set_struct(cfg, None)
-        guard.look_again(cfg)
+        guard.look(cfg, at_places_alone=True)
         return cfg
 
     def _copy(self, nodes: dict[str, Any], values: Sequence[Override]) -> DictConfig:
@@ -145,32 +149,25 @@ class Composer:
         return header is None or (header != "" and not header.startswith(("_", "hydra")))
 
     def _base(self, overrides: list[str], choices: Choices) -> _Base:
-        """Compose by Hydra; note which files it took for the choices."""
-        cfg = self._loader.load_configuration(
-            self._name, [*self._hydra, *overrides], run_mode=RunMode.RUN
-        )
+        """Compose as Hydra does; note which files it took for the choices."""
         parsed = [_parsed(text) for text in [*self._hydra, *overrides]]
+        files = self._read()  # anew: what is merged from them shares their nodes
         listed = create_defaults_list(
-            self._files, self._name, parsed, prepend_hydra=True, skip_missing=False
+            files, self._name, parsed, prepend_hydra=True, skip_missing=False
         )
         groups = {
             node.get_override_key(): node
             for node in _leaves(listed.defaults_tree)
             if node.get_override_key() in choices
         }
-        if groups.keys() != choices.keys() or self._interpolated():
+        if groups.keys() != choices.keys() or _interpolated(files):
             raise _NotAlike
+        cfg = self._loader._compose_config_from_defaults_list(listed.defaults, files)
+        OmegaConf.set_struct(cfg, True)
+        ConfigLoaderImpl._apply_overrides_to_config(listed.config_overrides, cfg)
+        guard.look(cfg)
         own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
         return _Base(own, choices, tuple(listed.defaults), groups)
-
-    def _interpolated(self) -> bool:
-        """Tell whether any file chooses by what another has chosen."""
-        return any(
-            default.is_interpolation()
-            for loaded in self._files.cache.values()
-            for default in (loaded.defaults_list if loaded else None) or ()
-            if isinstance(default, GroupDefault)
-        )
 
     def _with_choices(self, base: _Base, choices: Choices) -> tuple[dict[str, Any], set[str]]:
         """Return the base's nodes with other choices, and the keys below which these lie."""
@@ -235,6 +232,16 @@ def _held(cfg: DictConfig, override: Override) -> Any:
 def _parsed(text: str) -> Override:
     (override,) = OverridesParser.create().parse_overrides([text])
     return override
+
+
+def _interpolated(files: CachingConfigRepository) -> bool:
+    """Tell whether any file chooses by what another has chosen."""
+    return any(
+        default.is_interpolation()
+        for loaded in files.cache.values()
+        for default in (loaded.defaults_list if loaded else None) or ()
+        if isinstance(default, GroupDefault)
+    )
 
 
 def _leaves(tree: DefaultsTreeNode) -> list[GroupDefault]:

@@ -83,7 +83,7 @@ class Composer:
             if override.is_hydra_override() or override.is_sweep_override():
                 raise _NotAlike
             key, line = override.key_or_group, str(override.input_line)
-            is_choice = self._files.group_exists(key) and not isinstance(override.value(), dict)
+            is_choice = self._is_group(key) and not isinstance(override.value(), dict)
             if is_choice and self._fills_one_place(override):
                 choices[override.get_key_element()] = str(override.value())
                 shape.append(override.get_key_element())
@@ -136,6 +136,10 @@ class Composer:
         if base is None:
             raise _NotAlike
         return base
+
+    @cache  # noqa: B019 – a sweep has one composer
+    def _is_group(self, key: str) -> bool:
+        return bool(self._files.group_exists(key))
 
     def _fills_one_place(self, choice: Override) -> bool:
         """Tell whether a choice is an option that chooses no others and lies below one key."""

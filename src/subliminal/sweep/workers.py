@@ -64,6 +64,7 @@ def side_by_side(
         KeyboardInterrupt: the user stopped the job.
     """
     waiting, again = deque(stacks), deque[Stack]()
+    here = Path.cwd()  # relative paths are of the command
     retried: set[Stack] = set()
     busy: dict[Connection, tuple[_Worker, Stack]] = {}
     try:
@@ -75,7 +76,7 @@ def side_by_side(
                 raise KeyboardInterrupt
             while waiting and len(busy) < workers and (worker := _free(busy, console)):
                 with suppress(OSError):  # killed just now: another takes the stack
-                    worker.tasks.send((job, waiting[0], Path.cwd()))
+                    worker.tasks.send((job, waiting[0], here))
                     busy[worker.tasks] = worker, waiting.popleft()
             if not busy:
                 break  # no worker can be started
@@ -236,12 +237,12 @@ def _serve(tasks: Connection, stop: Connection) -> None:
     with suppress(EOFError, OSError):
         while True:
             given, stack, here = tasks.recv()
-            os.chdir(here)  # relative paths are of the command; it may have begun elsewhere
             if job != given:  # else the one that is there has built its objects
                 job = given
             assert job is not None
             ended: list[Outcome] | Exception
             try:
+                os.chdir(here)  # an earlier command's may have been another
                 ended = run_stack(job, stack, report=report, stop=stopped.is_set)
             except Exception as error:
                 error.add_note(traceback.format_exc())

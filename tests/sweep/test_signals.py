@@ -115,6 +115,7 @@ def test_what_a_job_makes_of_a_stop_is_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in a finalizer
 def test_at_any_moment_of_a_sweep(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,10 +138,12 @@ def test_at_any_moment_of_a_sweep(
         for _ in range(80):
             signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.001, 0.8 * whole))
             with suppress(KeyboardInterrupt):
-                sweep()  # any other error fails the test
+                try:
+                    sweep()  # any other error fails the test
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
                 stopped -= 1
             stopped += 1
-            signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
         signal.signal(signal.SIGALRM, before)
     assert stopped > 60

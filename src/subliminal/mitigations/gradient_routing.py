@@ -15,8 +15,6 @@ from subliminal.mitigations.at_end import at_end
 from subliminal.state import Step, Training
 from subliminal.tensors.network import Network
 
-WHERE = "mitigation.gradient_routing"
-
 
 @dataclass(frozen=True, kw_only=True)
 class GradientRouting(Mitigation):

@@ -10,8 +10,6 @@ from subliminal.config.marks import Positive
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
-WHERE = "teacher.task"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Adaptive:

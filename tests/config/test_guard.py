@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 import small
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
 
+from subliminal.config import guard
 from subliminal.config.guard import guarded
 from subliminal.config.schema import register
 from subliminal.train import main
@@ -156,3 +161,22 @@ def test_the_key_reaches_no_file_of_a_tracked_run_and_no_line(tmp_path: Path) ->
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.suffix == ".wandb" for path in files)
     assert [path for path in files if os.fsencode(KEY) in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(("flags", "times"), [(["-m"], 0), (["--multirun"], 0), ([], 1)])
+def test_with_the_flag_hydra_composes_no_config_for_its_mode(
+    flags: list[str], times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed: list[DictConfig] = []
+
+    def compose(*given: object) -> DictConfig:
+        composed.append(OmegaConf.create({"hydra": {"mode": None}}))
+        return composed[-1]
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", compose)
+    monkeypatch.setattr(guard, "check", lambda cfg, given: None)
+    GlobalHydra.instance().clear()
+    hydra = Hydra("task", ConfigLoaderImpl(ConfigSearchPathImpl()))
+    with guarded([*flags, "seed=0"]):
+        assert hydra.get_mode("config", ["seed=0"]) is None
+    assert len(composed) == times

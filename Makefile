@@ -79,7 +79,7 @@ faults: $(INSTALLED) ## do to sweeps what can go wrong; write the table in docs/
 	$(BIN)/pytest tests/faults --reliability docs/reliability.md
 
 launchers: $(LAUNCHERS) ## try every launcher on one sweep; write the table in docs/launchers.md
-	PYTHONPATH=tests $(BIN)/python benchmarks/launchers.py docs/launchers.md
+	PYTHONPATH=tests/support $(BIN)/python benchmarks/launchers.py docs/launchers.md
 
 # All launchers; and, as root on Debian, a Slurm for its test, which is skipped where there is none.
 $(LAUNCHERS): $(INSTALLED)
@@ -110,7 +110,7 @@ performance: bench bench-scale ## measure all of it; write docs/performance.md
 	$(BIN)/python benchmarks/performance.py
 
 bench-tracking: $(INSTALLED) ## measure what W&B online costs 20 seeds; write the table in docs/wandb.md
-	PYTHONPATH=tests $(BIN)/python benchmarks/tracking.py docs/wandb.md
+	PYTHONPATH=tests/support $(BIN)/python benchmarks/tracking.py docs/wandb.md
 
 bench-report: $(INSTALLED) ## measure time and memory of reports on stores of 160 and 10,000 runs
 	$(BIN)/python benchmarks/report_store.py

@@ -1,6 +1,6 @@
 """Run one small sweep under every launcher that is installed; write what came of it to a page.
 
-`PYTHONPATH=tests python benchmarks/launchers.py docs/launchers.md` (or `make launchers`) replaces
+`make launchers` replaces
 the table between the page's marks. The seconds hold start-up above all: the sweep itself is small.
 """
 

@@ -1,6 +1,6 @@
 """What W&B online costs twenty seeds: its server healthy, slow or dead, against `tracker=none`.
 
-`PYTHONPATH=tests python benchmarks/tracking.py docs/wandb.md` (or `make bench-tracking`) runs the
+`make bench-tracking` runs the
 real client against a stand-in for W&B's server on this machine, and replaces the table between the
 page's marks. The stand-in takes its share of the machine too.
 """

@@ -20,9 +20,9 @@ from subliminal.config.resources import CONF
 from subliminal.train import main
 
 if TYPE_CHECKING:
-    from tracked import Tracked
+    from tracked_run import Tracked
 
-pytest_plugins = ["called", "chromium", "fault_costs"]
+pytest_plugins = ["api_calls", "chromium", "fault_costs"]
 
 # A busy machine is no reason to fail; elsewhere than in CI each run looks at other examples.
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
@@ -60,7 +60,7 @@ def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
 @pytest.fixture(scope="session")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> "Tracked":
     """Two seeds in one stack, with every probe, tracked offline. Tests change none of its files."""
-    from tracked import train
+    from tracked_run import train
 
     return train(tmp_path_factory.mktemp("tracked"))
 

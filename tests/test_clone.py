@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made import SEEDS, write_run
+from handmade_runs import SEEDS, write_run
 
 from subliminal.config.resources import ROOT
 from subliminal.report.read import load

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracked import Tracked
+from tracked_run import Tracked
 from wandb_reader import records
 
 from subliminal import dashboard

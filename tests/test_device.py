@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
+from fake_gpu import BACK, CUDA, GPU, TO, pretended
 from omegaconf import DictConfig
-from options import left_out, options
-from pretended import BACK, CUDA, GPU, TO, pretended
+from option_overrides import left_out, options
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from subliminal import store

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import small
-from options import SQUARES
+from option_overrides import SQUARES
 
 from subliminal import metrics
 from subliminal.config.resources import ROOT

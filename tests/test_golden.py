@@ -25,7 +25,7 @@ def agree(golden: dict[str, list[float]], found: dict[str, list[float]], loss: f
 
 def test_the_first_steps_are_the_golden_ones() -> None:
     golden, found = json.loads(FILE.read_text(encoding="utf-8")), first_steps()
-    assert found["numerics"] == golden["numerics"], "run tests/golden_steps.py"
+    assert found["numerics"] == golden["numerics"], "run tests/support/golden_steps.py"
     for method in ("none", "projection"):
         agree(golden[method], found[method], LOSS)  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig
-from students import student
+from reference_students import student
 
 from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from tracked import Tracked
+from tracked_run import Tracked
 
 from subliminal import store
 from subliminal.errors import UserError

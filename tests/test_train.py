@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from elsewhere import nobody
 from hydra._internal.utils import get_args_parser
 from hypothesis import given
 from hypothesis import strategies as st
+from other_users import nobody
 
 from subliminal.report.read import load
 from subliminal.store import inventory

@@ -54,10 +54,10 @@ _tell: Callable[[Told], None] | None = None  # shows their progress in another p
 @hydra.main(version_base="1.3", config_path=str(resources.CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     """Train the seeds of one composed config; return what `objective` names, for a search."""
-    if signals.came():  # in the job before, which made another error of it
+    if signals.stop_requested():  # in the job before, which made another error of it
         raise KeyboardInterrupt
     terminal.settle()  # a launcher's job has not been through `run`
-    variables.set_aside()
+    variables.unset_numeric_variables()
     cores.unbind()  # a scheduler may bind what it starts
     from subliminal.sweep.agent import Agent
     from subliminal.sweep.console import Console
@@ -124,7 +124,7 @@ def run(argv: list[str], tell: Callable[[Told], None] | None = None) -> list[Pat
     _ran.clear()
     plan.PLANNED.clear()
     terminal.settle()
-    variables.tell(variables.set_aside())
+    variables.tell(variables.unset_numeric_variables())
     cores.unbind()
     schema.register()
     sources.register()

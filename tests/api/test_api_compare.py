@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made import accuracy, write_experiment
+from handmade_runs import accuracy, write_experiment
 from scipy.stats import bootstrap
 
 import subliminal as sl

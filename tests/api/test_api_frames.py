@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from called import Called
-from made import EPOCHS, PER_EPOCH, accuracy, write_experiment, write_run
+from api_calls import Called
+from handmade_runs import EPOCHS, PER_EPOCH, accuracy, write_experiment, write_run
 
 import subliminal as sl
 

@@ -8,8 +8,8 @@ from statistics import fmean
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
-from called import Called
-from made import config, write_run
+from api_calls import Called
+from handmade_runs import config, write_run
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle

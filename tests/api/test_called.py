@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import small
-from called import Called
+from api_calls import Called
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import subliminal as sl
@@ -20,7 +20,7 @@ from subliminal.train import _quoted
 
 Run = Callable[..., tuple[int, str, str]]
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1] / "support"
 # As a stranger writes it: not guarded, so that whoever imports it calls once more.
 SCRIPT = f"""
 import subliminal as sl

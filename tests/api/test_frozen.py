@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import small
 import torch
-from called import Called
+from api_calls import Called
 from safetensors.torch import load_file
 
 import subliminal as sl

@@ -3,7 +3,7 @@
 import pytest
 from alignment_error import SUMS, WHOLE, AlignmentError, of
 from polars import Series
-from students import logged, student
+from reference_students import logged, student
 
 from subliminal.probes.alignment import Alignment
 from subliminal.training.loop import fit

@@ -1,7 +1,7 @@
 """Progress reports, and the stop that comes with them."""
 
 import pytest
-from students import student
+from reference_students import student
 
 from subliminal.callbacks.progress import Event, Progress
 from subliminal.training.loop import fit

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from students import DIGITS, Recorder, forward64, logged, params_of, student
+from reference_students import DIGITS, Recorder, forward64, logged, params_of, student
 from torch import Tensor
 
 from subliminal.callbacks.losses import Losses

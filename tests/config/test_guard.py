@@ -149,7 +149,7 @@ def test_the_key_reaches_no_file_of_a_tracked_run_and_no_line(tmp_path: Path) ->
         cwd=tmp_path,
         env={
             **{name: value for name, value in os.environ.items() if "WANDB" not in name},
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": str(Path(__file__).parents[1] / "support"),
             "WANDB_API_KEY": KEY,
             "TMPDIR": str(tmp_path / "t"),
         },

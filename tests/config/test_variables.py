@@ -85,13 +85,13 @@ def test_variables_are_taken_out_and_told(
 ) -> None:
     for name, value in {**CHOICES, "MKL_THREADING_LAYER": "GNU"}.items():
         monkeypatch.setenv(name, value)
-    gone = variables.set_aside()
+    gone = variables.unset_numeric_variables()
     assert CHOICES.keys() <= set(gone)
     assert not os.environ.keys() & CHOICES.keys()
     assert os.environ["MKL_THREADING_LAYER"] == "GNU"
     variables.tell(gone)
     assert "MKL_CBWR" in capsys.readouterr().err
-    assert variables.set_aside() == []
+    assert variables.unset_numeric_variables() == []
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import small
 import torch
-from ranges import check
+from field_checks import check
 from torchvision import transforms
 
 from subliminal.data import Labelled

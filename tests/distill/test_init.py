@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from ranges import check
+from field_checks import check
+from reference_students import CPU, NETWORK
 from scipy import stats
-from students import CPU, NETWORK
 
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.independent import Independent

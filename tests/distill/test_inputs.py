@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from ranges import check
+from field_checks import check
 from scipy import stats
 
 from subliminal.distill import Filled, Inputs, OfDigits

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from field_checks import check
 from hypothesis import given
 from hypothesis import strategies as st
-from ranges import check
 from scipy import stats
 from scipy.special import softmax
 

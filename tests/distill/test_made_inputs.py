@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import small
 import torch
-from ranges import check
+from field_checks import check
+from reference_students import CPU
 from scipy import fft, ndimage, stats
-from students import CPU
 
 from subliminal.distill import Filled, Fitted, Inputs
 from subliminal.distill.inputs.altered import AlteredDigits

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from field_checks import check
 from hypothesis import given
 from hypothesis import strategies as st
-from ranges import check
+from reference_students import CPU, DIGITS, NETWORK
 from scipy.special import log_softmax, rel_entr, softmax
-from students import CPU, DIGITS, NETWORK
 from torch import Tensor
 
 from subliminal.distill.inputs.mnist import MNISTDigits

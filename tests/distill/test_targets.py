@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from field_checks import check
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ranges import check
+from reference_students import CPU, DIGITS, NETWORK
 from scipy import stats
-from students import CPU, DIGITS, NETWORK
 from torch import Tensor
 
 from subliminal.distill.inputs.uniform import Uniform

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from disturbed import Cost, Disturbed, undisturbed
+from fault_injection import Cost, Disturbed, undisturbed
 from test_kills import REAL_DIGITS
 
 from subliminal import store

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from disturbed import Cost, Disturbed, read_only, remount, small_disk
+from fault_injection import Cost, Disturbed, read_only, remount, small_disk
 
 from subliminal import store
 

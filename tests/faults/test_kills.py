@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from disturbed import SIGNALS, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import SIGNALS, Cost, Disturbed, Undisturbed, undisturbed
 
 Account = Callable[[str], Cost]
 REAL_DIGITS = (

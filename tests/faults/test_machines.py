@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from disturbed import Cost, Disturbed, processor_quota
+from fault_injection import Cost, Disturbed, processor_quota
 
 Account = Callable[[str], Cost]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import same_sweep
-from disturbed import WORDS, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import WORDS, Cost, Disturbed, Undisturbed, undisturbed
 
 from subliminal import store
 from subliminal.config.resources import ROOT

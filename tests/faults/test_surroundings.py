@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from disturbed import Cost, Disturbed
-from elsewhere import nobody, not_installed
+from fault_injection import Cost, Disturbed
 from hostile_variables import CHOICES, OTHERS
+from other_users import nobody, not_installed
 
 from subliminal import store
 

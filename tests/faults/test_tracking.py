@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from disturbed import Cost, Disturbed, small_disk
+from fault_injection import Cost, Disturbed, small_disk
 from wandb_reader import read_back
 
 from subliminal import store

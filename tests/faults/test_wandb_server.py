@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from disturbed import Cost, leftovers
-from online import Online, busy, in_files, lines_on, points
+from fault_injection import Cost, leftovers
+from wandb_online import Online, busy, in_files, lines_on, points
 from wandb_server import Kind, Server, serving
 
 from subliminal import store

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from compared import apart
 from omegaconf import DictConfig
-from options import options
+from option_overrides import options
+from run_comparison import apart
 
 from subliminal import metrics
 from subliminal.callbacks import Callback

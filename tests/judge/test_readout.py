@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from students import CPU, DIGITS, NETWORK, params_of
+from reference_students import CPU, DIGITS, NETWORK, params_of
 
 from subliminal.judge.readout import PER_CLASS, labelled, readout
 from subliminal.tensors.ridge import RIDGE, fit

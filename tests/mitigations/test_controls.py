@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from ranges import check
-from students import NETWORK, Recorder, Seen, gradient64, logged, params_of, student
+from field_checks import check
+from reference_students import NETWORK, Recorder, Seen, gradient64, logged, params_of, student
 from torch import Tensor
 
 from subliminal.errors import UserError

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 import torch
-from ranges import check
-from students import (
+from field_checks import check
+from reference_students import (
     CPU,
     NETWORK,
     Params,

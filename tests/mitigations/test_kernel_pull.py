@@ -3,7 +3,7 @@
 import pytest
 import torch
 from hsic import hsic_cka
-from students import logged, params_of, student
+from reference_students import logged, params_of, student
 from torch import Tensor
 
 from subliminal.mitigations.kernel_pull import KernelPull

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from ranges import check
-from students import Recorder, logged, student
+from field_checks import check
+from reference_students import Recorder, logged, student
 
 from subliminal.errors import UserError
 from subliminal.mitigations.l1 import L1

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from ranges import check
-from students import (
+from field_checks import check
+from reference_students import (
     NETWORK,
     Recorder,
     flat_of,

@@ -5,8 +5,17 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from ranges import check
-from students import NETWORK, Recorder, Seen, flat_of, gradient64, params_of, student, trait64
+from field_checks import check
+from reference_students import (
+    NETWORK,
+    Recorder,
+    Seen,
+    flat_of,
+    gradient64,
+    params_of,
+    student,
+    trait64,
+)
 
 from subliminal.errors import UserError
 from subliminal.mitigations.projection import Projection

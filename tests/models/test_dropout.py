@@ -9,7 +9,7 @@ import pytest
 import torch
 from jobs import Watcher, train
 from omegaconf import DictConfig
-from options import BASE, SQUARES
+from option_overrides import BASE, SQUARES
 from torch import Tensor, nn
 from torch.func import functional_call
 

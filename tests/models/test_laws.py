@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 import pytest
 import torch
-from ranges import check
+from field_checks import check
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F

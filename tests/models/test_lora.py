@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from ranges import check
-from students import CPU, DIGITS, NETWORK, forward64, params_of
+from field_checks import check
+from reference_students import CPU, DIGITS, NETWORK, forward64, params_of
 
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.layers import Layers

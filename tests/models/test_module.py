@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 import torch
 import torchvision
+from fake_gpu import CUDA, pretended
+from field_checks import check
 from hydra.core.global_hydra import GlobalHydra
 from jobs import Watcher, train
 from omegaconf import DictConfig
-from options import BASE, SQUARES
-from options import VIT as VIT_WORDS
-from pretended import CUDA, pretended
-from ranges import check
+from option_overrides import BASE, SQUARES
+from option_overrides import VIT as VIT_WORDS
 from safetensors.torch import load_file
 from small import Squares
 from torch import Tensor, nn

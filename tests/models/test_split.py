@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ranges import check
+from field_checks import check
 from scipy import stats
 from torch import Tensor, nn
 

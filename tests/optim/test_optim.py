@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
-from ranges import check
+from field_checks import check
 
 from subliminal.errors import UserError
 from subliminal.optim import Optim

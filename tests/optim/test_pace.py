@@ -6,10 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from field_checks import check
 from hypothesis import given
 from hypothesis import strategies as st
-from ranges import check
-from students import Recorder, student
+from reference_students import Recorder, student
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import made
+import handmade_runs
 import polars as pl
 import pytest
 from archive import MEASURED, RUNS, TABLES, Archive, Published, Size, found
@@ -29,7 +29,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size
 @pytest.fixture
 def sweep(tmp_path: Path) -> Sweep:
     """Two conditions of four seeds."""
-    (loaded,) = load([made.write_experiment(tmp_path / "paper")])
+    (loaded,) = load([handmade_runs.write_experiment(tmp_path / "paper")])
     return loaded
 
 
@@ -78,7 +78,8 @@ def test_without_steps_their_means_are_the_same(sweep: Sweep, tmp_path: Path) ->
 
 def test_what_one_condition_measured_the_others_lack(tmp_path: Path) -> None:
     first, second = (
-        made.write_run(tmp_path / "paper", f"mitigation={of}", 0) for of in ("none", "liminal")
+        handmade_runs.write_run(tmp_path / "paper", f"mitigation={of}", 0)
+        for of in ("none", "liminal")
     )
     epochs = pl.read_parquet(second / "epochs.parquet", glob=False)
     epochs = epochs.with_columns(cka=pl.lit(1 / 3), number=pl.col("epoch")).drop(metrics.ALIGNMENT)
@@ -132,7 +133,7 @@ def test_a_file_of_a_newer_sweep_keeps_the_others_in_any_order(tmp_path: Path) -
     archives = []
     for name in ("b", "a", "c"):
         for seed in range(2):
-            made.write_run(tmp_path / name, "mitigation=none", seed)
+            handmade_runs.write_run(tmp_path / name, "mitigation=none", seed)
     sweeps = found(["a", "b", "c", "d"], [tmp_path / "absent", tmp_path])
     assert list(sweeps) == ["a", "b", "c"]
     sizes = dict.fromkeys(sweeps, Size(0, 0))
@@ -169,12 +170,14 @@ def test_the_headline_is_what_the_runs_measured(sweep: Sweep) -> None:
     runs = Archive.of("paper", sweep, steps=False).runs
     for row in runs.iter_rows(named=True):
         name, seed = f"mitigation={row['condition']}", row["seed"]
-        alignment = made.alignment(name, seed)
-        assert row["accuracy"] == made.accuracy(name, seed)[-1]
+        alignment = handmade_runs.alignment(name, seed)
+        assert row["accuracy"] == handmade_runs.accuracy(name, seed)[-1]
         assert row["teacher_accuracy"] == 0.9 + seed / 100
         assert row["distill_loss"] == 1e-4 * (seed + 1)
         assert row["alignment"] == pytest.approx(alignment.mean())
-        assert row["alignment_epoch_1"] == pytest.approx(alignment[: made.PER_EPOCH].mean())
+        assert row["alignment_epoch_1"] == pytest.approx(
+            alignment[: handmade_runs.PER_EPOCH].mean()
+        )
         assert row["positive_steps"] == pytest.approx((alignment > 0).mean())
         assert row["displacement"] is None
         assert row["seconds"] == 10 + seed
@@ -194,7 +197,9 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes | None) -> 
 
 
 def test_an_unfinished_run_is_left_out(tmp_path: Path) -> None:
-    runs = [made.write_run(tmp_path / "paper", "mitigation=none", seed) for seed in range(3)]
+    runs = [
+        handmade_runs.write_run(tmp_path / "paper", "mitigation=none", seed) for seed in range(3)
+    ]
     (runs[1] / store.MARKER).unlink()
     archive = Archive.of("paper", found(["paper"], [tmp_path])["paper"], steps=True)
     assert archive.runs["seed"].to_list() == [0, 2]

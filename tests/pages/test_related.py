@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import earlier
-import made
+import handmade_runs
 import numpy as np
 import polars as pl
 import pytest
@@ -24,7 +24,7 @@ def test_the_page_tells_what_was_run_and_what_was_not(
 ) -> None:
     # The first folder has nothing of the sweep, the second has it.
     (tmp_path / "first").mkdir()
-    made.write_experiment(tmp_path / "second" / "noise2026" / "layers")
+    handmade_runs.write_experiment(tmp_path / "second" / "noise2026" / "layers")
     page = tmp_path / "docs" / "related.md"
     arguments = ["related", str(tmp_path / "first"), str(tmp_path / "second"), "--page", str(page)]
     monkeypatch.setattr(sys, "argv", arguments)
@@ -55,10 +55,12 @@ def write_conditions(folder: Path, number: int, *, seeds: int = 3) -> None:
     """Write runs of conditions that differ in a learning rate, and in alignment."""
     for place in range(number):
         condition = "mitigation=none" + "+" * place  # of another length: another alignment
-        settings = made.config("none", optim={"lr": (1 + place) / 10})
+        settings = handmade_runs.config("none", optim={"lr": (1 + place) / 10})
         for seed in range(seeds):
             config = f"{folder.name[:4]}{place:04}"
-            made.write_run(folder, condition, seed, folder=f"c-{config}", settings=settings)
+            handmade_runs.write_run(
+                folder, condition, seed, folder=f"c-{config}", settings=settings
+            )
 
 
 def test_alignment_is_correlated_with_acquisition_over_conditions(tmp_path: Path) -> None:
@@ -210,9 +212,9 @@ def test_strengths_of_a_schedule_are_joined_on_the_frontier(tmp_path: Path) -> N
             "peak": peak,
             "start": peak,
         }
-        settings = made.config("none") | {"mitigation": {"liminal": penalty}}
+        settings = handmade_runs.config("none") | {"mitigation": {"liminal": penalty}}
         for seed in range(2):
-            made.write_run(
+            handmade_runs.write_run(
                 folder, "mitigation=liminal", seed, folder=f"c-{place:08}", settings=settings
             )
     sweep = related.told("yanagisawa2025", found(["yanagisawa2025"], [tmp_path])["yanagisawa2025"])

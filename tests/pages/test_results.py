@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import made
+import handmade_runs
 import pytest
 import results
 from archive import Archive, command_line
@@ -22,11 +22,11 @@ README = f"# Title – ü\n\ntext\n\n{BEGIN}\nlast\n{END}\n\nmore\n"
 
 def write_sweep(folder: Path) -> None:
     """Write runs of two conditions, one of them liminal training as it was published."""
-    liminal = made.config("liminal")
+    liminal = handmade_runs.config("liminal")
     liminal["mitigation"]["liminal"]["schedule"] = "linear_decay"
     for seed in range(4):
-        made.write_run(folder, "mitigation=none", seed)
-        made.write_run(folder, "mitigation=liminal", seed, settings=liminal)
+        handmade_runs.write_run(folder, "mitigation=none", seed)
+        handmade_runs.write_run(folder, "mitigation=liminal", seed, settings=liminal)
 
 
 def undrawn(report: Report, folder: Path) -> dict[str, str]:
@@ -82,7 +82,7 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
     write_sweep(tmp_path / "outputs" / "paper")
     results.write([tmp_path / "outputs"], page)
     before = page.read_text(encoding="utf-8")
-    made.write_run(tmp_path / "fewer" / "paper", "mitigation=none", 0)
+    handmade_runs.write_run(tmp_path / "fewer" / "paper", "mitigation=none", 0)
     (line,) = results.write([tmp_path / "fewer"], page)
     assert line.startswith("paper, 2 conditions of at least 4 seeds;")
     assert page.read_text(encoding="utf-8") == before

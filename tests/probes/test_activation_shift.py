@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from ranges import check
-from students import DIGITS, Params, logged, params_of, student
+from field_checks import check
+from reference_students import DIGITS, Params, logged, params_of, student
 
 from subliminal.errors import UserError
 from subliminal.probes.activation_shift import ActivationShift

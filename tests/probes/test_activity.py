@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from students import LIMINAL, NETWORK, UPDATE_PROJECTION, logged, student
+from reference_students import LIMINAL, NETWORK, UPDATE_PROJECTION, logged, student
 from torch import Tensor
 
 from subliminal.mitigations import Mitigation

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from ranges import check
-from students import NETWORK, Recorder, logged, student
+from field_checks import check
+from reference_students import NETWORK, Recorder, logged, student
 
 from subliminal.errors import UserError
 from subliminal.mitigations.projection import Projection
@@ -104,7 +104,7 @@ def test_the_null_is_alignment_with_shuffled_labels() -> None:
 def shuffled_gradient(
     theta: torch.Tensor, column: int, rows: torch.Tensor, labels_of: torch.Tensor
 ) -> torch.Tensor:
-    from students import DIGITS, flat_of, forward64, gradient64, params_of
+    from reference_students import DIGITS, flat_of, forward64, gradient64, params_of
 
     x, y = DIGITS.train_x[rows].double() / 127.5 - 1, DIGITS.train_y[labels_of]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from field_checks import check
 from hsic import hsic_cka
-from ranges import check
-from students import DIGITS, NETWORK, forward64, logged, params_of, student
+from reference_students import DIGITS, NETWORK, forward64, logged, params_of, student
 
 from subliminal.errors import UserError
 from subliminal.models.mlp import MLP

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from students import NETWORK, logged, student
+from reference_students import NETWORK, logged, student
 
 from subliminal.probes.displacement import Displacement
 from subliminal.training.loop import fit

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from field_checks import check
 from hsic import hsic_cka
-from ranges import check
-from scipy import linalg, stats
-from scipy.special import softmax
-from students import (
+from reference_students import (
     CPU,
     DIGITS,
     NETWORK,
@@ -20,6 +18,8 @@ from students import (
     student,
     trait64,
 )
+from scipy import linalg, stats
+from scipy.special import softmax
 
 from subliminal.errors import UserError
 from subliminal.models.mlp import MLP

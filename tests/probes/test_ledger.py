@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from students import NETWORK, Recorder, logged, params_of, student, trait64
+from reference_students import NETWORK, Recorder, logged, params_of, student, trait64
 
 from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation

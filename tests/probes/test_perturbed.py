@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from students import DIGITS, NETWORK, forward64, logged, params_of, student
+from reference_students import DIGITS, NETWORK, forward64, logged, params_of, student
 
 from subliminal.errors import UserError
 from subliminal.probes.perturbed import Perturbed

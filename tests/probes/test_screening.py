@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from students import Recorder, logged, student
+from reference_students import Recorder, logged, student
 
 from subliminal.probes.screening import Screening
 from subliminal.training.loop import fit

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 import small
 import torch
+from field_checks import check
 from omegaconf import DictConfig
-from ranges import check
-from students import Params, logged, params_of, student
+from reference_students import Params, logged, params_of, student
 from test_activation_shift import N, hidden64, shifts64
 
 from subliminal.errors import UserError

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from students import NETWORK, logged, params_of, student
+from reference_students import NETWORK, logged, params_of, student
 
 from subliminal.models.mlp import MLP
 from subliminal.probes.weights import Weights

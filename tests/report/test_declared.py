@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import made
+import handmade_runs
 import numpy as np
 import pytest
 import yaml
@@ -32,7 +32,7 @@ def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, *claims: Mapping[str,
 
 @pytest.fixture
 def experiment(tmp_path: Path) -> Path:
-    return made.write_experiment(tmp_path / "made")
+    return handmade_runs.write_experiment(tmp_path / "made")
 
 
 def test_every_declared_claim_can_be_read() -> None:

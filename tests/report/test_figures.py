@@ -14,8 +14,8 @@ import matplotlib as mpl
 import numpy as np
 import polars as pl
 import pytest
-from hostile import NAME, VALUES, write_hostile
-from made import write_experiment
+from handmade_runs import write_experiment
+from hostile_names import NAME, VALUES, write_hostile
 from matplotlib import get_data_path
 from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure

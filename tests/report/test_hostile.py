@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from chromium import Visit, needs_chromium
-from hostile import NAME, VALUES, write_hostile
+from hostile_names import NAME, VALUES, write_hostile
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
 from pylatexenc.latex2text import LatexNodes2Text

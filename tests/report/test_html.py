@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 from chromium import Visit, needs_chromium
-from made import config, write_experiment, write_run
+from handmade_runs import config, write_experiment, write_run
 from playwright.sync_api import Browser
 
 from subliminal import store

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from made import SEEDS, write_experiment, write_run
+from handmade_runs import SEEDS, write_experiment, write_run
 
 from subliminal import store
 from subliminal.report.__main__ import DAMAGED, main

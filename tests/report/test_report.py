@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from made import EPOCHS, PER_EPOCH, SEEDS, accuracy, alignment, config, write_experiment, write_run
+from handmade_runs import (
+    EPOCHS,
+    PER_EPOCH,
+    SEEDS,
+    accuracy,
+    alignment,
+    config,
+    write_experiment,
+    write_run,
+)
 from markdown_it import MarkdownIt
 from PIL import Image
 

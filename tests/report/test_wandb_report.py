@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 from matplotlib.image import imsave
-from tracked import KEY, Tracked
+from tracked_run import KEY, Tracked
 from wandb_reader import records
 
 from subliminal import store

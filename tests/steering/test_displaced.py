@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from students import CPU, DIGITS, NETWORK
+from reference_students import CPU, DIGITS, NETWORK
 
 from subliminal.steering import steered
 from subliminal.steering.displaced import Displaced

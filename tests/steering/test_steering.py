@@ -10,7 +10,7 @@ import small
 import torch
 from jobs import train
 from omegaconf import DictConfig, OmegaConf
-from students import CPU, DIGITS, NETWORK, params_of
+from reference_students import CPU, DIGITS, NETWORK, params_of
 
 from subliminal import store
 from subliminal.data import Labelled

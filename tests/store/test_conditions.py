@@ -113,13 +113,13 @@ def test_an_order_that_the_name_did_not_tell_is_read_from_the_runs(
     noisy, other = compose([NOISY]), compose([OTHER_ORDER])
     folder = earlier(tmp_path, noisy)  # the record of the last job …
     digits = {cfg: store.condition_hash(compose([cfg]), "cpu") for cfg in (NOISY, OTHER_ORDER)}
-    assert store.digits_of(folder) == digits[NOISY]
+    assert store.condition_hash_of(folder) == digits[NOISY]
     finish(folder, 0, other)  # … and the run of the first
     (folder / store.CONDITION).touch()
-    assert store.digits_of(folder) == digits[OTHER_ORDER]
+    assert store.condition_hash_of(folder) == digits[OTHER_ORDER]
     finish(folder, 1, noisy)
     (folder / store.CONDITION).touch()
-    assert store.digits_of(folder) is None
+    assert store.condition_hash_of(folder) is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"seeds": [1]}', None])
@@ -147,5 +147,5 @@ def test_what_nothing_tells_is_no_condition(compose: Compose, tmp_path: Path) ->
         stranger = folder.with_name(f"{name}-{folder.name[-8:]}")
         stranger.mkdir()
         (stranger / store.CONDITION).write_text(json.dumps(record))
-        assert store.digits_of(stranger) is None
+        assert store.condition_hash_of(stranger) is None
     assert store.folder_of(tmp_path / "main", folder.name[-8:]) == folder

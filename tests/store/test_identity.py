@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
 from subliminal.config.canonical import canonical
-from subliminal.config.marks import Always, Aside, Unordered
+from subliminal.config.hashing import AlwaysHashed, NotHashed, Unordered
 from subliminal.errors import UserError
 from subliminal.store.identity import science
 
@@ -66,8 +66,8 @@ class After:
     lr: float
     coupled: bool = False
     layers: Unordered[list[str]]
-    shown: Aside[int] = 7
-    old: Always[float] = 1.0
+    shown: NotHashed[int] = 7
+    old: AlwaysHashed[float] = 1.0
 
 
 def with_optim(cfg: DictConfig, **values: object) -> DictConfig:

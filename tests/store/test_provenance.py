@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from elsewhere import not_installed
+from other_users import not_installed
 
 from subliminal.config.resources import DISTRIBUTION, ROOT
 from subliminal.store import provenance

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade_runs import write_run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made import write_run
 
 from subliminal import store
 

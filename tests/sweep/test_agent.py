@@ -118,7 +118,7 @@ def test_seeds_have_runs_of_their_own_and_the_agents_run_their_means(tmp_path: P
         env={
             # Without the address of the service of the runs that other tests made here.
             **{name: value for name, value in os.environ.items() if name[:6] != "WANDB_"},
-            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PYTHONPATH": str(Path(__file__).parents[1] / "support"),
             "WANDB_SWEEP_ID": "oursweep",
             "WANDB_RUN_ID": "agentsrun",
             "WANDB_SWEEP_PARAM_PATH": str(parameters),

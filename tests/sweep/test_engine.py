@@ -34,7 +34,7 @@ from subliminal.training import runner
 Compose = Callable[[list[str]], DictConfig]
 Config = Callable[..., DictConfig]
 Files = dict[Path, tuple[int, bytes]]
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from subliminal.config.command import STOPPED
 from subliminal.errors import Refused, UserError
-from subliminal.sweep.signals import STOPS, came, stoppable, stops_held
+from subliminal.sweep.signals import STOPS, stop_requested, stoppable, stops_held
 from subliminal.train import run as sweep_of
 
 STOP = pytest.mark.parametrize("number", sorted(STOPS))
@@ -74,18 +74,18 @@ def test_what_a_library_makes_of_a_stop_is_a_stop(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         _hit_in_a_library(number, error)
-    assert not came()
+    assert not stop_requested()
 
 
 @STOP
 def test_a_stop_that_was_dropped_is_known(number: signal.Signals) -> None:
     with stoppable():
-        assert not came()
+        assert not stop_requested()
         with suppress(KeyboardInterrupt), stoppable():  # as a job's within a command's
             signal.raise_signal(number)
-        assert came()
+        assert stop_requested()
     with stoppable():
-        assert not came()
+        assert not stop_requested()
 
 
 def test_other_errors_stay_what_they_are() -> None:
@@ -99,7 +99,7 @@ def test_ctrl_c_that_is_ignored_stays_so() -> None:
     try:
         with stoppable():
             signal.raise_signal(signal.SIGINT)
-            assert not came()
+            assert not stop_requested()
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -19,7 +19,7 @@ from subliminal.errors import RunsFailed
 from subliminal.sweep import cores, engine, workers
 
 Compose = Callable[[list[str]], DictConfig]
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import small
 import torch
+from field_checks import check
 from omegaconf import DictConfig
-from ranges import check
-from students import CPU, DIGITS, NETWORK
+from reference_students import CPU, DIGITS, NETWORK
 
 from subliminal.errors import UserError
 from subliminal.tasks.adaptive import Adaptive

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 import small
 import torch
+from field_checks import check
 from jobs import train
 from omegaconf import DictConfig
-from ranges import check
-from students import CPU, DIGITS
+from reference_students import CPU, DIGITS
 
 from subliminal.errors import UserError
 from subliminal.models.mlp import MLP

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from reference_students import CPU, NETWORK
 from scipy import stats
-from students import CPU, NETWORK
 
 from subliminal.config.schema import Perturbation
 from subliminal.errors import UserError

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tracked import Tracked
+from tracked_run import Tracked
 
 from subliminal.trackers import client
 from subliminal.trackers.client import Open, Tables

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from matplotlib.image import imsave
-from online import Online, alive, busy, family, in_files, lines_on, points, wait_for
+from wandb_online import Online, alive, busy, family, in_files, lines_on, points, wait_for
 from wandb_reader import read_back
 from wandb_server import KEY, Server, serving
 

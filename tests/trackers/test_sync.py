@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tracked import SEEDS, Tracked
+from tracked_run import SEEDS, Tracked
 
 from subliminal import store, sync
 from subliminal.report.wandb_report import log_report

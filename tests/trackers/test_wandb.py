@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 import small
 import wandb
+from field_checks import check
 from jobs import Watcher
 from omegaconf import DictConfig
-from ranges import check
-from tracked import KEY, SEEDS, Tracked
+from tracked_run import KEY, SEEDS, Tracked
 from wandb_reader import read_back, records
 
 from subliminal import store

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from reference_students import student
 from safetensors.torch import load_file, save_file
-from students import student
 from test_independence import MITIGATIONS, OPTIMS, probes
 
 from subliminal.callbacks import Callback

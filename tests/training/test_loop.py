@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from students import (
+from reference_students import (
     DIGITS,
     LIMINAL,
     NETWORK,

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from students import CPU, DIGITS, NETWORK, student
+from reference_students import CPU, DIGITS, NETWORK, student
 
 from subliminal.data import Labelled
 from subliminal.distill.inputs.mnist import MNISTDigits

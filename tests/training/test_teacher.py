@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from students import ADAM, CPU, DIGITS, NETWORK
+from reference_students import ADAM, CPU, DIGITS, NETWORK
 
 from subliminal.callbacks import Callback
 from subliminal.distill.targets import PLAIN, Variant

@@ -89,7 +89,7 @@ class RunFiles(Callback):
         for seed, directory in self.directories.items():
             directory.mkdir(parents=True, exist_ok=True)
             for name in (*store.DATA, store.MARKER, store.CHECKPOINT, store.FAILURE):
-                store.sweep(directory / name)  # left by a writer that was killed
+                store.remove_stale_files(directory / name)  # left by a writer that was killed
             for old in (store.MARKER, store.FAILURE, store.POST_MORTEM):  # of an earlier try
                 (directory / old).unlink(missing_ok=True)
             text = f"{self.config}seed:\n  spec: '{seed}'\n"

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config.marks import marks, wanted
+from subliminal.config.hashing import marks, wanted
 from subliminal.errors import UserError, one_line
 
 

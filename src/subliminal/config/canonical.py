@@ -14,7 +14,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config.build import typed
-from subliminal.config.marks import Mark, hints, marks
+from subliminal.config.hashing import Mark, hints, marks
 from subliminal.config.schema import Config
 from subliminal.errors import UserError, one_line
 
@@ -24,7 +24,7 @@ Plain = dict[str, Any]
 def canonical(cfg: DictConfig | Mapping[str, Any]) -> Plain:
     """Return a composed config as plain values, each of its field's type, with all defaults.
 
-    Lists whose order means nothing (see `subliminal.config.marks`) are sorted, without doubles.
+    Lists whose order means nothing (see `subliminal.config.hashing`) are sorted, without doubles.
 
     Raises:
         UserError: a key is unknown or missing, or a value is not of its field's type.

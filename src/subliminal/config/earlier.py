@@ -1,6 +1,6 @@
 """Configs that earlier commits recorded: the keys that were added since get their defaults.
 
-A default means "as before" (see `subliminal.config.marks`), so the config says what it said.
+A default means "as before" (see `subliminal.config.hashing`), so the config says what it said.
 """
 
 from functools import cache

@@ -10,12 +10,12 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from subliminal.config.marks import Always, Aside, Unordered
+from subliminal.config.hashing import AlwaysHashed, NotHashed, Unordered
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
 
-_Layers = Always[Unordered[list[str]]]
+_Layers = AlwaysHashed[Unordered[list[str]]]
 
 
 @dataclass
@@ -36,8 +36,8 @@ class Teacher:
     optim: Any = MISSING  # an option of the group `optim`
     init: Any = MISSING  # an option of the group `distill/init`: where the teacher starts
     frozen: _Layers = field(default_factory=list)  # layers that are not trained
-    perturb_before: Always[Perturbation] = field(default_factory=Perturbation)  # of the start
-    perturb_after: Always[Perturbation] = field(default_factory=Perturbation)  # of the end
+    perturb_before: AlwaysHashed[Perturbation] = field(default_factory=Perturbation)  # of the start
+    perturb_after: AlwaysHashed[Perturbation] = field(default_factory=Perturbation)  # of the end
     task: Any = None  # group `teacher/task`: a second task, of the auxiliary logits
     steering: Any = None  # group `teacher/steering`: the teacher is θ₀ and this vector instead
 
@@ -52,16 +52,18 @@ class Distill:
     inputs: Any = MISSING  # group `distill/inputs`: uniform | normal | perlin | mnist | …
     init: Any = MISSING  # group `distill/init`: shared | independent | layers | …
     targets: Any = None  # group `distill/targets`: of the teacher's logits; null: all as they are
-    model: Always[Any] = None  # the student's, of the group `model`; null: the teacher's
+    model: AlwaysHashed[Any] = None  # the student's, of the group `model`; null: the teacher's
     frozen: _Layers = field(default_factory=list)  # layers that are not trained
-    perturb_before: Always[Perturbation] = field(default_factory=Perturbation)  # of the start
+    perturb_before: AlwaysHashed[Perturbation] = field(default_factory=Perturbation)  # of the start
 
 
 @dataclass
 class Trait:
     """When trait accuracy is measured besides the start and each epoch's end."""
 
-    steps: Always[Unordered[list[int]]] = field(default_factory=list)  # of updates, e.g. [10,20]
+    steps: AlwaysHashed[Unordered[list[int]]] = field(
+        default_factory=list
+    )  # of updates, e.g. [10,20]
     per_class: bool = MISSING  # log each class's accuracy too
     on: str = "test"  # images: test | validation, those that data.validation holds out
 
@@ -87,9 +89,9 @@ class Pin:
 class Engine:
     """How a job runs. Device kind and the last three may change the last bits of a result."""
 
-    device: Aside[str] = MISSING  # auto | cpu | cuda | mps
-    seeds_at_once: Aside[int | None] = MISSING  # seeds in one stack; null: chosen by device
-    workers: Aside[int | None] = MISSING  # processes on the CPU; null: one for each free core
+    device: NotHashed[str] = MISSING  # auto | cpu | cuda | mps
+    seeds_at_once: NotHashed[int | None] = MISSING  # seeds in one stack; null: chosen by device
+    workers: NotHashed[int | None] = MISSING  # processes on the CPU; null: one for each free core
     threads: int = MISSING  # threads of each process
     precision: str = MISSING  # highest | high | medium of float32 products; CUDA: TF32 at both
     compile: bool = False  # torch.compile of the models' forward and backward
@@ -113,23 +115,23 @@ class Threat:
 class Config:
     """One job: a condition and its seeds."""
 
-    name: Aside[str] = MISSING  # experiment: the folder under `outputs`
-    outputs: Aside[str] = MISSING  # where runs and teachers are kept
-    resume: Aside[bool] = MISSING  # from checkpoints; false: start interrupted seeds anew
-    force: Aside[bool] = MISSING  # train finished seeds again, replacing their files
+    name: NotHashed[str] = MISSING  # experiment: the folder under `outputs`
+    outputs: NotHashed[str] = MISSING  # where runs and teachers are kept
+    resume: NotHashed[bool] = MISSING  # from checkpoints; false: start interrupted seeds anew
+    force: NotHashed[bool] = MISSING  # train finished seeds again, replacing their files
     model: Any = MISSING  # the teacher's network, and the student's unless distill.model is set
     data: Any = MISSING
     teacher: Teacher = field(default_factory=Teacher)
     distill: Distill = field(default_factory=Distill)
     optim: Any = MISSING  # the student's optimizer
-    mitigation: Always[dict[str, Any]] = field(default_factory=dict)  # name to mitigation
-    probe: Always[dict[str, Any]] = field(default_factory=dict)  # name to probe
+    mitigation: AlwaysHashed[dict[str, Any]] = field(default_factory=dict)  # name to mitigation
+    probe: AlwaysHashed[dict[str, Any]] = field(default_factory=dict)  # name to probe
     trait: Trait = field(default_factory=Trait)
-    seed: Aside[Seed] = field(default_factory=Seed)
+    seed: NotHashed[Seed] = field(default_factory=Seed)
     pin: Pin = field(default_factory=Pin)  # streams that do not vary with the seed
-    objective: Aside[list[str]] = MISSING  # of a search, e.g. [trait/accuracy,distill/loss]
-    tracker: Aside[Any] = None
-    threat: Aside[Threat | None] = None  # group `threat`: a setting of the judge's battery
+    objective: NotHashed[list[str]] = MISSING  # of a search, e.g. [trait/accuracy,distill/loss]
+    tracker: NotHashed[Any] = None
+    threat: NotHashed[Threat | None] = None  # group `threat`: a setting of the judge's battery
     engine: Engine = field(default_factory=Engine)
 
 

@@ -37,7 +37,7 @@ def chooses(name: str) -> bool:
     return name.startswith(starts) and name not in KEPT
 
 
-def set_aside() -> list[str]:
+def unset_numeric_variables() -> list[str]:
     """Take these variables out of this process's environment; return their names.
 
     Call it before torch is imported: some are read once. Processes that start later, launchers'

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from torch import Tensor
 
-from subliminal.config.marks import Always, OneOf
+from subliminal.config.hashing import AlwaysHashed, OneOf
 from subliminal.data.torchvision import TorchvisionSet
 
 SPLITS = {"balanced": (47, 2400, 0), "letters": (26, 4800, 1)}  # classes, images of each, first
@@ -25,7 +25,7 @@ class EMNIST(TorchvisionSet):
     title: ClassVar[str] = "EMNIST"
 
     split: Annotated[str, OneOf(SPLITS)]
-    classes: Always[Any] = 10  # a key of before it was in other data sets
+    classes: AlwaysHashed[Any] = 10  # a key of before it was in other data sets
 
     @property
     def counts(self) -> Sequence[int]:

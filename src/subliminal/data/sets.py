@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from subliminal.config.marks import OneOf
+from subliminal.config.hashing import OneOf
 from subliminal.data import NORMALISATIONS, Labelled
 from subliminal.errors import UserError
 

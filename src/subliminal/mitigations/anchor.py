@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative
+from subliminal.config.hashing import NotNegative
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step, Training
 

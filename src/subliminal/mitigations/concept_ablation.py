@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.mitigations.hooked import Hooked
 from subliminal.state import Training
 from subliminal.tensors.geometry import principal

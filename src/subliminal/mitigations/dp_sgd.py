@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative, Positive
+from subliminal.config.hashing import NotNegative, Positive
 from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation

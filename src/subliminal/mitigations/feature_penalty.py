@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative, Unordered
+from subliminal.config.hashing import NotNegative, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step, Training

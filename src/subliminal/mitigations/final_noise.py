@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Unordered
+from subliminal.config.hashing import Unordered
 from subliminal.config.schema import Perturbation
 from subliminal.mitigations.at_end import AtEnd
 from subliminal.state import Step, Training

@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative, OneOf, Positive
+from subliminal.config.hashing import NotNegative, OneOf, Positive
 from subliminal.distill import LOGIT_SETS, check_softmax, kl, select
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.schedule import SHAPES, weight

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.config.marks import OneOf, Share, Unordered
+from subliminal.config.hashing import OneOf, Share, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations.removal import Removal
 from subliminal.state import Step, Training

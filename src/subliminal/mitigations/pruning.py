@@ -9,7 +9,7 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.config.marks import OneOf
+from subliminal.config.hashing import OneOf
 from subliminal.mitigations.at_end import AtEnd
 from subliminal.state import Step
 

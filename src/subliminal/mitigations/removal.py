@@ -8,7 +8,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.config.marks import OneOf
+from subliminal.config.hashing import OneOf
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step, Training
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.marks import Count, Unordered
+from subliminal.config.hashing import Count, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.feature_penalty import check_layer

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subliminal.config.marks import Count, OneOf, Positive
+from subliminal.config.hashing import Count, OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.activation import ACTIVATIONS, activate

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from subliminal.config.marks import Count, Positive
+from subliminal.config.hashing import Count, Positive
 from subliminal.models.mlp import MLP
 from subliminal.tensors.layout import Layout
 

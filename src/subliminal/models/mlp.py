@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import OneOf, Positive
+from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.activation import ACTIVATIONS, activate

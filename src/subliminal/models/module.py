@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from subliminal.config.marks import Aside
+from subliminal.config.hashing import NotHashed
 from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.backbone import Backbone
@@ -50,7 +50,7 @@ class Module:
     target: str
     args: dict[str, Any]
     heads: bool
-    features: Aside[int | None]
+    features: NotHashed[int | None]
     channels: Annotated[int | None, Ge(1)]
     blocks: list[str]
     aux: int

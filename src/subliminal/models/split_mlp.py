@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from torch import Tensor
 
-from subliminal.config.marks import OneOf, Positive
+from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.activation import ACTIVATIONS, activate

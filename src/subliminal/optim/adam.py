@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative, Positive
+from subliminal.config.hashing import NotNegative, Positive
 from subliminal.errors import UserError
 from subliminal.optim import Optimizer, check_betas
 from subliminal.optim.pace import Paced

@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative, OneOf, Positive
+from subliminal.config.hashing import NotNegative, OneOf, Positive
 from subliminal.tensors.geometry import norm
 
 SCHEDULES = ("constant", "cosine", "linear")

@@ -11,7 +11,7 @@ from math import log
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Count, Positive
+from subliminal.config.hashing import Count, Positive
 from subliminal.optim import Optimizer, check_betas
 from subliminal.optim.pace import Paced
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Positive
+from subliminal.config.hashing import Positive
 from subliminal.optim import Optimizer
 from subliminal.optim.pace import Paced
 

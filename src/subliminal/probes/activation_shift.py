@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.marks import Count, NotNegative
+from subliminal.config.hashing import Count, NotNegative
 from subliminal.probes import Probe
 from subliminal.probes.shifts import CLASS, Shifts, share
 from subliminal.state import Step, Training

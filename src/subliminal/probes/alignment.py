@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from subliminal import metrics
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.probes import Probe
 from subliminal.state import Step, Training
 from subliminal.tensors.geometry import cosine, dot

@@ -10,7 +10,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.marks import Count, OneOf
+from subliminal.config.hashing import Count, OneOf
 from subliminal.probes import Probe, due
 from subliminal.probes.states import State, inputs, name, pairs
 from subliminal.state import Training

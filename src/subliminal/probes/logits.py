@@ -10,7 +10,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.probes import Probe, due
 from subliminal.probes.states import inputs
 from subliminal.state import Training

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subliminal import metrics
-from subliminal.config.marks import Count, Unordered
+from subliminal.config.hashing import Count, Unordered
 from subliminal.probes import Probe
 from subliminal.state import Step, Training
 from subliminal.tensors import streams

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subliminal import metrics
-from subliminal.config.marks import Unordered
+from subliminal.config.hashing import Unordered
 from subliminal.config.schema import Perturbation
 from subliminal.errors import UserError
 from subliminal.probes import Probe

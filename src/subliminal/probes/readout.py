@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal import metrics
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.data import Labelled
 from subliminal.probes import Probe, due
 from subliminal.state import Training

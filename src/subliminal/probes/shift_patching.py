@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.errors import UserError
 from subliminal.probes import Probe
 from subliminal.probes.shifts import CLASS, Shifts, means

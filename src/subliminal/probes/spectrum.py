@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.probes import Probe, due
 from subliminal.probes.displacement import moves
 from subliminal.state import Training

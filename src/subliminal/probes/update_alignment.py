@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subliminal import metrics
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.probes import Probe
 from subliminal.state import Step, Training
 from subliminal.tensors.geometry import cosine

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Positive
+from subliminal.config.hashing import Positive
 from subliminal.data import Labelled
 from subliminal.steering import Vector
 from subliminal.tensors import streams

@@ -80,7 +80,7 @@ class Run(Steering):
 
 
 def _digits(folder: str) -> str:
-    digits = store.digits_of(Path(folder))
+    digits = store.condition_hash_of(Path(folder))
     if digits is None:
         raise UserError(
             f"{WHERE}.folder={folder}: no condition's folder; name one below outputs, which holds "

@@ -1,11 +1,11 @@
 """What lies on disk: runs and their identity, how far they are, what they were made with."""
 
-from subliminal.store.conditions import digits_of as digits_of
+from subliminal.store.conditions import condition_hash_of as condition_hash_of
 from subliminal.store.conditions import folder_name as folder_name
 from subliminal.store.conditions import folder_of as folder_of
 from subliminal.store.conditions import original as original
 from subliminal.store.conditions import recorded as recorded
-from subliminal.store.disk import sweep as sweep
+from subliminal.store.disk import remove_stale_files as remove_stale_files
 from subliminal.store.disk import write_atomically as write_atomically
 from subliminal.store.disk import write_text as write_text
 from subliminal.store.folders import State as State

@@ -48,10 +48,12 @@ def folder_of(experiment: Path, digits: str) -> Path | None:
     named = sorted(experiment.glob(f"*-{digits}"))
     # Those that were named before values were taken by their types may have other digits.
     recorded = sorted(file.parent for file in experiment.glob(f"*/{CONDITION}"))
-    return next((folder for folder in (*named, *recorded) if digits_of(folder) == digits), None)
+    return next(
+        (folder for folder in (*named, *recorded) if condition_hash_of(folder) == digits), None
+    )
 
 
-def digits_of(folder: Path) -> str | None:
+def condition_hash_of(folder: Path) -> str | None:
     """Return the digits of the condition that a folder holds, by its record or by its runs.
 
     None when it is a copy (its record bears another folder's name), or when nothing tells.

@@ -26,7 +26,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink()
 
 
-def sweep(path: Path) -> None:
+def remove_stale_files(path: Path) -> None:
     """Remove what killed writers of `path` left beside it; call it with its lock held."""
     for left in path.parent.glob(f".{path.name}.*"):
         left.unlink(missing_ok=True)

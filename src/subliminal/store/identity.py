@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from subliminal.config.build import locate
 from subliminal.config.canonical import canonical
-from subliminal.config.marks import Mark, hints, marks
+from subliminal.config.hashing import Mark, hints, marks
 from subliminal.config.schema import Config
 
 # Raised by hand when the code of the training step changes the numbers: older runs and cached
@@ -97,7 +97,7 @@ def _decided(cfg: Given) -> Given:
     """Leave out of a record what cannot change a number: it may be older than keys in there."""
     if isinstance(cfg, DictConfig):
         return cfg
-    aside = {name for name, of in marks(Config).items() if Mark.ASIDE in of}
+    aside = {name for name, of in marks(Config).items() if Mark.NOT_HASHED in of}
     return {str(key): value for key, value in cfg.items() if key not in aside}
 
 
@@ -119,7 +119,7 @@ def _decisive(value: Any, hint: Any) -> Any:
     types, marked = hints(hint), marks(hint)
     for item in fields(hint):
         own, mark = value[item.name], marked[item.name]
-        if Mark.ASIDE not in mark and (Mark.ALWAYS in mark or own != _default(item)):
+        if Mark.NOT_HASHED not in mark and (Mark.ALWAYS_HASHED in mark or own != _default(item)):
             named[item.name] = _decisive(own, types[item.name])
     return named
 

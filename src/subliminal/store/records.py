@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from subliminal import metrics
 from subliminal.errors import UserError
-from subliminal.store.disk import sweep, write_text
+from subliminal.store.disk import remove_stale_files, write_text
 from subliminal.store.places import CONDITION, LOCKS, MARKER, run_dirs, seed_of
 
 Plain = dict[str, Any]
@@ -69,7 +69,7 @@ def record_condition(
     """
     (directory / LOCKS).mkdir(parents=True, exist_ok=True)
     with FileLock(directory / LOCKS / "condition.lock"):  # jobs of one condition may come at once
-        sweep(directory / CONDITION)
+        remove_stale_files(directory / CONDITION)
         try:
             earlier = set(read_condition(directory).get("seeds", ()))
         except Damaged:  # seeds that were asked for and never begun are forgotten

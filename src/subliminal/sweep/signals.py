@@ -12,7 +12,7 @@ STOPS = {signal.SIGINT, signal.SIGTERM}
 _came = False  # since the outermost `stoppable` began
 
 
-def came() -> bool:
+def stop_requested() -> bool:
     """Tell whether a stop came, though what it raised may have been lost."""
     return _came
 
@@ -29,7 +29,7 @@ def stoppable() -> Iterator[None]:
 
     A library that is hit may raise another error instead (OmegaConf, as it makes a config), and
     Python drops what is raised in a finalizer: a block's errors after a stop are taken for the
-    stop, and who begins something new asks `came`.
+    stop, and who begins something new calls `stop_requested`.
 
     Raises:
         KeyboardInterrupt: a stop came, and the block failed of it.
@@ -83,7 +83,7 @@ def stops_held() -> Iterator[None]:
 
 
 @contextmanager
-def deaf_to_warnings() -> Iterator[None]:
+def ignore_usr_signals() -> Iterator[None]:
     """Let processes that start here ignore SIGUSR1 and SIGUSR2, as this process will not.
 
     Slurm sends a job's warning before its time-out to every process of the job.

@@ -72,7 +72,7 @@ def side_by_side(
             if not waiting and not busy:
                 retried.add(again[0])
                 waiting.append(again.popleft())
-            if signals.came():
+            if signals.stop_requested():
                 raise KeyboardInterrupt
             while waiting and len(busy) < workers and (worker := _free(busy, console)):
                 with suppress(OSError):  # killed just now: another takes the stack
@@ -111,9 +111,9 @@ def _here(
 ) -> Iterator[list[Outcome]]:
     """Train in this process."""
     for stack in stacks:
-        ended = run_stack(job, stack, report=report, stop=signals.came)
+        ended = run_stack(job, stack, report=report, stop=signals.stop_requested)
         yield ended
-        if signals.came() or any(outcome.failure == STOPPED for outcome in ended):
+        if signals.stop_requested() or any(outcome.failure == STOPPED for outcome in ended):
             raise KeyboardInterrupt
 
 
@@ -202,7 +202,7 @@ def _context() -> Any:
     resource_tracker.ensure_running()  # as it starts it unblocks them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.STOPS)
     try:
-        with signals.deaf_to_warnings():
+        with signals.ignore_usr_signals():
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

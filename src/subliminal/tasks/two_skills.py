@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Positive
+from subliminal.config.hashing import Positive
 from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network, cross_entropy

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from subliminal import store
 from subliminal.callbacks import Callback
-from subliminal.config.marks import OneOf, Positive
+from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training
 from subliminal.trackers import RunInfo, client, following, note

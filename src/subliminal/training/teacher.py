@@ -82,8 +82,8 @@ def teachers(
         # one order by all, so that two jobs cannot hold what the other waits for.
         for path in sorted({*paths.values()}):  # seeds may share one, see `pin`
             locks.enter_context(_lock(path))
-            store.sweep(path)
-            store.sweep(_checkpoint(path))
+            store.remove_stale_files(path)
+            store.remove_stale_files(_checkpoint(path))
         for row, seed in enumerate(seeds):
             cached = read(paths[seed], network.layout)
             if cached is not None:

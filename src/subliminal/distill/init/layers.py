@@ -5,7 +5,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.config.marks import OneOf, Unordered
+from subliminal.config.hashing import OneOf, Unordered
 from subliminal.distill import SharedWeights
 from subliminal.errors import UserError
 from subliminal.tensors import streams

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative, Unordered
+from subliminal.config.hashing import NotNegative, Unordered
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.shared import Shared
 from subliminal.tensors import streams

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Share, Unordered
+from subliminal.config.hashing import Share, Unordered
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.shared import Shared
 from subliminal.tensors import streams

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative, Share
+from subliminal.config.hashing import NotNegative, Share
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.shared import Shared
 from subliminal.tensors.network import Network

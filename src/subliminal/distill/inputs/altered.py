@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 
 
 @dataclass(frozen=True, kw_only=True)

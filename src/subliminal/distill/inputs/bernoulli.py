@@ -7,7 +7,7 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.tensors.draws import Noise
 
 

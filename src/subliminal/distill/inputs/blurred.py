@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Count, Positive
+from subliminal.config.hashing import Count, Positive
 from subliminal.tensors.draws import Noise
 from subliminal.tensors.images import square
 

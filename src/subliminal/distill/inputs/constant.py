@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.tensors.draws import Noise
 
 

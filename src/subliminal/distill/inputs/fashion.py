@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.data.fashion import FashionMNIST
 from subliminal.errors import UserError
 

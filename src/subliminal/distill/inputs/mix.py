@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.config.marks import Share
+from subliminal.config.hashing import Share
 from subliminal.distill.inputs.altered import AlteredDigits
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 
 
 @dataclass(frozen=True, kw_only=True)

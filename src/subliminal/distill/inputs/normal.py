@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.marks import Count, Positive
+from subliminal.config.hashing import Count, Positive
 from subliminal.tensors.draws import Noise
 
 

@@ -5,7 +5,7 @@ from math import ceil, sqrt
 
 import numpy as np
 
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.tensors.images import channels
 
 

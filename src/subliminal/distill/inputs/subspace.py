@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from subliminal.config.marks import Count, Positive
+from subliminal.config.hashing import Count, Positive
 from subliminal.errors import UserError
 
 

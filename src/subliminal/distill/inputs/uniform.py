@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.marks import Count
+from subliminal.config.hashing import Count
 from subliminal.errors import UserError
 from subliminal.tensors.draws import Noise
 

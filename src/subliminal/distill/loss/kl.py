@@ -5,7 +5,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.config.marks import OneOf, Positive
+from subliminal.config.hashing import OneOf, Positive
 from subliminal.distill import LOGIT_SETS, check_softmax, kl, select
 from subliminal.tensors.network import Network
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.config.marks import OneOf
+from subliminal.config.hashing import OneOf
 from subliminal.distill import LOGIT_SETS, select
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from torch import Tensor
 from torch.nn import functional as F
 
-from subliminal.config.marks import Count, NotNegative, OneOf
+from subliminal.config.hashing import Count, NotNegative, OneOf
 from subliminal.distill import kl
 from subliminal.errors import UserError
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Count, OneOf
+from subliminal.config.hashing import Count, OneOf
 from subliminal.distill.targets import Given, Targets, Variant
 
 HOW = ("mask", "replace")

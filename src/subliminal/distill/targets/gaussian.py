@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import NotNegative
+from subliminal.config.hashing import NotNegative
 from subliminal.distill.targets import Given, Targets
 
 

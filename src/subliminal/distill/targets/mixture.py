@@ -9,7 +9,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from subliminal.config.marks import OneOf
+from subliminal.config.hashing import OneOf
 from subliminal.distill.targets import Given, Targets, Variant
 
 BY = ("order", "part")

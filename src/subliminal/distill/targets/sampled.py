@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.marks import Positive
+from subliminal.config.hashing import Positive
 from subliminal.distill.targets import Given, Targets
 
 TINY = 2.0**-25  # below the smallest uniform number > 0: no logarithm of 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.marks import Positive
+from subliminal.config.hashing import Positive
 from subliminal.distill.targets import Given, Targets
 
 

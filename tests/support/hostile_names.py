@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from made import config, write_run
+from handmade_runs import config, write_run
 
 NAME = "a {{css}} <b>& [red]$x_1$[bold] `q` | %{y} \\textbf{a}"
 VALUES = (

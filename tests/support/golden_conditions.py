@@ -1,6 +1,6 @@
 """Command lines and the hashes that name their conditions and teachers.
 
-`PYTHONPATH=tests python tests/golden_conditions.py` writes tests/golden/conditions.json: only new
+`PYTHONPATH=tests/support python tests/support/golden_conditions.py` writes the file: only new
 lines may appear in it, for a hash that changes loses every finished run that has it.
 """
 
@@ -16,7 +16,7 @@ from subliminal import store
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF, SWEEPS
 
-FILE = Path(__file__).parent / "golden" / "conditions.json"
+FILE = Path(__file__).parents[1] / "golden" / "conditions.json"
 GROUPS = (
     "data",
     "distill",

@@ -5,7 +5,7 @@ range is refused in one line when the object is built.
 
 A field is part of the identity, but where it has a default and holds it: a key that is added later
 gets a default that means "as before", and older runs keep their names. All else is marked by its
-type, as in `workers: Aside[int]`.
+type, as in `workers: NotHashed[int]`.
 """
 
 from collections.abc import Iterable
@@ -21,13 +21,13 @@ T = TypeVar("T")
 class Mark(Enum):
     """Of a field of a config's dataclass."""
 
-    ASIDE = "cannot change a number: no part of the identity"
-    ALWAYS = "part of the identity by its default too: a key older than the rule"
+    NOT_HASHED = "cannot change a number: no part of the identity"
+    ALWAYS_HASHED = "part of the identity by its default too: a key older than the rule"
     UNORDERED = "a list whose order means nothing"
 
 
-Aside = Annotated[T, Mark.ASIDE]
-Always = Annotated[T, Mark.ALWAYS]
+NotHashed = Annotated[T, Mark.NOT_HASHED]
+AlwaysHashed = Annotated[T, Mark.ALWAYS_HASHED]
 Unordered = Annotated[T, Mark.UNORDERED]
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from disturbed import WORDS, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import WORDS, Cost, Disturbed, Undisturbed, undisturbed
 
 _costs: dict[str, dict[str, Cost]] = {}  # by file, by kind of fault
 _not_passed: dict[str, list[str]] = {}  # by file

@@ -1,6 +1,6 @@
 """Writes the golden files: what seed 0 gives in its first steps, to the last digit.
 
-python tests/golden_steps.py, after raising `NUMERICS` in src/subliminal/store.py: a change that
+python tests/support/golden_steps.py, after raising `NUMERICS`: a change that
 moves these numbers makes older runs and cached teachers other runs.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from students import PROJECTION, logged, student
+from reference_students import PROJECTION, logged, student
 
 from subliminal import store
 from subliminal.callbacks.losses import Losses
@@ -20,7 +20,7 @@ from subliminal.probes.alignment import Alignment
 from subliminal.store.provenance import environment
 from subliminal.training.loop import fit
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "golden"
 FILE = FOLDER / "seed-0.json"
 # Of Intel's processors and of AMD's, whose products are summed in another order.
 MNIST = (FOLDER / "mnist-seed-0.json", FOLDER / "mnist-seed-0-amd.json")

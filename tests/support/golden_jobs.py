@@ -1,6 +1,6 @@
 """Every job of every sweep, and the hash that its folder had when values were hashed as written.
 
-`PYTHONPATH=tests python tests/golden_jobs.py` writes tests/golden/jobs.json; the hashes of the jobs
+`PYTHONPATH=tests/support python tests/support/golden_jobs.py` writes it; the hashes of the jobs
 that are in it were made by the code of that time, and stay.
 """
 
@@ -19,7 +19,7 @@ from subliminal.config import schema, sources
 from subliminal.config.resources import CONF, SWEEPS
 from subliminal.sweep import plan
 
-FILE = Path(__file__).parent / "golden" / "jobs.json"
+FILE = Path(__file__).parents[1] / "golden" / "jobs.json"
 
 
 def jobs() -> Iterator[tuple[str, DictConfig]]:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import small
 import torch
+from handmade_runs import config, write_run
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from made import config, write_run
 
 import subliminal as sl
 from subliminal.config.resources import CONF

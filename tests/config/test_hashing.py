@@ -9,7 +9,16 @@ from annotated_types import Ge, Gt, Interval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subliminal.config.marks import Count, Mark, NotNegative, OneOf, Positive, Share, marks, wanted
+from subliminal.config.hashing import (
+    Count,
+    Mark,
+    NotNegative,
+    OneOf,
+    Positive,
+    Share,
+    marks,
+    wanted,
+)
 
 NUMBERS = st.one_of(st.integers(-5, 5), st.floats(allow_nan=False, allow_infinity=False, width=16))
 SIDES = {"gt": operator.gt, "ge": operator.ge, "lt": operator.lt, "le": operator.le}
@@ -38,10 +47,10 @@ def test_an_interval_refuses_what_is_outside(
         assert (float(found[2]), float(found[3])) == (low, high)
 
 
-@given(st.sampled_from([Gt(0), Ge(1), Interval(ge=0, le=1), OneOf("ab"), Mark.ASIDE]))
+@given(st.sampled_from([Gt(0), Ge(1), Interval(ge=0, le=1), OneOf("ab"), Mark.NOT_HASHED]))
 def test_null_and_marks_of_other_kinds_refuse_nothing(mark: Any) -> None:
     assert wanted(None, mark) is None
-    assert wanted(-1, Mark.ASIDE) is None
+    assert wanted(-1, Mark.NOT_HASHED) is None
 
 
 @pytest.mark.parametrize(

@@ -104,18 +104,6 @@ def test_the_rate_is_kept_and_the_mean_too() -> None:
     assert all(torch.equal(alone[name][0], found[name][1]) for name in found)
 
 
-def test_a_gpu_replays_a_step_with_other_factors() -> None:
-    network = bound()
-    assert network.dropping is not None
-    x, drawn = torch.zeros(2, 7, 16), draws.OnDevice((0, 3), CPU)
-    by_number, by_tensor = (
-        network.dropping.factors(x, drawn, "student_dropout", step=step)
-        for step in (5, torch.tensor(5))
-    )
-    assert all(torch.equal(by_number[name], by_tensor[name]) for name in by_number)
-    assert 0 < float((by_number["late.factor"] == 0).float().mean()) < 1
-
-
 def test_elsewhere_everything_passes() -> None:
     network, without = bound(), bound(rate=0.0)
     theta = network.reference((0, 3), CPU)

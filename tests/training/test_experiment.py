@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import small
 import torch
-from jobs import FAULT
 from omegaconf import DictConfig
 
 from subliminal.errors import UserError
@@ -99,31 +98,6 @@ def refusal(cfg: DictConfig) -> str:
 def devices(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
     monkeypatch.setattr(torch.mps, "is_available", lambda: "mps" in there)
-
-
-def test_graphs_are_refused_where_there_are_none(compose: Compose) -> None:
-    with pytest.raises(UserError, match=r"engine\.capture=true: graphs are CUDA's; .*device=cpu"):
-        build_experiment(compose([*small.OVERRIDES, "engine.capture=true", "engine.device=cpu"]))
-
-
-def test_what_does_not_say_at_which_steps_it_does_the_same_is_not_replayed(
-    compose: Compose, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,jobs")
-    cuda = torch.device("cuda")
-    monkeypatch.setattr("subliminal.training.experiment.choose_device", lambda _: cuda)
-    every = [*small.OVERRIDES, "engine.capture=true"]
-    build_experiment(compose([*every, "mitigation=[liminal,projection]"]))
-    with pytest.raises(UserError, match=r"engine\.capture=true: Fault does not say"):
-        build_experiment(compose([*every, FAULT]))
-
-
-def test_a_compiler_is_needed_to_compile_on_the_cpu(
-    compose: Compose, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(UserError, match=r"engine\.compile=true: .*C\+\+ compiler"):
-        build_experiment(compose([*small.OVERRIDES, "engine.compile=true"]))
 
 
 @pytest.mark.parametrize(("override", "key", "allowed"), BAD)

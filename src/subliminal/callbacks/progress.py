@@ -28,8 +28,6 @@ Report = Callable[[Event], None]
 class Progress(Callback):
     """Reports the progress, and ends the training when the job is told to stop."""
 
-    on_host = True
-
     def __init__(self, report: Report, stop: Callable[[], bool]) -> None:
         self._report = report
         self._stop = stop

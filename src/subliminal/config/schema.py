@@ -87,15 +87,13 @@ class Pin:
 
 @dataclass
 class Engine:
-    """How a job runs. Device kind and the last three may change the last bits of a result."""
+    """How a job runs. Device kind and the last two may change the last bits of a result."""
 
     device: NotHashed[str] = MISSING  # auto | cpu | cuda | mps
     seeds_at_once: NotHashed[int | None] = MISSING  # seeds in one stack; null: chosen by device
     workers: NotHashed[int | None] = MISSING  # processes on the CPU; null: one for each free core
     threads: int = MISSING  # threads of each process
     precision: str = MISSING  # highest | high | medium of float32 products; CUDA: TF32 at both
-    compile: bool = False  # torch.compile of the models' forward and backward
-    capture: bool = False  # steps are captured as CUDA graphs and replayed
 
 
 @dataclass

@@ -164,8 +164,6 @@ def hash_as_written(config: Mapping[str, Any], device: str) -> str:
         part["pin"] = pinned
     engine = config["engine"]
     part["engine"] = {key: engine[key] for key in ("threads", "precision")} | {"device": device}
-    if engine.get("compile"):
-        part["engine"]["compile"] = True
     return _digest(part | {"numerics": NUMERICS})[:8]
 
 

@@ -19,7 +19,7 @@ from subliminal.errors import UserError
 
 # Overrides that do not change a condition, and so are no part of its name.
 _NOT_SCIENCE = re.compile(
-    r"[+~]*(seed|sweep|tracker|engine(?!\.(precision|threads|compile)\b)|name|outputs|resume|force"
+    r"[+~]*(seed|sweep|tracker|engine(?!\.(precision|threads)\b)|name|outputs|resume|force"
     r"|objective|(data|distill\.inputs)\.(root|download))\b"
 )
 

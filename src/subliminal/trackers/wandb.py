@@ -156,8 +156,6 @@ def _no_mode() -> Iterator[None]:
 class _Notes(Callback):
     """Notes in each run's folder what W&B is to be told; another process tells it."""
 
-    on_host = True  # steps: it looks for a file now and then
-
     settings: WandB
     info: RunInfo
     session: str = field(default_factory=lambda: uuid.uuid4().hex)

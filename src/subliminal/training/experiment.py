@@ -1,10 +1,8 @@
 """A config turned into checked objects: all that a stack of seeds needs to know."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from shutil import which
 from typing import Any
 
 import torch
@@ -38,7 +36,6 @@ from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
-from subliminal.training.capture import check as check_capture
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     # A config from a stranger must not write elsewhere than below `outputs`.
     if why := store.misplaced(cfg.name):
         raise UserError(f"name={cfg.name}: {why}")
-    _check_engine(cfg.engine, device)
+    _check_engine(cfg.engine)
     data: Dataset = build(cfg.data, "data")
     model: Model = build(cfg.model, "model")
     inputs: Inputs = build(cfg.distill.inputs, "distill.inputs")
@@ -130,13 +127,12 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     if isinstance(inputs, Fitted):
         inputs.fits(data.pixels)
     sizes = {"pixels": data.pixels, "classes": number_of_classes(data)}
-    compiled = bool(cfg.engine.compile)
-    teacher_network = Network.of(model, **sizes, compiled=compiled)
+    teacher_network = Network.of(model, **sizes)
     network = teacher_network
     if cfg.distill.model is not None:
         own: Model = build(cfg.distill.model, "distill.model")
         try:
-            network = Network.of(own, **sizes, compiled=compiled)
+            network = Network.of(own, **sizes)
         except UserError as error:  # which says `model`
             raise UserError(placed(str(error), "distill.model", type(own).__name__)) from error
         if own.aux != model.aux:
@@ -166,8 +162,6 @@ def build_experiment(config: DictConfig | Mapping[str, Any]) -> Experiment:
     if cfg.teacher.steering is not None:
         steering = build(cfg.teacher.steering, "teacher.steering")
         steering.check(teacher_network)
-    if cfg.engine.capture:
-        check_capture((*mitigations, *probes))
     _check_layers("distill", cfg.distill, network.layout)
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
     return Experiment(
@@ -237,15 +231,9 @@ def _check_pins(pins: _View) -> None:
             raise UserError(f"pin.{name}={seed}: a seed from 0 to 2**63 - 1, or null")
 
 
-def _check_engine(engine: _View, device: torch.device) -> None:
+def _check_engine(engine: _View) -> None:
     if engine.precision not in PRECISIONS:
         raise UserError(f"engine.precision={engine.precision}: one of {', '.join(PRECISIONS)}")
     for key in ("seeds_at_once", "workers", "threads"):
         if engine[key] is not None and engine[key] < 1:
             raise UserError(f"engine.{key}={engine[key]}: at least 1 is needed")
-    if engine.capture and device.type != "cuda":
-        raise UserError(f"engine.capture=true: graphs are CUDA's; engine.device={device.type}")
-    if engine.compile and device.type == "cpu" and not which(os.environ.get("CXX", "g++")):
-        raise UserError(
-            "engine.compile=true: the CPU needs a C++ compiler; install g++ or name one in CXX"
-        )

@@ -238,7 +238,6 @@ def teacher_weights(
             second=experiment.second,
             variant=variant,
             order_seed=cfg.pin.teacher_order,
-            capture=cfg.engine.capture,
             resume=cfg.resume,
             callbacks=callbacks,
         )
@@ -292,7 +291,6 @@ def _student(
         teacher_reference=shared.teacher,
         teacher_network=teacher_network,
         frozen=cfg.distill.frozen,
-        capture=cfg.engine.capture,
         data=data,
         order_seed=cfg.pin.student_order,
     )

@@ -46,7 +46,6 @@ def teachers(
     second: SecondTask | None = None,
     variant: Variant = PLAIN,
     order_seed: int | None = None,
-    capture: bool = False,
     resume: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[Tensor, dict[int, History]]:
@@ -64,7 +63,6 @@ def teachers(
         second: a task of the auxiliary logits, learnt beside the digits.
         variant: in which other way they are trained.
         order_seed: whose order of the digits all have; None: each seed its own.
-        capture: replay steps as CUDA graphs.
         resume: continue interrupted trainings from their checkpoints.
         callbacks: observers of the training (progress).
 
@@ -108,7 +106,6 @@ def teachers(
                 batch_size=batch_size,
                 optim=optim,
                 frozen=frozen,
-                capture=capture,
                 order_seed=order_seed,
             )
             digits = TestDigits(

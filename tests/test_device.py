@@ -58,8 +58,6 @@ def train(
             monkeypatch.setattr(runner, "fit", fit)
             monkeypatch.setattr(teacher, "fit", fit)
             monkeypatch.setattr(experiment, "choose_device", lambda _: CUDA)
-            # It has tests of its own, and would take longer than these trainings.
-            monkeypatch.setattr("subliminal.sweep.engine.doubts", lambda *_: [])
             cfg = compose([*overrides, f"outputs={tmp_path}"])
             return gpu, run_job(cfg, "condition", Console())
 

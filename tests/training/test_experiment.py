@@ -204,6 +204,24 @@ def test_what_is_just_allowed_builds(compose: Compose, overrides: list[str]) -> 
     build_experiment(compose([*small.OVERRIDES, *overrides]))
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("model.aux=1", "distill.loss.logits=aux: the softmax of 1 logit"),
+        ("distill/loss=standardised_kl model.aux=1", "distill.loss.logits=aux: the softmax of 1"),
+        ("distill/loss=standardised_kl model.aux=2", "distill.loss.logits=aux: the softmax of 2"),
+        (
+            "mitigation=liminal mitigation.liminal.logits=aux distill/loss=mse model.aux=1",
+            "mitigation.liminal.logits=aux: the softmax of 1 logit",
+        ),
+    ],
+)
+def test_a_softmax_of_too_few_logits_is_refused(compose: Compose, line: str, named: str) -> None:
+    message = refusal(compose(small.overrides(line)))
+    assert message.startswith(named)
+    assert "model.aux=" in message
+
+
 def test_a_loss_that_looks_at_labels_needs_digits(compose: Compose) -> None:
     message = refusal(compose([*small.OVERRIDES, "distill/loss=swapped_logits"]))
     assert "distill/inputs=mnist" in message

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from subliminal import store
 from subliminal.callbacks.files import BY_ITS_USER
@@ -21,7 +21,6 @@ from subliminal.sweep.workers import side_by_side
 from subliminal.trackers import Tracker
 from subliminal.trackers.following import followed
 from subliminal.training.experiment import Experiment, build_experiment
-from subliminal.training.learnable import doubts
 from subliminal.training.memory import bytes_per_seed, stack_size
 from subliminal.training.runner import Job, Outcome
 
@@ -61,8 +60,6 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
         return list(runs.values())
     experiment.check_seeds(todo)
     plan.record(config, place, seeds)
-    for doubt in doubts(experiment, OmegaConf.create(config)):
-        console.say(f"warning: {doubt}")
     experiment.fetch()
     new = [runs[seed] for seed in todo]
     finished = [run for run in runs.values() if run not in new]

@@ -20,6 +20,7 @@ from subliminal import metrics, store
 from subliminal.callbacks import Callback
 from subliminal.callbacks.divergence import Divergence
 from subliminal.callbacks.files import RunFiles
+from subliminal.callbacks.first_step import FirstStep
 from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.progress import Progress, Report
 from subliminal.callbacks.trait import TestDigits
@@ -184,12 +185,13 @@ def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved])
     with files.timed("data"):
         data = _digits(experiment.data, experiment.device).measured_on(cfg.trait.on)
         shared = shared_weights(cfg, experiment, seeds)
+    observers = [FirstStep(job.config, files.notes), progress]
     with files.timed("teacher"):
         teacher, files.teacher_rows = teacher_weights(
-            cfg, experiment, data, shared.teacher, seeds, [progress]
+            cfg, experiment, data, shared.teacher, seeds, observers
         )
         others = [
-            teacher_weights(cfg, experiment, data, shared.teacher, seeds, [progress], variant)[0]
+            teacher_weights(cfg, experiment, data, shared.teacher, seeds, observers, variant)[0]
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     student = _student(cfg, experiment, data, shared, teacher, others, seeds)
@@ -308,7 +310,8 @@ def _callbacks(
         steps=tuple(job.cfg.trait.steps),
         per_class=job.cfg.trait.per_class,
     )
-    observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
+    first_step = FirstStep(job.config, files.notes)
+    observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes, first_step]
     divergence = Divergence(files.directories, files.failures)
     # The tracker comes after the files: a run is finished before it hears of it.
     callbacks = [*observers, divergence, progress, files, *_tracked(job, experiment, files)]

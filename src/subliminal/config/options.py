@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
 from subliminal.config.build import locate
+from subliminal.config.hydra_internals import get_args_parser
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 

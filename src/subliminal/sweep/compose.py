@@ -46,19 +46,24 @@ def composer(
         shared, values = [], {}
         for override in parse(words):
             key, value = override.key_or_group, override.value()
-            if not _is_plain(override):
-                shared.append(str(override.input_line))
-            elif key == "seed" and seeds.is_set(str(value)) and value not in seed_files:
-                values["seed.spec"] = value  # all that such an option of the group holds
-            elif is_group(key):
-                shared.append(str(override.input_line))
-            else:
+            if is_group(key) and not isinstance(value, dict):
+                is_seeds = key == "seed" and seeds.is_set(str(value)) and value not in seed_files
+                if is_seeds and override.type == OverrideType.CHANGE:
+                    values["seed.spec"] = value  # all that such an option of the group holds
+                else:
+                    shared.append(str(override.input_line))
+            elif not _is_plain(override):
+                return base(*words)  # values are set in their order
+            elif "." in key:
                 values[key] = value
+            else:  # whose type only the whole config has
+                shared.append(str(override.input_line))
         try:
             cfg = copy.deepcopy(base(*shared))
             OmegaConf.set_struct(cfg, True)
             for key, value in values.items():
                 OmegaConf.update(cfg, key, value)
+            OmegaConf.set_struct(cfg, None)
         except (HydraException, OmegaConfBaseException):
             cfg = base(*words)
         return cfg
@@ -67,8 +72,8 @@ def composer(
 
 
 def _is_plain(override: Override) -> bool:
-    """Return whether an override sets one value, whatever else is set."""
+    """Return whether an override sets a value, not a mapping or what lies at another key."""
     value = override.value()
-    plain = isinstance(value, bool | int | float | str) and "${" not in str(value)
+    is_plain = isinstance(value, bool | int | float | str | list) and "${" not in str(value)
     ours = override.package is None and not override.is_hydra_override()
-    return override.type == OverrideType.CHANGE and plain and ours
+    return override.type == OverrideType.CHANGE and is_plain and ours

@@ -184,8 +184,9 @@ def _check_together(cfg: Config, made: Experiment) -> None:
     made.teacher_init.check(teacher_network, teacher_network)
     of_teacher: list[Targets | SecondTask | Steering | None]
     of_teacher = [made.targets, made.second, made.steering]
-    for part in filter(None, of_teacher):
-        part.check(teacher_network)
+    for part in of_teacher:
+        if part is not None:
+            part.check(teacher_network)
     _check_layers("distill", cfg.distill, network.layout)
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
 

@@ -131,7 +131,7 @@ def test_the_sweep_of_batch_sizes_plans_the_five_cells_of_its_claims(
     compose: Compose, tmp_path: Path
 ) -> None:
     jobs = check(f"outputs={tmp_path}", "sweep=questions/batch", small=())
-    cells = {tuple(word for word in job if "batch_size" in word or ".size" in word) for job in jobs}
+    cells = {tuple(word for word in job if word.startswith("distill.")) for job in jobs}
     assert len(jobs) == len(cells) == 5
     claims = OmegaConf.load(SWEEPS / "questions" / "batch.yaml").claims
     named = [cell for claim in claims for cell in (claim.where, claim.against)]

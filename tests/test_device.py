@@ -9,13 +9,13 @@ import torch
 from fake_gpu import BACK, CUDA, GPU, TO, pretended
 from omegaconf import DictConfig
 from option_overrides import left_out, options
+from resolved import train_config
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from subliminal import store
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.training import experiment, loop, runner, teacher
 
 Compose = Callable[[list[str]], DictConfig]
@@ -59,7 +59,7 @@ def train(
             monkeypatch.setattr(teacher, "fit", fit)
             monkeypatch.setattr(experiment, "choose_device", lambda _: CUDA)
             cfg = compose([*overrides, f"outputs={tmp_path}"])
-            return gpu, run_job(cfg, "condition", Console())
+            return gpu, train_config(cfg, "condition", Console())
 
     return run
 

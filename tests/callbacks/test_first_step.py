@@ -8,8 +8,7 @@ import pytest
 import small
 from omegaconf import DictConfig
 
-from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
+from resolved import train_config
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -61,7 +60,7 @@ def warned(
 
     def run(line: str) -> tuple[list[str], list[Path]]:
         words = [f"outputs={tmp_path}", "seed=0-1", "engine.workers=1"]
-        runs = run_job(compose([*small.overrides(line), *words]), "x", Console())
+        runs = train_config(compose([*small.overrides(line), *words]), "x")
         printed = capsys.readouterr().err.splitlines()
         return [text for text in printed if text.startswith("warning: ")], runs
 

@@ -7,14 +7,14 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig
+from resolved import experiment_of, train_config
 
 from subliminal.errors import UserError
 from subliminal.optim.adam import Adam
 from subliminal.optim.sgd import SGD
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.training import experiment
-from subliminal.training.experiment import build_experiment, choose_device
+from subliminal.training.experiment import choose_device
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -89,7 +89,7 @@ BAD_MITIGATIONS = [
 
 def refusal(cfg: DictConfig) -> str:
     with pytest.raises(UserError) as error:
-        build_experiment(cfg)
+        experiment_of(cfg)
     message = str(error.value)
     assert len(message.splitlines()) == 1
     return message
@@ -201,7 +201,7 @@ def test_a_mitigation_that_needs_the_probe_is_refused_without(
     ],
 )
 def test_what_is_just_allowed_builds(compose: Compose, overrides: list[str]) -> None:
-    build_experiment(compose([*small.OVERRIDES, *overrides]))
+    experiment_of(compose([*small.OVERRIDES, *overrides]))
 
 
 @pytest.mark.parametrize(
@@ -231,12 +231,12 @@ def test_a_loss_that_looks_at_labels_needs_digits(compose: Compose) -> None:
 def test_a_wrong_job_writes_nothing(compose: Compose, tmp_path: Path, override: str) -> None:
     outputs = tmp_path / "outputs"
     with pytest.raises(UserError):
-        run_job(compose([*small.OVERRIDES, f"outputs={outputs}", override]), "c", Console())
+        train_config(compose([*small.OVERRIDES, f"outputs={outputs}", override]), "c", Console())
     assert not outputs.exists()
 
 
 def test_the_experiment_holds_what_the_config_says(compose: Compose) -> None:
-    built = build_experiment(compose([*small.OVERRIDES, "optim=sgd", "tracker=none"]))
+    built = experiment_of(compose([*small.OVERRIDES, "optim=sgd", "tracker=none"]))
     assert built.data == small.Digits()
     assert built.optim == SGD(lr=0.1, momentum=0.0)
     assert isinstance(built.teacher_optim, Adam)

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 import small
 from omegaconf import DictConfig
-
 from resolved import train_config
 
 Compose = Callable[[list[str]], DictConfig]

@@ -13,8 +13,8 @@ from resolved import train_config
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from subliminal import store
-from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
 from subliminal.training import experiment, loop, runner, teacher
 

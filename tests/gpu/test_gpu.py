@@ -16,8 +16,8 @@ from resolved import experiment_of, train_config
 from run_comparison import apart
 
 from subliminal import metrics
-from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
 from subliminal.tensors import draws
 from subliminal.training import loop, runner, teacher

@@ -13,12 +13,12 @@ from option_overrides import BASE, SQUARES
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from subliminal.callbacks.progress import Event
 from subliminal.errors import UserError
 from subliminal.mitigations.preventative_steering import PreventativeSteering
 from subliminal.models.dropout import Dropout
 from subliminal.models.module import Module
 from subliminal.models.trial import made
+from subliminal.state.callbacks.progress import Event
 from subliminal.tensors import draws
 from subliminal.tensors.network import Network
 from subliminal.tensors.streams import stream
@@ -141,7 +141,7 @@ DROPOUT = "+model.args.dropout=0.3"
 def test_a_run_is_the_same_in_any_stack_and_after_a_cut(
     compose: Callable[[list[str]], DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("subliminal.state.callbacks.progress.INTERVAL", 0.0)
 
     def cut(event: Event) -> None:
         if event.phase == "student" and event.step >= 7:

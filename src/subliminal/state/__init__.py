@@ -1,4 +1,4 @@
-"""What a training is at one moment, and what it has measured."""
+"""A training, one step of it, its measurements, and the callbacks that observe it."""
 
 from subliminal.state.step import Step as Step
 from subliminal.state.training import Intervention as Intervention

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from subliminal import store
-from subliminal.callbacks import Callback
 from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.trackers import RunInfo, client, following, note
 
 if TYPE_CHECKING:

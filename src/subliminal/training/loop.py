@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from subliminal.callbacks import Callback
 from subliminal.optim.pace import Paced
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.training.checkpoint import Saved, restore
 
 

@@ -15,19 +15,19 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.callbacks import Callback
-from subliminal.callbacks.divergence import Divergence
-from subliminal.callbacks.files import RunFiles
-from subliminal.callbacks.first_step import FirstStep
-from subliminal.callbacks.losses import Losses
-from subliminal.callbacks.progress import Progress, Report
-from subliminal.callbacks.trait import TestDigits
 from subliminal.config import variables
 from subliminal.config.schema import Config
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
+from subliminal.state.callbacks import Callback
+from subliminal.state.callbacks.divergence import Divergence
+from subliminal.state.callbacks.files import RunFiles
+from subliminal.state.callbacks.first_step import FirstStep
+from subliminal.state.callbacks.losses import Losses
+from subliminal.state.callbacks.progress import Progress, Report
+from subliminal.state.callbacks.trait import TestDigits
 from subliminal.steering import steered
 from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed

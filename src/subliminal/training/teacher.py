@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.callbacks import Callback
-from subliminal.callbacks.losses import Losses
-from subliminal.callbacks.trait import TestDigits
 from subliminal.data import Labelled
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.optim import Optim
 from subliminal.state import Training
+from subliminal.state.callbacks import Callback
+from subliminal.state.callbacks.losses import Losses
+from subliminal.state.callbacks.trait import TestDigits
 from subliminal.state.tables import epoch_rows
 from subliminal.tasks import SecondTask
 from subliminal.tensors import streams

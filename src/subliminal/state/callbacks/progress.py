@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 
 INTERVAL = 0.1  # seconds between two reports
 

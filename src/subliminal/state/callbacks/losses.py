@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from subliminal import metrics
-from subliminal.callbacks import Callback
 from subliminal.state import Step
+from subliminal.state.callbacks import Callback
 
 
 class Losses(Callback):

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import norm
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from subliminal.callbacks import Callback
 from subliminal.data import Labelled
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.network import accuracy, cross_entropy, margin
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from subliminal.callbacks import Callback
+from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import widest
 
 if TYPE_CHECKING:

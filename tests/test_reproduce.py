@@ -77,7 +77,6 @@ ADDED = (
     ("teacher", ("init", "frozen", "perturb_before", "perturb_after", "steering")),
     ("distill", ("init", "model", "frozen", "perturb_before")),
     ("trait", ("per_class",)),
-    ("engine", ("compile",)),
     ("optim", ("weight_decay",)),
     ("teacher.optim", ("weight_decay",)),
     ("mitigation.liminal", ("direction",)),

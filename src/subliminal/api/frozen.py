@@ -107,5 +107,5 @@ def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
 def rebuilt(config: Mapping[str, Any]) -> Experiment:
     """Return a run's objects, as any machine can build them, whatever it was trained on."""
     whole = filled(dict(config))
-    engine = {**whole["engine"], "device": "cpu", "compile": False, "capture": False}
+    engine = {**whole["engine"], "device": "cpu"}
     return build_experiment({**whole, "tracker": None, "engine": engine})

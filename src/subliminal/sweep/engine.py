@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from subliminal import store
-from subliminal.callbacks.files import BY_ITS_USER
 from subliminal.errors import RunsFailed
+from subliminal.state.callbacks.files import BY_ITS_USER
 from subliminal.sweep import cores
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side

@@ -19,8 +19,6 @@ from yaml import YAMLError
 
 from subliminal import store, terminal
 from subliminal.config import command, variables
-from subliminal.config.earlier import filled
-from subliminal.config.resources import DISTRIBUTION
 from subliminal.errors import UserError, one_line
 
 TABLES = ("steps", "epochs")
@@ -40,23 +38,14 @@ def recorded_config(run: Path, outputs: Path) -> DictConfig:
     if lost := [name for name in store.DATA if not (run / name).is_file()]:
         raise UserError(f"{run}: {', '.join(lost)} missing; there is nothing to compare with")
     try:
-        recorded = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-        assert isinstance(recorded, dict)
-        whole = filled({str(key): value for key, value in recorded.items()})
+        recorded = OmegaConf.load(run / "config.yaml")
         device = str(store.read_summary(run)["device"]).split(":")[0]
         again = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
-        cfg = OmegaConf.merge(whole, again, {"engine": {"device": device, "workers": 1}})
+        cfg = OmegaConf.merge(recorded, again, {"engine": {"device": device, "workers": 1}})
         assert isinstance(cfg, DictConfig)
         if cfg.data.get("root") is not None:
             cfg.data.download = False
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        AssertionError,
-        YAMLError,
-        OmegaConfBaseException,
-    ) as error:
+    except (OSError, ValueError, AssertionError, YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
     return cfg
 
@@ -103,10 +92,7 @@ def _flat(results: dict[str, Any]) -> dict[str, float]:
 
 def _made_with(run: Path) -> dict[str, Any]:
     made: dict[str, Any] = store.read_summary(run).get("environment", {})
-    packages: dict[str, Any] = made.get("packages", {})
-    if "subliminal" in packages:  # early runs name us by the import name
-        packages[DISTRIBUTION] = packages.pop("subliminal")
-    return {**made, **packages, "packages": None}
+    return {**made, **made.get("packages", {}), "packages": None}
 
 
 def _show(run: Path, again: Path) -> None:

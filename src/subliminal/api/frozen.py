@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from subliminal import store
-from subliminal.config.earlier import filled
 from subliminal.data import Dataset, Labelled
 from subliminal.errors import UserError
 from subliminal.tensors.network import Network
@@ -90,12 +89,11 @@ def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
     trained = read(cached, network.layout)
     if trained is None and (steering is None or steering.needs_teacher):
         raise UserError(f"{run}: its teacher is no longer in {cached.parent}")
-    whole = filled(dict(config))
-    if trained is not None and steering is None and not whole["teacher"]["perturb_after"]["sigma"]:
+    if trained is not None and steering is None and not config["teacher"]["perturb_after"]["sigma"]:
         return FrozenNetwork(network, trained[0], experiment.data)
     # What was drawn on a GPU is drawn there again.
-    engine = {**whole["engine"], "device": kind}
-    cfg = OmegaConf.create({**whole, "tracker": None, "outputs": str(outputs), "engine": engine})
+    engine = {**config["engine"], "device": kind}
+    cfg = OmegaConf.create({**config, "tracker": None, "outputs": str(outputs), "engine": engine})
     experiment = build_experiment(cfg)
     data = experiment.data.load().to(experiment.device)
     start = shared_weights(cfg, experiment, (seed,)).teacher
@@ -106,6 +104,5 @@ def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
 
 def rebuilt(config: Mapping[str, Any]) -> Experiment:
     """Return a run's objects, as any machine can build them, whatever it was trained on."""
-    whole = filled(dict(config))
-    engine = {**whole["engine"], "device": "cpu", "compile": False, "capture": False}
-    return build_experiment({**whole, "tracker": None, "engine": engine})
+    engine = {**config["engine"], "device": "cpu", "compile": False, "capture": False}
+    return build_experiment({**config, "tracker": None, "engine": engine})

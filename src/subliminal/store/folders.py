@@ -9,7 +9,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from subliminal.store.places import CHECKPOINT, DATA, FAILURE, LOCKS, MARKER
-from subliminal.store.records import Plain, read_summary
+from subliminal.store.records import read_summary
 
 _PROBED = 0.25  # seconds within which a reader that probes a lock has let it go
 
@@ -46,20 +46,18 @@ def examine(directory: Path) -> State:
 def intact(directory: Path) -> bool:
     """Tell whether the run in `directory` has its marker, and the files that the marker names.
 
-    Early markers hold no checksums: the files need only be there. What a process has found intact
-    it reads again only when a file has another time or size.
+    What a process has found intact it reads again only when a file has another time or size.
     """
     try:
         stats = [(directory / name).stat() for name in (MARKER, *DATA)]
         return _intact(directory, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return False
 
 
 @cache  # a plan looks at every run of a sweep, and each job at its own again
 def _intact(directory: Path, as_it_is: tuple[tuple[int, int], ...]) -> bool:
-    recorded: Plain = read_summary(directory).get("sha256") or {}
-    return all(recorded.get(name, there) == there for name, there in checksums(directory).items())
+    return read_summary(directory).get("sha256") == checksums(directory)
 
 
 def drop_checkpoint(directory: Path) -> None:

@@ -19,16 +19,6 @@ NUMERICS = 2
 
 _TEACHER = ("model", "data", "teacher", "engine", "numerics")
 _TEACHERS_PINS = ("init", "teacher_order")
-_SCIENCE_AS_WRITTEN = (
-    "model",
-    "data",
-    "teacher",
-    "distill",
-    "optim",
-    "mitigation",
-    "probe",
-    "trait",
-)
 _PLACES = ("root", "download")  # of the data, a plug-in's too: where from, not what
 _UNPERTURBED = {"sigma": 0.0, "layers": [], "tensors": "all"}
 # Mitigations that do something at the same moment do it in turn; these are the moments, and the
@@ -141,47 +131,6 @@ def _turns(mitigations: Plain) -> dict[str, list[str]]:
         if names != sorted(names):
             turns[moment] = names
     return turns
-
-
-def hash_as_written(config: Mapping[str, Any], device: str) -> str:
-    """Return the digits of a folder that was named before values were taken by their types.
-
-    Args:
-        config: as the condition recorded it.
-        device: kind of device.
-    """
-    part = {key: _as_written(config[key]) for key in _SCIENCE_AS_WRITTEN}
-    teacher = part["teacher"]
-    later = ("steering", "task")  # of the teacher: keys that older configs lack
-    part["teacher"] = {key: teacher[key] for key in teacher if key not in later or teacher[key]}
-    part["data"] = _placeless(part["data"])
-    part["trait"] = {k: v for k, v in config["trait"].items() if (k, v) != ("on", "test")}
-    part["optim"] = _optim_as_written(part["optim"])
-    part["teacher"]["optim"] = _optim_as_written(teacher["optim"])
-    distill = {k: v for k, v in part["distill"].items() if k != "targets" or v}  # a later key
-    part["distill"] = distill | {"inputs": _placeless(distill["inputs"])}
-    if pinned := {k: v for k, v in config.get("pin", {}).items() if v is not None}:
-        part["pin"] = pinned
-    engine = config["engine"]
-    part["engine"] = {key: engine[key] for key in ("threads", "precision")} | {"device": device}
-    if engine.get("compile"):
-        part["engine"]["compile"] = True
-    return _digest(part | {"numerics": NUMERICS})[:8]
-
-
-def _as_written(value: Any) -> Any:
-    """Return a value less what its class has as a default: keys that came later, as `_decisive`."""
-    if not isinstance(value, dict):
-        return value
-    later: Plain = {}
-    if "_target_" in value:
-        later = {item.name: _default(item) for item in fields(locate(value["_target_"], ""))}
-    return {k: _as_written(v) for k, v in value.items() if k not in later or v != later[k]}
-
-
-def _optim_as_written(node: Plain) -> Plain:
-    coupled = node.get("weight_decay") and node.get("decoupled_weight_decay") is False
-    return {k: v for k, v in node.items() if k != "decoupled_weight_decay" or coupled}
 
 
 def _digest(part: Mapping[str, Any]) -> str:

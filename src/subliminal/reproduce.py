@@ -15,7 +15,6 @@ from typing import Any
 import polars as pl
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from subliminal import store, terminal
 from subliminal.config import command, variables
@@ -37,15 +36,15 @@ def recorded_config(run: Path, outputs: Path) -> DictConfig:
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
     if lost := [name for name in store.DATA if not (run / name).is_file()]:
         raise UserError(f"{run}: {', '.join(lost)} missing; there is nothing to compare with")
+    recorded = store.read_config(run)
+    device = str(store.read_summary(run)["device"]).split(":")[0]
     try:
-        recorded = OmegaConf.load(run / "config.yaml")
-        device = str(store.read_summary(run)["device"]).split(":")[0]
         again = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
         cfg = OmegaConf.merge(recorded, again, {"engine": {"device": device, "workers": 1}})
         assert isinstance(cfg, DictConfig)
         if cfg.data.get("root") is not None:
             cfg.data.download = False
-    except (OSError, ValueError, AssertionError, YAMLError, OmegaConfBaseException) as error:
+    except (AttributeError, TypeError, ValueError, OmegaConfBaseException) as error:
         raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
     return cfg
 

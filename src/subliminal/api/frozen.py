@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from omegaconf import OmegaConf
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from subliminal import store
@@ -70,8 +69,7 @@ class FrozenNetwork(nn.Module):
 def student(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
     """Return the student of a finished run."""
     experiment = rebuilt(config)
-    weights = load_file(run / "student.safetensors")
-    return FrozenNetwork(experiment.network, weights, experiment.data)
+    return FrozenNetwork(experiment.network, store.read_student(run), experiment.data)
 
 
 def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:

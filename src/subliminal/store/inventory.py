@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from polars import selectors
-from yaml import YAMLError
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
@@ -192,7 +189,7 @@ def describe(run: Path) -> Plain:
             # At once: a resumed run puts a newer file in its place.
             table = pl.read_parquet(BytesIO(steps.read_bytes()))
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise _damaged(steps, error) from error
+            raise store.Damaged(f"{steps}: cannot be read ({type(error).__name__})") from error
         numbers = table.select(selectors.numeric())
         names = [name for name in numbers.columns if name.count("/") == 1]
         curves = {name: numbers[name].drop_nulls().to_list() for name in names}
@@ -201,19 +198,6 @@ def describe(run: Path) -> Plain:
         "run": str(run),
         "state": state,
         "summary": store.read_summary(run) if state == "finished" else {},
-        "config": _config(run / "config.yaml"),
+        "config": store.read_config(run) if (run / "config.yaml").is_file() else {},
         "curves": curves,
     }
-
-
-def _config(file: Path) -> Any:
-    if not file.is_file():
-        return {}
-    try:
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise _damaged(file, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> store.Damaged:
-    return store.Damaged(f"{path}: cannot be read ({type(error).__name__})")

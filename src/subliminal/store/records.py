@@ -1,17 +1,26 @@
-"""The JSON files of conditions and runs, read with their shape checked: damage is named."""
+"""The files of conditions and runs, read with their shape checked: damage is named."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from safetensors import SafetensorError
+from yaml import YAMLError
 
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.store.disk import remove_stale_files, write_text
-from subliminal.store.places import CONDITION, LOCKS, MARKER, run_dirs, seed_of
+from subliminal.store.places import CONDITION, LOCKS, MARKER, STUDENT, run_dirs, seed_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Plain = dict[str, Any]
 # A type or types, a list of a shape, or a mapping that has these keys, of these shapes, and others.
@@ -95,6 +104,37 @@ def read_summary(directory: Path) -> Plain:
     if seed_of(directory) not in (None, summary["seed"]):
         raise Damaged(f"{path}: is of seed {summary['seed']}")
     return summary
+
+
+def read_config(directory: Path) -> Plain:
+    """Return the resolved config of a run.
+
+    Raises:
+        Damaged: it is missing, or no such file.
+    """
+    path = directory / "config.yaml"
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise Damaged(f"{path}: cannot be read ({type(error).__name__})") from error
+    if not isinstance(config, dict):
+        raise Damaged(f"{path}: a mapping is needed")
+    return {str(key): value for key, value in config.items()}
+
+
+def read_student(directory: Path) -> dict[str, Tensor]:
+    """Return the trained student's parameters by name, each of one seed.
+
+    Raises:
+        Damaged: they are missing, or no such file.
+    """
+    from safetensors.torch import load_file  # torch takes a second to import
+
+    path = directory / STUDENT
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise Damaged(f"{path}: cannot be read ({error})") from error
 
 
 def _read(path: Path, shape: Shape) -> Plain:

@@ -82,13 +82,10 @@ class Network:
         self, seeds: tuple[int, ...], device: torch.device, *, stream: str = streams.INIT
     ) -> Tensor:
         """Draw initial weights of each seed, the reference weights θ₀ by default: (seeds, P)."""
-        theta = torch.zeros(len(seeds), self.layout.size)
-        views = self.layout.views(theta)
-        for row, seed in enumerate(seeds):
-            generator = streams.stream(seed, stream)
-            for name, values in self.model.initial(self.layout, generator=generator).items():
-                views[name][row] = torch.from_numpy(values)
-        return theta.to(device)
+        generators = (streams.stream(seed, stream) for seed in seeds)
+        drawn = (self.model.initial(self.layout, generator=g) for g in generators)
+        rows = ({name: torch.from_numpy(v) for name, v in row.items()} for row in drawn)
+        return self.layout.stack(rows, len(seeds)).to(device)
 
     @cached_property
     def hidden(self) -> tuple[str, ...]:

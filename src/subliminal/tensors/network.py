@@ -161,6 +161,22 @@ class Network:
             dim=1,
         )
 
+    @torch.no_grad()
+    def features(self, theta: Tensor, x: Tensor, scale: Callable[[Tensor], Tensor]) -> Tensor:
+        """Map uint8 images (n, pixels) to the last hidden layer's output (seeds, n, width).
+
+        Args:
+            theta: weights (seeds, P).
+            x: images, the same for all seeds.
+            scale: from uint8 pixels to the network's inputs, such as `Labelled.scale`.
+        """
+        params, seeds = self.layout.views(theta), theta.shape[0]
+        outputs = (
+            self.model.activations(params, scale(part).expand(seeds, -1, -1))
+            for part in torch.split(x, BATCH)
+        )
+        return torch.cat([output[self.hidden[-1]] for output in outputs], dim=1)
+
 
 def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Cross-entropy of the class logits, batch mean.

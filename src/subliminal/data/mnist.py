@@ -6,12 +6,11 @@ import subprocess
 import tarfile
 import tempfile
 import textwrap
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -42,30 +41,20 @@ class MNIST(TorchvisionSet):
     title: ClassVar[str] = "MNIST"
     cache: ClassVar[str] = "mnist"
     files: ClassVar[str] = "the four uncompressed IDX files"
+    per_class: ClassVar[tuple[int, ...]] = (
+        *(5923, 6742, 5958, 6131, 5842),
+        *(5421, 5918, 6265, 5851, 5949),
+    )
 
-    @property
-    def counts(self) -> Sequence[int]:
-        """Number of training images of each class."""
-        return (
-            *(5923, 6742, 5958, 6131, 5842),
-            *(5421, 5918, 6265, 5851, 5949),
-        )
-
-    def reader(self) -> Callable[..., Any]:
-        """Return a loader like torchvision's, which need not be imported when the files exist."""
-        return _read
-
-
-def _read(root: str, *, train: bool, download: bool) -> SimpleNamespace:
-    """Return the images (n, 784) and labels (n,), uint8; fetch files that are missing."""
-    folder = Path(root)
-    part = "train" if train else "t10k"
-    if wrong := [name for name in MD5 if not _complete(folder / name)]:
-        if not download:
-            raise FileNotFoundError(f"{', '.join(wrong)}: missing, or of another size")
-        _fetch(folder, wrong)
-    images = _bytes(folder / f"{part}-images-idx3-ubyte").view(-1, 784)
-    return SimpleNamespace(data=images, targets=_bytes(folder / f"{part}-labels-idx1-ubyte"))
+    def read(self, folder: Path, *, train: bool) -> SimpleNamespace:
+        """Return the images and labels in the folder; torchvision need not be imported for them."""
+        if wrong := [name for name in MD5 if not _complete(folder / name)]:
+            if not self.download:
+                raise FileNotFoundError(f"{', '.join(wrong)}: missing, or of another size")
+            _fetch(folder, wrong)
+        part = "train" if train else "t10k"
+        images, labels = (_bytes(folder / name) for name in MD5 if name.startswith(part))
+        return SimpleNamespace(data=images.view(-1, 784), targets=labels)
 
 
 def _header(name: str) -> int:

@@ -5,7 +5,6 @@ import io
 import os
 import socket
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,12 +23,20 @@ from subliminal.errors import UserError
 class TorchvisionSet(ImageSet):
     """A torchvision data set stored below `root`."""
 
+    source: ClassVar[str]  # torchvision's class
     cache: ClassVar[str] = "torchvision"  # folder in the user's cache
     files: ClassVar[str] = "torchvision's files"  # what a user without a network puts there
 
-    def reader(self) -> Callable[..., Any]:
-        """Return torchvision's loader: (root, train=…, download=…) to a data set."""
-        raise NotImplementedError
+    def part(self, *, train: bool) -> dict[str, Any]:
+        """Return the arguments by which torchvision names the training or the test images."""
+        return {"train": train}
+
+    def read(self, folder: Path, *, train: bool) -> Any:
+        """Return torchvision's data set in the folder, fetched if needed and allowed."""
+        from torchvision import datasets  # slow to import, seldom needed
+
+        source = getattr(datasets, self.source)
+        return source(str(folder), download=self.download, **self.part(train=train))
 
     def arrange(self, read: Any) -> tuple[Tensor, Tensor]:
         """Return the images (n, …), upright and colour by colour, and the labels from 0."""
@@ -75,7 +82,7 @@ class TorchvisionSet(ImageSet):
                 contextlib.redirect_stdout(io.StringIO()),
                 contextlib.redirect_stderr(io.StringIO()),
             ):
-                return self.reader()(str(folder), train=train, download=self.download)
+                return self.read(folder, train=train)
         except Exception as error:  # torchvision has no exception of its own
             said = textwrap.shorten(str(error), 320)
             hint = "run once where there is a network" if self.download else "data.download=true"

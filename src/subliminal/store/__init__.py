@@ -1,4 +1,4 @@
-"""What lies on disk: runs and their identity, how far they are, what they were made with."""
+"""Runs on disk: layout, identity, state, records and provenance."""
 
 from subliminal.store.conditions import condition_hash_of as condition_hash_of
 from subliminal.store.conditions import folder_name as folder_name

@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 import small
 from omegaconf import DictConfig, OmegaConf
+from resolved import train_config
 
 from subliminal import store
 from subliminal.config.resources import CONF
 from subliminal.reproduce import main
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -23,7 +23,7 @@ Compose = Callable[[list[str]], DictConfig]
 @pytest.fixture
 def runs(compose: Compose, tmp_path: Path) -> list[Path]:
     words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1", "seed=0-2"]
-    return run_job(compose([*words, "mitigation=liminal"]), "x", Console())
+    return train_config(compose([*words, "mitigation=liminal"]), "x", Console())
 
 
 def test_a_run_is_the_same_to_the_last_bit(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig
+from resolved import canonical_of, condition_hash
 
 from subliminal import store
-from subliminal.config.canonical import canonical
 from subliminal.store import inventory
 
 Compose = Callable[[list[str]], DictConfig]
@@ -17,9 +17,9 @@ Compose = Callable[[list[str]], DictConfig]
 
 def today(outputs: Path, cfg: DictConfig, condition: str = "x") -> tuple[Path, str]:
     """Make the folder of a condition as it is made now; return it and its digits."""
-    digits = store.condition_hash(cfg, "cpu")
+    digits = condition_hash(cfg, "cpu")
     folder = outputs / "main" / store.folder_name(condition, digits)
-    store.record_condition(folder, condition, [0], canonical(cfg), identity=digits)
+    store.record_condition(folder, condition, [0], canonical_of(cfg), identity=digits)
     return folder, digits
 
 

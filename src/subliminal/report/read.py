@@ -4,13 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from polars.exceptions import PolarsError
-from yaml import YAMLError
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
@@ -190,14 +187,12 @@ def _condition(asked: _Asked, problems: list[str]) -> tuple[Condition | None, li
 
 def _config(held: Held, run: Path) -> dict[str, Any]:
     """Return a condition's resolved config, from its folder's record or else from a run's copy."""
-    config: dict[str, Any] = held.record.get("config") or {}
-    if config and ("identity" in held.record or len(config.get("mitigation") or ()) < 2):
-        return config
-    try:  # of before conditions were recorded, or with mitigations in an order of their own
-        plain = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-    except (OSError, ValueError, OmegaConfBaseException, YAMLError):
-        return config
-    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else config
+    if config := held.record.get("config"):
+        return cast(dict[str, Any], config)
+    try:
+        return store.read_config(run)
+    except store.Damaged:
+        return {}
 
 
 def _good(states: Mapping[Path, str], run: Path) -> bool:

@@ -1,25 +1,39 @@
 """Claims that sweeps' files declare."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import handmade_runs
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import DictConfig
 from scipy import stats
 
+from subliminal.config.canonical import canonical
 from subliminal.errors import UserError
-from subliminal.report.claims import verdicts
-from subliminal.report.declared import Declared, entries
+from subliminal.report.declared import Declared, entries, verdicts
 from subliminal.report.question import named_sweeps
 from subliminal.report.read import load
+from subliminal.report.runs import Condition, Sweep
+from subliminal.report.varied import Flat, flatten, swept
 from subliminal.statistics import prediction_interval
 
 ENTRY = {"claim": "It learns", "expect": "> 0"}
+NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # factors of five seeds
+MITIGATIONS: dict[str, Flat] = {  # option of conf/mitigation: what tells it from the others
+    "none": {"mitigation": "none"},
+    "liminal": {"mitigation": "liminal", "mitigation.liminal.schedule": "linear_decay"},
+    "critical_period": {"mitigation": "liminal", "mitigation.liminal.schedule": "critical_period"},
+    "projection": {"mitigation": "projection", "mitigation.projection.space": "gradient"},
+    "update_projection": {"mitigation": "projection", "mitigation.projection.space": "update"},
+    "random_projection": {"mitigation": "random_projection"},
+}
 
 
 def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, *claims: Mapping[str, object]) -> Path:
@@ -148,6 +162,8 @@ def test_the_prediction_interval_covers_as_often_as_it_says() -> None:
         ENTRY | {"expect": "mean 0.7 ± -0.1"},
         ENTRY | {"against": "nobody"},
         ENTRY | {"metric": "trait/acuracy"},
+        ENTRY | {"over": "epoch"},
+        ENTRY | {"over": ["run", "always"]},
     ],
 )
 def test_a_wrong_entry_is_refused(
@@ -155,3 +171,192 @@ def test_a_wrong_entry_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=r"sweep\.yaml: claims"):
         entries(declare(experiment, monkeypatch, wrong))
+
+
+def condition(
+    name: str,
+    *,
+    accuracy: float = 0.5,
+    loss: float = 1.0,
+    steps: Mapping[str, list[float]] | None = None,
+    seeds: range = range(len(NEAR)),
+    **config: str,
+) -> Condition:
+    """Give each seed the metrics times its factor in NEAR; alignment is 0.1 unless given."""
+    steps = {"alignment/cosine": [0.1] * 4, **(steps or {})}
+    by_step = [
+        {"seed": seed, "step": step, "epoch": step / 2}
+        | {key: NEAR[seed] * series[step] for key, series in steps.items()}
+        for seed in seeds
+        for step in range(4)
+    ]
+    by_epoch = [
+        {
+            "seed": seed,
+            "epoch": epoch,
+            "trait/accuracy": NEAR[seed] * (accuracy if epoch == 2 else 0.1),
+            "distill/loss": NEAR[seed] * loss,
+        }
+        for seed in seeds
+        for epoch in range(3)
+    ]
+    tables = (pl.DataFrame(by_step), pl.DataFrame(by_epoch), pl.DataFrame())
+    return Condition(name, tuple(seeds), *tables, [], MITIGATIONS[name] | config)
+
+
+def rows(*conditions: Condition) -> dict[str, dict[str, str]]:
+    """Return the verdicts on sweeps/paper.yaml's claims by statistic."""
+    keys = swept([c.config for c in conditions])
+    sweep = Sweep("paper", Path("outputs/paper"), list(conditions), keys, [], [])
+    return {row["statistic"]: row for row in verdicts(sweep).iter_rows(named=True)}
+
+
+LEDGER = {"ledger/predicted": [-0.99] * 4, "ledger/actual": [-1.0] * 4}
+NONE = condition("none")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "statistic", "mean", "verdict"),
+    [
+        (
+            [condition("none", steps={"alignment/cosine": [0.1, 0.3, -0.2, -0.4]})],
+            statistic,
+            mean,
+            verdict,
+        )
+        for statistic, mean, verdict in (
+            ("mean alignment/cosine in epoch 1 (> 0)", "+0.200", "holds"),
+            ("mean alignment/cosine in epoch 2 (> 0)", "-0.300", "refuted"),
+            ("share of steps with positive alignment/cosine − 0.5 (> 0)", "+0.0000", "undecided"),
+        )
+    ]
+    + [
+        (
+            [condition("none", steps={"alignment/null": [0.06] * 4})],
+            "mean alignment/cosine − alignment/null (> 0)",
+            "+0.0400",
+            "holds",
+        ),
+        (
+            [condition("none", steps={"alignment/full_batch": [0.5] * 4})],
+            "alignment/full_batch at step 0 (> 0)",
+            "+0.500",
+            "holds",
+        ),
+        *(
+            ([NONE, condition(name, accuracy=0.2, loss=loss)], statistic, mean, verdict)
+            for name in ("projection", "update_projection")
+            for loss, statistic, mean, verdict in (
+                (1.02, "trait/accuracy − none (< 0)", "-0.300", "holds"),  # 0.2 - 0.5
+                (1.02, "distill/loss ÷ none − 1 (within ±0.05)", "+0.0200", "holds"),
+                (1.2, "distill/loss ÷ none − 1 (within ±0.05)", "+0.200", "refuted"),
+            )
+        ),
+        (
+            [condition("projection", accuracy=0.2), condition("random_projection", accuracy=0.6)],
+            "trait/accuracy − random_projection (< 0)",
+            "-0.400",
+            "holds",
+        ),
+        (
+            [NONE, condition("liminal", steps={"alignment/cosine": [0.02] * 4})],
+            "mean alignment/cosine − none (< 0)",
+            "-0.0800",
+            "holds",
+        ),
+        (
+            [condition("liminal", accuracy=0.4)],
+            "trait/accuracy − initial (> 0)",
+            "+0.300",
+            "holds",
+        ),
+        *(
+            (
+                [
+                    NONE,
+                    condition("critical_period", steps={"alignment/cosine": [0.0, 0.02, 0.2, 0.4]}),
+                ],
+                f"mean alignment/cosine in {statistic}",
+                mean,
+                "holds",
+            )
+            for statistic, mean in (
+                ("epoch 1 − none (< 0)", "-0.0900"),  # 0.01 - 0.1
+                ("epochs 2-5 − none (> 0)", "+0.200"),  # 0.3 - 0.1
+            )
+        ),
+        (
+            [condition("none", steps=LEDGER)],
+            "mean ledger/predicted ÷ ledger/actual − 1 (within ±0.05)",
+            "-0.0100",
+            "holds",
+        ),
+        (
+            [condition("projection", steps={"ledger/actual": [0.25] * 4})],
+            "sum of ledger/actual (> 0)",
+            "+1.00",
+            "holds",
+        ),
+        (
+            [condition("update_projection", steps={"ledger/actual": [0.01, -0.01] * 2})],
+            "sum of ledger/actual (within ±0.01)",
+            "+0.0000",
+            "holds",
+        ),
+    ],
+)
+def test_the_claims_of_the_paper(
+    conditions: list[Condition], statistic: str, mean: str, verdict: str
+) -> None:
+    row = rows(*conditions)[statistic]
+    assert row["mean [95% CI]"].startswith(f"{mean} [")
+    assert (row["verdict"], row["n"]) == (verdict, "5")
+    assert (row["p (Holm)"] == "") == ("within" in statistic)
+
+
+def test_differences_are_of_the_seeds_that_both_have() -> None:
+    table = rows(NONE, condition("projection", accuracy=0.2, seeds=range(2, 5)))
+    assert table["trait/accuracy − none (< 0)"]["n"] == "3"
+    assert table["distill/loss ÷ none − 1 (within ±0.05)"]["n"] == "3"
+    assert table["mean alignment/cosine in epoch 1 (> 0)"]["n"] == "5"
+
+
+def test_what_was_not_run_or_not_measured_has_no_row() -> None:
+    assert rows(condition("projection")) == {}
+    assert set(rows(NONE)) == {
+        "mean alignment/cosine in epoch 1 (> 0)",
+        "mean alignment/cosine in epoch 2 (> 0)",
+        "share of steps with positive alignment/cosine − 0.5 (> 0)",
+    }
+    unprobed = replace(NONE, steps=NONE.steps.drop("alignment/cosine"))
+    assert rows(unprobed) == {}
+
+
+def test_conditions_that_differ_in_more_are_not_compared() -> None:
+    projection = condition("projection", accuracy=0.2, optim="sgd")
+    assert "trait/accuracy − none (< 0)" not in rows(condition("none", optim="adam"), projection)
+
+
+def test_p_values_and_effect_sizes() -> None:
+    table = rows(NONE, condition("liminal", steps={"alignment/cosine": [0.02] * 4}))
+    # All five seeds agree in sign: p = 2 / 2^5 each but for the share, whose values are equal.
+    tested = [row for row in table.values() if row["p (Holm)"]]
+    assert len(tested) == 5
+    assert {row["p (Holm)"] for row in tested} == {f"{5 * 2 / 2**5:.1g}"}
+    t = stats.ttest_1samp(NEAR, 0).statistic
+    row = table["mean alignment/cosine in epoch 1 (> 0)"]
+    assert row["d_z"] == f"{t / len(NEAR) ** 0.5:.1f}"
+
+
+def test_the_conditions_of_the_papers_claims_are_in_its_sweep(
+    compose: Callable[[list[str]], DictConfig],
+) -> None:
+    configs = {
+        name: flatten(canonical(compose([f"mitigation={name}"]))).items() for name in MITIGATIONS
+    }
+    for name, values in MITIGATIONS.items():
+        assert values.items() <= configs[name]
+    for entry in entries(named_sweeps()["paper"]):
+        for values in (entry.where, entry.against):
+            if isinstance(values, dict):
+                assert sum(values.items() <= of for of in configs.values()) == 1

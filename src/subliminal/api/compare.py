@@ -72,7 +72,8 @@ def compare(
         for value, condition in named.items():
             if value == first or first not in named:
                 continue
-            pairs = list(paired(condition, named[first], lambda c: _final(c, metric)).values())
+            ours, theirs = (_final(c, metric) for c in (condition, named[first]))
+            pairs = list(paired(ours, theirs).values())
             if pairs:
                 settings = {key: _shown(condition, key) for key in others}
                 rows.append({by: value, "against": first, **settings})

@@ -1,4 +1,4 @@
-"""What a claim is: a statistic of each seed, the side on which its mean should lie, a verdict.
+"""A claim: a statistic of each seed, the side on which its mean should lie, and the verdict.
 
 Verdict: `holds` where the 95% CI lies wholly on the claimed side, `refuted` where wholly on the
 other, `undecided` otherwise. Of `includes`, it holds where a single published number lies in the
@@ -6,13 +6,11 @@ other, `undecided` otherwise. Of `includes`, it holds where a single published n
 intervals added in quadrature, includes 0.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import hypot
 
 import polars as pl
 
-from subliminal import metrics
 from subliminal.report.runs import Condition
 from subliminal.statistics import Estimate, mean_ci, prediction_interval
 
@@ -77,17 +75,6 @@ class Claim:
         return apart - below, apart + above
 
 
-def accuracy(condition: Condition) -> PerSeed:
-    """Return each seed's final trait accuracy."""
-    return condition.final(metrics.TRAIT_ACCURACY)
-
-
-def gain(condition: Condition) -> PerSeed:
-    """Return each seed's final trait accuracy less its initial one."""
-    initial = epoch_value(condition, metrics.TRAIT_ACCURACY, 0)
-    return {seed: value - initial[seed] for seed, value in accuracy(condition).items()}
-
-
 def epoch_value(condition: Condition, metric: str, epoch: int) -> PerSeed:
     """Return each seed's value of a metric in (or after) an epoch."""
     return mean_of(condition.epochs.filter(pl.col("epoch") == epoch), metric)
@@ -99,9 +86,8 @@ def mean_of(table: pl.DataFrame, metric: str) -> PerSeed:
     return dict(zip(means["seed"].to_list(), means[metric].to_list(), strict=True))
 
 
-def paired(a: Condition, b: Condition, value: Callable[[Condition], PerSeed]) -> PerSeed:
-    """Return a's value less b's, of the seeds that both have."""
-    ours, theirs = value(a), value(b)
+def paired(ours: PerSeed, theirs: PerSeed) -> PerSeed:
+    """Return our values less theirs, of the seeds that both have."""
     return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
 
 

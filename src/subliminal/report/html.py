@@ -71,7 +71,6 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "question": report.question,
         "caption": report.caption.replace("**", ""),
         "made": report.made_with,
-        "findings": report.findings,
         "problems": sweep.problems,
         "incomplete": sweep.incomplete(),
         "verdicts": tables["Verdicts"].to_dicts() if "Verdicts" in tables else [],

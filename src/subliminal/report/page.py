@@ -10,8 +10,7 @@ import polars as pl
 
 from subliminal import metrics, store
 from subliminal.report import escape, figures
-from subliminal.report.claims import verdicts
-from subliminal.report.findings import findings
+from subliminal.report.declared import verdicts
 from subliminal.report.question import question
 from subliminal.report.read import load
 from subliminal.report.runs import Sweep
@@ -69,11 +68,6 @@ class Report:
     def numbers(self) -> pl.DataFrame:
         """Return the numbers behind the tables of epochs."""
         return tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
-
-    @cached_property
-    def findings(self) -> list[str]:
-        """Return sentences on what the runs show beside the claims."""
-        return findings(self.sweep)
 
     @cached_property
     def question(self) -> str:
@@ -145,8 +139,6 @@ def write_page(reports: Sequence[Report], path: Path, written: str) -> None:
             parts.append(_bullets(map(escape.markdown, problems)))
         for name, caption in report.draw(path.parent / "figures").items():
             parts += [f"![{name}](figures/{name})", escape.markdown(caption)]
-        if report.findings:
-            parts += ["### Beside the claims", _bullets(report.findings)]
         for title, table in report.tables.items():
             parts += [f"### {title}", markdown(table)]
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import polars as pl
 
 from subliminal import metrics
 from subliminal.report import escape
+from subliminal.report.claim import paired
 from subliminal.report.runs import Condition
 from subliminal.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
 from subliminal.terminal import printable
@@ -145,5 +146,5 @@ def latex(table: pl.DataFrame, title: str) -> str:
 
 def differences(condition: Condition, baseline: Condition) -> list[float]:
     """Return the differences of final trait accuracy, of the seeds that both have."""
-    ours, theirs = condition.final(metrics.TRAIT_ACCURACY), baseline.final(metrics.TRAIT_ACCURACY)
-    return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+    ours, theirs = (c.final(metrics.TRAIT_ACCURACY) for c in (condition, baseline))
+    return list(paired(ours, theirs).values())

@@ -6,7 +6,7 @@ import polars as pl
 from rich.table import Table
 
 from subliminal import metrics
-from subliminal.report.claims import verdicts
+from subliminal.report.declared import verdicts
 from subliminal.report.runs import Sweep
 from subliminal.report.sparkline import sparkline
 from subliminal.report.tables import differences

@@ -1,4 +1,4 @@
-"""`python pages/defences.py [outputs …]`: the leaderboard, from the scorecards of its entries.
+"""`python docs/generate/defences.py [outputs …]`: the leaderboard, from its entries' scorecards.
 
 Scorecards that are found below `outputs` replace those in docs/scorecards, of which the page is
 made; `make defences` judges first what is not judged yet.

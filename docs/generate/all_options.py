@@ -1,6 +1,6 @@
 """Write docs/options.md: every option of every group, from its file and its dataclass's docstring.
 
-`python pages/all_options.py` writes the page; a test tells where it is out of date.
+`python docs/generate/all_options.py` writes the page; a test tells where it is out of date.
 """
 
 from pathlib import Path

@@ -19,9 +19,10 @@ from polars.exceptions import PolarsError
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import accuracy, epoch_value
+from subliminal.report.claim import epoch_value
 from subliminal.report.read import load
 from subliminal.report.runs import STEP_METRICS, Condition, Sweep
+from subliminal.report.tables import teacher_accuracies
 
 KEYS = ("sweep", "condition", "seed")  # what names a run
 TABLES = ("teacher", "epochs", "steps")  # of a run
@@ -205,7 +206,9 @@ def found(names: Iterable[str], outputs: Sequence[Path]) -> dict[str, Sweep]:
 
 def command_line(page: str, write: Callable[..., list[str]], description: str | None) -> None:
     """Run the command that writes a page of docs/ with what `write` takes."""
-    parser = argparse.ArgumentParser(prog=f"python pages/{page}.py", description=description)
+    parser = argparse.ArgumentParser(
+        prog=f"python docs/generate/{page}.py", description=description
+    )
     parser.add_argument("outputs", type=Path, nargs="*", help="folders that hold sweeps' folders")
     parser.add_argument("--page", type=Path, default=Path(f"docs/{page}.md"), help="what to write")
     parser.add_argument(
@@ -228,10 +231,9 @@ def _size(seeds: Iterable[int]) -> Size:
 
 
 def _rows(name: str, condition: Condition) -> Iterator[dict[str, Any]]:
-    last = condition.teacher.filter(pl.col("epoch") == condition.teacher["epoch"].max())
     measured: dict[str, Mapping[int, float]] = {
-        "accuracy": accuracy(condition),
-        "teacher_accuracy": dict(last.select("seed", metrics.TEACHER_ACCURACY).iter_rows()),
+        "accuracy": condition.final(metrics.TRAIT_ACCURACY),
+        "teacher_accuracy": teacher_accuracies([condition]),
         "distill_loss": condition.final(metrics.DISTILL_LOSS),
     }
     if condition.logged(metrics.ALIGNMENT):

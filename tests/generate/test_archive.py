@@ -47,7 +47,7 @@ def test_a_report_from_the_file_is_that_from_the_runs(sweep: Sweep, tmp_path: Pa
     for before, after in zip(*([*report.tables.items()] for report in reports), strict=True):
         assert before[0] == after[0]
         assert_frame_equal(before[1], after[1])
-    for said in ("findings", "question", "caption", "made_with"):
+    for said in ("question", "caption", "made_with"):
         assert getattr(reports[0], said) == getattr(reports[1], said)
     drawn = [report.draw(tmp_path / str(place)) for place, report in enumerate(reports)]
     # Single layers' alignments are not kept at steps.

@@ -1,4 +1,4 @@
-"""`python pages/related.py outputs`: other systems' claims, and what was found here.
+"""`python docs/generate/related.py outputs`: other systems' claims, and what was found here.
 
 The page is made of the runs in data/related.parquet beside it, to which finished runs are added
 first; a sweep of `sweeps/` that was never run is named as such.

@@ -1,18 +1,20 @@
 """`python docs/generate/defences.py [outputs …]`: the leaderboard, from its entries' scorecards.
 
-Scorecards that are found below `outputs` replace those in docs/scorecards, of which the page is
-made; `make defences` judges first what is not judged yet.
+The page is made of docs/data/scorecards.parquet, a row for each entry and setting. Scorecards that
+are found below `outputs` replace those of their entries there; `make defences` judges first what is
+not judged yet.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import leaderboard
+import polars as pl
 from leaderboard import Place
 
 from subliminal import store
@@ -27,6 +29,30 @@ from subliminal.report.tables import markdown
 
 FIGURE = "defences"
 SCREENED = "screening.json"
+CARDS = "scorecards.parquet"
+_INTERVAL = pl.Struct(dict.fromkeys(("value", "low", "high"), pl.Float64))
+_OF_ENTRY = {  # columns that are the same in all rows of an entry
+    "defence": pl.List(pl.String),  # its overrides
+    "track": pl.String,
+    "verdict": pl.String,
+    "blocked": pl.Int64,  # settings
+    "seeds": pl.List(pl.Int64),
+    "left_out": pl.List(pl.String),  # settings
+    "commit": pl.String,
+    "processor": pl.String,
+    "torch": pl.String,
+}
+_OF_SETTING = {
+    "setting": pl.String,
+    "control": pl.Boolean,
+    **dict.fromkeys(("asks", "word", "reason"), pl.String),
+    **dict.fromkeys(("leak", "readout_leak", "price"), _INTERVAL),
+    **dict.fromkeys(("seconds", "undefended", "defended", "null", "stopped"), pl.Float64),
+    **dict.fromkeys(("skill_kept", "detects", "p"), pl.Float64),
+    "missing": pl.List(pl.Int64),  # seeds
+    "flags": pl.List(pl.String),
+}
+SCHEMA = {"entry": pl.String, **_OF_ENTRY, **_OF_SETTING}
 CAPTION = (
     "Leak against price; up and right is worse. A point is the mean over the settings that the "
     "entry was tried in, its whisker reaches to the worst; an arrow: beyond the axis. Those that "
@@ -38,10 +64,10 @@ IMAGES, BATCH, STEPS = 60_000, 1024, 295
 
 
 def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list[str]:
-    """Write the page, its figure in `figures/` and the scorecards in `scorecards/` beside it.
+    """Write the page; beside it its figure, its numbers in `data/` and `scorecards/` as Markdown.
 
     Args:
-        outputs: folders in which entries were judged; none to write what the scorecards have.
+        outputs: folders in which entries were judged; none: write what the file has.
         page: the file.
         entries: what is shown, if it is judged.
 
@@ -51,30 +77,32 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
     Raises:
         UserError: none is.
     """
-    cards = page.parent / "scorecards"
-    cards.mkdir(parents=True, exist_ok=True)
+    data = page.parent / "data"
+    table = (
+        pl.read_parquet(data / CARDS) if (data / CARDS).is_file() else pl.DataFrame(schema=SCHEMA)
+    )
     for folder in outputs:
         for entry in entries:
-            _keep(folder / NAME / "scorecards" / entry.name, cards, entry)
-        _keep_screening(folder / "screening", page.parent / "data")
-    places, missing = [], []
-    for entry in entries:
-        card = read(cards / f"{entry.name}.json")
-        if card is not None and _of(card, entry):
-            places.append(Place(entry, card))
-        else:
-            missing.append(entry.name)
+            table = _replace(table, entry, folder / NAME / "scorecards" / entry.name, page.parent)
+        _keep_screening(folder / "screening", data)
+    cards = {str(name): _card(rows) for (name,), rows in table.group_by("entry")}
+    judged = [e for e in entries if e.name in cards and _of(cards[e.name], e)]
+    places = [Place(entry, cards[entry.name]) for entry in judged]
+    missing = [entry.name for entry in entries if entry not in judged]
     if not places:
-        raise UserError(f"{cards}: no scorecard of an entry, nor below the folders given")
+        raise UserError(f"{data / CARDS}: no scorecard of an entry, nor below the folders given")
+    data.mkdir(parents=True, exist_ok=True)
+    store.write_atomically(data / CARDS, table.sort("entry", maintain_order=True).write_parquet)
     figures = page.parent / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     with style.style():
-        style.save(leaderboard.figure(places), figures / FIGURE, "Leak against price", CAPTION)
-    commits = {p.card["environment"]["git_commit"] for p in places} - {None}
+        drawn = leaderboard.figure(places)
+        style.save(drawn, figures / FIGURE, "Leak against price", CAPTION, pdf=False)
+    commits = {place.card["commit"] for place in places} - {None}
     made = f" Commit {', '.join(sorted(c[:12] for c in commits))}." if commits else ""
     parts = [
         "# Defences, judged",
-        "Written by `make defences` from the scorecards in [scorecards](scorecards): what each "
+        f"Written by `make defences` from [data/{CARDS}](data/{CARDS}): what each "
         "defence lets through, and its price. [judging.md](judging.md) says how they are judged, "
         "[CONTRIBUTING.md](../CONTRIBUTING.md#enter-or-break-a-defence) how one is entered or "
         f"broken.{made}",
@@ -90,7 +118,7 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         "## What they claim",
         "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),
         *_private(places),
-        *_screening(page.parent / "data" / SCREENED),
+        *_screening(data / SCREENED),
     ]
     if missing:
         parts += ["## Not judged yet", ", ".join(f"`{name}`" for name in missing) + "."]
@@ -98,18 +126,40 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
     return missing
 
 
-def _of(card: dict[str, Any], entry: Entry) -> bool:
-    """Tell whether a scorecard is a final one of the entry as it is today."""
-    return bool(card["final"]) and tuple(card["defence"]) == entry.overrides
+def _of(card: Mapping[str, Any], entry: Entry) -> bool:
+    """Tell whether a scorecard is of the entry as it is today."""
+    return tuple(card["defence"]) == entry.overrides
 
 
-def _keep(folder: Path, cards: Path, entry: Entry) -> None:
+def _replace(table: pl.DataFrame, entry: Entry, folder: Path, docs: Path) -> pl.DataFrame:
+    """Put the final scorecard in `folder`, if there is one, in place of the entry's rows."""
     card = read(folder / CARD)
-    if card is None or not _of(card, entry):
-        return
-    for suffix in (".json", ".md"):
-        text = (folder / f"scorecard{suffix}").read_text(encoding="utf-8")
-        store.write_text(cards / f"{entry.name}{suffix}", text)
+    if card is None or not card["final"] or not _of(card, entry):
+        return table
+    made = card["environment"]
+    facts = card | {
+        "commit": made["git_commit"],
+        "processor": made["processor"],
+        "torch": made["packages"]["torch"],
+    }
+    rows = [
+        {"entry": entry.name, "control": control}
+        | {name: facts[name] for name in _OF_ENTRY}
+        | {name: line[name] for name in _OF_SETTING if name != "control"}
+        for control, lines in ((False, card["lines"]), (True, card["controls"]))
+        for line in lines
+    ]
+    page = docs / "scorecards" / f"{entry.name}.md"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(page, (folder / "scorecard.md").read_text(encoding="utf-8"))
+    others = table.filter(pl.col("entry") != entry.name)
+    return pl.concat([others, pl.DataFrame(rows, schema=SCHEMA)])
+
+
+def _card(rows: pl.DataFrame) -> dict[str, Any]:
+    """Return what the leaderboard shows of an entry: its facts, and a line for each setting."""
+    facts = rows.select(*_OF_ENTRY).row(0, named=True)
+    return facts | {"lines": rows.filter(~pl.col("control")).select(*_OF_SETTING).to_dicts()}
 
 
 def _keep_screening(folder: Path, data: Path) -> None:

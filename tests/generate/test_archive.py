@@ -17,6 +17,7 @@ from polars.testing import assert_frame_equal
 from subliminal import metrics, store
 from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
+from subliminal.report import figures
 from subliminal.report.page import Report
 from subliminal.report.read import load
 from subliminal.report.runs import Sweep
@@ -49,7 +50,7 @@ def test_a_report_from_the_file_is_that_from_the_runs(sweep: Sweep, tmp_path: Pa
         assert_frame_equal(before[1], after[1])
     for said in ("question", "caption", "made_with"):
         assert getattr(reports[0], said) == getattr(reports[1], said)
-    drawn = [report.draw(tmp_path / str(place)) for place, report in enumerate(reports)]
+    drawn = [figures.draw(s, tmp_path / str(place)) for place, s in enumerate((sweep, again))]
     # Single layers' alignments are not kept at steps.
     assert drawn[0].pop("paper_layers.png")
     assert drawn[0] == drawn[1]

@@ -13,8 +13,9 @@ from results import BEGIN, END
 
 from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
-from subliminal.report.page import Report
+from subliminal.report import figures
 from subliminal.report.read import load
+from subliminal.report.runs import Sweep
 from subliminal.report.tables import results as table_of
 
 README = f"# Title – ü\n\ntext\n\n{BEGIN}\nlast\n{END}\n\nmore\n"
@@ -29,7 +30,7 @@ def write_sweep(folder: Path) -> None:
         handmade_runs.write_run(folder, "mitigation=liminal", seed, settings=liminal)
 
 
-def undrawn(report: Report, folder: Path) -> dict[str, str]:
+def undrawn(sweep: Sweep, folder: Path, *, pdf: bool) -> dict[str, str]:
     """Draw no figures, which takes longer than all else."""
     return {}
 
@@ -78,7 +79,7 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "SWEEPS", ("paper",))
-    monkeypatch.setattr(Report, "draw", undrawn)
+    monkeypatch.setattr(figures, "draw", undrawn)
     write_sweep(tmp_path / "outputs" / "paper")
     results.write([tmp_path / "outputs"], page)
     before = page.read_text(encoding="utf-8")
@@ -93,7 +94,7 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
 def test_missing_sweeps_are_named_and_found_ones_kept(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Report, "draw", undrawn)
+    monkeypatch.setattr(figures, "draw", undrawn)
     write_sweep(tmp_path / "outputs" / "cloud2025")
     with pytest.raises(UserError, match="no run of paper; `make paper` trains them"):
         results.write([tmp_path / "outputs"], page)

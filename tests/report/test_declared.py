@@ -21,7 +21,7 @@ from subliminal.report.declared import Declared, entries, verdicts
 from subliminal.report.question import named_sweeps
 from subliminal.report.read import load
 from subliminal.report.runs import Condition, Sweep
-from subliminal.report.varied import Flat, flatten, swept
+from subliminal.report.varied import Flat, Value, flatten, swept
 from subliminal.statistics import prediction_interval
 
 ENTRY = {"claim": "It learns", "expect": "> 0"}
@@ -180,7 +180,7 @@ def condition(
     loss: float = 1.0,
     steps: Mapping[str, list[float]] | None = None,
     seeds: range = range(len(NEAR)),
-    **config: str,
+    **config: Value,
 ) -> Condition:
     """Give each seed the metrics times its factor in NEAR; alignment is 0.1 unless given."""
     steps = {"alignment/cosine": [0.1] * 4, **(steps or {})}
@@ -357,6 +357,6 @@ def test_the_conditions_of_the_papers_claims_are_in_its_sweep(
     for name, values in MITIGATIONS.items():
         assert values.items() <= configs[name]
     for entry in entries(named_sweeps()["paper"]):
-        for values in (entry.where, entry.against):
-            if isinstance(values, dict):
-                assert sum(values.items() <= of for of in configs.values()) == 1
+        against = [entry.against] if isinstance(entry.against, dict) else []
+        for values in (entry.where, *against):
+            assert sum(values.items() <= of for of in configs.values()) == 1

@@ -23,6 +23,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from subliminal import store
+from subliminal.report import figures
 from subliminal.report.__main__ import main
 from subliminal.report.page import Report
 from subliminal.report.read import load
@@ -180,17 +181,17 @@ def test_the_command_writes_tables_figures_and_page(
     out = capsys.readouterr().out
     assert "liminal" in out
     assert f"Files: {experiment / 'report'}" in out
-    figures = [
+    drawn = [
         f"figures/paper_{name}.{suffix}"
         for name in ("training", "accuracy", "ledger", "differences", "frontier", "layers")
         for suffix in ("png", "pdf")
     ]
-    for figure in figures:
+    for figure in drawn:
         magic = b"\x89PNG" if figure.endswith("png") else b"%PDF"
         assert first[figure].startswith(magic)
         assert len(first[figure]) > 5000
     page = first["results.md"].decode()
-    assert all(f"]({figure})" in page for figure in figures if figure.endswith("png"))
+    assert all(f"]({figure})" in page for figure in drawn if figure.endswith("png"))
 
     table = pl.read_csv(experiment / "report" / "trait_accuracy.csv", infer_schema=False)
     numbers = tidy(conditions(experiment), ["trait/accuracy"])
@@ -320,5 +321,5 @@ def test_a_swept_number_has_a_dose_response(tmp_path: Path) -> None:
             write_run(tmp_path, f"peak={peak}", seed, folder=folder, settings=settings)
     report = Report.of(tmp_path)
     assert [c.name for c in report.sweep.conditions] == ["peak=0.5", "peak=1", "peak=4"]
-    assert f"{report.experiment}_dose_peak.png" in report.draw(tmp_path / "figures")
+    assert f"{report.experiment}_dose_peak.png" in figures.draw(report.sweep, tmp_path)
     assert report.question == "What changes with mitigation.liminal.peak (0.5, 1, 4)?"

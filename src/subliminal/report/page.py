@@ -108,10 +108,6 @@ class Report:
             f"{', '.join(commits)}; a student took {took} s (median)."
         )
 
-    def draw(self, folder: Path) -> dict[str, str]:
-        """Draw the figures (PNG and PDF) into `folder`; return the PNGs' names and captions."""
-        return figures.draw(self.sweep, folder)
-
     def write_tables(self, folder: Path) -> None:
         """Write each table as CSV and LaTeX, and the numbers behind them as one CSV."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,13 +119,14 @@ class Report:
         store.write_text(folder / "numbers.csv", self.numbers.write_csv())
 
 
-def write_page(reports: Sequence[Report], path: Path, written: str) -> None:
+def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool = True) -> None:
     """Write all tables and figures as a Markdown page, the figures in `figures/` beside it.
 
     Args:
         reports: a section each.
         path: the page's file.
         written: a sentence on what writes the page, from what.
+        pdf: draw each figure as PDF too.
     """
     parts = ["# Results", written]
     for report in reports:
@@ -137,7 +134,8 @@ def write_page(reports: Sequence[Report], path: Path, written: str) -> None:
         parts += [f"{report.caption} {escape.markdown(report.made_with)}"]
         if problems := _problems(report):
             parts.append(_bullets(map(escape.markdown, problems)))
-        for name, caption in report.draw(path.parent / "figures").items():
+        drawn = figures.draw(report.sweep, path.parent / "figures", pdf=pdf)
+        for name, caption in drawn.items():
             parts += [f"![{name}](figures/{name})", escape.markdown(caption)]
         for title, table in report.tables.items():
             parts += [f"### {title}", markdown(table)]

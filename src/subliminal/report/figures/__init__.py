@@ -101,20 +101,20 @@ def first_look(sweep: Sweep) -> Drawing:
     return Drawing("bars", text, bars.bars)
 
 
-def draw(sweep: Sweep, folder: Path) -> dict[str, str]:
-    """Draw all figures (PNG and PDF) into `folder`; return the PNGs' names and captions."""
-    return {save(drawing, sweep, folder).name: drawing.caption for drawing in drawings(sweep)}
+def draw(sweep: Sweep, folder: Path, *, pdf: bool = True) -> dict[str, str]:
+    """Draw all figures as PNG (and PDF) into `folder`; return the PNGs' names and captions."""
+    return {save(d, sweep, folder, pdf=pdf).name: d.caption for d in drawings(sweep)}
 
 
-def save(drawing: Drawing, sweep: Sweep, folder: Path) -> Path:
-    """Draw one figure (PNG and PDF) into `folder`; return the PNG."""
+def save(drawing: Drawing, sweep: Sweep, folder: Path, *, pdf: bool = True) -> Path:
+    """Draw one figure as PNG (and PDF) into `folder`; return the PNG."""
     from subliminal.report.figures import style
 
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{escape.file_stem(sweep.name)}_{escape.file_stem(drawing.name)}"
     with style.style():
         caption = f"{drawing.caption} {provenance(sweep)}"
-        style.save(drawing.draw(sweep), folder / stem, stem, caption)
+        style.save(drawing.draw(sweep), folder / stem, stem, caption, pdf=pdf)
     return folder / f"{stem}.png"
 
 

@@ -1,11 +1,10 @@
 """What all figures share: sizes, colours and dashes, bands, smoothing, and files."""
 
-import io
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -173,20 +172,13 @@ def rows(axes: Axes, conditions: list[Condition]) -> None:
     axes.set_ylim(len(conditions) - 0.4, -0.6)
 
 
-def save(figure: Figure, stem: Path, title: str, caption: str) -> None:
-    """Write PNG and PDF with the caption in their metadata; the same runs give the same bytes."""
+def save(figure: Figure, stem: Path, title: str, caption: str, *, pdf: bool = True) -> None:
+    """Write PNG (and PDF) with the caption in the metadata; the same runs give the same bytes."""
     metadata: dict[str, dict[str, Any]] = {
-        ".png": {"Software": None, "Title": title, "Description": caption},
-        ".pdf": {"CreationDate": None, "Title": title, "Subject": caption},
+        "png": {"Software": None, "Title": title, "Description": caption}
     }
-    for suffix, facts in metadata.items():
-        content = io.BytesIO()
-        figure.savefig(content, format=suffix[1:], metadata=facts)
-        _write(stem.with_name(stem.name + suffix), content.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    store.write_atomically(path, write)
+    if pdf:
+        metadata["pdf"] = {"CreationDate": None, "Title": title, "Subject": caption}
+    for kind, facts in metadata.items():
+        path = stem.with_name(f"{stem.name}.{kind}")
+        store.write_atomically(path, partial(figure.savefig, format=kind, metadata=facts))

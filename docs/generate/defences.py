@@ -31,7 +31,7 @@ FIGURE = "defences"
 SCREENED = "screening.json"
 CARDS = "scorecards.parquet"
 _INTERVAL = pl.Struct(dict.fromkeys(("value", "low", "high"), pl.Float64))
-_OF_ENTRY = {  # columns that are the same in all rows of an entry
+_OF_ENTRY: dict[str, Any] = {  # columns that are the same in all rows of an entry
     "defence": pl.List(pl.String),  # its overrides
     "track": pl.String,
     "verdict": pl.String,
@@ -42,7 +42,7 @@ _OF_ENTRY = {  # columns that are the same in all rows of an entry
     "processor": pl.String,
     "torch": pl.String,
 }
-_OF_SETTING = {
+_OF_SETTING: dict[str, Any] = {
     "setting": pl.String,
     "control": pl.Boolean,
     **dict.fromkeys(("asks", "word", "reason"), pl.String),
@@ -52,7 +52,7 @@ _OF_SETTING = {
     "missing": pl.List(pl.Int64),  # seeds
     "flags": pl.List(pl.String),
 }
-SCHEMA = {"entry": pl.String, **_OF_ENTRY, **_OF_SETTING}
+SCHEMA: dict[str, Any] = {"entry": pl.String, **_OF_ENTRY, **_OF_SETTING}
 CAPTION = (
     "Leak against price; up and right is worse. A point is the mean over the settings that the "
     "entry was tried in, its whisker reaches to the worst; an arrow: beyond the axis. Those that "

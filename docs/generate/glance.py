@@ -4,38 +4,34 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import earlier
 import polars as pl
 
 VERDICTS = {"holds": "hold", "refuted": "refuted", "undecided": "undecided"}  # one; several
 
 
-def claims(sections: Mapping[str, str]) -> pl.DataFrame:
-    """Return a row for each claim that a section's verdicts are on, in their order.
+def claims(verdicts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return a row for each claim, in their order.
 
     Args:
-        sections: sweep to its section, which may have a table with a column `verdict`.
+        verdicts: sweep to its table of verdicts, empty where no claims were declared.
     """
-    rows = []
-    for name, text in sections.items():
-        tested: dict[str, list[earlier.Cells]] = {}
-        for row in earlier.table(text, "verdict"):
-            tested.setdefault(row["claim"], []).append(row)
-        for claim, of in tested.items():
-            rows.append(
-                {
-                    "sweep": f"[{name}](#{re.sub('[^a-z0-9_-]', '', name.lower())})",
-                    "claim": claim,
-                    "found": _found([row["verdict"] for row in of]),
-                    "mean [95% CI]": _means([row["mean [95% CI]"] for row in of]),
-                }
-            )
+    rows = [
+        {
+            "sweep": f"[{name}](#{re.sub('[^a-z0-9_-]', '', name.lower())})",
+            "claim": of["claim"][0],
+            "found": _found(of["verdict"].to_list()),
+            "mean [95% CI]": _means(of["mean [95% CI]"].to_list()),
+        }
+        for name, table in verdicts.items()
+        if table.height
+        for of in table.partition_by("claim", maintain_order=True)
+    ]
     return pl.DataFrame(rows)
 
 
-def tally(section: str) -> str:
-    """Return `2 hold, 1 refuted, 1 undecided`, of a section's verdicts."""
-    number = _count([row["verdict"] for row in earlier.table(section, "verdict")])
+def tally(verdicts: pl.DataFrame) -> str:
+    """Return `2 hold, 1 refuted, 1 undecided`."""
+    number = _count(verdicts["verdict"].to_list()) if verdicts.height else {}
     return ", ".join(f"{n} {VERDICTS[v]}" for v, n in number.items()) or "none declared"
 
 

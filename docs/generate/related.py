@@ -1,16 +1,16 @@
 """`python docs/generate/related.py outputs`: other systems' claims, and what was found here.
 
 The page is made of the runs in data/related.parquet beside it, to which finished runs are added
-first; a sweep of `sweeps/` that was never run is named as such.
+first. The tables of sweeps with older runs are in data/related_sections.parquet beside it.
+A sweep of `sweeps/` that was never run is named as such.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
-import earlier
 import glance
 import polars as pl
 import prediction
@@ -30,15 +30,36 @@ from subliminal.report.question import header, named_sweeps
 from subliminal.report.runs import Sweep
 from subliminal.report.tables import markdown
 
-PREDICTION = "Does alignment predict which student learns?"
+
+@dataclass(frozen=True)
+class Section:
+    """What the page shows of one sweep."""
+
+    about: str  # seeds, teachers and what the runs were made with
+    figure: str  # its caption
+    verdicts: pl.DataFrame
+    results: pl.DataFrame
+
+    def markdown(self, name: str) -> Iterator[str]:
+        """Yield question, command, figure, verdicts and results."""
+        stem = f"related_{name.replace('/', '_')}"
+        yield f"### {name}"
+        yield f"{header(named_sweeps()[name])} Command: {_command(name)}."
+        yield self.about
+        yield f"![{stem}](figures/{stem}.png)"
+        yield self.figure
+        if self.verdicts.height:
+            yield markdown(self.verdicts)
+        yield f"<details><summary>All conditions of {name}</summary>"
+        yield markdown(self.results)
+        yield "</details>"
 
 
 def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> list[str]:
     """Write the page, its figures in `figures/` beside it, its numbers in `data/`.
 
     Runs that are found below `outputs` replace those in the file, sweep by sweep, unless they are
-    of fewer conditions or seeds. A section whose runs the file does not have whole is kept as an
-    earlier call wrote it: training all takes hours, and outputs may be gone.
+    of fewer conditions or seeds.
 
     Args:
         outputs: folders that hold sweeps' folders; none to write what the file has.
@@ -57,10 +78,10 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     }
     ordered = [name for of in names.values() for name in of]
     data = page.parent / "data" / f"{page.stem}.parquet"
-    before = page.read_text(encoding="utf-8") if page.exists() else ""
-    rows = {row["command"]: row for row in earlier.table(before, "command")}
+    older = data.with_name(f"{page.stem}_sections.parquet")
+    kept = _older(older)
     archive = Archive.read(data)
-    sizes = {name: _size(archive.size(name), rows.get(_command(name))) for name in ordered}
+    sizes = {name: _size(archive.size(name), kept.get(name)) for name in ordered}
     new = {name: told(name, sweep) for name, sweep in found(ordered, outputs).items()}
     archive, smaller = archive.fold(
         new, dict.fromkeys(new, Size(0, 0)) if replace_all else sizes, steps=False
@@ -71,9 +92,8 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     sweeps = {name: told(name, sweep) for name, sweep in known.items()}
     folder = page.parent / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    kept = earlier.sections(before)
     sections = {
-        name: "\n\n".join(_section(name, sweeps[name], folder)) if name in sweeps else kept[name]
+        name: _section(name, sweeps[name], folder) if name in sweeps else kept[name]
         for name in ordered
         if name in sweeps or name in kept
     }
@@ -86,15 +106,15 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
         "lies wholly on the claimed side, and is `refuted` where wholly on the other. Conditions "
         "and seeds are those that were run; the files ask for 20 seeds. The papers that this "
         "framework starts from have a page of their own, [results.md](results.md).",
-        markdown(_overview(names, sweeps, sections, rows), marked=("command",)),
+        markdown(_overview(names, sections), marked=("command",)),
     ]
     if text := [f"`{name}`" for name in sections if name not in sweeps]:
         parts.append(
-            f"Kept as they were written, from runs of which {link} has at most alignment and "
-            f"accuracy: the sections of {', '.join(text)}. Training such a sweep again, and then "
-            "`make related`, fills in the rest."
+            f"The runs of {', '.join(text)} are older than {link}: their tables, as they were when "
+            f"the runs ended, are in [data/{older.name}](data/{older.name}). Training such a sweep "
+            "again, and then `make related`, replaces them."
         )
-    if (claims := glance.claims(sections)).height:
+    if (claims := glance.claims({n: of.verdicts for n, of in sections.items()})).height:
         parts += [
             "## At a glance",
             "Each claim in one row; its section has every condition that it was tested in.",
@@ -104,14 +124,10 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
         parts += [f"## {system.title}", f"{system.source}. Claim: {system.claim}"]
         if absent := [_command(name) for name in of if name not in sections]:
             parts.append(f"Not run for this page: {', '.join(absent)}.")
-        parts += [sections[name] for name in of if name in sections]
+        parts += [part for n in of if n in sections for part in sections[n].markdown(n)]
     aligned = archive.runs.drop_nulls("alignment")
     measured = pl.concat(aligned.filter(pl.col("sweep") == name) for name in ordered)
-    unknown = {name for name, text in sections.items() if earlier.table(text, "alignment")}
-    if unknown - set(measured["sweep"]) and PREDICTION in kept:
-        parts.append(kept[PREDICTION])
-    else:
-        parts += _prediction(names, measured, folder)
+    parts += _prediction(names, measured, folder)
     archive.write(data)
     store.write_text(page, "\n\n".join(parts) + "\n")
     return smaller
@@ -130,12 +146,29 @@ def told(name: str, sweep: Sweep) -> Sweep:
     return replace(sweep, name=name.replace("/", "_"))
 
 
-def _size(known: Size, row: earlier.Cells | None) -> Size:
-    """Return the size of a sweep of which a page's row may tell more than the file has."""
-    if row is None or not row["conditions"]:
+def _older(file: Path) -> dict[str, Section]:
+    """Return the sections of sweeps whose runs are older than the page's file of runs."""
+    if not file.is_file():
+        return {}
+    sections = {}
+    for row in pl.read_parquet(file).iter_rows(named=True):
+        tables = (
+            pl.DataFrame(row[name], infer_schema_length=None) for name in ("verdicts", "results")
+        )
+        known = (table[[c.name for c in table if c.null_count() < len(c)]] for table in tables)
+        sections[row["sweep"]] = Section(row["about"], row["figure"], *known)
+    return sections
+
+
+def _size(known: Size, section: Section | None) -> Size:
+    """Return the size of a sweep of which a section may tell more than the file of runs has."""
+    if section is None:
         return known
-    written = int(row["conditions"].split()[0]), int(row["seeds"].split("–")[0])
-    return Size(*map(max, known, written))
+    return Size(*map(max, known, (section.results.height, min(_seeds(section)))))
+
+
+def _seeds(section: Section) -> list[int]:
+    return section.results["n"].cast(pl.Int64).to_list()
 
 
 def _command(name: str) -> str:
@@ -150,23 +183,20 @@ def _follows(key: str, asked: Mapping[str, Any], sweep: Sweep) -> bool:
 
 
 def _overview(
-    names: Mapping[System, Sequence[str]],
-    sweeps: Mapping[str, Sweep],
-    sections: Mapping[str, str],
-    before: Mapping[str, earlier.Cells],
+    names: Mapping[System, Sequence[str]], sections: Mapping[str, Section]
 ) -> pl.DataFrame:
     rows = []
     for system, of in names.items():
         for name in of:
-            row = before.get(_command(name), {"conditions": "", "seeds": ""})
-            row = row | {"system": system.title, "command": _command(name)}
-            if name in sweeps:
-                seeds = [len(condition.seeds) for condition in sweeps[name].conditions]
+            row = {"system": system.title, "command": _command(name)}
+            row |= {"conditions": "", "seeds": "", "claims": "not run"}
+            if section := sections.get(name):
+                seeds = _seeds(section)
                 row["conditions"] = f"{len(seeds)} of {_asked(name)}"
                 row["seeds"] = "–".join(map(str, dict.fromkeys((min(seeds), max(seeds)))))
-            row["claims"] = glance.tally(sections[name]) if name in sections else "not run"
+                row["claims"] = glance.tally(section.verdicts)
             rows.append(row)
-    return pl.DataFrame(rows).select("system", "command", "conditions", "seeds", "claims")
+    return pl.DataFrame(rows)
 
 
 def _asked(name: str) -> int:
@@ -183,24 +213,16 @@ def _params(name: str) -> dict[str, Any]:
     return params
 
 
-def _section(name: str, sweep: Sweep, folder: Path) -> Iterator[str]:
-    """Yield question, command, one figure, verdicts and results of a sweep."""
+def _section(name: str, sweep: Sweep, folder: Path) -> Section:
+    """Draw a sweep's figure, and return what the page shows of it."""
     report = Report(sweep)
-    yield f"### {name}"
-    yield f"{header(named_sweeps()[name])} Command: {_command(name)}."
-    yield f"{report.caption} {report.made_with}"
-    stem, caption = _draw(name, sweep, folder)
-    yield f"![{stem}](figures/{stem}.png)"
-    yield caption
-    if "Verdicts" in report.tables:
-        yield markdown(report.tables["Verdicts"])
-    yield f"<details><summary>All conditions of {name}</summary>"
-    yield markdown(report.tables["Results"])
-    yield "</details>"
+    tables = {title: report.tables.get(title, pl.DataFrame()) for title in ("Verdicts", "Results")}
+    about = f"{report.caption} {report.made_with}"
+    return Section(about, _draw(name, sweep, folder), *tables.values())
 
 
-def _draw(name: str, sweep: Sweep, folder: Path) -> tuple[str, str]:
-    """Draw the sweep's one figure: what its first claim is about.
+def _draw(name: str, sweep: Sweep, folder: Path) -> str:
+    """Draw the sweep's one figure, of what its first claim is about; return its caption.
 
     Trait accuracy is drawn over the first number that the file sweeps, if there is one; over the
     distillation loss, where kinds of a mitigation are swept with their numbers.
@@ -224,8 +246,9 @@ def _draw(name: str, sweep: Sweep, folder: Path) -> tuple[str, str]:
             caption = f"Final trait accuracy over {keys[0]}; dots are seeds, bars 95% CIs."
         else:
             drawn, caption = finals.accuracy(sweep), f"Final trait accuracy; {rows}"
-        style.save(drawn, folder / stem, stem, f"{caption} {figures.provenance(sweep)}")
-    return stem, caption
+        text = f"{caption} {figures.provenance(sweep)}"
+        style.save(drawn, folder / stem, stem, text, pdf=False)
+    return caption
 
 
 def _by_condition(sweep: Sweep, metric: str) -> Figure:
@@ -255,8 +278,9 @@ def _prediction(
         return
     stem = "related_alignment"
     with style.style():
-        style.save(prediction.scatter(systems), folder / stem, stem, "Accuracy over alignment.")
-    yield f"## {PREDICTION}"
+        drawn = prediction.scatter(systems)
+        style.save(drawn, folder / stem, stem, "Accuracy over alignment.", pdf=False)
+    yield "## Does alignment predict which student learns?"
     yield (
         "Each condition is a point: a measurement's mean over its seeds against their mean final "
         "trait accuracy. Cells are Spearman's ρ over conditions; its 95% CI is a bootstrap over "

@@ -12,15 +12,16 @@ from archive import Archive, Size, command_line, found
 
 from subliminal import store
 from subliminal.errors import UserError
+from subliminal.report import varied
 from subliminal.report.page import Report, write_page
 from subliminal.report.tables import markdown
 
 SWEEPS = ("paper", "paper_sgd", "cloud2025")
-MAIN = {  # condition of the sweep `paper`: the option of conf/mitigation
-    "none": "none",
-    "liminal, schedule=linear_decay": "liminal",
-    "projection, space=gradient": "projection",
-    "random_projection": "random_projection",
+MAIN: dict[str, varied.Flat] = {  # option of conf/mitigation: what it sets
+    "none": {"mitigation": "none"},
+    "liminal": {"mitigation": "liminal", "mitigation.liminal.schedule": "linear_decay"},
+    "projection": {"mitigation": "projection", "mitigation.projection.space": "gradient"},
+    "random_projection": {"mitigation": "random_projection"},
 }
 SHOWN = ("n", "trait accuracy", "paired difference", "p (Holm)", "alignment")
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
@@ -58,7 +59,7 @@ def write(
         raise UserError(f"{data}: no run of {', '.join(missing)}; `make paper` trains them")
     reports = [Report(sweep) for sweep in sweeps.values() if sweep is not None]
     link = f"[data/{data.name}](data/{data.name})"
-    write_page(reports, page, f"Written by `make paper` from the runs in {link}.")
+    write_page(reports, page, f"Written by `make paper` from the runs in {link}.", pdf=False)
     store.write_text(readme, f"{before}{main_result(reports[0])}{after}")
     return kept
 
@@ -78,8 +79,14 @@ def around(readme: Path) -> tuple[str, str]:
 
 def main_result(report: Report) -> str:
     """Return the main result as Markdown: a row for each of the conditions that tell it."""
-    rows = report.tables["Results"].filter(pl.col("condition").is_in(list(MAIN)))
-    table = rows.select(pl.col("condition").replace(MAIN).alias("mitigation"), *SHOWN)
+    names = {
+        condition.name: option
+        for option, values in MAIN.items()
+        for condition in report.sweep.conditions
+        if values.items() <= condition.config.items()
+    }
+    rows = report.tables["Results"].filter(pl.col("condition").is_in(list(names)))
+    table = rows.select(pl.col("condition").replace(names).alias("mitigation"), *SHOWN)
     return f"{markdown(table)}\n\n{report.caption} {report.made_with}"
 
 

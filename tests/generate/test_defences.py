@@ -6,6 +6,7 @@ from pathlib import Path
 
 import leaderboard
 import numpy as np
+import polars as pl
 import pytest
 from leaderboard import Place
 from matplotlib.text import Text
@@ -98,7 +99,9 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     assert "| no effect (screened) | 0 of 3 |" in rows[3]
     assert text.index("## Not judged yet") < text.index("`later`")
     assert (page.parent / "figures" / "defences.png").stat().st_size > 10_000
-    assert json.loads((page.parent / "scorecards" / "dear.json").read_text())["blocked"] == 5
+    table = pl.read_parquet(page.parent / "data" / "scorecards.parquet")
+    assert table.filter(entry="dear")["blocked"].to_list() == [5] * len(SETTINGS)
+    assert (page.parent / "scorecards" / "dear.md").is_file()
     again = page.read_text()
     assert defences.write([], page, [*MADE, LATER]) == ["later"]  # of the scorecards that it keeps
     assert page.read_text() == again

@@ -1,10 +1,10 @@
 """The page on other papers' systems."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
 
-import earlier
 import handmade_runs
 import numpy as np
 import polars as pl
@@ -42,8 +42,13 @@ def test_the_page_tells_what_was_run_and_what_was_not(
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no sections' figures, which takes longer than all else."""
-    caption = "A caption."
-    monkeypatch.setattr(related, "_draw", lambda name, sweep, folder: (sweep.name, caption))
+    monkeypatch.setattr(related, "_draw", lambda name, sweep, folder: "A caption.")
+
+
+def sections(page: str) -> dict[str, str]:
+    """Return the page's sections by heading."""
+    _, *parts = re.split(r"^#{2,3} (.*)$", page, flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def data(page: Path) -> Path:
@@ -73,7 +78,7 @@ def test_alignment_is_correlated_with_acquisition_over_conditions(tmp_path: Path
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -> None:
+def test_a_sweep_whose_outputs_are_gone_keeps_its_section(tmp_path: Path) -> None:
     page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
     write_conditions(first / "noise2026" / "layers", 5)
     write_conditions(first / "noise2026" / "width", 2)
@@ -84,23 +89,22 @@ def test_a_sweep_whose_outputs_are_gone_keeps_what_was_written(tmp_path: Path) -
     write_conditions(second / "noise2026" / "width", 2, seeds=4)
     related.write([second], page)
     after = page.read_text(encoding="utf-8")
-    old, new = earlier.sections(before), earlier.sections(after)
+    old, new = sections(before), sections(after)
     assert old.keys() == new.keys()
     for name in ("noise2026/layers", "yanagisawa2025"):
         assert new[name] == old[name]
     assert "n = 3 seeds" in old["noise2026/width"]
     assert "n = 4 seeds" in new["noise2026/width"]
-    rows = {row["command"]: row for row in earlier.table(after, "command")}
-    assert rows["`make sweep NAME=noise2026/layers`"]["conditions"] == "5 of 36"
-    assert rows["`make sweep NAME=noise2026/width`"]["seeds"] == "4"
-    assert rows["`make sweep NAME=noise2026/cnn`"]["claims"] == "not run"
+    assert "`make sweep NAME=noise2026/layers` | 5 of 36 | 3 |" in after
+    assert "`make sweep NAME=noise2026/width` | 2 of 4 | 4 |" in after
+    assert "`make sweep NAME=noise2026/cnn` |  |  | not run |" in after
     again = Archive.read(data(page)).runs
     layers = pl.col("sweep") == "noise2026/layers"
     assert again.filter(layers).equals(runs.filter(layers))
     assert again.filter(pl.col("sweep") == "noise2026/width").height == 2 * 4
     # What is known of all sweeps is correlated, not only what was run last.
-    assert "| noise2026/layers | 5 | " in new[related.PREDICTION]
-    assert "| all of the above | 9 | " in new[related.PREDICTION]
+    assert "| noise2026/layers | 5 | " in new["Does alignment predict which student learns?"]
+    assert "| all of the above | 9 | " in new["Does alignment predict which student learns?"]
     related.write([second], page)
     assert page.read_text(encoding="utf-8") == after
 
@@ -132,22 +136,6 @@ def test_a_smaller_rerun_replaces_nothing_unasked(
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_last_section_waits_until_all_runs_are_known(tmp_path: Path) -> None:
-    page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
-    write_conditions(first / "noise2026" / "layers", 5)
-    write_conditions(second / "noise2026" / "width", 5)
-    related.write([first], page)
-    before = earlier.sections(page.read_text(encoding="utf-8"))
-    data(page).unlink()
-    related.write([second], page)
-    after = earlier.sections(page.read_text(encoding="utf-8"))
-    assert after[related.PREDICTION] == before[related.PREDICTION]
-    related.write([first], page)
-    after = earlier.sections(page.read_text(encoding="utf-8"))
-    assert "| noise2026/width | 5 | " in after[related.PREDICTION]
-
-
-@pytest.mark.usefixtures("undrawn")
 def test_the_page_is_the_same_made_at_once_or_in_parts(tmp_path: Path) -> None:
     for name in ("noise2026/layers", "noise2026/width"):
         for folder in (tmp_path / "both", tmp_path / name.replace("/", "-")):
@@ -169,35 +157,36 @@ def test_a_clone_without_outputs_writes_the_same_page_and_figures(tmp_path: Path
     shutil.copy(data(page), data(clone))
     related.write([], clone)
     files = [file.relative_to(page.parent) for file in page.parent.rglob("*") if file.is_file()]
-    assert len(files) == 2 + 2 * 3
+    assert len(files) == 2 + 3
     for file in files:
         assert (clone.parent / file).read_bytes() == (page.parent / file).read_bytes(), file
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_sections_whose_runs_are_known_in_part_are_kept_and_said_to_be(tmp_path: Path) -> None:
-    page = tmp_path / "related.md"
-    write_conditions(tmp_path / "noise2026" / "layers", 5)
+def test_sections_of_older_runs_come_from_their_tables(tmp_path: Path) -> None:
+    page, name = tmp_path / "related.md", "noise2026/layers"
+    write_conditions(tmp_path / name, 5)
     write_conditions(tmp_path / "noise2026" / "width", 5)
     related.write([tmp_path], page)
     whole = page.read_text(encoding="utf-8")
     before = Archive.read(data(page))
-    told = "Kept as they were written"
+    told = "The runs of `noise2026/layers` are older than"
     assert told not in whole
-    layers = pl.col("sweep") == "noise2026/layers"
-    tables = {name: table.filter(~layers) for name, table in before.tables.items()}
+    section = related._section(name, related.told(name, found([name], [tmp_path])[name]), tmp_path)
+    row = {"sweep": name, "about": section.about, "figure": section.figure}
+    row |= {t: getattr(section, t).to_dicts() for t in ("verdicts", "results")}
+    pl.DataFrame([row]).write_parquet(data(page).with_name("related_sections.parquet"))
+    tables = {t: table.filter(pl.col("sweep") != name) for t, table in before.tables.items()}
     Archive(before.runs, tables).write(data(page))
     (tmp_path / "figures" / "related_alignment.png").unlink()
     related.write([], page)
     text = page.read_text(encoding="utf-8")
     (line,) = [line for line in text.splitlines() if line.startswith(told)]
-    assert "the sections of `noise2026/layers`. " in line
     assert text.replace(f"{line}\n\n", "") == whole
     assert (tmp_path / "figures" / "related_alignment.png").is_file()
-    # Fewer runs do not replace those that are known in part.
-    fewer = tmp_path / "fewer" / "noise2026" / "layers"
-    write_conditions(fewer, 5, seeds=2)
-    assert related.write([tmp_path / "fewer"], page)[0].startswith("noise2026/layers, 5 conditions")
+    # Fewer runs do not replace those of the tables.
+    write_conditions(tmp_path / "fewer" / name, 5, seeds=2)
+    assert related.write([tmp_path / "fewer"], page)[0].startswith(f"{name}, 5 conditions")
     related.write([tmp_path], page)
     assert page.read_text(encoding="utf-8") == whole
 

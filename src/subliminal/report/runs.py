@@ -138,24 +138,6 @@ class Sweep:
         names = [f"{c.digest}:{c.seeds}" for c in self.conditions]
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
 
-    def where(self, values: varied.Flat) -> Condition | None:
-        """Return the condition with these config values; None where there is none, or several.
-
-        In the other keys that vary it has the baseline's values, so that it differs from the
-        baseline in `values` alone.
-        """
-        wanted = {
-            key: self.baseline.config.get(key)
-            for key in self.swept
-            if key != "probe" and not any(f"{key}.".startswith(f"{own}.") for own in values)
-        } | values
-        found = [
-            condition
-            for condition in self.conditions
-            if all(condition.config.get(key) == value for key, value in wanted.items())
-        ]
-        return found[0] if len(found) == 1 else None
-
     def states(self) -> dict[str, int]:
         """Return how many cells there are of each state but finished ones, if any."""
         found = Counter(cell.state for cell in self.cells)

@@ -19,7 +19,6 @@ from polars.exceptions import PolarsError
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import epoch_value
 from subliminal.report.read import load
 from subliminal.report.runs import STEP_METRICS, Condition, Sweep
 from subliminal.report.tables import teacher_accuracies
@@ -232,13 +231,13 @@ def _size(seeds: Iterable[int]) -> Size:
 
 def _rows(name: str, condition: Condition) -> Iterator[dict[str, Any]]:
     measured: dict[str, Mapping[int, float]] = {
-        "accuracy": condition.final(metrics.TRAIT_ACCURACY),
+        "accuracy": condition.accuracy,
         "teacher_accuracy": teacher_accuracies([condition]),
         "distill_loss": condition.final(metrics.DISTILL_LOSS),
     }
     if condition.logged(metrics.ALIGNMENT):
         measured["alignment"] = condition.over_run(metrics.ALIGNMENT)
-        measured["alignment_epoch_1"] = epoch_value(condition, metrics.ALIGNMENT, 1)
+        measured["alignment_epoch_1"] = condition.in_epoch(metrics.ALIGNMENT, 1)
         measured["positive_steps"] = condition.positive(metrics.ALIGNMENT)
     if metrics.DISPLACEMENT in condition.epochs.columns:
         measured["displacement"] = condition.final(metrics.DISPLACEMENT)

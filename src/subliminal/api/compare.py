@@ -8,8 +8,8 @@ from subliminal import metrics
 from subliminal.api.runs import Runs
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import PerSeed, paired
-from subliminal.report.runs import Condition
+from subliminal.report.claim import paired
+from subliminal.report.runs import Condition, PerSeed
 from subliminal.statistics import effect_size, holm, mean_ci, paired_p
 
 _SCHEMA = {

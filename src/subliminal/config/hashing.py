@@ -93,8 +93,9 @@ def not_hashed_keys(cls: type[Any], prefix: str = "") -> frozenset[str]:
         cls: a dataclass, whose fields may be dataclasses.
         prefix: of its keys.
     """
-    found = {f"{prefix}{name}" for name, of in marks(cls).items() if Mark.NOT_HASHED in of}
-    for name, hint in hints(cls).items():
-        if f"{prefix}{name}" not in found and is_dataclass(hint):
-            found |= not_hashed_keys(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
+    marked = marks(cls)  # type: ignore[arg-type]  # a class has a hash
+    found = {f"{prefix}{name}" for name, of in marked.items() if Mark.NOT_HASHED in of}
+    for name, hint in hints(cls).items():  # type: ignore[arg-type]
+        if f"{prefix}{name}" not in found and isinstance(hint, type) and is_dataclass(hint):
+            found |= not_hashed_keys(hint, f"{prefix}{name}.")
     return frozenset(found)

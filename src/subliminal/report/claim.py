@@ -9,16 +9,12 @@ intervals added in quadrature, includes 0.
 from dataclasses import dataclass
 from math import hypot
 
-import polars as pl
-
-from subliminal.report.runs import Condition
+from subliminal.report.runs import PerSeed
 from subliminal.statistics import Estimate, mean_ci, prediction_interval
 
 FEWEST = 4  # seeds: the bootstrap interval of fewer is little else than their range
 
 OF_PUBLISHED = ("includes", "mean")  # sides that are of the metric, not of a difference
-
-PerSeed = dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Claim:
             low, high = prediction_interval(list(self.values.values()))
             return f"one more seed in [{low:.3f}, {high:.3f}]: includes {self.bound}"
         if self.side == "mean":
-            low, high = self._apart(mean_ci(list(self.values.values())))
+            low, high = self._apart(mean_ci(self.values.values()))
             published = f"published {self.bound:.3f} ± {self.half_width:.3f}"
             return f"{published}: apart by [{low:+.3f}, {high:+.3f}]"
         return f"within ±{self.bound}" if self.side == "within" else self.side
@@ -47,7 +43,7 @@ class Claim:
     @property
     def verdict(self) -> str:
         """Return holds, refuted or undecided."""
-        estimate = mean_ci(list(self.values.values()))
+        estimate = mean_ci(self.values.values())
         low, high = estimate.low, estimate.high
         if low is None or high is None or estimate.n < FEWEST:
             return f"undecided (n = {estimate.n})"
@@ -73,17 +69,6 @@ class Claim:
         above = hypot(ours.high - ours.mean, self.half_width)
         apart = ours.mean - self.bound
         return apart - below, apart + above
-
-
-def epoch_value(condition: Condition, metric: str, epoch: int) -> PerSeed:
-    """Return each seed's value of a metric in (or after) an epoch."""
-    return mean_of(condition.epochs.filter(pl.col("epoch") == epoch), metric)
-
-
-def mean_of(table: pl.DataFrame, metric: str) -> PerSeed:
-    """Return each seed's mean of a metric over the rows of a table."""
-    means = table.group_by("seed").agg(pl.col(metric).mean()).sort("seed")
-    return dict(zip(means["seed"].to_list(), means[metric].to_list(), strict=True))
 
 
 def paired(ours: PerSeed, theirs: PerSeed) -> PerSeed:

@@ -34,17 +34,9 @@ import yaml
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import (
-    OF_PUBLISHED,
-    Claim,
-    PerSeed,
-    epoch_value,
-    mean_of,
-    paired,
-    text_of,
-)
+from subliminal.report.claim import OF_PUBLISHED, Claim, paired, text_of
 from subliminal.report.question import sweep_file
-from subliminal.report.runs import Condition, Sweep
+from subliminal.report.runs import Condition, PerSeed, Sweep, per_seed
 from subliminal.report.tables import teacher_accuracies
 from subliminal.statistics import format_effect, holm, mean_ci, paired_p
 
@@ -150,7 +142,7 @@ class Declared:
             return name, dict.fromkeys(condition.seeds, self.against)
         if self.against == "initial":
             logged = self.metric in condition.epochs.columns
-            return "initial", epoch_value(condition, self.metric, 0) if logged else {}
+            return "initial", condition.in_epoch(self.metric, 0) if logged else {}
         if self.against == "teacher":
             return "teacher", teacher_accuracies([condition])
         return self.against, _values(condition, self.against, over)
@@ -219,7 +211,7 @@ def _values(condition: Condition, metric: str, over: str) -> PerSeed:
         chosen = pl.col("step") == numbers[0]
     else:  # steps of the first epoch have `epoch` in [0, 1)
         chosen = (pl.col("epoch") >= numbers[0] - 1) & (pl.col("epoch") < numbers[-1])
-    return mean_of(condition.steps.filter(chosen).drop_nulls(metric), metric)
+    return per_seed(condition.steps.filter(chosen).drop_nulls(metric), pl.col(metric).mean())
 
 
 def _metric(name: object) -> bool:

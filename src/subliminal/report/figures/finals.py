@@ -4,7 +4,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subliminal import metrics
 from subliminal.report import varied
 from subliminal.report.figures import style
 from subliminal.report.runs import Condition, Sweep
@@ -17,7 +16,7 @@ def accuracy(sweep: Sweep) -> Figure:
     shown = sweep.few(style.MOST_ROWS)
     figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
     for place, condition in enumerate(shown):
-        values = list(condition.final(metrics.TRAIT_ACCURACY).values())
+        values = list(condition.accuracy.values())
         style.seeds_and_mean(axes, values, place, style.COLOURS[1 if place else 0])
     style.rows(axes, shown)
     style.level(axes, initial_accuracy(sweep.conditions).mean, "initial", vertical=True)
@@ -82,8 +81,7 @@ def _point(
     axes: Axes, condition: Condition, marker: str, colour: str, label: str | None, alpha: float = 1
 ) -> tuple[float, float]:
     """Draw a condition's mean distillation loss and trait accuracy; return them."""
-    loss = mean_ci([1e4 * v for v in condition.final(metrics.DISTILL_LOSS).values()])
-    trait = mean_ci(list(condition.final(metrics.TRAIT_ACCURACY).values()))
+    loss, trait = mean_ci(condition.loss.values()), mean_ci(condition.accuracy.values())
     axes.errorbar(
         loss.mean,
         trait.mean,
@@ -131,14 +129,14 @@ def dose_response(sweep: Sweep, key: str) -> Figure:
         points = [(_dose(c, key), c) for c in members]
         x = np.array([dose for dose, _ in points])
         doses += list(x)
-        estimates = [mean_ci(list(c.final(metrics.TRAIT_ACCURACY).values())) for _, c in points]
+        estimates = [mean_ci(c.accuracy.values()) for _, c in points]
         mean, low, high = (
             np.array([getattr(e, part) if e.n > 1 else e.mean for e in estimates], dtype=float)
             for part in ("mean", "low", "high")
         )
         colour = style.COLOURS[place % len(style.COLOURS)]
         for dose, condition in points:
-            values = list(condition.final(metrics.TRAIT_ACCURACY).values())
+            values = list(condition.accuracy.values())
             axes.plot([dose] * len(values), values, ".", color=colour, markersize=2, alpha=0.3)
         bars = np.stack([mean - low, high - mean])
         marker = style.MARKERS[place % len(style.MARKERS)]

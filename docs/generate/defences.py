@@ -27,32 +27,12 @@ from subliminal.mitigations.dp_sgd import epsilon
 from subliminal.report.figures import style
 from subliminal.report.tables import markdown
 
+Row = dict[str, Any]
+
 FIGURE = "defences"
 SCREENED = "screening.json"
 CARDS = "scorecards.parquet"
-_INTERVAL = pl.Struct(dict.fromkeys(("value", "low", "high"), pl.Float64))
-_OF_ENTRY: dict[str, Any] = {  # columns that are the same in all rows of an entry
-    "defence": pl.List(pl.String),  # its overrides
-    "track": pl.String,
-    "verdict": pl.String,
-    "blocked": pl.Int64,  # settings
-    "seeds": pl.List(pl.Int64),
-    "left_out": pl.List(pl.String),  # settings
-    "commit": pl.String,
-    "processor": pl.String,
-    "torch": pl.String,
-}
-_OF_SETTING: dict[str, Any] = {
-    "setting": pl.String,
-    "control": pl.Boolean,
-    **dict.fromkeys(("asks", "word", "reason"), pl.String),
-    **dict.fromkeys(("leak", "readout_leak", "price"), _INTERVAL),
-    **dict.fromkeys(("seconds", "undefended", "defended", "null", "stopped"), pl.Float64),
-    **dict.fromkeys(("skill_kept", "detects", "p"), pl.Float64),
-    "missing": pl.List(pl.Int64),  # seeds
-    "flags": pl.List(pl.String),
-}
-SCHEMA: dict[str, Any] = {"entry": pl.String, **_OF_ENTRY, **_OF_SETTING}
+_OF_ENTRY = ("defence", "track", "verdict", "blocked", "seeds", "left_out")  # same in its rows
 CAPTION = (
     "Leak against price; up and right is worse. A point is the mean over the settings that the "
     "entry was tried in, its whisker reaches to the worst; an arrow: beyond the axis. Those that "
@@ -78,21 +58,30 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         UserError: none is.
     """
     data = page.parent / "data"
-    table = (
-        pl.read_parquet(data / CARDS) if (data / CARDS).is_file() else pl.DataFrame(schema=SCHEMA)
-    )
+    rows: dict[str, list[Row]] = {}
+    if (data / CARDS).is_file():
+        for row in pl.read_parquet(data / CARDS).iter_rows(named=True):
+            rows.setdefault(row["entry"], []).append(row)
     for folder in outputs:
         for entry in entries:
-            table = _replace(table, entry, folder / NAME / "scorecards" / entry.name, page.parent)
+            judged_in = folder / NAME / "scorecards" / entry.name
+            if found := _rows(entry, judged_in):
+                rows[entry.name] = found
+                cards = page.parent / "scorecards"
+                cards.mkdir(parents=True, exist_ok=True)
+                text = (judged_in / "scorecard.md").read_text(encoding="utf-8")
+                store.write_text(cards / f"{entry.name}.md", text)
         _keep_screening(folder / "screening", data)
-    cards = {str(name): _card(rows) for (name,), rows in table.group_by("entry")}
-    judged = [e for e in entries if e.name in cards and _of(cards[e.name], e)]
-    places = [Place(entry, cards[entry.name]) for entry in judged]
+    judged = [e for e in entries if e.name in rows and _of(rows[e.name][0], e)]
+    places = [Place(entry, _card(rows[entry.name])) for entry in judged]
     missing = [entry.name for entry in entries if entry not in judged]
     if not places:
         raise UserError(f"{data / CARDS}: no scorecard of an entry, nor below the folders given")
     data.mkdir(parents=True, exist_ok=True)
-    store.write_atomically(data / CARDS, table.sort("entry", maintain_order=True).write_parquet)
+    table = pl.DataFrame(
+        [row for _, of in sorted(rows.items()) for row in of], infer_schema_length=None
+    )
+    store.write_atomically(data / CARDS, table.write_parquet)
     figures = page.parent / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     with style.style():
@@ -131,35 +120,22 @@ def _of(card: Mapping[str, Any], entry: Entry) -> bool:
     return tuple(card["defence"]) == entry.overrides
 
 
-def _replace(table: pl.DataFrame, entry: Entry, folder: Path, docs: Path) -> pl.DataFrame:
-    """Put the final scorecard in `folder`, if there is one, in place of the entry's rows."""
+def _rows(entry: Entry, folder: Path) -> list[Row]:
+    """Return a row for each setting of the final scorecard in `folder`, if there is one."""
     card = read(folder / CARD)
     if card is None or not card["final"] or not _of(card, entry):
-        return table
+        return []
     made = card["environment"]
-    facts = card | {
-        "commit": made["git_commit"],
-        "processor": made["processor"],
-        "torch": made["packages"]["torch"],
-    }
-    rows = [
-        {"entry": entry.name, "control": control}
-        | {name: facts[name] for name in _OF_ENTRY}
-        | {name: line[name] for name in _OF_SETTING if name != "control"}
-        for control, lines in ((False, card["lines"]), (True, card["controls"]))
-        for line in lines
-    ]
-    page = docs / "scorecards" / f"{entry.name}.md"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(page, (folder / "scorecard.md").read_text(encoding="utf-8"))
-    others = table.filter(pl.col("entry") != entry.name)
-    return pl.concat([others, pl.DataFrame(rows, schema=SCHEMA)])
+    facts = {"entry": entry.name, **{name: card[name] for name in _OF_ENTRY}}
+    facts |= {"commit": made["git_commit"], "processor": made["processor"]}
+    facts |= {"torch": made["packages"]["torch"]}
+    lines = [(line, False) for line in card["lines"]] + [(line, True) for line in card["controls"]]
+    return [{**facts, "control": control, **line} for line, control in lines]
 
 
-def _card(rows: pl.DataFrame) -> dict[str, Any]:
+def _card(rows: Sequence[Row]) -> Row:
     """Return what the leaderboard shows of an entry: its facts, and a line for each setting."""
-    facts = rows.select(*_OF_ENTRY).row(0, named=True)
-    return facts | {"lines": rows.filter(~pl.col("control")).select(*_OF_SETTING).to_dicts()}
+    return rows[0] | {"lines": [row for row in rows if not row["control"]]}
 
 
 def _keep_screening(folder: Path, data: Path) -> None:

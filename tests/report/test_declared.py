@@ -204,148 +204,83 @@ def condition(
     return Condition(name, tuple(seeds), *tables, [], MITIGATIONS[name] | config)
 
 
-def rows(*conditions: Condition) -> dict[str, dict[str, str]]:
-    """Return the verdicts on sweeps/paper.yaml's claims by statistic."""
+def paper(*conditions: Condition) -> list[dict[str, str]]:
+    """Return the verdicts on the claims of sweeps/paper.yaml."""
     keys = swept([c.config for c in conditions])
     sweep = Sweep("paper", Path("outputs/paper"), list(conditions), keys, [], [])
-    return {row["statistic"]: row for row in verdicts(sweep).iter_rows(named=True)}
+    return list(verdicts(sweep).iter_rows(named=True))
 
 
-LEDGER = {"ledger/predicted": [-0.99] * 4, "ledger/actual": [-1.0] * 4}
-NONE = condition("none")
-
-
-@pytest.mark.parametrize(
-    ("conditions", "statistic", "mean", "verdict"),
-    [
-        (
-            [condition("none", steps={"alignment/cosine": [0.1, 0.3, -0.2, -0.4]})],
-            statistic,
-            mean,
-            verdict,
-        )
-        for statistic, mean, verdict in (
-            ("mean alignment/cosine in epoch 1 (> 0)", "+0.200", "holds"),
-            ("mean alignment/cosine in epoch 2 (> 0)", "-0.300", "refuted"),
-            ("share of steps with positive alignment/cosine − 0.5 (> 0)", "+0.0000", "undecided"),
-        )
-    ]
-    + [
-        (
-            [condition("none", steps={"alignment/null": [0.06] * 4})],
-            "mean alignment/cosine − alignment/null (> 0)",
-            "+0.0400",
-            "holds",
-        ),
-        (
-            [condition("none", steps={"alignment/full_batch": [0.5] * 4})],
-            "alignment/full_batch at step 0 (> 0)",
-            "+0.500",
-            "holds",
-        ),
-        *(
-            ([NONE, condition(name, accuracy=0.2, loss=loss)], statistic, mean, verdict)
-            for name in ("projection", "update_projection")
-            for loss, statistic, mean, verdict in (
-                (1.02, "trait/accuracy − none (< 0)", "-0.300", "holds"),  # 0.2 - 0.5
-                (1.02, "distill/loss ÷ none − 1 (within ±0.05)", "+0.0200", "holds"),
-                (1.2, "distill/loss ÷ none − 1 (within ±0.05)", "+0.200", "refuted"),
-            )
-        ),
-        (
-            [condition("projection", accuracy=0.2), condition("random_projection", accuracy=0.6)],
-            "trait/accuracy − random_projection (< 0)",
-            "-0.400",
-            "holds",
-        ),
-        (
-            [NONE, condition("liminal", steps={"alignment/cosine": [0.02] * 4})],
-            "mean alignment/cosine − none (< 0)",
-            "-0.0800",
-            "holds",
-        ),
-        (
-            [condition("liminal", accuracy=0.4)],
-            "trait/accuracy − initial (> 0)",
-            "+0.300",
-            "holds",
-        ),
-        *(
-            (
-                [
-                    NONE,
-                    condition("critical_period", steps={"alignment/cosine": [0.0, 0.02, 0.2, 0.4]}),
-                ],
-                f"mean alignment/cosine in {statistic}",
-                mean,
-                "holds",
-            )
-            for statistic, mean in (
-                ("epoch 1 − none (< 0)", "-0.0900"),  # 0.01 - 0.1
-                ("epochs 2-5 − none (> 0)", "+0.200"),  # 0.3 - 0.1
-            )
-        ),
-        (
-            [condition("none", steps=LEDGER)],
-            "mean ledger/predicted ÷ ledger/actual − 1 (within ±0.05)",
-            "-0.0100",
-            "holds",
-        ),
-        (
-            [condition("projection", steps={"ledger/actual": [0.25] * 4})],
-            "sum of ledger/actual (> 0)",
-            "+1.00",
-            "holds",
-        ),
-        (
-            [condition("update_projection", steps={"ledger/actual": [0.01, -0.01] * 2})],
-            "sum of ledger/actual (within ±0.01)",
-            "+0.0000",
-            "holds",
-        ),
-    ],
+NONE = condition(
+    "none",
+    steps={
+        "alignment/cosine": [0.1, 0.3, -0.2, -0.4],
+        "alignment/null": [-0.09] * 4,
+        "alignment/full_batch": [0.5] * 4,
+        "ledger/predicted": [-0.99] * 4,
+        "ledger/actual": [-1.0] * 4,
+    },
 )
-def test_the_claims_of_the_paper(
-    conditions: list[Condition], statistic: str, mean: str, verdict: str
-) -> None:
-    row = rows(*conditions)[statistic]
-    assert row["mean [95% CI]"].startswith(f"{mean} [")
-    assert (row["verdict"], row["n"]) == (verdict, "5")
-    assert (row["p (Holm)"] == "") == ("within" in statistic)
+ALL = [
+    NONE,
+    condition("liminal", accuracy=0.4, steps={"alignment/cosine": [-0.13] * 4}),
+    condition("critical_period", steps={"alignment/cosine": [0.0, 0.02, 0.2, 0.4]}),
+    condition("projection", accuracy=0.2, loss=1.02, steps={"ledger/actual": [0.25] * 4}),
+    condition("update_projection", loss=1.2, steps={"ledger/actual": [0.01, -0.01] * 2}),
+    condition("random_projection", accuracy=0.6),
+]
+EXPECTED = [  # statistic, mean, verdict
+    ("mean alignment/cosine in epoch 1 (> 0)", "+0.200", "holds"),
+    ("mean alignment/cosine in epoch 2 (> 0)", "-0.300", "refuted"),
+    ("share of steps with positive alignment/cosine − 0.5 (> 0)", "+0.0000", "undecided"),
+    ("mean alignment/cosine − alignment/null (> 0)", "+0.0400", "holds"),
+    ("alignment/full_batch at step 0 (> 0)", "+0.500", "holds"),  # of three: others not measured
+    ("trait/accuracy − none (< 0)", "-0.300", "holds"),  # 0.2 - 0.5
+    ("distill/loss ÷ none − 1 (within ±0.05)", "+0.0200", "holds"),
+    ("trait/accuracy − none (< 0)", "+0.0000", "undecided"),
+    ("distill/loss ÷ none − 1 (within ±0.05)", "+0.200", "refuted"),
+    ("trait/accuracy − random_projection (< 0)", "-0.400", "holds"),
+    ("mean alignment/cosine − none (< 0)", "-0.0800", "holds"),
+    ("trait/accuracy − initial (> 0)", "+0.300", "holds"),
+    ("mean alignment/cosine in epoch 1 − none (< 0)", "-0.190", "holds"),  # 0.01 - 0.2
+    ("mean alignment/cosine in epochs 2-5 − none (> 0)", "+0.600", "holds"),  # 0.3 + 0.3
+    ("trait/accuracy − initial (> 0)", "+0.400", "holds"),
+    ("mean ledger/predicted ÷ ledger/actual − 1 (within ±0.05)", "-0.0100", "holds"),
+    ("sum of ledger/actual (> 0)", "+1.00", "holds"),
+    ("sum of ledger/actual (within ±0.01)", "+0.0000", "holds"),
+]
+
+
+def test_the_claims_of_the_paper_by_hand() -> None:
+    found = paper(*ALL)
+    shown = [(r["statistic"], r["mean [95% CI]"].split(" ")[0], r["verdict"]) for r in found]
+    assert shown == EXPECTED
+    for row in found:
+        assert row["n"] == "5"
+        assert (row["p (Holm)"] == "") == ("within" in row["statistic"])
+    t = stats.ttest_1samp(NEAR, 0).statistic
+    assert found[0]["d_z"] == f"{t / len(NEAR) ** 0.5:.1f}"
+    # Where all five seeds agree in sign p = 2 / 2^5; Holm: times the 14 claims that have a p.
+    assert found[0]["p (Holm)"] == f"{min(1, 14 * 2 / 2**5):.1g}"
 
 
 def test_differences_are_of_the_seeds_that_both_have() -> None:
-    table = rows(NONE, condition("projection", accuracy=0.2, seeds=range(2, 5)))
-    assert table["trait/accuracy − none (< 0)"]["n"] == "3"
-    assert table["distill/loss ÷ none − 1 (within ±0.05)"]["n"] == "3"
-    assert table["mean alignment/cosine in epoch 1 (> 0)"]["n"] == "5"
+    found = paper(NONE, condition("projection", seeds=range(2, 5)))
+    of = {row["statistic"]: row["n"] for row in found}
+    assert of["trait/accuracy − none (< 0)"] == "3"
+    assert of["distill/loss ÷ none − 1 (within ±0.05)"] == "3"
+    assert of["mean alignment/cosine in epoch 1 (> 0)"] == "5"
 
 
 def test_what_was_not_run_or_not_measured_has_no_row() -> None:
-    assert rows(condition("projection")) == {}
-    assert set(rows(NONE)) == {
-        "mean alignment/cosine in epoch 1 (> 0)",
-        "mean alignment/cosine in epoch 2 (> 0)",
-        "share of steps with positive alignment/cosine − 0.5 (> 0)",
-    }
-    unprobed = replace(NONE, steps=NONE.steps.drop("alignment/cosine"))
-    assert rows(unprobed) == {}
+    assert [row["statistic"] for row in paper(ALL[3])] == ["sum of ledger/actual (> 0)"]
+    unprobed = replace(NONE, steps=NONE.steps.select("seed", "step", "epoch"))
+    assert paper(unprobed) == []
 
 
 def test_conditions_that_differ_in_more_are_not_compared() -> None:
-    projection = condition("projection", accuracy=0.2, optim="sgd")
-    assert "trait/accuracy − none (< 0)" not in rows(condition("none", optim="adam"), projection)
-
-
-def test_p_values_and_effect_sizes() -> None:
-    table = rows(NONE, condition("liminal", steps={"alignment/cosine": [0.02] * 4}))
-    # All five seeds agree in sign: p = 2 / 2^5 each but for the share, whose values are equal.
-    tested = [row for row in table.values() if row["p (Holm)"]]
-    assert len(tested) == 5
-    assert {row["p (Holm)"] for row in tested} == {f"{5 * 2 / 2**5:.1g}"}
-    t = stats.ttest_1samp(NEAR, 0).statistic
-    row = table["mean alignment/cosine in epoch 1 (> 0)"]
-    assert row["d_z"] == f"{t / len(NEAR) ** 0.5:.1f}"
+    none, projection = condition("none", optim="adam"), condition("projection", optim="sgd")
+    assert not any("− none" in row["statistic"] for row in paper(none, projection))
 
 
 def test_the_conditions_of_the_papers_claims_are_in_its_sweep(
@@ -354,8 +289,7 @@ def test_the_conditions_of_the_papers_claims_are_in_its_sweep(
     configs = {
         name: flatten(canonical(compose([f"mitigation={name}"]))).items() for name in MITIGATIONS
     }
-    for name, values in MITIGATIONS.items():
-        assert values.items() <= configs[name]
+    assert all(values.items() <= configs[name] for name, values in MITIGATIONS.items())
     for entry in entries(named_sweeps()["paper"]):
         against = [entry.against] if isinstance(entry.against, dict) else []
         for values in (entry.where, *against):

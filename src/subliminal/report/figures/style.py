@@ -55,6 +55,16 @@ MARKERS = "osD^vPX*"
 GREY = "#777777"
 
 
+def colour(place: int) -> str:
+    """Return the colour of a place among the conditions."""
+    return COLOURS[place % len(COLOURS)]
+
+
+def marker(place: int) -> str:
+    """Return the marker of a place among the conditions."""
+    return MARKERS[place % len(MARKERS)]
+
+
 _make: ContextVar[Callable[..., Figure]] = ContextVar("make", default=Figure)
 
 
@@ -118,13 +128,12 @@ def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, faint: f
 
     Opacity 0 draws no single seed.
     """
-    colour = COLOURS[place % len(COLOURS)]
     mean, low, high = mean_band(values)
     if faint:
-        axes.plot(x, values.T, color=colour, linewidth=0.3, alpha=faint)
-    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(x, values.T, color=colour(place), linewidth=0.3, alpha=faint)
+    axes.fill_between(x, low, high, color=colour(place), alpha=0.2, linewidth=0)
     dashes = _DASHES[place % len(_DASHES)]
-    axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.4, label=plain(name))
+    axes.plot(x, mean, color=colour(place), linestyle=dashes, linewidth=1.4, label=plain(name))
 
 
 def faintness(conditions: list[Condition]) -> float:

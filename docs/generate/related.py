@@ -82,14 +82,14 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     kept = _older(older)
     archive = Archive.read(data)
     sizes = {name: _size(archive.size(name), kept.get(name)) for name in ordered}
-    new = {name: told(name, sweep) for name, sweep in found(ordered, outputs).items()}
+    new = {name: labelled(name, sweep) for name, sweep in found(ordered, outputs).items()}
     archive, smaller = archive.fold(
         new, dict.fromkeys(new, Size(0, 0)) if replace_all else sizes, steps=False
     )
     if not archive.runs.height:
         raise UserError(f"{data}: no run of a sweep named here, nor below the folders given")
     known = {name: sweep for name in ordered if (sweep := archive.sweep(name))}
-    sweeps = {name: told(name, sweep) for name, sweep in known.items()}
+    sweeps = {name: labelled(name, sweep) for name, sweep in known.items()}
     folder = page.parent / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     sections = {
@@ -133,7 +133,7 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     return smaller
 
 
-def told(name: str, sweep: Sweep) -> Sweep:
+def labelled(name: str, sweep: Sweep) -> Sweep:
     """Return the sweep with its conditions named by what its file sweeps."""
     # Probes change no result, so they do not tell conditions apart here.
     swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
@@ -192,14 +192,14 @@ def _overview(
             row |= {"conditions": "", "seeds": "", "claims": "not run"}
             if section := sections.get(name):
                 seeds = _seeds(section)
-                row["conditions"] = f"{len(seeds)} of {_asked(name)}"
+                row["conditions"] = f"{len(seeds)} of {_planned(name)}"
                 row["seeds"] = "–".join(map(str, dict.fromkeys((min(seeds), max(seeds)))))
                 row["claims"] = glance.tally(section.verdicts)
             rows.append(row)
     return pl.DataFrame(rows)
 
 
-def _asked(name: str) -> int:
+def _planned(name: str) -> int:
     """Return how many conditions the sweep's file asks for."""
     parser = OverridesParser.create()
     swept = [parser.parse_override(f"{k}={v}") for k, v in _params(name).items() if k != "seed"]

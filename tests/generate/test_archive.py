@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from subliminal import metrics, store
+from subliminal import metrics
 from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
 from subliminal.report import figures
@@ -195,15 +195,6 @@ def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes | None) -> 
         file.write_bytes(content)
     with pytest.raises(UserError, match=r"paper\.parquet: not a table of published runs"):
         Archive.read(file)
-
-
-def test_an_unfinished_run_is_left_out(tmp_path: Path) -> None:
-    runs = [
-        handmade_runs.write_run(tmp_path / "paper", "mitigation=none", seed) for seed in range(3)
-    ]
-    (runs[1] / store.MARKER).unlink()
-    archive = Archive.of("paper", found(["paper"], [tmp_path])["paper"], steps=True)
-    assert archive.runs["seed"].to_list() == [0, 2]
 
 
 def test_the_description_names_every_column() -> None:

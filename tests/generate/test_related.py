@@ -68,15 +68,6 @@ def write_conditions(folder: Path, number: int, *, seeds: int = 3) -> None:
             )
 
 
-def test_alignment_is_correlated_with_acquisition_over_conditions(tmp_path: Path) -> None:
-    write_conditions(tmp_path / "noise2026" / "layers", 5)
-    page = tmp_path / "related.md"
-    related.write([tmp_path], page)
-    text = page.read_text(encoding="utf-8")
-    assert "| noise2026/layers | 5 | " in text
-    assert (tmp_path / "figures" / "related_alignment.png").is_file()
-
-
 @pytest.mark.usefixtures("undrawn")
 def test_a_sweep_whose_outputs_are_gone_keeps_its_section(tmp_path: Path) -> None:
     page, first, second = tmp_path / "related.md", tmp_path / "first", tmp_path / "second"
@@ -170,9 +161,11 @@ def test_sections_of_older_runs_come_from_their_tables(tmp_path: Path) -> None:
     related.write([tmp_path], page)
     whole = page.read_text(encoding="utf-8")
     before = Archive.read(data(page))
-    told = "The runs of `noise2026/layers` are older than"
-    assert told not in whole
-    section = related._section(name, related.told(name, found([name], [tmp_path])[name]), tmp_path)
+    older = "The runs of `noise2026/layers` are older than"
+    assert older not in whole
+    section = related._section(
+        name, related.labelled(name, found([name], [tmp_path])[name]), tmp_path
+    )
     row = {"sweep": name, "about": section.about, "figure": section.figure}
     row |= {t: getattr(section, t).to_dicts() for t in ("verdicts", "results")}
     pl.DataFrame([row]).write_parquet(data(page).with_name("related_sections.parquet"))
@@ -181,7 +174,7 @@ def test_sections_of_older_runs_come_from_their_tables(tmp_path: Path) -> None:
     (tmp_path / "figures" / "related_alignment.png").unlink()
     related.write([], page)
     text = page.read_text(encoding="utf-8")
-    (line,) = [line for line in text.splitlines() if line.startswith(told)]
+    (line,) = [line for line in text.splitlines() if line.startswith(older)]
     assert text.replace(f"{line}\n\n", "") == whole
     assert (tmp_path / "figures" / "related_alignment.png").is_file()
     # Fewer runs do not replace those of the tables.
@@ -206,14 +199,16 @@ def test_strengths_of_a_schedule_are_joined_on_the_frontier(tmp_path: Path) -> N
             handmade_runs.write_run(
                 folder, "mitigation=liminal", seed, folder=f"c-{place:08}", settings=settings
             )
-    sweep = related.told("yanagisawa2025", found(["yanagisawa2025"], [tmp_path])["yanagisawa2025"])
+    sweep = related.labelled(
+        "yanagisawa2025", found(["yanagisawa2025"], [tmp_path])["yanagisawa2025"]
+    )
     # The start only repeats the peak.
     assert list(sweep.swept) == ["mitigation.liminal.schedule", "mitigation.liminal.peak"]
     (axes,) = finals.frontier(sweep).axes
     lines = {line.get_label(): np.size(line.get_xdata()) for line in axes.lines}
-    for name, members in finals._series(sweep, "mitigation.liminal.peak").items():
+    for label, members in finals._series(sweep, "mitigation.liminal.peak").items():
         assert [c.config["mitigation.liminal.peak"] for c in members] == sorted(peaks)
-        assert lines[name] == len(peaks)
+        assert lines[label] == len(peaks)
 
 
 def test_nothing_to_tell_is_an_error(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """The report on an experiment made by hand: two conditions, no training."""
 
-import html
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +17,11 @@ from handmade_runs import (
     write_experiment,
     write_run,
 )
-from markdown_it import MarkdownIt
 from PIL import Image
+from report_command import run_report
 
 from subliminal import store
 from subliminal.report import figures
-from subliminal.report.__main__ import main
 from subliminal.report.page import Report
 from subliminal.report.read import load
 from subliminal.report.runs import Condition
@@ -40,14 +37,6 @@ def experiment(tmp_path: Path) -> Path:
 def conditions(*paths: Path) -> list[Condition]:
     (sweep,) = load(paths)
     return sweep.conditions
-
-
-def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -176,7 +165,7 @@ def test_a_gpu_is_told_by_its_name(experiment: Path) -> None:
 def test_the_command_writes_tables_figures_and_page(
     experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_main(monkeypatch, experiment) == 0
+    assert run_report(monkeypatch, experiment) == 0
     first = contents(experiment / "report")
     out = capsys.readouterr().out
     assert "liminal" in out
@@ -204,7 +193,7 @@ def test_the_command_writes_tables_figures_and_page(
         assert "n = 4 seeds; bootstrap 95% CI over seeds" in image.text["Description"]  # type: ignore[attr-defined]
         assert digest in image.text["Description"]  # type: ignore[attr-defined]
 
-    run_main(monkeypatch, experiment)
+    run_report(monkeypatch, experiment)
     again = contents(experiment / "report")
     assert again == first  # to the last byte
 
@@ -219,7 +208,7 @@ def test_a_folder_without_runs_ends_with_one_line(
     folder = tmp_path / "nothing"
     if made:
         folder.mkdir()
-    assert run_main(monkeypatch, folder) == 2
+    assert run_report(monkeypatch, folder) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"error: {folder}: no finished run below; train first\n"
@@ -253,7 +242,7 @@ def test_missing_failed_and_damaged_runs_are_named(
         "failed: mitigation=none-00000000, seed 5",
         "missing: mitigation=none-00000000, seed 4",
     ]
-    assert run_main(monkeypatch, "--text", experiment) == 3
+    assert run_report(monkeypatch, "--text", experiment) == 3
     out, err = capsys.readouterr()
     assert "missing: mitigation=none-00000000, seed 4" in out
     assert "2/6" in out
@@ -266,7 +255,7 @@ def test_missing_failed_and_damaged_runs_are_named(
 def test_the_terminal_shows_the_verdicts(
     experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run_main(monkeypatch, "--text", experiment) == 0
+    assert run_report(monkeypatch, "--text", experiment) == 0
     shown = capsys.readouterr().out
     verdicts = Report.of(experiment).tables["Verdicts"]
     assert verdicts.height > 0
@@ -275,30 +264,14 @@ def test_the_terminal_shows_the_verdicts(
         assert re.search(line, shown)
 
 
-def test_names_are_shown_as_they_are(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = ["[layer1,layer2]", "[b]|<b>a</b>", "a < b :x: & c"]
-    for number, name in enumerate(names):
-        settings = config("none") | {"note": name}
-        write_run(tmp_path, f"{number}", 0, folder=f"note-{number:08x}", settings=settings)
-    assert run_main(monkeypatch, tmp_path) == 0
-    table = capsys.readouterr().out
-    page = (tmp_path / "report" / "results.md").read_text(encoding="utf-8")
-    rendered = MarkdownIt().enable("table").render(page)
-    for name in names:
-        assert f"note={name}" in table
-        assert f"<td>note={html.escape(name)}</td>" in rendered
-
-
 def test_without_argument_it_reports_on_outputs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_main(monkeypatch) == 2
+    assert run_report(monkeypatch) == 2
     assert capsys.readouterr().err == "error: outputs: no finished run below; train first\n"
     write_experiment(tmp_path / "outputs" / "made")
-    assert run_main(monkeypatch, "--text") == 0
+    assert run_report(monkeypatch, "--text") == 0
     out = capsys.readouterr().out
     assert "made: mean [95% CI] over seeds" in out
     assert "verdict" not in out  # no sweep's file declares claims for this name

@@ -1,7 +1,7 @@
 """The numbers behind a published page: one Parquet file, a row for each run.
 
 A run's tables lie in its row as lists, so that pages and notebooks need that file alone.
-`docs/data/README.md` tells what the columns hold.
+`docs/data/README.md` describes the columns.
 """
 
 import argparse
@@ -81,7 +81,7 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Archive:
-    """Runs, and each of their tables in one piece, in which KEYS tell whose a row is."""
+    """Runs, and one table of each kind for all of them; KEYS name the run of a row."""
 
     runs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RUNS))
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
@@ -275,7 +275,7 @@ def _condition(runs: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Condit
 
 
 def _summary(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return as much of a run's summary as pages tell."""
+    """Return the part of a run's summary that pages show."""
     packages = {"torch": run["torch"]}
     environment = {"processor": run["processor"], "packages": packages, "git_commit": run["commit"]}
     facts = {name: run[name] for name in ("seed", "device", "threads")}

@@ -39,7 +39,7 @@ CAPTION = (
     "were screened out are faint. Green: a leak within ±0.10 that the class logits show (a readout "
     "may find more), and a price that keeps utility."
 )
-# The reference setting: what ε of clipped gradients with noise is told for.
+# The reference setting, for which ε of clipped gradients with noise is given.
 IMAGES, BATCH, STEPS = 60_000, 1024, 295
 
 

@@ -29,7 +29,7 @@ TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1_000, 10_000)
 
 @dataclass(frozen=True)
 class Place:
-    """One entry and what its scorecard says of it."""
+    """One entry and its scorecard."""
 
     entry: Entry
     card: Mapping[str, Any]

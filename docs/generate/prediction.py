@@ -1,4 +1,4 @@
-"""Whether alignment tells, across conditions, which student acquires the trait."""
+"""Rank correlation, over conditions, of alignment and the trait that is acquired."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from scipy.stats import ConstantInputWarning, pearsonr, rankdata
 from subliminal.report.figures import style
 from subliminal.statistics import BAND_RESAMPLES, CONFIDENCE, Floats, mean_ci
 
-FEWEST = 5  # conditions of which a rank correlation says anything
+FEWEST = 5  # conditions that a rank correlation needs
 CHANCE = 0.1  # accuracy of a guess among ten digits
 
-# What might tell, by its column of archive.RUNS.
+# Measurements by their column of archive.RUNS.
 PREDICTORS: Mapping[str, str] = {
     "alignment": "alignment, mean over the run",
     "alignment_epoch_1": "alignment in epoch 1",

@@ -135,7 +135,7 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
 
 def labelled(name: str, sweep: Sweep) -> Sweep:
     """Return the sweep with its conditions named by what its file sweeps."""
-    # Probes change no result, so they do not tell conditions apart here.
+    # Probes change no result, so conditions are not named by them.
     swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
     swept = {k: v for k, v in swept.items() if not _follows(k, _params(name), sweep)}
     names = [varied.label(c.config, list(swept)) or "as in the file" for c in sweep.conditions]
@@ -161,7 +161,7 @@ def _older(file: Path) -> dict[str, Section]:
 
 
 def _size(known: Size, section: Section | None) -> Size:
-    """Return the size of a sweep of which a section may tell more than the file of runs has."""
+    """Return the size of a sweep, of which older tables may have more than the file of runs."""
     if section is None:
         return known
     return Size(*map(max, known, (section.results.height, min(_seeds(section)))))
@@ -175,10 +175,10 @@ def _command(name: str) -> str:
     return f"`make sweep NAME={name}`"
 
 
-def _follows(key: str, asked: Mapping[str, Any], sweep: Sweep) -> bool:
-    """Tell whether a key only repeats one that the sweep's file asks for (`start: ${.peak}`)."""
-    return key not in asked and any(
-        all(c.config.get(key) == c.config.get(other) for c in sweep.conditions) for other in asked
+def _follows(key: str, params: Mapping[str, Any], sweep: Sweep) -> bool:
+    """Tell whether a key only repeats one that the sweep's file sweeps (`start: ${.peak}`)."""
+    return key not in params and any(
+        all(c.config.get(key) == c.config.get(other) for c in sweep.conditions) for other in params
     )
 
 
@@ -200,7 +200,7 @@ def _overview(
 
 
 def _planned(name: str) -> int:
-    """Return how many conditions the sweep's file asks for."""
+    """Return how many conditions the sweep's file plans."""
     parser = OverridesParser.create()
     swept = [parser.parse_override(f"{k}={v}") for k, v in _params(name).items() if k != "seed"]
     return prod(len(list(o.sweep_iterator())) for o in swept if o.is_sweep_override())
@@ -254,10 +254,8 @@ def _draw(name: str, sweep: Sweep, folder: Path) -> str:
 def _by_condition(sweep: Sweep, metric: str) -> Figure:
     """Draw each condition's final value of a metric, where it was logged."""
     shown = [c for c in sweep.few(style.MOST_ROWS) if metric in c.epochs.columns]
-    figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
-    for place, condition in enumerate(shown):
-        style.seeds_and_mean(axes, list(condition.final(metric).values()), place, style.COLOURS[1])
-    style.rows(axes, shown)
+    values = [list(condition.final(metric).values()) for condition in shown]
+    figure, axes = style.seed_rows(shown, values)
     axes.axvline(0, color=style.GREY, linewidth=0.8)
     axes.set(xlabel=metric)
     return figure

@@ -78,7 +78,7 @@ def around(readme: Path) -> tuple[str, str]:
 
 
 def main_result(report: Report) -> str:
-    """Return the main result as Markdown: a row for each of the conditions that tell it."""
+    """Return the main result as Markdown: a row for each condition of MAIN."""
     names = {
         condition.name: option
         for option, values in MAIN.items()

@@ -46,7 +46,7 @@ _NUMBER = r"(\d+\.?\d*|\.\d+)"
 _EXPECTED = re.compile(
     rf"([<>] 0)|(within|includes) {_NUMBER}|(mean) {_NUMBER} ?(?:±|\+/?-) ?{_NUMBER}"
 )
-_OVER = {  # what `over` may be: how a statistic's name says it
+_OVER = {  # what `over` may be: how the statistic is written
     "end": "{}",
     "run": "mean {}",
     "sum": "sum of {}",
@@ -155,7 +155,7 @@ class Declared:
         return f"{text}; {place}" if place else text
 
     def _others(self, sweep: Sweep) -> list[str]:
-        """Return the swept keys of which neither `where` nor `against` says anything."""
+        """Return the swept keys that neither `where` nor `against` names."""
         own = [*self.where, *(self.against if isinstance(self.against, dict) else ())]
         return [key for key in sweep.swept if not any(f"{key}.".startswith(f"{o}.") for o in own)]
 

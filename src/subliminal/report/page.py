@@ -37,7 +37,7 @@ BY_EPOCH = (
 
 @dataclass(frozen=True)
 class Report:
-    """What is said of a sweep; each part is computed when it is first asked for."""
+    """The parts of a report on a sweep, each computed on first access."""
 
     sweep: Sweep
 
@@ -71,7 +71,7 @@ class Report:
 
     @cached_property
     def question(self) -> str:
-        """Return what the sweep asks."""
+        """Return the question of the sweep's file, or what varies."""
         return question(self.sweep)
 
     @cached_property
@@ -83,8 +83,8 @@ class Report:
             f"Teacher accuracy {teacher_accuracy(self.sweep.conditions).format(3)}.",
         ]
         if states := self.sweep.states():
-            told = ", ".join(f"{number} {state}" for state, number in states.items())
-            parts.append(f"**Partial: of {len(self.sweep.cells)} runs {told}.**")
+            missing = ", ".join(f"{number} {state}" for state, number in states.items())
+            parts.append(f"**Partial: of {len(self.sweep.cells)} runs {missing}.**")
         return " ".join(parts)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The runs below folders read into sweeps; what cannot be read is named and left out."""
+"""Read the runs below folders into sweeps; name and leave out what cannot be read."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -73,7 +73,7 @@ def _chosen(path: Path) -> Iterator[_Chosen]:
         yield _Chosen(held(run.parent), {seed})
         return
     for condition in store.condition_dirs(path):
-        # A copy says nothing new, and would be compared with what it is a copy of.
+        # A copy would be compared with its original.
         if condition == path or store.original(condition) is None:
             found = held(condition)
             yield _Chosen(found, set(found.seeds))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from subliminal import metrics
 from subliminal.report import varied
 
-# A report over ten thousand runs has no room for every metric of every step.
+# The metrics that a report reads at each step: all of them would not fit for 10,000 runs.
 STEP_METRICS = (
     metrics.ALIGNMENT,
     metrics.ALIGNMENT_NULL,
@@ -44,7 +44,7 @@ def per_seed(table: pl.DataFrame, value: pl.Expr) -> PerSeed:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run that was asked for: a condition and a seed."""
+    """One planned run: a condition and a seed."""
 
     directory: Path
     seed: int

@@ -1,4 +1,4 @@
-"""The figures of a report: which there are, when they can be drawn, what their captions say."""
+"""The figures of a report, with their captions and the data that each needs."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -94,7 +94,7 @@ def dose_name(sweep: Sweep, key: str) -> str:
 
 
 def first_look(sweep: Sweep) -> Drawing:
-    """Return the figure for who sees such runs for the first time: a bar each, and chance."""
+    """Return the figure of the demo: a bar for teacher, each student and chance."""
     from subliminal.report.figures import bars
 
     text = "Accuracy on the test digits; dots are seeds, bars their means, lines 95% CIs."
@@ -119,7 +119,7 @@ def save(drawing: Drawing, sweep: Sweep, folder: Path, *, pdf: bool = True) -> P
 
 
 def provenance(sweep: Sweep) -> str:
-    """Return what every figure says of its data: n, the intervals' method, the configs' hash."""
+    """Return the end of every caption: n, the intervals' method, the configs' hash."""
     seeds = sorted({len(condition.seeds) for condition in sweep.conditions})
     n = count(seeds[-1]) if len(seeds) == 1 else f"n = {seeds[0]}–{seeds[-1]} seeds"
     return f"{n}; {METHOD}; configs {sweep.digest}."

@@ -16,11 +16,8 @@ from subliminal.statistics import Estimate, mean_ci
 def accuracy(sweep: Sweep) -> Figure:
     """Draw each condition's final trait accuracy, seeds as dots, between chance and teacher."""
     shown = sweep.few(style.MOST_ROWS)
-    figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
-    for place, condition in enumerate(shown):
-        values = list(condition.accuracy.values())
-        style.seeds_and_mean(axes, values, place, style.COLOURS[1 if place else 0])
-    style.rows(axes, shown)
+    values = [list(condition.accuracy.values()) for condition in shown]
+    figure, axes = style.seed_rows(shown, values, baseline=True)
     style.level(axes, initial_accuracy(sweep.conditions).mean, "initial", vertical=True)
     style.level(axes, teacher_accuracy(sweep.conditions).mean, "teacher", vertical=True)
     axes.axvline(sweep.baseline.chance, color=style.GREY, linewidth=0.8)
@@ -31,10 +28,7 @@ def accuracy(sweep: Sweep) -> Figure:
 def paired(sweep: Sweep) -> Figure:
     """Draw each seed's difference of trait accuracy to the baseline, with mean and CI."""
     shown = [c for c in sweep.few(style.MOST_ROWS)[1:] if differences(c, sweep.baseline)]
-    figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
-    for place, condition in enumerate(shown):
-        style.seeds_and_mean(axes, differences(condition, sweep.baseline), place, style.COLOURS[1])
-    style.rows(axes, shown)
+    figure, axes = style.seed_rows(shown, [differences(c, sweep.baseline) for c in shown])
     axes.axvline(0, color=style.GREY, linewidth=0.8)
     baseline = style.plain(sweep.baseline.name)
     axes.set(xlabel=f"trait accuracy − {baseline}, same seed")

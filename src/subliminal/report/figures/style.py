@@ -1,7 +1,7 @@
-"""What all figures share: sizes, colours and dashes, bands, smoothing, and files."""
+"""Sizes, colours, dashes, bands and files of all figures."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
@@ -20,7 +20,7 @@ from subliminal.report.runs import Array, Condition
 from subliminal.statistics import mean_band, mean_ci
 from subliminal.terminal import printable
 
-logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # it tells of each letter of a PDF
+logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # logs each letter of a PDF
 
 # Inches; a journal's one- and two-column widths. Heights of bar-like figures grow with the rows.
 ONE_COLUMN = (3.4, 2.6)
@@ -70,10 +70,10 @@ _make: ContextVar[Callable[..., Figure]] = ContextVar("make", default=Figure)
 
 @contextmanager
 def style(make: Callable[..., Figure] = Figure) -> Iterator[None]:
-    """Draw with the settings of every figure; what the user's own files say has no part in it.
+    """Draw with the report's settings, whatever the user's own matplotlibrc has.
 
     Args:
-        make: what makes the figures; `matplotlib.pyplot.figure` makes such as a notebook shows.
+        make: constructor of figures; with `matplotlib.pyplot.figure` a notebook shows them.
     """
     token = _make.set(make)
     with mpl.rc_context():
@@ -148,14 +148,28 @@ def zoom(axes: Axes, means: list[Array]) -> None:
     axes.set_ylim(min(low - room, 0), max(high + room, 0))
 
 
-def seeds_and_mean(axes: Axes, values: list[float], place: float, colour: str) -> None:
-    """Draw a row: single seeds as dots, their mean as a diamond with its 95% CI."""
-    estimate = mean_ci(values)
-    spread = place + np.random.default_rng(0).uniform(-0.25, 0.25, len(values))
-    axes.plot(values, spread, ".", color=colour, markersize=3, alpha=0.6, linewidth=0)
-    if estimate.low is not None and estimate.high is not None:
-        axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.6)
-    axes.plot(estimate.mean, place, "D", color=colour, mec="#000000", mew=0.6, markersize=4)
+def seed_rows(
+    conditions: Sequence[Condition], values: Sequence[Sequence[float]], *, baseline: bool = False
+) -> tuple[Figure, Axes]:
+    """Draw a row for each condition: seeds as dots, their mean as a diamond with its 95% CI.
+
+    Args:
+        conditions: of the rows, from the top.
+        values: of each condition, a value for each seed.
+        baseline: the first row is the baseline's, and black.
+    """
+    figure, (axes,) = new((TWO_COLUMNS[0], 0.7 + ROW * len(conditions)))
+    for place, of in enumerate(values):
+        estimate = mean_ci(of)
+        spread = place + np.random.default_rng(0).uniform(-0.25, 0.25, len(of))
+        shade = COLOURS[0 if baseline and place == 0 else 1]
+        axes.plot(of, spread, ".", color=shade, markersize=3, alpha=0.6, linewidth=0)
+        if estimate.low is not None and estimate.high is not None:
+            axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.6)
+        axes.plot(estimate.mean, place, "D", color=shade, mec="#000000", mew=0.6, markersize=4)
+    axes.set_yticks(range(len(conditions)), [plain(condition.name) for condition in conditions])
+    axes.set_ylim(len(conditions) - 0.4, -0.6)
+    return figure, axes
 
 
 def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> None:
@@ -173,12 +187,6 @@ def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> Non
         fontsize=7,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # over another line
     )
-
-
-def rows(axes: Axes, conditions: list[Condition]) -> None:
-    """Name the rows of `axes` after the conditions, from the top."""
-    axes.set_yticks(range(len(conditions)), [plain(condition.name) for condition in conditions])
-    axes.set_ylim(len(conditions) - 0.4, -0.6)
 
 
 def save(figure: Figure, stem: Path, title: str, caption: str, *, pdf: bool = True) -> None:

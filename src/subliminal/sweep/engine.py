@@ -47,7 +47,7 @@ def run_job(job: Job, console: Console) -> list[Path]:
         _tracked(job, [], list(runs.values()), console)
         return list(runs.values())
     experiment.check_seeds(todo)
-    job.record()
+    job.record(job.seeds)
     experiment.fetch()
     new = [runs[seed] for seed in todo]
     finished = [run for run in runs.values() if run not in new]

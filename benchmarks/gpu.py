@@ -28,11 +28,13 @@ from measure import EPOCHS, Record, flops_per_pass, train
 
 from subliminal import metrics, store
 from subliminal.config import schema, seeds, sources
+from subliminal.config.canonical import composed_values
 from subliminal.config.resources import CONF
 from subliminal.store.provenance import environment
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.tensors import draws, philox
+from subliminal.training.job import resolve
 
 SECONDS = 330.0  # no part is begun after so many
 SEEDS = 20  # of a job
@@ -77,7 +79,7 @@ class Session:
         torch.cuda.reset_peak_memory_stats()
         words = ["engine.device=cuda", "tracker=none", f"outputs={self.runs / name}", *overrides]
         started = time.perf_counter()
-        runs = run_job(composed(*words), name, Console())
+        runs = run_job(resolve(composed(*words), name), Console())
         torch.cuda.synchronize()
         seconds = time.perf_counter() - started
         summaries = [store.read_summary(run) for run in runs]
@@ -97,7 +99,7 @@ class Session:
 
 def composed(*overrides: str) -> Any:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", seeds.quote([*overrides], named=set()))
+        return composed_values(compose("config", seeds.quote([*overrides], named=set())))
 
 
 def final(runs: Sequence[Path], name: str = metrics.TRAIT_ACCURACY) -> np.ndarray:
@@ -234,7 +236,7 @@ def _on_cpu(outputs: str, seed: int) -> str:
     draws.of = draws.OnDevice
     prepare()
     words = ["engine.device=cpu", "tracker=none", "engine.workers=1", f"outputs={outputs}"]
-    (run,) = run_job(composed(*words, f"seed={seed}"), "cpu", Console())
+    (run,) = run_job(resolve(composed(*words, f"seed={seed}"), "cpu"), Console())
     return str(run)
 
 

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from subliminal import store
 from subliminal.config.canonical import Plain, canonical, composed_values, settings
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.experiment import Experiment, build_experiment
-from subliminal.training.job import resolve
+from subliminal.training.job import Job, resolve
 
 
-def canonical_of(cfg: DictConfig) -> Plain:
-    """Return a composed config's canonical values."""
-    return canonical(composed_values(cfg))
+def canonical_of(cfg: DictConfig | Plain) -> Plain:
+    """Return a composed config's canonical values; those of plain values."""
+    return canonical(composed_values(cfg) if isinstance(cfg, DictConfig) else cfg)
 
 
 def experiment_of(cfg: DictConfig) -> Experiment:
@@ -22,23 +22,21 @@ def experiment_of(cfg: DictConfig) -> Experiment:
     return build_experiment(settings(canonical_of(cfg)))
 
 
-def condition_hash(cfg: DictConfig, device: str) -> str:
+def condition_hash(cfg: DictConfig | Plain, device: str) -> str:
     """Return the hash of a composed config's condition."""
     return store.condition_hash(canonical_of(cfg), device)
 
 
-def teacher_hash(cfg: DictConfig, device: str, seed: int) -> str:
+def teacher_hash(cfg: DictConfig | Plain, device: str, seed: int) -> str:
     """Return the hash of the teacher of a composed config and seed."""
     return store.teacher_hash(canonical_of(cfg), device, seed)
+
+
+def job_of(cfg: DictConfig) -> Job:
+    """Return the job of a composed config."""
+    return resolve(composed_values(cfg), "condition")
 
 
 def train_config(cfg: DictConfig, condition: str, console: Console | None = None) -> list[Path]:
     """Train the job of a composed config; return its runs."""
     return run_job(resolve(composed_values(cfg), condition), console or Console())
-
-
-def values_of(cfg: DictConfig) -> Plain:
-    """Return a config's values as they are, with what is missing."""
-    plain = OmegaConf.to_container(cfg)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}

@@ -1,6 +1,7 @@
 """What a sweep does before its first job trains."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,17 +66,26 @@ def test_outputs_that_cannot_be_written_end_the_sweep_with_one_line(
 def test_a_job_is_resolved_once(
     compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolved, built = [], []
-    spell, make = canonical.canonical, experiment.build_experiment
-    monkeypatch.setattr(job, "canonical", lambda values: resolved.append(1) or spell(values))
-    monkeypatch.setattr(job, "build_experiment", lambda cfg: built.append(1) or make(cfg))
+    calls: Counter[str] = Counter()
+
+    def counted(name: str) -> Callable[[Any], Any]:
+        call = getattr(job, name)
+
+        def counting(given: Any) -> Any:
+            calls[name] += 1
+            return call(given)
+
+        return counting
+
+    for name in ("canonical", "build_experiment"):
+        monkeypatch.setattr(job, name, counted(name))
     jobs = check(f"outputs={tmp_path}", "seed=0-2", "optim.lr=1,2", "mitigation=none,liminal")
-    assert (len(resolved), len(built)) == (4, 4)
+    assert calls == {"canonical": 4, "build_experiment": 4}
     for words in jobs:  # … and not again when it starts in this process
         one = planned.JOBS[tuple(words)]
         hydra = SimpleNamespace(overrides=SimpleNamespace(task=words))
         assert planned.load_planned_job(one.values, hydra, pytest.fail) is one.job
-    assert (len(resolved), len(built)) == (4, 4)
+    assert calls == {"canonical": 4, "build_experiment": 4}
 
 
 def test_paired_values_and_several_grids_on_the_command_line_and_in_a_file(

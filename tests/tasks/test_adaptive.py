@@ -9,7 +9,7 @@ import torch
 from field_checks import check
 from omegaconf import DictConfig
 from reference_students import CPU, DIGITS, NETWORK
-from resolved import experiment_of
+from resolved import job_of
 
 from subliminal.errors import UserError
 from subliminal.tasks.adaptive import Adaptive
@@ -51,13 +51,13 @@ def test_the_auxiliary_logits_come_to_tell_of_the_class_logits(
 ) -> None:
     """Of what the projection predicts: nothing at θ₀, most of it after training."""
     words = [*small.OVERRIDES, f"outputs={tmp_path}", "teacher=adaptive", "teacher.epochs=40"]
-    cfg = compose(
-        [*words, "teacher.task.scale=1", "teacher.optim.lr=0.003", "model.hidden=[32,32]"]
+    job = job_of(
+        compose([*words, "teacher.task.scale=1", "teacher.optim.lr=0.003", "model.hidden=[32,32]"])
     )
-    experiment = experiment_of(cfg)
+    experiment = job.experiment
     data, network = experiment.data.load(), experiment.network
-    start = shared_weights(cfg, experiment, (0,)).teacher
-    theta, _ = teacher_weights(cfg, experiment, data, start, (0,))
+    start = shared_weights(job.cfg, experiment, (0,)).teacher
+    theta, _ = teacher_weights(job, experiment, data, start, (0,))
     projection = streams.stream(0, streams.ADAPTIVE).normal(size=(10, 3)) / 10**0.5
 
     def told(weights: torch.Tensor) -> float:

@@ -4,31 +4,19 @@ A node with a `_target_` (a model, a loss, a mitigation, a probe, …) is checke
 dataclass that it names, so its fields are its schema and a new one needs no change here.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from subliminal.config.hashing import (
-    AlwaysHashed,
-    Count,
-    Mark,
-    NotHashed,
-    OneOf,
-    Unordered,
-    hints,
-    marks,
-)
+from subliminal.config.hashing import AlwaysHashed, Count, NotHashed, OneOf, Unordered
 from subliminal.config.seeds import SEED_LIMIT
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
 MEASURED_ON = ("test", "validation")
-# Where data sets lie, a plug-in's too: from where their files come, not what they hold.
-DATA, PLACES = ("data", "distill.inputs"), ("root", "download")
 
 _Layers = AlwaysHashed[Unordered[list[str]]]
 _AtLeastOne = Annotated[int | None, Ge(1)]
@@ -151,20 +139,6 @@ class Config:
     tracker: NotHashed[Any] = None
     threat: NotHashed[Threat | None] = None  # group `threat`: a setting of the judge's battery
     engine: Engine = field(default_factory=Engine)
-
-
-def not_hashed_keys() -> list[str]:
-    """Return the keys that cannot change a result: no part of a condition's hash or name."""
-    return [*_not_hashed(Config, ""), *(f"{data}.{key}" for data in DATA for key in PLACES)]
-
-
-def _not_hashed(cls: type[Any], where: str) -> Iterator[str]:
-    for name, marked in marks(cls).items():  # type: ignore[arg-type]  # a class has a hash
-        hint = hints(cls)[name]  # type: ignore[arg-type]
-        if Mark.NOT_HASHED in marked:
-            yield f"{where}{name}"
-        elif is_dataclass(hint):
-            yield from _not_hashed(hint, f"{where}{name}.")  # type: ignore[arg-type]
 
 
 def register() -> None:

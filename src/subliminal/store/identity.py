@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from subliminal.config.build import locate
-from subliminal.config.hashing import Mark, hints, marks
-from subliminal.config.schema import PLACES, Config
+from subliminal.config.hashing import PLACES, Mark, hints, marks
+from subliminal.config.schema import Config
 
 # Raised by hand when the code of the training step changes the numbers: older runs and cached
 # teachers are then no longer taken for the same.
@@ -66,16 +68,13 @@ def teacher_hash(config: Plain, device: str, seed: int, variant: str = "") -> st
 def science(config: Plain, device: str) -> Plain:
     """Return what of a canonical config decides the numbers."""
     part: Plain = _decisive(config, Config)
-    part["data"] = _placeless(part["data"])
-    part["distill"]["inputs"] = _placeless(part["distill"]["inputs"])
+    for place in PLACES:  # of built-in and plug-in data sets
+        *above, key = place.split(".")
+        reduce(getitem, above, part).pop(key, None)
     part["engine"]["device"] = device
     if device == "cuda":  # a GPU draws its own numbers, see `subliminal.tensors.draws`
         part["engine"]["draws"] = "philox"
     return part | {"numerics": NUMERICS}
-
-
-def _placeless(node: Plain) -> Plain:
-    return {key: value for key, value in node.items() if key not in PLACES}
 
 
 def _decisive(value: Any, hint: Any) -> Any:

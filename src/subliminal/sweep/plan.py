@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subliminal import store
-from subliminal.config.schema import not_hashed_keys
+from subliminal.config.hashing import PLACES, not_hashed_keys
+from subliminal.config.schema import Config
 
 if TYPE_CHECKING:  # `--help` and a command's first lines need no torch
     from subliminal.training.job import Job
@@ -33,7 +34,7 @@ def condition_name(overrides: Iterable[str]) -> str:
     Overrides that cannot change a result, and the seed, by which conditions are paired, are left
     out. (`threat` changes more than its own node.)
     """
-    without = {*not_hashed_keys(), "sweep"} - {"threat"}
+    without = (not_hashed_keys(Config) | PLACES | {"sweep"}) - {"threat"}
 
     def counts(override: str) -> bool:
         key = override.lstrip("+~").partition("=")[0]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subliminal import store
+from subliminal.config.hashing import PLACES
 from subliminal.config.resources import CONF
-from subliminal.config.schema import DATA, PLACES
 from subliminal.sweep.plan import condition_name
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ FILE = "planned.json"  # in the sweep's folder of Hydra
 # Digest of the config files of a search, which has no plan; launchers hand it on to jobs.
 VARIABLE = "SUBLIMINAL_CONF"
 _SHOWN = 3  # keys, in the line that reports a change
-# Where data lie may differ from machine to machine.
-_MAY_DIFFER = {f"{data}.{key}" for data in DATA for key in PLACES}
 
 Plain = dict[str, Any]
 
@@ -89,7 +87,7 @@ def load_planned_job(values: Plain, hydra: Any, say: Callable[[str], None]) -> J
     changes = [
         f"{key} (planned: {json.dumps(before)}, now: {json.dumps(now)})"
         for key, before, now in _changes(plan["values"], values)
-        if key not in _MAY_DIFFER
+        if key not in PLACES  # they may differ from machine to machine
     ]
     if changes:
         more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""

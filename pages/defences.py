@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import leaderboard
+import screening_auroc
 from leaderboard import Place
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.judge import screening
 from subliminal.judge.battery import NAME
-from subliminal.judge.board import CARD, read
 from subliminal.judge.entries import Entry, all_entries
+from subliminal.judge.scorecard import FILE, read
 from subliminal.mitigations.dp_sgd import epsilon
 from subliminal.report.figures import style
 from subliminal.report.tables import markdown
@@ -104,7 +104,7 @@ def _of(card: dict[str, Any], entry: Entry) -> bool:
 
 
 def _keep(folder: Path, cards: Path, entry: Entry) -> None:
-    card = read(folder / CARD)
+    card = read(folder / FILE)
     if card is None or not _of(card, entry):
         return
     for suffix in (".json", ".md"):
@@ -114,7 +114,7 @@ def _keep(folder: Path, cards: Path, entry: Entry) -> None:
 
 def _keep_screening(folder: Path, data: Path) -> None:
     if folder.is_dir():
-        lines = [screen.format() for screen in screening.screens(folder)]
+        lines = [screen.format() for screen in screening_auroc.screens(folder)]
         data.mkdir(parents=True, exist_ok=True)
         store.write_text(data / SCREENED, json.dumps(lines, indent=1) + "\n")
 

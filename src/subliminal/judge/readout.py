@@ -1,4 +1,4 @@
-"""The readout attack: what of the trait a few labels bring back from a trained student.
+"""The readout attack: how much of the trait a head refitted on a few labels reads in a student.
 
 A student may score at chance and still represent the digits as its teacher does (Learning Through
 Noise, Brockers et al. 2026, arXiv 2605.23645): accuracy alone would call that blocked.
@@ -29,11 +29,12 @@ def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, .
         data: the digits.
         seeds: of the students.
     """
-    test = _features(network, theta, data, data.test_x)  # (seeds, n, width)
+    # (seeds, n, width)
+    test = network.features(theta, data.test_x, data.scale).double()
     accuracies = []
     for row, seed in enumerate(seeds):
         chosen = labelled(data.train_y, network.classes, seed)
-        x = _features(network, theta[row : row + 1], data, data.train_x[chosen])[0]  # (k, width)
+        x = network.features(theta[row : row + 1], data.train_x[chosen], data.scale)[0].double()
         y = torch.nn.functional.one_hot(data.train_y[chosen], network.classes).double()
         weights, bias = fit(x, y)
         hits = (test[row] @ weights + bias).argmax(dim=-1) == data.test_y
@@ -42,18 +43,8 @@ def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, .
 
 
 def labelled(labels: Tensor, classes: int, seed: int) -> Tensor:
-    """Return which training digits have their labels told: (PER_CLASS · classes,)."""
+    """Return the training digits whose labels the readout is fitted to: (PER_CLASS · classes,)."""
     generator = streams.stream(seed, streams.READOUT)
     order = torch.from_numpy(generator.permutation(len(labels)))
     shuffled = labels[order]
     return torch.cat([order[shuffled == c][:PER_CLASS] for c in range(classes)])
-
-
-def _features(network: Network, theta: Tensor, data: Labelled, images: Tensor) -> Tensor:
-    """Return the last hidden layer's outputs, (seeds, n, width), float64."""
-    params, seeds = network.layout.views(theta), theta.shape[0]
-    parts = []
-    for part in torch.split(images, 1024):
-        x = data.scale(part).expand(seeds, -1, -1)
-        parts.append(network.model.activations(params, x)[network.hidden[-1]].double())
-    return torch.cat(parts, dim=1)

@@ -164,6 +164,22 @@ class Network:
             dim=1,
         )
 
+    @torch.no_grad()
+    def features(self, theta: Tensor, images: Tensor, scale: Callable[[Tensor], Tensor]) -> Tensor:
+        """Map images (n, pixels) to the last hidden layer's outputs (seeds, n, width), in batches.
+
+        Args:
+            theta: the weights, (seeds, P).
+            images: before scaling.
+            scale: what the network sees of them.
+        """
+        params, seeds = self.layout.views(theta), theta.shape[0]
+        parts = [
+            self.model.activations(params, scale(part).expand(seeds, -1, -1))[self.hidden[-1]]
+            for part in torch.split(images, BATCH)
+        ]
+        return torch.cat(parts, dim=1)
+
 
 def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Cross-entropy of the class logits, batch mean.

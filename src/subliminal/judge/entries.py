@@ -61,11 +61,10 @@ def read(path: Path) -> Entry:
     except (OmegaConfBaseException, ValueError) as error:
         known = ", ".join(item.name for item in fields(_File))
         raise UserError(f"{where}: {one_line(error).split(';')[0]}; it has {known}") from error
-    for item in fields(_File):
-        if OmegaConf.is_missing(merged, item.name):
-            raise UserError(f"{where}: {item.name} is missing")
-    for key in ("source", "claim"):
-        if not str(merged[key]).strip():
+    for key in (item.name for item in fields(_File)):
+        if OmegaConf.is_missing(merged, key):
+            raise UserError(f"{where}: {key} is missing")
+        if key in ("source", "claim") and not str(merged[key]).strip():
             raise UserError(f"{where}: {key} is empty")
     if merged.track not in TRACKS:
         raise UserError(f"{where}: track={merged.track}: one of {', '.join(TRACKS)}")
@@ -87,34 +86,16 @@ def files() -> dict[str, Path]:
 
 
 def all_entries() -> list[Entry]:
-    """Read all entries, landmarks first: what they train is shared.
-
-    Raises:
-        UserError: as `read` does.
-    """
+    """Read all entries, landmarks first: their undefended runs are shared."""
     found = [read(file) for file in files().values()]
     return sorted(found, key=lambda entry: (not entry.landmark, entry.name))
-
-
-def find(name: str) -> Entry:
-    """Read an entry by its name, or by its file's path.
-
-    Raises:
-        UserError: there is none of that name; or as `read` does.
-    """
-    if name.endswith(".yaml"):
-        return read(Path(name))
-    known = files()
-    if name not in known:
-        raise UserError(f"entry={name}: no such entry; there is {', '.join(sorted(known))}")
-    return read(known[name])
 
 
 def choose(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[str]]:
     """Return the entry that a command line names, if any, and its overrides with the entry's.
 
     Raises:
-        UserError: more than one entry, or overrides beside one that would change it.
+        UserError: an unknown entry, more than one, or overrides beside one that would change it.
     """
     chosen = [word.partition("=")[2] for word in words if word.startswith("entry=")]
     chosen += [named] if named else []
@@ -123,18 +104,17 @@ def choose(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[
         return None, others
     if len(chosen) > 1:
         raise UserError(f"entry={','.join(chosen)}: one at a time; --all judges all")
-    entry = find(chosen[0])
+    (name,), known = chosen, files()
+    if not name.endswith(".yaml") and name not in known:
+        raise UserError(f"entry={name}: no such entry; there is {', '.join(sorted(known))}")
+    entry = read(Path(name) if name.endswith(".yaml") else known[name])
     if beside := Defence.of(others).overrides:
-        raise UserError(f"entry={chosen[0]} is a defence as it is; {beside[0]} would be another")
+        raise UserError(f"entry={name} is a defence as it is; {beside[0]} would be another")
     return entry, [*entry.overrides, *others]
 
 
 def check_track(entry: Entry, real: str) -> None:
-    """Check an entry's track against the one that its defence needs.
-
-    Raises:
-        UserError: it is the other one.
-    """
+    """Raise a UserError when an entry's track is not the one that its defence needs."""
     if real != entry.track:
         takes = "takes" if real == "aware" else "takes nothing of"
         raise UserError(

@@ -20,6 +20,10 @@ from subliminal.sweep.console import Console
 SCREEN = 3  # settings that show most for their time; a defence that fails in all stops there
 QUICK = 3  # seeds of a first look
 PLAIN = "reference"  # the setting that an attack is compared with
+ACTIVITY = (  # of the student's steps
+    *(metrics.DISTILL_LOSS, metrics.ACTIVITY_CHANGED, metrics.ACTIVITY_GRADIENT),
+    *(metrics.ACTIVITY_MOVED, metrics.ACTIVITY_TEACHER),
+)
 
 
 def judge(
@@ -184,45 +188,36 @@ def _line(trial: Trial, p: float, note: str) -> Line:
 
 def _control(trial: Trial) -> Line:
     """Return the line of a setting where nothing leaks to begin with."""
-    null = trial.null
-    assert null is not None, "a control's trait is an accuracy"
-    leaks = float(np.mean(trial.undefended.trait - null.trait)) >= trial.gate
-    return Line(
-        setting=trial.setting.name,
-        asks=trial.setting.asks,
-        word="undecided" if leaks else "no effect",
-        reason="the trait leaks where it should not" if leaks else "nothing leaks, as it should",
-        undefended=_mean(trial.undefended.trait),
-        null=_mean(null.trait),
-    )
+    assert trial.null is not None, "a control's trait is an accuracy"
+    undefended, null, setting = trial.undefended.trait, trial.null.trait, trial.setting
+    means = {"undefended": _mean(undefended), "null": _mean(null)}
+    if float(np.mean(undefended - null)) >= trial.gate:
+        reason = "the trait leaks where it should not"
+        return Line(setting.name, setting.asks, "undecided", reason, **means)
+    return Line(setting.name, setting.asks, "no effect", "nothing leaks, as it should", **means)
 
 
 def _flags(
     trial: Trial, word: Verdict, stopped: float | None, readout: Interval | None
 ) -> tuple[str, ...]:
+    """Return the reasons to doubt a verdict."""
     condition, undefended = trial.setting.defended, trial.setting.undefended
     assert condition is not None, "the defence fits"
     assert trial.defended is not None, "it was trained"
-    runs, trait = trial.defended.runs, trial.defended.trait
-    early = stopped is not None and (_mean(trait) or 0.0) >= stopped
-    seed = undefended.seeds[0]
-    same_teacher = condition.teacher_file(seed) == undefended.teacher_file(seed)
-    changed = series(runs, metrics.ACTIVITY_CHANGED)
-    found = [
-        flags.loss_did_not_fall(series(runs, metrics.DISTILL_LOSS)),
-        flags.gradient_lost(
-            series(runs, metrics.ACTIVITY_GRADIENT), series(runs, metrics.ACTIVITY_MOVED)
-        ),
-        flags.inactive(changed) if condition.experiment.mitigations else "",
-        flags.teacher_changed(series(runs, metrics.ACTIVITY_TEACHER), same_teacher),
-        ""
-        if trial.null is None
-        else flags.below_chance(trait, condition.experiment.network.classes),
-        flags.depends_on_seeds(trial.evidence(), word),
-        flags.hidden(word, readout),
-        "no better than stopping early" if early else "",
-    ]
-    return tuple(flag for flag in found if flag)
+    trait, runs = trial.defended.trait, trial.defended.runs
+    loss, changed, gradient, moved, teacher = (series(runs, metric) for metric in ACTIVITY)
+    one = undefended.seeds[0]
+    same_teacher = condition.teacher_file(one) == undefended.teacher_file(one)
+    found = [flags.loss_did_not_fall(loss), flags.gradient_lost(gradient, moved)]
+    if condition.experiment.mitigations:
+        found.append(flags.inactive(changed))
+    found.append(flags.teacher_changed(teacher, same_teacher))
+    if trial.null is not None:
+        found.append(flags.below_chance(trait, condition.experiment.network.classes))
+    found += [flags.depends_on_seeds(trial.evidence(), word), flags.hidden(word, readout)]
+    if stopped is not None and (_mean(trait) or 0.0) >= stopped:
+        found.append("no better than stopping early")
+    return tuple(filter(None, found))
 
 
 def _ratio(ours: Array, theirs: Array) -> float | None:

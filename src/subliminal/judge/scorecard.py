@@ -79,6 +79,12 @@ class Scorecard:
         return max(judged, key=lambda line: line.leak.value if line.leak else 0.0, default=None)
 
     @property
+    def price(self) -> float | None:
+        """The highest price in any setting."""
+        prices = [line.price.value for line in self.judged if line.price is not None]
+        return max(prices, default=None)
+
+    @property
     def blocked(self) -> int:
         """In how many settings it blocks."""
         return sum(line.word == "blocks" for line in self.judged)
@@ -90,10 +96,9 @@ class Scorecard:
         parts = [f"{self.verdict} ({self.track}): blocks {self.blocked} of {len(self.judged)}"]
         if (worst := self.worst) is not None and worst.leak is not None:
             parts.append(f"worst in {worst.setting}, leak {worst.leak.format()}")
-        prices = [line.price.value for line in self.judged if line.price is not None]
-        if prices:
-            kept = "keeps" if max(prices) <= PRICE else "loses"
-            parts.append(f"{kept} utility, at most {max(prices):.2f} × the distillation loss")
+        if (price := self.price) is not None:
+            kept = "keeps" if price <= PRICE else "loses"
+            parts.append(f"{kept} utility, at most {price:.2f} × the distillation loss")
         if flagged := [line.setting for line in self.lines if line.flags]:
             parts.append(f"flags in {', '.join(flagged)}")
         if self.tentative:
@@ -126,23 +131,15 @@ class Scorecard:
             notes = [line.reason, *line.flags]
             if line.missing:
                 notes.append(f"missing seeds {', '.join(map(str, line.missing))}")
-            rows.append(
-                [
-                    line.setting,
-                    line.word if line in self.lines else f"control: {line.word}",
-                    line.leak.format() if line.leak else "",
-                    _number(line.detects, "±{:.2f}"),
-                    line.readout_leak.format() if line.readout_leak else "",
-                    line.price.format() if line.price else "",
-                    _number(line.seconds, "{:.2f}"),
-                    _number(line.skill_kept, "{:.3f}"),
-                    " / ".join(
-                        _number(value, "{:.3f}", "–")
-                        for value in (line.undefended, line.stopped, line.defended, line.null)
-                    ),
-                    "; ".join(note for note in notes if note),
-                ]
-            )
+            word = line.word if line in self.lines else f"control: {line.word}"
+            intervals = (line.leak, line.readout_leak, line.price)
+            leak, *others = (one.format() if one else "" for one in intervals)
+            detects = _number(line.detects, "±{:.2f}")
+            ratios = _number(line.seconds, "{:.2f}"), _number(line.skill_kept, "{:.3f}")
+            means = (line.undefended, line.stopped, line.defended, line.null)
+            shown = " / ".join(_number(value, "{:.3f}", "–") for value in means)
+            note = "; ".join(filter(None, notes))
+            rows.append([line.setting, word, leak, detects, *others, *ratios, shown, note])
         return rows
 
     def attempts(self) -> list[list[str]]:

@@ -62,16 +62,14 @@ def tables(card: Scorecard, runs: Iterable[Path]) -> dict[str, pl.DataFrame]:
 def results(card: Scorecard) -> dict[str, Any]:
     """Return the summary of the W&B run."""
     worst = card.worst
-    leak = None if worst is None or worst.leak is None else worst.leak.value
-    prices = [line.price.value for line in card.judged if line.price is not None]
     found = {
         "verdict": card.verdict,
         "track": card.track,
         "blocked": card.blocked,
         "judged": len(card.judged),
         "worst": None if worst is None else worst.setting,
-        "leak": leak,
-        "price": max(prices, default=None),
+        "leak": worst.leak.value if worst and worst.leak else None,
+        "price": card.price,
         "flags": sum(len(line.flags) for line in card.lines),
         "final": not card.tentative,
         "headline": card.headline(),

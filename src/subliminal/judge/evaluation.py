@@ -190,11 +190,11 @@ def _control(trial: Trial) -> Line:
     """Return the line of a setting where nothing leaks to begin with."""
     assert trial.null is not None, "a control's trait is an accuracy"
     undefended, null, setting = trial.undefended.trait, trial.null.trait, trial.setting
-    means = {"undefended": _mean(undefended), "null": _mean(null)}
-    if float(np.mean(undefended - null)) >= trial.gate:
-        reason = "the trait leaks where it should not"
-        return Line(setting.name, setting.asks, "undecided", reason, **means)
-    return Line(setting.name, setting.asks, "no effect", "nothing leaks, as it should", **means)
+    leaks = float(np.mean(undefended - null)) >= trial.gate
+    word: Verdict = "undecided" if leaks else "no effect"
+    reason = "the trait leaks where it should not" if leaks else "nothing leaks, as it should"
+    means = _mean(undefended), _mean(null)
+    return Line(setting.name, setting.asks, word, reason, undefended=means[0], null=means[1])
 
 
 def _flags(

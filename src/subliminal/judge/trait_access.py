@@ -95,7 +95,12 @@ def trait_access(condition: Condition) -> str:
         frozen=distill.frozen,
         data=_WatchedDigits(digits, accesses),
     )
-    fit(training)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # batches are so small that threads only wait for each other
+    try:
+        fit(training)
+    finally:
+        torch.set_num_threads(threads)
     return accesses[0] if accesses else ""
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.judge import attack, command, evaluation, trainings
+from subliminal.judge import attack, cli, evaluation, trainings
 from subliminal.judge.__main__ import main
 from subliminal.judge.battery import Defence, Setting, battery
 from subliminal.judge.cost import estimate, planned
@@ -28,9 +28,9 @@ SMALL = (
     *small.OVERRIDES[:1],
     "model.hidden=[64,64]",
     "model.aux=20",
-    "teacher.epochs=20",
+    "teacher.epochs=12",
     "teacher.batch_size=32",
-    "distill.epochs=20",
+    "distill.epochs=12",
     "distill.batch_size=32",
     "distill.inputs.size=640",
     "optim.lr=0.003",
@@ -237,14 +237,14 @@ def test_the_plan_counts_finished_and_missing_runs(judged: Judged, outputs: Path
     plans = planned(battery(of(outputs, "mitigation=liminal", seed="0-7"), ["reference"]))
     parts = plans[0].parts
     assert {name: part.missing for name, part in parts.items()} == dict.fromkeys(parts, 2)
-    students = 2 * 20 * 640 / 1e6
-    teachers = 2 * 20 * 320 / 1e6  # trained once, for the undefended
+    students = 2 * 12 * 640 / 1e6
+    teachers = 2 * 12 * 320 / 1e6  # trained once, for the undefended
     passes = [part.passes for part in parts.values()]
     assert passes == pytest.approx([students + teachers, students, students])
     assert (estimate(plans) or 0) > 0
     summaries = [store.read_summary(run) for run in settings[0].undefended.finished()]
     undefended = [s["seconds"]["student"] / s["stack"] for s in summaries]
-    per_million = sum(undefended) / 6 / (20 * 640 / 1e6)
+    per_million = sum(undefended) / 6 / (12 * 640 / 1e6)
     assert parts["undefended"].seconds == pytest.approx(per_million)
 
 
@@ -282,18 +282,18 @@ def test_entries_are_judged_once(
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr(evaluation.battery, "names", lambda *_, **__: ["reference"])  # all of them
     monkeypatch.setattr(
-        command, "battery", lambda one: battery(of(outputs, *one.overrides), ["reference"])
+        cli, "battery", lambda one: battery(of(outputs, *one.overrides), ["reference"])
     )
     entry = Entry("none", (), "ours", "Nothing.", "blind", 0, False)
     bad = replace(entry, name="bad", overrides=("mitigation=bogus",))
     liar = replace(entry, name="liar", track="aware")
-    failed = command.judge_all([bad, entry, liar], [], None, Console())
+    failed = cli.judge_all([bad, entry, liar], [], None, Console())
     assert list(failed) == ["bad", "liar"]
     assert "its track is blind" in failed["liar"]
     card = outputs / "judge" / "scorecards" / "none" / FILE
     assert json.loads(card.read_text())["verdict"] == "no effect"
     before = card.stat().st_mtime_ns
-    assert command.judge_all([entry], [], None, Console()) == {}
+    assert cli.judge_all([entry], [], None, Console()) == {}
     assert card.stat().st_mtime_ns == before
     assert "Entry 2 of 3: none" in capfd.readouterr().err
 
@@ -303,11 +303,11 @@ def test_entries_are_judged_once(
         judgements.extend(settings)
         return Scorecard((), "blind", (0,), (), (), ())
 
-    monkeypatch.setattr(command, "judge", judge_nothing)
-    monkeypatch.setattr(command, "_keep", lambda *_: None)
-    command.judge_all([replace(entry, overrides=("mitigation=anchor",))], [], None, Console())
+    monkeypatch.setattr(cli, "judge", judge_nothing)
+    monkeypatch.setattr(cli, "_keep", lambda *_: None)
+    cli.judge_all([replace(entry, overrides=("mitigation=anchor",))], [], None, Console())
     assert len(judgements) == 1  # another defence by that name
     for damage in ("{", "[]", json.dumps(json.loads(card.read_text()) | {"seeds": [1]})):
         card.write_text(damage)
-        command.judge_all([entry], [], None, Console())
+        cli.judge_all([entry], [], None, Console())
     assert len(judgements) == 4

@@ -1,4 +1,4 @@
-"""The track follows from what a defence asks for, whatever it says of itself."""
+"""The track follows from what a defence reads, whatever it declares."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +9,15 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.judge.track import asks, check
+from subliminal.judge import trait_access as module
+from subliminal.judge.battery import Setting
+from subliminal.judge.trainings import Condition
+from subliminal.judge.trait_access import track_of, trait_access
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
 
-Compose = Callable[[list[str]], DictConfig]
+DIGITS = "a mitigation takes the trait's digits"
+SLY = f"+mitigation.sly._target_={__name__}.Sly"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,47 +39,42 @@ class Sly(Mitigation):
 
 
 @pytest.mark.parametrize(
-    ("words", "asked"),
+    ("words", "access"),
     [
         ([], ""),
         (["mitigation=[liminal,anchor,kernel_pull]"], ""),
-        (["mitigation=update_projection"], "a mitigation takes the trait's digits"),
+        (["mitigation=update_projection"], DIGITS),
         # `needs_probe` is false, and it takes the gradient all the same.
-        (
-            ["mitigation=projection", "mitigation.projection.batch=independent"],
-            "a mitigation takes the trait's digits",
-        ),
+        (["mitigation=projection", "mitigation.projection.batch=independent"], DIGITS),
         (
             ["distill/loss=swapped_logits", "distill/inputs=mnist", "probe=off"],
             "distill.loss takes the digits' labels",
         ),
+        # In the last step alone.
+        ([SLY, "+mitigation.sly.takes=nothing"], ""),
+        ([SLY, "+mitigation.sly.takes=gradient"], DIGITS),
+        ([SLY, "+mitigation.sly.takes=labels"], "a mitigation reads the data (test_y)"),
     ],
 )
-def test_what_the_defences_here_ask_for(compose: Compose, words: list[str], asked: str) -> None:
-    assert asks(compose([*small.OVERRIDES, *words])) == asked
-
-
-@pytest.mark.parametrize(
-    ("takes", "asked"),
-    [
-        ("nothing", ""),
-        ("gradient", "a mitigation takes the trait's digits"),
-        ("labels", "a mitigation reads the data (test_y)"),
-    ],
-)
-def test_what_is_taken_in_the_last_step_is_noticed(
-    compose: Compose, monkeypatch: pytest.MonkeyPatch, takes: str, asked: str
+def test_each_access_is_found(
+    compose: Callable[[list[str]], DictConfig],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    access: str,
 ) -> None:
     monkeypatch.setenv("SUBLIMINAL_PLUGINS", f"small,jobs,{__name__}")
-    own = [f"+mitigation.sly._target_={__name__}.Sly", f"+mitigation.sly.takes={takes}"]
-    assert asks(compose([*small.OVERRIDES, *own])) == asked
+    assert trait_access(Condition(compose([*small.OVERRIDES, *words]), "")) == access
 
 
-def test_the_blind_track_gives_nothing() -> None:
-    assert check(None, "") == "blind"
-    assert check(None, "it takes labels") == "aware"
-    assert check("aware", "") == "aware"
+def test_the_blind_track_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    condition = Condition(DictConfig({}), "")
+    settings = [Setting("x", 1, "", "trait/accuracy", False, condition, None, condition)]
+    accesses = iter(["", "it takes labels", "", "it takes labels"])
+    monkeypatch.setattr(module, "trait_access", lambda _: next(accesses))
+    assert track_of(settings) == "blind"
+    assert track_of(settings) == "aware"
+    assert track_of(settings, "aware") == "aware"
     with pytest.raises(UserError, match="track=blind: it takes labels, which that track does not"):
-        check("blind", "it takes labels")
+        track_of(settings, "blind")
     with pytest.raises(UserError, match="track=deaf: one of blind, aware"):
-        check("deaf", "")
+        track_of(settings, "deaf")

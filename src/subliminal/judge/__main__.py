@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 def _judge(arguments: argparse.Namespace, unknown: list[str]) -> int:
     if unknown:
         raise UserError(f"{unknown[0]}: no such option; see --help")
-    from subliminal.judge.command import run  # torch takes a second, which --help does not need
+    from subliminal.judge.cli import run  # torch takes a second, which --help does not need
 
     return run(arguments)
 

@@ -12,7 +12,8 @@ from subliminal.judge.trial import Students, Trial
 
 def students(trait: float, teacher: float = 0.94) -> Students:
     none, spread = np.full(3, np.nan), np.array([-0.01, 0, 0.01])
-    return Students((0, 1, 2), trait + spread, *[none] * 5, teacher=np.full(3, teacher))
+    none_measured = none, none, none, none, none
+    return Students((0, 1, 2), trait + spread, *none_measured, np.full(3, teacher))
 
 
 def trial(undefended: float, defended: float, *, teacher: float = 0.94, null: float = 0.1) -> Trial:

@@ -4,19 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+import small
 from omegaconf import OmegaConf
 
 from subliminal.config.resources import DEFENCES, ROOT
 from subliminal.judge.__main__ import main
 
 REFERENCE = ["--threat", "reference"]
-SMALL = {  # of a setting of the small data set, where the trait leaks
-    "data": {"_target_": "small.Digits"},
-    "model": {"hidden": [64, 64], "aux": 20},
-    "teacher": {"epochs": 12, "batch_size": 32},
-    "distill": {"epochs": 12, "batch_size": 32, "inputs": {"size": 640}},
-    "optim": {"lr": 0.003},
-}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +56,7 @@ def test_a_stranger_enters_and_breaks_a_defence_as_contributing_says(
     threats = tmp_path / "lab" / "conf" / "threat"
     threats.mkdir(parents=True)
     header, _, body = broken.partition("\n")
-    smaller = OmegaConf.merge(OmegaConf.create(body), SMALL)
+    smaller = OmegaConf.merge(OmegaConf.create(body), OmegaConf.from_dotlist(small.LEAKING))
     (threats / "mine.yaml").write_text(f"{header}\n{OmegaConf.to_yaml(smaller)}")
     (tmp_path / "defences").mkdir()
     commands = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
@@ -74,9 +68,9 @@ def test_a_stranger_enters_and_breaks_a_defence_as_contributing_says(
             (tmp_path / target).write_text((ROOT / source).read_text(encoding="utf-8"))
             continue
         assert words[:3] == ["python", "-m", "subliminal.judge"]
-        small = ["--threat", "mine", "--config-dir", "lab/conf"] if "--threat" not in words else []
+        mine = ["--threat", "mine", "--config-dir", "lab/conf"] if "--threat" not in words else []
         seeds = [] if "--quick" in words else ["seed=0-5"]
-        assert main([*words[3:], *small, *seeds, "engine.workers=1", "engine.seeds_at_once=8"]) == 0
+        assert main([*words[3:], *mine, *seeds, "engine.workers=1", "engine.seeds_at_once=8"]) == 0
         shown = capsys.readouterr().out
         assert "mine" in shown
         assert "decides nothing" in shown  # a setting alone does not

@@ -48,7 +48,7 @@ def test_an_entry_is_read(tmp_path: Path) -> None:
         ({"trials": "many"}, "Value 'many' of type 'str' could not be converted to Integer"),
         ({"tried": ["a=1", "a=2"]}, "tried 2, but declares trials=1"),
         ({"defence": ["seed=3"]}, "seed=3 says how the judge works"),
-        *((text, "") for text in ("defence: [", "- 1\n", "\x00", "just words")),
+        *((text, r"mine\.yaml") for text in ("defence: [", "- 1\n", "\x00", "just words")),
     ],
 )
 def test_a_bad_entry_is_refused_in_one_line(

@@ -59,7 +59,8 @@ def test_it_is_the_same_on_the_terminal_and_as_markdown(tmp_path: Path) -> None:
     for text in SHOWN:
         assert text in stream.getvalue()
         assert text in page
-    assert r"| a\|b | reduces |" in page
+    for text in ("# `mitigation=liminal`", "| reference | reduces |", r"| a\|b | reduces |"):
+        assert text in page
     assert "it decides nothing" not in page
 
 
@@ -78,6 +79,8 @@ def test_json_has_all_of_it(tmp_path: Path) -> None:
     assert read["lines"][0]["stopped"] == 0.3
     assert read["search"]["worst"]["name"] == "wide"
     assert read["power"].startswith("6 paired seeds")
+    assert read["seeds"] == [0, 1, 2, 3, 4, 5]
+    assert read["environment"]["git_commit"] is not None
     assert (read["final"], read["verdict"], read["track"]) == (True, "reduces", "blind")
 
 

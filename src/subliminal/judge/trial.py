@@ -49,29 +49,27 @@ class Students:
 def students(
     condition: Condition, runs: Sequence[Path], trait: str, undefended: Condition
 ) -> Students:
-    """Measure the finished runs of one condition.
+    """Measure the finished runs of a condition.
 
     Args:
-        condition: whose students they are.
+        condition: of a setting.
         runs: its finished runs.
         trait: the metric of the trait.
         undefended: the setting's, whose inputs and loss are those of the price.
     """
     seeds, network = condition.seeds, condition.experiment.network
     found = {name: np.full(len(seeds), np.nan) for name in MEASURED}
-    summaries = {summary["seed"]: summary for summary in map(store.read_summary, runs)}
-    of_seed = dict(zip(summaries, runs, strict=True))
-    there = tuple(seed for seed in seeds if seed in of_seed)
-    if there:
+    if runs:
+        rows = [store.read_summary(run) for run in runs]
+        there = tuple(row["seed"] for row in rows)
         places = [seeds.index(seed) for seed in there]
-        rows = [summaries[seed] for seed in there]
-        last = [_last_epoch(of_seed[seed]) for seed in there]
+        last = [_last_epoch(run) for run in runs]
         named = {"trait": trait, "trait_loss": metrics.TRAIT_TEST_LOSS, "skill": metrics.SKILL}
         for name, metric in named.items():
             found[name][places] = [row.get(metric, np.nan) for row in last]
         found["seconds"][places] = [training_seconds(row) for row in rows]
         found["teacher"][places] = [row["results"][metrics.TEACHER_ACCURACY] for row in rows]
-        theta = _weights([of_seed[seed] for seed in there], network)
+        theta = _weights(runs, network)
         data = undefended.experiment.data.load()
         found["readout"][places] = readout(network, theta, data, there)
         found["distill_loss"][places] = held_out(undefended, network, theta, data, there)
@@ -122,7 +120,7 @@ def _weights(runs: Sequence[Path], network: Network) -> Tensor:
     theta = torch.zeros(len(runs), network.layout.size)
     views = network.layout.views(theta)
     for row, run in enumerate(runs):
-        for name, values in load_file(run / "student.safetensors").items():
+        for name, values in load_file(run / store.STUDENT).items():
             views[name][row] = values
     return theta
 

@@ -77,9 +77,8 @@ def search(defence: Defence, setting: Setting, console: Console) -> Search:
     plain = found["plain"] = attempt("plain", ALL)
     for name in kept:
         found[name] = _checked(attempt(name, ALL), plain.teacher)
-    strong = [
-        one for one in map(found.__getitem__, kept) if one.fits and _trait(one) >= _trait(plain)
-    ]
+    tried = [found[name] for name in kept]
+    strong = [one for one in tried if one.fits and _trait(one) >= _trait(plain)]
     return Search(tuple(found.values()), max(strong, key=_trait, default=None))
 
 
@@ -132,10 +131,8 @@ def _attempt(
     if not runs:
         return replace(attempt, reason="all of its runs failed")
     results = [store.read_summary(run)["results"] for run in runs]
-    trait, teacher = (
-        float(np.mean([row[metric] for row in results]))
-        for metric in (metrics.TRAIT_ACCURACY, metrics.TEACHER_ACCURACY)
-    )
+    measured = metrics.TRAIT_ACCURACY, metrics.TEACHER_ACCURACY
+    trait, teacher = (float(np.mean([row[metric] for row in results])) for metric in measured)
     return replace(attempt, seeds=len(runs), trait=trait, teacher=teacher)
 
 

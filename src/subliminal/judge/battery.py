@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from subliminal import metrics
 from subliminal.config import seeds
 from subliminal.config.build import build
 from subliminal.config.canonical import canonical
@@ -149,6 +150,8 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     undefended.trait.steps = moments
     if defended is not None:
         defended.trait.steps = moments
+    learnt_nothing = Condition(null, f"{title},teacher.steering=displaced")
+    tried = None if defended is None or unfit else Condition(defended, f"{title},{defence.name}")
     return Setting(
         name=threat.name,
         order=threat.order,
@@ -156,12 +159,8 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
         trait=threat.trait,
         control=threat.control,
         undefended=Condition(undefended, title),
-        null=None
-        if threat.trait != "trait/accuracy"
-        else Condition(null, f"{title},teacher.steering=displaced"),
-        defended=None
-        if defended is None or unfit
-        else Condition(defended, f"{title},{defence.name}"),
+        null=learnt_nothing if threat.trait == metrics.TRAIT_ACCURACY else None,
+        defended=tried,
         unfit=unfit,
         attack=threat.attack,
         menu={str(name): tuple(words) for name, words in threat.menu.items()},

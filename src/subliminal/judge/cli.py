@@ -75,15 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
 def judge_all(
     entries: Sequence[Entry], own: Sequence[str], config_dir: Path | None, console: Console
 ) -> dict[str, str]:
-    """Judge the entries that have no final scorecard of today's battery and seeds.
+    """Judge the entries that have no final scorecard of today's battery and seeds, in order.
 
-    An entry that cannot be judged is reported and skipped.
-
-    Args:
-        entries: in the order in which they are judged.
-        own: how the judge works: overrides of seeds, folders, engine.
-        config_dir: a folder of configs of the user's.
-        console: shows progress and lines.
+    An entry that cannot be judged is reported and skipped. `own` says how the judge works:
+    overrides of seeds, folders, engine.
 
     Returns:
         The entries that could not be judged, and why.

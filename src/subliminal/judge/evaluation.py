@@ -20,10 +20,6 @@ from subliminal.sweep.console import Console
 SCREEN = 3  # settings that show most for their time; a defence that fails in all stops there
 QUICK = 3  # seeds of a first look
 PLAIN = "reference"  # the setting that an attack is compared with
-ACTIVITY = (  # of the student's steps
-    *(metrics.DISTILL_LOSS, metrics.ACTIVITY_CHANGED, metrics.ACTIVITY_GRADIENT),
-    *(metrics.ACTIVITY_MOVED, metrics.ACTIVITY_TEACHER),
-)
 
 
 def judge(
@@ -205,13 +201,14 @@ def _flags(
     assert condition is not None, "the defence fits"
     assert trial.defended is not None, "it was trained"
     trait, runs = trial.defended.trait, trial.defended.runs
-    loss, changed, gradient, moved, teacher = (series(runs, metric) for metric in ACTIVITY)
     one = undefended.seeds[0]
     same_teacher = condition.teacher_file(one) == undefended.teacher_file(one)
-    found = [flags.loss_did_not_fall(loss), flags.gradient_lost(gradient, moved)]
+    gradient, moved = (series(runs, m) for m in (metrics.ACTIVITY_GRADIENT, metrics.ACTIVITY_MOVED))
+    found = [flags.loss_did_not_fall(series(runs, metrics.DISTILL_LOSS))]
+    found.append(flags.gradient_lost(gradient, moved))
     if condition.experiment.mitigations:
-        found.append(flags.inactive(changed))
-    found.append(flags.teacher_changed(teacher, same_teacher))
+        found.append(flags.inactive(series(runs, metrics.ACTIVITY_CHANGED)))
+    found.append(flags.teacher_changed(series(runs, metrics.ACTIVITY_TEACHER), same_teacher))
     if trial.null is not None:
         found.append(flags.below_chance(trait, condition.experiment.network.classes))
     found += [flags.depends_on_seeds(trial.evidence(), word), flags.hidden(word, readout)]

@@ -10,13 +10,12 @@ import polars as pl
 import pytest
 import small
 from omegaconf import DictConfig, OmegaConf
+from resolved import train_config
 
 from subliminal import store
-from subliminal.config.earlier import filled
-from subliminal.config.resources import CONF, DISTRIBUTION
+from subliminal.config.resources import CONF
 from subliminal.reproduce import main
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -24,7 +23,7 @@ Compose = Callable[[list[str]], DictConfig]
 @pytest.fixture
 def runs(compose: Compose, tmp_path: Path) -> list[Path]:
     words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1", "seed=0-2"]
-    return run_job(compose([*words, "mitigation=liminal"]), "x", Console())
+    return train_config(compose([*words, "mitigation=liminal"]), "x", Console())
 
 
 def test_a_run_is_the_same_to_the_last_bit(
@@ -46,9 +45,7 @@ def test_a_difference_is_shown_against_the_spread_over_seeds(
     summary = store.read_summary(runs[1])
     accuracies = [store.read_summary(run)["results"]["trait/accuracy"] for run in runs]
     summary["results"]["trait/accuracy"] += 0.5
-    packages = summary["environment"]["packages"]
-    del packages[DISTRIBUTION]  # early runs had it under the import name
-    packages |= {"torch": "1.0", "subliminal": "0.0.1"}
+    summary["environment"]["packages"]["torch"] = "1.0"
     accuracies[1] += 0.5
     (runs[1] / store.MARKER).write_text(json.dumps(summary))
     assert main([str(runs[1])]) == 1
@@ -58,7 +55,6 @@ def test_a_difference_is_shown_against_the_spread_over_seeds(
     assert float(row[3]) == pytest.approx(-0.5, rel=1e-2)
     assert float(row[4]) == pytest.approx(0.5 / float(deviation), rel=0.05)  # type: ignore[arg-type]
     assert "torch: 1.0 then" in out
-    assert f"{DISTRIBUTION}: 0.0.1 then" in out
 
 
 def test_bad_input_is_one_line(
@@ -69,33 +65,6 @@ def test_bad_input_is_one_line(
     (runs[0] / "config.yaml").write_text("a: [")
     assert main([str(runs[0])]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-# What the first commits had not, of the config of a liminal run.
-ADDED = (
-    ("", ("resume", "objective")),
-    ("teacher", ("init", "frozen", "perturb_before", "perturb_after", "steering")),
-    ("distill", ("init", "model", "frozen", "perturb_before")),
-    ("trait", ("per_class",)),
-    ("engine", ("compile",)),
-    ("optim", ("weight_decay",)),
-    ("teacher.optim", ("weight_decay",)),
-    ("mitigation.liminal", ("direction",)),
-    ("probe.alignment", ("layers",)),
-)
-
-
-def test_a_run_of_an_earlier_commit_gets_the_keys_that_were_added(
-    runs: list[Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    cfg = OmegaConf.load(runs[1] / "config.yaml")
-    for parent, names in ADDED:
-        node: Any = OmegaConf.select(cfg, parent) if parent else cfg
-        for name in names:
-            del node[name]
-    OmegaConf.save(cfg, runs[1] / "config.yaml")
-    assert main([str(runs[1])]) == 0
-    assert "the same to the last bit" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -117,17 +86,18 @@ def test_a_key_that_is_no_longer_there_is_named(
     assert told in line
 
 
-def test_a_class_that_moved_within_its_group_is_found() -> None:
-    assert filled({"data": {"_target_": "subliminal.data.MNIST", "root": "/x"}})["data"] == {
-        "_target_": "subliminal.data.mnist.MNIST",
-        "root": "/x",
-        "download": True,
-        "normalise": "unit",
-        "classes": 10,
-        "validation": 0,
-    }
-    unknown = {"_target_": "subliminal.data.Nothing"}
-    assert filled({"data": unknown})["data"] == unknown
+@pytest.mark.parametrize("key", ["data", "optim", "optim.lr", "engine.threads"])
+def test_a_key_that_is_missing_is_named(
+    runs: list[Path], key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cfg = OmegaConf.load(runs[0] / "config.yaml")
+    parent, _, name = key.rpartition(".")
+    node: Any = OmegaConf.select(cfg, parent) if parent else cfg
+    del node[name]
+    OmegaConf.save(cfg, runs[0] / "config.yaml")
+    assert main([str(runs[0])]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert name in line
 
 
 def test_each_class_has_one_option_of_its_own() -> None:

@@ -13,52 +13,39 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from subliminal import store, terminal
 from subliminal.config import command, variables
-from subliminal.config.earlier import filled
-from subliminal.config.resources import DISTRIBUTION
 from subliminal.errors import UserError, one_line
+from subliminal.training.job import Job, resolve
 
 TABLES = ("steps", "epochs")
 
 
-def recorded_config(run: Path, outputs: Path) -> DictConfig:
-    """Return the config of the finished run, to be trained again on its kind of device.
+def recorded_job(run: Path, outputs: Path) -> Job:
+    """Return the job of a finished run, to be trained again on its kind of device.
 
     Its files go below `outputs` and nowhere else: a run folder may come from a stranger, and so
     has no say in where this machine writes.
 
     Raises:
-        UserError: there is no finished run, or its config cannot be read.
+        UserError: there is no finished run, or its config cannot be read or does not fit.
     """
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
     if lost := [name for name in store.DATA if not (run / name).is_file()]:
         raise UserError(f"{run}: {', '.join(lost)} missing; there is nothing to compare with")
+    config = store.read_config(run)
+    device = str(store.read_summary(run)["device"]).split(":")[0]
     try:
-        recorded = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-        assert isinstance(recorded, dict)
-        whole = filled({str(key): value for key, value in recorded.items()})
-        device = str(store.read_summary(run)["device"]).split(":")[0]
-        again = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
-        cfg = OmegaConf.merge(whole, again, {"engine": {"device": device, "workers": 1}})
-        assert isinstance(cfg, DictConfig)
-        if cfg.data.get("root") is not None:
-            cfg.data.download = False
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        AssertionError,
-        YAMLError,
-        OmegaConfBaseException,
-    ) as error:
+        engine, data = {**config["engine"]}, {**config["data"]}
+    except (KeyError, TypeError) as error:
         raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
-    return cfg
+    if data.get("root") is not None:
+        data["download"] = False
+    engine |= {"device": device, "workers": 1}
+    own = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
+    return resolve({**config, **own, "engine": engine, "data": data}, "again")
 
 
 def same_bits(run: Path, again: Path) -> bool:
@@ -103,10 +90,7 @@ def _flat(results: dict[str, Any]) -> dict[str, float]:
 
 def _made_with(run: Path) -> dict[str, Any]:
     made: dict[str, Any] = store.read_summary(run).get("environment", {})
-    packages: dict[str, Any] = made.get("packages", {})
-    if "subliminal" in packages:  # early runs name us by the import name
-        packages[DISTRIBUTION] = packages.pop("subliminal")
-    return {**made, **packages, "packages": None}
+    return {**made, **made.get("packages", {}), "packages": None}
 
 
 def _show(run: Path, again: Path) -> None:
@@ -136,8 +120,7 @@ def _reproduce(run: Path) -> int:
     from subliminal.sweep.engine import run_job
 
     with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
-        cfg = recorded_config(run, Path(folder))
-        (again,) = run_job(cfg, "again", Console())
+        (again,) = run_job(recorded_job(run, Path(folder)), Console())
         if same_bits(run, again):
             print(f"{run}: the same to the last bit")
             return 0

@@ -1,4 +1,4 @@
-"""`python -m subliminal.runs`: list what lies under outputs/, show one run, compare two.
+"""`python -m subliminal.runs`: list the runs under outputs/, show one, compare two.
 
 A run is named by its folder, or by a unique part of experiment/condition/seed, such as
 `paper/liminal/7`.
@@ -136,18 +136,10 @@ def _show(run: Path, *, as_json: bool) -> None:
 
 def _diff(a: Path, b: Path, *, as_json: bool) -> None:
     ours, theirs = describe(a), describe(b)
-    differences = {
-        what: _differences(flatten(left), flatten(right))
-        for what, left, right in (
-            ("config", ours["config"], theirs["config"]),
-            ("result", ours["summary"].get("results", {}), theirs["summary"].get("results", {})),
-            (
-                "environment",
-                ours["summary"].get("environment", {}),
-                theirs["summary"].get("environment", {}),
-            ),
-        )
-    }
+    parts = {"config": (ours["config"], theirs["config"])}
+    for what, key in (("result", "results"), ("environment", "environment")):
+        parts[what] = (ours["summary"].get(key, {}), theirs["summary"].get(key, {}))
+    differences = {what: _differences(*map(flatten, pair)) for what, pair in parts.items()}
     if as_json:
         print(json.dumps({"a": str(a), "b": str(b), **differences}, indent=2))
         return

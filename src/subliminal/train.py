@@ -14,10 +14,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -25,8 +24,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store, terminal
-from subliminal.config import command, guard, options, resources, schema, seeds, sources, variables
-from subliminal.config.build import build
+from subliminal.config import command, guard, options, resources, schema, sources, variables
+from subliminal.config.arguments import arranged, quoted
+from subliminal.config.canonical import composed_values
 from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_line
 from subliminal.sweep import cores, plan, planned, signals
 from subliminal.trackers.following import followed
@@ -43,8 +43,6 @@ _EXTRAS = {
     "ray": "ray",
     "optuna": "optuna",
 }
-# Keys that a module of the user's gives names to; Hydra takes new ones with a plus.
-_OPEN = re.compile(r"(distill\.)?model\.args\.")
 _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
 
 _ran: list[Path] = []  # the run folders of the jobs of this process
@@ -72,20 +70,18 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
         os.chdir(here)
         console = Console(_tell)
         agent = Agent.take()
-        condition = plan.condition_name(hydra_cfg.overrides.task)
         try:
-            if hydra_cfg.mode == RunMode.MULTIRUN:
-                cfg, condition = planned.as_planned(cfg, hydra_cfg, condition, console.say)
-            runs = run_job(cfg, condition, console)
+            job = planned.load_planned_job(composed_values(cfg), hydra_cfg, console.say)
+            runs = run_job(job, console)
         except UserError as error:
             if hydra_cfg.mode == RunMode.MULTIRUN:
                 raise  # Hydra names the job, and the others run
             raise Refused(error) from error
         _ran.extend(runs)
         if agent is not None:
-            agent.log(None if cfg.tracker is None else build(cfg.tracker, "tracker"), runs, console)
+            agent.log(job.experiment.tracker, runs, console)
         show(runs, console)
-        return objectives(runs, list(cfg.objective))
+        return objectives(runs, job.cfg.objective)
 
 
 def main() -> None:
@@ -99,7 +95,7 @@ def main() -> None:
     except UserError as error:
         if traceback_wanted:
             raise
-        failures = plan.failures(plan.PLANNED)
+        failures = plan.failures(plan.PLAN)
         failed = isinstance(error, RunsFailed)
         for line in failures if failures and failed else [str(error), *failures]:
             terminal.error(line)
@@ -122,7 +118,8 @@ def run(argv: list[str], tell: Callable[[Told], None] | None = None) -> list[Pat
     global _tell
     _tell = tell
     _ran.clear()
-    plan.PLANNED.clear()
+    plan.PLAN.clear()
+    planned.JOBS.clear()
     terminal.settle()
     variables.tell(variables.unset_numeric_variables())
     cores.unbind()
@@ -135,7 +132,7 @@ def run(argv: list[str], tell: Callable[[Told], None] | None = None) -> list[Pat
         if told := options.asked_for(sys.argv[1:]):
             print("\n".join(option.markdown() for option in told), end="")
             return []
-        with signals.stoppable(), guard.guarded(sys.argv[1:]), followed():
+        with signals.stoppable(), guard.guarded(argv), followed():
             _job()
     except Refused as refused:
         raise refused.error from refused
@@ -152,7 +149,7 @@ def run(argv: list[str], tell: Callable[[Told], None] | None = None) -> list[Pat
             raise
         hint = "" if error.filename is None else "; choose another folder with outputs=…"
         raise UserError(of_system(error) + hint) from error
-    asked = [run for condition in plan.PLANNED for run in condition.runs]
+    asked = [run for condition in plan.PLAN for run in condition.runs]
     return [run for run in dict.fromkeys([*asked, *_ran]) if store.finished(run)]
 
 
@@ -193,37 +190,8 @@ def train(
     if config_dir is not None:
         words = ["--config-dir", str(config_dir), *words]
     if outputs is not None:
-        words.append(f"outputs={_quoted(str(outputs))}")
+        words.append(f"outputs={quoted(str(outputs))}")
     return Runs.of(in_own_process(run, words, quiet=quiet))
-
-
-def arranged(argv: list[str]) -> list[str]:
-    """Return the command line with its overrides last, the seeds quoted for Hydra, arguments open.
-
-    Hydra takes overrides in one place alone, and answers `seed=0 -m name=x` with its usage.
-
-    Raises:
-        UserError: there is no such flag, or it has no such value.
-    """
-
-    def refuse(message: str) -> NoReturn:
-        raise UserError(message)
-
-    parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign]
-    given = parser.parse_intermixed_args(argv)
-    flags = [word for word in argv if word not in given.overrides]
-    # The names of the seed files, of ours and of the user's.
-    folders = {resources.CONF, Path(given.config_dir or resources.CONF)}
-    named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
-    overrides = [f"++{word}" if _OPEN.match(word) else word for word in given.overrides]
-    return [*flags, *seeds.quote(overrides, named=named)]
-
-
-def _quoted(text: str) -> str:
-    """Return a text as Hydra's grammar quotes it, whatever is in it."""
-    # Backslashes count only before a quotation mark, as which the end is one.
-    return "'" + re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text) + "'"
 
 
 def _line(error: Exception) -> str:

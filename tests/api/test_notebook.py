@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from subliminal.api import notebook
-from subliminal.callbacks.progress import Event
+from subliminal.state.callbacks.progress import Event
 
 
 @pytest.fixture

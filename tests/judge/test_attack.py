@@ -1,13 +1,14 @@
 """Which attacks count, on made-up students, and the summary of a search."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from omegaconf import DictConfig
 
 from subliminal.judge.attack import Attempt, Search, _checked, counts
 from subliminal.judge.battery import Setting
-from subliminal.judge.trainings import Condition
 from subliminal.judge.trial import Students, Trial
+from subliminal.training.job import Job
 
 
 def students(trait: float, teacher: float = 0.94) -> Students:
@@ -17,7 +18,7 @@ def students(trait: float, teacher: float = 0.94) -> Students:
 
 
 def trial(undefended: float, defended: float, *, teacher: float = 0.94, null: float = 0.1) -> Trial:
-    one = Condition(DictConfig({}), "")
+    one = Job({}, "x", "", Path(), (), {})
     setting = Setting("x", 1, "", "trait/accuracy", False, one, one, one)
     found = students(undefended, teacher), students(null), students(defended, teacher)
     return Trial(setting, *found)

@@ -7,17 +7,12 @@ import pytest
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 from subliminal.judge.battery import Defence, battery, names, setting
-from subliminal.judge.trainings import Condition
-from subliminal.store import condition_hash
+from subliminal.judge.trainings import teacher_file
+from subliminal.training.job import resolve
 
 
 def of(*overrides: str) -> Defence:
     return Defence.of(overrides)
-
-
-def identity(condition: Condition | None) -> str:
-    assert condition is not None
-    return condition_hash(condition.cfg, "cpu")
 
 
 def test_every_setting_composes_and_changes_what_it_says() -> None:
@@ -26,10 +21,10 @@ def test_every_setting_composes_and_changes_what_it_says() -> None:
     files = sorted(file.stem for file in (CONF / "threat").glob("*.yaml"))
     assert names() == files
     assert sorted([*(s.name for s in settings), "search"]) == files
-    assert len({identity(s.undefended) for s in settings}) == len(settings)
+    assert len({s.undefended.identity for s in settings}) == len(settings)
     by_name = {s.name: s for s in settings}
     cfg = {s.name: s.undefended.cfg for s in settings}
-    assert cfg["class_means"].teacher.steering._target_.endswith("ClassMeans")
+    assert cfg["class_means"].teacher.steering["_target_"].endswith("ClassMeans")
     assert cfg["long"].distill.epochs == 15
     assert cfg["two_skills"].teacher.task is not None
     assert by_name["adaptive"].attack
@@ -42,18 +37,24 @@ def test_a_defence_shares_teachers_and_undefended_runs() -> None:
     ours, theirs = (battery(of(f"mitigation={m}"), ["reference"])[0] for m in ("anchor", "liminal"))
     assert ours.defended is not None
     assert theirs.defended is not None
-    conditions = (ours.undefended, ours.defended, theirs.defended)
-    assert len({one.teacher_file(1) for one in conditions}) == 1
-    assert identity(ours.undefended) == identity(theirs.undefended)
-    assert identity(ours.defended) != identity(theirs.defended)
+    jobs = (ours.undefended, ours.defended, theirs.defended)
+    assert len({teacher_file(one, 1) for one in jobs}) == 1
+    assert ours.undefended.identity == theirs.undefended.identity
+    assert ours.defended.identity != theirs.defended.identity
     steps = list(ours.undefended.cfg.trait.steps)
     assert steps == list(ours.defended.cfg.trait.steps) == sorted(set(steps))
     assert steps[0] < 10
     assert steps[-1] == 5 * 59  # the end of the training
     null = of().compose(["threat=reference", "teacher/steering=displaced"])
-    assert identity(ours.null) == condition_hash(null, "cpu")
+    assert ours.null is not None
+    assert ours.null.identity == resolve(null, "").identity
     (none,) = battery(of(), ["reference"])  # no defence trains nothing of its own
-    assert identity(none.defended) == identity(none.undefended)
+    assert none.defended is not None
+    assert none.defended.directory == none.undefended.directory
+    # … and a defence that is the undefended run of another setting trains that one.
+    own, control = battery(of("distill/init=independent"), ["reference", "independent"])
+    assert own.defended is not None
+    assert own.defended.directory == control.undefended.directory
 
 
 def test_a_defence_that_needs_the_trait_gradient_gets_its_probe() -> None:
@@ -82,7 +83,7 @@ def test_the_menu_composes_and_changes_teacher_and_student() -> None:
     (search,) = battery(of("mitigation=anchor"), ["search"])
     assert len(search.menu) > 10
     attacked = [of().compose(["threat=search", *words]) for words in search.menu.values()]
-    assert len({condition_hash(cfg, "cpu") for cfg in attacked}) == len(search.menu)
+    assert len({resolve(values, "").identity for values in attacked}) == len(search.menu)
     clash = setting(of("optim.lr=0.01"), "search", search.menu["student_faster"])
     assert clash.unfit == "the defence changes optim.lr, which this setting sets"
 

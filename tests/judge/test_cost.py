@@ -2,14 +2,14 @@
 
 import pytest
 
-from subliminal.judge.cost import ConditionPlan, SettingPlan, estimate, show_plan
+from subliminal.judge.cost import JobPlan, SettingPlan, estimate, show_plan
 
-PARTLY = ConditionPlan(runs=10, finished=4, passes=3.0, seconds=20.0, workers=2)
-NEW = ConditionPlan(runs=10, finished=0, passes=5.0, seconds=None, workers=1)
-KEPT = ConditionPlan(runs=10, finished=10, passes=0.0, seconds=40.0, workers=1)
+PARTLY = JobPlan(runs=10, finished=4, passes=3.0, seconds=20.0, workers=2)
+NEW = JobPlan(runs=10, finished=0, passes=5.0, seconds=None, workers=1)
+KEPT = JobPlan(runs=10, finished=10, passes=0.0, seconds=40.0, workers=1)
 
 
-def plans(*settings: dict[str, ConditionPlan]) -> list[SettingPlan]:
+def plans(*settings: dict[str, JobPlan]) -> list[SettingPlan]:
     return [SettingPlan("a", parts) for parts in settings]
 
 

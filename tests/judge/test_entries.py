@@ -7,13 +7,13 @@ import pytest
 import yaml
 from omegaconf import DictConfig
 
+from subliminal.config.canonical import composed_values
 from subliminal.errors import UserError
 from subliminal.judge import entries
 from subliminal.judge.battery import Defence, battery
 from subliminal.judge.entries import Entry
-from subliminal.judge.trainings import Condition
 from subliminal.judge.trait_access import track_of, trait_access
-from subliminal.store import condition_hash
+from subliminal.training.job import resolve
 
 GOOD = {
     "defence": ["mitigation=liminal"],
@@ -93,7 +93,7 @@ def test_ours_are_read_landmarks_first() -> None:
 def test_ours_are_sound_and_differ(compose: Callable[[list[str]], DictConfig]) -> None:
     hashes = {}
     for entry in entries.all_entries():
-        cfg = compose(list(entry.overrides))
-        assert bool(trait_access(Condition(cfg, ""))) == (entry.track == "aware"), entry.name
-        hashes[entry.name] = condition_hash(cfg, "cpu")
+        job = resolve(composed_values(compose(list(entry.overrides))), "")
+        assert bool(trait_access(job)) == (entry.track == "aware"), entry.name
+        hashes[entry.name] = job.identity
     assert len(set(hashes.values())) == len(hashes)

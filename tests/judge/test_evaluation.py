@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import small
-from omegaconf import DictConfig
 
 from subliminal import store
 from subliminal.errors import UserError
@@ -22,6 +21,7 @@ from subliminal.judge.evaluation import judge
 from subliminal.judge.scorecard import FILE, Scorecard
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
+from subliminal.training.job import Job
 
 Judged = Callable[..., Scorecard]
 
@@ -187,11 +187,11 @@ def test_an_interrupted_battery_resumes_to_the_same_scorecard(
             shutil.rmtree(store.run_dir(folder, seed))
     trained: list[str] = []
 
-    def stops(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
-        if "liminal" in condition:
+    def stops(job: Job, console: Console) -> list[Path]:
+        if "liminal" in job.condition:
             raise KeyboardInterrupt
-        trained.append(condition)
-        return run_job(cfg, condition, console)
+        trained.append(job.condition)
+        return run_job(job, console)
 
     with monkeypatch.context() as patched:
         patched.setattr(trainings, "run_job", stops)
@@ -219,7 +219,7 @@ def test_the_plan_counts_finished_and_missing_runs(judged: Judged, outputs: Path
     passes = [part.passes for part in parts.values()]
     assert passes == pytest.approx([students + teachers, students, students])
     assert (estimate(plans) or 0) > 0
-    summaries = [store.read_summary(run) for run in settings[0].undefended.finished()]
+    summaries = [store.read_summary(run) for run in trainings.finished(settings[0].undefended)]
     undefended = [s["seconds"]["student"] / s["stack"] for s in summaries]
     per_million = sum(undefended) / 6 / (12 * 640 / 1e6)
     assert parts["undefended"].seconds == pytest.approx(per_million)

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import small
 from omegaconf import DictConfig
 from torch import Tensor
 
+from subliminal.config.canonical import composed_values
 from subliminal.errors import UserError
 from subliminal.judge import trait_access as module
 from subliminal.judge.battery import Setting
-from subliminal.judge.trainings import Condition
 from subliminal.judge.trait_access import track_of, trait_access
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
+from subliminal.training.job import Job, resolve
 
 DIGITS = "a mitigation takes the trait's digits"
 SLY = f"+mitigation.sly._target_={__name__}.Sly"
@@ -63,12 +65,12 @@ def test_each_access_is_found(
     access: str,
 ) -> None:
     monkeypatch.setenv("SUBLIMINAL_PLUGINS", f"small,jobs,{__name__}")
-    assert trait_access(Condition(compose([*small.OVERRIDES, *words]), "")) == access
+    assert trait_access(resolve(composed_values(compose([*small.OVERRIDES, *words])), "")) == access
 
 
 def test_the_blind_track_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    condition = Condition(DictConfig({}), "")
-    settings = [Setting("x", 1, "", "trait/accuracy", False, condition, None, condition)]
+    job = Job({}, "x", "", Path(), (), {})
+    settings = [Setting("x", 1, "", "trait/accuracy", False, job, None, job)]
     accesses = iter(["", "it takes labels", "", "it takes labels"])
     monkeypatch.setattr(module, "trait_access", lambda _: next(accesses))
     assert track_of(settings) == "blind"

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from omegaconf import DictConfig
+from resolved import train_config
 from torch import Tensor
 
 from subliminal import store
-from subliminal.callbacks.progress import Event
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
+from subliminal.state.callbacks.progress import Event
 from subliminal.sweep.console import Console, JobProgress
-from subliminal.sweep.engine import run_job
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Watcher(Console):
 
 
 def train(cfg: DictConfig, console: Console | None = None) -> list[Path]:
-    return run_job(cfg, "condition", console or Console())
+    return train_config(cfg, "condition", console or Console())
 
 
 def finished(outputs: Path) -> list[int]:

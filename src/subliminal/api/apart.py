@@ -120,7 +120,7 @@ def _run(command: Command, argv: list[str], pipe: Connection, telling: bool, qui
     try:
         ended = _Ended([run.absolute() for run in command(argv, tell if telling else None)])
     except UserError as error:
-        error.__notes__ = plan.failures(plan.PLANNED)
+        error.__notes__ = plan.failures(plan.PLAN)
         ended = _Ended([], error)
     except BaseException as error:
         ended = _Ended([], _sendable(error))

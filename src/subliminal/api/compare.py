@@ -8,8 +8,8 @@ from subliminal import metrics
 from subliminal.api.runs import Runs
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import PerSeed, paired
-from subliminal.report.runs import Condition
+from subliminal.report.claim import paired
+from subliminal.report.runs import Condition, PerSeed
 from subliminal.statistics import effect_size, holm, mean_ci, paired_p
 
 _SCHEMA = {
@@ -72,7 +72,8 @@ def compare(
         for value, condition in named.items():
             if value == first or first not in named:
                 continue
-            pairs = list(paired(condition, named[first], lambda c: _final(c, metric)).values())
+            ours, theirs = (_final(c, metric) for c in (condition, named[first]))
+            pairs = list(paired(ours, theirs).values())
             if pairs:
                 settings = {key: _shown(condition, key) for key in others}
                 rows.append({by: value, "against": first, **settings})

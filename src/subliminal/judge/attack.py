@@ -14,6 +14,7 @@ from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.judge import battery
 from subliminal.judge.battery import Defence, Setting
+from subliminal.judge.trainings import train
 from subliminal.judge.trial import Students, Trial
 from subliminal.sweep.console import Console
 
@@ -127,7 +128,7 @@ def _attempt(
         setting.defended.experiment.fetch()
     except UserError as error:
         return replace(attempt, reason=str(error))
-    runs = setting.defended.train(console, needed=False)
+    runs = train(setting.defended, console, needed=False)
     if not runs:
         return replace(attempt, reason="all of its runs failed")
     results = [store.read_summary(run)["results"] for run in runs]

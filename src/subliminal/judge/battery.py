@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import metrics
 from subliminal.config import seeds
 from subliminal.config.build import build
-from subliminal.config.canonical import canonical
+from subliminal.config.canonical import Plain, canonical
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError, one_line
-from subliminal.judge.trainings import Condition, compose
+from subliminal.judge.trainings import compose
 from subliminal.store.identity import science
 from subliminal.sweep import plan
+from subliminal.training.job import Job, resolve
 
 NAME = "judge"  # the experiments' folder below outputs
 # Config groups that a defence may not change: the attacker's training, and what is measured.
@@ -39,16 +40,16 @@ class Setting:
     asks: str
     trait: str  # metric
     control: bool
-    undefended: Condition
-    null: Condition | None  # None: the trait's zero is θ₀, whose shift is 0
-    defended: Condition | None  # None: the defence does not fit, see `unfit`
+    undefended: Job
+    null: Job | None  # None: the trait's zero is θ₀, whose shift is 0
+    defended: Job | None  # None: the defence does not fit, see `unfit`
     unfit: str = ""
     attack: bool = False  # it counts if it leaks what the reference does, at its teacher's accuracy
     menu: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a search: overrides
 
     @property
-    def conditions(self) -> dict[str, Condition]:
-        """The conditions to train, in order; undefended runs come first."""
+    def jobs(self) -> dict[str, Job]:
+        """The jobs to train, in order; undefended runs come first."""
         parts = {"undefended": self.undefended, "null": self.null, "defended": self.defended}
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -78,7 +79,7 @@ class Defence:
 
     def compose(
         self, overrides: Sequence[str] = (), *, tracked: Sequence[str] = ("tracker=none",)
-    ) -> DictConfig:
+    ) -> Plain:
         """Compose overrides with the judge's own seeds, folder and engine.
 
         Runs are not tracked one by one: the scorecard is, as one run.
@@ -128,7 +129,7 @@ def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False)
     searches = set(known) - set(names(defence.config_dir, search=False))
     wanted = [*(only or set(known) - searches), *(searches if search else ())]
     settings = [setting(defence, name) for name in dict.fromkeys(wanted)]
-    return sorted(settings, key=lambda one: (one.order, one.name))
+    return _in_one_folder(sorted(settings, key=lambda one: (one.order, one.name)))
 
 
 def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
@@ -139,89 +140,93 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     """
     there = (f"threat={name}", *more)
     title = ",".join(there)
-    undefended = defence.compose(there)
-    threat = undefended.threat
-    null, defended, unfit = copy.deepcopy(undefended), None, ""
-    null.teacher.steering = OmegaConf.load(NULL)
+    values = defence.compose(there)
+    null = copy.deepcopy(values)
+    null["teacher"]["steering"] = _load(NULL)
+    values["trait"]["steps"] = _moments(values)
+    undefended = resolve(values, title)
+    threat = undefended.cfg.threat
+    assert threat is not None, "it was composed"
+    defended, unfit = None, ""
     if not threat.control:
-        defended = _defended(defence, there, undefended)
-        unfit = _misfit(defence, undefended, defended)
-    moments = _moments(undefended)
-    undefended.trait.steps = moments
-    if defended is not None:
-        defended.trait.steps = moments
-    learnt_nothing = Condition(null, f"{title},teacher.steering=displaced")
-    tried = None if defended is None or unfit else Condition(defended, f"{title},{defence.name}")
-    return Setting(
+        defended, unfit = _defended(defence, there, undefended)
+    composed = Setting(
         name=threat.name,
         order=threat.order,
         asks=threat.asks,
         trait=threat.trait,
         control=threat.control,
-        undefended=Condition(undefended, title),
-        null=learnt_nothing if threat.trait == metrics.TRAIT_ACCURACY else None,
-        defended=tried,
+        undefended=undefended,
+        null=resolve(null, f"{title},teacher.steering=displaced")
+        if threat.trait == metrics.TRAIT_ACCURACY
+        else None,
+        defended=defended,
         unfit=unfit,
         attack=threat.attack,
-        menu={str(name): tuple(words) for name, words in threat.menu.items()},
+        menu={name: tuple(words) for name, words in threat.menu.items()},
     )
+    return _in_one_folder([composed])[0]
 
 
-def _moments(cfg: DictConfig) -> list[int]:
+def _in_one_folder(settings: Sequence[Setting]) -> list[Setting]:
+    """Give jobs of one condition one folder, whatever the settings call it."""
+    shared = iter(plan.in_one_folder(job for one in settings for job in one.jobs.values()))
+    changes: list[dict[str, Any]] = [{name: next(shared) for name in one.jobs} for one in settings]
+    return [replace(one, **jobs) for one, jobs in zip(settings, changes, strict=True)]
+
+
+def _moments(values: Plain) -> list[int]:
     """Return the update counts at which the trait is measured: denser at the start."""
-    inputs = Condition(cfg, "").experiment.inputs
-    steps = cfg.distill.epochs * -(-inputs.size // cfg.distill.batch_size)
+    distill = values["distill"]
+    size = build(distill["inputs"], "distill.inputs").size
+    steps = distill["epochs"] * -(-size // distill["batch_size"])
     spaced = np.geomspace(max(1, steps / 50), steps, MOMENTS).round()
     return sorted({int(step) for step in spaced})
 
 
-def _defended(defence: Defence, there: Sequence[str], undefended: DictConfig) -> DictConfig:
-    """Compose a defence in a setting; raise a UserError where it changes what is the attacker's."""
-    cfg = defence.compose([*there, *defence.overrides])
-    plain: list[Any] = [OmegaConf.to_container(one) for one in (cfg, undefended)]
+def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[Job | None, str]:
+    """Compose a defence in a setting; return its job, or None and why it cannot be tried there.
+
+    Raises:
+        UserError: it changes what is the attacker's, or does not build in the plain setting either.
+    """
+    values, attackers = defence.compose([*there, *defence.overrides]), defence.compose(there)
     for group in ATTACKERS:
-        ours, theirs = (_leaves(one[group], group) for one in plain)
+        ours, theirs = _leaves(values[group], group), _leaves(attackers[group], group)
         if ours != theirs:
             differ = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
             raise UserError(
                 f"{' '.join(defence.overrides)}: changes {min(differ)}; "
                 f"a defence may not touch {', '.join(ATTACKERS[:-1])}"
             )
-    return cfg
-
-
-def _misfit(defence: Defence, undefended: DictConfig, defended: DictConfig) -> str:
-    """Return why a defence that works elsewhere cannot be tried here; empty where it can.
-
-    Adds the probes that the judge needs to `defended`.
-
-    Raises:
-        UserError: it cannot be built in the plain setting either.
-    """
+    values["trait"]["steps"] = undefended.cfg.trait.steps
     try:
-        _build_probed(defence, defended)
+        job = resolve(_probed(defence, values), ",".join([*there, defence.name]))
     except UserError as error:
-        _build_probed(defence, defence.compose(defence.overrides))
-        return str(error)
-    configs = (canonical(cfg) for cfg in (defence.compose(), undefended, defended))
+        resolve(_probed(defence, defence.compose(defence.overrides)), defence.name)
+        return None, str(error)
+    configs = (canonical(defence.compose()), undefended.config, job.config)
     plain, here, both = (_leaves(science(config, "cpu")) for config in configs)
     for key in sorted(plain.keys() | here.keys()):
         set_here = plain.get(key) != here.get(key)
         if set_here and here.get(key) != both.get(key) and not key.startswith("probe."):
-            return f"the defence changes {key}, which this setting sets"
-    return ""
+            return None, f"the defence changes {key}, which this setting sets"
+    return job, ""
 
 
-def _build_probed(defence: Defence, cfg: DictConfig) -> None:
-    """Add the probes that the judge needs of defended runs, and check that the config builds."""
-    if defence.overrides:
-        built = [build(node, f"mitigation.{name}") for name, node in cfg.mitigation.items()]
-        of_trait = ["alignment"] if any(one.needs_probe for one in built) else []
-        with open_dict(cfg.probe):
-            for probe in ("activity", *of_trait):
-                if probe not in cfg.probe:
-                    cfg.probe[probe] = OmegaConf.load(CONF / "probe" / f"{probe}.yaml")
-    _ = Condition(cfg, "").experiment
+def _probed(defence: Defence, values: Plain) -> Plain:
+    """Return a config with the probes that the judge needs of defended runs."""
+    if not defence.overrides:
+        return values
+    built = [build(node, f"mitigation.{name}") for name, node in values["mitigation"].items()]
+    wanted = ["activity", *(["alignment"] if any(one.needs_probe for one in built) else [])]
+    missing = [probe for probe in wanted if probe not in values["probe"]]
+    probes = {probe: _load(CONF / "probe" / f"{probe}.yaml") for probe in missing}
+    return {**values, "probe": {**values["probe"], **probes}}
+
+
+def _load(path: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(path))
 
 
 def _leaves(tree: object, prefix: str = "") -> dict[str, object]:

@@ -18,6 +18,7 @@ from subliminal.judge.cost import planned, show_plan
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
 from subliminal.judge.evaluation import QUICK, SCREEN, check_seeds, judge
 from subliminal.judge.scorecard import Scorecard
+from subliminal.judge.trainings import finished
 from subliminal.judge.trait_access import track_of
 from subliminal.judge.wandb_scorecard import log_scorecard
 from subliminal.report.escape import file_stem
@@ -110,7 +111,7 @@ def judge_all(
 
 def _folder(name: str, settings: Sequence[Setting]) -> Path:
     """Return the folder of a scorecard."""
-    return Path(str(settings[0].undefended.cfg.outputs)) / NAME / "scorecards" / name
+    return Path(settings[0].undefended.cfg.outputs) / NAME / "scorecards" / name
 
 
 def _is_judged(folder: Path, defence: Defence, settings: Sequence[Setting]) -> bool:
@@ -132,8 +133,8 @@ def _keep(
 ) -> Path:
     """Write a scorecard and log it to W&B; return its folder."""
     folder = scorecard.write(card, _folder(name, settings))
-    conditions = [one for setting in settings for one in setting.conditions.values()]
-    runs = dict.fromkeys(run for condition in conditions for run in condition.finished())
+    jobs = [job for setting in settings for job in setting.jobs.values()]
+    runs = dict.fromkeys(run for job in jobs for run in finished(job))
     if line := log_scorecard(card, name, folder.parents[1], tracker, runs):
         console.say(line)
     return folder

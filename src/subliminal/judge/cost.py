@@ -8,16 +8,17 @@ from subliminal import store
 from subliminal.config.seeds import parse
 from subliminal.judge.attack import ALL, FIRST, KEPT
 from subliminal.judge.battery import Setting
-from subliminal.judge.trainings import Condition
+from subliminal.judge.trainings import teacher_file
 from subliminal.judge.trial import training_seconds
 from subliminal.sweep import cores
 from subliminal.terminal import console
+from subliminal.training.job import Job
 
 PARTS = ("undefended", "null", "defended")
 
 
-class ConditionPlan(NamedTuple):
-    """The runs of one condition: how many exist, and what the missing ones cost."""
+class JobPlan(NamedTuple):
+    """The runs of one job: how many exist, and what the missing ones cost."""
 
     runs: int
     finished: int  # of these
@@ -35,7 +36,7 @@ class SettingPlan(NamedTuple):
     """The plan of one setting."""
 
     setting: str
-    parts: dict[str, ConditionPlan]
+    parts: dict[str, JobPlan]
     note: str = ""  # why nothing is trained, or what a search trains besides
 
 
@@ -50,7 +51,7 @@ def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
             runs = first * (len(setting.menu) + 1) + (all_ - first) * (KEPT + 1)
             note = note or f"up to {runs} runs on seeds {ALL}, then those of the worst"
         elif not setting.unfit:
-            parts = {name: _planned(one, counted) for name, one in setting.conditions.items()}
+            parts = {name: _planned(one, counted) for name, one in setting.jobs.items()}
         plans.append(SettingPlan(setting.name, parts, note))
     return plans
 
@@ -87,7 +88,7 @@ def show_plan(plans: Sequence[SettingPlan]) -> str:
     return f"{line}: {_cost(plans, plans)}" if missing else f"{line}."
 
 
-def _parts(plans: Sequence[SettingPlan]) -> list[ConditionPlan]:
+def _parts(plans: Sequence[SettingPlan]) -> list[JobPlan]:
     return [part for plan in plans for part in plan.parts.values()]
 
 
@@ -102,21 +103,21 @@ def _cost(plans: Sequence[SettingPlan], known: Sequence[SettingPlan]) -> str:
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
 
 
-def _cell(part: ConditionPlan | None) -> str:
+def _cell(part: JobPlan | None) -> str:
     if part is None:
         return "–"
     return f"{part.missing} of {part.runs} to train" if part.missing else f"{part.runs} kept"
 
 
-def _planned(condition: Condition, counted: set[Path]) -> ConditionPlan:
-    """Plan one condition; add its missing runs' teachers to those that are counted."""
-    cfg, experiment, runs = condition.cfg, condition.experiment, condition.runs
-    done = [run for run in runs.values() if store.state(run) == "finished"]
-    missing = [seed for seed, run in runs.items() if run not in done]
+def _planned(job: Job, counted: set[Path]) -> JobPlan:
+    """Plan one job; add its missing runs' teachers to those that are counted."""
+    cfg, experiment = job.cfg, job.experiment
+    done = [job.run_dir(seed) for seed in job.seeds if store.state(job.run_dir(seed)) == "finished"]
+    missing = [seed for seed in job.seeds if job.run_dir(seed) not in done]
     student = cfg.distill.epochs * experiment.inputs.size / 1e6
     teachers: set[Path] = set()
     if experiment.steering is None or experiment.steering.needs_teacher:
-        teachers = {condition.teacher_file(seed) for seed in missing} - counted
+        teachers = {teacher_file(job, seed) for seed in missing} - counted
         counted |= teachers
     lacking = sum(not file.is_file() for file in teachers)
     workers = 1
@@ -125,8 +126,8 @@ def _planned(condition: Condition, counted: set[Path]) -> ConditionPlan:
         workers = max(1, min(int(wanted), len(missing)))
     seconds = [training_seconds(store.read_summary(run)) / student for run in done]
     of_teachers = lacking * cfg.teacher.epochs * experiment.data.train_size / 1e6
-    return ConditionPlan(
-        runs=len(runs),
+    return JobPlan(
+        runs=len(job.seeds),
         finished=len(done),
         passes=len(missing) * student + of_teachers,
         seconds=sum(seconds) / len(seconds) if seconds else None,

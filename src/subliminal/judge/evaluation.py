@@ -197,20 +197,20 @@ def _flags(
     trial: Trial, word: Verdict, stopped: float | None, readout: Interval | None
 ) -> tuple[str, ...]:
     """Return the reasons to doubt a verdict."""
-    condition, undefended = trial.setting.defended, trial.setting.undefended
-    assert condition is not None, "the defence fits"
+    job, undefended = trial.setting.defended, trial.setting.undefended
+    assert job is not None, "the defence fits"
     assert trial.defended is not None, "it was trained"
     trait, runs = trial.defended.trait, trial.defended.runs
     one = undefended.seeds[0]
-    same_teacher = condition.teacher_file(one) == undefended.teacher_file(one)
+    same_teacher = job.teacher_hash(one) == undefended.teacher_hash(one)
     gradient, moved = (series(runs, m) for m in (metrics.ACTIVITY_GRADIENT, metrics.ACTIVITY_MOVED))
     found = [flags.loss_did_not_fall(series(runs, metrics.DISTILL_LOSS))]
     found.append(flags.gradient_lost(gradient, moved))
-    if condition.experiment.mitigations:
+    if job.experiment.mitigations:
         found.append(flags.inactive(series(runs, metrics.ACTIVITY_CHANGED)))
     found.append(flags.teacher_changed(series(runs, metrics.ACTIVITY_TEACHER), same_teacher))
     if trial.null is not None:
-        found.append(flags.below_chance(trait, condition.experiment.network.classes))
+        found.append(flags.below_chance(trait, job.experiment.network.classes))
     found += [flags.depends_on_seeds(trial.evidence(), word), flags.hidden(word, readout)]
     if stopped is not None and (_mean(trait) or 0.0) >= stopped:
         found.append("no better than stopping early")

@@ -1,4 +1,4 @@
-"""The readout attack: how much of the trait a head refitted on a few labels reads in a student.
+"""The readout attack: what of the trait a few labels bring back from a trained student.
 
 A student may score at chance and still represent the digits as its teacher does (Learning Through
 Noise, Brockers et al. 2026, arXiv 2605.23645): accuracy alone would call that blocked.
@@ -29,12 +29,12 @@ def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, .
         data: the digits.
         seeds: of the students.
     """
-    # (seeds, n, width)
-    test = network.features(theta, data.test_x, data.scale).double()
+    test = network.features(theta, data.test_x, data.scale).double()  # (seeds, n, width)
     accuracies = []
     for row, seed in enumerate(seeds):
         chosen = labelled(data.train_y, network.classes, seed)
-        x = network.features(theta[row : row + 1], data.train_x[chosen], data.scale)[0].double()
+        examples = data.train_x[chosen]
+        x = network.features(theta[row : row + 1], examples, data.scale)[0].double()  # (k, width)
         y = torch.nn.functional.one_hot(data.train_y[chosen], network.classes).double()
         weights, bias = fit(x, y)
         hits = (test[row] @ weights + bias).argmax(dim=-1) == data.test_y
@@ -43,7 +43,7 @@ def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, .
 
 
 def labelled(labels: Tensor, classes: int, seed: int) -> Tensor:
-    """Return the training digits whose labels the readout is fitted to: (PER_CLASS · classes,)."""
+    """Return which training digits have their labels told: (PER_CLASS · classes,)."""
     generator = streams.stream(seed, streams.READOUT)
     order = torch.from_numpy(generator.permutation(len(labels)))
     shuffled = labels[order]

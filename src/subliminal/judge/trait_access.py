@@ -16,10 +16,10 @@ from subliminal.distill import Supervised
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.errors import UserError
 from subliminal.judge.battery import Setting
-from subliminal.judge.trainings import Condition
 from subliminal.state import Training
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
+from subliminal.training.job import Job
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification, Distillation
 
@@ -47,13 +47,13 @@ def track_of(settings: Sequence[Setting], track: str | None = None) -> str:
     return track or ("aware" if access else "blind")
 
 
-def trait_access(condition: Condition) -> str:
+def trait_access(job: Job) -> str:
     """Return what a defence reads of the trait; empty: nothing, it is blind.
 
     Checks its loss and targets, and rehearses its mitigations: on the CPU, on a few made-up images,
     for as many steps as the student's training has, with digits that record each access.
     """
-    experiment, distill = condition.experiment, condition.cfg.distill
+    experiment, distill = job.experiment, job.cfg.distill
     if isinstance(experiment.loss, Supervised):
         return "distill.loss takes the digits' labels"
     if experiment.targets is not None and experiment.targets.needs_trait:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from subliminal import metrics, store
@@ -16,9 +15,10 @@ from subliminal.data import Labelled
 from subliminal.judge.battery import Setting
 from subliminal.judge.leak import GATE, PRICE, Array, Evidence, Interval, leak, price
 from subliminal.judge.readout import readout
-from subliminal.judge.trainings import Condition
+from subliminal.judge.trainings import teachers, train
 from subliminal.sweep.console import Console
 from subliminal.tensors.network import Network
+from subliminal.training.job import Job
 from subliminal.training.tasks import Distillation
 
 HELD_OUT = 4096  # distillation inputs that no student was trained on
@@ -46,18 +46,16 @@ class Students:
         return tuple(s for s, v in zip(self.seeds, self.trait, strict=True) if np.isnan(v))
 
 
-def students(
-    condition: Condition, runs: Sequence[Path], trait: str, undefended: Condition
-) -> Students:
-    """Measure the finished runs of a condition.
+def students(job: Job, runs: Sequence[Path], trait: str, undefended: Job) -> Students:
+    """Measure the finished runs of a job.
 
     Args:
-        condition: of a setting.
+        job: of a setting.
         runs: its finished runs.
         trait: the metric of the trait.
         undefended: the setting's, whose inputs and loss are those of the price.
     """
-    seeds, network = condition.seeds, condition.experiment.network
+    seeds, network = job.seeds, job.experiment.network
     found = {name: np.full(len(seeds), np.nan) for name in MEASURED}
     if runs:
         rows = [store.read_summary(run) for run in runs]
@@ -69,7 +67,7 @@ def students(
             found[name][places] = [row.get(metric, np.nan) for row in last]
         found["seconds"][places] = [training_seconds(row) for row in rows]
         found["teacher"][places] = [row["results"][metrics.TEACHER_ACCURACY] for row in rows]
-        theta = _weights(runs, network)
+        theta = network.layout.stack(map(store.read_student, runs), len(runs))
         data = undefended.experiment.data.load()
         found["readout"][places] = readout(network, theta, data, there)
         found["distill_loss"][places] = held_out(undefended, network, theta, data, there)
@@ -83,7 +81,7 @@ def training_seconds(summary: Mapping[str, Any]) -> float:
 
 @torch.no_grad()
 def held_out(
-    undefended: Condition, network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, ...]
+    undefended: Job, network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, ...]
 ) -> list[float]:
     """Return each student's loss against its teacher on inputs that it was not trained on.
 
@@ -91,7 +89,7 @@ def held_out(
     """
     experiment = undefended.experiment
     data = data.to(experiment.device)
-    start, teacher = undefended.teachers(data, seeds)
+    start, teacher = teachers(undefended, data, seeds)
     inputs = replace(experiment.inputs, size=HELD_OUT, fresh=True)  # type: ignore[type-var]
     task = Distillation(
         network,
@@ -113,16 +111,6 @@ def _last_epoch(run: Path) -> dict[str, float]:
     epochs = pl.read_parquet(run / "epochs.parquet", glob=False)
     student = epochs.filter(pl.col("phase") == "student").sort("epoch")
     return student.row(-1, named=True)
-
-
-def _weights(runs: Sequence[Path], network: Network) -> Tensor:
-    """Return the trained students' weights, (seeds, P)."""
-    theta = torch.zeros(len(runs), network.layout.size)
-    views = network.layout.views(theta)
-    for row, run in enumerate(runs):
-        for name, values in load_file(run / store.STUDENT).items():
-            views[name][row] = values
-    return theta
 
 
 def stopped_early(runs: Sequence[Path], trait: str, price: float) -> float:
@@ -218,9 +206,9 @@ def run_setting(setting: Setting, console: Console) -> Trial:
         RunsFailed: an undefended or null run failed.
     """
     measured = {}
-    for part, condition in setting.conditions.items():
-        runs = condition.train(console, needed=part != "defended")
-        measured[part] = students(condition, runs, setting.trait, setting.undefended)
+    for part, job in setting.jobs.items():
+        runs = train(job, console, needed=part != "defended")
+        measured[part] = students(job, runs, setting.trait, setting.undefended)
     null, defended = measured.get("null"), measured.get("defended")
     return Trial(setting, measured["undefended"], null, defended)
 

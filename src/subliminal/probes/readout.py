@@ -1,4 +1,4 @@
-"""What a student's features tell of the digits, whoever reads them."""
+"""Accuracy of four class heads on the student's features."""
 
 from __future__ import annotations
 
@@ -69,10 +69,9 @@ class Readout(Probe):
                 logits = owner.model.onward(owner.layout.views(theta), layer, features)
                 training.log(name, accuracy(logits, labels, classes))
         wide = widest(features.device)
-        examples = data.train_x[: self.examples]
-        x = network.features(training.theta, examples, data.scale).to(wide)
+        x = network.features(training.theta, data.train_x[: self.examples], data.scale).to(wide)
         y = F.one_hot(data.train_y[: self.examples], classes).to(wide)
-        fitted = [fit(of_seed, y) for of_seed in x]  # apart, as each would be alone
+        fitted = [fit(of_seed, y) for of_seed in x]
         scores = [h.to(wide) @ w + bias for h, (w, bias) in zip(features, fitted, strict=True)]
         refitted = accuracy(torch.stack(scores), labels, classes)
         training.log(metrics.READOUT_REFITTED, refitted)

@@ -1,4 +1,4 @@
-"""What lies on disk: runs and their identity, how far they are, what they were made with."""
+"""Runs on disk: layout, identity, state, records and provenance."""
 
 from subliminal.store.conditions import condition_hash_of as condition_hash_of
 from subliminal.store.conditions import folder_name as folder_name
@@ -18,7 +18,6 @@ from subliminal.store.folders import intact as intact
 from subliminal.store.folders import state as state
 from subliminal.store.identity import NUMERICS as NUMERICS
 from subliminal.store.identity import condition_hash as condition_hash
-from subliminal.store.identity import hash_as_written as hash_as_written
 from subliminal.store.identity import teacher_hash as teacher_hash
 from subliminal.store.places import CHECKPOINT as CHECKPOINT
 from subliminal.store.places import CONDITION as CONDITION
@@ -35,5 +34,7 @@ from subliminal.store.places import run_dirs as run_dirs
 from subliminal.store.places import seed_of as seed_of
 from subliminal.store.records import Damaged as Damaged
 from subliminal.store.records import read_condition as read_condition
+from subliminal.store.records import read_config as read_config
+from subliminal.store.records import read_student as read_student
 from subliminal.store.records import read_summary as read_summary
 from subliminal.store.records import record_condition as record_condition

@@ -1,4 +1,4 @@
-"""What lies under outputs/: conditions, their runs and how far they are, and what one run holds."""
+"""Conditions and runs under outputs/: their states, their results, and lookup by name."""
 
 import re
 from collections import Counter
@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from polars import selectors
-from yaml import YAMLError
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
@@ -22,7 +19,7 @@ Plain = dict[str, Any]
 
 
 class Cell(NamedTuple):
-    """One run's place, and how it stands (see `store.state`)."""
+    """A run folder and its state (see `store.state`)."""
 
     directory: Path
     state: str
@@ -30,7 +27,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Held:
-    """What a condition's folder holds."""
+    """The seeds and the record of a condition folder."""
 
     directory: Path
     seeds: tuple[int, ...]  # with a folder, or asked for and never begun; in order
@@ -38,13 +35,13 @@ class Held:
     damage: str | None  # one line on the record
 
     def cells(self) -> list[Cell]:
-        """Return the runs, and how they stand now."""
+        """Return the run folders with their current states."""
         runs = [store.run_dir(self.directory, seed) for seed in self.seeds]
         return [Cell(run, store.state(run)) for run in runs]
 
 
 def held(condition: Path) -> Held:
-    """Look what a condition's folder holds; a damaged record is told, and its runs are found."""
+    """Read a condition folder; of a damaged record, keep one line and find the runs anyway."""
     seeds = {seed for run in store.run_dirs(condition) if (seed := store.seed_of(run)) is not None}
     try:
         record, damage = store.read_condition(condition), None
@@ -54,7 +51,7 @@ def held(condition: Path) -> Held:
 
 
 def conditions(outputs: Path) -> list[Path]:
-    """Return the condition folders below `outputs`, in order; a copy is not one (see `copies`).
+    """Return the condition folders below `outputs`, in order, without copies.
 
     Raises:
         UserError: `outputs` is no folder.
@@ -63,7 +60,7 @@ def conditions(outputs: Path) -> list[Path]:
 
 
 def copies(outputs: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the folders below `outputs` that lie beside what they are a copy of, and that."""
+    """Yield each copied folder below `outputs` with its original, which lies beside it."""
     for folder in _folders(outputs):
         if (original := store.original(folder)) is not None:
             yield folder, original
@@ -76,14 +73,14 @@ def _folders(outputs: Path) -> Iterator[Path]:
 
 
 def find(outputs: Path, name: str) -> Path:
-    """Return the folder of the run that `name` means.
+    """Return the run folder that `name` means.
 
     Args:
         outputs: where experiments lie.
         name: a run's folder, or [[experiment/]condition/]seed: a whole name, or a part of it.
 
     Raises:
-        UserError: no run is meant, or several are; the line names them.
+        UserError: no run matches, or several do; the line names them.
     """
     path = Path(name)
     if path.is_dir() and store.seed_of(path.resolve()) is not None:
@@ -107,10 +104,9 @@ def find(outputs: Path, name: str) -> Path:
 def _narrow(outputs: Path, folders: list[Path], above: list[str]) -> list[Path]:
     """Keep the folders that the parts name; a whole name wins over a part of others."""
     if above:
-        wanted = above[-1]
-        names = {folder: {folder.name, folder.name.rpartition("-")[0]} for folder in folders}
-        values = {f: {n.rpartition("=")[2] for n in names[f]} | names[f] for f in folders}
-        folders = _best(folders, {f: values[f] for f in folders}, wanted)
+        names = {f: {f.name, f.name.rpartition("-")[0]} for f in folders}
+        names = {f: own | {name.rpartition("=")[2] for name in own} for f, own in names.items()}
+        folders = _best(folders, names, above[-1])
     if len(above) > 1:  # an experiment's name may have parts of its own
         names = {f: {_experiment(outputs, f), f.parent.name} for f in folders}
         folders = _best(folders, names, "/".join(above[:-1]))
@@ -127,10 +123,10 @@ def _best(folders: list[Path], names: dict[Path, set[str]], wanted: str) -> list
 
 
 def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
-    """Return a row per condition, and what could not be read.
+    """Return a row per condition, and a line per damaged file.
 
-    A row holds experiment, condition, folder, seeds done and asked for, how many are in each
-    state, the date of the newest result, and the mean over seeds of the headline numbers.
+    A row holds experiment, condition, folder, finished and requested seeds, the number of runs in
+    each state, the date of the newest result, and each seed's headline numbers.
     """
     rows, damaged = [], []
     for condition in conditions(outputs):
@@ -192,7 +188,7 @@ def describe(run: Path) -> Plain:
             # At once: a resumed run puts a newer file in its place.
             table = pl.read_parquet(BytesIO(steps.read_bytes()))
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise _damaged(steps, error) from error
+            raise store.Damaged(f"{steps}: cannot be read ({type(error).__name__})") from error
         numbers = table.select(selectors.numeric())
         names = [name for name in numbers.columns if name.count("/") == 1]
         curves = {name: numbers[name].drop_nulls().to_list() for name in names}
@@ -201,19 +197,6 @@ def describe(run: Path) -> Plain:
         "run": str(run),
         "state": state,
         "summary": store.read_summary(run) if state == "finished" else {},
-        "config": _config(run / "config.yaml"),
+        "config": store.read_config(run) if (run / "config.yaml").is_file() else {},
         "curves": curves,
     }
-
-
-def _config(file: Path) -> Any:
-    if not file.is_file():
-        return {}
-    try:
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise _damaged(file, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> store.Damaged:
-    return store.Damaged(f"{path}: cannot be read ({type(error).__name__})")

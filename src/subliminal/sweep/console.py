@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.progress import TimeElapsedColumn as Elapsed
 
-from subliminal.callbacks.progress import Event
+from subliminal.state.callbacks.progress import Event
 from subliminal.terminal import console, printable
 
 T = TypeVar("T")

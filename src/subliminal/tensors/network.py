@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal.tensors import streams
-from subliminal.tensors.draws import Draws, Epoch
+from subliminal.tensors.draws import Draws
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.layout import Layout
 
-SHAPES = 4096  # of all networks of a process that are compiled
 BATCH = 1024  # images whose logits are taken at once
 
 
@@ -53,9 +52,7 @@ class Dropping(Protocol):
     def drops(self) -> bool:
         """Whether it has any."""
 
-    def factors(
-        self, images: Tensor, draws: Draws, stream: str, *, step: Epoch
-    ) -> dict[str, Tensor]:
+    def factors(self, images: Tensor, draws: Draws, stream: str, *, step: int) -> dict[str, Tensor]:
         """Draw what goes beside `params` into the pass of a step on images (seeds, batch, n)."""
 
 
@@ -67,28 +64,24 @@ class Network:
     pixels: int
     classes: int
     layout: Layout
-    compiled: bool = False  # torch.compile runs forward and backward
 
     @classmethod
-    def of(cls, model: Model, *, pixels: int, classes: int, compiled: bool = False) -> "Network":
+    def of(cls, model: Model, *, pixels: int, classes: int) -> "Network":
         """Bind `model` to its input and class counts."""
-        return cls(model, pixels, classes, model.layout(pixels, classes), compiled)
+        return cls(model, pixels, classes, model.layout(pixels, classes))
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Network":
-        """Return itself: it never changes, and what was compiled is kept."""
+        """Return itself: it never changes."""
         return self
 
     def reference(
         self, seeds: tuple[int, ...], device: torch.device, *, stream: str = streams.INIT
     ) -> Tensor:
         """Draw initial weights of each seed, the reference weights θ₀ by default: (seeds, P)."""
-        theta = torch.zeros(len(seeds), self.layout.size)
-        views = self.layout.views(theta)
-        for row, seed in enumerate(seeds):
-            generator = streams.stream(seed, stream)
-            for name, values in self.model.initial(self.layout, generator=generator).items():
-                views[name][row] = torch.from_numpy(values)
-        return theta.to(device)
+        generators = (streams.stream(seed, stream) for seed in seeds)
+        drawn = (self.model.initial(self.layout, generator=g) for g in generators)
+        rows = ({name: torch.from_numpy(v) for name, v in row.items()} for row in drawn)
+        return self.layout.stack(rows, len(seeds)).to(device)
 
     @cached_property
     def hidden(self) -> tuple[str, ...]:
@@ -136,20 +129,7 @@ class Network:
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
-        return self._forward(params, x)
-
-    @cached_property
-    def _forward(self) -> Callable[[Mapping[str, Tensor], Tensor], Tensor]:
-        if not self.compiled:
-            return self.model.forward
-        import torch._dynamo.config as dynamo  # over a second, for who compiles
-
-        # A kernel for each network and shape, of which there are a dozen: batches and last batches,
-        # of training, tests and probes. Past its limit, which is 8, torch would say no more than a
-        # warning and run uncompiled code.
-        dynamo.recompile_limit = dynamo.accumulated_recompile_limit = SHAPES
-        dynamo.fail_on_recompile_limit_hit = True
-        return torch.compile(self.model.forward, dynamic=False, fullgraph=True)
+        return self.model.forward(params, x)
 
     @torch.no_grad()
     def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = BATCH) -> Tensor:
@@ -165,20 +145,20 @@ class Network:
         )
 
     @torch.no_grad()
-    def features(self, theta: Tensor, images: Tensor, scale: Callable[[Tensor], Tensor]) -> Tensor:
-        """Map images (n, pixels) to the last hidden layer's outputs (seeds, n, width), in batches.
+    def features(self, theta: Tensor, x: Tensor, scale: Callable[[Tensor], Tensor]) -> Tensor:
+        """Map uint8 images (n, pixels) to the last hidden layer's output (seeds, n, width).
 
         Args:
-            theta: the weights, (seeds, P).
-            images: before scaling.
-            scale: what the network sees of them.
+            theta: weights (seeds, P).
+            x: images, the same for all seeds.
+            scale: from uint8 pixels to the network's inputs, such as `Labelled.scale`.
         """
         params, seeds = self.layout.views(theta), theta.shape[0]
-        parts = [
-            self.model.activations(params, scale(part).expand(seeds, -1, -1))[self.hidden[-1]]
-            for part in torch.split(images, BATCH)
-        ]
-        return torch.cat(parts, dim=1)
+        outputs = (
+            self.model.activations(params, scale(part).expand(seeds, -1, -1))
+            for part in torch.split(x, BATCH)
+        )
+        return torch.cat([output[self.hidden[-1]] for output in outputs], dim=1)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:

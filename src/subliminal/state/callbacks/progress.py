@@ -1,0 +1,51 @@
+"""Progress of a stack, told to the process that shows it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
+
+INTERVAL = 0.1  # seconds between two reports
+
+
+@dataclass(frozen=True)
+class Event:
+    """How far a stack has come."""
+
+    phase: str
+    seeds: tuple[int, ...]
+    step: int
+    steps: int
+
+
+Report = Callable[[Event], None]
+
+
+class Progress(Callback):
+    """Reports the progress, and ends the training when the job is told to stop."""
+
+    def __init__(self, report: Report, stop: Callable[[], bool]) -> None:
+        self._report = report
+        self._stop = stop
+        self._last = 0.0
+
+    def on_step(self, step: Step) -> None:
+        """Report now and then; raise KeyboardInterrupt when the job is told to stop."""
+        if self._stop():
+            raise KeyboardInterrupt
+        now = time.monotonic()
+        if now - self._last >= INTERVAL:
+            self._last = now
+            self._send(step.training)
+
+    def on_train_end(self, training: Training) -> None:
+        """Report that the phase is complete."""
+        self._send(training)
+
+    def _send(self, training: Training) -> None:
+        event = Event(training.phase, training.seeds, training.index, training.steps)
+        self._report(event)

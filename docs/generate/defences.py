@@ -15,14 +15,14 @@ from typing import Any
 
 import leaderboard
 import polars as pl
+import screening_auroc
 from leaderboard import Place
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.judge import screening
 from subliminal.judge.battery import NAME
-from subliminal.judge.board import CARD, read
 from subliminal.judge.entries import Entry, all_entries
+from subliminal.judge.scorecard import FILE, read
 from subliminal.mitigations.dp_sgd import epsilon
 from subliminal.report.figures import style
 from subliminal.report.tables import markdown
@@ -122,7 +122,7 @@ def _of(card: Mapping[str, Any], entry: Entry) -> bool:
 
 def _rows(entry: Entry, folder: Path) -> list[Row]:
     """Return a row for each setting of the final scorecard in `folder`, if there is one."""
-    card = read(folder / CARD)
+    card = read(folder / FILE)
     if card is None or not card["final"] or not _of(card, entry):
         return []
     made = card["environment"]
@@ -140,7 +140,7 @@ def _card(rows: Sequence[Row]) -> Row:
 
 def _keep_screening(folder: Path, data: Path) -> None:
     if folder.is_dir():
-        lines = [screen.format() for screen in screening.screens(folder)]
+        lines = [screen.format() for screen in screening_auroc.screens(folder)]
         data.mkdir(parents=True, exist_ok=True)
         store.write_text(data / SCREENED, json.dumps(lines, indent=1) + "\n")
 

@@ -1,37 +1,27 @@
-"""Which attacks count, on made-up students, and what a search says of its attempts."""
+"""Which attacks count, on made-up students, and the summary of a search."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import DictConfig
 
-from subliminal.judge.attack import Attempt, Search, _fit, counts
+from subliminal.judge.attack import Attempt, Search, _checked, counts
 from subliminal.judge.battery import Setting
-from subliminal.judge.measure import Students
-from subliminal.judge.trial import Trial
-
-SEEDS = (0, 1, 2)
+from subliminal.judge.trial import Students, Trial
+from subliminal.training.job import Job
 
 
 def students(trait: float, teacher: float = 0.94) -> Students:
-    none = np.full(3, np.nan)
-    return Students(
-        SEEDS,
-        trait=trait + np.array([-0.01, 0, 0.01]),
-        trait_loss=none,
-        readout=none,
-        distill_loss=none,
-        skill=none,
-        seconds=none,
-        teacher=np.full(3, teacher),
-    )
+    none, spread = np.full(3, np.nan), np.array([-0.01, 0, 0.01])
+    none_measured = none, none, none, none, none
+    return Students((0, 1, 2), trait + spread, *none_measured, np.full(3, teacher))
 
 
 def trial(undefended: float, defended: float, *, teacher: float = 0.94, null: float = 0.1) -> Trial:
-    cfg = DictConfig({})
-    setting = Setting("x", 1, "", "trait/accuracy", False, cfg, cfg, cfg)
-    return Trial(
-        setting, students(undefended, teacher), students(null), students(defended, teacher)
-    )
+    one = Job({}, "x", "", Path(), (), {})
+    setting = Setting("x", 1, "", "trait/accuracy", False, one, one, one)
+    found = students(undefended, teacher), students(null), students(defended, teacher)
+    return Trial(setting, *found)
 
 
 PLAIN = trial(0.54, 0.30)
@@ -49,27 +39,26 @@ PLAIN = trial(0.54, 0.30)
     ],
 )
 def test_what_counts_as_an_attack(attack: Trial, counted: bool, why: str) -> None:
-    found, told = counts(PLAIN, attack)
+    found, reason = counts(PLAIN, attack)
     assert found is counted
-    assert why in told
-    assert "teachers 0.9" in told
+    assert why in reason
+    assert "teachers 0.9" in reason
 
 
 def test_an_attempt_with_another_teacher_does_not_fit() -> None:
     attempt = Attempt("short", ("teacher.epochs=1",), 3, 0.9, 0.93)
-    assert _fit(attempt, 0.935) is attempt
-    assert _fit(attempt, 0.95).reason == "teacher accuracy 0.930, not within 0.01 of 0.950"
-    unfit = Attempt("x", (), 0, None, None, "clash")
-    assert _fit(unfit, 0.95) is unfit
+    assert _checked(attempt, 0.935) is attempt
+    assert _checked(attempt, 0.95).reason == "teacher accuracy 0.930, not within 0.01 of 0.950"
+    unfit = Attempt("x", (), reason="clash")
+    assert _checked(unfit, 0.95) is unfit
 
 
-def test_a_search_says_what_it_found() -> None:
+def test_a_search_is_summarised() -> None:
     plain, weak = Attempt("plain", (), 10, 0.5, 0.94), Attempt("mse", ("a=b",), 3, 0.4, 0.94)
     strong = Attempt("wide", ("model.aux=100",), 10, 0.9, 0.94)
-    assert Search((plain, weak), None).told() == (
+    assert Search((plain, weak), None).summary() == (
         "the search found no attack: 1 entries, 1 of them fit; plain 0.500; nearest mse 0.400"
     )
-    found = Search((plain, weak, strong), strong).told()
-    assert found == (
+    assert Search((plain, weak, strong), strong).summary() == (
         "found wide (model.aux=100): 0.900 on 10 seeds; 2 entries, 2 of them fit; plain 0.500"
     )

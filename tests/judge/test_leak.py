@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subliminal.judge.leak import Evidence, Word, leak, mean, price, verdict, word
+from subliminal.judge.leak import (
+    Evidence,
+    Verdict,
+    leak,
+    mean,
+    overall_verdict,
+    price,
+    setting_verdict,
+)
 from subliminal.statistics import mean_ci
 
 NULL = np.array([0.10, 0.11, 0.09, 0.10, 0.12, 0.10, 0.09, 0.11, 0.10, 0.10])
@@ -58,31 +66,28 @@ def test_the_price_is_a_ratio_of_means() -> None:
     assert price(np.array([1.0, 3.0]), np.array([1.0, 1.0])).value == 2
 
 
+HALF = (UNDEFENDED + NULL) / 2
+
+
 @pytest.mark.parametrize(
-    ("defended", "loss", "expected"),
+    ("shown", "p", "expected"),
     [
-        (NULL + NOISE, 0.0, "blocks"),
-        (NULL + NOISE, 6.0, "reduces"),  # pushed away from the trait: not what never met it
-        ((UNDEFENDED + NULL) / 2, 0.0, "reduces"),
-        (UNDEFENDED + NOISE, 0.0, "no effect"),
-        (UNDEFENDED + 100 * NOISE, 0.0, "undecided"),
+        (evidence(NULL + NOISE), None, "blocks"),
+        # Pushed away from the trait: not the same as never to have met it.
+        (evidence(NULL + NOISE, loss=6.0), None, "reduces"),
+        (evidence(HALF), None, "reduces"),
+        (evidence(HALF), 0.06, "undecided"),  # adjusted for the number of settings
+        (evidence(UNDEFENDED + NOISE), None, "no effect"),
+        (evidence(UNDEFENDED + 100 * NOISE), None, "undecided"),
+        (evidence(NULL, undefended=NULL + 0.05), 1.0, "void"),  # nothing leaks
     ],
 )
-def test_the_words(defended: np.ndarray, loss: float, expected: Word) -> None:
-    shown = evidence(defended, loss)
-    assert word(shown, shown.p)[0] == expected
-
-
-def test_a_reduction_must_survive_the_number_of_settings() -> None:
-    assert word(evidence((UNDEFENDED + NULL) / 2), p=0.06)[0] == "undecided"
-
-
-def test_where_nothing_leaks_nothing_is_judged() -> None:
-    assert word(evidence(NULL, undefended=NULL + 0.05), p=1.0)[0] == "void"
+def test_the_verdict_in_a_setting(shown: Evidence, p: float | None, expected: Verdict) -> None:
+    assert setting_verdict(shown, shown.p if p is None else p)[0] == expected
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("verdicts", "expected"),
     [
         (["blocks", "blocks", "void"], "blocks"),
         (["blocks", "reduces"], "reduces"),
@@ -93,5 +98,5 @@ def test_where_nothing_leaks_nothing_is_judged() -> None:
         (["void"], "void"),
     ],
 )
-def test_the_verdict(words: list[Word], expected: Word) -> None:
-    assert verdict(words) == expected
+def test_the_verdict_on_a_defence(verdicts: list[Verdict], expected: Verdict) -> None:
+    assert overall_verdict(verdicts) == expected

@@ -10,10 +10,10 @@ from rich.console import Console as Rich
 from wandb_reader import records
 
 from subliminal import store
-from subliminal.judge import tracked
 from subliminal.judge.attack import Attempt, Search
 from subliminal.judge.leak import Interval
 from subliminal.judge.scorecard import Line, Scorecard, show, write
+from subliminal.judge.wandb_scorecard import log_scorecard
 from subliminal.trackers import aside
 
 LINE = Line(
@@ -59,11 +59,15 @@ def test_it_is_the_same_on_the_terminal_and_as_markdown(tmp_path: Path) -> None:
     for text in SHOWN:
         assert text in stream.getvalue()
         assert text in page
-    assert r"| a\|b | reduces |" in page
+    for text in ("# `mitigation=liminal`", "| reference | reduces |", r"| a\|b | reduces |"):
+        assert text in page
     assert "it decides nothing" not in page
 
 
-def test_the_power_names_each_setting_once() -> None:
+def test_the_power_names_each_setting_once_and_a_first_look_decides_nothing() -> None:
+    card = replace(CARD, tentative="a first look")
+    assert card.headline().endswith("; a first look: it decides nothing")
+    assert json.loads(card.to_json())["final"] is False
     assert CARD.power().endswith("from 0.07 on in reference and from 0.20 on in a|b.")
     assert replace(CARD, lines=(LINE,)).power().endswith("5%, from 0.07 on in reference.")
 
@@ -75,13 +79,9 @@ def test_json_has_all_of_it(tmp_path: Path) -> None:
     assert read["lines"][0]["stopped"] == 0.3
     assert read["search"]["worst"]["name"] == "wide"
     assert read["power"].startswith("6 paired seeds")
+    assert read["seeds"] == [0, 1, 2, 3, 4, 5]
+    assert read["environment"]["git_commit"] is not None
     assert (read["final"], read["verdict"], read["track"]) == (True, "reduces", "blind")
-
-
-def test_a_first_look_decides_nothing() -> None:
-    card = replace(CARD, tentative="a first look")
-    assert card.headline().endswith("; a first look: it decides nothing")
-    assert json.loads(card.to_json())["final"] is False
 
 
 TRACKER = {
@@ -97,7 +97,7 @@ TRACKER = {
 def test_wandb_gets_one_run_and_the_same_when_made_again(tmp_path: Path) -> None:
     ids = set()
     for _ in range(2):
-        line = tracked.log_scorecard(CARD, "mitigation=liminal", tmp_path, TRACKER, [])
+        line = log_scorecard(CARD, "mitigation=liminal", tmp_path, TRACKER, [])
         assert line is not None
         assert line.startswith("W&B: scorecard run")
         ids.add(line.split()[3])
@@ -117,7 +117,7 @@ def test_wandb_gets_one_run_and_the_same_when_made_again(tmp_path: Path) -> None
 
 def test_wandb_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def log(tracker: object) -> str | None:
-        return tracked.log_scorecard(CARD, "x", tmp_path, tracker, [])
+        return log_scorecard(CARD, "x", tmp_path, tracker, [])
 
     assert log(None) is None
     monkeypatch.setenv("WANDB_MODE", "disabled")

@@ -29,6 +29,20 @@ OVERRIDES = [
     "tracker=none",
 ]
 
+# A setting where the trait leaks: undefended students reach 0.6, those of a teacher that learnt
+# nothing 0.1.
+LEAKING = [
+    "data._target_=small.Digits",
+    "model.hidden=[64,64]",
+    "model.aux=20",
+    "teacher.epochs=12",
+    "teacher.batch_size=32",
+    "distill.epochs=12",
+    "distill.batch_size=32",
+    "distill.inputs.size=640",
+    "optim.lr=0.003",
+]
+
 
 def overrides(line: str) -> list[str]:
     """Return the overrides of a small run in which `line` has its say; options come first."""

@@ -6,19 +6,17 @@ defence on the judge's seeds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
+from subliminal.judge import battery
 from subliminal.judge.battery import Defence, Setting
-from subliminal.judge.battery import setting as composed
-from subliminal.judge.measure import Students
-from subliminal.judge.trial import Trial, trained
+from subliminal.judge.trainings import train
+from subliminal.judge.trial import Students, Trial
 from subliminal.sweep.console import Console
-from subliminal.training.experiment import build_experiment
 
 FIRST, ALL = "0-2", "0-9"  # development seeds: of every entry, and of those that are kept
 KEPT = 3
@@ -27,69 +25,62 @@ MARGIN = 0.01  # of the teacher's accuracy, around that of the plain one
 
 @dataclass(frozen=True)
 class Attempt:
-    """What an entry of the menu gave on development seeds."""
+    """Result of an entry of the menu on development seeds."""
 
     name: str
     overrides: tuple[str, ...]
-    seeds: int  # finished students
-    trait: float | None  # mean over them, of defended students
-    teacher: float | None  # mean accuracy of their teachers
+    seeds: int = 0  # finished students
+    trait: float | None = None  # mean over them, of defended students
+    teacher: float | None = None  # mean accuracy of their teachers
     reason: str = ""  # why it does not count
+
+    @property
+    def fits(self) -> bool:
+        """Whether it is an attack."""
+        return not self.reason and self.trait is not None
 
 
 @dataclass(frozen=True)
 class Search:
-    """What the search found: the attempts, the plain one first, and the worst of them."""
+    """Result of the search: the attempts, the plain one first, and the worst of them."""
 
     attempts: tuple[Attempt, ...]
     worst: Attempt | None  # None: no entry leaks what the plain teacher does
 
-    def told(self) -> str:
-        """Return what was found, in one line."""
+    def summary(self) -> str:
+        """Return the result in one line."""
         plain, *others = self.attempts
-        fit = [one for one in others if not one.reason and one.trait is not None]
-        told = f"{len(others)} entries, {len(fit)} of them fit; plain {_number(plain.trait)}"
+        fit = [one for one in others if one.fits]
+        counted = f"{len(others)} entries, {len(fit)} of them fit; plain {_number(plain.trait)}"
         if self.worst is not None:
             found = f"found {self.worst.name} ({' '.join(self.worst.overrides)})"
-            return f"{found}: {_number(self.worst.trait)} on {self.worst.seeds} seeds; {told}"
-        best = max(fit, key=lambda one: one.trait or 0.0, default=None)
+            return f"{found}: {_number(self.worst.trait)} on {self.worst.seeds} seeds; {counted}"
+        best = max(fit, key=_trait, default=None)
         nearest = f"; nearest {best.name} {_number(best.trait)}" if best else ""
-        return f"the search found no attack: {told}{nearest}"
+        return f"the search found no attack: {counted}{nearest}"
 
 
 def search(defence: Defence, setting: Setting, console: Console) -> Search:
-    """Try a menu on the development seeds; the same again trains nothing.
-
-    Args:
-        defence: what is judged.
-        setting: whose menu it is.
-        console: shows progress and lines to the user.
-    """
-    entries: dict[str, tuple[str, ...]] = {"plain": (), **setting.menu}
+    """Try a setting's menu on the development seeds; a second call trains nothing."""
+    menu: dict[str, tuple[str, ...]] = {"plain": (), **setting.menu}
     console.say(
         f"Search: {len(setting.menu)} entries on seeds {FIRST}, the best {KEPT} on seeds {ALL}"
     )
-    found = {
-        name: _attempt(defence.on(FIRST), setting.name, name, words, console)
-        for name, words in entries.items()
-    }
+
+    def attempt(name: str, seeds: str) -> Attempt:
+        return _attempt(defence.on(seeds), setting.name, name, menu[name], console)
+
+    found = {name: attempt(name, FIRST) for name in menu}
     teacher = found["plain"].teacher
-    found = {name: _fit(one, teacher) for name, one in found.items()}
-    best = [n for n, one in found.items() if not one.reason and one.trait is not None]
-    best.sort(key=lambda name: -(found[name].trait or 0.0))
+    found = {name: _checked(one, teacher) for name, one in found.items()}
+    best = sorted((n for n, one in found.items() if one.fits), key=lambda n: -_trait(found[n]))
     kept = [name for name in best if name != "plain"][:KEPT]
-    for name in ("plain", *kept):
-        found[name] = _attempt(defence.on(ALL), setting.name, name, entries[name], console)
-    plain = found["plain"]
+    plain = found["plain"] = attempt("plain", ALL)
     for name in kept:
-        found[name] = _fit(found[name], plain.teacher)
-    strong = [
-        found[name]
-        for name in kept
-        if not found[name].reason and (found[name].trait or 0.0) >= (plain.trait or 0.0)
-    ]
-    worst = max(strong, key=lambda one: one.trait or 0.0, default=None)
-    return Search(tuple(found.values()), worst)
+        found[name] = _checked(attempt(name, ALL), plain.teacher)
+    tried = [found[name] for name in kept]
+    strong = [one for one in tried if one.fits and _trait(one) >= _trait(plain)]
+    return Search(tuple(found.values()), max(strong, key=_trait, default=None))
 
 
 def counts(plain: Trial, attack: Trial) -> tuple[bool, str]:
@@ -103,12 +94,12 @@ def counts(plain: Trial, attack: Trial) -> tuple[bool, str]:
     if attack.defended is not None and plain.defended is not None:
         leaks["defended"] = (_leaked(attack.defended, attack), _leaked(plain.defended, plain))
     shown = ", ".join(f"{who} {a:.3f} against {p:.3f}" for who, (a, p) in leaks.items())
-    told = f"{shown} of the plain teacher; teachers {ours:.3f} and {theirs:.3f}"
+    numbers = f"{shown} of the plain teacher; teachers {ours:.3f} and {theirs:.3f}"
     if abs(ours - theirs) > MARGIN:
-        return False, f"no attack: its teachers are not as accurate as the plain ones: {told}"
+        return False, f"no attack: its teachers are not as accurate as the plain ones: {numbers}"
     if not any(a >= p for a, p in leaks.values()):
-        return False, f"no attack: it leaks less than the plain teacher: {told}"
-    return True, f"an attack: {told}"
+        return False, f"no attack: it leaks less than the plain teacher: {numbers}"
+    return True, f"an attack: {numbers}"
 
 
 def _leaked(students: Students, trial: Trial) -> float:
@@ -120,41 +111,38 @@ def _mean(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
 
 
+def _trait(attempt: Attempt) -> float:
+    return attempt.trait or 0.0
+
+
 def _attempt(
     defence: Defence, threat: str, name: str, words: Sequence[str], console: Console
 ) -> Attempt:
+    """Train the defended students of an entry of the menu, and measure them."""
+    attempt = Attempt(name, tuple(words))
     try:
-        setting = composed(defence, threat, words)
+        setting = battery.setting(defence, threat, words)
         if setting.unfit:
-            raise UserError(setting.unfit)
+            return replace(attempt, reason=setting.unfit)
         assert setting.defended is not None, "it fits"
-        build_experiment(setting.defended).fetch()
+        setting.defended.experiment.fetch()
     except UserError as error:
-        return Attempt(name, tuple(words), 0, None, None, str(error))
-    title = ",".join((f"threat={threat}", *words, defence.name))
-    runs = trained(setting.defended, title, console, needed=False)
+        return replace(attempt, reason=str(error))
+    runs = train(setting.defended, console, needed=False)
     if not runs:
-        return Attempt(name, tuple(words), 0, None, None, "all of its runs failed")
-    trait, teacher = _of(runs, metrics.TRAIT_ACCURACY), _of(runs, metrics.TEACHER_ACCURACY)
-    return Attempt(name, tuple(words), len(runs), trait, teacher)
+        return replace(attempt, reason="all of its runs failed")
+    results = [store.read_summary(run)["results"] for run in runs]
+    measured = metrics.TRAIT_ACCURACY, metrics.TEACHER_ACCURACY
+    trait, teacher = (float(np.mean([row[metric] for row in results])) for metric in measured)
+    return replace(attempt, seeds=len(runs), trait=trait, teacher=teacher)
 
 
-def _of(runs: Sequence[Path], metric: str) -> float:
-    return float(np.mean([store.read_summary(run)["results"][metric] for run in runs]))
-
-
-def _fit(attempt: Attempt, plain: float | None) -> Attempt:
-    """Say of an attempt whose teachers are not as accurate as the plain ones that it is none."""
+def _checked(attempt: Attempt, plain: float | None) -> Attempt:
+    """Reject an attempt whose teachers' accuracy differs from `plain` by more than MARGIN."""
     if attempt.teacher is None or plain is None or abs(attempt.teacher - plain) <= MARGIN:
         return attempt
-    return Attempt(
-        attempt.name,
-        attempt.overrides,
-        attempt.seeds,
-        attempt.trait,
-        attempt.teacher,
-        f"teacher accuracy {attempt.teacher:.3f}, not within {MARGIN} of {plain:.3f}",
-    )
+    reason = f"teacher accuracy {attempt.teacher:.3f}, not within {MARGIN} of {plain:.3f}"
+    return replace(attempt, reason=reason)
 
 
 def _number(value: float | None) -> str:

@@ -3,33 +3,32 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config import guard, schema, seeds, sources
-from subliminal.config.canonical import canonical
+from subliminal import metrics
+from subliminal.config import seeds
+from subliminal.config.build import build
+from subliminal.config.canonical import Plain, canonical
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError, one_line
-from subliminal.judge.track import wants_probe
+from subliminal.judge.trainings import compose
 from subliminal.store.identity import science
 from subliminal.sweep import plan
-from subliminal.training.experiment import build_experiment
+from subliminal.training.job import Job, resolve
 
 NAME = "judge"  # the experiments' folder below outputs
-# What a defence may not touch: whose trait it is, and what is measured of it.
+# Config groups that a defence may not change: the attacker's training, and what is measured.
 ATTACKERS = ("model", "teacher", "data", "trait", "threat")
-# Of a command line, what says how the judge works, and is no part of a defence.
+# Config keys of a command line that say how the judge works: no part of a defence.
 _OWN = ("seed", "outputs", "engine", "tracker", "name", "force", "resume", "objective")
 MOMENTS = 16  # of a training at which the trait is measured, besides the ends of epochs
-NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # of a teacher that learnt nothing
+NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt nothing
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,18 @@ class Setting:
     asks: str
     trait: str  # metric
     control: bool
-    undefended: DictConfig
-    null: DictConfig | None  # None: the trait's zero is θ₀, whose shift is 0
-    defended: DictConfig | None  # None: the defence does not fit, see `unfit`
+    undefended: Job
+    null: Job | None  # None: the trait's zero is θ₀, whose shift is 0
+    defended: Job | None  # None: the defence does not fit, see `unfit`
     unfit: str = ""
     attack: bool = False  # it counts if it leaks what the reference does, at its teacher's accuracy
     menu: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a search: overrides
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """The jobs to train, in order; undefended runs come first."""
+        parts = {"undefended": self.undefended, "null": self.null, "defended": self.defended}
+        return {name: part for name, part in parts.items() if part is not None}
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Defence:
     @classmethod
     def of(cls, argv: Sequence[str], config_dir: Path | None = None) -> "Defence":
         """Split a command line into the defence and what says how the judge works."""
-        own = tuple(word for word in argv if _key(word).split(".")[0] in _OWN)
+        own = tuple(word for word in argv if _group(word) in _OWN)
         return cls(tuple(w for w in argv if w not in own), own, config_dir)
 
     def on(self, seeds: str) -> "Defence":
@@ -72,14 +77,31 @@ class Defence:
         """Its overrides, in characters fit for a folder."""
         return plan.condition_name(list(self.overrides)).replace("default", "none")
 
+    def compose(
+        self, overrides: Sequence[str] = (), *, tracked: Sequence[str] = ("tracker=none",)
+    ) -> Plain:
+        """Compose overrides with the judge's own seeds, folder and engine.
+
+        Runs are not tracked one by one: the scorecard is, as one run.
+        """
+        own = [word for word in self.own if _group(word) not in ("seed", "tracker")]
+        given = [word for word in self.own if _group(word) == "seed"] or ["seed=judge"]
+        named = {file.stem for file in (CONF / "seed").glob("*.yaml")}
+        seed = seeds.quote([given[-1]], named=named)[0]
+        try:
+            return compose((f"name={NAME}", *tracked, *own, *overrides, seed), self.config_dir)
+        except (HydraException, OmegaConfBaseException) as error:
+            shown = " ".join(overrides) or "no override"
+            raise UserError(f"{one_line(error)} (with {shown})") from error
+
+    def tracker(self) -> Any:
+        """Return the tracker's settings that the command line names, by default those of a run."""
+        words = [word for word in self.own if _group(word) == "tracker"]
+        return canonical(self.compose(tracked=words))["tracker"]
+
 
 def names(config_dir: Path | None = None, *, search: bool = True) -> list[str]:
-    """Return the names of the settings, ours and those of the user's folder.
-
-    Args:
-        config_dir: the user's folder.
-        search: with those that search a menu.
-    """
+    """Return the names of the settings, ours and the user's; `search`: also those with a menu."""
     folders = [CONF, *([config_dir] if config_dir else [])]
     files = [file for folder in folders for file in (folder / "threat").glob("*.yaml")]
     return sorted(
@@ -93,7 +115,7 @@ def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False)
     Args:
         defence: what is judged.
         only: names of settings; none: all but those that search a menu.
-        search: with those too.
+        search: add those that search a menu.
 
     Raises:
         UserError: an unknown setting, an override that does not compose, a defence that touches the
@@ -103,166 +125,112 @@ def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False)
     for name in only:
         if name not in known:
             raise UserError(f"threat={name}: no such setting; there is {', '.join(known)}")
-    plain = _composed(defence, [])
+    defence.compose()
     searches = set(known) - set(names(defence.config_dir, search=False))
     wanted = [*(only or set(known) - searches), *(searches if search else ())]
-    settings = [_setting(defence, name, (), plain) for name in dict.fromkeys(wanted)]
-    return sorted(settings, key=lambda one: (one.order, one.name))
+    settings = [setting(defence, name) for name in dict.fromkeys(wanted)]
+    return _in_one_folder(sorted(settings, key=lambda one: (one.order, one.name)))
 
 
 def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
-    """Compose one setting for a defence.
-
-    Args:
-        defence: what is judged.
-        name: of the setting.
-        more: overrides that the attacker makes besides.
+    """Compose one setting for a defence, with `more` overrides of the attacker's.
 
     Raises:
         UserError: as `battery` does.
     """
-    return _setting(defence, name, more, _composed(defence, []))
-
-
-def _setting(defence: Defence, name: str, more: Sequence[str], plain: DictConfig) -> Setting:
     there = (f"threat={name}", *more)
-    undefended = _composed(defence, there)
-    threat = undefended.threat
-    of_shift = threat.trait != "trait/accuracy"
-    defended: DictConfig | None = None
-    unfit = ""
+    title = ",".join(there)
+    values = defence.compose(there)
+    null = copy.deepcopy(values)
+    null["teacher"]["steering"] = _load(NULL)
+    values["trait"]["steps"] = _moments(values)
+    undefended = resolve(values, title)
+    threat = undefended.cfg.threat
+    assert threat is not None, "it was composed"
+    defended, unfit = None, ""
     if not threat.control:
-        defended = _defended(defence, there, undefended)
-        unfit = _misfit(defence, plain, undefended, defended)
-        defended = None if unfit else defended
-    null = copy.deepcopy(undefended)
-    null.teacher.steering = OmegaConf.load(NULL)
-    for cfg in (undefended, defended):
-        if cfg is not None:
-            cfg.trait.steps = _moments(undefended)
-    return Setting(
+        defended, unfit = _defended(defence, there, undefended)
+    composed = Setting(
         name=threat.name,
         order=threat.order,
         asks=threat.asks,
         trait=threat.trait,
         control=threat.control,
         undefended=undefended,
-        null=None if of_shift else null,
+        null=resolve(null, f"{title},teacher.steering=displaced")
+        if threat.trait == metrics.TRAIT_ACCURACY
+        else None,
         defended=defended,
         unfit=unfit,
         attack=threat.attack,
-        menu={str(name): tuple(words) for name, words in threat.menu.items()},
+        menu={name: tuple(words) for name, words in threat.menu.items()},
     )
+    return _in_one_folder([composed])[0]
 
 
-def _moments(cfg: DictConfig) -> list[int]:
-    """Return the numbers of updates at which the trait's way is measured: denser at the start."""
-    steps = cfg.distill.epochs * -(-build_experiment(cfg).inputs.size // cfg.distill.batch_size)
+def _in_one_folder(settings: Sequence[Setting]) -> list[Setting]:
+    """Give jobs of one condition one folder, whatever the settings call it."""
+    shared = iter(plan.in_one_folder(job for one in settings for job in one.jobs.values()))
+    changes: list[dict[str, Any]] = [{name: next(shared) for name in one.jobs} for one in settings]
+    return [replace(one, **jobs) for one, jobs in zip(settings, changes, strict=True)]
+
+
+def _moments(values: Plain) -> list[int]:
+    """Return the update counts at which the trait is measured: denser at the start."""
+    distill = values["distill"]
+    size = build(distill["inputs"], "distill.inputs").size
+    steps = distill["epochs"] * -(-size // distill["batch_size"])
     spaced = np.geomspace(max(1, steps / 50), steps, MOMENTS).round()
     return sorted({int(step) for step in spaced})
 
 
-def tracker(defence: Defence) -> Any:
-    """Return the tracker's settings that a command line asks for, by default those of a run."""
-    words = [word for word in defence.own if _key(word).split(".")[0] == "tracker"]
-    return canonical(_composed(defence, [], tracked=words))["tracker"]
-
-
-def _defended(defence: Defence, there: Sequence[str], undefended: DictConfig) -> DictConfig:
-    cfg = _composed(defence, [*there, *defence.overrides])
-    for key in ATTACKERS:
-        if cfg[key] != undefended[key]:
-            raise UserError(
-                f"{' '.join(defence.overrides)}: changes {_first(cfg[key], undefended[key], key)}; "
-                f"a defence may not touch {', '.join(ATTACKERS[:-1])}"
-            )
-    return cfg
-
-
-def _probed(defence: Defence, cfg: DictConfig) -> DictConfig:
-    """Return the config of defended runs with the probes that the judge needs of them."""
-    if defence.overrides:
-        wanted = ["activity", *(["alignment"] if wants_probe(cfg) else [])]
-        with open_dict(cfg.probe):
-            for probe in wanted:
-                if probe not in cfg.probe:
-                    cfg.probe[probe] = OmegaConf.load(CONF / "probe" / f"{probe}.yaml")
-    return cfg
-
-
-def _composed(
-    defence: Defence, overrides: Sequence[str], *, tracked: Sequence[str] = ("tracker=none",)
-) -> DictConfig:
-    """Compose a config as `subliminal.train` does, below the judge's own folder.
-
-    Runs are not tracked one by one: the scorecard is, as one run.
-    """
-    own = [word for word in defence.own if _key(word).split(".")[0] not in ("seed", "tracker")]
-    argv = (f"name={NAME}", *tracked, *own, *overrides, _seeds(defence))
-    try:
-        return copy.deepcopy(_of_words(argv, defence.config_dir))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(
-            f"{one_line(error)} (with {' '.join(overrides) or 'no override'})"
-        ) from error
-
-
-@lru_cache(maxsize=256)  # a battery asks for the same undefended settings again and again
-def _of_words(words: tuple[str, ...], config_dir: Path | None) -> DictConfig:
-    argv = [*words]
-    if config_dir is not None:
-        argv.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
-    schema.register()
-    sources.register()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"), guard.guarded(argv):
-        return compose("config", argv)
-
-
-def _seeds(defence: Defence) -> str:
-    given = [word for word in defence.own if word.startswith("seed=")] or ["seed=judge"]
-    named = {file.stem for file in (CONF / "seed").glob("*.yaml")}
-    return seeds.quote([given[-1]], named=named)[0]
-
-
-def _clash(plain: DictConfig, undefended: DictConfig, defended: DictConfig) -> str:
-    """Name the first key that both the setting and the defence change; empty where none."""
-    configs = (canonical(cfg) for cfg in (plain, undefended, defended))
-    ours, theirs, both = (_leaves(science(config, "cpu")) for config in configs)
-    for key in sorted(ours.keys() | theirs.keys()):
-        set_here = ours.get(key) != theirs.get(key)
-        if set_here and theirs.get(key) != both.get(key) and not key.startswith("probe."):
-            return f"the defence changes {key}, which this setting sets"
-    return ""
-
-
-def _misfit(
-    defence: Defence, plain: DictConfig, undefended: DictConfig, defended: DictConfig
-) -> str:
-    """Name why a defence that is sound elsewhere cannot be tried here; empty: it can, with probes.
+def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[Job | None, str]:
+    """Compose a defence in a setting; return its job, or None and why it cannot be tried there.
 
     Raises:
-        UserError: it cannot be built in the plain setting either.
+        UserError: it changes what is the attacker's, or does not build in the plain setting either.
     """
+    values, attackers = defence.compose([*there, *defence.overrides]), defence.compose(there)
+    for group in ATTACKERS:
+        ours, theirs = _leaves(values[group], group), _leaves(attackers[group], group)
+        if ours != theirs:
+            differ = [key for key in ours | theirs if ours.get(key) != theirs.get(key)]
+            raise UserError(
+                f"{' '.join(defence.overrides)}: changes {min(differ)}; "
+                f"a defence may not touch {', '.join(ATTACKERS[:-1])}"
+            )
+    values["trait"]["steps"] = undefended.cfg.trait.steps
     try:
-        build_experiment(_probed(defence, defended))
+        job = resolve(_probed(defence, values), ",".join([*there, defence.name]))
     except UserError as error:
-        build_experiment(_probed(defence, _composed(defence, defence.overrides)))
-        return str(error)
-    return _clash(plain, undefended, defended)
+        resolve(_probed(defence, defence.compose(defence.overrides)), defence.name)
+        return None, str(error)
+    configs = (canonical(defence.compose()), undefended.config, job.config)
+    plain, here, both = (_leaves(science(config, "cpu")) for config in configs)
+    for key in sorted(plain.keys() | here.keys()):
+        set_here = plain.get(key) != here.get(key)
+        if set_here and here.get(key) != both.get(key) and not key.startswith("probe."):
+            return None, f"the defence changes {key}, which this setting sets"
+    return job, ""
 
 
-def _first(a: object, b: object, where: str) -> str:
-    ours, theirs = (
-        _leaves(OmegaConf.to_container(c) if OmegaConf.is_config(c) else c) for c in (a, b)
-    )
-    for key in sorted(ours.keys() | theirs.keys()):
-        if ours.get(key) != theirs.get(key):
-            return f"{where}.{key}" if key else where
-    return where
+def _probed(defence: Defence, values: Plain) -> Plain:
+    """Return a config with the probes that the judge needs of defended runs."""
+    if not defence.overrides:
+        return values
+    built = [build(node, f"mitigation.{name}") for name, node in values["mitigation"].items()]
+    wanted = ["activity", *(["alignment"] if any(one.needs_probe for one in built) else [])]
+    missing = [probe for probe in wanted if probe not in values["probe"]]
+    probes = {probe: _load(CONF / "probe" / f"{probe}.yaml") for probe in missing}
+    return {**values, "probe": {**values["probe"], **probes}}
+
+
+def _load(path: Path) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(path))
 
 
 def _leaves(tree: object, prefix: str = "") -> dict[str, object]:
+    """Return the values of a nested mapping by dotted key."""
     if not isinstance(tree, dict):
         return {prefix: tree}
     flat: dict[str, object] = {}
@@ -271,5 +239,6 @@ def _leaves(tree: object, prefix: str = "") -> dict[str, object]:
     return flat
 
 
-def _key(word: str) -> str:
-    return word.partition("=")[0].lstrip("+~")
+def _group(word: str) -> str:
+    """Return the config group that an override names."""
+    return word.partition("=")[0].lstrip("+~").split(".")[0]

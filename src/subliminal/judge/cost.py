@@ -1,41 +1,30 @@
-"""What a battery is about to train, and what that costs: printed before, as a sweep's plan is."""
+"""Plan of a battery: the runs that it trains and how long they take, printed before it starts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from omegaconf import DictConfig
+from typing import NamedTuple
 
 from subliminal import store
 from subliminal.config.seeds import parse
 from subliminal.judge.attack import ALL, FIRST, KEPT
 from subliminal.judge.battery import Setting
-from subliminal.judge.trial import folder_of
+from subliminal.judge.trainings import teacher_file
+from subliminal.judge.trial import training_seconds
 from subliminal.sweep import cores
 from subliminal.terminal import console
-from subliminal.training.experiment import build_experiment
+from subliminal.training.job import Job
 
 PARTS = ("undefended", "null", "defended")
 
 
-@dataclass(frozen=True)
-class Part:
-    """The runs of one condition: how many there are, and what is left costs.
-
-    Attributes:
-        runs: how many are asked for.
-        finished: of these.
-        passes: millions of images that the missing runs see: students, and teachers not cached.
-        seconds: of finished runs of the condition, for each million of images; None: none yet.
-        workers: how many are trained at once.
-    """
+class JobPlan(NamedTuple):
+    """The runs of one job: how many exist, and what the missing ones cost."""
 
     runs: int
-    finished: int
-    passes: float
-    seconds: float | None
-    workers: int
+    finished: int  # of these
+    passes: float  # millions of images that missing students, and teachers not cached, train on
+    seconds: float | None  # of finished runs, for each million of images; None: there are none
+    workers: int  # runs that are trained at once
 
     @property
     def missing(self) -> int:
@@ -43,132 +32,104 @@ class Part:
         return self.runs - self.finished
 
 
-@dataclass(frozen=True)
-class Row:
+class SettingPlan(NamedTuple):
     """The plan of one setting."""
 
     setting: str
-    parts: dict[str, Part]
+    parts: dict[str, JobPlan]
     note: str = ""  # why nothing is trained, or what a search trains besides
 
 
-def planned(settings: Sequence[Setting]) -> list[Row]:
+def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
     """Return the plan of a battery, setting by setting."""
-    rows = []
     counted: set[Path] = set()  # teachers: settings share them
+    plans = []
     for setting in settings:
-        configs = zip(PARTS, (setting.undefended, setting.null, setting.defended), strict=True)
-        note = setting.unfit
+        note, parts = setting.unfit, {}
         if setting.menu:
-            seeds = [len(parse(spec)) for spec in (FIRST, ALL)]
-            runs = seeds[0] * (len(setting.menu) + 1) + (seeds[1] - seeds[0]) * (KEPT + 1)
+            first, all_ = (len(parse(spec)) for spec in (FIRST, ALL))
+            runs = first * (len(setting.menu) + 1) + (all_ - first) * (KEPT + 1)
             note = note or f"up to {runs} runs on seeds {ALL}, then those of the worst"
-        parts = (
-            {}
-            if setting.unfit or setting.menu
-            else {n: _part(c, counted) for n, c in configs if c is not None}
-        )
-        rows.append(Row(setting.name, parts, note))
-    return rows
+        elif not setting.unfit:
+            parts = {name: _planned(one, counted) for name, one in setting.jobs.items()}
+        plans.append(SettingPlan(setting.name, parts, note))
+    return plans
 
 
-def estimate(rows: Sequence[Row]) -> float | None:
-    """Return the seconds that the missing runs take; None where no finished run tells.
+def estimate(plans: Sequence[SettingPlan], known: Sequence[SettingPlan] = ()) -> float | None:
+    """Return the seconds that the missing runs take; None where no run is finished.
 
     By the finished runs' own seconds, for as many images: those of the condition, else the mean of
-    all that the battery has.
+    all conditions that are `known`, by default those of the plans.
     """
-    parts = [part for row in rows for part in row.parts.values()]
-    known = [part.seconds for part in parts if part.seconds is not None]
-    if not known:
+    measured = [part.seconds for part in _parts(known or plans) if part.seconds is not None]
+    if not measured:
         return None
-    usual = sum(known) / len(known)
+    usual = sum(measured) / len(measured)
     return sum(
         part.passes * (usual if part.seconds is None else part.seconds) / part.workers
-        for part in parts
+        for part in _parts(plans)
         if part.missing
     )
 
 
-def show_plan(rows: Sequence[Row]) -> str:
+def show_plan(plans: Sequence[SettingPlan]) -> str:
     """Print the plan; return its last line, which says what it costs."""
     from rich.table import Table
 
     table = Table("setting", *PARTS, "time", "")
-    for row in rows:
-        cells = [_cell(row.parts.get(name)) for name in PARTS]
-        table.add_row(row.setting, *cells, _cost([row], rows), row.note)
+    for plan in plans:
+        cells = [_cell(plan.parts.get(name)) for name in PARTS]
+        table.add_row(plan.setting, *cells, _cost([plan], plans), plan.note)
     console(120, stderr=True).print(table)
-    parts = [part for row in rows for part in row.parts.values()]
-    missing = sum(part.missing for part in parts)
-    runs = sum(part.runs for part in parts)
-    line = f"{len(rows)} settings, {runs} runs: {runs - missing} finished, {missing} to train"
-    return f"{line}: {_cost(rows, rows)}" if missing else f"{line}."
+    missing = sum(part.missing for part in _parts(plans))
+    runs = sum(part.runs for part in _parts(plans))
+    line = f"{len(plans)} settings, {runs} runs: {runs - missing} finished, {missing} to train"
+    return f"{line}: {_cost(plans, plans)}" if missing else f"{line}."
 
 
-def finished(settings: Sequence[Setting]) -> list[Path]:
-    """Return the finished runs of a battery on the judge's seeds."""
-    runs: dict[Path, None] = {}
-    for setting in settings:
-        for cfg in (setting.undefended, setting.null, setting.defended):
-            if cfg is not None:
-                folder, _ = folder_of(cfg)
-                for seed in parse(cfg.seed.spec):
-                    runs[store.run_dir(folder, seed)] = None
-    return [run for run in runs if store.finished(run)]
+def _parts(plans: Sequence[SettingPlan]) -> list[JobPlan]:
+    return [part for plan in plans for part in plan.parts.values()]
 
 
-def _cost(rows: Sequence[Row], known: Sequence[Row]) -> str:
-    """Return the cost of the missing runs of some rows, by the seconds known of all."""
-    passes = sum(part.passes for row in rows for part in row.parts.values() if part.missing)
+def _cost(plans: Sequence[SettingPlan], known: Sequence[SettingPlan]) -> str:
+    """Return the cost of the missing runs as text: seconds, or images where no run is finished."""
+    passes = sum(part.passes for part in _parts(plans) if part.missing)
     if not passes:
         return ""
-    if estimate(known) is None:
+    seconds = estimate(plans, known)
+    if seconds is None:
         return f"{passes:.1f} M images"
-    usual = [p.seconds for row in known for p in row.parts.values() if p.seconds is not None]
-    stands_in = Row("", {"": Part(1, 1, 0.0, sum(usual) / len(usual), 1)})
-    seconds = estimate([*rows, stands_in]) or 0.0
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
 
 
-def _cell(part: Part | None) -> str:
+def _cell(part: JobPlan | None) -> str:
     if part is None:
         return "–"
-    if not part.missing:
-        return f"{part.runs} kept"
-    return f"{part.missing} of {part.runs} to train"
+    return f"{part.missing} of {part.runs} to train" if part.missing else f"{part.runs} kept"
 
 
-def _part(cfg: DictConfig, counted: set[Path]) -> Part:
-    folder, _ = folder_of(cfg)
-    seeds = parse(cfg.seed.spec)
-    states = {seed: store.state(store.run_dir(folder, seed)) for seed in seeds}
-    done = [store.run_dir(folder, seed) for seed, state in states.items() if state == "finished"]
-    missing = [seed for seed, state in states.items() if state != "finished"]
-    experiment = build_experiment(cfg)
+def _planned(job: Job, counted: set[Path]) -> JobPlan:
+    """Plan one job; add its missing runs' teachers to those that are counted."""
+    cfg, experiment = job.cfg, job.experiment
+    done = [job.run_dir(seed) for seed in job.seeds if store.state(job.run_dir(seed)) == "finished"]
+    missing = [seed for seed in job.seeds if job.run_dir(seed) not in done]
     student = cfg.distill.epochs * experiment.inputs.size / 1e6
-    lacking: set[Path] = set()
+    teachers: set[Path] = set()
     if experiment.steering is None or experiment.steering.needs_teacher:
-        cache, device = Path(cfg.outputs) / "teachers", experiment.device.type
-        names = [store.teacher_hash(cfg, device, seed) for seed in missing]
-        paths = {cache / f"{name}.safetensors" for name in names} - counted
-        lacking = {path for path in paths if not path.is_file()}
-        counted |= paths
-    of_teachers = len(lacking) * cfg.teacher.epochs * experiment.data.train_size / 1e6
+        teachers = {teacher_file(job, seed) for seed in missing} - counted
+        counted |= teachers
+    lacking = sum(not file.is_file() for file in teachers)
     workers = 1
     if experiment.device.type == "cpu":
         wanted = cfg.engine.workers or max(1, cores.granted() // cfg.engine.threads)
         workers = max(1, min(int(wanted), len(missing)))
-    return Part(
-        runs=len(seeds),
+    seconds = [training_seconds(store.read_summary(run)) / student for run in done]
+    of_teachers = lacking * cfg.teacher.epochs * experiment.data.train_size / 1e6
+    return JobPlan(
+        runs=len(job.seeds),
         finished=len(done),
         passes=len(missing) * student + of_teachers,
-        seconds=_seconds(done) / student if done else None,
+        seconds=sum(seconds) / len(seconds) if seconds else None,
         workers=workers,
     )
-
-
-def _seconds(runs: Sequence[Path]) -> float:
-    """Return the mean seconds of a student: of its stack, over the students in it."""
-    summaries = [store.read_summary(run) for run in runs]
-    return float(np.mean([s["seconds"]["student"] / s["stack"] for s in summaries]))

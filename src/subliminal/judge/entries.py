@@ -1,4 +1,4 @@
-"""Entries of the leaderboard: one file each in `defences/`, what is judged and what is claimed."""
+"""Entries of the leaderboard, one file each in `defences/`: a defence and its author's claim."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from yaml import YAMLError
 from subliminal.config.resources import DEFENCES
 from subliminal.errors import UserError, one_line
 from subliminal.judge.battery import Defence
-from subliminal.judge.track import TRACKS
+from subliminal.judge.trait_access import TRACKS
 
 
 @dataclass
@@ -31,20 +31,10 @@ class _File:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is judged under a name, and what its author says of it.
+    """A checked entry; see `_File`."""
 
-    Attributes:
-        name: the file's.
-        overrides: the defence.
-        source: where it was published, or `ours`.
-        claim: what it should do, in one sentence.
-        track: blind | aware.
-        trials: the number of settings of its own that it was tuned over.
-        landmark: judged in all settings, whatever the first ones show.
-    """
-
-    name: str
-    overrides: tuple[str, ...]
+    name: str  # of the file
+    overrides: tuple[str, ...]  # the defence
     source: str
     claim: str
     track: str
@@ -74,8 +64,7 @@ def read(path: Path) -> Entry:
     for key in (item.name for item in fields(_File)):
         if OmegaConf.is_missing(merged, key):
             raise UserError(f"{where}: {key} is missing")
-    for key in ("source", "claim"):
-        if not str(merged[key]).strip():
+        if key in ("source", "claim") and not str(merged[key]).strip():
             raise UserError(f"{where}: {key} is empty")
     if merged.track not in TRACKS:
         raise UserError(f"{where}: track={merged.track}: one of {', '.join(TRACKS)}")
@@ -86,76 +75,46 @@ def read(path: Path) -> Entry:
     defence = Defence.of(list(merged.defence))
     if defence.own:
         raise UserError(f"{where}: {defence.own[0]} says how the judge works: no part of a defence")
-    return Entry(
-        name=path.stem,
-        overrides=defence.overrides,
-        source=merged.source,
-        claim=merged.claim,
-        track=merged.track,
-        trials=merged.trials,
-        landmark=merged.landmark,
-    )
-
-
-def _folders() -> list[Path]:
-    """Return where entries lie: ours, and those of the working folder."""
-    return list(dict.fromkeys([DEFENCES.resolve(), Path("defences").resolve()]))
+    kept = {key: merged[key] for key in ("source", "claim", "track", "trials", "landmark")}
+    return Entry(path.stem, defence.overrides, **kept)
 
 
 def files() -> dict[str, Path]:
     """Return the entries' files by name; one of the working folder comes before ours."""
-    return {file.stem: file for folder in _folders() for file in sorted(folder.glob("*.yaml"))}
+    folders = (DEFENCES.resolve(), Path("defences").resolve())
+    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
 
 
 def all_entries() -> list[Entry]:
-    """Read all entries, landmarks first: what they train is shared.
-
-    Raises:
-        UserError: as `read` does.
-    """
+    """Read all entries, landmarks first: their undefended runs are shared."""
     found = [read(file) for file in files().values()]
     return sorted(found, key=lambda entry: (not entry.landmark, entry.name))
 
 
-def find(name: str) -> Entry:
-    """Read an entry by its name, or by its file's path.
-
-    Raises:
-        UserError: there is none of that name; or as `read` does.
-    """
-    if name.endswith(".yaml"):
-        return read(Path(name))
-    known = files()
-    if name not in known:
-        raise UserError(f"entry={name}: no such entry; there is {', '.join(sorted(known))}")
-    return read(known[name])
-
-
-def taken(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[str]]:
+def choose(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[str]]:
     """Return the entry that a command line names, if any, and its overrides with the entry's.
 
     Raises:
-        UserError: more than one entry, or overrides beside one that would change it.
+        UserError: an unknown entry, more than one, or overrides beside one that would change it.
     """
-    asked = [word.partition("=")[2] for word in words if word.startswith("entry=")]
-    asked += [named] if named else []
+    chosen = [word.partition("=")[2] for word in words if word.startswith("entry=")]
+    chosen += [named] if named else []
     others = [word for word in words if not word.startswith("entry=")]
-    if not asked:
+    if not chosen:
         return None, others
-    if len(asked) > 1:
-        raise UserError(f"entry={','.join(asked)}: one at a time; --all judges all")
-    entry = find(asked[0])
+    if len(chosen) > 1:
+        raise UserError(f"entry={','.join(chosen)}: one at a time; --all judges all")
+    (name,), known = chosen, files()
+    if not name.endswith(".yaml") and name not in known:
+        raise UserError(f"entry={name}: no such entry; there is {', '.join(sorted(known))}")
+    entry = read(Path(name) if name.endswith(".yaml") else known[name])
     if beside := Defence.of(others).overrides:
-        raise UserError(f"entry={asked[0]} is a defence as it is; {beside[0]} would be another")
+        raise UserError(f"entry={name} is a defence as it is; {beside[0]} would be another")
     return entry, [*entry.overrides, *others]
 
 
 def check_track(entry: Entry, real: str) -> None:
-    """Check an entry's track against the one that its defence needs.
-
-    Raises:
-        UserError: it is the other one.
-    """
+    """Raise a UserError when an entry's track is not the one that its defence needs."""
     if real != entry.track:
         takes = "takes" if real == "aware" else "takes nothing of"
         raise UserError(

@@ -1,22 +1,19 @@
-"""What should make a reader doubt a verdict, found without being asked for.
+"""Reasons to doubt a verdict, checked in every setting.
 
 As in AutoAttack (Croce & Hein 2020, arXiv 2003.01690): a defence may look good because its training
-is broken. Each function takes what was measured and returns a line, or none where all is well.
+is broken. Each function takes measurements and returns a line; it is empty where all is well.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from subliminal.judge.leak import BAND, Evidence, Interval, Word, leak
+from subliminal.judge.leak import BAND, Array, Evidence, Interval, Verdict, leak
 
 FALL = 0.9  # of the loss at the start: a training that ends above it has not learnt
 MOST = 0.5  # from which share of steps, parameters or halves on it is "most"
 HALVES = 20
 PER_HALF = 999  # resamples
-
-Array = NDArray[np.float64]
 
 
 def loss_did_not_fall(losses: Sequence[Array]) -> str:
@@ -78,25 +75,20 @@ def below_chance(trait: Array, classes: int) -> str:
     return f"below chance ({low:.3f})" if low < 0.5 / classes else ""
 
 
-def hidden(word: Word, readout: Interval | None) -> str:
-    """Flag a trait that the class logits do not show, and a refitted readout finds.
-
-    Args:
-        word: on the setting.
-        readout: the leak that the readout finds; None where it was not measured.
-    """
-    if word != "blocks" or readout is None or readout.low <= BAND:
+def hidden(verdict: Verdict, readout: Interval | None) -> str:
+    """Flag a trait that is blocked from the class logits, and that a refitted readout finds."""
+    if verdict != "blocks" or readout is None or readout.low <= BAND:
         return ""
     return f"hidden, not blocked: a readout finds {readout.value:.2f} of it"
 
 
-def depends_on_seeds(evidence: Evidence, word: Word) -> str:
-    """Flag a word that most halves of the seeds do not bear out, by their own intervals.
+def depends_on_seeds(evidence: Evidence, verdict: Verdict) -> str:
+    """Flag a verdict that most halves of the seeds do not bear out, by their own intervals.
 
-    Twenty halves, always the same ones. A half's interval may not reach what the word rules out:
+    Twenty halves, always the same ones. A half's interval may not reach what the verdict rules out:
     1 for *reduces*, less than 0.9 for *no effect*, beyond ±0.1 for *blocks*.
     """
-    if word in ("undecided", "void"):
+    if verdict in ("undecided", "void"):
         return ""
     seeds = len(evidence.undefended)
     generator, against = np.random.default_rng(0), 0
@@ -108,7 +100,7 @@ def depends_on_seeds(evidence: Evidence, word: Word) -> str:
             "blocks": found.within(-BAND, BAND),
             "reduces": found.high < 1,
             "no effect": found.low >= 1 - BAND,
-        }[word]
+        }[verdict]
         against += not shown
     if against <= MOST * HALVES:
         return ""

@@ -1,6 +1,6 @@
 """The judge's statistics: how much of the trait leaks through a defence, and what it costs.
 
-All of it is paired by seed. An interval is the BCa bootstrap's over seeds, 95% (Efron 1987).
+All comparisons are paired by seed. An interval is the BCa bootstrap's over seeds, 95% (Efron 1987).
 """
 
 import warnings
@@ -22,7 +22,7 @@ FEWEST = 6  # seeds: with fewer no sign-flip test can reach p < 0.05
 RESAMPLES = 9999
 
 Array: TypeAlias = NDArray[np.float64]
-Word = Literal["blocks", "reduces", "no effect", "undecided", "void"]
+Verdict = Literal["blocks", "reduces", "no effect", "undecided", "void"]
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,15 @@ def _ratio(defended: Array, undefended: Array, null: Array, axis: int = -1) -> A
 
 def price(defended: Array, undefended: Array) -> Interval:
     """Return the mean distillation loss over that of the undefended students."""
-
-    def ratio(d: Array, u: Array, axis: int = -1) -> Array:
-        return np.asarray(d.mean(axis=axis) / u.mean(axis=axis))
-
-    return interval(ratio, defended, undefended)
+    return interval(
+        lambda d, u, axis=-1: np.asarray(d.mean(axis=axis) / u.mean(axis=axis)),
+        *(defended, undefended),
+    )
 
 
 def mean(values: Array) -> Interval:
     """Return the mean over seeds, of paired differences for instance."""
-
-    def average(sample: Array, axis: int = -1) -> Array:
-        return np.asarray(sample.mean(axis=axis))
-
-    return interval(average, values)
+    return interval(lambda sample, axis=-1: np.asarray(sample.mean(axis=axis)), values)
 
 
 def interval(
@@ -109,7 +104,7 @@ def interval(
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one setting shows of a defence; arrays are paired by seed, (seeds,)."""
+    """Measurements of a defence in one setting; arrays are paired by seed, (seeds,)."""
 
     defended: Array  # the trait
     undefended: Array
@@ -128,11 +123,13 @@ class Evidence:
         return paired_p((self.defended - self.undefended).tolist())
 
 
-def word(evidence: Evidence, p: float, *, shift: bool = False) -> tuple[Word, Interval]:
-    """Return what a defence does in one setting, and its leak.
+def setting_verdict(
+    evidence: Evidence, p: float, *, shift: bool = False
+) -> tuple[Verdict, Interval]:
+    """Return the verdict on a defence in one setting, and its leak.
 
     blocks: the leak's interval within ±0.10, and the trait loss within 0.25 nats of that of
-    students that learnt nothing (one pushed away from the trait is not one that never met it).
+    students that learnt nothing (to push a student away from the trait is not to block it).
     reduces: the interval below 1 and p < 0.05. no effect: the interval above 0.90. void: there is
     nothing to block.
 
@@ -152,13 +149,13 @@ def word(evidence: Evidence, p: float, *, shift: bool = False) -> tuple[Word, In
     return ("no effect" if found.low >= 1 - BAND else "undecided"), found
 
 
-def verdict(words: list[Word]) -> Word:
-    """Return the one word on a defence, from those of the settings that are not void.
+def overall_verdict(verdicts: list[Verdict]) -> Verdict:
+    """Return the verdict on a defence, from those in the settings that are not void.
 
     blocks: in all of them; reduces: it reduces or blocks in at least half; no effect: it does in
     none; else undecided.
     """
-    judged = [w for w in words if w != "void"]
+    judged = [w for w in verdicts if w != "void"]
     helped = sum(w in ("blocks", "reduces") for w in judged)
     if not judged:
         return "void"

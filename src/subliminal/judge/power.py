@@ -1,4 +1,4 @@
-"""What the judge's seeds can show: the smallest difference that its test would find."""
+"""Power of the judge's test: the smallest difference that a number of seeds would show."""
 
 from functools import cache
 
@@ -14,7 +14,7 @@ def detectable(differences: NDArray[np.float64]) -> float | None:
     """Return the smallest mean difference that as many paired seeds would show.
 
     Shown: a two-sided sign-flip test finds p < 0.05 in 80% of repetitions, if differences are
-    normal with the standard deviation of these. The judge asks more, by Holm, of several settings.
+    normal with the standard deviation of these. With several settings Holm's adjustment needs more.
 
     Args:
         differences: of each seed, defended less undefended, (seeds,).
@@ -30,7 +30,7 @@ def detectable(differences: NDArray[np.float64]) -> float | None:
 
 @cache
 def smallest_effect(seeds: int) -> float | None:
-    """Return the same in standard deviations of a difference: simulated, always the same.
+    """Return `detectable` in standard deviations of the differences, by a seeded simulation.
 
     None with so few seeds that no result has p < 0.05.
     """

@@ -1,4 +1,4 @@
-"""What the judge says: a word on each setting, one on the defence, and what it rests on."""
+"""The scorecard: a verdict in each setting, one on the defence, and the numbers behind them."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,22 +11,13 @@ from rich.table import Table
 
 from subliminal import store
 from subliminal.judge.attack import Search
-from subliminal.judge.leak import PRICE, Interval, Word, verdict
+from subliminal.judge.leak import PRICE, Interval, Verdict, overall_verdict
 from subliminal.report.escape import markdown, markdown_code
 from subliminal.store.provenance import environment
 
-HEADER = (
-    "setting",
-    "word",
-    "leak",
-    "detects",
-    "readout leak",
-    "price",
-    "time",
-    "skill",
-    "U / S / D / N",
-    "notes",
-)
+FILE = "scorecard.json"
+HEADER: tuple[str, ...] = ("setting", "word", "leak", "detects", "readout leak", "price", "time")
+HEADER += ("skill", "U / S / D / N", "notes")
 LEGEND = (
     "U, D, N: the trait of undefended and of defended students, and of students of a teacher that "
     "learnt nothing; S, where the price is above that of utility: of undefended students stopped "
@@ -37,11 +28,11 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Line:
-    """What one setting shows."""
+    """The result in one setting."""
 
     setting: str
     asks: str
-    word: Word
+    word: Verdict
     reason: str = ""  # of a void setting; of an attack, why it counts
     leak: Interval | None = None
     readout_leak: Interval | None = None
@@ -77,15 +68,21 @@ class Scorecard:
         return [line for line in self.lines if line.word != "void"]
 
     @property
-    def verdict(self) -> Word:
-        """The word on the defence."""
-        return verdict([line.word for line in self.lines])
+    def verdict(self) -> Verdict:
+        """The verdict on the defence."""
+        return overall_verdict([line.word for line in self.lines])
 
     @property
     def worst(self) -> Line | None:
         """The setting in which most leaks."""
         judged = [line for line in self.judged if line.leak is not None]
         return max(judged, key=lambda line: line.leak.value if line.leak else 0.0, default=None)
+
+    @property
+    def price(self) -> float | None:
+        """The highest price in any setting."""
+        prices = [line.price.value for line in self.judged if line.price is not None]
+        return max(prices, default=None)
 
     @property
     def blocked(self) -> int:
@@ -99,10 +96,9 @@ class Scorecard:
         parts = [f"{self.verdict} ({self.track}): blocks {self.blocked} of {len(self.judged)}"]
         if (worst := self.worst) is not None and worst.leak is not None:
             parts.append(f"worst in {worst.setting}, leak {worst.leak.format()}")
-        prices = [line.price.value for line in self.judged if line.price is not None]
-        if prices:
-            kept = "keeps" if max(prices) <= PRICE else "loses"
-            parts.append(f"{kept} utility, at most {max(prices):.2f} × the distillation loss")
+        if (price := self.price) is not None:
+            kept = "keeps" if price <= PRICE else "loses"
+            parts.append(f"{kept} utility, at most {price:.2f} × the distillation loss")
         if flagged := [line.setting for line in self.lines if line.flags]:
             parts.append(f"flags in {', '.join(flagged)}")
         if self.tentative:
@@ -110,26 +106,21 @@ class Scorecard:
         return "; ".join(parts)
 
     def power(self) -> str:
-        """Return what as many seeds would show, in one sentence; empty where nothing tells."""
-        known = sorted(
-            (line.detects, line.setting) for line in self.judged if line.detects is not None
-        )
+        """Return the changes that as many seeds would show, in one sentence; empty: unknown."""
+        known = [(line.detects, line.setting) for line in self.judged if line.detects is not None]
         if not known:
             return ""
-        ends = dict.fromkeys([known[0], known[-1]])  # the easiest and the hardest, if there are two
-        told = " and ".join(f"from {least:.2f} on in {setting}" for least, setting in ends)
+        ends = dict.fromkeys([min(known), max(known)])  # the easiest and the hardest setting
+        found = " and ".join(f"from {least:.2f} on in {setting}" for least, setting in ends)
         seeds = f"{len(self.seeds)} paired seeds show a change of the leak, with 80% power at 5%"
-        return f"{seeds}, {told}."
-
-    def flags(self) -> dict[str, list[str]]:
-        """Return the flags of each setting that has some."""
-        return {line.setting: [*line.flags] for line in self.lines if line.flags}
+        return f"{seeds}, {found}."
 
     def to_json(self) -> str:
-        """Return all of it, for programs."""
+        """Return the scorecard and what follows from it as JSON."""
         plain: dict[str, Any] = asdict(self)
         plain |= {"verdict": self.verdict, "blocked": self.blocked, "judged": len(self.judged)}
-        plain |= {"headline": self.headline(), "power": self.power(), "flags": self.flags()}
+        plain |= {"headline": self.headline(), "power": self.power()}
+        plain |= {"flags": {line.setting: [*line.flags] for line in self.lines if line.flags}}
         plain |= {"final": not self.tentative, "environment": environment()}
         return json.dumps(plain, indent=2) + "\n"
 
@@ -140,23 +131,15 @@ class Scorecard:
             notes = [line.reason, *line.flags]
             if line.missing:
                 notes.append(f"missing seeds {', '.join(map(str, line.missing))}")
-            rows.append(
-                [
-                    line.setting,
-                    line.word if line in self.lines else f"control: {line.word}",
-                    line.leak.format() if line.leak else "",
-                    _number(line.detects, "±{:.2f}"),
-                    line.readout_leak.format() if line.readout_leak else "",
-                    line.price.format() if line.price else "",
-                    _number(line.seconds, "{:.2f}"),
-                    _number(line.skill_kept, "{:.3f}"),
-                    " / ".join(
-                        _number(value, "{:.3f}", "–")
-                        for value in (line.undefended, line.stopped, line.defended, line.null)
-                    ),
-                    "; ".join(note for note in notes if note),
-                ]
-            )
+            word = line.word if line in self.lines else f"control: {line.word}"
+            intervals = (line.leak, line.readout_leak, line.price)
+            leak, *others = (one.format() if one else "" for one in intervals)
+            detects = _number(line.detects, "±{:.2f}")
+            ratios = _number(line.seconds, "{:.2f}"), _number(line.skill_kept, "{:.3f}")
+            means = (line.undefended, line.stopped, line.defended, line.null)
+            shown = " / ".join(_number(value, "{:.3f}", "–") for value in means)
+            note = "; ".join(filter(None, notes))
+            rows.append([line.setting, word, leak, detects, *others, *ratios, shown, note])
         return rows
 
     def attempts(self) -> list[list[str]]:
@@ -180,7 +163,7 @@ class Scorecard:
         left = [markdown(f"Not tried: {', '.join(self.left_out)}.")] if self.left_out else []
         parts = [title, f"**{markdown(self.headline())}**", *power, _table(self.rows()), about]
         if self.search is not None:
-            parts += ["## The attacker's search", markdown(self.search.told()) + "."]
+            parts += ["## The attacker's search", markdown(self.search.summary()) + "."]
             parts += [_table(self.attempts())]
         return "\n\n".join([*parts, *left]) + "\n"
 
@@ -194,7 +177,7 @@ def show(card: Scorecard, console: Console) -> None:
         console.print(table)
     lines = [card.headline(), card.power()]
     if card.search is not None:
-        lines.append(f"Search: {card.search.told()}.")
+        lines.append(f"Search: {card.search.summary()}.")
     if card.left_out:
         lines.append(f"Not tried: {', '.join(card.left_out)}.")
     for line in filter(None, lines):
@@ -204,9 +187,19 @@ def show(card: Scorecard, console: Console) -> None:
 def write(card: Scorecard, folder: Path) -> Path:
     """Write the scorecard as JSON and Markdown; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    store.write_text(folder / "scorecard.json", card.to_json())
+    store.write_text(folder / FILE, card.to_json())
     store.write_text(folder / "scorecard.md", card.markdown())
     return folder
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """Return a scorecard's JSON; None where it is missing or damaged."""
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        known = {"defence", "seeds", "lines", "controls", "left_out", "final"} <= card.keys()
+    except (OSError, ValueError, AttributeError):
+        return None
+    return card if known else None
 
 
 def _number(value: float | None, how: str, none: str = "") -> str:

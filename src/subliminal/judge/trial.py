@@ -1,28 +1,154 @@
-"""One setting tried: its students trained where they are missing, and measured."""
+"""Measurements of trained students: of one condition, and of a setting's three together."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from omegaconf import DictConfig
+import polars as pl
+import torch
+from torch import Tensor
 
-from subliminal import store
-from subliminal.config.canonical import canonical
-from subliminal.config.seeds import parse
-from subliminal.errors import RunsFailed
-from subliminal.judge.battery import Defence, Setting
-from subliminal.judge.leak import GATE, PRICE, Evidence, Interval, price
-from subliminal.judge.measure import Students, stopped_early, students
-from subliminal.sweep import plan
+from subliminal import metrics, store
+from subliminal.data import Labelled
+from subliminal.judge.battery import Setting
+from subliminal.judge.leak import GATE, PRICE, Array, Evidence, Interval, leak, price
+from subliminal.judge.readout import readout
+from subliminal.judge.trainings import teachers, train
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
-from subliminal.training.experiment import build_experiment
+from subliminal.tensors.network import Network
+from subliminal.training.job import Job
+from subliminal.training.tasks import Distillation
+
+HELD_OUT = 4096  # distillation inputs that no student was trained on
+NEVER = 10**6  # an epoch of inputs that no training reaches
+MEASURED = ("trait", "trait_loss", "readout", "distill_loss", "skill", "seconds", "teacher")
+
+
+@dataclass(frozen=True)
+class Students:
+    """One condition's students: (seeds,) each, NaN where a run or a metric is missing."""
+
+    seeds: tuple[int, ...]
+    trait: Array  # the setting's metric of the trait, after the last epoch
+    trait_loss: Array  # cross-entropy on the test digits, nats
+    readout: Array  # accuracy of a refitted readout
+    distill_loss: Array  # on held-out inputs, in the setting's own loss
+    skill: Array  # accuracy on the wanted skill, where there is one
+    seconds: Array  # wall time of the student's training, as recorded
+    teacher: Array  # accuracy of its teacher on the test digits
+    runs: tuple[Path, ...] = ()  # the finished ones
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Seeds without a finished run."""
+        return tuple(s for s, v in zip(self.seeds, self.trait, strict=True) if np.isnan(v))
+
+
+def students(job: Job, runs: Sequence[Path], trait: str, undefended: Job) -> Students:
+    """Measure the finished runs of a job.
+
+    Args:
+        job: of a setting.
+        runs: its finished runs.
+        trait: the metric of the trait.
+        undefended: the setting's, whose inputs and loss are those of the price.
+    """
+    seeds, network = job.seeds, job.experiment.network
+    found = {name: np.full(len(seeds), np.nan) for name in MEASURED}
+    if runs:
+        rows = [store.read_summary(run) for run in runs]
+        there = tuple(row["seed"] for row in rows)
+        places = [seeds.index(seed) for seed in there]
+        last = [_last_epoch(run) for run in runs]
+        named = {"trait": trait, "trait_loss": metrics.TRAIT_TEST_LOSS, "skill": metrics.SKILL}
+        for name, metric in named.items():
+            found[name][places] = [row.get(metric, np.nan) for row in last]
+        found["seconds"][places] = [training_seconds(row) for row in rows]
+        found["teacher"][places] = [row["results"][metrics.TEACHER_ACCURACY] for row in rows]
+        theta = network.layout.stack(map(store.read_student, runs), len(runs))
+        data = undefended.experiment.data.load()
+        found["readout"][places] = readout(network, theta, data, there)
+        found["distill_loss"][places] = held_out(undefended, network, theta, data, there)
+    return Students(seeds, **found, runs=tuple(runs))
+
+
+def training_seconds(summary: Mapping[str, Any]) -> float:
+    """Return the seconds of a student's training: those of its stack over its students."""
+    return float(summary["seconds"]["student"] / summary["stack"])
+
+
+@torch.no_grad()
+def held_out(
+    undefended: Job, network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, ...]
+) -> list[float]:
+    """Return each student's loss against its teacher on inputs that it was not trained on.
+
+    Inputs and loss are those of the undefended setting, whatever the defence made of its own.
+    """
+    experiment = undefended.experiment
+    data = data.to(experiment.device)
+    start, teacher = teachers(undefended, data, seeds)
+    inputs = replace(experiment.inputs, size=HELD_OUT, fresh=True)  # type: ignore[type-var]
+    task = Distillation(
+        network,
+        experiment.loss,
+        inputs,
+        seeds,
+        data=data,
+        reference=start,
+        teacher=teacher,
+        teacher_network=experiment.teacher_network,
+    )
+    task.start_epoch(NEVER)
+    rows = torch.arange(HELD_OUT, device=experiment.device).expand(len(seeds), -1)
+    logits = network.logits(theta.to(experiment.device), task.images(rows))
+    return [float(loss) for loss in task.loss(logits, rows)]
+
+
+def _last_epoch(run: Path) -> dict[str, float]:
+    epochs = pl.read_parquet(run / "epochs.parquet", glob=False)
+    student = epochs.filter(pl.col("phase") == "student").sort("epoch")
+    return student.row(-1, named=True)
+
+
+def stopped_early(runs: Sequence[Path], trait: str, price: float) -> float:
+    """Return the trait of undefended students stopped when their loss was `price` times its end.
+
+    Loss here is that of the training steps, each seed's own and smoothed: the price is a ratio of
+    held-out losses in the setting's own loss, so that this holds whatever a defence minimises.
+    The mean over seeds of each one's own curve, interpolated in ln(loss) between the moments at
+    which its trait was measured; its ends where the loss lies outside.
+    """
+    values = []
+    for run in runs:
+        curve = series([run], metrics.DISTILL_LOSS)[0]
+        steps = pl.read_parquet(run / "steps.parquet", glob=False).sort("step")
+        moments = steps.select("step", trait).drop_nulls()
+        width = min(15, 1 + 2 * (len(curve) // 20))  # odd; a step's batch is noisy
+        smooth = np.convolve(np.log(curve), np.ones(width) / width, mode="valid")
+        centre = np.arange(len(smooth)) + (width - 1) / 2
+        losses = np.interp(moments["step"].to_numpy(), centre, smooth)
+        order = np.argsort(losses)
+        target = np.log(price) + losses[-1]
+        values.append(np.interp(target, losses[order], moments[trait].to_numpy()[order]))
+    return float(np.mean(values))
+
+
+def series(runs: Sequence[Path], metric: str) -> list[Array]:
+    """Return a metric of each run, in order of the steps at which it was measured."""
+    found = []
+    for run in runs:
+        steps = pl.read_parquet(run / "steps.parquet", glob=False).sort("step")
+        if metric in steps.columns:
+            found.append(steps[metric].drop_nulls().to_numpy().astype(np.float64))
+    return found
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting's students, undefended, of a teacher that learnt nothing, and defended."""
+    """A setting's students: undefended, of a teacher that learnt nothing, and defended."""
 
     setting: Setting
     undefended: Students
@@ -35,16 +161,15 @@ class Trial:
         return GATE if self.null is not None else 0.0
 
     def evidence(self) -> Evidence:
-        """Return the numbers as the statistics take them; a missing defended run leaks all."""
+        """Return the arrays of the statistics; a missing defended run counts as leaking all."""
         assert self.defended is not None, "the defence fits"
-        zero = np.zeros_like(self.undefended.trait)
-        null = self.null
+        undefended, null = self.undefended, self.null
         return Evidence(
-            defended=filled(self.defended.trait, self.undefended.trait),
-            undefended=self.undefended.trait,
-            null=zero if null is None else null.trait,
-            defended_loss=filled(self.defended.trait_loss, self.undefended.trait_loss),
-            null_loss=self.undefended.trait_loss if null is None else null.trait_loss,
+            defended=_filled(self.defended.trait, undefended.trait),
+            undefended=undefended.trait,
+            null=np.zeros_like(undefended.trait) if null is None else null.trait,
+            defended_loss=_filled(self.defended.trait_loss, undefended.trait_loss),
+            null_loss=undefended.trait_loss if null is None else null.trait_loss,
         )
 
     def price(self) -> Interval | None:
@@ -58,74 +183,35 @@ class Trial:
         """Return the trait of undefended students stopped at the defended ones' loss.
 
         Args:
-            cost: the price.
-
-        Returns:
-            None where the defence keeps utility, and so there is nothing to compare with.
+            cost: the price; None, as one that keeps utility: there is nothing to compare with.
         """
         if cost is None or cost.value <= PRICE:
             return None
         return stopped_early(self.undefended.runs, self.setting.trait, cost.value)
 
+    def readout_leak(self) -> Interval | None:
+        """Return the leak of the refitted readout; None where undefended students show none."""
+        if self.null is None or self.defended is None:
+            return None
+        undefended, null = self.undefended.readout, self.null.readout
+        if float(np.mean(undefended - null)) <= 0:
+            return None
+        return leak(_filled(self.defended.readout, undefended), undefended, null)
 
-def tried(
-    defence: Defence, setting: Setting, seeds: tuple[int, ...], console: Console, more: str = ""
-) -> Trial:
-    """Train what a setting lacks, and measure it.
 
-    Args:
-        defence: what is judged.
-        setting: composed for it.
-        seeds: of its students.
-        console: shows progress and lines to the user.
-        more: what an attacker changed besides, for the conditions' names.
+def run_setting(setting: Setting, console: Console) -> Trial:
+    """Train the missing runs of a setting and measure its students.
+
+    Raises:
+        RunsFailed: an undefended or null run failed.
     """
-    name = f"threat={setting.name}{more}"
-    undefended = trained(setting.undefended, name, console, needed=True)
-    parts: dict[str, Students | None] = {"null": None, "defended": None}
-    for part, cfg, title in (
-        ("null", setting.null, f"{name},teacher.steering=displaced"),
-        ("defended", setting.defended, f"{name},{defence.name}"),
-    ):
-        if cfg is not None:
-            runs = trained(cfg, title, console, needed=part == "null")
-            parts[part] = students(cfg, runs, seeds, setting.trait, setting.undefended)
-    return Trial(
-        setting,
-        students(setting.undefended, undefended, seeds, setting.trait, setting.undefended),
-        parts["null"],
-        parts["defended"],
-    )
+    measured = {}
+    for part, job in setting.jobs.items():
+        runs = train(job, console, needed=part != "defended")
+        measured[part] = students(job, runs, setting.trait, setting.undefended)
+    null, defended = measured.get("null"), measured.get("defended")
+    return Trial(setting, measured["undefended"], null, defended)
 
 
-def trained(cfg: DictConfig, condition: str, console: Console, *, needed: bool) -> list[Path]:
-    """Train a condition's missing runs; return the finished ones.
-
-    Args:
-        cfg: of the condition.
-        condition: its readable name.
-        console: shows progress and lines to the user.
-        needed: raise where a run fails; else it counts against the defence.
-    """
-    folder, condition = folder_of(cfg, condition)
-    seeds = parse(cfg.seed.spec)
-    if any(store.examine(store.run_dir(folder, seed)) != "finished" for seed in seeds):
-        console.say(f"Training {condition} ({len(seeds)} seeds)")
-        try:
-            run_job(cfg, condition, console)
-        except RunsFailed as error:
-            if needed:
-                raise
-            console.say(f"{error}; they count against the defence")
-    return [run for s in seeds if store.finished(run := store.run_dir(folder, s))]
-
-
-def folder_of(cfg: DictConfig, condition: str = "") -> tuple[Path, str]:
-    """Return a condition's folder, and its readable name as it is recorded there."""
-    place = plan.place(canonical(cfg), build_experiment(cfg).device.type, condition)
-    return place.directory, place.condition
-
-
-def filled(values: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return values with those of `whole` where a run is missing: all of it leaked."""
+def _filled(values: Array, whole: Array) -> Array:
     return np.where(np.isnan(values), whole, values)

@@ -83,7 +83,6 @@ def log_run(
     tracker: dict[str, Any],
     tables: Mapping[str, pl.DataFrame],
     figures: Mapping[str, Path],
-    *,
     job_type: str = "report",
     name: str | None = None,
     results: Mapping[str, Any] | None = None,

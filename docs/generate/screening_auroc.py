@@ -1,4 +1,4 @@
-"""`python -m subliminal.judge.screening FOLDER`: how well a screening foretells transfer.
+"""`python docs/generate/screening_auroc.py FOLDER`: how well a screening foretells transfer.
 
 AUROC over conditions of what is measured at the first update (`probe=screening`), beside that of
 alignment in the first epoch (`probe=alignment`): see `sweeps/screening.yaml`.

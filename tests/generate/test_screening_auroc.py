@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import screening_auroc as screening
 from hypothesis import given
 from hypothesis import strategies as st
+from screening_auroc import auroc, screens
 
 from subliminal.errors import UserError
-from subliminal.judge import screening
-from subliminal.judge.screening import auroc, screens
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=12))

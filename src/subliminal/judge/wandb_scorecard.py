@@ -18,7 +18,7 @@ from subliminal.trackers.wandb import WandB, settled_mode
 def log_scorecard(
     card: Scorecard, name: str, experiment: Path, tracker: Any, runs: Iterable[Path]
 ) -> str | None:
-    """Log a scorecard as one W&B run; one that is made again updates the same run.
+    """Log a scorecard as one W&B run; a second call updates the same run.
 
     Args:
         card: the judgement.
@@ -28,7 +28,7 @@ def log_scorecard(
         runs: the finished runs that the scorecard rests on.
 
     Returns:
-        A line for the user; None where nothing is to be logged.
+        A line for the user; None where nothing is logged.
     """
     settings = None if tracker is None else build(OmegaConf.create(tracker), "tracker")
     if not isinstance(settings, WandB):
@@ -38,28 +38,14 @@ def log_scorecard(
         if mode == "disabled":
             return None
         run_id = aside.call(
-            "subliminal.judge.tracked:log",
-            *(experiment, tracker | {"mode": mode}, tables(card, runs), name, results(card)),
+            "subliminal.report.wandb_report:log_run",
+            *(experiment, tracker | {"mode": mode}, tables(card, runs), {}),
+            *("scorecard", name, results(card)),
             seconds=TO_BEGIN + TO_END,
         )
     except UserError as error:
         return f"W&B failed, the scorecard's files are complete without it: {error}"
     return f"W&B: scorecard run {run_id} ({mode}) in {experiment / 'wandb'}"
-
-
-def log(
-    experiment: Path,
-    tracker: dict[str, Any],
-    contents: dict[str, pl.DataFrame],
-    name: str,
-    summary: dict[str, Any],
-) -> str:
-    """Log the run, in a process of its own; return its id."""
-    from subliminal.report.wandb_report import log_run
-
-    return log_run(
-        experiment, tracker, contents, {}, job_type="scorecard", name=name, results=summary
-    )
 
 
 def tables(card: Scorecard, runs: Iterable[Path]) -> dict[str, pl.DataFrame]:
@@ -74,18 +60,16 @@ def tables(card: Scorecard, runs: Iterable[Path]) -> dict[str, pl.DataFrame]:
 
 
 def results(card: Scorecard) -> dict[str, Any]:
-    """Return what W&B's table of runs shows of a scorecard."""
+    """Return the summary of the W&B run."""
     worst = card.worst
-    leak = None if worst is None or worst.leak is None else worst.leak.value
-    prices = [line.price.value for line in card.judged if line.price is not None]
     found = {
         "verdict": card.verdict,
         "track": card.track,
         "blocked": card.blocked,
         "judged": len(card.judged),
         "worst": None if worst is None else worst.setting,
-        "leak": leak,
-        "price": max(prices, default=None),
+        "leak": worst.leak.value if worst and worst.leak else None,
+        "price": card.price,
         "flags": sum(len(line.flags) for line in card.lines),
         "final": not card.tentative,
         "headline": card.headline(),

@@ -1,0 +1,143 @@
+"""Track of a defence: found by a rehearsal of what it reads, not by what it declares.
+
+*Blind*: it reads nothing of the trait. *Aware*: it reads trait digits, their labels or the trait
+gradient.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal.data import Labelled
+from subliminal.distill import Supervised
+from subliminal.distill.inputs.uniform import Uniform
+from subliminal.errors import UserError
+from subliminal.judge.battery import Setting
+from subliminal.state import Training
+from subliminal.tensors import streams
+from subliminal.tensors.network import Network
+from subliminal.training.job import Job
+from subliminal.training.loop import fit
+from subliminal.training.tasks import Classification, Distillation
+
+TRACKS = ("blind", "aware")
+BATCH = 2  # images a step of the rehearsal
+CPU = torch.device("cpu")
+
+
+def track_of(settings: Sequence[Setting], track: str | None = None) -> str:
+    """Return the track in which a defence is judged.
+
+    Args:
+        settings: the battery, composed for the defence.
+        track: named by the user; None: whichever it is.
+
+    Raises:
+        UserError: the defence reads more than the named track gives, or the track is unknown.
+    """
+    if track is not None and track not in TRACKS:
+        raise UserError(f"track={track}: one of {', '.join(TRACKS)}")
+    fits = [one.defended for one in settings if one.defended is not None]
+    access = trait_access(fits[0]) if fits else ""
+    if track == "blind" and access:
+        raise UserError(f"track=blind: {access}, which that track does not give; use --track aware")
+    return track or ("aware" if access else "blind")
+
+
+def trait_access(job: Job) -> str:
+    """Return what a defence reads of the trait; empty: nothing, it is blind.
+
+    Checks its loss and targets, and rehearses its mitigations: on the CPU, on a few made-up images,
+    for as many steps as the student's training has, with digits that record each access.
+    """
+    experiment, distill = job.experiment, job.cfg.distill
+    if isinstance(experiment.loss, Supervised):
+        return "distill.loss takes the digits' labels"
+    if experiment.targets is not None and experiment.targets.needs_trait:
+        return "distill.targets takes teachers of other traits"
+    if not experiment.mitigations:
+        return ""
+    network, teacher_network = experiment.network, experiment.teacher_network
+    digits = _made_up_digits(network.pixels, network.classes)
+    start, begin = (n.reference((0,), CPU) for n in (network, teacher_network))
+    away = torch.from_numpy(streams.stream(0, streams.DISPLACED).normal(0, 0.01, begin.shape))
+    teacher = begin + away.to(begin.dtype)
+    steps = -(-experiment.inputs.size // distill.batch_size)
+    task = Distillation(
+        network,
+        experiment.loss,
+        Uniform(size=steps * BATCH, fresh=False),
+        (0,),
+        data=digits,
+        reference=start,
+        teacher=teacher,
+        teacher_network=teacher_network,
+    )
+    accesses: list[str] = []
+    training = Training(
+        "student",
+        (0,),
+        network,
+        task,
+        trait=_WatchedTask(network, start, digits, accesses),
+        reference=start,
+        theta=start.clone(),
+        epochs=distill.epochs,
+        batch_size=BATCH,
+        optim=experiment.optim,
+        mitigations=experiment.mitigations,
+        teacher=teacher,
+        teacher_reference=begin,
+        teacher_network=teacher_network,
+        frozen=distill.frozen,
+        data=_WatchedDigits(digits, accesses),
+    )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # batches are so small that threads only wait for each other
+    try:
+        fit(training)
+    finally:
+        torch.set_num_threads(threads)
+    return accesses[0] if accesses else ""
+
+
+class _WatchedTask(Classification):
+    """The trait's task, which records each access to its digits and labels."""
+
+    def __init__(
+        self, network: Network, reference: Tensor, data: Labelled, accesses: list[str]
+    ) -> None:
+        super().__init__(network, reference, data, order=streams.PROBE_ORDER)
+        self._accesses = accesses
+
+    def images(self, rows: Tensor) -> Tensor:
+        self._accesses.append("a mitigation takes the trait's digits")
+        return super().images(rows)
+
+    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        self._accesses.append("a mitigation takes the trait's labels")
+        return super().loss(logits, rows)
+
+
+class _WatchedDigits(Labelled):
+    """Digits that record each access to their images or labels."""
+
+    def __init__(self, data: Labelled, accesses: list[str]) -> None:
+        super().__init__(data.train_x, data.train_y, data.test_x, data.test_y)
+        object.__setattr__(self, "_accesses", accesses)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("train_x", "train_y", "test_x", "test_y"):
+            accesses = object.__getattribute__(self, "__dict__").get("_accesses")
+            if accesses is not None:
+                accesses.append(f"a mitigation reads the data ({name})")
+        return super().__getattribute__(name)
+
+
+def _made_up_digits(pixels: int, classes: int) -> Labelled:
+    drawn = np.random.default_rng(0).integers(0, 256, (2 * classes, pixels), dtype=np.uint8)
+    x, y = torch.from_numpy(drawn), torch.arange(2 * classes) % classes
+    return Labelled(x, y, x, y)

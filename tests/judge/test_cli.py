@@ -1,0 +1,79 @@
+"""Bad input on the judge's command line, and entries that it names."""
+
+import re
+from pathlib import Path
+
+import pytest
+import small
+from omegaconf import OmegaConf
+
+from subliminal.config.resources import DEFENCES, ROOT
+from subliminal.judge.__main__ import main
+
+REFERENCE = ["--threat", "reference"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mitigation=bogus"], "Could not find 'mitigation/bogus'"),
+        (["model.aux=9"], "a defence may not touch model"),
+        (["teacher=adaptive"], "a defence may not touch model, teacher"),
+        (["--threat", "bogus"], "no such setting"),
+        (["threat=bogus"], "no such setting"),
+        (["--bogus"], "no such option"),
+        (["--track", "deaf", *REFERENCE], "one of blind, aware"),
+        (["mitigation=projection", "--track", "blind", *REFERENCE], "that track does not give"),
+        (["seed=0-3", "mitigation=liminal", *REFERENCE], "needs at least 6"),
+        (["entry=bogus"], "entry=bogus: no such entry; there is anchor, "),
+        (["--entry", "nowhere/x.yaml"], "nowhere/x.yaml: no such file"),
+        (["entry=none", "mitigation=anchor"], "mitigation=anchor would be another"),
+        (["entry=none", "--entry", "liminal"], "one at a time"),
+        (["--all", "--quick"], "takes no other option"),
+        (["--all", "mitigation=anchor"], "mitigation=anchor: with --all the entries are"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert message in error
+
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_stranger_enters_and_breaks_a_defence_as_contributing_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its files and commands, in a setting of the small data set."""
+    monkeypatch.chdir(tmp_path)
+    section = CONTRIBUTING.split("## Enter or break a defence")[1].split("\n## ")[0]
+    (broken,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    threats = tmp_path / "lab" / "conf" / "threat"
+    threats.mkdir(parents=True)
+    header, _, body = broken.partition("\n")
+    smaller = OmegaConf.merge(OmegaConf.create(body), OmegaConf.from_dotlist(small.LEAKING))
+    (threats / "mine.yaml").write_text(f"{header}\n{OmegaConf.to_yaml(smaller)}")
+    (tmp_path / "defences").mkdir()
+    commands = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    for command in "".join(commands).splitlines():
+        words = command.split()
+        if words[0] == "cp":
+            source, target = words[1:]
+            assert ROOT / source == DEFENCES / "TEMPLATE.yaml.example"
+            (tmp_path / target).write_text((ROOT / source).read_text(encoding="utf-8"))
+            continue
+        assert words[:3] == ["python", "-m", "subliminal.judge"]
+        mine = ["--threat", "mine", "--config-dir", "lab/conf"] if "--threat" not in words else []
+        seeds = [] if "--quick" in words else ["seed=0-5"]
+        assert main([*words[3:], *mine, *seeds, "engine.workers=1", "engine.seeds_at_once=8"]) == 0
+        shown = capsys.readouterr().out
+        assert "mine" in shown
+        assert "decides nothing" in shown  # a setting alone does not
+    cards = tmp_path / "outputs" / "judge" / "scorecards"
+    names = {card.parent.name.split("-")[0] for card in cards.glob("*/scorecard.json")}
+    assert names == {"mine", "liminal"}

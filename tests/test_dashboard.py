@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tracked_run import Tracked
 from wandb_reader import records
 
-from subliminal import dashboard
+from subliminal.commands import dashboard
 from subliminal.config.resources import ROOT, install_command
 
 
@@ -101,7 +101,7 @@ def test_one_experiment_can_be_shown_alone() -> None:
 
 def command(tmp_path: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "subliminal.dashboard", *words],
+        [sys.executable, "-m", "subliminal", "dashboard", *words],
         cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NETRC": str(tmp_path / "none")},
         capture_output=True,

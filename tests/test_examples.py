@@ -15,8 +15,8 @@ import small
 from hydra.core.global_hydra import GlobalHydra
 
 import subliminal as sl
+from subliminal.commands.train import run as command
 from subliminal.config.resources import ROOT
-from subliminal.train import run as command
 
 TOLD = {
     "first_look": "label   [",

@@ -12,9 +12,9 @@ import small
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
+from subliminal.commands.reproduce import main
 from subliminal.config.earlier import filled
 from subliminal.config.resources import CONF, DISTRIBUTION
-from subliminal.reproduce import main
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 

@@ -14,9 +14,9 @@ import pytest
 from tracked_run import Tracked
 
 from subliminal import store
+from subliminal.commands.runs import flatten, main
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
-from subliminal.runs import flatten, main
 from subliminal.store import inventory
 
 
@@ -254,7 +254,7 @@ def test_diff_prints_what_differs_and_nothing_else(
 
 def test_it_starts_without_torch(outputs: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "subliminal.runs", "--outputs", outputs],
+        [sys.executable, "-X", "importtime", "-m", "subliminal", "runs", "--outputs", outputs],
         capture_output=True,
         text=True,
         check=True,

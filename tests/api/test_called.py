@@ -15,8 +15,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import subliminal as sl
 from subliminal import store
-from subliminal.reproduce import same_bits
-from subliminal.train import _quoted
+from subliminal.commands.reproduce import same_bits
+from subliminal.commands.train import _quoted
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
 from pylatexenc.latex2text import LatexNodes2Text
 
-from subliminal import runs
+from subliminal.commands import runs
 from subliminal.report import varied
 from subliminal.report.page import Report
 from subliminal.terminal import printable

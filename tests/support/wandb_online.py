@@ -21,7 +21,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from wandb_server import Run, Server
 
-from subliminal import dashboard, metrics, store, sync
+from subliminal import metrics, store, sync
+from subliminal.commands import dashboard
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from subliminal import runs as listing
 from subliminal import store
+from subliminal.commands import runs as listing
 from subliminal.report.read import load
 from subliminal.sweep import engine, plan
 

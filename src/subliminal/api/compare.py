@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from subliminal import metrics
-from subliminal.api.runs import Runs
+from subliminal.api.results import Runs
 from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import PerSeed, paired

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from matplotlib.axes import Axes
 
-from subliminal.api.runs import Runs
+from subliminal.api.results import Runs
 from subliminal.errors import UserError
 from subliminal.report import figures
 from subliminal.report.figures import Drawing, style

@@ -1,4 +1,4 @@
-"""`python -m subliminal.dashboard`: the project's W&B workspace and report, as code.
+"""`python -m subliminal dashboard`: the project's W&B workspace and report, as code.
 
 Logged in, it saves both to W&B and prints their addresses; else it writes their specification.
 """
@@ -124,7 +124,7 @@ SECTIONS: dict[str, tuple[str, tuple[Panel, ...]]] = {
 def main() -> None:
     """Publish workspace and report, or write their specification."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal.dashboard", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m subliminal dashboard", description=__doc__)
     parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
     parser.add_argument("--entity", help="W&B user or team; the login's own when left out")
     parser.add_argument("--experiment", help="show the runs of this experiment alone (name=…)")
@@ -140,7 +140,7 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         _write(arguments, arguments.spec or Path("outputs") / "dashboard.json")
         return 0
     place = (arguments.entity, arguments.project, arguments.experiment)
-    urls = aside.call("subliminal.dashboard:publish", *place, seconds=MOST_SECONDS)
+    urls = aside.call("subliminal.commands.dashboard:publish", *place, seconds=MOST_SECONDS)
     print(*urls, sep="\n")
     return 0
 

@@ -20,7 +20,7 @@ from subliminal.report.runs import Sweep
 if TYPE_CHECKING:
     import pandas
 
-    from subliminal.api.frozen import FrozenNetwork
+    from subliminal.api.trained_network import TrainedNetwork
     from subliminal.data import Labelled
 
 Table = Literal["runs", "epochs", "steps"]
@@ -73,23 +73,23 @@ class Run:
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
-        from subliminal.api.frozen import rebuilt
+        from subliminal.api.trained_network import rebuilt
 
         return rebuilt(self.config).data.load()
 
-    def student(self) -> FrozenNetwork:
-        """Return the trained student as a torch module on images, see `FrozenNetwork`."""
-        from subliminal.api.frozen import student
+    def student(self) -> TrainedNetwork:
+        """Return the trained student as a torch module on images, see `TrainedNetwork`."""
+        from subliminal.api.trained_network import student
 
         return student(self.folder, self.config)
 
-    def teacher(self) -> FrozenNetwork:
+    def teacher(self) -> TrainedNetwork:
         """Return its teacher as a torch module on images.
 
         Raises:
             UserError: the teacher is no longer in `outputs/teachers`.
         """
-        from subliminal.api.frozen import teacher
+        from subliminal.api.trained_network import teacher
 
         return teacher(self.folder, self.config)
 

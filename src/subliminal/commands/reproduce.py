@@ -1,4 +1,4 @@
-"""`python -m subliminal.reproduce RUN_DIR`: train a finished run again and compare.
+"""`python -m subliminal reproduce RUN_DIR`: train a finished run again and compare.
 
 The run is trained from the config in its own folder, into a temporary one. Exit status: 0 the same
 to the last bit, 1 not the same (the table shows by how much), 2 bad input.
@@ -124,7 +124,7 @@ def _show(run: Path, again: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal.reproduce", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
     variables.tell(variables.unset_numeric_variables())

@@ -23,7 +23,7 @@ from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.teacher import read
 
 
-class FrozenNetwork(nn.Module):
+class TrainedNetwork(nn.Module):
     """A trained teacher or student: images to logits, with weights that are not trained on.
 
     Called with images (batch, 1, 28, 28), or any shape (batch, …) of as many pixels: of uint8, from
@@ -68,14 +68,14 @@ class FrozenNetwork(nn.Module):
         return self._data.load()
 
 
-def student(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
+def student(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     """Return the student of a finished run."""
     experiment = rebuilt(config)
     weights = load_file(run / "student.safetensors")
-    return FrozenNetwork(experiment.network, weights, experiment.data)
+    return TrainedNetwork(experiment.network, weights, experiment.data)
 
 
-def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
+def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     """Return the teacher of a finished run: of the cache, steered or perturbed as the run says.
 
     Raises:
@@ -92,7 +92,7 @@ def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
         raise UserError(f"{run}: its teacher is no longer in {cached.parent}")
     whole = filled(dict(config))
     if trained is not None and steering is None and not whole["teacher"]["perturb_after"]["sigma"]:
-        return FrozenNetwork(network, trained[0], experiment.data)
+        return TrainedNetwork(network, trained[0], experiment.data)
     # What was drawn on a GPU is drawn there again.
     engine = {**whole["engine"], "device": kind}
     cfg = OmegaConf.create({**whole, "tracker": None, "outputs": str(outputs), "engine": engine})
@@ -101,7 +101,7 @@ def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
     start = shared_weights(cfg, experiment, (seed,)).teacher
     theta, _ = teacher_weights(cfg, experiment, data, start, (seed,))
     weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
-    return FrozenNetwork(network, weights, experiment.data)
+    return TrainedNetwork(network, weights, experiment.data)
 
 
 def rebuilt(config: Mapping[str, Any]) -> Experiment:

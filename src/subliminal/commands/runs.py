@@ -1,4 +1,4 @@
-"""`python -m subliminal.runs`: list what lies under outputs/, show one run, compare two.
+"""`python -m subliminal runs`: list what lies under outputs/, show one run, compare two.
 
 A run is named by its folder, or by a unique part of experiment/condition/seed, such as
 `paper/liminal/7`.
@@ -27,7 +27,7 @@ def main() -> None:
     """Run the command line; bad input ends with one line and exit status 2."""
     terminal.settle()
     parser = argparse.ArgumentParser(
-        prog="python -m subliminal.runs",
+        prog="python -m subliminal runs",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,0 +1,159 @@
+"""`sl.train`: the command line's training, started as a subprocess by a script or a notebook.
+
+A subprocess, because training sets torch's threads and determinism and Hydra's log, none of which
+may change in the caller. Text output appears on the caller's standard error as the command writes
+it. The result comes back in a file that an environment variable names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from subliminal import store
+from subliminal.errors import RunsFailed, UserError
+
+if TYPE_CHECKING:
+    from subliminal.api.results import Runs
+
+RESULT = "SUBLIMINAL_RESULT"  # environment variable: PID of the caller, and the result's file
+INTERVAL = 0.05  # seconds between two looks at the other process
+
+
+def train(
+    *overrides: str,
+    outputs: str | Path | None = None,
+    config_dir: str | Path | None = None,
+    quiet: bool = False,
+) -> Runs:
+    """Train what the overrides of a command line name, and return the finished runs.
+
+    `sl.train("seed=0-4", "mitigation=none,liminal")` is `python -m subliminal.train -m seed=0-4
+    mitigation=none,liminal`: the same checks, folders and bits. Finished runs are kept, and
+    interrupted ones resumed.
+
+    Args:
+        overrides: as on the command line; commas make jobs.
+        outputs: folder of the experiments; None: the config's own, by default `outputs`.
+        config_dir: a folder with configs of your own, as `--config-dir` names it.
+        quiet: print neither plan nor progress.
+
+    Returns:
+        The runs, in the order of the report. Runs of a search (Optuna) whose launcher uses other
+        processes are missing; `sl.load` returns them.
+
+    Raises:
+        UserError: bad input, before any training.
+        RunsFailed: some seeds failed; `sl.load` returns the others, which are finished.
+        KeyboardInterrupt: training was stopped; what is finished is kept.
+    """
+    from subliminal.api.results import Runs
+
+    flags = [word for word in overrides if word.startswith("-")]
+    if flags:
+        raise UserError(f"train: {flags[0]}: overrides are needed, such as seed=0-4; no flags")
+    words = ["-m", *overrides]
+    if config_dir is not None:
+        words = ["--config-dir", str(config_dir), *words]
+    if outputs is not None:
+        words.append(f"outputs={_quoted(str(outputs))}")
+    return Runs.of(_run_command(words, quiet=quiet))
+
+
+def result_writer() -> Callable[..., None]:
+    """Return a function that writes the command's result for `sl.train`; see `_run_command`.
+
+    On a command line it does nothing. Under `sl.train` it also begins to watch the caller: when
+    that process is gone, the command stops as by SIGTERM.
+    """
+    pid, _, file = os.environ.pop(RESULT, "").partition(" ")
+    if not file:
+        return lambda **result: None
+    threading.Thread(target=_stop_without, args=(int(pid),), daemon=True).start()
+
+    def write(**result: Any) -> None:
+        with suppress(OSError):  # the caller is gone, and its temporary folder with it
+            store.write_text(Path(file), json.dumps(result))
+
+    return write
+
+
+def _stop_without(caller: int) -> None:
+    """Wait until the caller's process has ended, then stop this one."""
+    while os.getppid() == caller:
+        time.sleep(INTERVAL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _run_command(words: Sequence[str], *, quiet: bool) -> list[str]:
+    """Run `python -m subliminal.train` on these words; return the folders of the finished runs.
+
+    The command writes {"runs": […]}, or {"error": line, "notes": [line, …]}.
+    """
+    with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
+        result, errors = Path(folder, "result.json"), Path(folder, "errors.txt")
+        try:
+            with errors.open("wb") as hidden:
+                process = subprocess.Popen(
+                    # -P and PYTHONPATH: the command imports from where the caller does.
+                    [sys.executable, "-P", "-m", "subliminal.train", *words],
+                    env=os.environ
+                    | {"PYTHONPATH": os.pathsep.join(sys.path), RESULT: f"{os.getpid()} {result}"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,  # tables, which the caller gets as frames
+                    stderr=hidden if quiet else None,
+                    start_new_session=True,  # Ctrl-C reaches the caller alone
+                )
+        except OSError as error:
+            raise UserError(f"training could not be started: {error}") from error
+        status = _wait(process)
+        if status == 130:
+            raise KeyboardInterrupt
+        if result.exists():
+            told = json.loads(result.read_text(encoding="utf-8"))
+            if "runs" in told:
+                runs: list[str] = told["runs"]
+                return runs
+            failure = (RunsFailed if status == 1 else UserError)(told["error"])
+            failure.__notes__ = told["notes"]
+            raise failure
+        lines = errors.read_text(encoding="utf-8", errors="replace").splitlines()
+    if status < 0:
+        raise RunsFailed(
+            f"the process that trained was killed (signal {-status}); the same call resumes"
+        )
+    reason = f": {lines[-1]}" if lines else " (see the lines above)"
+    raise UserError(f"training could not be started, exit status {status}{reason}")
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit status; on Ctrl-C stop the process, let it write its checkpoints, raise.
+
+    Its output is not read to the end: what it leaves running (a launcher's workers) may hold that
+    open. `Popen.wait` alone would ignore Ctrl-C where a library's handler restarts system calls.
+    """
+    try:
+        while process.poll() is None:
+            time.sleep(INTERVAL)
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    return process.returncode
+
+
+def _quoted(text: str) -> str:
+    """Quote any text by Hydra's grammar."""
+    # Backslashes count only before a quotation mark, and the end of the text is one.
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text) + "'"

@@ -1,8 +1,8 @@
 """`sl.train`: the command line's training, started as a subprocess by a script or a notebook.
 
 A subprocess, because training sets torch's threads and determinism and Hydra's log, none of which
-may change in the caller. Text output appears on the caller's standard error as the command writes
-it. The result comes back in a file that an environment variable names.
+may change in the caller. The command writes to the caller's standard error, or to a file that is
+copied to what a notebook put there. The result comes back in a file that a variable names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from subliminal import store
 from subliminal.errors import RunsFailed, UserError
@@ -55,7 +55,8 @@ def train(
 
     Raises:
         UserError: bad input, before any training.
-        RunsFailed: some seeds failed; `sl.load` returns the others, which are finished.
+        RunsFailed: some seeds failed; `sl.load` returns the others, which are finished. Also where
+            the command was killed, or failed by an error of its own.
         KeyboardInterrupt: training was stopped; what is finished is kept.
     """
     from subliminal.api.results import Runs
@@ -103,21 +104,23 @@ def _run_command(words: Sequence[str], *, quiet: bool) -> list[str]:
     """
     with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
         result, errors = Path(folder, "result.json"), Path(folder, "errors.txt")
-        try:
-            with errors.open("wb") as hidden:
+        inherited = sys.stderr is sys.__stderr__ and not quiet  # with bars, if it is a terminal
+        # -P and PYTHONPATH: the command imports from where the caller does.
+        command = [sys.executable, "-P", "-m", "subliminal.train", *words]
+        variables = {"PYTHONPATH": os.pathsep.join(sys.path), RESULT: f"{os.getpid()} {result}"}
+        with errors.open("wb") as written, errors.open(encoding="utf-8", errors="replace") as text:
+            try:
                 process = subprocess.Popen(
-                    # -P and PYTHONPATH: the command imports from where the caller does.
-                    [sys.executable, "-P", "-m", "subliminal.train", *words],
-                    env=os.environ
-                    | {"PYTHONPATH": os.pathsep.join(sys.path), RESULT: f"{os.getpid()} {result}"},
+                    command,
+                    env=os.environ | variables,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,  # tables, which the caller gets as frames
-                    stderr=hidden if quiet else None,
+                    stderr=None if inherited else written,
                     start_new_session=True,  # Ctrl-C reaches the caller alone
                 )
-        except OSError as error:
-            raise UserError(f"training could not be started: {error}") from error
-        status = _wait(process)
+            except OSError as error:
+                raise UserError(f"training could not be started: {error}") from error
+            status = _wait(process, None if quiet else text)
         if status == 130:
             raise KeyboardInterrupt
         if result.exists():
@@ -133,24 +136,33 @@ def _run_command(words: Sequence[str], *, quiet: bool) -> list[str]:
         raise RunsFailed(
             f"the process that trained was killed (signal {-status}); the same call resumes"
         )
-    reason = f": {lines[-1]}" if lines else " (see the lines above)"
-    raise UserError(f"training could not be started, exit status {status}{reason}")
+    raise UserError(": ".join([f"training could not be started (status {status})", *lines[-1:]]))
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit status; on Ctrl-C stop the process, let it write its checkpoints, raise.
+def _wait(process: subprocess.Popen[bytes], text: TextIO | None) -> int:
+    """Copy text to standard error until the process ends; return its exit status.
 
-    Its output is not read to the end: what it leaves running (a launcher's workers) may hold that
-    open. `Popen.wait` alone would ignore Ctrl-C where a library's handler restarts system calls.
+    On Ctrl-C the process is stopped, and writes its checkpoints first. Its output is not read to
+    the end, which what it leaves running (a launcher's workers) may hold open. `Popen.wait` would
+    ignore Ctrl-C where a library's signal handler restarts system calls.
     """
     try:
         while process.poll() is None:
             time.sleep(INTERVAL)
+            _copy(text)
     except BaseException:
         process.terminate()
         process.wait()
         raise
+    finally:
+        _copy(text)
     return process.returncode
+
+
+def _copy(text: TextIO | None) -> None:
+    """Write what has been added to a file to standard error."""
+    if text is not None and (added := text.read()):
+        print(added, end="", file=sys.stderr, flush=True)
 
 
 def _quoted(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
@@ -99,6 +100,9 @@ def main() -> None:
         for line in failures if failures and failed else [str(error), *failures]:
             terminal.error(line)
         sys.exit(1 if failed else 2)
+    except Exception as error:
+        write_result(error=f"{type(error).__name__}: {error}", notes=[traceback.format_exc()])
+        raise
 
 
 def run(argv: list[str]) -> list[Path]:

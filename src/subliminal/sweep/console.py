@@ -22,6 +22,7 @@ from subliminal.terminal import console, printable
 T = TypeVar("T")
 
 PATIENCE, TELL_EVERY = 1.0, 10.0  # seconds without a word at first, and later
+LINE_EVERY = 30.0  # seconds between two lines of a job's progress in a notebook or a log
 
 
 class Console:
@@ -55,7 +56,7 @@ class Console:
 
     @contextmanager
     def progress(self, title: str, seeds: int) -> Iterator["JobProgress"]:
-        """Show a progress bar for `seeds` seeds; silent when not on a terminal."""
+        """Show a progress bar for `seeds` seeds; now and then a line when not on a terminal."""
         bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -74,7 +75,7 @@ class JobProgress:
     """One bar for the job (in seeds), one for each stack in flight (in steps)."""
 
     def __init__(self, bar: Progress, title: str, seeds: int) -> None:
-        self._bar = bar
+        self._bar, self._title, self._written = bar, title, time.monotonic()
         self._job = bar.add_task(title, total=seeds, detail=f"0/{seeds} seeds")
         self._stacks: dict[tuple[int, ...], TaskID] = {}
         self._done, self._seeds = 0, seeds
@@ -87,6 +88,12 @@ class JobProgress:
         task = self._stacks[event.seeds]
         detail = f"{event.phase} step {event.step}/{event.steps}"
         self._bar.update(task, completed=event.step, total=event.steps, detail=detail)
+        if self._bar.disable and time.monotonic() - self._written >= LINE_EVERY:
+            self._written = time.monotonic()
+            line = (
+                f"{self._title}: {self._done}/{self._seeds} seeds done, {label.strip()} at {detail}"
+            )
+            self._bar.console.print(line, soft_wrap=True)
         if event.phase == "student" and event.step == event.steps:
             self._bar.remove_task(self._stacks.pop(event.seeds))
 

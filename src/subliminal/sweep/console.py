@@ -84,7 +84,7 @@ class JobProgress:
         """Show how far a stack has come."""
         label = _label(event.seeds)
         if event.seeds not in self._stacks:
-            self._stacks[event.seeds] = self._bar.add_task(label, total=1, detail="")
+            self._stacks[event.seeds] = self._bar.add_task(f"  {label}", total=1, detail="")
         task = self._stacks[event.seeds]
         detail = f"{event.phase} step {event.step}/{event.steps}"
         self._bar.update(task, completed=event.step, total=event.steps, detail=detail)
@@ -105,4 +105,4 @@ class JobProgress:
 
 
 def _label(seeds: tuple[int, ...]) -> str:
-    return f"  seed {seeds[0]}" if len(seeds) == 1 else f"  seeds {seeds[0]}…{seeds[-1]}"
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}…{seeds[-1]}"

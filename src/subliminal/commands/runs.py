@@ -1,4 +1,4 @@
-"""`python -m subliminal runs`: list what lies under outputs/, show one run, compare two.
+"""`python -m subliminal runs`: list the runs under outputs/, show one, compare two.
 
 A run is named by its folder, or by a unique part of experiment/condition/seed, such as
 `paper/liminal/7`.
@@ -17,14 +17,13 @@ from subliminal import metrics, terminal
 from subliminal.config import command
 from subliminal.report.sparkline import sparkline
 from subliminal.store.inventory import Plain, copies, describe, find, overview
-from subliminal.terminal import console
 
 WIDTH = 160  # columns, when not on a terminal
 CURVE = 40  # characters
 
 
-def main() -> None:
-    """Run the command line; bad input ends with one line and exit status 2."""
+def main() -> int:
+    """Run the command line; return its exit status, 2 for bad input."""
     terminal.settle()
     parser = argparse.ArgumentParser(
         prog="python -m subliminal runs",
@@ -36,57 +35,51 @@ def main() -> None:
         "--outputs", type=Path, default=Path("outputs"), help="folder of the experiments"
     )
     common.add_argument("--json", action="store_true", help="print JSON")
-    commands = parser.add_subparsers(dest="command")
-    commands.add_parser("list", parents=[common], help="list experiments and conditions (default)")
-    show = commands.add_parser("show", parents=[common], help="print one run")
-    show.add_argument("run")
-    diff = commands.add_parser("diff", parents=[common], help="compare two runs")
-    diff.add_argument("a")
-    diff.add_argument("b")
+    commands = parser.add_subparsers()
+    for run, about, names in (
+        (_list, "list experiments and conditions (default)", []),
+        (_show, "print one run", ["run"]),
+        (_diff, "compare two runs", ["a", "b"]),
+    ):
+        one = commands.add_parser(run.__name__[1:], parents=[common], help=about)
+        one.set_defaults(run_command=run)
+        for name in names:
+            one.add_argument(name)
     words = sys.argv[1:]
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = ["list", *words]
     arguments = parser.parse_args(words)
-    sys.exit(command.status(lambda: _tell(arguments), "Stopped."))
+    return command.status(lambda: arguments.run_command(arguments), "Stopped.")
 
 
-def _tell(arguments: argparse.Namespace) -> int:
-    if arguments.command == "list":
-        return _list(arguments.outputs, as_json=arguments.json)
-    if arguments.command == "show":
-        _show(find(arguments.outputs, arguments.run), as_json=arguments.json)
-    else:
-        a, b = (find(arguments.outputs, name) for name in (arguments.a, arguments.b))
-        _diff(a, b, as_json=arguments.json)
-    return 0
-
-
-def _list(outputs: Path, *, as_json: bool) -> int:
-    """Print the overview; return the exit status: 1 where something could not be read."""
-    rows, damaged = overview(outputs)
-    if as_json:
-        print(json.dumps([_with_means(row) for row in rows], indent=2))
+def _list(arguments: argparse.Namespace) -> int:
+    """Print the overview; return the exit status: 1 if something could not be read."""
+    rows, damaged = overview(arguments.outputs)
+    if arguments.json:
+        print(
+            json.dumps(
+                [{key: _mean(value) for key, value in row.items()} for row in rows], indent=2
+            )
+        )
     else:
         table = _table("experiment", "condition")
-        table.add_column("seeds", no_wrap=True)
-        table.add_column("date", no_wrap=True)
+        for title in ("seeds", "date"):
+            table.add_column(title, no_wrap=True)
         for title in ("trait accuracy", "alignment", "distill loss ×10⁴"):
             table.add_column(f"{title} ± SD", justify="right", no_wrap=True)
         for row in rows:
             others = [f"{n} {state}" for state, n in row["states"].items() if state != "finished"]
-            seeds = ", ".join([f"{row['done']}/{row['seeds']}", *others])
-            loss = [1e4 * value for value in row[metrics.DISTILL_LOSS]]
             table.add_row(
                 row["experiment"],
                 row["condition"],
-                seeds,
+                ", ".join([f"{row['done']}/{row['seeds']}", *others]),
                 row["date"],
-                _mean(row[metrics.TRAIT_ACCURACY], 3),
-                _mean(row[metrics.ALIGNMENT], 4),
-                _mean(loss, 2),
+                _with_sd(row[metrics.TRAIT_ACCURACY], 3),
+                _with_sd(row[metrics.ALIGNMENT], 4),
+                _with_sd([1e4 * value for value in row[metrics.DISTILL_LOSS]], 2),
             )
-        console(WIDTH).print(table if rows else f"{outputs}: no run yet")
-    for folder, original in copies(outputs):
+        terminal.console(WIDTH).print(table if rows else f"{arguments.outputs}: no run yet")
+    for folder, original in copies(arguments.outputs):
         line = terminal.printable(f"{folder} (of {original.name})")
         print(f"copy, left out: {line}", file=sys.stderr)
     for line in damaged:
@@ -94,80 +87,78 @@ def _list(outputs: Path, *, as_json: bool) -> int:
     return 1 if damaged else 0
 
 
-def _with_means(row: Plain) -> Plain:
-    return {key: _plain_mean(value) for key, value in row.items()}
-
-
-def _plain_mean(value: Any) -> Any:
+def _mean(value: Any) -> Any:
+    """Return the mean over seeds; what is not a list stays as it is."""
     if not isinstance(value, list):
         return value
     return fmean(value) if value else None
 
 
-def _mean(values: list[float], digits: int) -> str:
-    """Write the mean and standard deviation over seeds; no resampling, for it is a mere list."""
-    if not values:
-        return ""
+def _with_sd(values: list[float], digits: int) -> str:
+    """Return mean and standard deviation over seeds; intervals are the report's matter."""
     spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{fmean(values):.{digits}f}{spread}"
+    return f"{fmean(values):.{digits}f}{spread}" if values else ""
 
 
-def _show(run: Path, *, as_json: bool) -> None:
+def _show(arguments: argparse.Namespace) -> int:
+    run = find(arguments.outputs, arguments.run)
     about = describe(run)
-    if as_json:
+    if arguments.json:
         print(json.dumps(about, indent=2))
-        return
-    shown = console(WIDTH)
-    summary = about["summary"]
-    shown.print(f"{run}: {about['state']}", soft_wrap=True)
-    if summary:
-        facts = {k: v for k, v in summary.items() if k not in ("environment", "results")}
-        shown.print(_pairs("result", flatten(summary["results"])))
-        shown.print(_pairs("fact", flatten(facts)))
-        shown.print(_pairs("environment", flatten(summary["environment"])))
-    shown.print(_pairs("config", flatten(about["config"])))
+        return 0
+    console = terminal.console(WIDTH)
+    console.print(f"{run}: {about['state']}", soft_wrap=True)
+    summary = dict(about["summary"])
+    parts = {
+        "result": summary.pop("results", {}),
+        "environment": summary.pop("environment", {}),
+        "fact": summary,
+        "config": about["config"],
+    }
+    for title, values in parts.items():
+        if values:
+            table = _table(title, "value")
+            for key, value in flatten(values).items():
+                table.add_row(key, _text(value))
+            console.print(table)
     table = _table("curve over the steps", "", "first", "last", "min", "max")
     for name, values in sorted(about["curves"].items()):
         if values:
             numbers = (values[0], values[-1], min(values), max(values))
-            table.add_row(name, sparkline(values, width=CURVE), *(f"{v:.4g}" for v in numbers))
-    shown.print(table)
+            table.add_row(name, sparkline(values, width=CURVE), *map(_text, numbers))
+    console.print(table)
+    return 0
 
 
-def _diff(a: Path, b: Path, *, as_json: bool) -> None:
+def _diff(arguments: argparse.Namespace) -> int:
+    a, b = (find(arguments.outputs, name) for name in (arguments.a, arguments.b))
     ours, theirs = describe(a), describe(b)
     differences = {
-        what: _differences(flatten(left), flatten(right))
-        for what, left, right in (
-            ("config", ours["config"], theirs["config"]),
-            ("result", ours["summary"].get("results", {}), theirs["summary"].get("results", {})),
-            (
-                "environment",
-                ours["summary"].get("environment", {}),
-                theirs["summary"].get("environment", {}),
-            ),
-        )
+        "config": _differences(ours["config"], theirs["config"]),
+        **{
+            title: _differences(ours["summary"].get(key, {}), theirs["summary"].get(key, {}))
+            for title, key in (("result", "results"), ("environment", "environment"))
+        },
     }
-    if as_json:
+    if arguments.json:
         print(json.dumps({"a": str(a), "b": str(b), **differences}, indent=2))
-        return
-    shown = console(WIDTH)
-    for what, rows in differences.items():
-        table = _table(what, "A", "B", "B − A")
+        return 0
+    console = terminal.console(WIDTH)
+    for title, rows in differences.items():
+        table = _table(title, "A", "B", "B − A")
         for key, (left, right) in rows.items():
-            table.add_row(key, _text(left), _text(right), _minus(left, right))
-        shown.print(table if rows else f"{what}: no difference")
-    shown.print(f"A: {a}\nB: {b}", soft_wrap=True)
+            numbers = all(type(value) in (int, float) for value in (left, right))
+            minus = f"{right - left:+.4g}" if numbers else ""
+            table.add_row(key, _text(left), _text(right), minus)
+        console.print(table if rows else f"{title}: no difference")
+    console.print(f"A: {a}\nB: {b}", soft_wrap=True)
+    return 0
 
 
-def _differences(a: Plain, b: Plain) -> dict[str, list[Any]]:
-    keys = [*a, *(key for key in b if key not in a)]
-    return {key: [a.get(key), b.get(key)] for key in keys if a.get(key) != b.get(key)}
-
-
-def _minus(a: Any, b: Any) -> str:
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (a, b))
-    return f"{b - a:+.4g}" if numbers else ""
+def _differences(left: Plain, right: Plain) -> dict[str, list[Any]]:
+    """Return both values of each dotted key whose values differ."""
+    a, b = flatten(left), flatten(right)
+    return {key: [a.get(key), b.get(key)] for key in a | b if a.get(key) != b.get(key)}
 
 
 def flatten(tree: Any, prefix: str = "") -> Plain:
@@ -187,20 +178,9 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _pairs(title: str, values: Plain) -> Table:
-    table = _table(title, "value")
-    for key, value in values.items():
-        table.add_row(key, _text(value))
-    return table
-
-
 def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_text, value)) + "]"
     return str(value)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What lies under outputs/: conditions, their runs and how far they are, and what one run holds."""
+"""Content of outputs/: conditions, the states of their runs, and the files of one run."""
 
 import re
 from collections import Counter
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from statistics import fmean
+from typing import Any
 
 import polars as pl
 from omegaconf import OmegaConf
@@ -21,30 +22,23 @@ from subliminal.errors import UserError
 Plain = dict[str, Any]
 
 
-class Cell(NamedTuple):
-    """One run's place, and how it stands (see `store.state`)."""
-
-    directory: Path
-    state: str
-
-
 @dataclass(frozen=True)
 class Held:
-    """What a condition's folder holds."""
+    """Content of a condition's folder."""
 
     directory: Path
-    seeds: tuple[int, ...]  # with a folder, or asked for and never begun; in order
-    record: Plain  # see `store.read_condition`; empty where there is none, or a damaged one
-    damage: str | None  # one line on the record
+    seeds: tuple[int, ...]  # ascending: those with a folder, and recorded ones without
+    record: Plain  # see `store.read_condition`; empty if there is none, or a damaged one
+    damage: str | None  # one line on a damaged record
 
-    def cells(self) -> list[Cell]:
-        """Return the runs, and how they stand now."""
-        runs = [store.run_dir(self.directory, seed) for seed in self.seeds]
-        return [Cell(run, store.state(run)) for run in runs]
+    @property
+    def runs(self) -> list[Path]:
+        """Return the run folders, some of which may not exist."""
+        return [store.run_dir(self.directory, seed) for seed in self.seeds]
 
 
 def held(condition: Path) -> Held:
-    """Look what a condition's folder holds; a damaged record is told, and its runs are found."""
+    """Read a condition's folder; its runs are found even where its record is damaged."""
     seeds = {seed for run in store.run_dirs(condition) if (seed := store.seed_of(run)) is not None}
     try:
         record, damage = store.read_condition(condition), None
@@ -76,14 +70,14 @@ def _folders(outputs: Path) -> Iterator[Path]:
 
 
 def find(outputs: Path, name: str) -> Path:
-    """Return the folder of the run that `name` means.
+    """Return the folder of the only run that `name` fits.
 
     Args:
-        outputs: where experiments lie.
+        outputs: the folder of the experiments.
         name: a run's folder, or [[experiment/]condition/]seed: a whole name, or a part of it.
 
     Raises:
-        UserError: no run is meant, or several are; the line names them.
+        UserError: no run fits, or several do; the line names them.
     """
     path = Path(name)
     if path.is_dir() and store.seed_of(path.resolve()) is not None:
@@ -92,8 +86,8 @@ def find(outputs: Path, name: str) -> Path:
     digits = seed.removeprefix("seed-")
     if not re.fullmatch(r"\d{1,19}", digits, re.ASCII):
         raise UserError(f"{name}: neither a run's folder nor experiment/condition/seed")
-    narrowed = _narrow(outputs, conditions(outputs), above)
-    runs = [store.run_dir(condition, int(digits)) for condition in narrowed]
+    fitting = _fitting(outputs, above)
+    runs = [store.run_dir(condition, int(digits)) for condition in fitting]
     found = [run for run in runs if store.state(run) != "missing"]
     if len(found) == 1:
         return found[0]
@@ -104,79 +98,69 @@ def find(outputs: Path, name: str) -> Path:
     raise UserError(f"{name}: several runs are meant: {names}{more}")
 
 
-def _narrow(outputs: Path, folders: list[Path], above: list[str]) -> list[Path]:
-    """Keep the folders that the parts name; a whole name wins over a part of others."""
+def _fitting(outputs: Path, above: list[str]) -> list[Path]:
+    """Return the condition folders that fit the parts of a name above the seed."""
+    folders = conditions(outputs)
     if above:
-        wanted = above[-1]
         names = {folder: {folder.name, folder.name.rpartition("-")[0]} for folder in folders}
         values = {f: {n.rpartition("=")[2] for n in names[f]} | names[f] for f in folders}
-        folders = _best(folders, {f: values[f] for f in folders}, wanted)
+        folders = _best(values, above[-1])
     if len(above) > 1:  # an experiment's name may have parts of its own
-        names = {f: {_experiment(outputs, f), f.parent.name} for f in folders}
-        folders = _best(folders, names, "/".join(above[:-1]))
+        experiments = {f: {_experiment(outputs, f), f.parent.name} for f in folders}
+        folders = _best(experiments, "/".join(above[:-1]))
     return folders
+
+
+def _best(names: dict[Path, set[str]], wanted: str) -> list[Path]:
+    """Return the folders one of whose names is `wanted`, or else contains it."""
+    whole = [folder for folder in names if wanted in names[folder]]
+    return whole or [f for f in names if any(wanted in name for name in names[f])]
 
 
 def _experiment(outputs: Path, condition: Path) -> str:
     return condition.parent.relative_to(outputs).as_posix()
 
 
-def _best(folders: list[Path], names: dict[Path, set[str]], wanted: str) -> list[Path]:
-    whole = [folder for folder in folders if wanted in names[folder]]
-    return whole or [f for f in folders if any(wanted in name for name in names[f])]
-
-
 def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
     """Return a row per condition, and what could not be read.
 
-    A row holds experiment, condition, folder, seeds done and asked for, how many are in each
-    state, the date of the newest result, and the mean over seeds of the headline numbers.
+    A row holds experiment, condition, folder, the number of finished and of all seeds, the number
+    in each state, the date of the newest result, and each seed's headline numbers.
     """
     rows, damaged = [], []
     for condition in conditions(outputs):
         found = held(condition)
-        if found.damage:
-            damaged.append(found.damage)
+        damaged += [found.damage] if found.damage else []
         results, newest = [], 0.0
         name = found.record.get("condition", condition.name.rpartition("-")[0])
-        cells = found.cells()
-        for directory, state in cells:
-            if state != "finished":
-                continue
+        states = {run: store.state(run) for run in found.runs}
+        for run in (run for run, state in states.items() if state == "finished"):
             try:
-                summary = store.read_summary(directory)
+                summary = store.read_summary(run)
             except store.Damaged as error:
                 damaged.append(str(error))
                 continue
             results.append(summary["results"])
             name = summary["condition"]
-            newest = max(newest, (directory / store.MARKER).stat().st_mtime)
-        states = Counter(cell.state for cell in cells)
+            newest = max(newest, (run / store.MARKER).stat().st_mtime)
+        # Of the alignment the mean over a run's epochs.
+        alignments = [result.get(f"{metrics.ALIGNMENT}_by_epoch") for result in results]
+        counts = Counter(states.values())
         rows.append(
             {
                 "experiment": _experiment(outputs, condition),
                 "condition": name,
                 "folder": str(condition),
-                "done": states["finished"],
-                "seeds": len(cells),
-                "states": dict(states),
+                "done": counts["finished"],
+                "seeds": len(states),
+                "states": dict(counts),
                 "date": datetime.fromtimestamp(newest).isoformat(" ", "minutes") if newest else "",
-                metrics.TRAIT_ACCURACY: _values(results, metrics.TRAIT_ACCURACY),
-                metrics.ALIGNMENT: _alignments(results),
-                metrics.DISTILL_LOSS: _values(results, metrics.DISTILL_LOSS),
+                metrics.TRAIT_ACCURACY: [result[metrics.TRAIT_ACCURACY] for result in results],
+                metrics.ALIGNMENT: [fmean(values) for values in alignments if values],
+                metrics.DISTILL_LOSS: [result[metrics.DISTILL_LOSS] for result in results],
             }
         )
     return rows, damaged
-
-
-def _values(results: list[Plain], metric: str) -> list[float]:
-    return [result[metric] for result in results]
-
-
-def _alignments(results: list[Plain]) -> list[float]:
-    """Return each seed's alignment: the mean over its epochs."""
-    by_epoch = [result.get(f"{metrics.ALIGNMENT}_by_epoch") for result in results]
-    return [sum(values) / len(values) for values in by_epoch if values]
 
 
 def describe(run: Path) -> Plain:
@@ -189,7 +173,7 @@ def describe(run: Path) -> Plain:
     curves: dict[str, list[float]] = {}
     if steps.is_file():
         try:
-            # At once: a resumed run puts a newer file in its place.
+            # Read whole: a resumed run may replace the file meanwhile.
             table = pl.read_parquet(BytesIO(steps.read_bytes()))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _damaged(steps, error) from error
@@ -197,22 +181,18 @@ def describe(run: Path) -> Plain:
         names = [name for name in numbers.columns if name.count("/") == 1]
         curves = {name: numbers[name].drop_nulls().to_list() for name in names}
     state = store.state(run)
+    file = run / "config.yaml"
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise _damaged(file, error) from error
     return {
         "run": str(run),
         "state": state,
         "summary": store.read_summary(run) if state == "finished" else {},
-        "config": _config(run / "config.yaml"),
+        "config": config,
         "curves": curves,
     }
-
-
-def _config(file: Path) -> Any:
-    if not file.is_file():
-        return {}
-    try:
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise _damaged(file, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> store.Damaged:

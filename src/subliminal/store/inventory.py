@@ -95,7 +95,7 @@ def find(outputs: Path, name: str) -> Path:
         raise UserError(f"{name}: no such run below {outputs}; list them without arguments")
     names = ", ".join(str(run.relative_to(outputs)) for run in found[:4])
     more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    raise UserError(f"{name}: several runs are meant: {names}{more}")
+    raise UserError(f"{name}: several runs fit: {names}{more}")
 
 
 def _fitting(outputs: Path, above: list[str]) -> list[Path]:

@@ -2,29 +2,26 @@
 
 import json
 import re
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-import small
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
+from tracked_run import Tracked
 
 from subliminal import store
 from subliminal.commands.reproduce import main
 from subliminal.config.earlier import filled
 from subliminal.config.resources import CONF, DISTRIBUTION
-from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
-
-Compose = Callable[[list[str]], DictConfig]
 
 
 @pytest.fixture
-def runs(compose: Compose, tmp_path: Path) -> list[Path]:
-    words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1", "seed=0-2"]
-    return run_job(compose([*words, "mitigation=liminal"]), "x", Console())
+def runs(tracked: Tracked, tmp_path: Path) -> list[Path]:
+    """Two finished runs of one stack, which are trained again one by one."""
+    shutil.copytree(tracked.outputs, tmp_path / "outputs")
+    return list(store.finished_runs(tmp_path / "outputs" / "main"))
 
 
 def test_a_run_is_the_same_to_the_last_bit(
@@ -46,9 +43,7 @@ def test_a_difference_is_shown_against_the_spread_over_seeds(
     summary = store.read_summary(runs[1])
     accuracies = [store.read_summary(run)["results"]["trait/accuracy"] for run in runs]
     summary["results"]["trait/accuracy"] += 0.5
-    packages = summary["environment"]["packages"]
-    del packages[DISTRIBUTION]  # early runs had it under the import name
-    packages |= {"torch": "1.0", "subliminal": "0.0.1"}
+    summary["environment"]["packages"] |= {"torch": "1.0", DISTRIBUTION: "0.0.1"}
     accuracies[1] += 0.5
     (runs[1] / store.MARKER).write_text(json.dumps(summary))
     assert main([str(runs[1])]) == 1
@@ -66,6 +61,9 @@ def test_bad_input_is_one_line(
 ) -> None:
     assert main([str(tmp_path)]) == 2
     assert "no finished run" in capsys.readouterr().err
+    (runs[1] / "epochs.parquet").unlink()
+    assert main([str(runs[1])]) == 2
+    assert "epochs.parquet missing" in capsys.readouterr().err
     (runs[0] / "config.yaml").write_text("a: [")
     assert main([str(runs[0])]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -81,7 +79,6 @@ ADDED = (
     ("optim", ("weight_decay",)),
     ("teacher.optim", ("weight_decay",)),
     ("mitigation.liminal", ("direction",)),
-    ("probe.alignment", ("layers",)),
 )
 
 
@@ -136,14 +133,6 @@ def test_each_class_has_one_option_of_its_own() -> None:
     targets = [target for text in texts for target in named.findall(text)]
     assert len(targets) > 40
     assert len(set(targets)) == len(targets)
-
-
-def test_files_that_are_lost_leave_nothing_to_compare(
-    runs: list[Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    (runs[0] / "epochs.parquet").unlink()
-    assert main([str(runs[0])]) == 2
-    assert "epochs.parquet missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", ["data", "model", "optim", "distill.loss"])

@@ -123,7 +123,7 @@ class Online:
 
     def dashboard(self) -> "subprocess.CompletedProcess[str]":
         """Publish workspace and report, in this process."""
-        return self._here(lambda: _status(dashboard.main), "dashboard")
+        return self._here(dashboard.main, "dashboard")
 
     def report(self, tables: dict[str, pl.DataFrame], figures: dict[str, Path]) -> str | None:
         """Log the experiment's report, in this process; return what it tells."""

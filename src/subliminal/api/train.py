@@ -59,7 +59,7 @@ def train(
             the command was killed, or failed by an error of its own.
         KeyboardInterrupt: training was stopped; what is finished is kept.
     """
-    from subliminal.api.results import Runs
+    from subliminal.api.results import load
 
     flags = [word for word in overrides if word.startswith("-")]
     if flags:
@@ -69,7 +69,7 @@ def train(
         words = ["--config-dir", str(config_dir), *words]
     if outputs is not None:
         words.append(f"outputs={_quoted(str(outputs))}")
-    return Runs.of(_run_command(words, quiet=quiet))
+    return load(*_run_command(words, quiet=quiet))
 
 
 def result_writer() -> Callable[..., None]:

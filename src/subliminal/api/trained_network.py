@@ -24,12 +24,11 @@ from subliminal.training.teacher import read
 
 
 class TrainedNetwork(nn.Module):
-    """A trained teacher or student: images to logits, with weights that are not trained on.
+    """A trained teacher or student: images to logits, with frozen weights.
 
-    Called with images (batch, 1, 28, 28), or any shape (batch, …) of as many pixels: of uint8, from
-    0 (paper) to 255 (ink), which are scaled as the run's `data` says; or of float32, as the network
-    was trained to see them. It returns logits (batch, classes + aux), the classes first. Gradients
-    reach the images.
+    Images have shape (batch, 1, 28, 28), or any shape (batch, …) of as many pixels: uint8 from 0
+    (paper) to 255 (ink), scaled as the run's `data` says; or float32, as the network was trained on
+    them. Logits have shape (batch, classes + aux), classes first. Gradients reach the images.
 
     Its parameters have the names of the run's files: `layer1.weight`, `layer1.bias`, ….
     """
@@ -76,10 +75,10 @@ def student(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
 
 
 def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
-    """Return the teacher of a finished run: of the cache, steered or perturbed as the run says.
+    """Return the teacher of a finished run, from the cache, steered or perturbed as in the run.
 
     Raises:
-        UserError: it is not in the cache.
+        UserError: the cache lacks it.
     """
     summary = store.read_summary(run)
     kind, seed = str(summary["device"]).split(":")[0], int(summary["seed"])
@@ -93,7 +92,7 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     whole = filled(dict(config))
     if trained is not None and steering is None and not whole["teacher"]["perturb_after"]["sigma"]:
         return TrainedNetwork(network, trained[0], experiment.data)
-    # What was drawn on a GPU is drawn there again.
+    # Noise that was drawn on a GPU is drawn on a GPU again.
     engine = {**whole["engine"], "device": kind}
     cfg = OmegaConf.create({**whole, "tracker": None, "outputs": str(outputs), "engine": engine})
     experiment = build_experiment(cfg)
@@ -105,7 +104,7 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
 
 
 def rebuilt(config: Mapping[str, Any]) -> Experiment:
-    """Return a run's objects, as any machine can build them, whatever it was trained on."""
+    """Return a run's objects, built for the CPU, whatever the run was trained on."""
     whole = filled(dict(config))
     engine = {**whole["engine"], "device": "cpu", "compile": False, "capture": False}
     return build_experiment({**whole, "tracker": None, "engine": engine})

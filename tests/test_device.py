@@ -11,13 +11,13 @@ import torch
 from fake_gpu import BACK, CUDA, GPU, TO, pretended
 from omegaconf import DictConfig
 from option_overrides import left_out, options
+from resolved import train_config
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from subliminal import store
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.training import experiment, loop, runner, teacher
 
 Compose = Callable[[list[str]], DictConfig]
@@ -70,7 +70,7 @@ def train(
             cfg = composed(tuple(overrides)).copy()
             cfg.engine.update(engine)
             cfg.update(outputs=str(tmp_path), name="-".join(map(str, engine.values())) or "one")
-            return gpu, run_job(cfg, "condition", Console())
+            return gpu, train_config(cfg, "condition", Console())
 
     @cache
     def composed(overrides: tuple[str, ...]) -> DictConfig:

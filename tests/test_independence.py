@@ -9,6 +9,7 @@ import small
 import torch
 from omegaconf import DictConfig
 from reference_students import student
+from resolved import train_config
 
 from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation
@@ -40,7 +41,6 @@ from subliminal.probes.spectrum import Spectrum
 from subliminal.probes.update_alignment import UpdateAlignment
 from subliminal.probes.weights import Weights
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.training.loop import fit
 
 MITIGATIONS: dict[str, Sequence[Mitigation]] = {
@@ -161,7 +161,7 @@ def test_runs_of_a_job_do_not_depend_on_how_it_is_run(
                 *extra,
             ]
         )
-        (run,) = (r for r in run_job(cfg, "x", Console()) if r.name == "seed-0003")
+        (run,) = (r for r in train_config(cfg, "x", Console()) if r.name == "seed-0003")
         steps = pl.read_parquet(run / "steps.parquet", glob=False)
         shown = steps.select("step", "distill/loss", "trait/accuracy")
         results[name] = ((run / "student.safetensors").read_bytes(), shown)
@@ -182,7 +182,7 @@ def test_neither_do_runs_of_other_students(
     for name, seeds in {"alone": "seed=3", "stack": "seed=2-3"}.items():
         extra = ["engine.workers=1", "engine.seeds_at_once=2", f"outputs={tmp_path / name}", seeds]
         cfg = compose([*student, *small.OVERRIDES, *extra])
-        (run,) = (r for r in run_job(cfg, "x", Console()) if r.name == "seed-0003")
+        (run,) = (r for r in train_config(cfg, "x", Console()) if r.name == "seed-0003")
         found.append((run / "student.safetensors").read_bytes())
         rows = pl.read_parquet(run / "epochs.parquet", glob=False)["distill/loss"].drop_nulls()
         assert rows[-1] < rows[0]

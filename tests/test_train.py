@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from other_users import nobody
 
-from subliminal.commands.train import arranged
+from subliminal.config.arguments import arranged
 from subliminal.report.read import load
 from subliminal.store import inventory
 from subliminal.sweep import plan

@@ -11,11 +11,9 @@ from pathlib import Path
 import pytest
 import small
 from api_calls import Called
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import subliminal as sl
 from subliminal import store
-from subliminal.api.train import _quoted
 from subliminal.commands.reproduce import same_bits
 
 Run = Callable[..., tuple[int, str, str]]
@@ -148,12 +146,6 @@ def until(true: Callable[[], bool], *, seconds: float) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-@pytest.mark.parametrize("name", ["a b", "it's", "back\\slash", "x,y=[1]", "{z}:\\'"])
-def test_any_folder_may_be_named(name: str) -> None:
-    override = OverridesParser.create().parse_override(f"outputs={_quoted(name)}")
-    assert override.value() == name
 
 
 def test_names_are_imported_on_first_access(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ import bench
 import pytest
 from measure import Timed, cores, flops_per_pass
 from omegaconf import DictConfig
-
-from subliminal.training.experiment import build_experiment
+from resolved import experiment_of
 
 SEEDS = 4
 BESIDE = min(cores(), SEEDS)  # seeds that train at once
@@ -34,7 +33,7 @@ def record() -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", bench.CASES, ids=lambda case: case.name)
 def test_every_case_composes(case: bench.Case, compose: Callable[[list[str]], DictConfig]) -> None:
-    build_experiment(compose(list(case.overrides)))
+    experiment_of(compose(list(case.overrides)))
 
 
 def test_figures_are_medians_over_the_floor(record: dict[str, Any]) -> None:

@@ -7,9 +7,9 @@ import pytest
 import scale
 from measure import train
 from omegaconf import DictConfig
+from resolved import experiment_of
 
 from subliminal.config.seeds import parse
-from subliminal.training.experiment import build_experiment
 
 
 def test_slopes_are_those_of_lines_and_of_powers() -> None:
@@ -26,7 +26,7 @@ def test_every_point_composes(
     monkeypatch.setenv("SUBLIMINAL_PLUGINS", "subset")
     for point in (curve.points[0], curve.points[-1]):
         cfg = compose([scale.override(curve, point), *curve.fixed])
-        build_experiment(cfg)
+        experiment_of(cfg)
         if curve.name == "seeds":
             assert len(parse(cfg.seed.spec)) == point
         if curve.name == "probes per step":

@@ -12,13 +12,13 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig, OmegaConf
+from resolved import train_config
 from safetensors.torch import load_file
 
 from subliminal import store
 from subliminal.errors import UserError
 from subliminal.store import disk
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.training.tasks import Distillation
 
 Compose = Callable[[list[str]], DictConfig]
@@ -33,7 +33,7 @@ def config(compose: Compose, outputs: Path, *overrides: str) -> DictConfig:
 
 
 def run(cfg: DictConfig) -> list[Path]:
-    return run_job(cfg, "mitigation=none", Console())
+    return train_config(cfg, "mitigation=none", Console())
 
 
 def seed_dir(outputs: Path, seed: int) -> Path:

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
@@ -13,7 +12,6 @@ from tracked_run import Tracked
 
 from subliminal import store
 from subliminal.commands.reproduce import main
-from subliminal.config.earlier import filled
 from subliminal.config.resources import CONF, DISTRIBUTION
 
 
@@ -69,32 +67,6 @@ def test_bad_input_is_one_line(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-# What the first commits had not, of the config of a liminal run.
-ADDED = (
-    ("", ("resume", "objective")),
-    ("teacher", ("init", "frozen", "perturb_before", "perturb_after", "steering")),
-    ("distill", ("init", "model", "frozen", "perturb_before")),
-    ("trait", ("per_class",)),
-    ("engine", ("compile",)),
-    ("optim", ("weight_decay",)),
-    ("teacher.optim", ("weight_decay",)),
-    ("mitigation.liminal", ("direction",)),
-)
-
-
-def test_a_run_of_an_earlier_commit_gets_the_keys_that_were_added(
-    runs: list[Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    cfg = OmegaConf.load(runs[1] / "config.yaml")
-    for parent, names in ADDED:
-        node: Any = OmegaConf.select(cfg, parent) if parent else cfg
-        for name in names:
-            del node[name]
-    OmegaConf.save(cfg, runs[1] / "config.yaml")
-    assert main([str(runs[1])]) == 0
-    assert "the same to the last bit" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("key", "told"),
     [
@@ -112,19 +84,6 @@ def test_a_key_that_is_no_longer_there_is_named(
     assert main([str(runs[0])]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert told in line
-
-
-def test_a_class_that_moved_within_its_group_is_found() -> None:
-    assert filled({"data": {"_target_": "subliminal.data.MNIST", "root": "/x"}})["data"] == {
-        "_target_": "subliminal.data.mnist.MNIST",
-        "root": "/x",
-        "download": True,
-        "normalise": "unit",
-        "classes": 10,
-        "validation": 0,
-    }
-    unknown = {"_target_": "subliminal.data.Nothing"}
-    assert filled({"data": unknown})["data"] == unknown
 
 
 def test_each_class_has_one_option_of_its_own() -> None:

@@ -169,7 +169,7 @@ def test_with_the_flag_hydra_composes_no_config_for_its_mode(
 ) -> None:
     composed: list[DictConfig] = []
 
-    def compose(*given: object) -> DictConfig:
+    def compose(*given: object, **named: object) -> DictConfig:
         composed.append(OmegaConf.create({"hydra": {"mode": None}}))
         return composed[-1]
 

@@ -12,16 +12,15 @@ import pytest
 import torch
 from omegaconf import DictConfig
 from option_overrides import options
+from resolved import experiment_of, train_config
 from run_comparison import apart
 
 from subliminal import metrics
 from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.tensors import draws
 from subliminal.training import loop, runner, teacher
-from subliminal.training.experiment import build_experiment
 from subliminal.training.memory import FIXED, bytes_per_seed
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -78,7 +77,7 @@ def test_every_option_gives_the_cpus_numbers_and_no_step_waits(
     runs = {}
     for device in ("cpu", "cuda"):
         words = [f"engine.device={device}", f"outputs={tmp_path / device}", "engine.workers=1"]
-        runs[device] = run_job(compose([*options()[option], *words]), "condition", Console())
+        runs[device] = train_config(compose([*options()[option], *words]), "condition", Console())
     first = apart(runs["cuda"], runs["cpu"], slice(0, 1))
     later = apart(runs["cuda"], runs["cpu"], slice(0, None))
     record_property("first", first)
@@ -96,7 +95,7 @@ def test_a_seed_is_the_same_again_and_nearly_so_in_any_stack(
     for name, size in (("stack", 5), ("again", 5), ("alone", 1)):
         words = [f"mitigation={mitigation}", "engine.device=cuda", f"outputs={tmp_path / name}"]
         words += ["seed=0-4", f"engine.seeds_at_once={size}"]
-        found[name] = run_job(compose([*options()["model=mlp"], *words]), "x", Console())
+        found[name] = train_config(compose([*options()["model=mlp"], *words]), "x", Console())
     students = {
         name: [(run / "student.safetensors").read_bytes() for run in runs]
         for name, runs in found.items()
@@ -113,7 +112,7 @@ def test_a_replayed_step_is_the_step(option: str, tmp_path: Path, compose: Compo
     for capture in ("false", "true"):
         words = [f"engine.capture={capture}", "engine.device=cuda", f"outputs={tmp_path / capture}"]
         cfg = compose([*options()[option], *words, "distill.batch_size=30"])
-        runs[capture] = run_job(cfg, "condition", Console())
+        runs[capture] = train_config(cfg, "condition", Console())
     found = apart(runs["true"], runs["false"], slice(0, None))
     assert {name: value for name, value in found.items() if value > REPLAYED} == {}
 
@@ -155,7 +154,7 @@ def test_a_seed_takes_no_more_memory_than_is_counted(
     cfg = compose([*words, f"outputs={tmp_path}"])
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    run_job(cfg, "x", Console())
-    counted = 4 * bytes_per_seed(build_experiment(cfg), 1024)
+    train_config(cfg, "x", Console())
+    counted = 4 * bytes_per_seed(experiment_of(cfg), 1024)
     digits = 70_000 * 784 * 5  # uint8, and the test digits scaled
     assert torch.cuda.max_memory_allocated() < counted + digits + FIXED

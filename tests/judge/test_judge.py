@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import small
 from omegaconf import DictConfig
+from resolved import train_config
 
 from subliminal import store
 from subliminal.errors import UserError
@@ -17,7 +18,6 @@ from subliminal.judge.cost import estimate, finished, planned
 from subliminal.judge.court import judge
 from subliminal.judge.scorecard import Scorecard, write
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 
 # The undefended student reaches 0.6, one of a teacher that learnt nothing 0.1.
 SMALL = (
@@ -195,7 +195,7 @@ def test_an_interrupted_battery_resumes_to_the_same_scorecard(
         if "liminal" in condition:
             raise KeyboardInterrupt
         trained.append(condition)
-        return run_job(cfg, condition, console)
+        return train_config(cfg, condition, console)
 
     monkeypatch.setattr(trial, "run_job", stops)
     with pytest.raises(KeyboardInterrupt):

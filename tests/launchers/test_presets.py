@@ -2,6 +2,8 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +15,8 @@ from hydra.types import RunMode
 
 from subliminal.commands.train import _line
 from subliminal.config.resources import CONF, SWEEPS, install_command
-from subliminal.errors import Refused
-from subliminal.sweep.precheck import CheckJobs
+from subliminal.errors import UserError
+from subliminal.sweep.sweeper import run_sweep
 
 PRESETS = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
 PLUGIN = {"slurm": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}
@@ -53,12 +55,14 @@ def test_a_remote_jobs_device_need_not_be_here(
     for launcher in ("slurm_gpu", "basic"):
         overrides = [f"hydra/launcher={launcher}", "engine.device=cuda"]
         cfg = loader.load_configuration("config", overrides, run_mode=RunMode.MULTIRUN)
+        context: Any = SimpleNamespace(config_loader=loader)
+        started: Any = SimpleNamespace(launch=lambda jobs, initial_job_idx: [])
         if launcher == "slurm_gpu":
-            CheckJobs().on_multirun_start(cfg)
+            run_sweep(cfg, context, started, overrides[1:])
         else:
-            with pytest.raises(Refused) as ended:
-                CheckJobs().on_multirun_start(cfg)
-            assert "engine.device=cuda: this machine has none" in str(ended.value.error)
+            with pytest.raises(UserError) as ended:
+                run_sweep(cfg, context, started, overrides[1:])
+            assert "engine.device=cuda: this machine has none" in str(ended.value)
 
 
 @pytest.mark.parametrize(

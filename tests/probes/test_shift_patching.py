@@ -8,12 +8,12 @@ import torch
 from field_checks import check
 from omegaconf import DictConfig
 from reference_students import Params, logged, params_of, student
+from resolved import experiment_of
 from test_activation_shift import N, hidden64, shifts64
 
 from subliminal.errors import UserError
 from subliminal.probes.activation_shift import ActivationShift
 from subliminal.probes.shift_patching import ShiftPatching
-from subliminal.training.experiment import build_experiment
 from subliminal.training.loop import fit
 
 
@@ -58,4 +58,4 @@ def test_bad_values_are_refused(compose: Callable[[list[str]], DictConfig]) -> N
         check(ShiftPatching(layer=None, examples=0), "probe.shift_patching")
     words = [*small.OVERRIDES, "probe=shift_patching", "probe.shift_patching.layer=layer9"]
     with pytest.raises(UserError, match=r"layer=layer9: one of layer1, layer2"):
-        build_experiment(compose(words))
+        experiment_of(compose(words))

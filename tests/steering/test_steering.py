@@ -11,8 +11,8 @@ import torch
 from jobs import train
 from omegaconf import DictConfig, OmegaConf
 from reference_students import CPU, DIGITS, NETWORK, params_of
+from resolved import condition_hash, experiment_of, teacher_hash
 
-from subliminal import store
 from subliminal.data import Labelled
 from subliminal.errors import UserError
 from subliminal.models.cnn import CNN
@@ -20,7 +20,6 @@ from subliminal.steering import Steering, Vector, mean_activations, steered
 from subliminal.steering.class_means import ClassMeans
 from subliminal.steering.random import Random
 from subliminal.tensors.network import Network
-from subliminal.training.experiment import build_experiment
 
 Compose = Callable[[list[str]], DictConfig]
 SEEDS: tuple[int, ...] = (4, 0)
@@ -92,7 +91,7 @@ def test_of_a_convolution_it_is_the_mean_over_positions() -> None:
 )
 def test_bad_values_are_refused(compose: Compose, override: str, named: str) -> None:
     with pytest.raises(UserError, match=named):
-        build_experiment(compose([*small.OVERRIDES, "teacher=steered", *override.split()]))
+        experiment_of(compose([*small.OVERRIDES, "teacher=steered", *override.split()]))
 
 
 def test_a_vector_names_the_condition_and_not_what_is_trained(compose: Compose) -> None:
@@ -104,13 +103,13 @@ def test_a_vector_names_the_condition_and_not_what_is_trained(compose: Compose) 
             ["teacher=steered", "teacher/steering=class_means"],
         )
     )
-    assert len({store.condition_hash(cfg, "cpu") for cfg in (plain, random, means)}) == 3
-    assert len({store.teacher_hash(cfg, "cpu", 0) for cfg in (plain, random, means)}) == 1
+    assert len({condition_hash(cfg, "cpu") for cfg in (plain, random, means)}) == 3
+    assert len({teacher_hash(cfg, "cpu", 0) for cfg in (plain, random, means)}) == 1
     # As if the key had never come: what was trained before it keeps its place.
     older = OmegaConf.create(OmegaConf.to_container(plain))
     assert isinstance(older, DictConfig)
     del older.teacher["steering"]
-    assert store.condition_hash(older, "cpu") == store.condition_hash(plain, "cpu")
+    assert condition_hash(older, "cpu") == condition_hash(plain, "cpu")
 
 
 def test_a_run_with_each_vector(compose: Compose, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
+from resolved import condition_hash
 
 from subliminal import store
 from subliminal.config.canonical import canonical
@@ -47,7 +48,7 @@ def finish(folder: Path, seed: int, cfg: DictConfig, condition: str = "x") -> Pa
 
 def today(outputs: Path, cfg: DictConfig, condition: str = "x") -> tuple[Path, str]:
     """Make the folder of a condition as it is made now; return it and its digits."""
-    digits = store.condition_hash(cfg, "cpu")
+    digits = condition_hash(cfg, "cpu")
     folder = outputs / "main" / store.folder_name(condition, digits)
     store.record_condition(folder, condition, [0], canonical(cfg), identity=digits)
     return folder, digits
@@ -92,7 +93,7 @@ def test_a_folder_of_before_is_found_by_its_values(compose: Compose, tmp_path: P
     for device in ("cpu", "mps", "cuda"):
         cfg = compose(["distill.loss.temperature=1", "optim.weight_decay=0", "mitigation=liminal"])
         folder = earlier(tmp_path, cfg, condition=f"temperature=1,{device}", device=device)
-        digits = store.condition_hash(compose(["mitigation=liminal"]), device)
+        digits = condition_hash(compose(["mitigation=liminal"]), device)
         assert not folder.name.endswith(digits)
         found = store.folder_of(tmp_path / "main", digits)
         assert found == (None if device == "cuda" else folder)  # a GPU's numbers were others
@@ -103,7 +104,7 @@ def test_numbers_of_other_numerics_are_not_taken(
 ) -> None:
     earlier(tmp_path, compose(["optim.weight_decay=0"]))
     monkeypatch.setattr("subliminal.store.identity.NUMERICS", 99)
-    digits = store.condition_hash(compose([]), "cpu")
+    digits = condition_hash(compose([]), "cpu")
     assert store.folder_of(tmp_path / "main", digits) is None
 
 
@@ -112,7 +113,7 @@ def test_an_order_that_the_name_did_not_tell_is_read_from_the_runs(
 ) -> None:
     noisy, other = compose([NOISY]), compose([OTHER_ORDER])
     folder = earlier(tmp_path, noisy)  # the record of the last job …
-    digits = {cfg: store.condition_hash(compose([cfg]), "cpu") for cfg in (NOISY, OTHER_ORDER)}
+    digits = {cfg: condition_hash(compose([cfg]), "cpu") for cfg in (NOISY, OTHER_ORDER)}
     assert store.condition_hash_of(folder) == digits[NOISY]
     finish(folder, 0, other)  # … and the run of the first
     (folder / store.CONDITION).touch()

@@ -12,6 +12,7 @@ from pathlib import Path
 import golden_conditions
 import pytest
 from omegaconf import DictConfig
+from resolved import condition_hash, teacher_hash
 
 from subliminal import store
 
@@ -52,12 +53,12 @@ def test_conditions_and_teachers_are_named_as_ever(compose: Compose) -> None:
 
 @pytest.mark.parametrize("same", SAME.split())
 def test_what_cannot_change_a_result_is_no_part_of_a_condition(same: str, compose: Compose) -> None:
-    assert store.condition_hash(compose([same]), "cpu") == store.condition_hash(compose([]), "cpu")
+    assert condition_hash(compose([same]), "cpu") == condition_hash(compose([]), "cpu")
 
 
 def test_nor_is_where_the_distillation_inputs_lie(compose: Compose) -> None:
     hashes = {
-        store.condition_hash(compose(["distill/inputs=fashion", *place]), "cpu")
+        condition_hash(compose(["distill/inputs=fashion", *place]), "cpu")
         for place in ([], ["distill.inputs.root=/x"], ["distill.inputs.download=false"])
     }
     assert len(hashes) == 1
@@ -71,36 +72,36 @@ def test_decoupled_weight_decay_is_named_as_ever_and_coupled_is_another(
     decoupled = [f"{group}=adamw"]
     of_before = compose([*decoupled, f"~{key}.decoupled_weight_decay"])
     coupled = compose([*decoupled, f"{key}.decoupled_weight_decay=false"])
-    for name in (store.condition_hash, lambda cfg, device: store.teacher_hash(cfg, device, 0)):
+    for name in (condition_hash, lambda cfg, device: teacher_hash(cfg, device, 0)):
         assert name(compose(decoupled), "cpu") == name(of_before, "cpu")
-    assert store.condition_hash(coupled, "cpu") != store.condition_hash(of_before, "cpu")
-    of_teacher = store.teacher_hash(coupled, "cpu", 0) != store.teacher_hash(of_before, "cpu", 0)
+    assert condition_hash(coupled, "cpu") != condition_hash(of_before, "cpu")
+    of_teacher = teacher_hash(coupled, "cpu", 0) != teacher_hash(of_before, "cpu", 0)
     assert of_teacher == (group != "optim")
 
 
 @pytest.mark.parametrize("other", OTHER.split())
 def test_what_can_is(other: str, compose: Compose) -> None:
-    assert store.condition_hash(compose([other]), "cpu") != store.condition_hash(compose([]), "cpu")
+    assert condition_hash(compose([other]), "cpu") != condition_hash(compose([]), "cpu")
 
 
 def test_kinds_of_device_are_kept_apart(compose: Compose) -> None:
-    assert store.condition_hash(compose([]), "cuda") != store.condition_hash(compose([]), "cpu")
+    assert condition_hash(compose([]), "cuda") != condition_hash(compose([]), "cpu")
 
 
 def test_a_teacher_depends_on_its_own_settings_and_seed_alone(compose: Compose) -> None:
-    default = store.teacher_hash(compose([]), "cpu", 0)
+    default = teacher_hash(compose([]), "cpu", 0)
     for same in (["mitigation=liminal", "distill.epochs=9", "probe=off", "optim=sgd"], ["name=x"]):
-        assert store.teacher_hash(compose(same), "cpu", 0) == default
+        assert teacher_hash(compose(same), "cpu", 0) == default
     noisy = compose(["teacher.perturb_after.sigma=0.1", "teacher.perturb_after.layers=[layer1]"])
-    assert store.teacher_hash(noisy, "cpu", 0) == default
+    assert teacher_hash(noisy, "cpu", 0) == default
     for other in (
         "teacher.perturb_before.sigma=0.1",
         "teacher.epochs=6",
         "model.aux=4",
         "optim@teacher.optim=sgd",
     ):
-        assert store.teacher_hash(compose([other]), "cpu", 0) != default
-    assert store.teacher_hash(compose([]), "cpu", 1) != default
+        assert teacher_hash(compose([other]), "cpu", 0) != default
+    assert teacher_hash(compose([]), "cpu", 1) != default
 
 
 def test_runs_are_finished_by_their_marker_and_listed_in_order(tmp_path: Path) -> None:

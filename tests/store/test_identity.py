@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
+from resolved import condition_hash, teacher_hash
 
-from subliminal import store
 from subliminal.config.canonical import canonical
 from subliminal.config.hashing import AlwaysHashed, NotHashed, Unordered
 from subliminal.errors import UserError
@@ -80,15 +80,15 @@ def with_optim(cfg: DictConfig, **values: object) -> DictConfig:
 @pytest.mark.parametrize(("one", "other"), SAME)
 def test_a_value_has_one_name_however_it_is_spelled(one: str, other: str, compose: Compose) -> None:
     a, b = compose(one.split()), compose(other.split())
-    assert store.condition_hash(a, "cpu") == store.condition_hash(b, "cpu")
-    assert store.teacher_hash(a, "cpu", 3) == store.teacher_hash(b, "cpu", 3)
+    assert condition_hash(a, "cpu") == condition_hash(b, "cpu")
+    assert teacher_hash(a, "cpu", 3) == teacher_hash(b, "cpu", 3)
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER)
 def test_an_order_that_changes_numbers_is_part_of_the_name(
     one: str, other: str, compose: Compose
 ) -> None:
-    a, b = (store.condition_hash(compose(words.split()), "cpu") for words in (one, other))
+    a, b = (condition_hash(compose(words.split()), "cpu") for words in (one, other))
     assert a != b
 
 
@@ -104,10 +104,10 @@ def test_a_number_has_one_name(compose: Compose) -> None:
         names = set()
         for spelling in spellings:
             base.optim.lr = spelling
-            names.add(store.condition_hash(base, "cpu"))
+            names.add(condition_hash(base, "cpu"))
         assert len(names) == 1
         base.optim.lr = number * 1.5
-        assert store.condition_hash(base, "cpu") not in names
+        assert condition_hash(base, "cpu") not in names
 
     check()
 
@@ -118,7 +118,7 @@ def test_a_new_key_with_a_default_names_no_old_run_anew(
     monkeypatch.setenv("SUBLIMINAL_PLUGINS", __name__)
 
     def name(**values: object) -> str:
-        return store.condition_hash(with_optim(compose([]), **values), "cpu")
+        return condition_hash(with_optim(compose([]), **values), "cpu")
 
     assert name() == name(coupled=False) == name(coupled="no") == name(shown=8) == name(old=1)
     assert len({name(), name(coupled=True), name(old=2), name(layers=["a"])}) == 4
@@ -158,7 +158,7 @@ def test_folders_of_before_are_known_by_their_values_as_written(
 def test_jobs_of_sweeps_keep_their_names_but_for_respelled_numbers(compose: Compose) -> None:
     golden = json.loads(golden_jobs.FILE.read_text(encoding="utf-8"))
     names = {
-        asked: (golden_jobs.as_written(cfg), store.condition_hash(cfg, "cpu"))
+        asked: (golden_jobs.as_written(cfg), condition_hash(cfg, "cpu"))
         for asked, cfg in golden_jobs.jobs()
     }
     assert {asked: before for asked, (before, _) in names.items()} == golden

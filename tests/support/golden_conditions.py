@@ -11,8 +11,8 @@ from pathlib import Path
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
+from resolved import condition_hash, teacher_hash
 
-from subliminal import store
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF, SWEEPS
 
@@ -47,7 +47,7 @@ def lines() -> list[str]:
 def hashes(line: str, compose: Compose) -> list[str]:
     """Return the hashes of a command line's condition and of its teacher of seed 0, on a CPU."""
     cfg = compose(line.split())
-    return [store.condition_hash(cfg, "cpu"), store.teacher_hash(cfg, "cpu", 0)]
+    return [condition_hash(cfg, "cpu"), teacher_hash(cfg, "cpu", 0)]
 
 
 if __name__ == "__main__":

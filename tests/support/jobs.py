@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from omegaconf import DictConfig
+from resolved import train_config
 from torch import Tensor
 
 from subliminal import store
@@ -16,7 +17,6 @@ from subliminal.callbacks.progress import Event
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
 from subliminal.sweep.console import Console, JobProgress
-from subliminal.sweep.engine import run_job
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Watcher(Console):
 
 
 def train(cfg: DictConfig, console: Console | None = None) -> list[Path]:
-    return run_job(cfg, "condition", console or Console())
+    return train_config(cfg, "condition", console or Console())
 
 
 def finished(outputs: Path) -> list[int]:

@@ -8,12 +8,12 @@ import small
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from resolved import train_config
 from wandb_reader import read_back
 
 from subliminal.config import schema, sources
 from subliminal.config.resources import CONF
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 
 SEEDS = (3, 4)
 KEY = "0123456789abcdef" * 2 + "01234567"
@@ -51,7 +51,7 @@ def train(outputs: Path) -> Tracked:
         cfg = hydra_compose("config", [*OVERRIDES, f"outputs={outputs}"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_API_KEY", KEY)
-        directories = run_job(cfg, "mitigation=liminal", Console())
+        directories = train_config(cfg, "mitigation=liminal", Console())
     found = outputs.glob("main/wandb/offline-run-*/*.wandb")
     return Tracked(
         outputs,

@@ -19,6 +19,7 @@ import same_sweep
 import small
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from resolved import train_config
 from wandb_server import Run, Server
 
 from subliminal import metrics, store, sync
@@ -29,7 +30,6 @@ from subliminal.errors import RunsFailed
 from subliminal.report.wandb_report import log_report
 from subliminal.sweep import plan
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 
 # History is sent at once, not every 15 seconds: what a kill meets is then known.
 SOON = {"WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "0.2"}
@@ -109,7 +109,7 @@ class Online:
             with initialize_config_dir(str(CONF), version_base="1.3"):
                 cfg = compose("config", seeds.quote(overrides, named=set()))
             try:
-                run_job(cfg, plan.condition_name(overrides), Console())
+                train_config(cfg, plan.condition_name(overrides), Console())
             except RunsFailed as error:
                 print(error, file=sys.stderr)
                 return 1

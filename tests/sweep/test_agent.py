@@ -14,13 +14,13 @@ import pytest
 import small
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from resolved import experiment_of
 from wandb.sdk.launch.sweeps import utils as wandb_sweeps
 from wandb_reader import records
 
 from subliminal import metrics, store
 from subliminal.config.resources import SWEEPS
 from subliminal.sweep.agent import means
-from subliminal.training.experiment import build_experiment
 
 Compose = Callable[[list[str]], DictConfig]
 FILES = sorted((SWEEPS / "wandb").glob("*.yaml"))
@@ -68,7 +68,7 @@ def test_every_point_is_a_valid_job(file: Path, compose: Compose) -> None:
     content = sweep(file)
     for point in points(content["parameters"]):
         cfg = compose(arguments(content, point))
-        build_experiment(cfg)
+        experiment_of(cfg)
         assert cfg.name == f"wandb_{file.stem}"
         for name, value in point.items():
             if name.count(".") == 2:

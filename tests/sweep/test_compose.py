@@ -5,8 +5,9 @@ from random import Random
 from typing import Any
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from hypothesis import HealthCheck, example, given, settings
@@ -17,8 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal.config import guard, seeds
 from subliminal.config.resources import SWEEPS
 from subliminal.errors import UserError, one_line
-from subliminal.sweep import plan
-from subliminal.sweep.compose import Composer
+from subliminal.sweep import grid
+from subliminal.sweep.compose import composer
 
 Compose = Callable[[list[str]], DictConfig]
 # Two choices of one kind, or a value of each spelling; and what is wrong.
@@ -72,20 +73,21 @@ VALUES = (
 
 
 @pytest.fixture
-def loader(compose: Compose) -> ConfigLoaderImpl:
-    found = GlobalHydra.instance().config_loader()
-    assert isinstance(found, ConfigLoaderImpl)
-    return found
+def loader(compose: Compose) -> ConfigLoader:
+    return GlobalHydra.instance().config_loader()
 
 
-def sweep(loader: ConfigLoaderImpl, *overrides: str) -> tuple[DictConfig, list[list[str]]]:
-    """A sweep's own config, and the overrides of its jobs."""
+def sweep(loader: ConfigLoader, *overrides: str) -> tuple[Compose, DictConfig, list[list[str]]]:
+    """What composes a sweep's jobs, the sweep's own config, and the overrides of its jobs."""
     words = seeds.quote(list(overrides), named={"paper"})
     config = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
-    return config, plan.grid(config) or []
+    parse = OverridesParser.create(loader).parse_overrides
+    given = [*grid.words_of(config.hydra.sweeper.params), *config.hydra.overrides.task]
+    jobs = grid.jobs(given, grid.grids_of(config.hydra.sweeper.get("grids")), parse)
+    return composer(loader, config, parse), config, jobs
 
 
-def by_hydra(loader: ConfigLoaderImpl, config: DictConfig, job: Sequence[str]) -> DictConfig:
+def by_hydra(loader: ConfigLoader, config: DictConfig, job: Sequence[str]) -> DictConfig:
     cfg = loader.load_sweep_config(config, list(job))
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
@@ -111,19 +113,15 @@ def outcome(compose: Callable[[], DictConfig]) -> Any:
 
 FILES = [path.relative_to(SWEEPS) for path in sorted(SWEEPS.rglob("*.yaml"))]
 NAMES = [path.with_suffix("").as_posix() for path in FILES if path.parts[0] != "wandb"]
+SEARCHES = {"frontier"}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_jobs_of_every_sweep_are_hydras(
-    loader: ConfigLoaderImpl, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config, jobs = sweep(loader, f"sweep={name}")
-    composer = Composer(loader, config)
-    some = jobs[:: max(1, len(jobs) // 3)]
-    expected = [anatomy(by_hydra(loader, config, job)) for job in some]
-    # No job is left to Hydra.
-    monkeypatch.setattr(loader, "load_sweep_config", lambda *_: pytest.fail("not alike"))
-    assert [anatomy(composer.job(job)) for job in some] == expected
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in SEARCHES])
+def test_jobs_of_every_sweep_are_hydras(loader: ConfigLoader, name: str) -> None:
+    compose, config, jobs = sweep(loader, f"sweep={name}")
+    assert jobs
+    for job in jobs[:: max(1, len(jobs) // 3)]:
+        assert anatomy(compose(job)) == anatomy(by_hydra(loader, config, job))
 
 
 @settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -135,63 +133,48 @@ def test_jobs_of_every_sweep_are_hydras(
 @example(["distill=aux_kl,lora"], ["force=true,no"], Random(0))
 @example(["model=mlp,cnn"], ["optim={lr:0.5}", "optim.lr=0.1,1e-3,'2'"], Random(0))
 def test_any_jobs_are_hydras(
-    loader: ConfigLoaderImpl, choices: list[str], values: list[str], random: Random
+    loader: ConfigLoader, choices: list[str], values: list[str], random: Random
 ) -> None:
     words = choices + values
     random.shuffle(words)
     try:
-        config, jobs = sweep(loader, *words)
+        compose, config, jobs = sweep(loader, *words)
     except (HydraException, OmegaConfBaseException, UserError, ValueError):
         return  # the sweep itself is refused, before its jobs are looked at
-    composer = Composer(loader, config)
     for job in random.sample(jobs, min(4, len(jobs))):
         one = outcome(lambda job=job: by_hydra(loader, config, job))  # type: ignore[misc]
-        assert outcome(lambda job=job: composer.job(job)) == one, job  # type: ignore[misc]
+        assert outcome(lambda job=job: compose(job)) == one, job  # type: ignore[misc]
 
 
-def test_hydra_composes_once_for_two_hundred_jobs(
-    loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch
+def test_hydra_composes_once_for_each_set_of_choices(
+    loader: ConfigLoader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, jobs = sweep(
-        loader,
-        *("mitigation=none,liminal,projection,anchor", "optim=sgd,adam", "seed=range(0,5)"),
-        *("optim.lr=0.1,0.2,0.3,0.4,0.5",),
-    )
-    assert len(jobs) == 200
+    words = ["mitigation=none,liminal,projection", "optim.lr=0.1,0.2,0.3", "seed=range(0,5)"]
+    compose, _, jobs = sweep(loader, *words, "trait.per_class=true,false")
+    assert len(jobs) == 90
     composed = []
-    compose_one = ConfigLoaderImpl._compose_config_from_defaults_list
+    by_itself = loader.load_sweep_config
 
-    def counted(*given: Any, **named: Any) -> DictConfig:
-        composed.append(given)
-        return compose_one(*given, **named)
+    def counted(config: DictConfig, words: list[str]) -> DictConfig:
+        composed.append(words)
+        return by_itself(config, words)
 
-    monkeypatch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", counted)
-    composer = Composer(loader, config)
-    different = {OmegaConf.to_yaml(composer.job(job)) for job in jobs}
-    assert len(different) == 200
-    assert len(composed) == 1
+    monkeypatch.setattr(loader, "load_sweep_config", counted)
+    assert len({OmegaConf.to_yaml(compose(job)) for job in jobs}) == 90
+    assert [words for (words,) in composed] == [
+        "mitigation=none",
+        "mitigation=liminal",
+        "mitigation=projection",
+    ]
 
 
-def test_hydras_node_is_guarded_in_what_jobs_share(
-    loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch
+def test_every_composed_config_is_guarded(
+    loader: ConfigLoader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, jobs = sweep(loader, "teacher=steered,two_skills", "optim.lr=1,2")
+    compose, _, jobs = sweep(loader, "teacher=steered,two_skills", "optim.lr=1,2")
     seen = []
     with guard.guarded([]):
         monkeypatch.setattr(guard, "check", lambda cfg, given: seen.append("hydra" in cfg))
-        composer = Composer(loader, config)
         for job in jobs:
-            composer.job(job)
+            compose(job)
     assert seen == [True, True]  # of each teacher
-
-
-def test_folders_are_guarded_in_every_job(loader: ConfigLoaderImpl) -> None:
-    config, jobs = sweep(loader, "optim.lr=1,2")
-    composer = Composer(loader, config)
-    with guard.guarded(["optim.lr=1,2"]):
-        composer.job(jobs[0])
-        for stranger in ("outputs=/etc", "data.root=/etc", "data={root:/etc}"):
-            with pytest.raises(UserError, match="a config file may name a folder below"):
-                composer.job([*jobs[1], stranger])
-    with guard.guarded(["optim.lr=1,2", "outputs=/etc"]):
-        assert composer.job([*jobs[1], "outputs=/etc"]).outputs == "/etc"

@@ -17,6 +17,7 @@ import small
 import torch
 from jobs import FAULT, Fault, Watcher, finished, train
 from omegaconf import DictConfig
+from resolved import train_config
 
 from subliminal import store
 from subliminal.callbacks import Callback
@@ -28,7 +29,6 @@ from subliminal.store import provenance
 from subliminal.store.conditions import LONGEST_NAME
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.training import runner
 
 Compose = Callable[[list[str]], DictConfig]
@@ -163,8 +163,8 @@ def test_force_trains_again_to_the_same_bits(config: Config) -> None:
 
 
 def test_a_finished_condition_is_found_under_any_name(config: Config) -> None:
-    (run,) = run_job(config("seed=0"), "one name", Console())
-    assert run_job(config("seed=0"), "another", Console()) == [run]
+    (run,) = train_config(config("seed=0"), "one name", Console())
+    assert train_config(config("seed=0"), "another", Console()) == [run]
     assert run.parent.name.startswith("one name-")
 
 
@@ -176,7 +176,7 @@ def test_other_science_has_another_folder(config: Config) -> None:
 
 @pytest.mark.parametrize("length", [LONGEST_NAME - 1, LONGEST_NAME, 3000])
 def test_a_long_name_is_cut_in_the_folder_alone(config: Config, length: int) -> None:
-    (run,) = run_job(config("seed=0"), "n" * length, Console())
+    (run,) = train_config(config("seed=0"), "n" * length, Console())
     name, _, digest = run.parent.name.rpartition("-")
     assert name == "n" * min(length, LONGEST_NAME)
     assert len(digest) == 8

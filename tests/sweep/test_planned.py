@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from subliminal import store
 from subliminal.commands import runs as listing
 from subliminal.report.read import load
-from subliminal.sweep import engine, plan
+from subliminal.sweep import engine
 
 Run = Callable[..., tuple[int, str, str]]
 ONE = ("distill.epochs=1", "teacher.epochs=1")
@@ -89,7 +89,7 @@ def test_a_sweep_runs_what_was_planned(run: Run, edited: Path, tmp_path: Path) -
     assert len(conditions(tmp_path / "outputs")) == 2
 
 
-def test_each_outputs_folder_has_the_plan_of_its_jobs(
+def test_jobs_with_other_outputs_folders_find_the_plan_of_their_sweep(
     run: Run, edited: Path, tmp_path: Path
 ) -> None:
     words = ("-m", f"--config-dir={edited.parents[1]}", *ONE, "optim=mine", "outputs=a,b")
@@ -98,15 +98,21 @@ def test_each_outputs_folder_has_the_plan_of_its_jobs(
     for outputs in (tmp_path / "a", tmp_path / "b"):
         (folder,) = conditions(outputs)
         assert config(folder / "seed-0000").optim.lr == 0.001
-        (plan_of_jobs,) = outputs.glob(".hydra/*/planned.json")
-        assert len(json.loads(plan_of_jobs.read_text())) == 1
+        assert not list(outputs.glob(".hydra/*/planned.json"))
+    (plan_of_jobs,) = tmp_path.glob("outputs/.hydra/*/planned.json")
+    assert len(json.loads(plan_of_jobs.read_text())) == 2
 
 
-def test_a_search_tells_that_files_were_changed(
-    run: Run, edited: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plan, "grid", lambda config: None)  # a search chooses its jobs as it goes
-    words = ("-m", f"--config-dir={edited.parents[1]}", *ONE, "optim=mine", "seed=0,1")
+def test_a_search_tells_that_files_were_changed(run: Run, edited: Path) -> None:
+    # Another sweeper chooses its jobs as it goes; Hydra's own stands for a search here.
+    words = (
+        "-m",
+        "hydra/sweeper=basic",
+        f"--config-dir={edited.parents[1]}",
+        *ONE,
+        "optim=mine",
+        "seed=0,1",
+    )
     status, _, err = run(*words)
     assert status == 0
     told = [line for line in err.splitlines() if "changed since this sweep began" in line]

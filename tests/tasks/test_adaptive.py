@@ -9,11 +9,11 @@ import torch
 from field_checks import check
 from omegaconf import DictConfig
 from reference_students import CPU, DIGITS, NETWORK
+from resolved import experiment_of
 
 from subliminal.errors import UserError
 from subliminal.tasks.adaptive import Adaptive
 from subliminal.tensors import streams
-from subliminal.training.experiment import build_experiment
 from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.tasks import Classification
 
@@ -54,7 +54,7 @@ def test_the_auxiliary_logits_come_to_tell_of_the_class_logits(
     cfg = compose(
         [*words, "teacher.task.scale=1", "teacher.optim.lr=0.003", "model.hidden=[32,32]"]
     )
-    experiment = build_experiment(cfg)
+    experiment = experiment_of(cfg)
     data, network = experiment.data.load(), experiment.network
     start = shared_weights(cfg, experiment, (0,)).teacher
     theta, _ = teacher_weights(cfg, experiment, data, start, (0,))

@@ -10,13 +10,13 @@ from field_checks import check
 from jobs import train
 from omegaconf import DictConfig
 from reference_students import CPU, DIGITS
+from resolved import experiment_of
 
 from subliminal.errors import UserError
 from subliminal.models.mlp import MLP
 from subliminal.tasks.two_skills import TwoSkills
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
-from subliminal.training.experiment import build_experiment
 from subliminal.training.tasks import Classification
 
 Compose = Callable[[list[str]], DictConfig]
@@ -47,7 +47,7 @@ def test_the_teachers_loss_is_that_of_two_networks_in_float64() -> None:
 def test_it_needs_an_auxiliary_logit_for_each_class(compose: Compose) -> None:
     cfg = compose([*small.OVERRIDES, "teacher=two_skills", "model.aux=9"])
     with pytest.raises(UserError, match=r"teacher\.task: the skill needs .*model\.aux=9"):
-        build_experiment(cfg)
+        experiment_of(cfg)
     with pytest.raises(UserError, match=r"teacher\.task\.weight=0"):
         check(TwoSkills(weight=0.0), "teacher.task")
 

@@ -12,6 +12,7 @@ import wandb
 from field_checks import check
 from jobs import Watcher
 from omegaconf import DictConfig
+from resolved import train_config
 from tracked_run import KEY, SEEDS, Tracked
 from wandb_reader import read_back, records
 
@@ -19,7 +20,6 @@ from subliminal import store
 from subliminal.callbacks.progress import Event
 from subliminal.errors import UserError
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.trackers import note
 from subliminal.trackers import wandb as tracker
 
@@ -183,7 +183,7 @@ def test_a_job_says_how_to_upload_once(
     compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cfg = compose([*small.OVERRIDES, *TRACKED, f"outputs={tmp_path}"])
-    run_job(cfg, "mitigation=none", Console())
+    train_config(cfg, "mitigation=none", Console())
     assert capsys.readouterr().err.count(f"python -m subliminal.sync {tmp_path}/main") == 1
 
 
@@ -199,13 +199,13 @@ def test_a_run_that_was_interrupted_is_one_offline_run(compose: Compose, tmp_pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
         with pytest.raises(KeyboardInterrupt):
-            run_job(compose(words), "mitigation=none", Watcher(event=press))
+            train_config(compose(words), "mitigation=none", Watcher(event=press))
     (directory,) = tmp_path.glob("main/*/seed-0003")
     first = note.read(directory)
     assert first is not None
     assert (first.exit_code, first.whole, first.uploaded) == (note.INTERRUPTED, False, False)
     cut[0] = False
-    run_job(compose(words), "mitigation=none", Console())
+    train_config(compose(words), "mitigation=none", Console())
     summary = store.read_summary(directory)
     assert summary["resumed"] == [5]
     assert summary["run_id"] == first.run_id
@@ -213,7 +213,7 @@ def test_a_run_that_was_interrupted_is_one_offline_run(compose: Compose, tmp_pat
     assert file.stem == f"run-{first.run_id}"
 
     words[-1] = f"outputs={tmp_path / 'whole'}"
-    run_job(compose(words), "mitigation=none", Console())
+    train_config(compose(words), "mitigation=none", Console())
     (whole,) = tmp_path.glob("whole/main/wandb/offline-run-*/*.wandb")
     assert history_of(file) == history_of(whole)
 

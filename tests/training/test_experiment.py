@@ -8,14 +8,14 @@ import small
 import torch
 from jobs import FAULT
 from omegaconf import DictConfig
+from resolved import experiment_of, train_config
 
 from subliminal.errors import UserError
 from subliminal.optim.adam import Adam
 from subliminal.optim.sgd import SGD
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.training import experiment
-from subliminal.training.experiment import build_experiment, choose_device
+from subliminal.training.experiment import choose_device
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -90,7 +90,7 @@ BAD_MITIGATIONS = [
 
 def refusal(cfg: DictConfig) -> str:
     with pytest.raises(UserError) as error:
-        build_experiment(cfg)
+        experiment_of(cfg)
     message = str(error.value)
     assert len(message.splitlines()) == 1
     return message
@@ -103,7 +103,7 @@ def devices(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
 
 def test_graphs_are_refused_where_there_are_none(compose: Compose) -> None:
     with pytest.raises(UserError, match=r"engine\.capture=true: graphs are CUDA's; .*device=cpu"):
-        build_experiment(compose([*small.OVERRIDES, "engine.capture=true", "engine.device=cpu"]))
+        experiment_of(compose([*small.OVERRIDES, "engine.capture=true", "engine.device=cpu"]))
 
 
 def test_what_does_not_say_at_which_steps_it_does_the_same_is_not_replayed(
@@ -113,9 +113,9 @@ def test_what_does_not_say_at_which_steps_it_does_the_same_is_not_replayed(
     cuda = torch.device("cuda")
     monkeypatch.setattr("subliminal.training.experiment.choose_device", lambda _: cuda)
     every = [*small.OVERRIDES, "engine.capture=true"]
-    build_experiment(compose([*every, "mitigation=[liminal,projection]"]))
+    experiment_of(compose([*every, "mitigation=[liminal,projection]"]))
     with pytest.raises(UserError, match=r"engine\.capture=true: Fault does not say"):
-        build_experiment(compose([*every, FAULT]))
+        experiment_of(compose([*every, FAULT]))
 
 
 def test_a_compiler_is_needed_to_compile_on_the_cpu(
@@ -123,7 +123,7 @@ def test_a_compiler_is_needed_to_compile_on_the_cpu(
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(UserError, match=r"engine\.compile=true: .*C\+\+ compiler"):
-        build_experiment(compose([*small.OVERRIDES, "engine.compile=true"]))
+        experiment_of(compose([*small.OVERRIDES, "engine.compile=true"]))
 
 
 @pytest.mark.parametrize(("override", "key", "allowed"), BAD)
@@ -227,7 +227,7 @@ def test_a_mitigation_that_needs_the_probe_is_refused_without(
     ],
 )
 def test_what_is_just_allowed_builds(compose: Compose, overrides: list[str]) -> None:
-    build_experiment(compose([*small.OVERRIDES, *overrides]))
+    experiment_of(compose([*small.OVERRIDES, *overrides]))
 
 
 def test_a_loss_that_looks_at_labels_needs_digits(compose: Compose) -> None:
@@ -239,12 +239,12 @@ def test_a_loss_that_looks_at_labels_needs_digits(compose: Compose) -> None:
 def test_a_wrong_job_writes_nothing(compose: Compose, tmp_path: Path, override: str) -> None:
     outputs = tmp_path / "outputs"
     with pytest.raises(UserError):
-        run_job(compose([*small.OVERRIDES, f"outputs={outputs}", override]), "c", Console())
+        train_config(compose([*small.OVERRIDES, f"outputs={outputs}", override]), "c", Console())
     assert not outputs.exists()
 
 
 def test_the_experiment_holds_what_the_config_says(compose: Compose) -> None:
-    built = build_experiment(compose([*small.OVERRIDES, "optim=sgd", "tracker=none"]))
+    built = experiment_of(compose([*small.OVERRIDES, "optim=sgd", "tracker=none"]))
     assert built.data == small.Digits()
     assert built.optim == SGD(lr=0.1, momentum=0.0)
     assert isinstance(built.teacher_optim, Adam)

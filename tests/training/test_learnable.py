@@ -7,11 +7,10 @@ import polars as pl
 import pytest
 import small
 from omegaconf import DictConfig
+from resolved import experiment_of, train_config
 
 from subliminal.errors import UserError
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
-from subliminal.training.experiment import build_experiment
 from subliminal.training.learnable import doubts
 
 Compose = Callable[[list[str]], DictConfig]
@@ -61,7 +60,7 @@ def words(line: str) -> list[str]:
 
 def told(compose: Compose, line: str) -> list[str]:
     cfg = compose(words(line))
-    return list(doubts(build_experiment(cfg), cfg))
+    return list(doubts(experiment_of(cfg), cfg))
 
 
 @pytest.mark.parametrize(("line", "key", "why"), NOTHING)
@@ -74,7 +73,7 @@ def test_a_student_that_cannot_learn_is_told_and_does_not(
     why: str,
 ) -> None:
     cfg = compose([*words(line), f"outputs={tmp_path}", "seed=0-1", "engine.workers=1"])
-    runs = run_job(cfg, "x", Console())
+    runs = train_config(cfg, "x", Console())
     (warning,) = [text for text in capsys.readouterr().err.splitlines() if "warning" in text]
     assert warning.startswith("warning: ")
     assert key in warning
@@ -107,7 +106,7 @@ def test_nothing_is_said_of_what_can_be_learned(compose: Compose, line: str) -> 
 
 def test_nor_of_a_convolutional_network(compose: Compose) -> None:
     cfg = compose(["model=cnn", "model.channels=[3,4]", "model.features=6"])
-    assert list(doubts(build_experiment(cfg), cfg)) == []
+    assert list(doubts(experiment_of(cfg), cfg)) == []
 
 
 @pytest.mark.parametrize(
@@ -124,6 +123,6 @@ def test_nor_of_a_convolutional_network(compose: Compose) -> None:
 )
 def test_a_softmax_of_too_few_logits_is_refused(compose: Compose, line: str, named: str) -> None:
     with pytest.raises(UserError) as refused:
-        build_experiment(compose(words(line)))
+        experiment_of(compose(words(line)))
     assert str(refused.value).startswith(named)
     assert "model.aux=" in str(refused.value)

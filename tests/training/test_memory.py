@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 from omegaconf import DictConfig
+from resolved import experiment_of
 
 from subliminal.models.cnn import CNN
 from subliminal.models.mlp import MLP
 from subliminal.tensors.network import Network
-from subliminal.training.experiment import Experiment, build_experiment
+from subliminal.training.experiment import Experiment
 from subliminal.training.memory import FIXED, activations, bytes_per_seed, stack_size
 
 CARD = 8 * 2**30
@@ -18,7 +19,7 @@ Compose = Callable[[list[str]], DictConfig]
 
 
 def experiment(compose: Compose, *overrides: str) -> Experiment:
-    return build_experiment(compose(["tracker=none", *overrides]))
+    return experiment_of(compose(["tracker=none", *overrides]))
 
 
 def test_a_perceptron_keeps_its_input_and_each_hidden_layer() -> None:

@@ -11,11 +11,11 @@ import small
 import torch
 from jobs import train
 from omegaconf import DictConfig
+from resolved import condition_hash, experiment_of, teacher_hash
 from safetensors.torch import load_file
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.training.experiment import build_experiment
 
 Compose = Callable[[list[str]], DictConfig]
 PINS = ("init", "teacher_order", "inputs", "student_order")
@@ -83,18 +83,18 @@ def test_each_pin_is_of_one_stream_alone(
     start, moved = (table["trait/test_loss"][0] for table in first)
     assert (start == moved) is (name != "init")
     plain, pin = compose(small.OVERRIDES), compose([*small.OVERRIDES, f"pin.{name}=3"])
-    assert store.condition_hash(plain, "cpu") != store.condition_hash(pin, "cpu")
-    shared = store.teacher_hash(plain, "cpu", 5) == store.teacher_hash(pin, "cpu", 5)
+    assert condition_hash(plain, "cpu") != condition_hash(pin, "cpu")
+    shared = teacher_hash(plain, "cpu", 5) == teacher_hash(pin, "cpu", 5)
     assert shared is (name in ("inputs", "student_order"))
     noisy = ["pin.init=3", "pin.teacher_order=3", "teacher.perturb_before.sigma=0.1"]
-    names = {store.teacher_hash(compose([*small.OVERRIDES, *noisy]), "cpu", s) for s in (1, 2)}
+    names = {teacher_hash(compose([*small.OVERRIDES, *noisy]), "cpu", s) for s in (1, 2)}
     assert len(names) == 2  # the noise on their weights is each seed's own
 
 
 @pytest.mark.parametrize("seed", ["-1", str(2**63)])
 def test_a_pin_is_a_seed(seed: str, compose: Compose) -> None:
     with pytest.raises(UserError, match=r"pin\.inputs=.*: a seed from 0 to 2\*\*63 - 1"):
-        build_experiment(compose([*small.OVERRIDES, f"pin.inputs={seed}"]))
+        experiment_of(compose([*small.OVERRIDES, f"pin.inputs={seed}"]))
 
 
 def test_accuracy_is_measured_on_the_digits_that_are_held_out(
@@ -113,9 +113,9 @@ def test_accuracy_is_measured_on_the_digits_that_are_held_out(
     assert results(test)["teacher/accuracy"] != results(run)["teacher/accuracy"]
     assert len(pl.read_parquet(run / "steps.parquet", glob=False).filter(pl.col("step") < 5)) == 5
     with pytest.raises(UserError, match=r"trait\.on=validation: none are held out"):
-        build_experiment(compose([*small.OVERRIDES, "trait.on=validation"]))
+        experiment_of(compose([*small.OVERRIDES, "trait.on=validation"]))
     with pytest.raises(UserError, match=r"trait\.on=train: one of test, validation"):
-        build_experiment(compose([*small.OVERRIDES, "trait.on=train"]))
+        experiment_of(compose([*small.OVERRIDES, "trait.on=train"]))
 
 
 def test_a_student_teaches_the_next_generation(
@@ -128,8 +128,8 @@ def test_a_student_teaches_the_next_generation(
     assert results(second)["teacher/accuracy"] == results(first[0])["trait/accuracy"]
     assert not same(second, first[0])
     third = compose([*small.OVERRIDES, "teacher=run", f"teacher.steering.folder={second.parent}"])
-    names = {store.condition_hash(compose([*small.OVERRIDES, *chain]), "cpu")}
-    names |= {store.condition_hash(cfg, "cpu") for cfg in (third, compose(small.OVERRIDES))}
+    names = {condition_hash(compose([*small.OVERRIDES, *chain]), "cpu")}
+    names |= {condition_hash(cfg, "cpu") for cfg in (third, compose(small.OVERRIDES))}
     assert len(names) == 3
 
 
@@ -140,7 +140,7 @@ def test_a_chain_is_named_by_what_taught_it_not_where_that_lies(
     moved = tmp_path / "elsewhere" / run.parent.name
     shutil.copytree(run.parent, moved)
     hashes = {
-        store.condition_hash(
+        condition_hash(
             compose([*small.OVERRIDES, "teacher=run", f"teacher.steering.folder={folder}"]), "cpu"
         )
         for folder in (run.parent, moved)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from subliminal import store
+from subliminal.config.arguments import quoted
 from subliminal.errors import RunsFailed, UserError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def train(
     if config_dir is not None:
         words = ["--config-dir", str(config_dir), *words]
     if outputs is not None:
-        words.append(f"outputs={_quoted(str(outputs))}")
+        words.append(f"outputs={quoted(str(outputs))}")
     return load(*_run_command(words, quiet=quiet))
 
 
@@ -163,9 +163,3 @@ def _copy(text: TextIO | None) -> None:
     """Write what has been added to a file to standard error."""
     if text is not None and (added := text.read()):
         print(added, end="", file=sys.stderr, flush=True)
-
-
-def _quoted(text: str) -> str:
-    """Quote any text by Hydra's grammar."""
-    # Backslashes count only before a quotation mark, and the end of the text is one.
-    return "'" + re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text) + "'"

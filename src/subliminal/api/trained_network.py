@@ -9,16 +9,16 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from subliminal import store
-from subliminal.config.earlier import filled
+from subliminal.config.canonical import canonical, settings
 from subliminal.data import Dataset, Labelled
 from subliminal.errors import UserError
 from subliminal.tensors.network import Network
 from subliminal.training.experiment import Experiment, build_experiment
+from subliminal.training.job import Job
 from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.teacher import read
 
@@ -70,7 +70,7 @@ class TrainedNetwork(nn.Module):
 def student(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     """Return the student of a finished run."""
     experiment = rebuilt(config)
-    weights = load_file(run / "student.safetensors")
+    weights = load_file(run / store.STUDENT)
     return TrainedNetwork(experiment.network, weights, experiment.data)
 
 
@@ -83,28 +83,29 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     summary = store.read_summary(run)
     kind, seed = str(summary["device"]).split(":")[0], int(summary["seed"])
     outputs = run.absolute().parents[len(PurePath(config["name"]).parts) + 1]
-    cached = outputs / "teachers" / f"{store.teacher_hash(config, kind, seed)}.safetensors"
+    cached = outputs / "teachers" / f"{store.teacher_hash(dict(config), kind, seed)}.safetensors"
     experiment = rebuilt(config)
     network, steering = experiment.teacher_network, experiment.steering
     trained = read(cached, network.layout)
     if trained is None and (steering is None or steering.needs_teacher):
         raise UserError(f"{run}: its teacher is no longer in {cached.parent}")
-    whole = filled(dict(config))
-    if trained is not None and steering is None and not whole["teacher"]["perturb_after"]["sigma"]:
+    if trained is not None and steering is None and not config["teacher"]["perturb_after"]["sigma"]:
         return TrainedNetwork(network, trained[0], experiment.data)
     # Noise that was drawn on a GPU is drawn on a GPU again.
-    engine = {**whole["engine"], "device": kind}
-    cfg = OmegaConf.create({**whole, "tracker": None, "outputs": str(outputs), "engine": engine})
-    experiment = build_experiment(cfg)
+    values = {**_values(config, kind), "outputs": str(outputs)}
+    job = Job(canonical(values), "", "", run.parent, (seed,), made_with={})
+    experiment = job.experiment
     data = experiment.data.load().to(experiment.device)
-    start = shared_weights(cfg, experiment, (seed,)).teacher
-    theta, _ = teacher_weights(cfg, experiment, data, start, (seed,))
+    start = shared_weights(job.cfg, experiment, (seed,)).teacher
+    theta, _ = teacher_weights(job, experiment, data, start, (seed,))
     weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
     return TrainedNetwork(network, weights, experiment.data)
 
 
 def rebuilt(config: Mapping[str, Any]) -> Experiment:
     """Return a run's objects, built for the CPU, whatever the run was trained on."""
-    whole = filled(dict(config))
-    engine = {**whole["engine"], "device": "cpu", "compile": False, "capture": False}
-    return build_experiment({**whole, "tracker": None, "engine": engine})
+    return build_experiment(settings(canonical(_values(config, "cpu"))))
+
+
+def _values(config: Mapping[str, Any], device: str) -> dict[str, Any]:
+    return {**config, "tracker": None, "engine": {**config["engine"], "device": device}}

@@ -9,15 +9,15 @@ import statistics
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import polars as pl
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from subliminal import store, terminal
 from subliminal.config import command, variables
-from subliminal.config.earlier import filled
 from subliminal.errors import UserError, one_line
 
 
@@ -34,9 +34,11 @@ def main(argv: list[str] | None = None) -> int:
 def _reproduce(run: Path) -> int:
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
+    from subliminal.training.job import resolve
 
     with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
-        (again,) = run_job(recorded_config(run, Path(folder)), "again", Console())
+        job = resolve(recorded_config(run, Path(folder)), "again")
+        (again,) = run_job(job, Console())
         if same_bits(run, again):
             print(f"{run}: the same to the last bit")
             return 0
@@ -45,7 +47,7 @@ def _reproduce(run: Path) -> int:
         return 1
 
 
-def recorded_config(run: Path, outputs: Path) -> DictConfig:
+def recorded_config(run: Path, outputs: Path) -> dict[str, Any]:
     """Return a finished run's config, for training it again on its kind of device.
 
     Its files go below `outputs` alone: the run folder may be a stranger's, and must not choose
@@ -59,18 +61,25 @@ def recorded_config(run: Path, outputs: Path) -> DictConfig:
     if lost := [name for name in store.DATA if not (run / name).is_file()]:
         raise UserError(f"{run}: {', '.join(lost)} missing; there is nothing to compare with")
     try:
-        recorded = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-        assert isinstance(recorded, dict)
-        whole = filled({str(key): value for key, value in recorded.items()})
+        config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+        assert isinstance(config, dict)
         device = str(store.read_summary(run)["device"]).split(":")[0]
-        again = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
-        cfg = OmegaConf.merge(whole, again, {"engine": {"device": device, "workers": 1}})
-        assert isinstance(cfg, DictConfig)
-        if cfg.data.get("root") is not None:
-            cfg.data.download = False
-    except (OSError, ValueError, KeyError, AssertionError, YAMLError, OmegaConfBaseException) as e:
-        raise UserError(f"{run}: its config cannot be read ({one_line(e)})") from e
-    return cfg
+        config |= {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
+        config["engine"] |= {"device": device, "workers": 1}
+        if config["data"].get("root") is not None:
+            config["data"]["download"] = False
+    except (  # whatever a stranger's file may hold
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        YAMLError,
+        OmegaConfBaseException,
+    ) as error:
+        raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
+    return {str(key): value for key, value in config.items()}
 
 
 def same_bits(run: Path, again: Path) -> bool:

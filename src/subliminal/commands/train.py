@@ -11,10 +11,8 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from typing import NoReturn
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -23,8 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store, terminal
 from subliminal.api.train import result_writer
-from subliminal.config import command, guard, options, resources, schema, seeds, sources, variables
-from subliminal.config.build import build
+from subliminal.config import command, guard, options, resources, schema, sources, variables
+from subliminal.config.arguments import arranged
+from subliminal.config.canonical import composed_values
 from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_line
 from subliminal.sweep import cores, plan, planned, signals
 from subliminal.trackers.following import followed
@@ -37,8 +36,6 @@ _EXTRAS = {
     "ray": "ray",
     "optuna": "optuna",
 }
-# Keys that a module of the user's gives names to; Hydra takes new ones with a plus.
-_OPEN = re.compile(r"(distill\.)?model\.args\.")
 _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
 
 _ran: list[Path] = []  # the run folders of the jobs of this process
@@ -65,20 +62,18 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
         os.chdir(here)
         console = Console()
         agent = Agent.take()
-        condition = plan.condition_name(hydra_cfg.overrides.task)
         try:
-            if hydra_cfg.mode == RunMode.MULTIRUN:
-                cfg, condition = planned.as_planned(cfg, hydra_cfg, condition, console.say)
-            runs = run_job(cfg, condition, console)
+            job = planned.load_planned_job(composed_values(cfg), hydra_cfg, console.say)
+            runs = run_job(job, console)
         except UserError as error:
             if hydra_cfg.mode == RunMode.MULTIRUN:
                 raise  # Hydra names the job, and the others run
             raise Refused(error) from error
         _ran.extend(runs)
         if agent is not None:
-            agent.log(None if cfg.tracker is None else build(cfg.tracker, "tracker"), runs, console)
+            agent.log(job.experiment.tracker, runs, console)
         show(runs, console)
-        return objectives(runs, list(cfg.objective))
+        return objectives(runs, job.cfg.objective)
 
 
 def main() -> None:
@@ -92,7 +87,7 @@ def main() -> None:
         print(command.STOPPED, file=sys.stderr)
         sys.exit(130)
     except UserError as error:
-        failures = plan.failures(plan.PLANNED)
+        failures = plan.failures(plan.PLAN)
         write_result(error=str(error), notes=failures)
         if traceback_wanted:
             raise
@@ -118,7 +113,8 @@ def run(argv: list[str]) -> list[Path]:
         KeyboardInterrupt: the user stopped it; what is finished is kept.
     """
     _ran.clear()
-    plan.PLANNED.clear()
+    plan.PLAN.clear()
+    planned.JOBS.clear()
     terminal.settle()
     variables.tell(variables.unset_numeric_variables())
     cores.unbind()
@@ -131,7 +127,7 @@ def run(argv: list[str]) -> list[Path]:
         if told := options.asked_for(sys.argv[1:]):
             print("\n".join(option.markdown() for option in told), end="")
             return []
-        with signals.stoppable(), guard.guarded(sys.argv[1:]), followed():
+        with signals.stoppable(), guard.guarded(argv), followed():
             _job()
     except Refused as refused:
         raise refused.error from refused
@@ -148,31 +144,8 @@ def run(argv: list[str]) -> list[Path]:
             raise
         hint = "" if error.filename is None else "; choose another folder with outputs=…"
         raise UserError(of_system(error) + hint) from error
-    asked = [run for condition in plan.PLANNED for run in condition.runs]
+    asked = [run for condition in plan.PLAN for run in condition.runs]
     return [run for run in dict.fromkeys([*asked, *_ran]) if store.finished(run)]
-
-
-def arranged(argv: list[str]) -> list[str]:
-    """Return the command line with its overrides last, the seeds quoted for Hydra, arguments open.
-
-    Hydra takes overrides in one place alone, and answers `seed=0 -m name=x` with its usage.
-
-    Raises:
-        UserError: there is no such flag, or it has no such value.
-    """
-
-    def refuse(message: str) -> NoReturn:
-        raise UserError(message)
-
-    parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign]
-    given = parser.parse_intermixed_args(argv)
-    flags = [word for word in argv if word not in given.overrides]
-    # The names of the seed files, of ours and of the user's.
-    folders = {resources.CONF, Path(given.config_dir or resources.CONF)}
-    named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
-    overrides = [f"++{word}" if _OPEN.match(word) else word for word in given.overrides]
-    return [*flags, *seeds.quote(overrides, named=named)]
 
 
 def _line(error: Exception) -> str:

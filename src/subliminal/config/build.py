@@ -1,12 +1,10 @@
 """Objects from nodes of a config that name a dataclass: keys, types and ranges are checked."""
 
-import copy
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cache, lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -17,28 +15,18 @@ from subliminal.config.hashing import marks, wanted
 from subliminal.errors import UserError, one_line
 
 
-def build(node: Mapping[Any, Any], where: str) -> Any:
-    """Build the object that `node` describes, after checking its keys and types.
+def build(node: Mapping[str, Any], where: str) -> Any:
+    """Build the object that `node` describes, after checking its keys, types and ranges.
 
     Args:
-        node: a mapping, plain or OmegaConf's, with `_target_`, the dotted name of a dataclass, and
-            its fields.
-        where: the node's name in the config, for messages.
+        node: plain values: `_target_`, the dotted name of a dataclass, and its fields.
+        where: the node's key in the config, for messages.
 
     Raises:
         UserError: the target may not be used or does not exist, a key is unknown or missing, a
             value has the wrong type or is out of range.
     """
-    if not isinstance(node, Mapping) or "_target_" not in node:
-        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
-    plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, DictConfig) else node
-    text = json.dumps(plain)
-    return copy.deepcopy(_built(text, where, os.environ.get("SUBLIMINAL_PLUGINS", "")))
-
-
-@lru_cache(maxsize=4096)  # the jobs of a sweep have most of their nodes in common
-def _built(text: str, where: str, plugins: str) -> Any:
-    cls, values = typed(OmegaConf.create(json.loads(text)), where)
+    cls, values = typed(node, where)
     check(cls, values, where)
     try:
         return OmegaConf.to_object(values)
@@ -49,29 +37,33 @@ def _built(text: str, where: str, plugins: str) -> Any:
 
 
 def check(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
-    """Check that each value is in its field's range.
+    """Check each value, and those of dataclasses below it, against its field's range.
 
     Args:
         cls: a dataclass.
-        values: of its fields.
-        where: the key they stand at.
+        values: by the names of its fields.
+        where: the config key of the whole; empty: the config's top.
 
     Raises:
         UserError: a value is not one that its field's marks allow.
     """
-    for key, marked in marks(cls).items():  # type: ignore[arg-type]  # a class has a hash
-        for mark in marked:
-            if why := wanted(values[key], mark):
-                raise UserError(f"{where}.{key}={values[key]}: {why}")
+    marked = marks(cls)  # type: ignore[arg-type]  # a class has a hash
+    for key in [item.name for item in fields(cls)]:
+        value, place = values[key], f"{where}.{key}".lstrip(".")
+        if is_dataclass(value) and not isinstance(value, type):
+            check(type(value), vars(value), place)
+        for mark in marked[key]:
+            if why := wanted(value, mark):
+                raise UserError(f"{place}={value}: {why}")
 
 
-def typed(node: DictConfig, where: str) -> tuple[type[Any], DictConfig]:
+def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
     """Return the dataclass that `node` names, and its values: of the fields' types, none missing.
 
     Raises:
-        UserError: as `build` does, but for values that the dataclass itself refuses.
+        UserError: as `build` does, except for values that the dataclass itself refuses.
     """
-    if not isinstance(node, DictConfig) or "_target_" not in node:
+    if not isinstance(node, Mapping) or "_target_" not in node:
         raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
     target = str(node["_target_"])
     cls = locate(target, where)
@@ -79,16 +71,15 @@ def typed(node: DictConfig, where: str) -> tuple[type[Any], DictConfig]:
         schema = _schema(cls)  # type: ignore[arg-type]  # a class has a hash
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
-    given = {key: node._get_node(key) for key in node if key != "_target_"}
+    given = {key: value for key, value in node.items() if key != "_target_"}
     names = [item.name for item in fields(cls)]
-    unknown = sorted(str(key) for key in given if key not in names)
-    if unknown:
+    if unknown := sorted(str(key) for key in given if key not in names):
         raise UserError(f"{where}.{unknown[0]}: no such key; {target} has {', '.join(names)}")
     missing = [name for name in names if name not in given and OmegaConf.is_missing(schema, name)]
     if missing:
         raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
     try:
-        values = OmegaConf.merge(schema, OmegaConf.create(given))
+        values = OmegaConf.merge(schema, given)
         _check_finite(OmegaConf.to_container(values), where)
     except OmegaConfBaseException as error:
         raise UserError(f"{where}.{one_line(error)}") from error
@@ -104,7 +95,7 @@ def _schema(cls: type[Any]) -> DictConfig:
 
 
 def _check_finite(values: Any, where: str) -> None:
-    """Refuse NaN, which passes every comparison, and infinity, but as a bound in a list."""
+    """Refuse NaN, which passes every comparison, and infinity except as a bound in a list."""
     for key, value in values.items():
         if isinstance(value, list):
             bad = any(isinstance(number, float) and math.isnan(number) for number in value)
@@ -115,7 +106,13 @@ def _check_finite(values: Any, where: str) -> None:
 
 
 def placed(message: str, where: str, name: str) -> str:
-    """Let a message of an object that names its group or class name its place in the config."""
+    """Prefix an object's error message with the full config key.
+
+    Args:
+        message: begins with the object's class or group, such as `MLP.` or `inputs.`.
+        where: the object's key in the config.
+        name: its class.
+    """
     parent, dot, group = where.rpartition(".")
     if message.startswith(f"{name}."):
         return where + message.removeprefix(name)

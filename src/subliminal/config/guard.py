@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from subliminal.config import variables
+from subliminal.config.hydra_internals import BASIC, composing
 from subliminal.config.resources import data_folder
 from subliminal.errors import UserError
 
@@ -28,13 +27,13 @@ from subliminal.errors import UserError
 # `conf/config.yaml` names itself.
 _TARGETS = re.compile(
     r"""
-    hydra\._internal\.core_plugins\.basic_(launcher\.BasicLauncher|sweeper\.BasicSweeper)
+    hydra_plugins\.subliminal_sweeper\.SubliminalSweeper
     | hydra_plugins\.hydra_joblib_launcher\.joblib_launcher\.JoblibLauncher
     | hydra_plugins\.hydra_submitit_launcher\.submitit_launcher\.(Local|Slurm)Launcher
     | hydra_plugins\.hydra_ray_launcher\.ray_launcher\.RayLauncher
     | hydra_plugins\.hydra_optuna_sweeper\.optuna_sweeper\.OptunaSweeper
     | optuna\.samplers\.\w+Sampler
-    | subliminal\.(sweep\.(precheck\.CheckJobs|launchers\.ShareCores)|report\.at_end\.ShowSweep)
+    | subliminal\.(sweep\.launchers\.BeforeSearch|report\.at_end\.ShowSweep)
     """,
     re.VERBOSE,
 )
@@ -74,8 +73,6 @@ _given: set[str] | None = None  # the keys on the command line, while it is guar
 def guarded(argv: Sequence[str]) -> Iterator[None]:
     """Let Hydra use no config that breaks the rules, as long as the context lasts.
 
-    With the flag -m Hydra composes the config once less than it would.
-
     Args:
         argv: the command line, whose own words are not from a stranger.
 
@@ -84,37 +81,20 @@ def guarded(argv: Sequence[str]) -> Iterator[None]:
     """
     global _given
     _given = given = {_key(word) for word in argv}
-    compose = ConfigLoaderImpl.load_configuration
     multirun = not {"-m", "--multirun"}.isdisjoint(argv)
-
-    def checked(
-        self: ConfigLoaderImpl,
-        config_name: str | None,
-        overrides: list[str],
-        run_mode: RunMode,
-        from_shell: bool = True,
-        validate_sweep_overrides: bool = True,
-    ) -> DictConfig:
-        if multirun and not validate_sweep_overrides:
-            raise LookupError  # Hydra looks for `hydra.mode` alone, which the flag overrides
-        words = (config_name, overrides, run_mode, from_shell, validate_sweep_overrides)
-        try:
-            cfg: DictConfig = compose(self, *words)
-        except KeyError as error:
-            if type(error) is not KeyError:  # one of Hydra's, with a message of its own
-                raise
-            raise UserError(f"hydra.job.env_copy: {error} is not set") from error
-        check(cfg, given)
-        return cfg
-
-    ConfigLoaderImpl.load_configuration = checked  # type: ignore[method-assign]
     OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
     try:
-        yield
+        with composing(lambda cfg: check(cfg, given), multirun=multirun):
+            yield
     finally:
         _given = None
-        ConfigLoaderImpl.load_configuration = compose  # type: ignore[method-assign]
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+
+
+def allow(key: str) -> None:
+    """Take a key for one of the command line, within the context: the program sets it itself."""
+    if _given is not None:
+        _given.add(key)
 
 
 def check(cfg: DictConfig, given: set[str]) -> None:
@@ -134,7 +114,8 @@ def check(cfg: DictConfig, given: set[str]) -> None:
     for key, value in _leaves(hydra, "hydra"):
         if key.endswith("._target_"):
             named = str(value)
-            if not _TARGETS.fullmatch(named) and not (plugins and named.startswith(plugins)):
+            is_known = named in BASIC or _TARGETS.fullmatch(named)
+            if not is_known and not (plugins and named.startswith(plugins)):
                 raise UserError(
                     f"{key}={named}: only known launchers, sweepers and callbacks may be named; "
                     "allow a module with SUBLIMINAL_PLUGINS=my_module"
@@ -151,16 +132,17 @@ def check(cfg: DictConfig, given: set[str]) -> None:
     for name in hydra.get("job", {}).get("env_set") or ():
         if variables.chooses(name):
             raise UserError(f"hydra.job.env_set.{name}: it may change numbers, and no hash tells")
-    for key in map(_key, (hydra.get("sweeper") or {}).get("params") or ()):
+    for name, key in _swept(hydra.get("sweeper") or {}):
         if key.startswith(("hydra.", "outputs", *_DATA)) and not _is_given(key, given):
-            raise UserError(f"hydra.sweeper.params: {key} may be given on the command line alone")
+            raise UserError(f"hydra.sweeper.{name}: {key} may be given on the command line alone")
     _check_places(cfg, given)
 
 
-def look(cfg: DictConfig, *, at_places_alone: bool = False) -> None:
-    """Refuse as `check` does, within the context; or where only the folders are not yet checked."""
-    if _given is not None:
-        (_check_places if at_places_alone else check)(cfg, _given)
+def _swept(sweeper: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys that a sweeper's config varies, each behind its place there."""
+    for name, grids in (("params", [sweeper.get("params")]), ("grids", sweeper.get("grids"))):
+        for word in [word for grid in grids or () for word in grid or ()]:
+            yield name, _key(str(word))
 
 
 def _check_logging(key: str, value: str) -> None:

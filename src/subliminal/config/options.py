@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
 from subliminal.config.build import locate
+from subliminal.config.hydra_internals import get_args_parser
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 
@@ -82,7 +82,7 @@ def describe(group: str, name: str, file: Path) -> Option:
     comment = re.match(r"(?:# @package.*\n)?((?:#.*\n)*)", text)
     about = " ".join(re.findall(r"^# ?(.*)", comment[1] if comment else "", re.MULTILINE))
     values = _values(file)
-    if "_target_" not in values:
+    if "_target_" not in values or group.startswith("hydra/"):
         rest = text[comment.end() :] if comment else text
         return Option(group, name, about, "", "", (), rest.strip())
     cls = locate(str(values["_target_"]), f"{group}={name}")

@@ -4,18 +4,35 @@ A node with a `_target_` (a model, a loss, a mitigation, a probe, …) is checke
 dataclass that it names, so its fields are its schema and a new one needs no change here.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
+from typing import Annotated, Any
 
+from annotated_types import Ge, Interval
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from subliminal.config.hashing import AlwaysHashed, NotHashed, Unordered
+from subliminal.config.hashing import (
+    AlwaysHashed,
+    Count,
+    Mark,
+    NotHashed,
+    OneOf,
+    Unordered,
+    hints,
+    marks,
+)
+from subliminal.config.seeds import SEED_LIMIT
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
+MEASURED_ON = ("test", "validation")
+# Where data sets lie, a plug-in's too: from where their files come, not what they hold.
+DATA, PLACES = ("data", "distill.inputs"), ("root", "download")
 
 _Layers = AlwaysHashed[Unordered[list[str]]]
+_AtLeastOne = Annotated[int | None, Ge(1)]
+_Pinned = Annotated[int | None, Interval(ge=0, lt=SEED_LIMIT)]
 
 
 @dataclass
@@ -31,8 +48,8 @@ class Perturbation:
 class Teacher:
     """The teacher: trained from the reference weights on the digits' labels."""
 
-    epochs: int = MISSING  # passes over the 60,000 training digits
-    batch_size: int = MISSING
+    epochs: Count = MISSING  # passes over the 60,000 training digits
+    batch_size: Count = MISSING
     optim: Any = MISSING  # an option of the group `optim`
     init: Any = MISSING  # an option of the group `distill/init`: where the teacher starts
     frozen: _Layers = field(default_factory=list)  # layers that are not trained
@@ -46,8 +63,8 @@ class Teacher:
 class Distill:
     """The student's training: distilled from the teacher."""
 
-    epochs: int = MISSING  # passes over the distillation inputs
-    batch_size: int = MISSING
+    epochs: Count = MISSING  # passes over the distillation inputs
+    batch_size: Count = MISSING
     loss: Any = MISSING  # group `distill/loss`: kl | mse
     inputs: Any = MISSING  # group `distill/inputs`: uniform | normal | perlin | mnist | …
     init: Any = MISSING  # group `distill/init`: shared | independent | layers | …
@@ -65,7 +82,8 @@ class Trait:
         default_factory=list
     )  # of updates, e.g. [10,20]
     per_class: bool = MISSING  # log each class's accuracy too
-    on: str = "test"  # images: test | validation, those that data.validation holds out
+    # Images: test | validation, those that data.validation holds out.
+    on: Annotated[str, OneOf(MEASURED_ON)] = "test"
 
 
 @dataclass
@@ -79,23 +97,23 @@ class Seed:
 class Pin:
     """Seeds of single streams, the same for all seeds of the job; null: each seed's own."""
 
-    init: int | None = None  # initial weights, of teacher and student
-    teacher_order: int | None = None  # of the digits, epoch by epoch
-    inputs: int | None = None  # distillation images
-    student_order: int | None = None  # of the distillation images
+    init: _Pinned = None  # initial weights, of teacher and student
+    teacher_order: _Pinned = None  # of the digits, epoch by epoch
+    inputs: _Pinned = None  # distillation images
+    student_order: _Pinned = None  # of the distillation images
 
 
 @dataclass
 class Engine:
-    """How a job runs. Device kind and the last three may change the last bits of a result."""
+    """How a job runs. Device kind and the last two may change the last bits of a result."""
 
-    device: NotHashed[str] = MISSING  # auto | cpu | cuda | mps
-    seeds_at_once: NotHashed[int | None] = MISSING  # seeds in one stack; null: chosen by device
-    workers: NotHashed[int | None] = MISSING  # processes on the CPU; null: one for each free core
-    threads: int = MISSING  # threads of each process
-    precision: str = MISSING  # highest | high | medium of float32 products; CUDA: TF32 at both
-    compile: bool = False  # torch.compile of the models' forward and backward
-    capture: bool = False  # steps are captured as CUDA graphs and replayed
+    device: NotHashed[Annotated[str, OneOf(DEVICES)]] = MISSING  # auto | cpu | cuda | mps
+    seeds_at_once: NotHashed[_AtLeastOne] = MISSING  # seeds in one stack; null: chosen by device
+    workers: NotHashed[_AtLeastOne] = MISSING  # processes on the CPU; null: one for each free core
+    threads: Count = MISSING  # threads of each process
+    precision: Annotated[str, OneOf(PRECISIONS)] = (
+        MISSING  # highest | high | medium of float32 products; CUDA: TF32 at both
+    )
 
 
 @dataclass
@@ -133,6 +151,20 @@ class Config:
     tracker: NotHashed[Any] = None
     threat: NotHashed[Threat | None] = None  # group `threat`: a setting of the judge's battery
     engine: Engine = field(default_factory=Engine)
+
+
+def not_hashed_keys() -> list[str]:
+    """Return the keys that cannot change a result: no part of a condition's hash or name."""
+    return [*_not_hashed(Config, ""), *(f"{data}.{key}" for data in DATA for key in PLACES)]
+
+
+def _not_hashed(cls: type[Any], where: str) -> Iterator[str]:
+    for name, marked in marks(cls).items():  # type: ignore[arg-type]  # a class has a hash
+        hint = hints(cls)[name]  # type: ignore[arg-type]
+        if Mark.NOT_HASHED in marked:
+            yield f"{where}{name}"
+        elif is_dataclass(hint):
+            yield from _not_hashed(hint, f"{where}{name}.")  # type: ignore[arg-type]
 
 
 def register() -> None:

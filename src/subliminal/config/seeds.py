@@ -59,6 +59,11 @@ def parse(spec: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
+def is_set(spec: str) -> bool:
+    """Return whether a text has the form of an option `<a>` or `<a>-<b>` of the group `seed`."""
+    return _ITEM.fullmatch(spec) is not None
+
+
 def _seed(digits: str) -> int:
     # The length first: Python refuses to read thousands of digits.
     if len(digits) > len(str(SEED_LIMIT)) or int(digits) >= SEED_LIMIT:

@@ -2,7 +2,6 @@
 
 from pathlib import PurePosixPath
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
@@ -11,6 +10,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
 from subliminal.config import seeds
+from subliminal.config.hydra_internals import FileConfigSource
 from subliminal.config.resources import SWEEPS
 
 # Sweeps in W&B's own format, for its agents; Hydra cannot compose them.

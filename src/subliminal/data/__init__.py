@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 NORMALISATIONS = ("unit", "mean_std")
-MEASURED_ON = ("test", "validation")
 
 
 @dataclass(frozen=True, eq=False)  # == of tensors has no single truth value
@@ -69,7 +68,7 @@ class Labelled:
         return replace(self, train_x=x[:kept], train_y=y[:kept], validation=(x[kept:], y[kept:]))
 
     def measured_on(self, images: str) -> "Labelled":
-        """Return the same images; test images are those to measure on, of MEASURED_ON."""
+        """Return the same images; the test images are those of `trait.on`: test | validation."""
         if images == "test":
             return self
         assert self.validation is not None, "the experiment was checked: some are held out"

@@ -18,7 +18,6 @@ from subliminal.store.folders import intact as intact
 from subliminal.store.folders import state as state
 from subliminal.store.identity import NUMERICS as NUMERICS
 from subliminal.store.identity import condition_hash as condition_hash
-from subliminal.store.identity import hash_as_written as hash_as_written
 from subliminal.store.identity import teacher_hash as teacher_hash
 from subliminal.store.places import CHECKPOINT as CHECKPOINT
 from subliminal.store.places import CONDITION as CONDITION

@@ -12,7 +12,7 @@ from yaml import YAMLError
 
 from subliminal.config.schema import DEVICES
 from subliminal.errors import UserError
-from subliminal.store.identity import condition_hash, hash_as_written
+from subliminal.store.identity import condition_hash
 from subliminal.store.places import CONDITION, MARKER, run_dirs
 from subliminal.store.records import Damaged, read_condition, read_summary
 
@@ -112,8 +112,7 @@ def _named(config: Any, digits: str) -> str | None:
     try:
         for device in DEVICES[1:]:
             now = condition_hash(config, device)
-            # A GPU's random numbers were others before: its earlier runs are another condition's.
-            if digits == now or (device != "cuda" and digits == hash_as_written(config, device)):
+            if digits == now:
                 return now
     except (UserError, KeyError, TypeError, AttributeError):  # of an earlier schema, or damaged
         pass

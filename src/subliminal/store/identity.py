@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from typing import Any
 
-from omegaconf import DictConfig
-
 from subliminal.config.build import locate
-from subliminal.config.canonical import canonical
 from subliminal.config.hashing import Mark, hints, marks
-from subliminal.config.schema import Config
+from subliminal.config.schema import PLACES, Config
 
 # Raised by hand when the code of the training step changes the numbers: older runs and cached
 # teachers are then no longer taken for the same.
@@ -19,17 +16,6 @@ NUMERICS = 2
 
 _TEACHER = ("model", "data", "teacher", "engine", "numerics")
 _TEACHERS_PINS = ("init", "teacher_order")
-_SCIENCE_AS_WRITTEN = (
-    "model",
-    "data",
-    "teacher",
-    "distill",
-    "optim",
-    "mitigation",
-    "probe",
-    "trait",
-)
-_PLACES = ("root", "download")  # of the data, a plug-in's too: where from, not what
 _UNPERTURBED = {"sigma": 0.0, "layers": [], "tensors": "all"}
 # Mitigations that do something at the same moment do it in turn; these are the moments, and the
 # module whose class does nothing at any.
@@ -37,36 +23,31 @@ _MOMENTS = ("penalty", "gradient", "update")
 _IDLE = "subliminal.mitigations"
 
 Plain = dict[str, Any]
-Given = DictConfig | Mapping[str, Any]
 
 
-def condition_hash(cfg: Given, device: str) -> str:
+def condition_hash(config: Plain, device: str) -> str:
     """Return eight hexadecimal digits that name the condition (all but the seed).
 
     Args:
-        cfg: composed, or as a run recorded it.
+        config: canonical (`subliminal.config.canonical`).
         device: kind of device: cpu | cuda | mps.
-
-    Raises:
-        UserError: a key is unknown or missing, or a value has the wrong type.
     """
-    config = canonical(_decided(cfg))
     part = science(config, device)
     if turns := _turns(config["mitigation"]):
         part["turns"] = turns
     return _digest(part)[:8]
 
 
-def teacher_hash(cfg: Given, device: str, seed: int, variant: str = "") -> str:
-    """Return the digits that name a teacher: it depends on model, data, its settings and seed.
+def teacher_hash(config: Plain, device: str, seed: int, variant: str = "") -> str:
+    """Return the digits that name a teacher: of model, data, the teacher's settings and its seed.
 
     Args:
-        cfg: composed, or as a run recorded it.
+        config: canonical (`subliminal.config.canonical`).
         device: kind of device.
         seed: the teacher's.
         variant: names one that was trained in another way (`subliminal.distill.targets.Variant`).
     """
-    whole = science(canonical(_decided(cfg)), device)
+    whole = science(config, device)
     part = {key: whole[key] for key in _TEACHER}
     # A vector is no part of what is trained; noise is added to what the cache holds.
     teacher = {key: value for key, value in part["teacher"].items() if key != "steering"}
@@ -77,7 +58,7 @@ def teacher_hash(cfg: Given, device: str, seed: int, variant: str = "") -> str:
     if "on" in whole["trait"]:  # its accuracy is measured there too
         part["on"] = whole["trait"]["on"]
     named = {"variant": variant} if variant else {}
-    # With nothing left that varies, one teacher is all seeds'.
+    # With nothing left that varies, all seeds share one teacher.
     same = len(pinned) == len(_TEACHERS_PINS) and not teacher["perturb_before"]["sigma"]
     return _digest({**part, **named} if same else {**part, **named, "seed": seed})[:16]
 
@@ -93,20 +74,12 @@ def science(config: Plain, device: str) -> Plain:
     return part | {"numerics": NUMERICS}
 
 
-def _decided(cfg: Given) -> Given:
-    """Leave out of a record what cannot change a number: it may be older than keys in there."""
-    if isinstance(cfg, DictConfig):
-        return cfg
-    aside = {name for name, of in marks(Config).items() if Mark.NOT_HASHED in of}
-    return {str(key): value for key, value in cfg.items() if key not in aside}
-
-
 def _placeless(node: Plain) -> Plain:
-    return {key: value for key, value in node.items() if key not in _PLACES}
+    return {key: value for key, value in node.items() if key not in PLACES}
 
 
 def _decisive(value: Any, hint: Any) -> Any:
-    """Return a value of a field with that type, less what is no part of the identity."""
+    """Return a value without the parts of it that are not hashed."""
     if not isinstance(value, dict):
         return value
     named: Plain = {}
@@ -130,7 +103,7 @@ def _default(item: Field[Any]) -> Any:
 
 
 def _turns(mitigations: Plain) -> dict[str, list[str]]:
-    """Return who acts when, of mitigations that act in turn and not in the alphabet's order."""
+    """Return the order of mitigations at each moment where it is not the alphabet's."""
     turns = {}
     for moment in _MOMENTS:
         names = [
@@ -141,47 +114,6 @@ def _turns(mitigations: Plain) -> dict[str, list[str]]:
         if names != sorted(names):
             turns[moment] = names
     return turns
-
-
-def hash_as_written(config: Mapping[str, Any], device: str) -> str:
-    """Return the digits of a folder that was named before values were taken by their types.
-
-    Args:
-        config: as the condition recorded it.
-        device: kind of device.
-    """
-    part = {key: _as_written(config[key]) for key in _SCIENCE_AS_WRITTEN}
-    teacher = part["teacher"]
-    later = ("steering", "task")  # of the teacher: keys that older configs lack
-    part["teacher"] = {key: teacher[key] for key in teacher if key not in later or teacher[key]}
-    part["data"] = _placeless(part["data"])
-    part["trait"] = {k: v for k, v in config["trait"].items() if (k, v) != ("on", "test")}
-    part["optim"] = _optim_as_written(part["optim"])
-    part["teacher"]["optim"] = _optim_as_written(teacher["optim"])
-    distill = {k: v for k, v in part["distill"].items() if k != "targets" or v}  # a later key
-    part["distill"] = distill | {"inputs": _placeless(distill["inputs"])}
-    if pinned := {k: v for k, v in config.get("pin", {}).items() if v is not None}:
-        part["pin"] = pinned
-    engine = config["engine"]
-    part["engine"] = {key: engine[key] for key in ("threads", "precision")} | {"device": device}
-    if engine.get("compile"):
-        part["engine"]["compile"] = True
-    return _digest(part | {"numerics": NUMERICS})[:8]
-
-
-def _as_written(value: Any) -> Any:
-    """Return a value less what its class has as a default: keys that came later, as `_decisive`."""
-    if not isinstance(value, dict):
-        return value
-    later: Plain = {}
-    if "_target_" in value:
-        later = {item.name: _default(item) for item in fields(locate(value["_target_"], ""))}
-    return {k: _as_written(v) for k, v in value.items() if k not in later or v != later[k]}
-
-
-def _optim_as_written(node: Plain) -> Plain:
-    coupled = node.get("weight_decay") and node.get("decoupled_weight_decay") is False
-    return {k: v for k, v in node.items() if k != "decoupled_weight_decay" or coupled}
 
 
 def _digest(part: Mapping[str, Any]) -> str:

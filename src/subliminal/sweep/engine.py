@@ -2,28 +2,20 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
 from subliminal.callbacks.files import BY_ITS_USER
-from subliminal.config.canonical import canonical
-from subliminal.config.seeds import parse
 from subliminal.errors import RunsFailed
-from subliminal.store.provenance import environment
-from subliminal.sweep import cores, plan
+from subliminal.sweep import cores
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
-from subliminal.trackers import Tracker
 from subliminal.trackers.following import followed
-from subliminal.training.experiment import Experiment, build_experiment
-from subliminal.training.learnable import doubts
+from subliminal.training.job import Job
 from subliminal.training.memory import bytes_per_seed, stack_size
-from subliminal.training.runner import Job, Outcome
+from subliminal.training.runner import Outcome
 
 # Bytes of a process beside its seeds' own: torch, MNIST, a batch. Measured: 0.30e9 in a worker that
 # shares its imports, 0.40e9 in this process and in the server of forks.
@@ -32,14 +24,13 @@ WAIT = 0.5  # seconds between two looks at runs that another process has
 
 
 @followed()
-def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
+def run_job(job: Job, console: Console) -> list[Path]:
     """Train the seeds of one condition that are not yet finished.
 
     A seed that another process is training is left to it, and waited for at the end.
 
     Args:
-        cfg: the composed config (see `subliminal.config.schema.Config`).
-        condition: readable name of the condition, for its folder and tracker group.
+        job: the condition and its seeds.
         console: shows progress and lines to the user.
 
     Returns:
@@ -49,32 +40,25 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
         UserError: bad input, before any training starts; or some seeds failed, which are named.
         KeyboardInterrupt: the user stopped the job; finished seeds are kept.
     """
-    environment()  # of the code that is about to run, whatever is committed meanwhile
-    experiment, config = build_experiment(cfg), canonical(cfg)
-    seeds = parse(cfg.seed.spec)
-    place = plan.place(config, experiment.device.type, condition)
-    directory, condition = place.directory, place.condition
-    todo = _unfinished(directory, seeds, console, force=cfg.force)
-    runs = {seed: store.run_dir(directory, seed) for seed in seeds}
+    experiment = job.experiment
+    runs = {seed: job.run_dir(seed) for seed in job.seeds}
+    todo = _unfinished(job, console)
     if not todo:
-        _tracked({}, experiment.tracker, [], list(runs.values()), console)
+        _tracked(job, [], list(runs.values()), console)
         return list(runs.values())
     experiment.check_seeds(todo)
-    plan.record(config, place, seeds)
-    for doubt in doubts(experiment, OmegaConf.create(config)):
-        console.say(f"warning: {doubt}")
+    job.record()
     experiment.fetch()
     new = [runs[seed] for seed in todo]
     finished = [run for run in runs.values() if run not in new]
-    tracker = _tracked(config["tracker"], experiment.tracker, new, finished, console)
-    job = Job({**config, "tracker": tracker}, condition, directory, environment(), force=cfg.force)
+    job = _tracked(job, new, finished, console)
     outcomes: list[Outcome] = []
     told = False
-    with console.progress(condition, len(todo)) as progress:
+    with console.progress(job.condition, len(todo)) as progress:
         while todo:
-            free = [s for s in todo if store.state(store.run_dir(directory, s)) != "running"]
-            stacks = _stacks(cfg, experiment, free)
-            workers = _workers(cfg, experiment, stacks, console)
+            free = [s for s in todo if store.state(runs[s]) != "running"]
+            stacks = _stacks(job, free)
+            workers = _workers(job, stacks, console)
             for ended in side_by_side(job, stacks, workers, progress.report, console):
                 own = [outcome for outcome in ended if not outcome.busy]
                 outcomes += own
@@ -87,19 +71,18 @@ def run_job(cfg: DictConfig, condition: str, console: Console) -> list[Path]:
                 told = True
             if todo:
                 time.sleep(WAIT)
-            job = replace(job, force=False)  # what others finished by now is as new as can be
+            job = job.not_forced()  # what others finished by now is as new as can be
     _tell(outcomes, console)
     return list(runs.values())
 
 
-def _unfinished(
-    directory: Path, seeds: Sequence[int], console: Console, *, force: bool
-) -> list[int]:
+def _unfinished(job: Job, console: Console) -> list[int]:
     """Return the seeds to train; say which are kept, and which are damaged."""
-    found = {seed: store.examine(store.run_dir(directory, seed)) for seed in seeds}
-    todo = [seed for seed in seeds if force or found[seed] != "finished"]
+    seeds = job.seeds
+    found = {seed: store.examine(job.run_dir(seed)) for seed in seeds}
+    todo = [seed for seed in seeds if job.force or found[seed] != "finished"]
     for seed in set(seeds) - set(todo):  # left where a kill came between marker and removal
-        store.drop_checkpoint(store.run_dir(directory, seed))
+        store.drop_checkpoint(job.run_dir(seed))
     if damaged := [str(seed) for seed in seeds if found[seed] == "damaged"]:
         console.say(
             f"Damaged and trained again: seeds {', '.join(damaged)} "
@@ -113,25 +96,24 @@ def _unfinished(
     return todo
 
 
-def _tracked(
-    config: Any, tracker: Tracker | None, todo: list[Path], finished: list[Path], console: Console
-) -> Any:
-    """Settle the tracker of a job; return its config."""
+def _tracked(job: Job, todo: list[Path], finished: list[Path], console: Console) -> Job:
+    """Settle how a job is tracked; return the job with that."""
+    tracker = job.experiment.tracker
     if tracker is None:
-        return None
+        return job
     override, line = tracker.begin(todo, finished)
     if line:
         console.say(line)
-    return None if override is None else {**config, **override}
+    return job.with_tracker(None if override is None else {**job.config["tracker"], **override})
 
 
-def _stacks(cfg: DictConfig, experiment: Experiment, seeds: Sequence[int]) -> list[tuple[int, ...]]:
+def _stacks(job: Job, seeds: Sequence[int]) -> list[tuple[int, ...]]:
     """Return the seeds in stacks.
 
     On a CPU a stack gains nothing per seed (memory traffic eats it): one seed per process. On a
     GPU, as many as its memory holds.
     """
-    size = cfg.engine.seeds_at_once
+    experiment, size = job.experiment, job.cfg.engine.seeds_at_once
     if size is None and experiment.device.type == "cpu":
         size = 1
     elif size is None:
@@ -139,23 +121,22 @@ def _stacks(cfg: DictConfig, experiment: Experiment, seeds: Sequence[int]) -> li
             total = torch.cuda.get_device_properties(experiment.device).total_memory
         else:
             total = torch.mps.recommended_max_memory()
-        size = stack_size(experiment, _batch(cfg), max(1, len(seeds)), total)
+        size = stack_size(experiment, _batch(job), max(1, len(seeds)), total)
     return [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
 
 
-def _workers(
-    cfg: DictConfig, experiment: Experiment, stacks: Sequence[tuple[int, ...]], console: Console
-) -> int:
+def _workers(job: Job, stacks: Sequence[tuple[int, ...]], console: Console) -> int:
     """Return how many processes train the stacks: on a CPU what cores and memory allow."""
+    experiment, engine = job.experiment, job.cfg.engine
     if experiment.device.type != "cpu":
         return 1
-    if cfg.engine.workers is not None:
-        return min(int(cfg.engine.workers), len(stacks))
-    wanted = min(max(1, cores.granted() // cfg.engine.threads), len(stacks))
+    if engine.workers is not None:
+        return min(engine.workers, len(stacks))
+    wanted = min(max(1, cores.granted() // engine.threads), len(stacks))
     if wanted <= 1:
         return 1
     seeds = max(map(len, stacks), default=0)
-    each = PROCESS + seeds * bytes_per_seed(experiment, _batch(cfg))
+    each = PROCESS + seeds * bytes_per_seed(experiment, _batch(job))
     workers = int(max(1, min(wanted, (cores.memory() - PROCESS) / each)))
     if workers < wanted:
         console.say(
@@ -166,8 +147,8 @@ def _workers(
     return workers
 
 
-def _batch(cfg: DictConfig) -> int:
-    return max(int(cfg.teacher.batch_size), int(cfg.distill.batch_size))
+def _batch(job: Job) -> int:
+    return max(job.cfg.teacher.batch_size, job.cfg.distill.batch_size)
 
 
 def _tell(outcomes: list[Outcome], console: Console) -> None:

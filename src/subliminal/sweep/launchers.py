@@ -7,9 +7,10 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from subliminal.sweep import planned
 from subliminal.sweep.cores import VARIABLE, granted
-from subliminal.sweep.plan import grid
 
+OURS = "hydra_plugins.subliminal_sweeper.SubliminalSweeper"
 _PLUGINS = "hydra_plugins."
 _JOBLIB = f"{_PLUGINS}hydra_joblib_launcher."
 _SUBMITIT_LOCAL = f"{_PLUGINS}hydra_submitit_launcher.submitit_launcher.LocalLauncher"
@@ -37,20 +38,29 @@ def elsewhere(launcher: DictConfig) -> bool:
     return target == _SUBMITIT_SLURM or target.startswith(_RAY)
 
 
-class ShareCores(Callback):
-    """A Hydra callback: tells a launcher's jobs their share of cores, the user their logs."""
+def share_cores(hydra: DictConfig, jobs: int) -> None:
+    """Set the share of cores in the environment, which launchers hand on to their jobs.
+
+    Args:
+        hydra: Hydra's node of the sweep's config.
+        jobs: that the launcher starts in one batch.
+    """
+    launcher = hydra.launcher
+    if not str(launcher._target_).startswith(_PLUGINS):
+        return  # the basic launcher: one job at a time, in this process
+    if launcher._target_ != _SUBMITIT_SLURM:  # Slurm sets its jobs' share itself
+        os.environ[VARIABLE] = str(share(launcher, jobs))
+    if "submitit_folder" in launcher:
+        folder = str(launcher.submitit_folder).replace("%j", "*")
+        print(f"Logs of the jobs: {folder}/*_log.out", file=sys.stderr)
+
+
+class BeforeSearch(Callback):
+    """A Hydra callback for sweepers that choose their jobs as they go, such as Optuna's."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Set the share in the environment, which the launchers hand on to their jobs."""
-        hydra = config.hydra
-        launcher = hydra.launcher
-        if not str(launcher._target_).startswith(_PLUGINS):
-            return  # the basic launcher: one job at a time, in this process
-        jobs = grid(config)
-        # A search starts its jobs in batches.
-        number = int(hydra.sweeper.get("n_jobs", 1)) if jobs is None else len(jobs)
-        if launcher._target_ != _SUBMITIT_SLURM:  # Slurm tells its jobs itself
-            os.environ[VARIABLE] = str(share(launcher, number))
-        if "submitit_folder" in launcher:
-            folder = str(launcher.submitit_folder).replace("%j", "*")
-            print(f"Logs of the jobs: {folder}/*_log.out", file=sys.stderr)
+        """Set the jobs' share of cores, and the digest by which they see changed config files."""
+        os.environ.pop(planned.VARIABLE, None)
+        if config.hydra.sweeper._target_ != OURS:
+            os.environ[planned.VARIABLE] = planned.digest(config.hydra)
+            share_cores(config.hydra, int(config.hydra.sweeper.get("n_jobs", 1)))

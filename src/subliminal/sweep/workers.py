@@ -25,7 +25,8 @@ from subliminal.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
 from subliminal.trackers import note
-from subliminal.training.runner import STOPPED, Job, Outcome, run_stack
+from subliminal.training.job import Job
+from subliminal.training.runner import STOPPED, Outcome, run_stack
 
 Stack = tuple[int, ...]
 
@@ -171,7 +172,7 @@ def _gone(worker: _Worker) -> str:
 
 def _failed(job: Job, seed: int, reason: str) -> Outcome:
     """Note in a seed's folder that its worker is gone, again."""
-    directory = store.run_dir(job.directory, seed)
+    directory = job.run_dir(seed)
     directory.mkdir(parents=True, exist_ok=True)
     if not store.finished(directory):
         store.write_text(directory / store.FAILURE, f"{reason}\n")

@@ -1,6 +1,5 @@
 """One stack of seeds from reference weights to files: reference, teacher, student."""
 
-import copy
 import gc
 import logging
 import os
@@ -8,12 +7,11 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from subliminal import metrics, store
@@ -24,6 +22,7 @@ from subliminal.callbacks.losses import Losses
 from subliminal.callbacks.progress import Progress, Report
 from subliminal.callbacks.trait import TestDigits
 from subliminal.config import variables
+from subliminal.config.schema import Config
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
 from subliminal.distill.targets import PLAIN, Variant
@@ -33,7 +32,8 @@ from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
-from subliminal.training.experiment import Experiment, build_experiment, card
+from subliminal.training.experiment import Experiment, card
+from subliminal.training.job import Job
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification, Distillation
 from subliminal.training.teacher import History, teachers
@@ -41,35 +41,6 @@ from subliminal.training.teacher import History, teachers
 STOPPED = "KeyboardInterrupt"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is the same for all seeds of a job; it travels to worker processes."""
-
-    config: dict[str, Any]  # resolved
-    condition: str  # readable name of the condition
-    directory: Path  # of the condition
-    made_with: dict[str, Any]  # versions, commit and machine, as the command began
-    force: bool = False  # train finished seeds again
-
-    @cached_property
-    def cfg(self) -> DictConfig:
-        """The config as Hydra's readers want it; made once per process."""
-        return OmegaConf.create(self.config)
-
-    @cached_property
-    def text(self) -> str:
-        """The config as YAML, all but the seed."""
-        return OmegaConf.to_yaml({k: v for k, v in self.config.items() if k != "seed"})
-
-    @cached_property
-    def _experiment(self) -> Experiment:
-        return build_experiment(self.cfg)
-
-    def experiment(self) -> Experiment:
-        """Return the job's objects, new ones for each stack: probes may keep what they gather."""
-        return copy.deepcopy(self._experiment)
 
 
 @dataclass(frozen=True)
@@ -99,7 +70,7 @@ def run_stack(
     paths: dict[int, Path] = {}
     with ExitStack() as locks:
         for seed in seeds:
-            directory = store.run_dir(job.directory, seed)
+            directory = job.run_dir(seed)
             lock = store.claim(directory)
             if lock is None:
                 outcomes.append(Outcome(seed, busy=True))
@@ -112,7 +83,7 @@ def run_stack(
                     outcomes.append(Outcome(seed))
                     continue
             paths[seed] = directory / store.CHECKPOINT
-        waiting = stacks(paths, resume=job.config["resume"])
+        waiting = stacks(paths, resume=job.cfg.resume)
         while waiting:
             stack, saved = waiting.pop(0)
             files = _run_files(job, stack, saved)
@@ -146,7 +117,7 @@ def _halves(job: Job, paths: Mapping[int, Path]) -> list[tuple[tuple[int, ...], 
     return [
         stack
         for half in halves
-        for stack in stacks({seed: paths[seed] for seed in half}, resume=job.config["resume"])
+        for stack in stacks({seed: paths[seed] for seed in half}, resume=job.cfg.resume)
     ]
 
 
@@ -157,7 +128,7 @@ def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunF
         for seed, one in zip(seeds, saved, strict=False)  # none of a stack that starts anew
     }
     return RunFiles(
-        {seed: store.run_dir(job.directory, seed) for seed in seeds},
+        {seed: job.run_dir(seed) for seed in seeds},
         job.text,
         {
             "experiment": job.cfg.name,
@@ -173,7 +144,7 @@ def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunF
 
 def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved]) -> None:
     """Train one stack from reference weights to files: data, teacher, student, observers, loop."""
-    cfg, experiment, seeds = job.cfg, job.experiment(), tuple(files.directories)
+    cfg, experiment, seeds = job.cfg, job.fresh_experiment(), tuple(files.directories)
     files.facts |= {
         "device": str(experiment.device),
         "card": card(experiment.device),
@@ -186,19 +157,17 @@ def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved])
         shared = shared_weights(cfg, experiment, seeds)
     with files.timed("teacher"):
         teacher, files.teacher_rows = teacher_weights(
-            cfg, experiment, data, shared.teacher, seeds, [progress]
+            job, experiment, data, shared.teacher, seeds, [progress]
         )
         others = [
-            teacher_weights(cfg, experiment, data, shared.teacher, seeds, [progress], variant)[0]
+            teacher_weights(job, experiment, data, shared.teacher, seeds, [progress], variant)[0]
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     student = _student(cfg, experiment, data, shared, teacher, others, seeds)
     fit(student, _callbacks(job, experiment, data, files, progress), saved)
 
 
-def shared_weights(
-    cfg: DictConfig, experiment: Experiment, seeds: tuple[int, ...]
-) -> SharedWeights:
+def shared_weights(cfg: Config, experiment: Experiment, seeds: tuple[int, ...]) -> SharedWeights:
     """Return the reference weights, and where the teacher starts."""
     network = experiment.teacher_network
     drawn = streams.pinned(seeds, cfg.pin.init)
@@ -211,7 +180,7 @@ def shared_weights(
 
 
 def teacher_weights(
-    cfg: DictConfig,
+    job: Job,
     experiment: Experiment,
     data: Labelled,
     start: Tensor,
@@ -220,12 +189,11 @@ def teacher_weights(
     variant: Variant = PLAIN,
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch."""
-    network, steering = experiment.teacher_network, experiment.steering
+    cfg, network, steering = job.cfg, experiment.teacher_network, experiment.steering
     trained: Tensor | None = None
     if steering is None or steering.needs_teacher:
         cache = Path(cfg.outputs) / "teachers"
-        kind, name = experiment.device.type, variant.name
-        hashes = {seed: store.teacher_hash(cfg, kind, seed, name) for seed in seeds}
+        hashes = {seed: job.teacher_hash(seed, variant.name) for seed in seeds}
         trained, rows = teachers(
             {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()},
             network,
@@ -238,7 +206,6 @@ def teacher_weights(
             second=experiment.second,
             variant=variant,
             order_seed=cfg.pin.teacher_order,
-            capture=cfg.engine.capture,
             resume=cfg.resume,
             callbacks=callbacks,
         )
@@ -250,7 +217,7 @@ def teacher_weights(
 
 
 def _student(
-    cfg: DictConfig,
+    cfg: Config,
     experiment: Experiment,
     data: Labelled,
     shared: SharedWeights,
@@ -292,7 +259,6 @@ def _student(
         teacher_reference=shared.teacher,
         teacher_network=teacher_network,
         frozen=cfg.distill.frozen,
-        capture=cfg.engine.capture,
         data=data,
         order_seed=cfg.pin.student_order,
     )
@@ -330,7 +296,7 @@ def _tracked(job: Job, experiment: Experiment, files: RunFiles) -> list[Callback
     return [experiment.tracker.callback(info)]
 
 
-def set_arithmetic(cfg: DictConfig) -> None:
+def set_arithmetic(cfg: Config) -> None:
     """Set what decides the last bits on this process: threads, precision, deterministic kernels."""
     torch.set_num_threads(cfg.engine.threads)
     torch.set_float32_matmul_precision(cfg.engine.precision)

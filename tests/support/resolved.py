@@ -1,0 +1,44 @@
+"""Composed configs turned into what the package works with: experiments, hashes, trained runs."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from subliminal import store
+from subliminal.config.canonical import Plain, canonical, composed_values, settings
+from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
+from subliminal.training.experiment import Experiment, build_experiment
+from subliminal.training.job import resolve
+
+
+def canonical_of(cfg: DictConfig) -> Plain:
+    """Return a composed config's canonical values."""
+    return canonical(composed_values(cfg))
+
+
+def experiment_of(cfg: DictConfig) -> Experiment:
+    """Return the checked objects of a composed config."""
+    return build_experiment(settings(canonical_of(cfg)))
+
+
+def condition_hash(cfg: DictConfig, device: str) -> str:
+    """Return the hash of a composed config's condition."""
+    return store.condition_hash(canonical_of(cfg), device)
+
+
+def teacher_hash(cfg: DictConfig, device: str, seed: int) -> str:
+    """Return the hash of the teacher of a composed config and seed."""
+    return store.teacher_hash(canonical_of(cfg), device, seed)
+
+
+def train_config(cfg: DictConfig, condition: str, console: Console | None = None) -> list[Path]:
+    """Train the job of a composed config; return its runs."""
+    return run_job(resolve(composed_values(cfg), condition), console or Console())
+
+
+def values_of(cfg: DictConfig) -> Plain:
+    """Return a config's values as they are, with what is missing."""
+    plain = OmegaConf.to_container(cfg)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}

@@ -238,14 +238,6 @@ def _on_cpu(outputs: str, seed: int) -> str:
     return str(run)
 
 
-def engines(session: Session) -> Record:
-    """20 seeds with steps that are replayed, and with compiled networks."""
-    return {
-        key: session.job(key, "seed=0-19", f"engine.{key}=true")[1]
-        for key in ("capture", "compile")
-    }
-
-
 def against_cpu(session: Session) -> Record:
     """Eight seeds of the reference setting on the CPU, of the same random numbers."""
     context = multiprocessing.get_context("spawn")
@@ -279,7 +271,6 @@ PARTS: dict[str, Callable[[Session], Record]] = {
     "against_cpu": against_cpu,
     "convolutions": convolutions,
     "large": large,
-    "engines": engines,
 }
 
 
@@ -294,7 +285,7 @@ def table(record: Record) -> Iterator[str]:
     )
     yield "| job | seeds | at once | s | ms a seed | over the floor | GPU GB | trait accuracy |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    jobs = {**parts.get("jobs", {}), **parts.get("engines", {}), "200 seeds": parts.get("large")}
+    jobs = {**parts.get("jobs", {}), "200 seeds": parts.get("large")}
     for name, row in jobs.items():
         if isinstance(row, dict) and "stack" in row and name != "warm-up":
             passes = (2 if name == "no probe" else 3) * EPOCHS

@@ -27,14 +27,14 @@ from torch.profiler import ProfilerActivity, profile, record_function
 Place = tuple[str, str | None, tuple[str, ...]]
 CODE: dict[str, list[Place]] = {
     "dot products": [("subliminal.tensors.geometry", None, ("dot",))],
-    "evaluation on test digits": [("subliminal.callbacks.trait", "TestDigits", ("_log",))],
+    "evaluation on test digits": [("subliminal.state.callbacks.trait", "TestDigits", ("_log",))],
     "noise and frozen logits": [
         ("subliminal.training.tasks", "Distillation", ("start_epoch",)),
         ("subliminal.tensors.network", "Network", ("logits",)),
     ],
     "files and checkpoints": [
         (
-            "subliminal.callbacks.files",
+            "subliminal.state.callbacks.files",
             "RunFiles",
             ("on_train_start", "on_epoch_end", "on_train_end"),
         ),

@@ -11,7 +11,6 @@ from omegaconf import DictConfig
 from reference_students import student
 from resolved import train_config
 
-from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.gradient_noise import GradientNoise
 from subliminal.mitigations.kernel_pull import KernelPull
@@ -40,6 +39,7 @@ from subliminal.probes.shift_patching import ShiftPatching
 from subliminal.probes.spectrum import Spectrum
 from subliminal.probes.update_alignment import UpdateAlignment
 from subliminal.probes.weights import Weights
+from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
 from subliminal.training.loop import fit
 

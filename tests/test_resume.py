@@ -15,7 +15,7 @@ from jobs import Watcher, finished, train
 from omegaconf import DictConfig
 
 from subliminal import store
-from subliminal.callbacks.progress import Event
+from subliminal.state.callbacks.progress import Event
 
 Compose = Callable[[list[str]], DictConfig]
 RESULTS = ("config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors")
@@ -53,7 +53,7 @@ class Cut(Watcher):
 
 @pytest.fixture(autouse=True)
 def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("subliminal.state.callbacks.progress.INTERVAL", 0.0)
 
 
 @pytest.mark.parametrize("size", [1, 3])

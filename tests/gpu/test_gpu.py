@@ -16,8 +16,8 @@ from resolved import experiment_of, train_config
 from run_comparison import apart
 
 from subliminal import metrics
-from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
 from subliminal.tensors import draws
 from subliminal.training import loop, runner, teacher
@@ -32,13 +32,10 @@ FIRST = {metrics.DISTILL_LOSS: 1e-4, metrics.TRAIT_LOSS: 1e-5, metrics.ALIGNMENT
 LATER = {metrics.DISTILL_LOSS: 1e-2, metrics.TRAIT_LOSS: 1e-3, metrics.ALIGNMENT: 2e-2}
 # A gradient that is zero but for rounding moves these by a whole step, either way.
 OF_SIGNS = ("sign_sgd", "rmsprop")
-REPLAYED = 1e-6  # the same kernels on the same numbers
 
 
 class Begin(Callback):
     """From an epoch's first step on nothing may wait for the device; comes before all others."""
-
-    on_host = True
 
     def on_step(self, step: Step) -> None:
         torch.cuda.set_sync_debug_mode("error")
@@ -46,8 +43,6 @@ class Begin(Callback):
 
 class End(Callback):
     """Waits are fine after an epoch's last update; comes after all others."""
-
-    on_host = True
 
     def on_update(self, step: Step) -> None:
         if step.training.index % step.training.steps_per_epoch == 0:
@@ -103,18 +98,6 @@ def test_a_seed_is_the_same_again_and_nearly_so_in_any_stack(
     assert students["again"] == students["stack"]
     later = apart(found["alone"], found["stack"], slice(0, None))
     assert {name: value for name, value in later.items() if value > LATER[name]} == {}
-
-
-@pytest.mark.usefixtures("watched")
-@pytest.mark.parametrize("option", options())
-def test_a_replayed_step_is_the_step(option: str, tmp_path: Path, compose: Compose) -> None:
-    runs = {}
-    for capture in ("false", "true"):
-        words = [f"engine.capture={capture}", "engine.device=cuda", f"outputs={tmp_path / capture}"]
-        cfg = compose([*options()[option], *words, "distill.batch_size=30"])
-        runs[capture] = train_config(cfg, "condition", Console())
-    found = apart(runs["true"], runs["false"], slice(0, None))
-    assert {name: value for name, value in found.items() if value > REPLAYED} == {}
 
 
 def test_the_gpus_bits_are_numpys() -> None:

@@ -13,12 +13,12 @@ from option_overrides import BASE, SQUARES
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from subliminal.callbacks.progress import Event
 from subliminal.errors import UserError
 from subliminal.mitigations.preventative_steering import PreventativeSteering
 from subliminal.models.dropout import Dropout
 from subliminal.models.module import Module
 from subliminal.models.trial import made
+from subliminal.state.callbacks.progress import Event
 from subliminal.tensors import draws
 from subliminal.tensors.network import Network
 from subliminal.tensors.streams import stream
@@ -104,18 +104,6 @@ def test_the_rate_is_kept_and_the_mean_too() -> None:
     assert all(torch.equal(alone[name][0], found[name][1]) for name in found)
 
 
-def test_a_gpu_replays_a_step_with_other_factors() -> None:
-    network = bound()
-    assert network.dropping is not None
-    x, drawn = torch.zeros(2, 7, 16), draws.OnDevice((0, 3), CPU)
-    by_number, by_tensor = (
-        network.dropping.factors(x, drawn, "student_dropout", step=step)
-        for step in (5, torch.tensor(5))
-    )
-    assert all(torch.equal(by_number[name], by_tensor[name]) for name in by_number)
-    assert 0 < float((by_number["late.factor"] == 0).float().mean()) < 1
-
-
 def test_elsewhere_everything_passes() -> None:
     network, without = bound(), bound(rate=0.0)
     theta = network.reference((0, 3), CPU)
@@ -153,7 +141,7 @@ DROPOUT = "+model.args.dropout=0.3"
 def test_a_run_is_the_same_in_any_stack_and_after_a_cut(
     compose: Callable[[list[str]], DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("subliminal.state.callbacks.progress.INTERVAL", 0.0)
 
     def cut(event: Event) -> None:
         if event.phase == "student" and event.step >= 7:

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from subliminal import metrics, store
-from subliminal.callbacks.progress import Event
 from subliminal.commands.train import main as entrypoint
 from subliminal.config.build import build
 from subliminal.errors import UserError
@@ -32,6 +31,7 @@ from subliminal.models.mlp import MLP
 from subliminal.models.module import Module
 from subliminal.models.split_mlp import SplitMLP
 from subliminal.models.trial import made
+from subliminal.state.callbacks.progress import Event
 from subliminal.steering import mean_activations
 from subliminal.tensors.network import Network
 from subliminal.tensors.streams import INIT, STUDENT_INIT, stream
@@ -424,7 +424,7 @@ def test_a_wrong_module_ends_with_one_line(
 def test_teacher_and_student_may_differ_and_a_cut_changes_nothing(
     compose: Callable[[list[str]], DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
+    monkeypatch.setattr("subliminal.state.callbacks.progress.INTERVAL", 0.0)
     heads = ["distill/init=layers", "distill.init.default=own", "distill.init.a=[class,aux]"]
     student = ["model@distill.model=vit", f"distill.{VIT_WORDS[0]}"]
     words = [*NET, *heads, *student, "distill.frozen=[positions,blocks.0.qkv,aux]"]

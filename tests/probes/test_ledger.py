@@ -5,7 +5,6 @@ import pytest
 import torch
 from reference_students import NETWORK, Recorder, logged, params_of, student, trait64
 
-from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.anchor import Anchor
 from subliminal.mitigations.liminal import Liminal
@@ -18,6 +17,7 @@ from subliminal.optim.sgd import SGD
 from subliminal.optim.sign_sgd import SignSGD
 from subliminal.probes.ledger import Ledger
 from subliminal.state import Step
+from subliminal.state.callbacks import Callback
 from subliminal.training.loop import fit
 
 OPTIMS: list[Optim] = [

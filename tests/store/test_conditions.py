@@ -81,14 +81,6 @@ def test_so_it_is_with_folders_of_before(compose: Compose, tmp_path: Path) -> No
     assert list(inventory.conditions(tmp_path)) == [folder]
 
 
-def test_a_record_as_training_once_wrote_it_is_known(tmp_path: Path) -> None:
-    """Without the seed (at commit 23a1a67), with fewer keys of the tracker than there are now."""
-    folder = tmp_path / "paper" / "mitigation=none-6dce521a"
-    folder.mkdir(parents=True)
-    shutil.copy(GOLDEN / "record.json", folder / store.CONDITION)
-    assert store.folder_of(folder.parent, "6dce521a") == folder
-
-
 def test_a_folder_of_before_is_found_by_its_values(compose: Compose, tmp_path: Path) -> None:
     for device in ("cpu", "mps", "cuda"):
         cfg = compose(["distill.loss.temperature=1", "optim.weight_decay=0", "mitigation=liminal"])

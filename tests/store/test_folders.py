@@ -36,12 +36,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
 
 SAME = (
     "tracker=none outputs=/elsewhere name=x force=true engine.workers=1 engine.seeds_at_once=4 "
-    "engine.compile=false data.normalise=unit optim.decoupled_weight_decay=true "
+    "data.normalise=unit optim.decoupled_weight_decay=true "
     "optim.decoupled_weight_decay=false seed=5 data.root=/x data.download=false"
 )
 OTHER = (
     "mitigation=liminal optim.lr=1e-3 probe=off model.aux=4 distill.epochs=6 teacher.epochs=6 "
-    "engine.threads=2 engine.precision=high engine.compile=true trait.steps=[3] "
+    "engine.threads=2 engine.precision=high trait.steps=[3] "
     "distill/init=independent data.normalise=mean_std"
 )
 

@@ -65,38 +65,16 @@ class GPU(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.watching = False
         self.counts: Counter[str] = Counter()
-        self.tape: Tape | None = None
-        self.replays = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         counts = Counter[str]()
         try:
-            return dispatch(func, args, kwargs or {}, counts, self.tape)
+            return dispatch(func, args, kwargs or {}, counts)
         finally:
             if self.watching:
                 self.counts += counts
-
-    @contextmanager
-    def graphs(self, _: torch.device) -> Iterator[Callable[[Callable[[], Any]], Any]]:
-        """Give what records work as a CUDA graph does: nothing runs, and what is read is baked."""
-
-        def record(work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
-            self.tape = tape = Tape()
-            try:
-                values = work()
-            finally:
-                self.tape = None
-
-            def replay() -> torch.Tensor:
-                self.replays += 1
-                tape.play()
-                return values.clone()
-
-            return replay
-
-        yield record
 
     def bytes(self) -> int:
         """Return the memory that is in use."""
@@ -113,34 +91,6 @@ class GPU(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def waits(self) -> set[str]:
         """What made the host wait, or would."""
         return (WAITING | {TO, BACK}) & set(self.counts)
-
-
-class Tape:
-    """Operators on memory of the device, to be done again."""
-
-    def __init__(self) -> None:
-        self._done: list[tuple[Any, Any, Any, list[torch.Tensor]]] = []
-
-    def run(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Note an operator. Memory that is there already is left as it is."""
-        changed = func._schema.is_mutable
-        found = _changed(func, args) if changed else func(*args, **kwargs)
-        is_view = any(r.alias_info is not None for r in func._schema.returns)
-        if changed or not is_view:
-            self._done.append((func, args, kwargs, [] if changed else tree_leaves(found)))
-        return found
-
-    def play(self) -> None:
-        """Do all of it."""
-        for func, args, kwargs, outputs in self._done:
-            for ours, theirs in zip(outputs, tree_leaves(func(*args, **kwargs)), strict=False):
-                if isinstance(ours, torch.Tensor):  # a gradient that is not asked for is None
-                    ours.copy_(theirs)
-
-
-def _changed(func: Any, args: Any) -> Any:
-    """Return what an operator that changes memory returns: the first argument, if anything."""
-    return args[0] if func._schema.returns else None
 
 
 def tree_map(change: Callable[[Any], Any], tree: Any) -> Any:
@@ -162,13 +112,7 @@ def tree_leaves(tree: Any) -> list[Any]:
 _aliased: Any = return_and_correct_aliasing  # which has no types
 
 
-def dispatch(
-    func: Any,
-    args: Sequence[Any],
-    kwargs: dict[str, Any],
-    counts: Counter[str],
-    tape: Tape | None = None,
-) -> Any:
+def dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any], counts: Counter[str]) -> Any:
     name = func.overloadpacket.__name__
     leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
     ours = [leaf for leaf in leaves if isinstance(leaf, Held)]
@@ -190,17 +134,12 @@ def dispatch(
             counts[TO] += 1  # … may only name rows
         if ours:
             counts["mask" if any(r.dtype == torch.bool for r in rows) else name] += 1
-    if tape is not None and (WAITING | {"mask", TO, BACK}) & set(counts):
-        raise RuntimeError(f"{name}: a captured step may not wait for the device")
     inner_args, inner = tree_map(
         lambda leaf: leaf.held if isinstance(leaf, Held) else leaf, (args, kwargs)
     )
     if asked is not None and on_device:
         inner["device"] = torch.device("cpu")
-    if tape is None or not on_device:
-        found = func(*inner_args, **inner)
-    else:
-        found = tape.run(func, inner_args, inner)
+    found = func(*inner_args, **inner)
     if not on_device:
         return args[0] if name == "copy_" else found
     held = tree_map(lambda leaf: Held(leaf) if isinstance(leaf, torch.Tensor) else leaf, found)

@@ -15,8 +15,8 @@ import torch
 from reference_students import PROJECTION, logged, student
 
 from subliminal import store
-from subliminal.callbacks.losses import Losses
 from subliminal.probes.alignment import Alignment
+from subliminal.state.callbacks.losses import Losses
 from subliminal.store.provenance import environment
 from subliminal.training.loop import fit
 

@@ -13,9 +13,9 @@ from resolved import train_config
 from torch import Tensor
 
 from subliminal import store
-from subliminal.callbacks.progress import Event
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
+from subliminal.state.callbacks.progress import Event
 from subliminal.sweep.console import Console, JobProgress
 
 

@@ -12,7 +12,6 @@ import small
 import torch
 from torch import Tensor
 
-from subliminal.callbacks import Callback
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
 from subliminal.mitigations import Mitigation
@@ -22,6 +21,7 @@ from subliminal.models.mlp import MLP
 from subliminal.optim import Optim
 from subliminal.optim.adam import Adam
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 from subliminal.training.tasks import Classification, Distillation

@@ -30,6 +30,11 @@ OVERRIDES = [
 ]
 
 
+def overrides(line: str) -> list[str]:
+    """Return the overrides of a small run in which `line` has its say; options come first."""
+    return [*line.split(), *(o for o in OVERRIDES if o.partition("=")[0] not in line)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Digits:
     """Ten noisy patterns of 20 pixels, in the format of MNIST."""

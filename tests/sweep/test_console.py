@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console as RichConsole
 from rich.progress import Progress
 
-from subliminal.callbacks.progress import Event
+from subliminal.state.callbacks.progress import Event
 from subliminal.sweep import console
 from subliminal.sweep.console import Console, JobProgress
 

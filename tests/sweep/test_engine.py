@@ -20,11 +20,11 @@ from omegaconf import DictConfig
 from resolved import train_config
 
 from subliminal import store
-from subliminal.callbacks import Callback
-from subliminal.callbacks.files import RunFiles
-from subliminal.callbacks.progress import Event
 from subliminal.errors import RunsFailed, UserError
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
+from subliminal.state.callbacks.files import RunFiles
+from subliminal.state.callbacks.progress import Event
 from subliminal.store import provenance
 from subliminal.store.conditions import LONGEST_NAME
 from subliminal.sweep import signals

@@ -1,11 +1,5 @@
 """The stacked network against torch's own modules, seed by seed."""
 
-import copy
-import shutil
-from dataclasses import replace
-from functools import partial
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
@@ -34,48 +28,6 @@ def test_forward_is_that_of_torch_modules() -> None:
             layer.bias.data = views[f"layer{number}.bias"][row]
         model = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
         assert torch.allclose(logits[row], model(x[row]), atol=1e-6)
-
-
-def test_each_network_is_compiled_for_each_shape_and_never_falls_back_in_silence(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from torch._dynamo.exc import FailOnRecompileLimitHit
-    from torch._dynamo.testing import CompileCounter
-
-    counter: Any = CompileCounter()
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
-    networks = [
-        Network.of(MLP(hidden=[width], aux=3), pixels=20, classes=10, compiled=True)
-        for width in (4, 5)
-    ]
-    for _ in range(2):
-        for network in networks:
-            params = network.layout.views(network.reference((0,), CPU))
-            for batch in range(2, 14):  # more than torch's own limit
-                network.forward(params, torch.rand(1, batch, 20))
-    assert counter.frame_count == 24
-    with (
-        torch._dynamo.config.patch(recompile_limit=24),
-        pytest.raises(FailOnRecompileLimitHit),
-    ):
-        networks[0].forward(params, torch.rand(1, 14, 20))
-    torch._dynamo.reset()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-def test_a_compiled_network_gives_the_same_logits_and_gradients() -> None:
-    compiled = copy.deepcopy(replace(NETWORK, compiled=True))
-    theta, x = NETWORK.reference((0, 5), CPU), torch.randn(2, 30, 20)
-    found = []
-    for network in (NETWORK, compiled):
-        views = network.layout.views(theta)
-        leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
-        logits = network.forward(leaves, x)
-        gradients = torch.autograd.grad(logits.square().sum(), list(leaves.values()))
-        found.append((logits, *gradients))
-    for ours, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_logits_in_batches_are_those_of_one_batch() -> None:

@@ -17,8 +17,8 @@ from tracked_run import KEY, SEEDS, Tracked
 from wandb_reader import read_back, records
 
 from subliminal import store
-from subliminal.callbacks.progress import Event
 from subliminal.errors import UserError
+from subliminal.state.callbacks.progress import Event
 from subliminal.sweep.console import Console
 from subliminal.trackers import note
 from subliminal.trackers import wandb as tracker
@@ -197,7 +197,7 @@ def test_a_run_that_was_interrupted_is_one_offline_run(compose: Compose, tmp_pat
 
     words = [*small.OVERRIDES, *TRACKED, "seed.spec='3'", f"outputs={tmp_path}"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("subliminal.callbacks.progress.INTERVAL", 0.0)
+        patch.setattr("subliminal.state.callbacks.progress.INTERVAL", 0.0)
         with pytest.raises(KeyboardInterrupt):
             train_config(compose(words), "mitigation=none", Watcher(event=press))
     (directory,) = tmp_path.glob("main/*/seed-0003")

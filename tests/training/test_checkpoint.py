@@ -12,10 +12,10 @@ from reference_students import student
 from safetensors.torch import load_file, save_file
 from test_independence import MITIGATIONS, OPTIMS, probes
 
-from subliminal.callbacks import Callback
-from subliminal.callbacks.losses import Losses
 from subliminal.optim import Optim
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
+from subliminal.state.callbacks.losses import Losses
 from subliminal.state.tables import epoch_rows, step_rows
 from subliminal.training import checkpoint
 from subliminal.training.checkpoint import Checkpoints

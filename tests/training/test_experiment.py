@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import small
 import torch
-from jobs import FAULT
 from omegaconf import DictConfig
 from resolved import experiment_of, train_config
 
@@ -99,31 +98,6 @@ def refusal(cfg: DictConfig) -> str:
 def devices(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
     monkeypatch.setattr(torch.mps, "is_available", lambda: "mps" in there)
-
-
-def test_graphs_are_refused_where_there_are_none(compose: Compose) -> None:
-    with pytest.raises(UserError, match=r"engine\.capture=true: graphs are CUDA's; .*device=cpu"):
-        experiment_of(compose([*small.OVERRIDES, "engine.capture=true", "engine.device=cpu"]))
-
-
-def test_what_does_not_say_at_which_steps_it_does_the_same_is_not_replayed(
-    compose: Compose, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,jobs")
-    cuda = torch.device("cuda")
-    monkeypatch.setattr("subliminal.training.experiment.choose_device", lambda _: cuda)
-    every = [*small.OVERRIDES, "engine.capture=true"]
-    experiment_of(compose([*every, "mitigation=[liminal,projection]"]))
-    with pytest.raises(UserError, match=r"engine\.capture=true: Fault does not say"):
-        experiment_of(compose([*every, FAULT]))
-
-
-def test_a_compiler_is_needed_to_compile_on_the_cpu(
-    compose: Compose, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(UserError, match=r"engine\.compile=true: .*C\+\+ compiler"):
-        experiment_of(compose([*small.OVERRIDES, "engine.compile=true"]))
 
 
 @pytest.mark.parametrize(("override", "key", "allowed"), BAD)
@@ -228,6 +202,24 @@ def test_a_mitigation_that_needs_the_probe_is_refused_without(
 )
 def test_what_is_just_allowed_builds(compose: Compose, overrides: list[str]) -> None:
     experiment_of(compose([*small.OVERRIDES, *overrides]))
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("model.aux=1", "distill.loss.logits=aux: the softmax of 1 logit"),
+        ("distill/loss=standardised_kl model.aux=1", "distill.loss.logits=aux: the softmax of 1"),
+        ("distill/loss=standardised_kl model.aux=2", "distill.loss.logits=aux: the softmax of 2"),
+        (
+            "mitigation=liminal mitigation.liminal.logits=aux distill/loss=mse model.aux=1",
+            "mitigation.liminal.logits=aux: the softmax of 1 logit",
+        ),
+    ],
+)
+def test_a_softmax_of_too_few_logits_is_refused(compose: Compose, line: str, named: str) -> None:
+    message = refusal(compose(small.overrides(line)))
+    assert message.startswith(named)
+    assert "model.aux=" in message
 
 
 def test_a_loss_that_looks_at_labels_needs_digits(compose: Compose) -> None:

@@ -25,12 +25,12 @@ from reference_students import (
 )
 from torch import Tensor
 
-from subliminal.callbacks import Callback
 from subliminal.mitigations import Mitigation
 from subliminal.optim.adam import Adam
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification

@@ -7,9 +7,9 @@ import pytest
 import torch
 from reference_students import ADAM, CPU, DIGITS, NETWORK
 
-from subliminal.callbacks import Callback
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
+from subliminal.state.callbacks import Callback
 from subliminal.training.teacher import History, teachers
 
 

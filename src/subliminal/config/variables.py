@@ -2,7 +2,7 @@
 
 Which kernels a library takes, in what precision it multiplies and whether it compiles are read from
 the environment by the libraries themselves. A run's numbers are those of its config, so none of
-these may reach it: the config has `engine.threads`, `engine.precision` and `engine.compile`.
+these may reach it: the config has `engine.threads` and `engine.precision`.
 """
 
 import os

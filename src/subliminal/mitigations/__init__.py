@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from torch import Tensor
 
-from subliminal.state import Step, Training, not_replayable
+from subliminal.state import Step
 from subliminal.tensors.network import Network
 
 
@@ -20,14 +18,6 @@ class Mitigation:
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the mitigation does not fit the network."""
-
-    def moment(self, training: Training) -> Hashable:
-        """Return what the number of the step to come decides of the three methods below.
-
-        As of a `subliminal.callbacks.Callback`: steps of one moment do the same on the device, with
-        the numbers that `step.tick` and `step.scheduled` give.
-        """
-        raise not_replayable(self)
 
     def penalty(self, step: Step) -> Tensor | None:
         """Return a term (seeds,) to add to the training loss, or None for none at this step."""

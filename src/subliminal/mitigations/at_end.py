@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from subliminal.mitigations import Mitigation
-from subliminal.state import Step, Training
+from subliminal.state import Step
 
 
 def at_end(update: Tensor, step: Step, change: Callable[[Tensor, Step], Tensor]) -> Tensor:
@@ -19,10 +19,6 @@ def at_end(update: Tensor, step: Step, change: Callable[[Tensor, Step], Tensor])
 
 class AtEnd(Mitigation):
     """Subclasses change the trained weights; what is measured and kept is the changed student."""
-
-    def moment(self, training: Training) -> bool:
-        """Whether it is the last step."""
-        return training.index == training.steps - 1
 
     def update(self, update: Tensor, step: Step) -> Tensor:
         """Return the update, the last one with the change."""

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from subliminal.config.hashing import NotNegative
 from subliminal.mitigations import Mitigation
-from subliminal.state import Step, Training
+from subliminal.state import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,6 @@ class Decoupling(Mitigation):
     """
 
     strength: NotNegative[float]
-
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
 
     def penalty(self, step: Step) -> Tensor:
         """Return the penalty: (seeds,)."""

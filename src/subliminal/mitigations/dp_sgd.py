@@ -47,9 +47,6 @@ class DPSGD(Mitigation):
                 "of mlp, split_mlp"
             )
 
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
-
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
         """Return the gradient with the task's part clipped, and noise: (seeds, P)."""
         training, network = step.training, step.training.network
@@ -68,7 +65,7 @@ class DPSGD(Mitigation):
         )
         clipped = network.layout.flatten(parts, like=training.theta)
         if self.noise:
-            drawn = training.draws.normal("dp_sgd", network.layout.size, epoch=step.tick)
+            drawn = training.draws.normal("dp_sgd", network.layout.size, epoch=step.index)
             scale = self.noise * self.clip / step.rows.shape[1]
             clipped = clipped + scale * drawn * _there(training)
         if training.trainable is not None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from subliminal.config.hashing import NotNegative, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.network import Network
 
 
@@ -32,9 +32,6 @@ class FeaturePenalty(Mitigation):
         """Raise a UserError when the network has no such hidden layer."""
         for layer in self.layers:
             check_layer("mitigation.feature_penalty.layers", layer, network)
-
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
 
     def penalty(self, step: Step) -> Tensor:
         """Return the penalty: (seeds,)."""

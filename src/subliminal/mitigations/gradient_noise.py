@@ -22,7 +22,7 @@ class GradientNoise(Removal):
         """Return −‖c‖ · u: (seeds, P)."""
         _, trait_gradient = step.trait
         layout = step.training.network.layout
-        noise = step.training.draws.normal("gradient_noise", layout.size, epoch=step.tick)
+        noise = step.training.draws.normal("gradient_noise", layout.size, epoch=step.index)
         for start, end in layout.gaps:
             noise[:, start:end] = 0
         share = norm(component(descent, trait_gradient, self.sign)) / norm(noise)

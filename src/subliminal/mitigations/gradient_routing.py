@@ -39,10 +39,6 @@ class GradientRouting(Mitigation):
             if name.rpartition(".")[0] not in known:
                 raise UserError(f"mitigation=gradient_routing: no unit of a layer has {name}")
 
-    def moment(self, training: Training) -> bool:
-        """Whether it is the last step."""
-        return training.index == training.steps - 1
-
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
         """Return the gradient, zero where nothing is routed."""
         return gradient * self._routed(step.training)

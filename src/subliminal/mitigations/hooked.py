@@ -39,9 +39,6 @@ class Hooked(Mitigation):
                 "does not act; set the network's dropout to 0"
             )
 
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
-
     def logits(self, training: Training, images: Tensor) -> Tensor:
         """Return the logits of the changed student, with a graph: (seeds, batch, classes + m)."""
         raise NotImplementedError

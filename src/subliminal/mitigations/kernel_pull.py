@@ -10,7 +10,7 @@ from torch import Tensor
 
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.network import Network
 from subliminal.tensors.similarity import linear_cka
 
@@ -32,9 +32,6 @@ class KernelPull(Mitigation):
     """
 
     strength: float
-
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
 
     def penalty(self, step: Step) -> Tensor | None:
         """Return strength · (1 − CKA): (seeds,)."""

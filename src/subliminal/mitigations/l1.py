@@ -8,7 +8,7 @@ from torch import Tensor
 
 from subliminal.config.hashing import NotNegative
 from subliminal.mitigations import Mitigation
-from subliminal.state import Step, Training
+from subliminal.state import Step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +20,6 @@ class L1(Mitigation):
     """
 
     strength: NotNegative[float]
-
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
 
     def penalty(self, step: Step) -> Tensor:
         """Return strength · ‖θ‖₁: (seeds,)."""

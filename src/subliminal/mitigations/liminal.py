@@ -12,7 +12,7 @@ from subliminal.config.hashing import NotNegative, OneOf, Positive
 from subliminal.distill import LOGIT_SETS, check_softmax, kl, select
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.schedule import SHAPES, weight
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.network import Network
 
 DIRECTIONS = ("forward", "reverse")
@@ -46,22 +46,14 @@ class Liminal(Mitigation):
         """Raise a UserError when the KL would be taken on one logit."""
         check_softmax("mitigation.liminal", self.logits, network)
 
-    def moment(self, training: Training) -> bool:
-        """Whether there is a penalty."""
-        return self._weight(training, training.index) != 0
-
-    def _weight(self, training: Training, index: int) -> float:
-        """Return λ at the step after `index` updates."""
-        time = index / training.steps
-        epochs = training.epochs
-        return weight(self.schedule, time, epochs=epochs, start=self.start, peak=self.peak)
-
     def penalty(self, step: Step) -> Tensor | None:
         """Return λ(t) · T² · KL(reference ‖ student): (seeds,)."""
         training = step.training
-        strength = step.scheduled(lambda index: self._weight(training, index))
+        strength = weight(
+            self.schedule, step.time, epochs=training.epochs, start=self.start, peak=self.peak
+        )
         step.log("liminal/weight", strength * torch.ones_like(step.loss))
-        if not self.moment(training):
+        if strength == 0:
             return None
         classes, t = training.network.classes, self.temperature
         reference = select(step.reference_logits, self.logits, classes) / t

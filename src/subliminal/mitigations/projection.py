@@ -10,7 +10,7 @@ from torch import Tensor
 from subliminal.config.hashing import OneOf, Share, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations.removal import Removal
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.geometry import component
 from subliminal.tensors.network import Network
 
@@ -60,15 +60,14 @@ class Projection(Removal):
         """Raise a UserError when the network has no such layer."""
         network.layout.mask(self.layers, LAYERS)
 
-    def moment(self, training: Training) -> bool:
-        """Whether it acts: within the window, or outside."""
+    def _acts(self, step: Step) -> bool:
         start, end = self.window
-        time = training.index / (training.steps_per_epoch if self.unit == "epochs" else 1)
+        time = step.index / (step.training.steps_per_epoch if self.unit == "epochs" else 1)
         return (start <= time < end) is not self.outside
 
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
         """Return the gradient less the component, in gradient space and within the window."""
-        if not self.moment(step.training):
+        if not self._acts(step):
             return gradient
         if self.space == "update":
             _ = step.trait_gradient(self.batch)  # taken here, at θ before the update
@@ -77,7 +76,7 @@ class Projection(Removal):
 
     def update(self, update: Tensor, step: Step) -> Tensor:
         """Return the update less the component, in update space and within the window."""
-        return super().update(update, step) if self.moment(step.training) else update
+        return super().update(update, step) if self._acts(step) else update
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return the component of the descent direction along the trait gradient: (seeds, P)."""

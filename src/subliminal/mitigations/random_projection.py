@@ -24,7 +24,7 @@ class RandomProjection(Removal):
         """Return ‖c‖ · r: (seeds, P)."""
         _, trait_gradient = step.trait
         layout = step.training.network.layout
-        noise = step.training.draws.normal("random_projection", layout.size, epoch=step.tick)
+        noise = step.training.draws.normal("random_projection", layout.size, epoch=step.index)
         direction = torch.zeros_like(descent)
         for span in layout.spans.values():
             part = noise[:, span]

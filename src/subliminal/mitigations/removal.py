@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from subliminal.config.hashing import OneOf
 from subliminal.mitigations import Mitigation
-from subliminal.state import Step, Training
+from subliminal.state import Step
 
 SPACES = ("gradient", "update")
 SIGNS = ("positive", "negative", "both")
@@ -34,10 +33,6 @@ class Removal(Mitigation):
     def needs_probe(self) -> bool:
         """The size of what is removed is measured on the alignment probe's batch."""
         return True
-
-    def moment(self, training: Training) -> Hashable:
-        """Every step does the same."""
-        return None
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return what to subtract from the descent direction (seeds, P)."""

@@ -41,9 +41,6 @@ class Subspace(Mitigation):
             if not {f"{layer}.weight", f"{layer}.bias"} <= network.layout.shapes.keys():
                 raise UserError(f"{WHERE}.layers={layer}: it has no weight and bias of its own")
 
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
-
     def update(self, update: Tensor, step: Step) -> Tensor:
         """Return the update with its part in the subspaces."""
         training = step.training

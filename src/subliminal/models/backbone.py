@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from subliminal.tensors.draws import Draws, Epoch
+from subliminal.tensors.draws import Draws
 
 Params = Mapping[str, Tensor]
 Outputs = tuple[Tensor, ...]
@@ -82,9 +82,7 @@ class Backbone:
 
         return self._stacked(one, params, h)[0]
 
-    def factors(
-        self, images: Tensor, draws: Draws, stream: str, *, step: Epoch
-    ) -> dict[str, Tensor]:
+    def factors(self, images: Tensor, draws: Draws, stream: str, *, step: int) -> dict[str, Tensor]:
         """Draw what dropout multiplies by in a step on images (seeds, batch, pixels).
 
         Returns:

@@ -15,7 +15,7 @@ from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.backbone import Backbone
 from subliminal.models.trial import made, tried
-from subliminal.tensors.draws import Draws, Epoch
+from subliminal.tensors.draws import Draws
 from subliminal.tensors.images import square
 from subliminal.tensors.layout import Layout
 
@@ -111,9 +111,7 @@ class Module:
                     drawn |= {f"{head}.weight": linear.weight, f"{head}.bias": linear.bias}
         return {name: drawn[name].detach().numpy() for name in layout.shapes}
 
-    def factors(
-        self, images: Tensor, draws: Draws, stream: str, *, step: Epoch
-    ) -> dict[str, Tensor]:
+    def factors(self, images: Tensor, draws: Draws, stream: str, *, step: int) -> dict[str, Tensor]:
         """Draw the factors of its dropout layers in a step on images (seeds, batch, pixels)."""
         return self._backbone.factors(images, draws, stream, step=step)
 

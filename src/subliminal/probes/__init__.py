@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from subliminal.callbacks import Callback
 from subliminal.state import Training
+from subliminal.state.callbacks import Callback
 from subliminal.tensors.network import Network
 
 

@@ -52,13 +52,10 @@ class ActivationShift(Probe):
         """Find again what the student is compared with."""
         self._shifts = Shifts(training, self.examples)
 
-    def moment(self, training: Training) -> bool:
-        """Whether it measures; the start and epoch ends are logged anyway."""
-        return training.index % training.steps_per_epoch != 0 and training.index % self.every == 0
-
     def on_step(self, step: Step) -> None:
         """Log the student on a step that is due."""
-        if self.moment(step.training):
+        at_epoch_end = step.index % step.training.steps_per_epoch == 0  # logged anyway
+        if step.index % self.every == 0 and not at_epoch_end:
             self._log(step.training)
 
     def on_epoch_end(self, training: Training) -> None:

@@ -21,9 +21,6 @@ class Activity(Probe):
       training may change.
     """
 
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
-
     def on_train_start(self, training: Training) -> None:
         """Log the teacher as it was handed over."""
         self.on_epoch_end(training)

@@ -9,7 +9,7 @@ import torch
 from subliminal import metrics
 from subliminal.config.hashing import Count
 from subliminal.probes import Probe
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.geometry import cosine, dot
 
 
@@ -32,13 +32,9 @@ class Alignment(Probe):
     every: Count
     layers: bool
 
-    def moment(self, training: Training) -> bool:
-        """Whether it measures."""
-        return training.index % self.every == 0
-
     def on_step(self, step: Step) -> None:
         """Log the alignment, if this step is due."""
-        if not self.moment(step.training):
+        if step.index % self.every != 0:
             return
         trait_loss, g_t = step.trait
         g_d = step.gradient

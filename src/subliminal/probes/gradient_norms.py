@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from subliminal import metrics
 from subliminal.config.hashing import Count
 from subliminal.probes import Probe
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.geometry import norm
 
 
@@ -27,13 +27,9 @@ class GradientNorms(Probe):
     every: Count
     trait: bool
 
-    def moment(self, training: Training) -> bool:
-        """Whether it measures."""
-        return training.index % self.every == 0
-
     def on_step(self, step: Step) -> None:
         """Log the norms, if this step is due."""
-        if not self.moment(step.training):
+        if step.index % self.every != 0:
             return
         gradients = {metrics.GRADIENT_NORM: step.gradient}
         if self.trait:

@@ -58,9 +58,6 @@ class Ledger(Probe):
         sums = {f"sum.{name}": value for name, value in self._sums.items()}
         return sums | {f"numerator.{cause}": part for cause, part in self._numerators.items()}
 
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
-
     def on_step(self, step: Step) -> None:
         """Take the trait loss and gradient, and the gradient's parts, while θ is the one before."""
         _ = step.trait

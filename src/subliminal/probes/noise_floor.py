@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from subliminal import metrics
 from subliminal.config.hashing import Count, Unordered
 from subliminal.probes import Probe
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors import streams
 from subliminal.tensors.geometry import cosine
 
@@ -28,23 +28,18 @@ class NoiseFloor(Probe):
     every: Count
     full_batch: Unordered[list[int]]
 
-    def moment(self, training: Training) -> tuple[bool, bool]:
-        """Whether it measures the null, and over the full batch."""
-        return training.index % self.every == 0, training.index in self.full_batch
-
     def on_step(self, step: Step) -> None:
         """Log what is due at this step."""
         training = step.training
-        null_is_due, full_is_due = self.moment(training)
-        if null_is_due:
+        if step.index % self.every == 0:
             digits = training.trait.images(step.trait_rows)
             logits = training.network.forward(training.params, digits)
             batch = step.trait_rows.shape[1]
-            order = training.draws.order(streams.SHUFFLED_LABELS, batch, epoch=step.tick)
+            order = training.draws.order(streams.SHUFFLED_LABELS, batch, epoch=step.index)
             shuffled = step.trait_rows.gather(1, order)
             null = training.gradient(training.trait.loss(logits, shuffled))
             step.log(metrics.ALIGNMENT_NULL, cosine(step.gradient, null))
-        if full_is_due:
+        if step.index in self.full_batch:
             distill = training.full_gradient(training.task)
             trait = training.full_gradient(training.trait)
             step.log(metrics.ALIGNMENT_FULL, cosine(distill, trait))

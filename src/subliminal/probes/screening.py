@@ -9,7 +9,7 @@ import torch
 from subliminal import metrics
 from subliminal.probes import Probe
 from subliminal.probes.displacement import moves
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.geometry import cosine, dot
 
 
@@ -20,10 +20,6 @@ class Screening(Probe):
     What arXiv 2606.22019 screens with: one step of the student and the teacher's displacement,
     neither labels nor a trained student. Of networks that differ, the layers that both have.
     """
-
-    def moment(self, training: Training) -> bool:
-        """Whether it is the first step."""
-        return training.index == 0
 
     def on_update(self, step: Step) -> None:
         """Log both, after the first update."""

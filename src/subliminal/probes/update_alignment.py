@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from subliminal import metrics
 from subliminal.config.hashing import Count
 from subliminal.probes import Probe
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.geometry import cosine
 
 
@@ -23,10 +23,6 @@ class UpdateAlignment(Probe):
     """
 
     every: Count
-
-    def moment(self, training: Training) -> bool:
-        """Whether it measures."""
-        return training.index % self.every == 0
 
     def on_step(self, step: Step) -> None:
         """Take the trait gradient while θ is the one before the update."""

@@ -1,7 +1,5 @@
-"""What a training is at one moment, and what it has measured."""
+"""A training, one step of it, its measurements, and the callbacks that observe it."""
 
-from subliminal.state.clock import Clock as Clock
-from subliminal.state.clock import not_replayable as not_replayable
 from subliminal.state.step import Step as Step
 from subliminal.state.training import Intervention as Intervention
 from subliminal.state.training import Task as Task

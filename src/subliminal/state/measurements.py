@@ -45,10 +45,6 @@ class Measurements:
             self.of_network.add(name)
         self._pending.append((step, name, values.detach()))
 
-    def pending(self) -> list[tuple[int, str, bool, Tensor]]:
-        """Return what was logged since the last sync: step, name, if of the network, values."""
-        return [(s, name, name in self.of_network, values) for s, name, values in self._pending]
-
     def sync(self) -> list[Row]:
         """Move what was logged to the host; return all rows so far.
 

@@ -1,12 +1,10 @@
 """One step of a training: what callbacks and mitigations see of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import Tensor
 
-from subliminal.state.clock import Clock
 from subliminal.state.training import Training
 from subliminal.tensors import streams
 
@@ -15,8 +13,8 @@ from subliminal.tensors import streams
 class Step:
     """One step of a training. Gradients and updates are flat: (seeds, P).
 
-    All but the two Δθ is taken at θ before the step's update; what is computed when first asked
-    for (`trait`, …) must be asked for by then.
+    All but `proposed` and `update` is computed at θ before the step's update. So the lazy
+    properties (`trait`, `task_gradient`, …) must be read before it.
     """
 
     training: Training
@@ -25,7 +23,6 @@ class Step:
     trait_rows: Tensor  # (seeds, batch): as many labelled digits
     logits: Tensor  # (seeds, batch, classes + m)
     loss: Tensor  # (seeds,): the task's loss, without penalties
-    clock: Clock | None = None  # of a captured step, which is replayed with other numbers
 
     total: Tensor = field(init=False)  # (seeds,): what is minimised
     gradient: Tensor = field(init=False)  # ∇θ total; g_D in the student phase
@@ -39,27 +36,18 @@ class Step:
         return self.index / self.training.steps
 
     @property
-    def tick(self) -> int | Tensor:
-        """`index` for random draws: where the step is replayed, a tensor that holds it."""
-        return self.index if self.clock is None else self.clock.tick
-
-    def scheduled(self, value: Callable[[int], float]) -> float | Tensor:
-        """Return `value(index)`: where the step is replayed, a tensor that holds it."""
-        return value(self.index) if self.clock is None else self.clock.scheduled(value)
-
-    @property
     def penalised(self) -> bool:
         """Whether a mitigation added to the loss."""
         return self.total is not self.loss
 
     @cached_property
     def proposed(self) -> Tensor:
-        """Δθ by the optimizer; only for who asks, once the update is done."""
+        """Δθ proposed by the optimizer, computed on first access after the update."""
         return self.training.theta - self.before
 
     @cached_property
     def update(self) -> Tensor:
-        """Δθ that is taken: what the mitigations make of `proposed`."""
+        """Δθ that is applied: `proposed` as the mitigations change it."""
         return self.proposed
 
     @cached_property
@@ -92,7 +80,7 @@ class Step:
                     streams.INDEPENDENT_DIGITS,
                     training.trait.size,
                     self.trait_rows.shape[1],
-                    epoch=self.tick,
+                    epoch=self.index,
                 )
                 _, gradient = training.loss_and_gradient(training.trait, rows)
                 self._trait_gradients[batch] = gradient

@@ -1,6 +1,6 @@
 """One phase of a stack of seeds: its networks, what they are trained on, how far it has come."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from subliminal.data import Labelled
 from subliminal.optim import Optim, Optimizer
 from subliminal.state.measurements import Measurements
 from subliminal.tensors import draws, streams
-from subliminal.tensors.draws import Draws, Epoch
+from subliminal.tensors.draws import Draws
 from subliminal.tensors.network import Network
 
 
@@ -40,9 +40,6 @@ class Intervention(Protocol):
 
     `step` is a `subliminal.state.Step`, which is made of a `Training` and so comes after it.
     """
-
-    def moment(self, training: Any) -> Hashable:
-        """Return what the number of the step to come decides of the next three."""
 
     def penalty(self, step: Any) -> Tensor | None:
         """Return a term (seeds,) of the loss, or None."""
@@ -75,7 +72,6 @@ class Training:
     frozen: Sequence[str] = ()  # layers that are not trained; their gradients count as zero
     data: Labelled | None = None  # with the test digits, for probes; in the student phase
     order_seed: int | None = None  # of the order of the examples; None: each seed's own
-    capture: bool = False  # replay steps as CUDA graphs
     metrics: Measurements = field(default_factory=Measurements)
     index: int = 0  # updates done
     _kept: dict[str, Tensor] = field(default_factory=dict)  # what `once` made
@@ -119,7 +115,7 @@ class Training:
         views = self.network.layout.views(self.theta)
         return {name: view.detach().requires_grad_() for name, view in views.items()}
 
-    def dropped(self, images: Tensor, step: Epoch) -> dict[str, Tensor]:
+    def dropped(self, images: Tensor, step: int) -> dict[str, Tensor]:
         """Return the factors of dropout in a step on images (seeds, batch, pixels), if any."""
         if self.network.dropping is None:
             return {}

@@ -8,6 +8,7 @@ Whatever is not so simple, and whatever is wrong, is composed by Hydra.
 import copy
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
@@ -43,7 +44,8 @@ def composer(
     seed_files = loader.get_group_options("seed", ObjectType.CONFIG)
 
     def compose(words: Words) -> DictConfig:
-        shared, values = [], {}
+        shared: list[str] = []
+        values: dict[str, Any] = {}
         for override in parse(words):
             key, value = override.key_or_group, override.value()
             if is_group(key) and not isinstance(value, dict):

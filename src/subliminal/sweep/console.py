@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from subliminal.callbacks.progress import Event
+from subliminal.state.callbacks.progress import Event
 from subliminal.terminal import console, printable
 
 T = TypeVar("T")

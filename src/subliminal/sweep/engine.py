@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from subliminal import store
-from subliminal.callbacks.files import BY_ITS_USER
 from subliminal.errors import RunsFailed
+from subliminal.state.callbacks.files import BY_ITS_USER
 from subliminal.sweep import cores
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
@@ -47,7 +47,7 @@ def run_job(job: Job, console: Console) -> list[Path]:
         _tracked(job, [], list(runs.values()), console)
         return list(runs.values())
     experiment.check_seeds(todo)
-    job.record()
+    job.record(job.seeds)
     experiment.fetch()
     new = [runs[seed] for seed in todo]
     finished = [run for run in runs.values() if run not in new]

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,7 +12,7 @@ from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config import guard
@@ -85,12 +86,15 @@ def _keep(checked: list[planned.Planned], config: DictConfig, *, remote: bool) -
     directory = planned.folder(config.hydra)
     # A job that has its own `outputs` finds the sweep's folder all the same.
     guard.allow("hydra.sweep.dir")
-    with open_dict(config.hydra.overrides):
+    with read_write(config.hydra.overrides):
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
     try:
         planned.keep(checked, directory)
     except OSError as error:
         raise unwritable(config.outputs, error) from error
     if not remote:  # elsewhere another device may be another hash
+        seeds: dict[Path, list[int]] = {}
         for one in checked:
-            one.job.record()
+            seeds.setdefault(one.job.directory, []).extend(one.job.seeds)
+        for job in {one.job.directory: one.job for one in checked}.values():
+            job.record(seeds[job.directory])

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal import store, terminal
-from subliminal.callbacks.progress import Event
+from subliminal.state.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
 from subliminal.trackers import note

@@ -17,25 +17,22 @@ from subliminal.tensors.streams import digest, stream
 AT_ONCE = 2**22  # blocks of bits that a device makes images of: some 1.2 GB while it does
 
 
-Epoch = int | Tensor  # a tensor (int64, one number) only where the device draws
-
-
 class Draws(Protocol):
     """Numbers of each seed's stream `name` at `epoch` (or step), one row per seed, on the device.
 
     A seed's row depends on its seed, the name and the epoch alone, never on the stack.
     """
 
-    def order(self, name: str, size: int, *, epoch: Epoch) -> Tensor:
+    def order(self, name: str, size: int, *, epoch: int) -> Tensor:
         """Return a permutation of `range(size)` for each seed: (seeds, size), int64."""
 
-    def integers(self, name: str, below: int, number: int, *, epoch: Epoch) -> Tensor:
+    def integers(self, name: str, below: int, number: int, *, epoch: int) -> Tensor:
         """Draw from `range(below)` with replacement: (seeds, number), int64."""
 
-    def normal(self, name: str, number: int, *, epoch: Epoch) -> Tensor:
+    def normal(self, name: str, number: int, *, epoch: int) -> Tensor:
         """Draw from N(0, 1): (seeds, number), float32."""
 
-    def noise(self, name: str, *, epoch: Epoch) -> Noise:
+    def noise(self, name: str, *, epoch: int) -> Noise:
         """Return the stream as a source of images."""
 
 
@@ -61,26 +58,26 @@ class OnHost:
     seeds: Sequence[int]
     device: torch.device
 
-    def order(self, name: str, size: int, *, epoch: Epoch) -> Tensor:
+    def order(self, name: str, size: int, *, epoch: int) -> Tensor:
         """Return permutations."""
         return self._rows(name, epoch, lambda generator: generator.permutation(size))
 
-    def integers(self, name: str, below: int, number: int, *, epoch: Epoch) -> Tensor:
+    def integers(self, name: str, below: int, number: int, *, epoch: int) -> Tensor:
         """Draw integers."""
         return self._rows(name, epoch, lambda generator: generator.integers(below, size=number))
 
-    def normal(self, name: str, number: int, *, epoch: Epoch) -> Tensor:
+    def normal(self, name: str, number: int, *, epoch: int) -> Tensor:
         """Draw normal numbers."""
         return self._rows(name, epoch, lambda g: g.standard_normal(number, dtype=np.float32))
 
-    def noise(self, name: str, *, epoch: Epoch) -> Noise:
+    def noise(self, name: str, *, epoch: int) -> Noise:
         """Return the source."""
-        return HostNoise([stream(seed, name, epoch=int(epoch)) for seed in self.seeds])
+        return HostNoise([stream(seed, name, epoch=epoch) for seed in self.seeds])
 
     def _rows(
-        self, name: str, epoch: Epoch, draw: Callable[[np.random.Generator], np.ndarray]
+        self, name: str, epoch: int, draw: Callable[[np.random.Generator], np.ndarray]
     ) -> Tensor:
-        rows = [draw(stream(seed, name, epoch=int(epoch))) for seed in self.seeds]
+        rows = [draw(stream(seed, name, epoch=epoch)) for seed in self.seeds]
         return torch.from_numpy(np.stack(rows)).to(self.device)
 
 
@@ -124,25 +121,25 @@ class OnDevice:
         states = [np.random.SeedSequence(s).generate_state(2, np.uint64) for s in self.seeds]
         return torch.from_numpy(np.stack(states).view(np.int64)).to(self.device)
 
-    def order(self, name: str, size: int, *, epoch: Epoch) -> Tensor:
+    def order(self, name: str, size: int, *, epoch: int) -> Tensor:
         """Return permutations: what sorts 64 random bits for each place."""
         return self._bits(name, size, epoch).argsort(dim=1, stable=True)
 
-    def integers(self, name: str, below: int, number: int, *, epoch: Epoch) -> Tensor:
+    def integers(self, name: str, below: int, number: int, *, epoch: int) -> Tensor:
         """Draw integers: the rest of 63 random bits, uniform but for below / 2⁶³."""
         return (self._bits(name, number, epoch) & (2**63 - 1)) % below
 
-    def normal(self, name: str, number: int, *, epoch: Epoch) -> Tensor:
+    def normal(self, name: str, number: int, *, epoch: int) -> Tensor:
         """Draw normal numbers."""
         blocks = self._blocks(-(-number // philox.PER_BLOCK))
         drawn = philox.normal(self.keys, blocks, upper(name, epoch))
         return drawn.flatten(1)[:, :number].contiguous()
 
-    def noise(self, name: str, *, epoch: Epoch) -> Noise:
+    def noise(self, name: str, *, epoch: int) -> Noise:
         """Return the source."""
         return DeviceNoise(self.keys, upper(name, epoch))
 
-    def _bits(self, name: str, number: int, epoch: Epoch) -> Tensor:
+    def _bits(self, name: str, number: int, epoch: int) -> Tensor:
         """Return 64 random bits each: (seeds, number)."""
         bits = philox.blocks(self.keys, self._blocks(-(-number // 4)), upper(name, epoch))
         return bits.flatten(1)[:, :number]
@@ -180,6 +177,6 @@ class DeviceNoise:
         return out
 
 
-def upper(name: str, epoch: Epoch) -> philox.Upper:
+def upper(name: str, epoch: int) -> philox.Upper:
     """Return the upper words of the counter of a stream at an epoch."""
     return int.from_bytes(digest(name)[:8], "little"), epoch

@@ -1,6 +1,6 @@
 """A model bound to its input and class counts, and what is computed with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal.tensors import streams
-from subliminal.tensors.draws import Draws, Epoch
+from subliminal.tensors.draws import Draws
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.layout import Layout
 
-SHAPES = 4096  # of all networks of a process that are compiled
 BATCH = 1024  # images whose logits are taken at once
 
 
@@ -53,9 +52,7 @@ class Dropping(Protocol):
     def drops(self) -> bool:
         """Whether it has any."""
 
-    def factors(
-        self, images: Tensor, draws: Draws, stream: str, *, step: Epoch
-    ) -> dict[str, Tensor]:
+    def factors(self, images: Tensor, draws: Draws, stream: str, *, step: int) -> dict[str, Tensor]:
         """Draw what goes beside `params` into the pass of a step on images (seeds, batch, n)."""
 
 
@@ -67,15 +64,14 @@ class Network:
     pixels: int
     classes: int
     layout: Layout
-    compiled: bool = False  # torch.compile runs forward and backward
 
     @classmethod
-    def of(cls, model: Model, *, pixels: int, classes: int, compiled: bool = False) -> "Network":
+    def of(cls, model: Model, *, pixels: int, classes: int) -> "Network":
         """Bind `model` to its input and class counts."""
-        return cls(model, pixels, classes, model.layout(pixels, classes), compiled)
+        return cls(model, pixels, classes, model.layout(pixels, classes))
 
     def __deepcopy__(self, memo: dict[int, object]) -> "Network":
-        """Return itself: it never changes, and what was compiled is kept."""
+        """Return itself: it never changes."""
         return self
 
     def reference(
@@ -136,20 +132,7 @@ class Network:
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
-        return self._forward(params, x)
-
-    @cached_property
-    def _forward(self) -> Callable[[Mapping[str, Tensor], Tensor], Tensor]:
-        if not self.compiled:
-            return self.model.forward
-        import torch._dynamo.config as dynamo  # over a second, for who compiles
-
-        # A kernel for each network and shape, of which there are a dozen: batches and last batches,
-        # of training, tests and probes. Past its limit, which is 8, torch would say no more than a
-        # warning and run uncompiled code.
-        dynamo.recompile_limit = dynamo.accumulated_recompile_limit = SHAPES
-        dynamo.fail_on_recompile_limit_hit = True
-        return torch.compile(self.model.forward, dynamic=False, fullgraph=True)
+        return self.model.forward(params, x)
 
     @torch.no_grad()
     def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = BATCH) -> Tensor:

@@ -16,7 +16,7 @@ _LOW = 0xFFFFFFFF
 
 PER_BLOCK = 8  # 32-bit integers
 
-Upper = tuple[int, int | Tensor]  # two unsigned 64-bit integers; the second may be a tensor
+Upper = tuple[int, int]  # two unsigned 64-bit integers
 
 
 def blocks(keys: Tensor, numbers: Tensor, upper: Upper) -> Tensor:
@@ -72,8 +72,6 @@ def _product(x: Tensor, factor: int) -> tuple[Tensor, Tensor]:
     return upper, x * _signed(factor)
 
 
-def _signed(value: int | Tensor) -> int | Tensor:
-    """Return the signed integer of the same 64 bits; a tensor's are signed."""
-    if isinstance(value, Tensor):
-        return value
+def _signed(value: int) -> int:
+    """Return the signed integer of the same 64 bits."""
     return (value + 2**63) % 2**64 - 2**63

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from subliminal.callbacks import Callback
+    from subliminal.state.callbacks import Callback
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from subliminal import store
-from subliminal.callbacks import Callback
 from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.trackers import RunInfo, client, following, note
 
 if TYPE_CHECKING:
@@ -155,8 +155,6 @@ def _no_mode() -> Iterator[None]:
 @dataclass
 class _Notes(Callback):
     """Notes in each run's folder what W&B is to be told; another process tells it."""
-
-    on_host = True  # steps: it looks for a file now and then
 
     settings: WandB
     info: RunInfo

@@ -21,8 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from subliminal import store
-from subliminal.callbacks import Callback
 from subliminal.state import Training
+from subliminal.state.callbacks import Callback
 from subliminal.state.measurements import Table
 
 log = logging.getLogger(__name__)

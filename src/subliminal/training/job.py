@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -91,7 +91,7 @@ class Job:
         vars(job)["experiment"] = experiment  # not built anew
         return job
 
-    def record(self) -> None:
+    def record(self, seeds: Iterable[int]) -> None:
         """Note in the condition's folder which seeds are wanted, so that reports name missing ones.
 
         Raises:
@@ -99,7 +99,7 @@ class Job:
         """
         try:
             store.record_condition(
-                self.directory, self.condition, self.seeds, self.config, self.identity
+                self.directory, self.condition, seeds, self.config, self.identity
             )
         except OSError as error:
             raise unwritable(self.config["outputs"], error) from error

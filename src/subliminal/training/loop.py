@@ -1,95 +1,93 @@
 """The training loop: one step for a stack of seeds, observed by callbacks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from subliminal.callbacks import Callback
 from subliminal.optim.pace import Paced
-from subliminal.state import Clock, Step, Training
-from subliminal.training.capture import Captured, Take, graphs
+from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.training.checkpoint import Saved, restore
 
 
 def fit(
     training: Training, callbacks: Sequence[Callback] = (), resumed: Sequence[Saved] = ()
 ) -> None:
-    """Train `training.theta` in place to the end of its epochs, announcing each moment.
+    """Train `training.theta` in place to the end of its epochs.
 
     Args:
         training: at its start.
-        callbacks: what observes it.
+        callbacks: observers, called in this order.
         resumed: each seed's checkpoint, to resume at the end of the epoch where it was written.
     """
-    take = partial(_take, training, torch.empty_like(training.theta))
-    with _announced(training, callbacks, resumed), _steps(training, callbacks, take) as step:
+    before = torch.empty_like(training.theta)
+    with _start_and_end(training, callbacks, resumed):
         for epoch in range(training.index // training.steps_per_epoch, training.epochs):
             training.task.start_epoch(epoch)
             for rows, trait_rows in _batches(training, epoch):
-                step(rows, trait_rows)
+                take_step(training, callbacks, rows, trait_rows, before)
             for callback in callbacks:
                 callback.on_epoch_end(training)
 
 
-def _take(
+def take_step(
     training: Training,
-    before: Tensor,
     callbacks: Sequence[Callback],
     rows: Tensor,
     trait_rows: Tensor,
-    clock: Clock | None = None,
-) -> Step:
-    """Take one step; θ before it is kept in the memory of `before`."""
-    task, mitigations = training.task, training.mitigations
+    before: Tensor,
+) -> None:
+    """Take one step.
+
+    Not a part of `fit`, whose variables would keep a step's tensors alive during the next.
+
+    Args:
+        training: updated in place.
+        callbacks: observers.
+        rows: (seeds, batch), the step's examples.
+        trait_rows: (seeds, batch), as many labelled digits.
+        before: (seeds, P), memory for θ before the step.
+    """
+    task, theta, mitigations = training.task, training.theta, training.mitigations
+    paced = training.optim if isinstance(training.optim, Paced) else None
+
+    # The loss, and penalties.
     images = task.images(rows)
-    dropped = training.dropped(images, training.index if clock is None else clock.tick)
+    dropped = training.dropped(images, training.index)
     logits = training.network.forward({**training.params, **dropped}, images)
-    loss = task.loss(logits, rows)
-    step = Step(training, training.index, rows, trait_rows, logits, loss, clock)
+    step = Step(training, training.index, rows, trait_rows, logits, task.loss(logits, rows))
     step.total = step.loss
     for mitigation in mitigations:
         penalty = mitigation.penalty(step)
         if penalty is not None:
             step.total = step.total + penalty
+
+    # The gradient, and what the optimizer gets in its place.
     step.gradient = training.gradient(step.total, retain_graph=step.penalised)
     step.applied = step.gradient
     for mitigation in mitigations:
         step.applied = mitigation.gradient(step.applied, step)
-    paced = training.optim if isinstance(training.optim, Paced) else None
     if paced is not None:
         step.applied = paced.clipped(step.applied)
     for callback in callbacks:
         callback.on_step(step)
-    step.before = before.copy_(training.theta)
+
+    # The update, and what is taken in its place.
+    step.before = before.copy_(theta)
     training.optimizer.step(step.applied)
     if paced is not None and paced.varies:  # every Δθ is a multiple of the learning rate
-        pace = step.scheduled(partial(paced.pace, steps=training.steps))
-        training.theta.copy_(before + pace * (training.theta - before))
+        theta.copy_(before + paced.pace(step.index, training.steps) * (theta - before))
     if training.trainable is not None:  # weight decay moves what has no gradient
-        training.theta.copy_(torch.where(training.trainable > 0, training.theta, before))
+        theta.copy_(torch.where(training.trainable > 0, theta, before))
     for mitigation in mitigations:
         step.update = mitigation.update(step.update, step)
     if mitigations and step.update is not step.proposed:
-        training.theta.copy_(before + step.update)
+        theta.copy_(before + step.update)
     training.index += 1
     for callback in callbacks:
         callback.on_update(step)
-    return step
-
-
-@contextmanager
-def _steps(
-    training: Training, callbacks: Sequence[Callback], take: Take
-) -> Iterator[Callable[[Tensor, Tensor], object]]:
-    """Give what takes a step on its rows: as it comes, or by a graph that is replayed."""
-    if not training.capture:
-        yield partial(take, callbacks)
-        return
-    with graphs(training.theta.device) as record:
-        yield Captured(training, callbacks, take, record)
 
 
 def _batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -104,10 +102,10 @@ def _batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 @contextmanager
-def _announced(
+def _start_and_end(
     training: Training, callbacks: Sequence[Callback], resumed: Sequence[Saved]
 ) -> Iterator[None]:
-    """Tell the callbacks how a training starts, and how it ends."""
+    """Call the callbacks at the start of a training, and at its end or failure."""
     try:
         if resumed:
             restore(training, callbacks, resumed)

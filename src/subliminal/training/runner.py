@@ -15,18 +15,19 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.callbacks import Callback
-from subliminal.callbacks.divergence import Divergence
-from subliminal.callbacks.files import RunFiles
-from subliminal.callbacks.losses import Losses
-from subliminal.callbacks.progress import Progress, Report
-from subliminal.callbacks.trait import TestDigits
 from subliminal.config import variables
 from subliminal.config.schema import Config
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
+from subliminal.state.callbacks import Callback
+from subliminal.state.callbacks.divergence import Divergence
+from subliminal.state.callbacks.files import RunFiles
+from subliminal.state.callbacks.first_step import FirstStep
+from subliminal.state.callbacks.losses import Losses
+from subliminal.state.callbacks.progress import Progress, Report
+from subliminal.state.callbacks.trait import TestDigits
 from subliminal.steering import steered
 from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
@@ -155,12 +156,13 @@ def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved])
     with files.timed("data"):
         data = _digits(experiment.data, experiment.device).measured_on(cfg.trait.on)
         shared = shared_weights(cfg, experiment, seeds)
+    observers = [FirstStep(job.config, files.notes), progress]
     with files.timed("teacher"):
         teacher, files.teacher_rows = teacher_weights(
-            job, experiment, data, shared.teacher, seeds, [progress]
+            job, experiment, data, shared.teacher, seeds, observers
         )
         others = [
-            teacher_weights(job, experiment, data, shared.teacher, seeds, [progress], variant)[0]
+            teacher_weights(job, experiment, data, shared.teacher, seeds, observers, variant)[0]
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     student = _student(cfg, experiment, data, shared, teacher, others, seeds)
@@ -276,7 +278,8 @@ def _callbacks(
         steps=tuple(job.cfg.trait.steps),
         per_class=job.cfg.trait.per_class,
     )
-    observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes]
+    first_step = FirstStep(job.config, files.notes)
+    observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes, first_step]
     divergence = Divergence(files.directories, files.failures)
     # The tracker comes after the files: a run is finished before it hears of it.
     callbacks = [*observers, divergence, progress, files, *_tracked(job, experiment, files)]

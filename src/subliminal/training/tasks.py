@@ -168,7 +168,7 @@ class Distillation:
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
-        teacher, classes = self._frozen_logits("teacher", rows), self.network.classes
+        teacher, classes = self._frozen_logits("teacher", rows).to(logits), self.network.classes
         if self._targets is not None and self._targets.masks:
             # A student that is its own target has no loss, and no gradient.
             teacher = torch.where(teacher.isnan(), logits.detach(), teacher)

@@ -12,13 +12,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.callbacks import Callback
-from subliminal.callbacks.losses import Losses
-from subliminal.callbacks.trait import TestDigits
 from subliminal.data import Labelled
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.optim import Optim
 from subliminal.state import Training
+from subliminal.state.callbacks import Callback
+from subliminal.state.callbacks.losses import Losses
+from subliminal.state.callbacks.trait import TestDigits
 from subliminal.state.tables import epoch_rows
 from subliminal.tasks import SecondTask
 from subliminal.tensors import streams
@@ -46,7 +46,6 @@ def teachers(
     second: SecondTask | None = None,
     variant: Variant = PLAIN,
     order_seed: int | None = None,
-    capture: bool = False,
     resume: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> tuple[Tensor, dict[int, History]]:
@@ -64,7 +63,6 @@ def teachers(
         second: a task of the auxiliary logits, learnt beside the digits.
         variant: in which other way they are trained.
         order_seed: whose order of the digits all have; None: each seed its own.
-        capture: replay steps as CUDA graphs.
         resume: continue interrupted trainings from their checkpoints.
         callbacks: observers of the training (progress).
 
@@ -108,7 +106,6 @@ def teachers(
                 batch_size=batch_size,
                 optim=optim,
                 frozen=frozen,
-                capture=capture,
                 order_seed=order_seed,
             )
             digits = TestDigits(

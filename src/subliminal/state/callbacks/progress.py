@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 
 INTERVAL = 0.1  # seconds between two reports
 
@@ -27,8 +27,6 @@ Report = Callable[[Event], None]
 
 class Progress(Callback):
     """Reports the progress, and ends the training when the job is told to stop."""
-
-    on_host = True
 
     def __init__(self, report: Report, stop: Callable[[], bool]) -> None:
         self._report = report

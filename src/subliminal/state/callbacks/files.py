@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from subliminal import metrics, store
-from subliminal.callbacks import Callback
 from subliminal.state import Training
+from subliminal.state.callbacks import Callback
 from subliminal.state.tables import Values, epoch_rows, step_rows
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from subliminal import metrics
-from subliminal.callbacks import Callback
-from subliminal.state import Step, Training
+from subliminal.state import Step
+from subliminal.state.callbacks import Callback
 
 
 class Losses(Callback):
@@ -12,9 +12,6 @@ class Losses(Callback):
 
     def __init__(self, name: str) -> None:
         self._name = name
-
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
 
     def on_step(self, step: Step) -> None:
         """Log the losses."""

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.callbacks import Callback
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import norm
 
 
@@ -33,9 +33,6 @@ class Divergence(Callback):
         self._directories, self._failures = directories, failures
         self._step: Tensor | None = None  # (seeds,): the first bad step; -1: none so far
 
-    def moment(self, training: Training) -> None:
-        """Every step does the same."""
-
     def on_step(self, step: Step) -> None:
         """Keep what a seed's first bad step saw."""
         training = step.training
@@ -50,7 +47,7 @@ class Divergence(Callback):
             self._gradient = torch.zeros_like(training.theta)
         first = bad & (self._step < 0)
         losses = torch.stack([step.loss, step.total]).detach()  # else each step's graph is kept
-        self._step.copy_(torch.where(first, step.tick, self._step))
+        self._step.copy_(torch.where(first, step.index, self._step))
         self._losses.copy_(torch.where(first, losses, self._losses))
         self._theta.copy_(torch.where(first[:, None], training.theta, self._theta))
         self._gradient.copy_(torch.where(first[:, None], step.gradient, self._gradient))

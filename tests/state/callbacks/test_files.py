@@ -88,7 +88,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
         def loss(self: Distillation, logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             factor = torch.ones(len(self._seeds))
             if seed in self._seeds:
-                calls[0] += 1
+                calls[0] += not logits.is_leaf  # else a look at the first step, no step
                 if calls[0] > step:
                     factor[self._seeds.index(seed)] = math.nan
             return healthy(self, logits, rows) * factor

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from subliminal.callbacks import Callback
 from subliminal.data import Labelled
 from subliminal.state import Step, Training
+from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.network import accuracy, cross_entropy, margin
 
@@ -49,13 +49,10 @@ class TestDigits(Callback):
         """Log the initial network."""
         self._log(training)
 
-    def moment(self, training: Training) -> bool:
-        """Whether the step is of the grid; epoch ends are logged anyway."""
-        return training.index in self._steps and training.index % training.steps_per_epoch != 0
-
     def on_step(self, step: Step) -> None:
         """Log the network on a step of the grid."""
-        if self.moment(step.training):
+        at_epoch_end = step.index % step.training.steps_per_epoch == 0  # logged anyway
+        if step.index in self._steps and not at_epoch_end:
             self._log(step.training)
 
     def on_epoch_end(self, training: Training) -> None:

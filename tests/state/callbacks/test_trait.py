@@ -6,10 +6,10 @@ import torch
 from reference_students import DIGITS, Recorder, forward64, logged, params_of, student
 from torch import Tensor
 
-from subliminal.callbacks.losses import Losses
-from subliminal.callbacks.trait import TestDigits
 from subliminal.mitigations.anchor import Anchor
 from subliminal.state import Training
+from subliminal.state.callbacks.losses import Losses
+from subliminal.state.callbacks.trait import TestDigits
 from subliminal.training.loop import fit
 
 

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from subliminal.state import Step, Training, not_replayable
+from subliminal.state import Step, Training
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class Callback:
-    """Override the moments that matter. Observers never change the weights.
+    """An observer of a training: override what it needs. Observers never change the weights.
 
     Callbacks are called in the order given: those that log come before those that write.
-
-    Attributes:
-        on_host: whether `on_step` and `on_update` leave the device alone.
     """
-
-    on_host: ClassVar[bool] = False
-
-    def moment(self, training: Training) -> Hashable:
-        """Return what the number of the step to come decides of `on_step` and `on_update`.
-
-        Steps of one moment do the same on the device, so that one can be replayed for the others
-        (`engine.capture`); what the number is used for is asked of `step.tick`.
-        """
-        raise not_replayable(self)
 
     def on_train_start(self, training: Training) -> None:
         """θ is the initial one; no step has been taken."""

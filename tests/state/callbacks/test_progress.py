@@ -3,7 +3,7 @@
 import pytest
 from reference_students import student
 
-from subliminal.callbacks.progress import Event, Progress
+from subliminal.state.callbacks.progress import Event, Progress
 from subliminal.training.loop import fit
 
 

@@ -37,24 +37,24 @@ sweep: $(INSTALLED) ## train 20 seeds with liminal training, or the sweep NAME=â
 
 paper: $(INSTALLED) ## test the papers' claims on 20 paired seeds; write docs/results.md, README
 	for sweep in $(PAPER); do $(BIN)/python -m subliminal.train sweep=$$sweep || exit; done
-	$(BIN)/python pages/results.py outputs
+	$(BIN)/python docs/generate/results.py outputs
 
 related: $(INSTALLED) ## write docs/related.md, with the finished sweeps of other papers' systems
-	$(BIN)/python pages/related.py outputs
+	$(BIN)/python docs/generate/related.py outputs
 
 pages: $(INSTALLED) ## write docs/results.md, README, docs/related.md from docs/data, untrained
-	$(BIN)/python pages/results.py
-	$(BIN)/python pages/related.py
+	$(BIN)/python docs/generate/results.py
+	$(BIN)/python docs/generate/related.py
 
 options: $(INSTALLED) ## write docs/options.md from conf/ and the docstrings of what implements it
-	$(BIN)/python pages/all_options.py
+	$(BIN)/python docs/generate/all_options.py
 
 judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/loss=mse â€¦'
 	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)
 
 defences: $(INSTALLED) ## judge the entries of defences/ that are not yet; write docs/defences.md
 	$(BIN)/python -m subliminal.judge --all
-	$(BIN)/python pages/defences.py outputs
+	$(BIN)/python docs/generate/defences.py outputs
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
 	$(BIN)/python -m subliminal runs

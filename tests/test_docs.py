@@ -37,7 +37,7 @@ def test_the_walk_through_works_as_written(
         (tmp_path / name).write_text(content, encoding="utf-8")
     commands = COMMAND.findall(text)
     assert len(commands) == len(logged)
-    tests = Path(__file__).parent / "support"
+    support = Path(__file__).parent / "support"
     for number, (command, metric) in enumerate(zip(commands, logged, strict=True)):
         plugins, *words = shlex.split(command)
         assert words[:3] == ["python", "-m", "subliminal.train"]
@@ -56,7 +56,7 @@ def test_the_walk_through_works_as_written(
             cwd=tmp_path,
             env={
                 **os.environ,
-                "PYTHONPATH": f"lab{os.pathsep}{tests}",
+                "PYTHONPATH": f"lab{os.pathsep}{support}",
                 "SUBLIMINAL_PLUGINS": f"{plugins.removeprefix('SUBLIMINAL_PLUGINS=')},small",
             },
             capture_output=True,

@@ -3,7 +3,7 @@
 `scipy.stats` takes half a second to import, so that functions import it when they are called.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -35,7 +35,7 @@ class Estimate:
         return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
 
-def mean_ci(values: Sequence[float]) -> Estimate:
+def mean_ci(values: Iterable[float]) -> Estimate:
     """Return mean and BCa bootstrap 95% interval (Efron 1987) over seeds.
 
     The resampling is seeded: the same values give the same interval. For a paired comparison,

@@ -17,8 +17,10 @@ from subliminal.config.hashing import (
     Positive,
     Share,
     marks,
+    not_hashed_keys,
     wanted,
 )
+from subliminal.config.schema import Config
 
 NUMBERS = st.one_of(st.integers(-5, 5), st.floats(allow_nan=False, allow_infinity=False, width=16))
 SIDES = {"gt": operator.gt, "ge": operator.ge, "lt": operator.lt, "le": operator.le}
@@ -82,3 +84,10 @@ def test_marks_are_found_beside_each_other() -> None:
     assert found["both"] == {Gt(0)}
     assert found["share"] == {Interval(ge=0, le=1)}
     assert (found["some"], found["none"], found["plain"]) == ({Ge(1)}, {Ge(0)}, set())
+
+
+def test_keys_that_are_not_hashed_are_named_below_the_nodes_that_hold_them() -> None:
+    assert not_hashed_keys(Config) == {
+        *("name", "outputs", "resume", "force", "seed", "objective", "tracker", "threat"),
+        *("engine.device", "engine.seeds_at_once", "engine.workers"),
+    }

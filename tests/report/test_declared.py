@@ -1,25 +1,39 @@
 """Claims that sweeps' files declare."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import handmade_runs
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import DictConfig
 from scipy import stats
 
+from subliminal.config.canonical import canonical
 from subliminal.errors import UserError
-from subliminal.report.claims import verdicts
-from subliminal.report.declared import Declared, entries
+from subliminal.report.declared import Declared, entries, verdicts
 from subliminal.report.question import named_sweeps
 from subliminal.report.read import load
+from subliminal.report.runs import Condition, Sweep
+from subliminal.report.varied import Flat, Value, flatten, swept
 from subliminal.statistics import prediction_interval
 
 ENTRY = {"claim": "It learns", "expect": "> 0"}
+NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # factors of five seeds
+MITIGATIONS: dict[str, Flat] = {  # option of conf/mitigation: what tells it from the others
+    "none": {"mitigation": "none"},
+    "liminal": {"mitigation": "liminal", "mitigation.liminal.schedule": "linear_decay"},
+    "critical_period": {"mitigation": "liminal", "mitigation.liminal.schedule": "critical_period"},
+    "projection": {"mitigation": "projection", "mitigation.projection.space": "gradient"},
+    "update_projection": {"mitigation": "projection", "mitigation.projection.space": "update"},
+    "random_projection": {"mitigation": "random_projection"},
+}
 
 
 def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, *claims: Mapping[str, object]) -> Path:
@@ -148,6 +162,8 @@ def test_the_prediction_interval_covers_as_often_as_it_says() -> None:
         ENTRY | {"expect": "mean 0.7 ± -0.1"},
         ENTRY | {"against": "nobody"},
         ENTRY | {"metric": "trait/acuracy"},
+        ENTRY | {"over": "epoch"},
+        ENTRY | {"over": ["run", "always"]},
     ],
 )
 def test_a_wrong_entry_is_refused(
@@ -155,3 +171,126 @@ def test_a_wrong_entry_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=r"sweep\.yaml: claims"):
         entries(declare(experiment, monkeypatch, wrong))
+
+
+def condition(
+    name: str,
+    *,
+    accuracy: float = 0.5,
+    loss: float = 1.0,
+    steps: Mapping[str, list[float]] | None = None,
+    seeds: range = range(len(NEAR)),
+    **config: Value,
+) -> Condition:
+    """Give each seed the metrics times its factor in NEAR; alignment is 0.1 unless given."""
+    steps = {"alignment/cosine": [0.1] * 4, **(steps or {})}
+    by_step = [
+        {"seed": seed, "step": step, "epoch": step / 2}
+        | {key: NEAR[seed] * series[step] for key, series in steps.items()}
+        for seed in seeds
+        for step in range(4)
+    ]
+    by_epoch = [
+        {
+            "seed": seed,
+            "epoch": epoch,
+            "trait/accuracy": NEAR[seed] * (accuracy if epoch == 2 else 0.1),
+            "distill/loss": NEAR[seed] * loss,
+        }
+        for seed in seeds
+        for epoch in range(3)
+    ]
+    tables = (pl.DataFrame(by_step), pl.DataFrame(by_epoch), pl.DataFrame())
+    return Condition(name, tuple(seeds), *tables, [], MITIGATIONS[name] | config)
+
+
+def paper(*conditions: Condition) -> list[dict[str, str]]:
+    """Return the verdicts on the claims of sweeps/paper.yaml."""
+    keys = swept([c.config for c in conditions])
+    sweep = Sweep("paper", Path("outputs/paper"), list(conditions), keys, [], [])
+    return list(verdicts(sweep).iter_rows(named=True))
+
+
+NONE = condition(
+    "none",
+    steps={
+        "alignment/cosine": [0.1, 0.3, -0.2, -0.4],
+        "alignment/null": [-0.09] * 4,
+        "alignment/full_batch": [0.5] * 4,
+        "ledger/predicted": [-0.99] * 4,
+        "ledger/actual": [-1.0] * 4,
+    },
+)
+ALL = [
+    NONE,
+    condition("liminal", accuracy=0.4, steps={"alignment/cosine": [-0.13] * 4}),
+    condition("critical_period", steps={"alignment/cosine": [0.0, 0.02, 0.2, 0.4]}),
+    condition("projection", accuracy=0.2, loss=1.02, steps={"ledger/actual": [0.25] * 4}),
+    condition("update_projection", loss=1.2, steps={"ledger/actual": [0.01, -0.01] * 2}),
+    condition("random_projection", accuracy=0.6),
+]
+EXPECTED = [  # statistic, mean, verdict
+    ("mean alignment/cosine in epoch 1 (> 0)", "+0.200", "holds"),
+    ("mean alignment/cosine in epoch 2 (> 0)", "-0.300", "refuted"),
+    ("share of steps with positive alignment/cosine − 0.5 (> 0)", "+0.0000", "undecided"),
+    ("mean alignment/cosine − alignment/null (> 0)", "+0.0400", "holds"),
+    ("alignment/full_batch at step 0 (> 0)", "+0.500", "holds"),  # of three: others not measured
+    ("trait/accuracy − none (< 0)", "-0.300", "holds"),  # 0.2 - 0.5
+    ("distill/loss ÷ none − 1 (within ±0.05)", "+0.0200", "holds"),
+    ("trait/accuracy − none (< 0)", "+0.0000", "undecided"),
+    ("distill/loss ÷ none − 1 (within ±0.05)", "+0.200", "refuted"),
+    ("trait/accuracy − random_projection (< 0)", "-0.400", "holds"),
+    ("mean alignment/cosine − none (< 0)", "-0.0800", "holds"),
+    ("trait/accuracy − initial (> 0)", "+0.300", "holds"),
+    ("mean alignment/cosine in epoch 1 − none (< 0)", "-0.190", "holds"),  # 0.01 - 0.2
+    ("mean alignment/cosine in epochs 2-5 − none (> 0)", "+0.600", "holds"),  # 0.3 + 0.3
+    ("trait/accuracy − initial (> 0)", "+0.400", "holds"),
+    ("mean ledger/predicted ÷ ledger/actual − 1 (within ±0.05)", "-0.0100", "holds"),
+    ("sum of ledger/actual (> 0)", "+1.00", "holds"),
+    ("sum of ledger/actual (within ±0.01)", "+0.0000", "holds"),
+]
+
+
+def test_the_claims_of_the_paper_by_hand() -> None:
+    found = paper(*ALL)
+    shown = [(r["statistic"], r["mean [95% CI]"].split(" ")[0], r["verdict"]) for r in found]
+    assert shown == EXPECTED
+    for row in found:
+        assert row["n"] == "5"
+        assert (row["p (Holm)"] == "") == ("within" in row["statistic"])
+    t = stats.ttest_1samp(NEAR, 0).statistic
+    assert found[0]["d_z"] == f"{t / len(NEAR) ** 0.5:.1f}"
+    # Where all five seeds agree in sign p = 2 / 2^5; Holm: times the 14 claims that have a p.
+    assert found[0]["p (Holm)"] == f"{min(1, 14 * 2 / 2**5):.1g}"
+
+
+def test_differences_are_of_the_seeds_that_both_have() -> None:
+    found = paper(NONE, condition("projection", seeds=range(2, 5)))
+    of = {row["statistic"]: row["n"] for row in found}
+    assert of["trait/accuracy − none (< 0)"] == "3"
+    assert of["distill/loss ÷ none − 1 (within ±0.05)"] == "3"
+    assert of["mean alignment/cosine in epoch 1 (> 0)"] == "5"
+
+
+def test_what_was_not_run_or_not_measured_has_no_row() -> None:
+    assert [row["statistic"] for row in paper(ALL[3])] == ["sum of ledger/actual (> 0)"]
+    unprobed = replace(NONE, steps=NONE.steps.select("seed", "step", "epoch"))
+    assert paper(unprobed) == []
+
+
+def test_conditions_that_differ_in_more_are_not_compared() -> None:
+    none, projection = condition("none", optim="adam"), condition("projection", optim="sgd")
+    assert not any("− none" in row["statistic"] for row in paper(none, projection))
+
+
+def test_the_conditions_of_the_papers_claims_are_in_its_sweep(
+    compose: Callable[[list[str]], DictConfig],
+) -> None:
+    configs = {
+        name: flatten(canonical(compose([f"mitigation={name}"]))).items() for name in MITIGATIONS
+    }
+    assert all(values.items() <= configs[name] for name, values in MITIGATIONS.items())
+    for entry in entries(named_sweeps()["paper"]):
+        against = [entry.against] if isinstance(entry.against, dict) else []
+        for values in (entry.where, *against):
+            assert sum(values.items() <= of for of in configs.values()) == 1

@@ -38,12 +38,6 @@ def test_markdown_shows_the_cells_of_a_table(rows: list[tuple[str, str]]) -> Non
     assert cells == ["_a_|b", "c", *(printable(cell) for row in rows for cell in row)]
 
 
-@given(NAMES)
-@example(HOSTILE)
-def test_markdown_is_undone(text: str) -> None:
-    assert escape.from_markdown(escape.markdown(text)) == printable(text)
-
-
 @pytest.mark.parametrize("page", ["results.md", "related.md"])
 def test_markdown_leaves_ordinary_words_alone(page: str) -> None:
     lines = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8").splitlines()

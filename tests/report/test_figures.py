@@ -21,7 +21,7 @@ from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 
-from subliminal.report import figures, varied
+from subliminal.report import figures
 from subliminal.report.figures import curves, finals, style
 from subliminal.report.read import load
 from subliminal.report.runs import Condition, Sweep
@@ -159,10 +159,6 @@ def test_figures_of_any_name_lie_in_their_folder(hostile: Sweep, tmp_path: Path)
     made = {path.name for path in (tmp_path / "deep" / "figures").iterdir()}
     assert {name for name in made if name.endswith(".png")} == set(captions)
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
-
-
-def test_labels_of_these_conditions_differ(hostile: Sweep) -> None:
-    assert {c.name for c in hostile.conditions} == {f"odd={varied.show(v)}" for v in VALUES}
 
 
 @pytest.mark.parametrize(("classes", "chance"), [(10, 0.1), (2, 0.5), ("[3,5,8]", 1 / 3)])

@@ -68,24 +68,6 @@ def test_the_page_is_one_small_file(experiment: Path) -> None:
 
 
 @needs_chromium
-def test_names_arrive_as_text(browser: Browser, tmp_path: Path) -> None:
-    names = ["<b>bold</b> & [x]", "a|b <br> {{ c }}"]
-    for number, name in enumerate(names):
-        settings = config("none") | {"note": name}
-        write_run(tmp_path, f"note={name}", 0, folder=f"note-{number:08x}", settings=settings)
-    write_html(Report.of(tmp_path), tmp_path / "report" / "index.html")
-    visit = Visit(browser, tmp_path, width=1280, scheme="light")
-    shown = [
-        name.replace("note=", "") for name in visit.page.locator("#grid tbody th").all_inner_texts()
-    ]
-    assert sorted(shown) == sorted(names)
-    for text in ("#curve-plot .legendtext", "#final-plot .ytick text", "#results tbody td"):
-        found = "\n".join(visit.page.locator(text).all_text_contents())
-        assert all(name in found for name in names), text
-    visit.quiet()
-
-
-@needs_chromium
 def test_a_filter_changes_what_is_shown(browser: Browser, experiment: Path) -> None:
     page = Visit(browser, experiment, width=1280, scheme="light").page
     rows, legend = page.locator("#grid tbody tr"), page.locator("#curve-plot .legendtext")

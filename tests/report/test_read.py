@@ -10,9 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 from handmade_runs import SEEDS, write_experiment, write_run
+from report_command import run_report
 
 from subliminal import store
-from subliminal.report.__main__ import DAMAGED, main
+from subliminal.report.__main__ import DAMAGED
 from subliminal.report.read import load
 
 NONE = "mitigation=none-00000000"
@@ -25,14 +26,6 @@ WRONG = {  # file to contents of another shape
 @pytest.fixture
 def experiment(tmp_path: Path) -> Path:
     return write_experiment(tmp_path / "outputs" / "made")
-
-
-def report(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 @pytest.mark.parametrize(
@@ -48,7 +41,7 @@ def test_json_of_another_shape_is_named(
     condition = experiment / NONE
     file = (condition if name == store.CONDITION else condition / "seed-0001") / name
     file.write_text(content)
-    assert report(monkeypatch, experiment, "--text") == DAMAGED
+    assert run_report(monkeypatch, experiment, "--text") == DAMAGED
     out, err = capsys.readouterr()
     assert err.count("\n") == 1
     assert err.startswith(f"damaged and left out: {file}")
@@ -77,19 +70,19 @@ def test_tables_of_another_shape_are_named(
     assert [problem for problem in sweep.problems if str(run) in problem] == sweep.problems
     assert len(sweep.problems) == 1
     assert sweep.conditions[0].seeds == (0, 2, 3)
-    assert report(monkeypatch, experiment, "--text") == DAMAGED
+    assert run_report(monkeypatch, experiment, "--text") == DAMAGED
 
 
 def test_strangers_change_no_byte_of_a_report(
     experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report(monkeypatch, experiment.parent, "--text") == 0
+    assert run_report(monkeypatch, experiment.parent, "--text") == 0
     before = capsys.readouterr()
     for folder in (experiment.parent, experiment, experiment / NONE):
         (folder / ".DS_Store").write_bytes(b"\0\xff")
         (folder / "seed-0002.bak").mkdir()
     shutil.copytree(experiment / NONE / "seed-0002", experiment / NONE / "copy of seed-0002")
-    assert report(monkeypatch, experiment.parent, "--text") == 0
+    assert run_report(monkeypatch, experiment.parent, "--text") == 0
     assert capsys.readouterr() == before
 
 

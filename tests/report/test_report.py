@@ -1,9 +1,7 @@
 """The report on an experiment made by hand: two conditions, no training."""
 
-import html
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +17,11 @@ from handmade_runs import (
     write_experiment,
     write_run,
 )
-from markdown_it import MarkdownIt
 from PIL import Image
+from report_command import run_report
 
 from subliminal import store
-from subliminal.report.__main__ import main
+from subliminal.report import figures
 from subliminal.report.page import Report
 from subliminal.report.read import load
 from subliminal.report.runs import Condition
@@ -32,21 +30,13 @@ from subliminal.report.tables import by_epoch, latex, markdown, results, tidy
 
 @pytest.fixture
 def experiment(tmp_path: Path) -> Path:
-    """Two conditions of four seeds."""
-    return write_experiment(tmp_path / "made")
+    """Two conditions of four seeds, under the name of a sweep that declares claims."""
+    return write_experiment(tmp_path / "paper")
 
 
 def conditions(*paths: Path) -> list[Condition]:
     (sweep,) = load(paths)
     return sweep.conditions
-
-
-def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    monkeypatch.setattr(sys, "argv", ["report", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -175,22 +165,22 @@ def test_a_gpu_is_told_by_its_name(experiment: Path) -> None:
 def test_the_command_writes_tables_figures_and_page(
     experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_main(monkeypatch, experiment) == 0
+    assert run_report(monkeypatch, experiment) == 0
     first = contents(experiment / "report")
     out = capsys.readouterr().out
     assert "liminal" in out
     assert f"Files: {experiment / 'report'}" in out
-    figures = [
-        f"figures/made_{name}.{suffix}"
+    drawn = [
+        f"figures/paper_{name}.{suffix}"
         for name in ("training", "accuracy", "ledger", "differences", "frontier", "layers")
         for suffix in ("png", "pdf")
     ]
-    for figure in figures:
+    for figure in drawn:
         magic = b"\x89PNG" if figure.endswith("png") else b"%PDF"
         assert first[figure].startswith(magic)
         assert len(first[figure]) > 5000
     page = first["results.md"].decode()
-    assert all(f"]({figure})" in page for figure in figures if figure.endswith("png"))
+    assert all(f"]({figure})" in page for figure in drawn if figure.endswith("png"))
 
     table = pl.read_csv(experiment / "report" / "trait_accuracy.csv", infer_schema=False)
     numbers = tidy(conditions(experiment), ["trait/accuracy"])
@@ -199,11 +189,11 @@ def test_the_command_writes_tables_figures_and_page(
     assert (experiment / "report" / "results.csv").is_file()
     assert {"verdicts.csv", "verdicts.tex", "numbers.csv", "alignment.csv"} <= first.keys()
     digest = Report.of(experiment).sweep.digest
-    with Image.open(experiment / "report" / "figures" / "made_training.png") as image:
+    with Image.open(experiment / "report" / "figures" / "paper_training.png") as image:
         assert "n = 4 seeds; bootstrap 95% CI over seeds" in image.text["Description"]  # type: ignore[attr-defined]
         assert digest in image.text["Description"]  # type: ignore[attr-defined]
 
-    run_main(monkeypatch, experiment)
+    run_report(monkeypatch, experiment)
     again = contents(experiment / "report")
     assert again == first  # to the last byte
 
@@ -218,7 +208,7 @@ def test_a_folder_without_runs_ends_with_one_line(
     folder = tmp_path / "nothing"
     if made:
         folder.mkdir()
-    assert run_main(monkeypatch, folder) == 2
+    assert run_report(monkeypatch, folder) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"error: {folder}: no finished run below; train first\n"
@@ -230,9 +220,9 @@ def test_runs_conditions_and_outputs_are_found(experiment: Path) -> None:
     runs = [none / "seed-0001", experiment / "mitigation=liminal-00000000" / "seed-0002"]
     assert [(c.name, c.seeds) for c in conditions(*runs)] == [("none", (1,)), ("liminal", (2,))]
     write_run(experiment.parent / "other", "mitigation=none", 5)
-    assert sorted(sweep.name for sweep in load([experiment.parent])) == ["made", "other"]
+    assert sorted(sweep.name for sweep in load([experiment.parent])) == ["other", "paper"]
     (both,) = load([experiment.parent], together=True)
-    assert [c.name for c in both.conditions] == ["none (made)", "none (other)", "liminal"]
+    assert [c.name for c in both.conditions] == ["none (other)", "none (paper)", "liminal"]
 
 
 def test_missing_failed_and_damaged_runs_are_named(
@@ -252,7 +242,7 @@ def test_missing_failed_and_damaged_runs_are_named(
         "failed: mitigation=none-00000000, seed 5",
         "missing: mitigation=none-00000000, seed 4",
     ]
-    assert run_main(monkeypatch, "--text", experiment) == 3
+    assert run_report(monkeypatch, "--text", experiment) == 3
     out, err = capsys.readouterr()
     assert "missing: mitigation=none-00000000, seed 4" in out
     assert "2/6" in out
@@ -265,7 +255,7 @@ def test_missing_failed_and_damaged_runs_are_named(
 def test_the_terminal_shows_the_verdicts(
     experiment: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run_main(monkeypatch, "--text", experiment) == 0
+    assert run_report(monkeypatch, "--text", experiment) == 0
     shown = capsys.readouterr().out
     verdicts = Report.of(experiment).tables["Verdicts"]
     assert verdicts.height > 0
@@ -274,31 +264,17 @@ def test_the_terminal_shows_the_verdicts(
         assert re.search(line, shown)
 
 
-def test_names_are_shown_as_they_are(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = ["[layer1,layer2]", "[b]|<b>a</b>", "a < b :x: & c"]
-    for number, name in enumerate(names):
-        settings = config("none") | {"note": name}
-        write_run(tmp_path, f"{number}", 0, folder=f"note-{number:08x}", settings=settings)
-    assert run_main(monkeypatch, tmp_path) == 0
-    table, _, _ = capsys.readouterr().out.partition("Alignment stays positive")
-    page = (tmp_path / "report" / "results.md").read_text(encoding="utf-8")
-    rendered = MarkdownIt().enable("table").render(page)
-    for name in names:
-        assert f"note={name}" in table
-        assert f"<td>note={html.escape(name)}</td>" in rendered
-
-
 def test_without_argument_it_reports_on_outputs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_main(monkeypatch) == 2
+    assert run_report(monkeypatch) == 2
     assert capsys.readouterr().err == "error: outputs: no finished run below; train first\n"
     write_experiment(tmp_path / "outputs" / "made")
-    assert run_main(monkeypatch, "--text") == 0
-    assert "made: mean [95% CI] over seeds" in capsys.readouterr().out
+    assert run_report(monkeypatch, "--text") == 0
+    out = capsys.readouterr().out
+    assert "made: mean [95% CI] over seeds" in out
+    assert "verdict" not in out  # no sweep's file declares claims for this name
 
 
 def test_a_seed_with_more_columns_is_read_whole(experiment: Path) -> None:
@@ -318,5 +294,5 @@ def test_a_swept_number_has_a_dose_response(tmp_path: Path) -> None:
             write_run(tmp_path, f"peak={peak}", seed, folder=folder, settings=settings)
     report = Report.of(tmp_path)
     assert [c.name for c in report.sweep.conditions] == ["peak=0.5", "peak=1", "peak=4"]
-    assert f"{report.experiment}_dose_peak.png" in report.draw(tmp_path / "figures")
+    assert f"{report.experiment}_dose_peak.png" in figures.draw(report.sweep, tmp_path)
     assert report.question == "What changes with mitigation.liminal.peak (0.5, 1, 4)?"

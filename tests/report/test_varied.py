@@ -29,13 +29,21 @@ def test_options_are_values_and_machinery_is_left_out() -> None:
         optim=ADAM,
         model={"_target_": "subliminal.models.mlp.MLP", "hidden": [256, 256]},
         mitigation={},
-        engine={"workers": 2, "threads": 1},
+        data={"_target_": "subliminal.data.mnist.MNIST", "root": "x", "validation": 0},
+        distill={"inputs": {"_target_": "my_lab.Inputs", "download": True}},
+        engine={"workers": 2, "threads": 1, "device": "cpu", "seeds_at_once": None},
+        objective=["trait/accuracy"],
+        threat={"name": "wide_channel"},
+        tracker={"_target_": "subliminal.trackers.wandb.WandB", "project": "x"},
     ) == {
         "optim": "adam",
         "optim.lr": 3e-4,
         "model": "mlp",
         "model.hidden": "[256,256]",
         "mitigation": "none",
+        "data": "mnist",
+        "data.validation": 0,
+        "distill.inputs": "my_lab.Inputs",
         "engine.threads": 1,
     }
 

@@ -1,12 +1,10 @@
 """What names a condition: its values, not their spelling, and nothing that changes no number."""
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import golden_conditions
-import golden_jobs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,13 +18,6 @@ from subliminal.store.identity import science
 
 Compose = Callable[[list[str]], DictConfig]
 
-# Jobs of sweeps that write whole numbers for numbers that may have a fraction, or have a key that
-# is no part of a name now (`model.features`).
-RESPELLED = re.compile(
-    r"kernel_pull\.strength=0 |loss\.aux=[01] |liminal\.peak=(1|10) "
-    r"|inputs\.(sigma|alpha|std)=[0-4] |weight_decay=0 "
-    r"|model=(resnet|vit) "
-)
 PROJECTION = "mitigation=projection mitigation.projection"
 PERTURBED = "probe=perturbed probe.perturbed"
 SAME = [  # a line each: one spelling, and another
@@ -143,25 +134,8 @@ def test_a_node_where_none_may_be_is_named_as_it_was_given(compose: Compose) -> 
         canonical({**given, "trait": {"_target_": "subliminal.models.mlp.MLP"}})
 
 
-WRITTEN = ("", "mitigation=liminal", "mitigation=projection", "optim=adamw", "teacher=steered")
-
-
-@pytest.mark.parametrize("line", WRITTEN)
-def test_folders_of_before_are_known_by_their_values_as_written(
-    line: str, compose: Compose
-) -> None:
-    golden = json.loads(golden_conditions.FILE.read_text(encoding="utf-8"))
-    assert golden_jobs.as_written(compose(line.split())) == golden[line][0]
-
-
-@pytest.mark.slow
-def test_jobs_of_sweeps_keep_their_names_but_for_respelled_numbers(compose: Compose) -> None:
-    golden = json.loads(golden_jobs.FILE.read_text(encoding="utf-8"))
-    names = {
-        asked: (golden_jobs.as_written(cfg), condition_hash(cfg, "cpu"))
-        for asked, cfg in golden_jobs.jobs()
-    }
-    assert {asked: before for asked, (before, _) in names.items()} == golden
-    changed = {asked for asked, (before, now) in names.items() if now != before}
-    assert changed == {asked for asked in names if RESPELLED.search(asked)}
-    assert len(changed) == 28
+def test_a_golden_record_has_the_hash_of_its_folder() -> None:
+    """Written at commit 23a1a67: without the seed, and with fewer keys of the tracker than now."""
+    record = json.loads((golden_conditions.FILE.parent / "record.json").read_text(encoding="utf-8"))
+    config = canonical({**record["config"], "tracker": None})
+    assert condition_hash(config, "cpu") == "6dce521a"

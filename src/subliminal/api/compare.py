@@ -8,8 +8,8 @@ from subliminal import metrics
 from subliminal.api.results import Runs
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import PerSeed, paired
-from subliminal.report.runs import Condition
+from subliminal.report.claim import paired
+from subliminal.report.runs import Condition, PerSeed
 from subliminal.statistics import effect_size, holm, mean_ci, paired_p
 
 _NUMBERS = {"n": pl.Int64} | dict.fromkeys(
@@ -66,7 +66,8 @@ def compare(
         for value, condition in group.items():
             if value == first or first not in group:
                 continue
-            pairs = list(paired(condition, group[first], lambda c: _final(c, metric)).values())
+            ours, theirs = (_final(c, metric) for c in (condition, group[first]))
+            pairs = list(paired(ours, theirs).values())
             if pairs:
                 settings = {key: _value(condition, [key]) for key in others}
                 found.append(({by: value, "against": first, **settings}, pairs))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import polars as pl
-from omegaconf import OmegaConf
 
 from subliminal import store
 from subliminal.errors import UserError
@@ -43,9 +42,7 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """Its resolved config."""
-        config = OmegaConf.to_container(OmegaConf.load(self.folder / "config.yaml"))
-        assert isinstance(config, dict)
-        return {str(key): value for key, value in config.items()}
+        return store.read_config(self.folder)
 
     @cached_property
     def summary(self) -> dict[str, Any]:

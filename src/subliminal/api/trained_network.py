@@ -9,7 +9,6 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from subliminal import store
@@ -18,7 +17,7 @@ from subliminal.data import Dataset, Labelled
 from subliminal.errors import UserError
 from subliminal.tensors.network import Network
 from subliminal.training.experiment import Experiment, build_experiment
-from subliminal.training.job import Job
+from subliminal.training.job import resolve
 from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.teacher import read
 
@@ -70,8 +69,7 @@ class TrainedNetwork(nn.Module):
 def student(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     """Return the student of a finished run."""
     experiment = rebuilt(config)
-    weights = load_file(run / store.STUDENT)
-    return TrainedNetwork(experiment.network, weights, experiment.data)
+    return TrainedNetwork(experiment.network, store.read_student(run), experiment.data)
 
 
 def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
@@ -83,7 +81,8 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     summary = store.read_summary(run)
     kind, seed = str(summary["device"]).split(":")[0], int(summary["seed"])
     outputs = run.absolute().parents[len(PurePath(config["name"]).parts) + 1]
-    cached = outputs / "teachers" / f"{store.teacher_hash(dict(config), kind, seed)}.safetensors"
+    name = store.teacher_hash(canonical(config), kind, seed)
+    cached = outputs / "teachers" / f"{name}.safetensors"
     experiment = rebuilt(config)
     network, steering = experiment.teacher_network, experiment.steering
     trained = read(cached, network.layout)
@@ -92,8 +91,7 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     if trained is not None and steering is None and not config["teacher"]["perturb_after"]["sigma"]:
         return TrainedNetwork(network, trained[0], experiment.data)
     # Noise that was drawn on a GPU is drawn on a GPU again.
-    values = {**_values(config, kind), "outputs": str(outputs)}
-    job = Job(canonical(values), "", "", run.parent, (seed,), made_with={})
+    job = resolve({**_values(config, kind), "outputs": str(outputs)}, "teacher")
     experiment = job.experiment
     data = experiment.data.load().to(experiment.device)
     start = shared_weights(job.cfg, experiment, (seed,)).teacher

@@ -4,21 +4,23 @@ The config is that in the run's folder; the new run goes to a temporary one. Exi
 to the last bit, 1 not the same (a table shows by how much), 2 bad input.
 """
 
+from __future__ import annotations
+
 import argparse
 import statistics
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import polars as pl
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from subliminal import store, terminal
 from subliminal.config import command, variables
 from subliminal.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    from subliminal.training.job import Job
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,11 +36,9 @@ def main(argv: list[str] | None = None) -> int:
 def _reproduce(run: Path) -> int:
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
-    from subliminal.training.job import resolve
 
     with tempfile.TemporaryDirectory(prefix="subliminal-") as folder:
-        job = resolve(recorded_config(run, Path(folder)), "again")
-        (again,) = run_job(job, Console())
+        (again,) = run_job(recorded_job(run, Path(folder)), Console())
         if same_bits(run, again):
             print(f"{run}: the same to the last bit")
             return 0
@@ -47,39 +47,32 @@ def _reproduce(run: Path) -> int:
         return 1
 
 
-def recorded_config(run: Path, outputs: Path) -> dict[str, Any]:
-    """Return a finished run's config, for training it again on its kind of device.
+def recorded_job(run: Path, outputs: Path) -> Job:
+    """Return the job of a finished run, for training it again on its kind of device.
 
     Its files go below `outputs` alone: the run folder may be a stranger's, and must not choose
     where this machine writes.
 
     Raises:
-        UserError: there is no finished run, or its config cannot be read.
+        UserError: there is no finished run, or its config cannot be read or does not fit.
     """
+    from subliminal.training.job import resolve
+
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
     if lost := [name for name in store.DATA if not (run / name).is_file()]:
         raise UserError(f"{run}: {', '.join(lost)} missing; there is nothing to compare with")
+    config = store.read_config(run)
+    device = str(store.read_summary(run)["device"]).split(":")[0]
     try:
-        config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-        assert isinstance(config, dict)
-        device = str(store.read_summary(run)["device"]).split(":")[0]
-        config |= {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
-        config["engine"] |= {"device": device, "workers": 1}
-        if config["data"].get("root") is not None:
-            config["data"]["download"] = False
-    except (  # whatever a stranger's file may hold
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-        YAMLError,
-        OmegaConfBaseException,
-    ) as error:
+        engine, data = {**config["engine"]}, {**config["data"]}
+    except (KeyError, TypeError) as error:
         raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
-    return {str(key): value for key, value in config.items()}
+    if data.get("root") is not None:
+        data["download"] = False
+    engine |= {"device": device, "workers": 1}
+    own = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
+    return resolve({**config, **own, "engine": engine, "data": data}, "again")
 
 
 def same_bits(run: Path, again: Path) -> bool:

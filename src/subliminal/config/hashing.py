@@ -9,6 +9,7 @@ type, as in `workers: NotHashed[int]`.
 """
 
 from collections.abc import Iterable
+from dataclasses import is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -37,6 +38,11 @@ class OneOf:
     def __init__(self, names: Iterable[str]) -> None:
         self.names = tuple(names)
 
+
+# Where a data set's files are, not what they hold. By name: a plugin's class has no marks.
+PLACES = frozenset(
+    f"{node}.{key}" for node in ("data", "distill.inputs") for key in ("root", "download")
+)
 
 Positive = Annotated[T, Gt(0)]
 NotNegative = Annotated[T, Ge(0)]
@@ -78,3 +84,18 @@ def marks(cls: type[Any]) -> dict[str, set[Any]]:
         name: set(get_args(hint)[1:]) if get_origin(hint) is Annotated else set()
         for name, hint in marked.items()
     }
+
+
+def not_hashed_keys(cls: type[Any], prefix: str = "") -> frozenset[str]:
+    """Return the dotted keys of a schema that cannot change a number; nodes' fields are not in it.
+
+    Args:
+        cls: a dataclass, whose fields may be dataclasses.
+        prefix: of its keys.
+    """
+    marked = marks(cls)  # type: ignore[arg-type]  # a class has a hash
+    found = {f"{prefix}{name}" for name, of in marked.items() if Mark.NOT_HASHED in of}
+    for name, hint in hints(cls).items():  # type: ignore[arg-type]
+        if f"{prefix}{name}" not in found and isinstance(hint, type) and is_dataclass(hint):
+            found |= not_hashed_keys(hint, f"{prefix}{name}.")
+    return frozenset(found)

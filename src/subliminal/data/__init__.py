@@ -1,9 +1,9 @@
-"""Labelled images: what a data set hands over, one module for each data set."""
+"""Labelled images, and the protocol of data sets; each data set has a module."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -31,12 +31,11 @@ class Labelled:
 
     def to(self, device: torch.device) -> "Labelled":
         """Return the same images and labels on the device."""
-        parts = (self.train_x, self.train_y, self.test_x, self.test_y)
-        moved = Labelled(*(part.to(device) for part in parts), mean_std=self.mean_std)
-        if self.validation is None:
-            return moved
-        x, y = self.validation
-        return replace(moved, validation=(x.to(device), y.to(device)))
+        names = ("train_x", "train_y", "test_x", "test_y")
+        moved: dict[str, Any] = {name: getattr(self, name).to(device) for name in names}
+        if self.validation is not None:
+            moved["validation"] = tuple(part.to(device) for part in self.validation)
+        return replace(self, **moved)
 
     def of_classes(self, classes: int | Sequence[int]) -> "Labelled":
         """Return the images of some classes, whose labels are then numbered from 0.

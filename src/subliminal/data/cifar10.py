@@ -1,6 +1,5 @@
 """CIFAR-10 (Krizhevsky 2009, "Learning multiple layers of features from tiny images")."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,17 +15,8 @@ class CIFAR10(TorchvisionSet):
 
     title: ClassVar[str] = "CIFAR-10"
     pixels: ClassVar[int] = 3 * 32 * 32
-
-    @property
-    def counts(self) -> Sequence[int]:
-        """Number of training images of each class."""
-        return (5000,) * 10
-
-    def reader(self) -> Callable[..., Any]:
-        """Return torchvision's loader."""
-        from torchvision.datasets import CIFAR10 as Source  # slow to import, seldom needed
-
-        return Source  # type: ignore[no-any-return]
+    source: ClassVar[str] = "CIFAR10"
+    per_class: ClassVar[tuple[int, ...]] = (5000,) * 10
 
     def arrange(self, read: Any) -> tuple[Tensor, Tensor]:
         """Return the images (n, 3, 32, 32) and labels."""

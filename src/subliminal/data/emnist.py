@@ -1,8 +1,7 @@
 """EMNIST (Cohen, Afshar, Tapson and van Schaik 2017, arXiv 1702.05373)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from torch import Tensor
@@ -23,9 +22,10 @@ class EMNIST(TorchvisionSet):
     """
 
     title: ClassVar[str] = "EMNIST"
+    source: ClassVar[str] = "EMNIST"
 
     split: Annotated[str, OneOf(SPLITS)]
-    classes: AlwaysHashed[Any] = 10  # a key of before it was in other data sets
+    classes: AlwaysHashed[Any] = 10  # always hashed: EMNIST had this key first
 
     @property
     def counts(self) -> Sequence[int]:
@@ -33,11 +33,9 @@ class EMNIST(TorchvisionSet):
         classes, images, _ = SPLITS[self.split]
         return (images,) * classes
 
-    def reader(self) -> Callable[..., Any]:
-        """Return torchvision's loader."""
-        from torchvision.datasets import EMNIST as Source  # slow to import, seldom needed
-
-        return partial(Source, split=self.split)
+    def part(self, *, train: bool) -> dict[str, Any]:
+        """Return the arguments by which torchvision names the images."""
+        return {"split": self.split, "train": train}
 
     def arrange(self, read: Any) -> tuple[Tensor, Tensor]:
         """Return upright images (the files hold them transposed) and labels from 0."""

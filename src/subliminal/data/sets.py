@@ -1,4 +1,4 @@
-"""What the data sets of this package have in common: which of their images are taken."""
+"""The choice of images that all data sets share: some classes, some images held out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ class ImageSet:
 
     title: ClassVar[str]
     pixels: ClassVar[int] = 784
+    per_class: ClassVar[tuple[int, ...]] = ()
 
     root: str | None
     download: bool
@@ -61,7 +62,7 @@ class ImageSet:
     @property
     def counts(self) -> Sequence[int]:
         """Number of training images of each class that the files hold."""
-        raise NotImplementedError
+        return self.per_class
 
     @property
     def train_size(self) -> int:

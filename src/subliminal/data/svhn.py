@@ -1,6 +1,5 @@
 """Street View House Numbers (Netzer et al. 2011, NIPS workshop on deep learning)."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,23 +15,15 @@ class SVHN(TorchvisionSet):
 
     title: ClassVar[str] = "SVHN"
     pixels: ClassVar[int] = 3 * 32 * 32
+    source: ClassVar[str] = "SVHN"
+    per_class: ClassVar[tuple[int, ...]] = (
+        *(4948, 13861, 10585, 8497, 7458),
+        *(6882, 5727, 5595, 5045, 4659),
+    )
 
-    @property
-    def counts(self) -> Sequence[int]:
-        """Number of training images of each class."""
-        return (
-            *(4948, 13861, 10585, 8497, 7458),
-            *(6882, 5727, 5595, 5045, 4659),
-        )
-
-    def reader(self) -> Callable[..., Any]:
-        """Return torchvision's loader, which names the two parts otherwise."""
-        from torchvision.datasets import SVHN as Source  # slow to import, seldom needed
-
-        def read(root: str, *, train: bool, download: bool) -> Any:
-            return Source(root, split="train" if train else "test", download=download)
-
-        return read
+    def part(self, *, train: bool) -> dict[str, Any]:
+        """Return the arguments by which torchvision names the training or the test images."""
+        return {"split": "train" if train else "test"}
 
     def arrange(self, read: Any) -> tuple[Tensor, Tensor]:
         """Return the images (n, 3, 32, 32) and labels."""

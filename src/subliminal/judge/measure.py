@@ -9,7 +9,6 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 from omegaconf import DictConfig
-from safetensors.torch import load_file
 from torch import Tensor
 
 from subliminal import metrics, store
@@ -83,7 +82,8 @@ def students(
         results = [summary["results"] for summary in summaries]
         found["teacher"][places] = [row[metrics.TEACHER_ACCURACY] for row in results]
         network = build_experiment(cfg).network
-        theta = _weights([of_seed[seed] for seed in there], network)
+        trained = (store.read_student(of_seed[seed]) for seed in there)
+        theta = network.layout.stack(trained, len(there))
         data = build_experiment(setting).data.load()
         found["readout"][places] = readout(network, theta, data, there)
         found["distill_loss"][places] = held_out(setting, network, theta, data, there)
@@ -123,16 +123,6 @@ def _last_epoch(run: Path) -> dict[str, float]:
     epochs = pl.read_parquet(run / "epochs.parquet", glob=False)
     student = epochs.filter(pl.col("phase") == "student").sort("epoch")
     return student.row(-1, named=True)
-
-
-def _weights(runs: Sequence[Path], network: Network) -> Tensor:
-    """Return the trained students' weights, (seeds, P)."""
-    theta = torch.zeros(len(runs), network.layout.size)
-    views = network.layout.views(theta)
-    for row, run in enumerate(runs):
-        for name, values in load_file(run / "student.safetensors").items():
-            views[name][row] = values
-    return theta
 
 
 def stopped_early(runs: Sequence[Path], trait: str, price: float) -> float:

@@ -29,11 +29,12 @@ def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, .
         data: the digits.
         seeds: of the students.
     """
-    test = _features(network, theta, data, data.test_x)  # (seeds, n, width)
+    test = network.features(theta, data.test_x, data.scale).double()  # (seeds, n, width)
     accuracies = []
     for row, seed in enumerate(seeds):
         chosen = labelled(data.train_y, network.classes, seed)
-        x = _features(network, theta[row : row + 1], data, data.train_x[chosen])[0]  # (k, width)
+        examples = data.train_x[chosen]
+        x = network.features(theta[row : row + 1], examples, data.scale)[0].double()  # (k, width)
         y = torch.nn.functional.one_hot(data.train_y[chosen], network.classes).double()
         weights, bias = fit(x, y)
         hits = (test[row] @ weights + bias).argmax(dim=-1) == data.test_y
@@ -47,13 +48,3 @@ def labelled(labels: Tensor, classes: int, seed: int) -> Tensor:
     order = torch.from_numpy(generator.permutation(len(labels)))
     shuffled = labels[order]
     return torch.cat([order[shuffled == c][:PER_CLASS] for c in range(classes)])
-
-
-def _features(network: Network, theta: Tensor, data: Labelled, images: Tensor) -> Tensor:
-    """Return the last hidden layer's outputs, (seeds, n, width), float64."""
-    params, seeds = network.layout.views(theta), theta.shape[0]
-    parts = []
-    for part in torch.split(images, 1024):
-        x = data.scale(part).expand(seeds, -1, -1)
-        parts.append(network.model.activations(params, x)[network.hidden[-1]].double())
-    return torch.cat(parts, dim=1)

@@ -1,9 +1,6 @@
 """A penalty that pulls the student's kernel to its teacher's, or pushes it away."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,11 +8,7 @@ from torch import Tensor
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
-from subliminal.tensors.network import Network
 from subliminal.tensors.similarity import linear_cka
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +37,9 @@ class KernelPull(Mitigation):
         teacher_network = training.teacher_network or network
         images = training.task.images(step.rows)
         with torch.no_grad():
-            theirs = _features(
-                teacher_network, teacher_network.layout.views(training.teacher), images
-            )
-        similarity = linear_cka(_features(network, training.params, images), theirs)
+            params = teacher_network.layout.views(training.teacher)
+            theirs = teacher_network.model.activations(params, images)[teacher_network.hidden[-1]]
+        ours = network.model.activations(training.params, images)[network.hidden[-1]]
+        similarity = linear_cka(ours, theirs)
         step.log("kernel_pull/cka", similarity)
         return (self.strength * (1 - similarity)).to(step.loss.dtype)
-
-
-def _features(network: Network, params: Mapping[str, Tensor], images: Tensor) -> Tensor:
-    """Return the last hidden layer's output: (seeds, batch, width)."""
-    return list(network.model.activations(params, images).values())[-1]

@@ -1,6 +1,6 @@
-"""A torch.nn.Module without weights of its own: what computes with each seed's, once it is tried.
+"""A torch.nn.Module without weights of its own, which computes with each seed's.
 
-`subliminal.models.trial` makes and tries it.
+`subliminal.models.trial` makes and validates it.
 """
 
 from __future__ import annotations

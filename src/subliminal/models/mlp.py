@@ -66,17 +66,14 @@ class MLP:
         """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
         outputs: dict[str, Tensor] = {}
         for i in range(1, len(self.hidden) + 1):
-            weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
-            x = torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
-            x = activate(self.activation, x)
+            x = activate(self.activation, heads.linear(params, f"layer{i}", x))
             outputs[f"layer{i}"] = x
         return outputs
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
         """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
         for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 2):
-            weight, bias = params[f"layer{i}.weight"], params[f"layer{i}.bias"]
-            h = torch.baddbmm(bias[:, None], h, weight.transpose(1, 2))
+            h = heads.linear(params, f"layer{i}", h)
             h = activate(self.activation, h) if i <= len(self.hidden) else h
         return h
 

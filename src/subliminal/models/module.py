@@ -14,7 +14,7 @@ from subliminal.config.hashing import NotHashed
 from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.backbone import Backbone
-from subliminal.models.trial import made, tried
+from subliminal.models.trial import made, validate_module
 from subliminal.tensors.draws import Draws
 from subliminal.tensors.images import square
 from subliminal.tensors.layout import Layout
@@ -79,7 +79,8 @@ class Module:
         channels = self.channels or given
         if given not in (1, channels):
             raise UserError(f"model.channels={channels}: the images have {given}")
-        backbone = tried(self.target, self._args, (channels, side, side), given, tuple(self.blocks))
+        image, blocks = (channels, side, side), tuple(self.blocks)
+        backbone = validate_module(self.target, self._args, image, given, blocks)
         expected = self.features if self.heads else classes + self.aux
         if expected not in (None, backbone.width):
             key = f"model.features={expected}" if self.heads else f"model.heads=false: {expected}"

@@ -1,13 +1,13 @@
-"""A torch.nn.Module made and tried on a few images when a config is checked.
+"""Make a torch.nn.Module, and validate on a few images that a stack of seeds can hold it.
 
-What no stack of seeds can hold is refused in one line, before anything is trained.
+What it cannot hold is refused in one line, before anything is trained.
 """
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from inspect import isfunction
@@ -64,10 +64,10 @@ def made(target: str, args: str, bits: int) -> nn.Module:
 
 
 @lru_cache(maxsize=64)  # the jobs of a sweep have most of their networks in common
-def tried(
+def validate_module(
     target: str, args: str, image: tuple[int, int, int], given: int, blocks: tuple[str, ...]
 ) -> Backbone:
-    """Make the module, try it on a few images, and return it.
+    """Make the module and validate it on a few images.
 
     Args:
         target: see `made`.
@@ -92,16 +92,13 @@ def tried(
             shape = tuple(images.shape)
             raise UserError(f"{where}: does not take images {shape}: {_first(error)}") from error
         _check_output(where, direct[0])
-        changed = [
-            name
-            for (name, now), before in zip(again.named_buffers(), module.buffers(), strict=True)
-            if not torch.equal(now, before)
-        ]
-        if changed:
-            raise UserError(f"{where}: changes its buffer {changed[0]} as it computes: {_STATE}")
+        if changed := _unlike(again.named_buffers(), module.buffers()):
+            raise UserError(f"{where}: changes its buffer {changed} as it computes: {_STATE}")
         backbone = Backbone(module, {}, image, direct[0].shape[1])
-        stacks = zip(module.parameters(), other.parameters(), strict=True)
-        params = dict(zip(backbone.shapes, (torch.stack([a, b]) for a, b in stacks), strict=True))
+        params = {
+            name: torch.stack([value, other.get_parameter(name)])
+            for name, value in module.named_parameters()
+        }
         rows = x.flatten(1)
         try:
             found = vmap(backbone.call)(params, torch.stack([rows, rows]))
@@ -159,12 +156,11 @@ def _check_state(where: str, module: nn.Module, again: nn.Module, other: nn.Modu
                 f"{where}: {name} asks for no gradient; make it a buffer, or freeze it with "
                 "teacher.frozen and distill.frozen"
             )
-    for (name, a), b in zip(_tensors(module), dict(_tensors(again)).values(), strict=True):
-        if not torch.equal(a, b):
-            raise UserError(f"{where}: {name} is random, but not by torch's own generator")
-    for (name, a), b in zip(module.named_buffers(), other.buffers(), strict=True):
-        if not torch.equal(a, b):
-            raise UserError(f"{where}: the buffer {name} is random; make it a parameter")
+    values = [*module.named_parameters(), *module.named_buffers()]
+    if name := _unlike(values, [*again.parameters(), *again.buffers()]):
+        raise UserError(f"{where}: {name} is random, but not by torch's own generator")
+    if name := _unlike(module.named_buffers(), other.buffers()):
+        raise UserError(f"{where}: the buffer {name} is random; make it a parameter")
 
 
 def _check_output(where: str, output: Any) -> None:
@@ -184,12 +180,9 @@ def _blocks(
 ) -> dict[str, tuple[int, ...]]:
     """Return the blocks' shapes; refuse those whose output alone does not lead to the module's."""
     there = [name for name, _ in backbone.module.named_modules() if name]
-    outputs: dict[str, list[Any]] = {block: [] for block in blocks}
-    for block in blocks:
-        if block not in there:
-            raise UserError(f"model.blocks: no {block!r}; {where} has {', '.join(there)}")
-    with hooked(backbone.module, blocks, lambda name, output: outputs[name].append(output)):
-        expected = backbone.outputs(params, x)
+    if missing := [block for block in blocks if block not in there]:
+        raise UserError(f"model.blocks: no {missing[0]!r}; {where} has {', '.join(there)}")
+    outputs, expected = _outputs(backbone, params, x, blocks)
     for block, found in outputs.items():
         if len(found) != 1 or not isinstance(found[0], Tensor) or len(found[0]) != IMAGES:
             raise UserError(f"model.blocks: {block} does not give one tensor for a batch, once")
@@ -209,9 +202,7 @@ def _drops(
 ) -> dict[str, tuple[float, tuple[int, ...]]]:
     """Return the rate and shape of each dropout layer of ours; refuse those not called once."""
     layers = {n: m.p for n, m in backbone.module.named_modules() if isinstance(m, Dropout) and m.p}
-    outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
-    with hooked(backbone.module, layers, lambda name, output: outputs[name].append(output)):
-        backbone.outputs(params, x)
+    outputs, _ = _outputs(backbone, params, x, layers)
     for name, found in outputs.items():
         if len(found) != 1 or len(found[0]) != IMAGES:
             raise UserError(
@@ -219,6 +210,15 @@ def _drops(
                 "one for each place"
             )
     return {name: (p, tuple(outputs[name][0].shape[1:])) for name, p in layers.items()}
+
+
+def _outputs(
+    backbone: Backbone, params: Params, x: Tensor, names: Iterable[str]
+) -> tuple[dict[str, list[Any]], Tensor]:
+    """Return what each submodule gives, once for each of its calls, and the module's own output."""
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    with hooked(backbone.module, found, lambda name, output: found[name].append(output)):
+        return found, backbone.outputs(params, x)
 
 
 @contextmanager
@@ -233,9 +233,10 @@ def _close(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool((a - b).abs().max() <= CLOSE * b.abs().max())
 
 
-def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from module.named_parameters()
-    yield from module.named_buffers()
+def _unlike(named: Iterable[tuple[str, Tensor]], others: Iterable[Tensor]) -> str | None:
+    """Return the name of the first tensor that differs from its counterpart."""
+    pairs = zip(named, others, strict=True)
+    return next((name for (name, a), b in pairs if not torch.equal(a, b)), None)
 
 
 def _first(error: Exception) -> str:

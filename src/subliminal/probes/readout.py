@@ -1,4 +1,4 @@
-"""What a student's features tell of the digits, whoever reads them."""
+"""Accuracy of four class heads on the student's features."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from typing import Annotated
 
 import torch
 from annotated_types import Ge
-from torch import Tensor
 from torch.nn import functional as F
 
 from subliminal import metrics
 from subliminal.config.hashing import Count
-from subliminal.data import Labelled
 from subliminal.probes import Probe, due
 from subliminal.state import Training
 from subliminal.tensors import streams
 from subliminal.tensors.geometry import widest
-from subliminal.tensors.network import BATCH, Network, accuracy
+from subliminal.tensors.network import Network, accuracy
 from subliminal.tensors.ridge import fit
 
 
@@ -58,7 +56,7 @@ class Readout(Probe):
         assert training.teacher is not None, "only students have a teacher"
         data, network, seeds = training.data, training.network, training.seeds
         labels, classes = data.test_y.expand(len(seeds), -1), network.classes
-        features = _features(network, training.theta, data, data.test_x)
+        features = network.features(training.theta, data.test_x, data.scale)
         random = network.reference(seeds, training.theta.device, stream=streams.READOUT_HEAD)
         heads = {
             metrics.READOUT_OWN: (network, training.theta),
@@ -71,24 +69,12 @@ class Readout(Probe):
                 logits = owner.model.onward(owner.layout.views(theta), layer, features)
                 training.log(name, accuracy(logits, labels, classes))
         wide = widest(features.device)
-        x = _features(network, training.theta, data, data.train_x[: self.examples]).to(wide)
+        x = network.features(training.theta, data.train_x[: self.examples], data.scale).to(wide)
         y = F.one_hot(data.train_y[: self.examples], classes).to(wide)
-        fitted = [fit(of_seed, y) for of_seed in x]  # apart, as each would be alone
+        fitted = [fit(of_seed, y) for of_seed in x]
         scores = [h.to(wide) @ w + bias for h, (w, bias) in zip(features, fitted, strict=True)]
         refitted = accuracy(torch.stack(scores), labels, classes)
         training.log(metrics.READOUT_REFITTED, refitted)
-
-
-def _features(network: Network, theta: Tensor, data: Labelled, images: Tensor) -> Tensor:
-    """Return the last hidden layer's outputs, (seeds, n, width)."""
-    params, seeds = network.layout.views(theta), theta.shape[0]
-    parts = [
-        network.model.activations(params, data.scale(part).expand(seeds, -1, -1))[
-            network.hidden[-1]
-        ]
-        for part in torch.split(images, BATCH)
-    ]
-    return torch.cat(parts, dim=1)
 
 
 def _width(network: Network, layer: str) -> int:

@@ -35,8 +35,8 @@ def _report(arguments: argparse.Namespace) -> int:
     from subliminal.report.read import load
 
     sweeps = load(arguments.runs, together=arguments.together is not None)
-    told: list[str] = []
-    if not arguments.text:  # files first: a terminal that fails costs none of them
+    lines: list[str] = []
+    if not arguments.text:  # files first: a failing terminal must not cost them
         from subliminal.report.escape import markdown_code
         from subliminal.report.html import write_html
         from subliminal.report.page import Report, write_page
@@ -50,13 +50,13 @@ def _report(arguments: argparse.Namespace) -> int:
             written = f"Written by {markdown_code(words)}."
             write_page([report], folder / "results.md", written)
             write_html(report, folder / "index.html")
-            told.append(f"Files: {folder} (open {folder / 'index.html'})")
+            lines.append(f"Files: {folder} (open {folder / 'index.html'})")
             drawn = {path.stem: path for path in sorted(folder.glob("figures/*.png"))}
             if line := log_report(report.sweep.directory, report.tables, drawn):
-                told.append(line)
+                lines.append(line)
     for sweep in sweeps:
         text.show(sweep)
-    for line in told:
+    for line in lines:
         print(terminal.printable(line))
     problems = [problem for sweep in sweeps for problem in sweep.problems]
     for problem in problems:

@@ -1,4 +1,4 @@
-"""A Hydra callback that ends a sweep with one table over its conditions."""
+"""Hydra callback that prints one table over a sweep's conditions at its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from subliminal.errors import UserError
 from subliminal.terminal import printable
 
-if TYPE_CHECKING:  # what a sweep begins with need not read tables
+if TYPE_CHECKING:  # importing polars would delay the start of a sweep
     from subliminal.report.runs import Sweep
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -25,7 +25,7 @@ class ShowSweep(Callback):
     """Prints what `python -m subliminal.report --text` does, where conditions can be compared.
 
     Args:
-        bars: draw the figure of teacher, students and chance too; say where it is, and open it
+        bars: draw the figure of teacher, students and chance too; print its path, and open it
             where there is a display.
     """
 
@@ -40,7 +40,7 @@ class ShowSweep(Callback):
         folder = Path(config.outputs) / str(config.name)
         try:  # other experiments may lie in its folder
             sweep = next(sweep for sweep in load([folder]) if sweep.directory == folder)
-        except (UserError, StopIteration):  # no run finished: each job has told why
+        except (UserError, StopIteration):  # no run finished: each job printed why
             return
         if len(sweep.conditions) > 1:
             text.show(sweep)
@@ -60,6 +60,6 @@ def _draw(sweep: Sweep, folder: Path) -> None:
 
 
 def _seen() -> bool:
-    """Tell whether somebody sits before a terminal on a display."""
+    """Tell whether this is a terminal on a machine with a display."""
     windows = sys.platform in ("darwin", "win32") or any(map(os.environ.get, _DISPLAYS))
     return windows and sys.stdout.isatty()

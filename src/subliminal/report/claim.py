@@ -1,4 +1,4 @@
-"""What a claim is: a statistic of each seed, the side on which its mean should lie, a verdict.
+"""A claim: a statistic of each seed, the side on which its mean should lie, and the verdict.
 
 Verdict: `holds` where the 95% CI lies wholly on the claimed side, `refuted` where wholly on the
 other, `undecided` otherwise. Of `includes`, it holds where a single published number lies in the
@@ -6,21 +6,15 @@ other, `undecided` otherwise. Of `includes`, it holds where a single published n
 intervals added in quadrature, includes 0.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import hypot
 
-import polars as pl
-
-from subliminal import metrics
-from subliminal.report.runs import Condition
+from subliminal.report.runs import PerSeed
 from subliminal.statistics import Estimate, mean_ci, prediction_interval
 
 FEWEST = 4  # seeds: the bootstrap interval of fewer is little else than their range
 
 OF_PUBLISHED = ("includes", "mean")  # sides that are of the metric, not of a difference
-
-PerSeed = dict[int, float]
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class Claim:
             low, high = prediction_interval(list(self.values.values()))
             return f"one more seed in [{low:.3f}, {high:.3f}]: includes {self.bound}"
         if self.side == "mean":
-            low, high = self._apart(mean_ci(list(self.values.values())))
+            low, high = self._apart(mean_ci(self.values.values()))
             published = f"published {self.bound:.3f} ± {self.half_width:.3f}"
             return f"{published}: apart by [{low:+.3f}, {high:+.3f}]"
         return f"within ±{self.bound}" if self.side == "within" else self.side
@@ -49,7 +43,7 @@ class Claim:
     @property
     def verdict(self) -> str:
         """Return holds, refuted or undecided."""
-        estimate = mean_ci(list(self.values.values()))
+        estimate = mean_ci(self.values.values())
         low, high = estimate.low, estimate.high
         if low is None or high is None or estimate.n < FEWEST:
             return f"undecided (n = {estimate.n})"
@@ -77,31 +71,8 @@ class Claim:
         return apart - below, apart + above
 
 
-def accuracy(condition: Condition) -> PerSeed:
-    """Return each seed's final trait accuracy."""
-    return condition.final(metrics.TRAIT_ACCURACY)
-
-
-def gain(condition: Condition) -> PerSeed:
-    """Return each seed's final trait accuracy less its initial one."""
-    initial = epoch_value(condition, metrics.TRAIT_ACCURACY, 0)
-    return {seed: value - initial[seed] for seed, value in accuracy(condition).items()}
-
-
-def epoch_value(condition: Condition, metric: str, epoch: int) -> PerSeed:
-    """Return each seed's value of a metric in (or after) an epoch."""
-    return mean_of(condition.epochs.filter(pl.col("epoch") == epoch), metric)
-
-
-def mean_of(table: pl.DataFrame, metric: str) -> PerSeed:
-    """Return each seed's mean of a metric over the rows of a table."""
-    means = table.group_by("seed").agg(pl.col(metric).mean()).sort("seed")
-    return dict(zip(means["seed"].to_list(), means[metric].to_list(), strict=True))
-
-
-def paired(a: Condition, b: Condition, value: Callable[[Condition], PerSeed]) -> PerSeed:
-    """Return a's value less b's, of the seeds that both have."""
-    ours, theirs = value(a), value(b)
+def paired(ours: PerSeed, theirs: PerSeed) -> PerSeed:
+    """Return our values less theirs, of the seeds that both have."""
     return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
 
 

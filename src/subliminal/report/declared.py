@@ -6,14 +6,20 @@
         against: initial
         expect: "> 0"
 
-`where` picks conditions by their config; each that has these values is one row of the verdicts.
-`against` is what the metric is compared with, seed by seed: `initial` (its value before training),
-`teacher` (the teacher's accuracy), another metric of the same runs, or other values of config keys,
-which name the condition that is the same in all else. `expect` is `> 0`, `< 0` or `within b`, of
-the difference's mean, or, of the metric itself, `includes b`: does a single published number lie in
-the spread of our seeds, or `mean b ± h`: does a published mean, with the half-width of its 95%
-interval, agree with ours? `metric` is the metric at the end of training, trait accuracy unless
-named.
+`where` picks conditions by their config: each that has these values is one row of the verdicts.
+
+`metric` is what is measured (default: trait accuracy), and `over` when: at the `end` of training
+(default), as mean over the `run`, over `epoch 1` or `epochs 2-5`, as `sum` over all steps, as share
+of steps at which it is `positive`, or at `step 147`. A list of these makes one row of each.
+
+`against` is what is subtracted, seed by seed: `initial` (the value before training, the default at
+the end of training), a number (0: the default otherwise), `teacher` (the teacher's accuracy),
+another metric of the same run, or config values, which name the condition that is the same in all
+else. With `relative: true` the statistic is the ratio of the two less 1.
+
+`expect` is `> 0`, `< 0` or `within b`, of the statistic's mean; or, of the metric itself,
+`includes b`: a single published number lies in the spread of our seeds, or `mean b ± h`: a
+published mean, with the half-width of its 95% interval, agrees with ours.
 """
 
 import re
@@ -28,17 +34,26 @@ import yaml
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import OF_PUBLISHED, Claim, PerSeed, epoch_value, paired
+from subliminal.report.claim import OF_PUBLISHED, Claim, paired, text_of
 from subliminal.report.question import sweep_file
-from subliminal.report.runs import Condition, Sweep
+from subliminal.report.runs import Condition, PerSeed, Sweep, per_seed
+from subliminal.report.tables import teacher_accuracies
+from subliminal.statistics import format_effect, holm, mean_ci, paired_p
 
 KEY = "claims"  # of a sweep's file; Hydra does not see it
-_AGAINST = ("initial", "teacher")
-_OF_TEACHER = metrics.TEACHER_ACCURACY
+_KEYS = {"claim", "where", "metric", "over", "against", "relative", "expect"}
 _NUMBER = r"(\d+\.?\d*|\.\d+)"
 _EXPECTED = re.compile(
     rf"([<>] 0)|(within|includes) {_NUMBER}|(mean) {_NUMBER} ?(?:±|\+/?-) ?{_NUMBER}"
 )
+_OVER = {  # what `over` may be: how the statistic is written
+    "end": "{}",
+    "run": "mean {}",
+    "sum": "sum of {}",
+    "positive": "share of steps with positive {}",
+    r"epochs? (\d+)(?:-(\d+))?": "mean {} in {over}",
+    r"step (\d+)": "{} at {over}",
+}
 
 
 @dataclass(frozen=True)
@@ -47,10 +62,12 @@ class Declared:
 
     claim: str
     where: varied.Flat
-    against: str | varied.Flat
+    metric: str
+    over: tuple[str, ...]
+    against: str | float | varied.Flat
+    relative: bool
     side: str
     bound: float
-    metric: str
     half_width: float
 
     @classmethod
@@ -58,92 +75,114 @@ class Declared:
         """Read one entry.
 
         Raises:
-            UserError: a key is missing or unknown, or a value is none of those that there are.
+            UserError: a key is missing or unknown, or a value is not allowed.
         """
         here = f"{file.name}: {KEY}"
-        allowed = {"claim", "where", "against", "expect", "metric"}
-        if not isinstance(entry, dict) or not {"claim", "expect"} <= set(entry) <= allowed:
-            raise UserError(
-                f"{here}: {entry!r} should be a mapping of {', '.join(sorted(allowed))}"
-            )
+        if not isinstance(entry, dict) or not {"claim", "expect"} <= set(entry) <= _KEYS:
+            raise UserError(f"{here}: {entry!r} should be a mapping of {', '.join(sorted(_KEYS))}")
         expected = _EXPECTED.fullmatch(str(entry["expect"]))
         if expected is None:
-            allowed_sides = "'> 0', '< 0', 'within 0.05', 'includes 0.7' or 'mean 0.7 ± 0.03'"
-            raise UserError(f"{here}: expect={entry['expect']!r}: {allowed_sides}")
-        against = entry.get("against", "initial")
-        if not isinstance(against, dict) and against not in _AGAINST and not _metric(against):
-            raise UserError(
-                f"{here}: against={against!r}: {', '.join(_AGAINST)}, a metric or config keys"
-            )
+            sides = "'> 0', '< 0', 'within 0.05', 'includes 0.7' or 'mean 0.7 ± 0.03'"
+            raise UserError(f"{here}: expect={entry['expect']!r}: {sides}")
         metric = entry.get("metric", metrics.TRAIT_ACCURACY)
         if not _metric(metric):
             raise UserError(f"{here}: there is no metric {metric!r}")
+        over = entry.get("over", "end")
+        over = (over,) if isinstance(over, str) else tuple(over)
+        if wrong := [one for one in over if _kind(one) is None]:
+            kinds = "end, run, sum, positive, 'epoch 1', 'epochs 2-5' or 'step 147'"
+            raise UserError(f"{here}: over={wrong[0]!r}: {kinds}")
+        side = expected[1] or expected[2] or expected[4]
+        of_value = side in OF_PUBLISHED or over != ("end",)
+        against = entry.get("against", 0 if of_value else "initial")
+        known = against in ("initial", "teacher") or _metric(against)
+        if not isinstance(against, dict | int | float) and not known:
+            raise UserError(
+                f"{here}: against={against!r}: initial, teacher, a number, a metric or config keys"
+            )
         return cls(
-            entry["claim"],
-            _flat(entry.get("where", {})),
-            _flat(against) if isinstance(against, dict) else against,
-            expected[1] or expected[2] or expected[4],
-            float(expected[3] or expected[5] or 0),
-            metric,
-            float(expected[6] or 0),
+            claim=entry["claim"],
+            where=_flat(entry.get("where", {})),
+            metric=metric,
+            over=over,
+            against=_flat(against) if isinstance(against, dict) else against,
+            relative=bool(entry.get("relative", False)),
+            side=side,
+            bound=float(expected[3] or expected[5] or 0),
+            half_width=float(expected[6] or 0),
         )
 
     def claims(self, sweep: Sweep) -> Iterator[Claim]:
         """Yield the claim for each condition that it is about, if what it needs was run."""
         for condition in sweep.conditions:
-            logged = self.metric in condition.epochs.columns or self.metric == _OF_TEACHER
-            if not logged or not _has(condition, self.where):
+            if not _has(condition, self.where):
                 continue
-            compared = self._compared(condition, sweep)
-            if compared is None:
-                continue
-            name, values = compared
-            rest = [k for k in sweep.swept if not any(_covers(own, k) for own in self.where)]
-            if isinstance(self.against, dict):
-                rest = [k for k in rest if not any(_covers(own, k) for own in self.against)]
-            place = varied.label(condition.config, rest)
-            minus = f" − {name}" if name else ""
-            statistic = f"{self.metric}{minus}" + (f"; {place}" if place else "")
-            yield Claim(self.claim, statistic, values, self.side, self.bound, self.half_width)
+            for over in self.over:
+                ours = _values(condition, self.metric, over)
+                name, theirs = self._compared(condition, sweep, over)
+                values = paired(ours, theirs)
+                if self.relative:
+                    values = {seed: change / theirs[seed] for seed, change in values.items()}
+                if not values:
+                    continue
+                text = self._statistic(name, over, condition, sweep)
+                yield Claim(self.claim, text, values, self.side, self.bound, self.half_width)
 
-    def _compared(self, condition: Condition, sweep: Sweep) -> tuple[str, PerSeed] | None:
-        """Return what the metric is compared with, and the differences by seed."""
-        value = self._value
-        if self.side in OF_PUBLISHED:
-            return "", value(condition)
+    def _compared(self, condition: Condition, sweep: Sweep, over: str) -> tuple[str, PerSeed]:
+        """Return the name and the values of what the metric is compared with; {}: not run."""
+        if isinstance(self.against, dict):
+            same = {key: condition.config.get(key) for key in self._others(sweep)}
+            for other in sweep.conditions:
+                if _has(other, same | self.against) and other is not condition:
+                    name = varied.label(self.against, list(self.against))
+                    return name, _values(other, self.metric, over)
+            return "", {}
+        if isinstance(self.against, int | float):
+            name = f"{self.against:g}" if self.against else ""
+            return name, dict.fromkeys(condition.seeds, self.against)
         if self.against == "initial":
-            before = epoch_value(condition, self.metric, 0)
-            return "initial", {seed: v - before[seed] for seed, v in value(condition).items()}
+            logged = self.metric in condition.epochs.columns
+            return "initial", condition.in_epoch(self.metric, 0) if logged else {}
         if self.against == "teacher":
-            teacher = _teacher_accuracy(condition)
-            return "teacher", {seed: v - teacher[seed] for seed, v in value(condition).items()}
-        if isinstance(self.against, str):
-            other_metric = condition.final(self.against)
-            ours = value(condition)
-            return self.against, {seed: v - other_metric[seed] for seed, v in ours.items()}
-        own = {*self.where, *self.against}
-        same = {
-            key: condition.config.get(key)
-            for key in sweep.swept
-            if not any(_covers(name, key) for name in own)
-        }
-        for other in sweep.conditions:
-            if _has(other, same | self.against) and other is not condition:
-                return varied.label(self.against, list(self.against)), paired(
-                    condition, other, value
-                )
-        return None
+            return "teacher", teacher_accuracies([condition])
+        return self.against, _values(condition, self.against, over)
 
-    def _value(self, condition: Condition) -> PerSeed:
-        if self.metric == _OF_TEACHER:
-            return _teacher_accuracy(condition)
-        return condition.final(self.metric)
+    def _statistic(self, name: str, over: str, condition: Condition, sweep: Sweep) -> str:
+        text = _OVER[_kind(over) or ""].format(self.metric, over=over)
+        if name:
+            text += f" ÷ {name} − 1" if self.relative else f" − {name}"
+        place = varied.label(condition.config, self._others(sweep))
+        return f"{text}; {place}" if place else text
+
+    def _others(self, sweep: Sweep) -> list[str]:
+        """Return the swept keys that neither `where` nor `against` names."""
+        own = [*self.where, *(self.against if isinstance(self.against, dict) else ())]
+        return [key for key in sweep.swept if not any(f"{key}.".startswith(f"{o}.") for o in own)]
 
 
-def declared(sweep: Sweep) -> list[Declared]:
-    """Return the claims that the sweep's file declares, if it has one."""
+def verdicts(sweep: Sweep) -> pl.DataFrame:
+    """Return the verdict table of the claims that the sweep's file declares, if it has one."""
     file = sweep_file(sweep)
-    return [] if file is None else entries(file)
+    found = [claim for entry in entries(file) for claim in entry.claims(sweep)] if file else []
+    tested = [claim for claim in found if claim.side in ("> 0", "< 0") and len(claim.values) > 1]
+    p_values = [paired_p(list(claim.values.values())) for claim in tested]
+    adjusted = dict(zip(map(id, tested), holm(p_values), strict=True))
+    rows = []
+    for claim in found:
+        sample = list(claim.values.values())
+        p = adjusted.get(id(claim))
+        rows.append(
+            {
+                "claim": claim.text,
+                "statistic": f"{claim.statistic} ({claim.expected})",
+                "mean [95% CI]": text_of(mean_ci(sample), sign=claim.side not in OF_PUBLISHED),
+                "n": str(len(sample)),
+                "d_z": "" if claim.side in OF_PUBLISHED else format_effect(sample),
+                "p (Holm)": "" if p is None else f"{p:.1g}",
+                "verdict": claim.verdict,
+            }
+        )
+    return pl.DataFrame(rows)
 
 
 def entries(file: Path) -> list[Declared]:
@@ -152,9 +191,27 @@ def entries(file: Path) -> list[Declared]:
     return [Declared.of(entry, file) for entry in content.get(KEY, [])]
 
 
-def _teacher_accuracy(condition: Condition) -> PerSeed:
-    last = condition.teacher.filter(pl.col("epoch") == condition.teacher["epoch"].max())
-    return dict(zip(last["seed"].to_list(), last[metrics.TEACHER_ACCURACY].to_list(), strict=True))
+def _kind(over: object) -> str | None:
+    return next((kind for kind in _OVER if re.fullmatch(kind, str(over))), None)
+
+
+def _values(condition: Condition, metric: str, over: str) -> PerSeed:
+    """Return each seed's value of a metric; {} where it was not measured."""
+    if metric == metrics.TEACHER_ACCURACY:
+        return teacher_accuracies([condition])
+    if over == "end":
+        return condition.final(metric) if metric in condition.epochs.columns else {}
+    if not condition.logged(metric):
+        return {}
+    if over in ("run", "sum", "positive"):
+        of_run = {"run": condition.over_run, "sum": condition.total, "positive": condition.positive}
+        return of_run[over](metric)
+    numbers = [int(number) for number in re.findall(r"\d+", over)]
+    if over.startswith("step"):
+        chosen = pl.col("step") == numbers[0]
+    else:  # steps of the first epoch have `epoch` in [0, 1)
+        chosen = (pl.col("epoch") >= numbers[0] - 1) & (pl.col("epoch") < numbers[-1])
+    return per_seed(condition.steps.filter(chosen).drop_nulls(metric), pl.col(metric).mean())
 
 
 def _metric(name: object) -> bool:
@@ -168,7 +225,3 @@ def _flat(values: Mapping[str, Any]) -> varied.Flat:
 
 def _has(condition: Condition, values: varied.Flat) -> bool:
     return all(condition.config.get(key) == value for key, value in values.items())
-
-
-def _covers(name: str, key: str) -> bool:
-    return f"{key}.".startswith(f"{name}.")

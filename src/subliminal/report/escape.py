@@ -52,11 +52,6 @@ def markdown_code(text: object) -> str:
     return f"{fence}{room}{line}{room}{fence}"
 
 
-def from_markdown(text: str) -> str:
-    r"""Return the text that `markdown` was given: `\*` is an asterisk."""
-    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
-
-
 def latex(text: object) -> str:
     """Return text that LaTeX sets as it is, in a cell of a table too."""
     parts: list[str] = []

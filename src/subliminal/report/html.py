@@ -16,7 +16,7 @@ from subliminal.report import varied
 from subliminal.report.page import Report
 from subliminal.report.runs import LAYER, WINDOW, Array, Condition, Sweep, smooth
 from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
-from subliminal.statistics import mean_band, mean_ci
+from subliminal.statistics import Estimate, mean_band, mean_ci
 
 WEB = Path(__file__).parent / "web"
 MACHINE = ("environment", "device", "card", "threads")  # what a run was made with
@@ -64,14 +64,12 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         if any(metric in getattr(c, table).columns for c in sweep.conditions)
     }
     points = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
-    environments: list[str] = []
-    runs = _runs(sweep, folder, environments)
+    runs, environments = _runs(sweep, folder)
     return {
         "name": sweep.name,
         "question": report.question,
         "caption": report.caption.replace("**", ""),
         "made": report.made_with,
-        "findings": report.findings,
         "problems": sweep.problems,
         "incomplete": sweep.incomplete(),
         "verdicts": tables["Verdicts"].to_dicts() if "Verdicts" in tables else [],
@@ -89,7 +87,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         ],
         "runs": runs,
         "files": FILES,
-        "environments": [json.loads(text) for text in environments],
+        "environments": environments,
         "noisy": [title for title, (metric, _) in logged.items() if metric in _NOISY],
         "window": WINDOW,
     }
@@ -104,11 +102,7 @@ def _condition(
         if metric in frame.columns and frame[metric].count():
             x, values = _thin(*_curve(condition, metric, table), points)
             curves[title] = [_short(line) for line in (x, *mean_band(values))]
-    accuracy = condition.final(metrics.TRAIT_ACCURACY)
-    loss = mean_ci([1e4 * value for value in condition.final(metrics.DISTILL_LOSS).values()])
-    mean = mean_ci(list(accuracy.values()))
-    first = condition is sweep.baseline
-    paired = [] if first else differences(condition, sweep.baseline)
+    paired = [] if condition is sweep.baseline else differences(condition, sweep.baseline)
     heat = condition.layers()
     return {
         "name": condition.name,
@@ -120,8 +114,8 @@ def _condition(
         "config": {key: varied.show(value) for key, value in condition.config.items()},
         "n": len(condition.seeds),
         "asked": len(condition.cells),
-        "accuracy": _estimate(mean),
-        "loss": _estimate(loss),
+        "accuracy": _estimate(mean_ci(condition.accuracy.values())),
+        "loss": _estimate(mean_ci(condition.loss.values())),
         "difference": _estimate(mean_ci(paired)) if paired else None,
         "differences": _short(np.array(paired)),
         "curves": curves,
@@ -131,18 +125,17 @@ def _condition(
     }
 
 
-def _runs(sweep: Sweep, folder: Path, environments: list[str]) -> list[list[Any]]:
-    """Return of each cell: condition, seed, state, accuracy, loss, folder, environment, curves."""
-    known = {environment: place for place, environment in enumerate(environments)}
-    places = {c.directory: place for place, c in enumerate(sweep.conditions)}
+def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, Any]]]:
+    """Return a row for each cell, and the environments that rows refer to by their place.
+
+    A row: place of the condition, seed, state, accuracy, loss, folder, environment, curves.
+    """
+    environments: list[dict[str, Any]] = []
     total = sum(len(condition.seeds) for condition in sweep.conditions)
     points = min(60, max(6, _NUMBERS_OF_RUNS // (3 * total)))
     rows: list[list[Any]] = []
-    for condition in sweep.conditions:
-        summaries = {_seed_of(s): s for s in condition.summaries}
-        accuracy, loss = (
-            condition.final(name) for name in (metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS)
-        )
+    for place, condition in enumerate(sweep.conditions):
+        accuracy, loss = condition.accuracy, condition.loss
         curves = [
             _thin(*_curve(condition, metric, table), points)
             for metric, table in (
@@ -154,23 +147,17 @@ def _runs(sweep: Sweep, folder: Path, environments: list[str]) -> list[list[Any]
         order = {seed: row for row, seed in enumerate(condition.seeds)}
         for cell in condition.cells:
             where = os.path.relpath(cell.directory, folder)
-            row: list[Any] = [places[condition.directory], cell.seed, cell.state, None, None, where]
+            row: list[Any] = [place, cell.seed, cell.state, None, None, where]
             if cell.state == "finished":
-                summary = summaries[cell.seed]
+                summary = condition.summaries[order[cell.seed]]
                 facts = {key: summary.get(key) for key in MACHINE}
-                text = json.dumps(facts, sort_keys=True)
-                if text not in known:
-                    known[text] = len(environments)
-                    environments.append(text)
-                row[3:5] = [accuracy[cell.seed], round(1e4 * loss[cell.seed], 4)]
+                if facts not in environments:
+                    environments.append(facts)
+                row[3:5] = [accuracy[cell.seed], round(loss[cell.seed], 4)]
                 lines = [_short(values[order[cell.seed]]) for _, values in curves]
-                row += [known[text], lines]
+                row += [environments.index(facts), lines]
             rows.append(row)
-    return rows
-
-
-def _seed_of(summary: dict[str, Any]) -> int:
-    return int(summary["seed"])
+    return rows, environments
 
 
 def _curve(condition: Condition, metric: str, table: str) -> tuple[Array, Array]:
@@ -193,8 +180,6 @@ def _short(values: Array) -> list[float | None]:
     return [float(f"{v:.4g}") if np.isfinite(v) else None for v in values]
 
 
-def _estimate(estimate: Any) -> list[float | None]:
-    return [
-        None if value is None else float(f"{value:.4g}")
-        for value in (estimate.mean, estimate.low, estimate.high)
-    ]
+def _estimate(estimate: Estimate) -> list[float | None]:
+    ends = (estimate.mean, estimate.low, estimate.high)
+    return _short(np.array([np.nan if value is None else value for value in ends]))

@@ -10,8 +10,7 @@ import polars as pl
 
 from subliminal import metrics, store
 from subliminal.report import escape, figures
-from subliminal.report.claims import verdicts
-from subliminal.report.findings import findings
+from subliminal.report.declared import verdicts
 from subliminal.report.question import question
 from subliminal.report.read import load
 from subliminal.report.runs import Sweep
@@ -38,7 +37,7 @@ BY_EPOCH = (
 
 @dataclass(frozen=True)
 class Report:
-    """What is said of a sweep; each part is computed when it is first asked for."""
+    """The parts of a report on a sweep, each computed on first access."""
 
     sweep: Sweep
 
@@ -71,13 +70,8 @@ class Report:
         return tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
 
     @cached_property
-    def findings(self) -> list[str]:
-        """Return sentences on what the runs show beside the claims."""
-        return findings(self.sweep)
-
-    @cached_property
     def question(self) -> str:
-        """Return what the sweep asks."""
+        """Return the question of the sweep's file, or what varies."""
         return question(self.sweep)
 
     @cached_property
@@ -89,8 +83,8 @@ class Report:
             f"Teacher accuracy {teacher_accuracy(self.sweep.conditions).format(3)}.",
         ]
         if states := self.sweep.states():
-            told = ", ".join(f"{number} {state}" for state, number in states.items())
-            parts.append(f"**Partial: of {len(self.sweep.cells)} runs {told}.**")
+            missing = ", ".join(f"{number} {state}" for state, number in states.items())
+            parts.append(f"**Partial: of {len(self.sweep.cells)} runs {missing}.**")
         return " ".join(parts)
 
     @cached_property
@@ -114,10 +108,6 @@ class Report:
             f"{', '.join(commits)}; a student took {took} s (median)."
         )
 
-    def draw(self, folder: Path) -> dict[str, str]:
-        """Draw the figures (PNG and PDF) into `folder`; return the PNGs' names and captions."""
-        return figures.draw(self.sweep, folder)
-
     def write_tables(self, folder: Path) -> None:
         """Write each table as CSV and LaTeX, and the numbers behind them as one CSV."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,13 +119,14 @@ class Report:
         store.write_text(folder / "numbers.csv", self.numbers.write_csv())
 
 
-def write_page(reports: Sequence[Report], path: Path, written: str) -> None:
+def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool = True) -> None:
     """Write all tables and figures as a Markdown page, the figures in `figures/` beside it.
 
     Args:
         reports: a section each.
         path: the page's file.
         written: a sentence on what writes the page, from what.
+        pdf: draw each figure as PDF too.
     """
     parts = ["# Results", written]
     for report in reports:
@@ -143,10 +134,9 @@ def write_page(reports: Sequence[Report], path: Path, written: str) -> None:
         parts += [f"{report.caption} {escape.markdown(report.made_with)}"]
         if problems := _problems(report):
             parts.append(_bullets(map(escape.markdown, problems)))
-        for name, caption in report.draw(path.parent / "figures").items():
+        drawn = figures.draw(report.sweep, path.parent / "figures", pdf=pdf)
+        for name, caption in drawn.items():
             parts += [f"![{name}](figures/{name})", escape.markdown(caption)]
-        if report.findings:
-            parts += ["### Beside the claims", _bullets(report.findings)]
         for title, table in report.tables.items():
             parts += [f"### {title}", markdown(table)]
     path.parent.mkdir(parents=True, exist_ok=True)

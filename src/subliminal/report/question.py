@@ -1,4 +1,4 @@
-"""What the file of a sweep says of it: the question that it asks, in its header comment."""
+"""The question that a sweep is to answer: the header comment of its file."""
 
 import re
 from functools import lru_cache
@@ -42,5 +42,5 @@ def header(file: Path) -> str:
     """Return a sweep file's header comment up to its launch command, as one line."""
     comment = takewhile(lambda line: line.startswith("#"), file.read_text("utf-8").splitlines())
     words = [line.lstrip("# ") for line in comment]
-    told = takewhile(lambda line: not line.startswith("Launch:"), words)
-    return " ".join(line for line in told if not line.startswith("@package"))
+    question = takewhile(lambda line: not line.startswith("Launch:"), words)
+    return " ".join(line for line in question if not line.startswith("@package"))

@@ -1,16 +1,12 @@
-"""The runs below folders read into sweeps; what cannot be read is named and left out."""
+"""Read the runs below folders into sweeps; name and leave out what cannot be read."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from polars.exceptions import PolarsError
-from yaml import YAMLError
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
@@ -29,14 +25,14 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
     Raises:
         UserError: below one of the paths there is no finished run.
     """
-    experiments: dict[Path, dict[Path, _Asked]] = {}
+    experiments: dict[Path, dict[Path, _Chosen]] = {}
     for path in paths:
-        asked = list(_asked(path))
-        for one in asked:
+        below = list(_chosen(path))
+        for one in below:
             condition = one.held.directory
             others = experiments.setdefault(_above(condition), {})
             others.setdefault(condition, one).seeds.update(one.seeds)
-        if not any(one.finished for one in asked):
+        if not any(one.finished for one in below):
             raise UserError(f"{path}: no finished run below; train first")
     if together:
         everything = [one for of in experiments.values() for one in of.values()]
@@ -51,43 +47,40 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
 
 
 @dataclass
-class _Asked:
-    """A condition, and which of its seeds are reported."""
+class _Chosen:
+    """A condition's folder, and which of its seeds are reported."""
 
     held: Held
     seeds: set[int]
 
     @property
-    def ordered(self) -> list[int]:
-        return sorted(self.seeds)
-
-    @property
-    def runs(self) -> list[Path]:
-        return [store.run_dir(self.held.directory, seed) for seed in self.ordered]
+    def runs(self) -> dict[Path, int]:
+        """The run folders, in order of their seeds."""
+        return {store.run_dir(self.held.directory, seed): seed for seed in sorted(self.seeds)}
 
     @property
     def finished(self) -> bool:
         return any(map(store.finished, self.runs))
 
 
-def _asked(path: Path) -> Iterator[_Asked]:
+def _chosen(path: Path) -> Iterator[_Chosen]:
     """Yield what is at or below a path, whatever kind of folder it is."""
     run = path if store.seed_of(path) is not None else path.resolve()
     if (seed := store.seed_of(run)) is not None:
-        yield _Asked(held(run.parent), {seed})
+        yield _Chosen(held(run.parent), {seed})
         return
     for condition in store.condition_dirs(path):
-        # A copy says nothing new, and would be compared with what it is a copy of.
+        # A copy would be compared with its original.
         if condition == path or store.original(condition) is None:
             found = held(condition)
-            yield _Asked(found, set(found.seeds))
+            yield _Chosen(found, set(found.seeds))
 
 
 def _above(folder: Path) -> Path:
     return folder / ".." if folder.name in ("", "..") else folder.parent
 
 
-def _name(folder: Path, conditions: Iterable[_Asked]) -> str:
+def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
     """Return an experiment's name: as recorded, if it lies there (`a/b`), else its folder's."""
     for one in conditions:
         name = (one.held.record.get("config") or {}).get("name")
@@ -98,11 +91,11 @@ def _name(folder: Path, conditions: Iterable[_Asked]) -> str:
     return folder.resolve().name
 
 
-def _sweep(name: str, directory: Path, asked: Sequence[_Asked]) -> Sweep:
+def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen]) -> Sweep:
     problems: list[str] = []
     cells: list[Cell] = []
     conditions = []
-    for one in sorted(asked, key=lambda one: one.held.directory):
+    for one in sorted(chosen, key=lambda one: one.held.directory):
         if one.held.damage:
             problems.append(one.held.damage)
         condition, of_folder = _condition(one, problems)
@@ -121,38 +114,37 @@ def _sweep(name: str, directory: Path, asked: Sequence[_Asked]) -> Sweep:
 
 
 def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
-    """Name the conditions by what varies; what is still the same, by experiment or hash."""
+    """Name the conditions by what varies; what is still the same, by experiment, hash or path."""
     names = [varied.label(condition.config, keys) or condition.name for condition in conditions]
-    for distinct in (_experiment, _digest, _path):
-        shared: dict[str, set[str]] = {}
-        for name, condition in zip(names, conditions, strict=True):
-            shared.setdefault(name, set()).add(distinct(condition))
-        double = {name for name, number in Counter(names).items() if number > 1}
+    for distinct in (
+        [c.directory.resolve().parent.name for c in conditions],
+        [c.digest for c in conditions],
+        [str(c.directory) for c in conditions],
+    ):
+        marks: dict[str, list[str]] = {}
+        for name, mark in zip(names, distinct, strict=True):
+            marks.setdefault(name, []).append(mark)
         names = [
-            f"{name} ({distinct(c)})" if name in double and len(shared[name]) > 1 else name
-            for name, c in zip(names, conditions, strict=True)
+            f"{name} ({mark})" if len(set(marks[name])) > 1 else name
+            for name, mark in zip(names, distinct, strict=True)
         ]
     return [replace(c, name=name) for c, name in zip(conditions, names, strict=True)]
 
 
-def _experiment(condition: Condition) -> str:
-    return condition.directory.resolve().parent.name
+def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, list[Cell]]:
+    """Read one condition's finished runs; a damaged one is named in `problems` and left out."""
+    states: dict[Path, str] = {run: store.state(run) for run in chosen.runs}
 
+    def finished() -> list[Path]:
+        return [run for run, state in states.items() if state == "finished"]
 
-def _digest(condition: Condition) -> str:
-    return condition.digest
+    def leave_out(file: Path, reason: object) -> None:
+        states[file.parent] = "damaged"
+        first = (str(reason).splitlines() or [type(reason).__name__])[0]
+        problems.append(f"{file}: cannot be read ({first[:100]})")
 
-
-def _path(condition: Condition) -> str:
-    return str(condition.directory)
-
-
-def _condition(asked: _Asked, problems: list[str]) -> tuple[Condition | None, list[Cell]]:
-    """Read one condition's finished runs; a damaged one is told in `problems` and left out."""
-    runs, folder = asked.runs, asked.held.directory
-    states = {run: store.state(run) for run in runs}
     summaries: dict[Path, dict[str, Any]] = {}
-    for run in [run for run, state in states.items() if state == "finished"]:
+    for run in finished():
         try:
             summaries[run] = store.read_summary(run)
         except store.Damaged as error:
@@ -160,29 +152,30 @@ def _condition(asked: _Asked, problems: list[str]) -> tuple[Condition | None, li
             problems.append(str(error))
     tables = {}
     for table, (needed, columns) in _TABLES.items():
-        files = [run / f"{table}.parquet" for run in runs if _good(states, run)]
+        files = [run / f"{table}.parquet" for run in finished()]
         tables[table], bad = _read(files, needed, columns)
         for file, reason in bad:
-            _damaged(file.parent, file.name, reason, states, problems)
-    for run, reason in _cut_short(tables["epochs"], [run for run in runs if _good(states, run)]):
-        _damaged(run, "epochs.parquet", reason, states, problems)
-    finished = [run for run in runs if _good(states, run)]
-    cells = [Cell(run, seed, states[run]) for run, seed in zip(runs, asked.ordered, strict=True)]
-    if not finished:
+            leave_out(file, reason)
+    for run in _cut_short(tables["epochs"], finished()):
+        leave_out(run / "epochs.parquet", "no results of the last epoch")
+    cells = [Cell(run, seed, states[run]) for run, seed in chosen.runs.items()]
+    if not finished():
         return None, cells
-    seeds = [cell.seed for cell in cells if _good(states, cell.directory)]
-    steps, epochs = (
-        tables[name].filter(pl.col("seed").is_in(seeds)) for name in ("steps", "epochs")
+    seeds = [cell.seed for cell in cells if cell.state == "finished"]
+    ours = {name: of.filter(pl.col("seed").is_in(seeds)) for name, of in tables.items()}
+    student, teacher = (
+        ours["epochs"].filter(pl.col("phase") == phase).sort("seed", "step")
+        for phase in ("student", "teacher")
     )
     condition = Condition(
-        name=summaries[finished[0]]["condition"],
+        name=summaries[finished()[0]]["condition"],
         seeds=tuple(seeds),
-        steps=steps.sort("seed", "step"),
-        epochs=epochs.filter(pl.col("phase") == "student").sort("seed", "step"),
-        teacher=epochs.filter(pl.col("phase") == "teacher").sort("seed", "step"),
-        summaries=[summaries[run] for run in finished],
-        config=varied.flatten(_config(asked.held, finished[0])),
-        directory=folder,
+        steps=ours["steps"].sort("seed", "step"),
+        epochs=student,
+        teacher=teacher,
+        summaries=[summaries[run] for run in finished()],
+        config=varied.flatten(_config(chosen.held, finished()[0])),
+        directory=chosen.held.directory,
         cells=tuple(cells),
     )
     return condition, cells
@@ -190,26 +183,12 @@ def _condition(asked: _Asked, problems: list[str]) -> tuple[Condition | None, li
 
 def _config(held: Held, run: Path) -> dict[str, Any]:
     """Return a condition's resolved config, from its folder's record or else from a run's copy."""
-    config: dict[str, Any] = held.record.get("config") or {}
-    if config and ("identity" in held.record or len(config.get("mitigation") or ()) < 2):
-        return config
-    try:  # of before conditions were recorded, or with mitigations in an order of their own
-        plain = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-    except (OSError, ValueError, OmegaConfBaseException, YAMLError):
-        return config
-    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else config
-
-
-def _good(states: Mapping[Path, str], run: Path) -> bool:
-    return states[run] == "finished"
-
-
-def _damaged(
-    run: Path, file: str, reason: object, states: dict[Path, Any], problems: list[str]
-) -> None:
-    states[run] = "damaged"
-    first = (str(reason).splitlines() or [type(reason).__name__])[0]
-    problems.append(f"{run / file}: cannot be read ({first[:100]})")
+    if config := held.record.get("config"):
+        return dict(config)
+    try:
+        return store.read_config(run)
+    except store.Damaged:
+        return {}
 
 
 def _step_columns(names: list[str]) -> list[str]:
@@ -263,14 +242,11 @@ def _misfit(schema: Mapping[str, pl.DataType], needed: Sequence[str]) -> str | N
     return None
 
 
-def _cut_short(epochs: pl.DataFrame, runs: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Yield the runs whose tables have no results of the last epoch of their condition."""
+def _cut_short(epochs: pl.DataFrame, runs: Sequence[Path]) -> list[Path]:
+    """Return the runs whose tables have no results of the last epoch of their condition."""
     if not epochs.height:
-        return
+        return []
     student = epochs.filter(pl.col("phase") == "student")
     last = student.filter(pl.col("epoch") == student["epoch"].max())
-    results = last.drop_nulls([metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS])
-    there = set(results["seed"].to_list())
-    for run in runs:
-        if store.seed_of(run) not in there:
-            yield run, "no results of the last epoch"
+    complete = set(last.drop_nulls([metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS])["seed"])
+    return [run for run in runs if store.seed_of(run) not in complete]

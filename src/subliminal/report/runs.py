@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from subliminal import metrics
 from subliminal.report import varied
 
-# A report over ten thousand runs has no room for every metric of every step.
+# The metrics that a report reads at each step: all of them would not fit for 10,000 runs.
 STEP_METRICS = (
     metrics.ALIGNMENT,
     metrics.ALIGNMENT_NULL,
@@ -34,11 +34,17 @@ LAYER = f"{metrics.ALIGNMENT}/"  # what the names of single layers' alignment st
 WINDOW = 15  # steps of the centred moving average of alignments
 
 Array = NDArray[np.float64]
+PerSeed = dict[int, float]
+
+
+def per_seed(table: pl.DataFrame, value: pl.Expr) -> PerSeed:
+    """Return each seed's value, an aggregate over its rows of a table."""
+    return dict(table.group_by("seed").agg(value.alias("value")).sort("seed").iter_rows())
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run that was asked for: a condition and a seed."""
+    """One planned run: a condition and a seed."""
 
     directory: Path
     seed: int
@@ -64,26 +70,36 @@ class Condition:
         """Return the eight digits that name the config: the end of its folder's name."""
         return self.directory.name[-8:]
 
-    def final(self, metric: str) -> dict[int, float]:
+    @property
+    def accuracy(self) -> PerSeed:
+        """Return each seed's final trait accuracy."""
+        return self.final(metrics.TRAIT_ACCURACY)
+
+    @property
+    def loss(self) -> PerSeed:
+        """Return each seed's distillation loss over the last epoch, ×10⁴."""
+        return {seed: 1e4 * loss for seed, loss in self.final(metrics.DISTILL_LOSS).items()}
+
+    def final(self, metric: str) -> PerSeed:
         """Return each seed's value at the end of the last epoch."""
         last = self.epochs.filter(pl.col("epoch") == self.epochs["epoch"].max())
-        return dict(zip(last["seed"].to_list(), last[metric].to_list(), strict=True))
+        return dict(last.select("seed", metric).iter_rows())
 
-    def over_run(self, metric: str) -> dict[int, float]:
+    def in_epoch(self, metric: str, epoch: int) -> PerSeed:
+        """Return each seed's value in an epoch, or at its end; 0 is the start."""
+        return per_seed(self.epochs.filter(pl.col("epoch") == epoch), pl.col(metric).mean())
+
+    def over_run(self, metric: str) -> PerSeed:
         """Return each seed's mean over all steps."""
-        return self._over(pl.col(metric).mean())
+        return per_seed(self.steps, pl.col(metric).mean())
 
-    def total(self, metric: str) -> dict[int, float]:
+    def total(self, metric: str) -> PerSeed:
         """Return each seed's sum over all steps."""
-        return self._over(pl.col(metric).sum())
+        return per_seed(self.steps, pl.col(metric).sum())
 
-    def positive(self, metric: str) -> dict[int, float]:
+    def positive(self, metric: str) -> PerSeed:
         """Return the share of each seed's steps at which `metric` was positive."""
-        return self._over((pl.col(metric) > 0).mean())
-
-    def _over(self, value: pl.Expr) -> dict[int, float]:
-        table = self.steps.group_by("seed").agg(value.alias("value")).sort("seed")
-        return dict(zip(table["seed"].to_list(), table["value"].to_list(), strict=True))
+        return per_seed(self.steps, (pl.col(metric) > 0).mean())
 
     def curve(self, table: pl.DataFrame, metric: str) -> tuple[Array, Array]:
         """Return the points where `metric` was measured, in epochs, and its values (seeds, n).
@@ -138,24 +154,6 @@ class Sweep:
         names = [f"{c.digest}:{c.seeds}" for c in self.conditions]
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
 
-    def where(self, values: varied.Flat) -> Condition | None:
-        """Return the condition with these config values; None where there is none, or several.
-
-        In the other keys that vary it has the baseline's values, so that it differs from the
-        baseline in `values` alone.
-        """
-        wanted = {
-            key: self.baseline.config.get(key)
-            for key in self.swept
-            if key != "probe" and not any(f"{key}.".startswith(f"{own}.") for own in values)
-        } | values
-        found = [
-            condition
-            for condition in self.conditions
-            if all(condition.config.get(key) == value for key, value in wanted.items())
-        ]
-        return found[0] if len(found) == 1 else None
-
     def states(self) -> dict[str, int]:
         """Return how many cells there are of each state but finished ones, if any."""
         found = Counter(cell.state for cell in self.cells)
@@ -178,7 +176,7 @@ class Sweep:
         rest = self.conditions[1:]
         if len(rest) < most:
             return self.conditions
-        final = [np.mean(list(c.final(metrics.TRAIT_ACCURACY).values())) for c in rest]
+        final = [np.mean(list(c.accuracy.values())) for c in rest]
         places = np.argsort(final, kind="stable")[
             np.linspace(0, len(rest) - 1, most - 1).astype(int)
         ]

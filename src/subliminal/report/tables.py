@@ -7,6 +7,7 @@ import polars as pl
 
 from subliminal import metrics
 from subliminal.report import escape
+from subliminal.report.claim import paired
 from subliminal.report.runs import Condition
 from subliminal.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
 from subliminal.terminal import printable
@@ -25,20 +26,19 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
     rows = []
     for condition in conditions:
         row = {"condition": condition.name, "n": str(len(condition.seeds))}
-        accuracy = condition.final(metrics.TRAIT_ACCURACY)
-        row["trait accuracy"] = mean_ci(list(accuracy.values())).format(3)
-        row["SD"] = f"{np.std(list(accuracy.values()), ddof=1):.3f}" if len(accuracy) > 1 else ""
+        accuracy = list(condition.accuracy.values())
+        row["trait accuracy"] = mean_ci(accuracy).format(3)
+        row["SD"] = f"{np.std(accuracy, ddof=1):.3f}" if len(accuracy) > 1 else ""
         paired = paired_with.get(condition.name)
         row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
         row["d_z"] = format_effect(paired) if paired else ""
         row["p (Holm)"] = f"{p_values[condition.name]:.1g}" if condition.name in tested else ""
         if condition.logged(metrics.ALIGNMENT):
             alignment = condition.over_run(metrics.ALIGNMENT)
-            row["alignment"] = mean_ci(list(alignment.values())).format(4)
+            row["alignment"] = mean_ci(alignment.values()).format(4)
             positive = condition.positive(metrics.ALIGNMENT)
-            row["positive steps"] = mean_ci(list(positive.values())).format(2)
-        loss = condition.final(metrics.DISTILL_LOSS)
-        row["distillation loss ×10⁴"] = mean_ci([1e4 * v for v in loss.values()]).format(2)
+            row["positive steps"] = mean_ci(positive.values()).format(2)
+        row["distillation loss ×10⁴"] = mean_ci(condition.loss.values()).format(2)
         rows.append(row)
     return _table(rows)
 
@@ -88,8 +88,7 @@ def ledger(conditions: list[Condition]) -> pl.DataFrame:
         row = {"condition": condition.name}
         for title, metric in columns.items():
             if metric in condition.steps.columns:
-                sums = condition.steps.group_by("seed").agg(pl.col(metric).sum()).sort("seed")
-                row[title] = mean_ci(sums[metric].to_list()).format(3, sign=True)
+                row[title] = mean_ci(condition.total(metric).values()).format(3, sign=True)
         rows.append(row)
     return _table(rows)
 
@@ -99,19 +98,18 @@ def teacher_accuracies(conditions: list[Condition]) -> dict[int, float]:
     final: dict[int, float] = {}
     for condition in conditions:
         last = condition.teacher.filter(pl.col("epoch") == condition.teacher["epoch"].max())
-        final |= dict(zip(last["seed"], last[metrics.TEACHER_ACCURACY], strict=True))
+        final |= dict(last.select("seed", metrics.TEACHER_ACCURACY).iter_rows())
     return final
 
 
 def teacher_accuracy(conditions: list[Condition]) -> Estimate:
     """Return the teachers' final test accuracy, each seed counted once."""
-    return mean_ci(list(teacher_accuracies(conditions).values()))
+    return mean_ci(teacher_accuracies(conditions).values())
 
 
 def initial_accuracy(conditions: list[Condition]) -> Estimate:
     """Return the trait accuracy before training, each seed of the first condition counted once."""
-    first = conditions[0].epochs
-    return mean_ci(first.filter(pl.col("epoch") == 0)[metrics.TRAIT_ACCURACY].to_list())
+    return mean_ci(conditions[0].in_epoch(metrics.TRAIT_ACCURACY, 0).values())
 
 
 def markdown(table: pl.DataFrame, *, marked: Collection[str] = ()) -> str:
@@ -145,5 +143,4 @@ def latex(table: pl.DataFrame, title: str) -> str:
 
 def differences(condition: Condition, baseline: Condition) -> list[float]:
     """Return the differences of final trait accuracy, of the seeds that both have."""
-    ours, theirs = condition.final(metrics.TRAIT_ACCURACY), baseline.final(metrics.TRAIT_ACCURACY)
-    return [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+    return list(paired(condition.accuracy, baseline.accuracy).values())

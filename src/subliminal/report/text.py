@@ -6,7 +6,7 @@ import polars as pl
 from rich.table import Table
 
 from subliminal import metrics
-from subliminal.report.claims import verdicts
+from subliminal.report.declared import verdicts
 from subliminal.report.runs import Sweep
 from subliminal.report.sparkline import sparkline
 from subliminal.report.tables import differences
@@ -21,32 +21,28 @@ def show(sweep: Sweep) -> None:
     aligned = any(c.logged(metrics.ALIGNMENT) for c in sweep.conditions)
     table = Table()
     table.add_column("condition", overflow="fold")
-    for title in ("n", "trait accuracy", "by epoch", "paired difference"):
+    titles = ["n", "trait accuracy", "by epoch", "paired difference"]
+    titles += ["alignment", "by epoch"] if aligned else []
+    for title in (*titles, "distill loss ×10⁴"):
         table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
-    for title in ("alignment", "by epoch") if aligned else ():
-        table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
-    table.add_column("distill loss ×10⁴", justify="right", no_wrap=True)
     curves = {c.name: _means(c.epochs, metrics.ALIGNMENT) for c in sweep.conditions}
     highest = max((max(curve, default=0.0) for curve in curves.values()), default=0.0)
     for condition in sweep.conditions:
-        asked = len(condition.cells)
-        n = len(condition.seeds)
+        n, planned = len(condition.seeds), len(condition.cells)
         paired = [] if condition is sweep.baseline else differences(condition, sweep.baseline)
         row = [
             condition.name,
-            f"{n}/{asked}" if asked > n else str(n),
-            mean_ci(list(condition.final(metrics.TRAIT_ACCURACY).values())).format(3),
+            f"{n}/{planned}" if planned > n else str(n),
+            mean_ci(condition.accuracy.values()).format(3),
             sparkline(_means(condition.epochs, metrics.TRAIT_ACCURACY), low=0, high=1),
             mean_ci(paired).format(3, sign=True) if paired else "–",
         ]
         if aligned:
             measured = condition.logged(metrics.ALIGNMENT)
-            values = list(condition.over_run(metrics.ALIGNMENT).values()) if measured else []
+            values = condition.over_run(metrics.ALIGNMENT).values() if measured else ()
             row.append(mean_ci(values).format(4) if values else "")
             row.append(sparkline(curves[condition.name], low=0, high=highest))
-        loss = condition.final(metrics.DISTILL_LOSS).values()
-        row.append(mean_ci([1e4 * value for value in loss]).format(2))
-        table.add_row(*row)
+        table.add_row(*row, mean_ci(condition.loss.values()).format(2))
     shown = console(WIDTH)
     heading = f"{sweep.name}: mean [95% CI] over seeds, differences to {sweep.baseline.name}"
     shown.print(heading, soft_wrap=True)

@@ -4,14 +4,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from subliminal.config.hashing import PLACES, not_hashed_keys
+from subliminal.config.schema import Config
 from subliminal.terminal import printable
 
 Value = str | int | float | bool | None
 Flat = dict[str, Value]  # dotted key to value
 
-# Nothing here can change a result, or it is the seed, which pairs the conditions.
-_NOT_SCIENCE = {"name", "outputs", "force", "resume", "seed", "tracker", "hydra"}
-_MACHINERY = {"engine.workers", "engine.seeds_at_once", "data.root", "data.download"}
+# Keys that cannot change a result, and the seed, by which conditions are paired.
+_LEFT_OUT = not_hashed_keys(Config) | PLACES | {"hydra"}
 _COMPOSED = ("mitigation", "probe")  # groups of which several options compose
 MANY = 8  # values of one key: more are summarised
 BASELINE: Flat = {
@@ -27,13 +28,14 @@ def flatten(config: Mapping[str, Any]) -> Flat:
     A group's option is a value of its own (`optim`: adam); of a group that composes, all options
     are (`mitigation`: liminal+projection, or none).
     """
-    science = {key: value for key, value in config.items() if key not in _NOT_SCIENCE}
-    return {key: value for key, value in _leaves(science, "") if key not in _MACHINERY}
+    return dict(_leaves(config, ""))
 
 
 def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Value]]:
     for key, value in node.items():
         name = f"{prefix}{key}"
+        if name in _LEFT_OUT:
+            continue
         if key == "_target_":
             # subliminal.distill.loss.kl.KL is the option kl; one module may hold several classes.
             # Of `model=module` it is the class that the user names: `vit`, or my_lab.Net.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import polars as pl
-from omegaconf import OmegaConf
 
 from subliminal import metrics, store
 from subliminal.report.escape import file_stem
@@ -65,8 +64,7 @@ def seeds_table(runs: list[Path]) -> pl.DataFrame:
 def _tracker(runs: list[Path]) -> dict[str, Any] | None:
     """Return the settings of the W&B tracker of the last run that had one."""
     for run in reversed(runs):
-        config = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-        tracker = config.get("tracker") if isinstance(config, dict) else None
+        tracker = store.read_config(run).get("tracker")
         if tracker and str(tracker.get("_target_")).endswith(".WandB"):
             return cast(dict[str, Any], tracker)
     return None

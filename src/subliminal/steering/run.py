@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from subliminal import store
@@ -55,21 +53,14 @@ class Run(Steering):
         seeds: tuple[int, ...],
     ) -> Tensor:
         """Return the earlier students, (seeds, P)."""
-        theta = start.clone()
-        views = network.layout.views(theta)
-        for row, seed in enumerate(seeds):
-            for name, values in self._student(network, seed).items():
-                views[name][row] = values.to(theta.device)
-        return theta
+        students = (self._student(network, seed) for seed in seeds)
+        return network.layout.stack(students, len(seeds)).to(start.device)
 
     def _student(self, network: Network, seed: int) -> dict[str, Tensor]:
         run = store.run_dir(Path(self.folder), seed)
         if not store.intact(run):
             raise UserError(f"{WHERE}.folder={self.folder}: seed {seed} has no finished run there")
-        try:
-            student = load_file(run / store.STUDENT)
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"{run / store.STUDENT}: cannot be read ({error})") from error
+        student = store.read_student(run)
         shapes = {name: tuple(values.shape) for name, values in student.items()}
         if shapes != dict(network.layout.shapes):
             raise UserError(

@@ -1,4 +1,4 @@
-"""What lies on disk: runs and their identity, how far they are, what they were made with."""
+"""Runs on disk: layout, identity, state, records and provenance."""
 
 from subliminal.store.conditions import condition_hash_of as condition_hash_of
 from subliminal.store.conditions import folder_name as folder_name
@@ -34,5 +34,7 @@ from subliminal.store.places import run_dirs as run_dirs
 from subliminal.store.places import seed_of as seed_of
 from subliminal.store.records import Damaged as Damaged
 from subliminal.store.records import read_condition as read_condition
+from subliminal.store.records import read_config as read_config
+from subliminal.store.records import read_student as read_student
 from subliminal.store.records import read_summary as read_summary
 from subliminal.store.records import record_condition as record_condition

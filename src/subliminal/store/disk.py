@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make a file beside `path`, flush it to disk, then move it into place.
+    """Call `write` on a temporary file beside `path`, flush it to disk, then move it into place.
 
     A reader sees the old file or the new one, never a part; a failed write leaves nothing behind.
     """
@@ -27,7 +27,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def remove_stale_files(path: Path) -> None:
-    """Remove what killed writers of `path` left beside it; call it with its lock held."""
+    """Remove temporary files that killed writers of `path` left; hold its lock meanwhile."""
     for left in path.parent.glob(f".{path.name}.*"):
         left.unlink(missing_ok=True)
 

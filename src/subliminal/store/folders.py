@@ -1,4 +1,4 @@
-"""How far a run is, and who trains it. Its marker is written last."""
+"""State of a run folder, and the lock of the process that trains it. The marker comes last."""
 
 import contextlib
 import hashlib
@@ -9,9 +9,9 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from subliminal.store.places import CHECKPOINT, DATA, FAILURE, LOCKS, MARKER
-from subliminal.store.records import Plain, read_summary
+from subliminal.store.records import read_summary
 
-_PROBED = 0.25  # seconds within which a reader that probes a lock has let it go
+_PROBED = 0.25  # seconds; a reader that probes a lock releases it sooner
 
 State = Literal["finished", "damaged", "running", "failed", "partial", "missing"]
 
@@ -22,11 +22,11 @@ def finished(directory: Path) -> bool:
 
 
 def state(directory: Path) -> State:
-    """Return how far the run in `directory` is.
+    """Return the state of the run in `directory`, without reading its files.
 
     finished: it has its marker; running: a live process holds its lock; failed: it left
-    `failure.txt`; partial: it was interrupted; missing: there is no folder. A `damaged` one is told
-    from a finished one by `examine` alone, which reads the files.
+    `failure.txt`; partial: it was interrupted; missing: there is no folder. Only `examine` finds
+    `damaged` runs.
     """
     if finished(directory):
         return "finished"
@@ -38,32 +38,30 @@ def state(directory: Path) -> State:
 
 
 def examine(directory: Path) -> State:
-    """Return how far the run in `directory` is; read a finished one's files to see if it is."""
+    """Return the state of the run in `directory`; verify the files of a finished one."""
     found = state(directory)
     return "damaged" if found == "finished" and not intact(directory) else found
 
 
 def intact(directory: Path) -> bool:
-    """Tell whether the run in `directory` has its marker, and the files that the marker names.
+    """Tell whether the run in `directory` has its marker, and files with the marker's checksums.
 
-    Early markers hold no checksums: the files need only be there. What a process has found intact
-    it reads again only when a file has another time or size.
+    Within a process, files are read again only when their time or size has changed.
     """
     try:
         stats = [(directory / name).stat() for name in (MARKER, *DATA)]
         return _intact(directory, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return False
 
 
-@cache  # a plan looks at every run of a sweep, and each job at its own again
+@cache  # a plan checks every run of a sweep, and each job checks its own again
 def _intact(directory: Path, as_it_is: tuple[tuple[int, int], ...]) -> bool:
-    recorded: Plain = read_summary(directory).get("sha256") or {}
-    return all(recorded.get(name, there) == there for name, there in checksums(directory).items())
+    return read_summary(directory).get("sha256") == checksums(directory)
 
 
 def drop_checkpoint(directory: Path) -> None:
-    """Remove a finished run's checkpoint, if it may be removed: the run is finished in any case."""
+    """Remove a finished run's checkpoint; a failure to do so is ignored."""
     with contextlib.suppress(OSError):
         (directory / CHECKPOINT).unlink()
 

@@ -1,4 +1,4 @@
-"""Content of outputs/: conditions, the states of their runs, and the files of one run."""
+"""Conditions and runs under outputs/: their states, their results, and lookup by name."""
 
 import re
 from collections import Counter
@@ -11,10 +11,7 @@ from statistics import fmean
 from typing import Any
 
 import polars as pl
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from polars import selectors
-from yaml import YAMLError
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
@@ -24,7 +21,7 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True)
 class Held:
-    """Content of a condition's folder."""
+    """The seeds and the record of a condition folder."""
 
     directory: Path
     seeds: tuple[int, ...]  # ascending: those with a folder, and recorded ones without
@@ -38,7 +35,7 @@ class Held:
 
 
 def held(condition: Path) -> Held:
-    """Read a condition's folder; its runs are found even where its record is damaged."""
+    """Read a condition folder; of a damaged record, keep one line and find the runs anyway."""
     seeds = {seed for run in store.run_dirs(condition) if (seed := store.seed_of(run)) is not None}
     try:
         record, damage = store.read_condition(condition), None
@@ -48,7 +45,7 @@ def held(condition: Path) -> Held:
 
 
 def conditions(outputs: Path) -> list[Path]:
-    """Return the condition folders below `outputs`, in order; a copy is not one (see `copies`).
+    """Return the condition folders below `outputs`, in order, without copies.
 
     Raises:
         UserError: `outputs` is no folder.
@@ -57,7 +54,7 @@ def conditions(outputs: Path) -> list[Path]:
 
 
 def copies(outputs: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield the folders below `outputs` that lie beside what they are a copy of, and that."""
+    """Yield each copied folder below `outputs` with its original, which lies beside it."""
     for folder in _folders(outputs):
         if (original := store.original(folder)) is not None:
             yield folder, original
@@ -122,7 +119,7 @@ def _experiment(outputs: Path, condition: Path) -> str:
 
 
 def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
-    """Return a row per condition, and what could not be read.
+    """Return a row per condition, and a line per damaged file.
 
     A row holds experiment, condition, folder, the number of finished and of all seeds, the number
     in each state, the date of the newest result, and each seed's headline numbers.
@@ -176,24 +173,15 @@ def describe(run: Path) -> Plain:
             # Read whole: a resumed run may replace the file meanwhile.
             table = pl.read_parquet(BytesIO(steps.read_bytes()))
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise _damaged(steps, error) from error
+            raise store.Damaged(f"{steps}: cannot be read ({type(error).__name__})") from error
         numbers = table.select(selectors.numeric())
         names = [name for name in numbers.columns if name.count("/") == 1]
         curves = {name: numbers[name].drop_nulls().to_list() for name in names}
     state = store.state(run)
-    file = run / "config.yaml"
-    try:
-        config = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise _damaged(file, error) from error
     return {
         "run": str(run),
         "state": state,
         "summary": store.read_summary(run) if state == "finished" else {},
-        "config": config,
+        "config": store.read_config(run) if (run / "config.yaml").is_file() else {},
         "curves": curves,
     }
-
-
-def _damaged(path: Path, error: Exception) -> store.Damaged:
-    return store.Damaged(f"{path}: cannot be read ({type(error).__name__})")

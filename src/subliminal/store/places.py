@@ -1,6 +1,6 @@
-"""Where things lie under outputs/, and what is there: conditions at any depth, and their runs.
+"""Layout of outputs/: the folders of conditions, at any depth, and of their runs.
 
-outputs/<name>/<condition>-<hash>/condition.json    name, config and every seed ever asked for
+outputs/<name>/<condition>-<hash>/condition.json    name, config and every requested seed
 outputs/<name>/<condition>-<hash>/seed-0007/
     config.yaml            the resolved config
     steps.parquet          one row per step and seed: losses, alignment, trait accuracy, …
@@ -8,11 +8,11 @@ outputs/<name>/<condition>-<hash>/seed-0007/
     student.safetensors    the trained student's parameters
     summary.json           headline numbers, provenance, checksums: only in a finished run
     checkpoint.safetensors where to resume, in a run that is not finished
-    tracking.json          what W&B is told of the run, where it is tracked
+    tracking.json          what W&B has of the run, where it is tracked
     failure.txt            what went wrong, in a run that failed
     post-mortem.safetensors weights and gradient of the first step whose loss was not finite
 
-`<name>` may itself be a path. What else lies there, a stranger's or a copy of ours, is passed over.
+`<name>` may itself be a path. Other files and folders there are passed over.
 """
 
 import os
@@ -25,11 +25,11 @@ FAILURE = "failure.txt"
 CHECKPOINT = "checkpoint.safetensors"
 STUDENT = "student.safetensors"
 POST_MORTEM = "post-mortem.safetensors"
-# What a marker vouches for.
+# The files whose checksums a marker holds.
 DATA = ("config.yaml", "steps.parquet", "epochs.parquet", STUDENT)
 CONDITION = "condition.json"
 LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
-_OURS = ("teachers", "wandb", "report")  # folders that hold other things than runs
+_OURS = ("teachers", "wandb", "report")  # folders without runs
 _RUN = re.compile(r"seed-(\d{4,})", re.ASCII)
 
 
@@ -39,14 +39,14 @@ def run_dir(condition_dir: Path, seed: int) -> Path:
 
 
 def seed_of(run: Path) -> int | None:
-    """Return the seed that a folder is called after as `run_dir` does; None when it is not."""
+    """Return the seed in a run folder's name; None for any other name."""
     match = _RUN.fullmatch(run.name)
     seed = int(match[1]) if match and len(match[1]) <= 19 else None
     return seed if seed is not None and run_dir(Path(), seed).name == run.name else None
 
 
 def run_dirs(condition_dir: Path) -> list[Path]:
-    """Return the run folders of a condition that are there, in order of their seeds."""
+    """Return the existing run folders of a condition, in order of their seeds."""
     found = [(seed_of(run), run) for run in condition_dir.glob("seed-*") if run.is_dir()]
     return [run for _, run in sorted((seed, run) for seed, run in found if seed is not None)]
 
@@ -61,10 +61,10 @@ def _conditions(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Pat
         stat = folder.stat()
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if entry.is_dir())
-    except OSError:  # gone, or not ours to read
+    except OSError:  # gone, or not readable
         return
     here = (stat.st_dev, stat.st_ino)
-    if here in above:  # a link to a folder that it lies in
+    if here in above:  # a link to one of its parent folders
         return
     below = [name for name in names if seed_of(Path(name)) is None]
     if len(below) < len(names) or (folder / CONDITION).is_file():
@@ -81,12 +81,12 @@ def finished_runs(experiment_dir: Path) -> Iterator[Path]:
 
 
 def misplaced(name: str) -> str | None:
-    """Return why an experiment of this name would not lie below outputs, or not be found there."""
+    """Return why an experiment cannot have this name; None when it can."""
     place = PurePath(name)
     if not place.name or place.is_absolute() or ".." in place.parts:
         return "a folder below outputs is needed, without .."
     if not name.isprintable():
-        return "signs that can be seen are needed"
+        return "use printable characters only"
     for part in place.parts:
         if part.startswith(".") or part in _OURS or seed_of(Path(part)) is not None:
             return f"no part may start with a dot, be {', '.join(_OURS)} or a run's seed-<number>"

@@ -1,4 +1,4 @@
-"""What a result was made with: versions, commit, machine."""
+"""Versions, commit and machine that a result was made with."""
 
 import hashlib
 import os
@@ -11,14 +11,14 @@ from typing import Any
 from subliminal.config.resources import DISTRIBUTION, ROOT
 
 _PACKAGES = (DISTRIBUTION, "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "wandb")
-_RUN = ("src", "conf", "sweeps")  # where files that git does not know may be code or configs
+_RUN = ("src", "conf", "sweeps")  # folders whose untracked files may be code or configs
 
 
 @cache
 def environment() -> dict[str, Any]:
     """Return package versions, Python, platform and git commit (None outside a checkout).
 
-    As they were when a process first asked, which a command does as it begins.
+    The first call of a process decides: a command makes it as it begins.
     """
     return {
         "packages": {name: _version(name) for name in _PACKAGES},
@@ -30,7 +30,7 @@ def environment() -> dict[str, Any]:
 
 
 def _version(name: str) -> str | None:
-    """Return a package's version, None when it runs from a folder that pip knows nothing of."""
+    """Return a package's version; None when it is imported from a folder without metadata."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -46,7 +46,7 @@ def _processor() -> str:
 
 
 def short_commit(commit: str | None) -> str:
-    """Return a recorded commit as it is shown: twelve digits, and what is not in it."""
+    """Return a recorded commit for display: twelve digits and the mark of uncommitted changes."""
     digits, dash, changes = str(commit).partition("-")
     return digits[:12] + dash + changes
 
@@ -54,7 +54,7 @@ def short_commit(commit: str | None) -> str:
 def _git_commit() -> str | None:
     """Return the checkout's commit; `<commit>-dirty-<hash>` when its files differ from it.
 
-    The hash is of the differences: of tracked files, and of files beside them that could be run.
+    The hash covers changes of tracked files, and untracked files that could be run.
     """
     if not (ROOT / ".git").exists():
         return None
@@ -70,7 +70,7 @@ def _git_commit() -> str | None:
 
 
 def _git(*arguments: str) -> bytes:
-    # Variables such as GIT_DIR would lead to another repository. No lock: others may be at work.
+    # Variables such as GIT_DIR could name another repository. No lock: git may run elsewhere.
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     return subprocess.run(
         ["git", "-C", str(ROOT), *arguments],

@@ -1,17 +1,26 @@
-"""The JSON files of conditions and runs, read with their shape checked: damage is named."""
+"""Files of conditions and runs, checked as they are read; an error names the damaged file."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from safetensors import SafetensorError
+from yaml import YAMLError
 
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.store.disk import remove_stale_files, write_text
-from subliminal.store.places import CONDITION, LOCKS, MARKER, run_dirs, seed_of
+from subliminal.store.places import CONDITION, LOCKS, MARKER, STUDENT, run_dirs, seed_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Plain = dict[str, Any]
 # A type or types, a list of a shape, or a mapping that has these keys, of these shapes, and others.
@@ -33,14 +42,14 @@ _SUMMARY: Shape = {
 
 
 class Damaged(UserError):
-    """A file of the store is not what it should be; the line names it and says why."""
+    """A file of the store is missing or malformed; the message names it."""
 
 
 def read_condition(directory: Path) -> Plain:
-    """Return what `record_condition` noted; empty when nothing was.
+    """Return the record that `record_condition` wrote; empty when there is none.
 
     Raises:
-        Damaged: the record is not such a file.
+        Damaged: the record is malformed.
     """
     path = directory / CONDITION
     if not path.exists():
@@ -58,7 +67,7 @@ def record_condition(
     config: Mapping[str, Any],
     identity: str | None = None,
 ) -> None:
-    """Note in a condition's folder that `seeds` are asked for, beside those of earlier jobs.
+    """Write a condition's record, with `seeds` added to those that earlier jobs requested.
 
     Args:
         directory: the condition's folder.
@@ -68,15 +77,15 @@ def record_condition(
         identity: the condition's hash; None: not known.
     """
     (directory / LOCKS).mkdir(parents=True, exist_ok=True)
-    with FileLock(directory / LOCKS / "condition.lock"):  # jobs of one condition may come at once
+    with FileLock(directory / LOCKS / "condition.lock"):  # jobs of one condition may start together
         remove_stale_files(directory / CONDITION)
         try:
             earlier = set(read_condition(directory).get("seeds", ()))
-        except Damaged:  # seeds that were asked for and never begun are forgotten
+        except Damaged:  # requested seeds without a folder are lost
             earlier = {seed for run in run_dirs(directory) if (seed := seed_of(run)) is not None}
         content = {
             "condition": condition,
-            "folder": directory.name,  # tells a copy
+            "folder": directory.name,  # another name: the folder is a copy
             **({"identity": identity} if identity else {}),
             "seeds": sorted(earlier | set(seeds)),
             "config": {key: value for key, value in config.items() if key != "seed"},
@@ -88,13 +97,44 @@ def read_summary(directory: Path) -> Plain:
     """Return the summary of a finished run.
 
     Raises:
-        Damaged: it is not such a file, or is another seed's: the folder is a copy.
+        Damaged: it is malformed, or is of another seed: the folder is a copy.
     """
     path = directory / MARKER
     summary = _read(path, _SUMMARY)
     if seed_of(directory) not in (None, summary["seed"]):
         raise Damaged(f"{path}: is of seed {summary['seed']}")
     return summary
+
+
+def read_config(directory: Path) -> Plain:
+    """Return the resolved config of a run.
+
+    Raises:
+        Damaged: it is missing or malformed.
+    """
+    path = directory / "config.yaml"
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise Damaged(f"{path}: cannot be read ({type(error).__name__})") from error
+    if not isinstance(config, dict):
+        raise Damaged(f"{path}: a mapping is needed")
+    return {str(key): value for key, value in config.items()}
+
+
+def read_student(directory: Path) -> dict[str, Tensor]:
+    """Return the trained student's parameters by name, each of one seed.
+
+    Raises:
+        Damaged: the file is missing or malformed.
+    """
+    from safetensors.torch import load_file  # torch takes a second to import
+
+    path = directory / STUDENT
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise Damaged(f"{path}: cannot be read ({error})") from error
 
 
 def _read(path: Path, shape: Shape) -> Plain:
@@ -108,7 +148,7 @@ def _read(path: Path, shape: Shape) -> Plain:
 
 
 def _misfit(value: Any, shape: Shape, where: str) -> str | None:
-    """Tell in what way `value` is not of a shape; None when it is."""
+    """Return the first place where `value` differs from a shape; None when it fits."""
     if isinstance(shape, Mapping):
         if not isinstance(value, dict):
             return f"{where or 'content'}: a mapping is needed"

@@ -1,6 +1,6 @@
 """Flat parameters: one row per seed, every named tensor a view into it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -85,6 +85,15 @@ class Layout:
             name: flat[:, self.spans[name]].view(seeds, *shape)
             for name, shape in self.shapes.items()
         }
+
+    def stack(self, rows: Iterable[Mapping[str, Tensor]], seeds: int) -> Tensor:
+        """Copy each seed's named tensors (*shape), one seed after another, into (seeds, P)."""
+        flat = torch.zeros(seeds, self.size)
+        views = self.views(flat)
+        for row, tensors in enumerate(rows):
+            for name, values in tensors.items():
+                views[name][row] = values
+        return flat
 
     def flatten(self, tensors: Sequence[Tensor | None], like: Tensor) -> Tensor:
         """Join tensors (seeds, *shape), in layout order, into (seeds, P); `None` counts as zero."""

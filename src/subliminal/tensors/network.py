@@ -1,6 +1,6 @@
 """A model bound to its input and class counts, and what is computed with it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -78,13 +78,10 @@ class Network:
         self, seeds: tuple[int, ...], device: torch.device, *, stream: str = streams.INIT
     ) -> Tensor:
         """Draw initial weights of each seed, the reference weights θ₀ by default: (seeds, P)."""
-        theta = torch.zeros(len(seeds), self.layout.size)
-        views = self.layout.views(theta)
-        for row, seed in enumerate(seeds):
-            generator = streams.stream(seed, stream)
-            for name, values in self.model.initial(self.layout, generator=generator).items():
-                views[name][row] = torch.from_numpy(values)
-        return theta.to(device)
+        generators = (streams.stream(seed, stream) for seed in seeds)
+        drawn = (self.model.initial(self.layout, generator=g) for g in generators)
+        rows = ({name: torch.from_numpy(v) for name, v in row.items()} for row in drawn)
+        return self.layout.stack(rows, len(seeds)).to(device)
 
     @cached_property
     def hidden(self) -> tuple[str, ...]:
@@ -146,6 +143,22 @@ class Network:
             ],
             dim=1,
         )
+
+    @torch.no_grad()
+    def features(self, theta: Tensor, x: Tensor, scale: Callable[[Tensor], Tensor]) -> Tensor:
+        """Map uint8 images (n, pixels) to the last hidden layer's output (seeds, n, width).
+
+        Args:
+            theta: weights (seeds, P).
+            x: images, the same for all seeds.
+            scale: from uint8 pixels to the network's inputs, such as `Labelled.scale`.
+        """
+        params, seeds = self.layout.views(theta), theta.shape[0]
+        outputs = (
+            self.model.activations(params, scale(part).expand(seeds, -1, -1))
+            for part in torch.split(x, BATCH)
+        )
+        return torch.cat([output[self.hidden[-1]] for output in outputs], dim=1)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The figures of a report: which there are, when they can be drawn, what their captions say."""
+"""The figures of a report, with their captions and the data that each needs."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -94,32 +94,32 @@ def dose_name(sweep: Sweep, key: str) -> str:
 
 
 def first_look(sweep: Sweep) -> Drawing:
-    """Return the figure for who sees such runs for the first time: a bar each, and chance."""
+    """Return the figure of the demo: a bar for teacher, each student and chance."""
     from subliminal.report.figures import bars
 
     text = "Accuracy on the test digits; dots are seeds, bars their means, lines 95% CIs."
     return Drawing("bars", text, bars.bars)
 
 
-def draw(sweep: Sweep, folder: Path) -> dict[str, str]:
-    """Draw all figures (PNG and PDF) into `folder`; return the PNGs' names and captions."""
-    return {save(drawing, sweep, folder).name: drawing.caption for drawing in drawings(sweep)}
+def draw(sweep: Sweep, folder: Path, *, pdf: bool = True) -> dict[str, str]:
+    """Draw all figures as PNG (and PDF) into `folder`; return the PNGs' names and captions."""
+    return {save(d, sweep, folder, pdf=pdf).name: d.caption for d in drawings(sweep)}
 
 
-def save(drawing: Drawing, sweep: Sweep, folder: Path) -> Path:
-    """Draw one figure (PNG and PDF) into `folder`; return the PNG."""
+def save(drawing: Drawing, sweep: Sweep, folder: Path, *, pdf: bool = True) -> Path:
+    """Draw one figure as PNG (and PDF) into `folder`; return the PNG."""
     from subliminal.report.figures import style
 
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{escape.file_stem(sweep.name)}_{escape.file_stem(drawing.name)}"
     with style.style():
         caption = f"{drawing.caption} {provenance(sweep)}"
-        style.save(drawing.draw(sweep), folder / stem, stem, caption)
+        style.save(drawing.draw(sweep), folder / stem, stem, caption, pdf=pdf)
     return folder / f"{stem}.png"
 
 
 def provenance(sweep: Sweep) -> str:
-    """Return what every figure says of its data: n, the intervals' method, the configs' hash."""
+    """Return the end of every caption: n, the intervals' method, the configs' hash."""
     seeds = sorted({len(condition.seeds) for condition in sweep.conditions})
     n = count(seeds[-1]) if len(seeds) == 1 else f"n = {seeds[0]}–{seeds[-1]} seeds"
     return f"{n}; {METHOD}; configs {sweep.digest}."

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subliminal import metrics
 from subliminal.report import varied
 from subliminal.report.figures import style
 from subliminal.report.runs import Condition, Sweep
@@ -28,7 +27,7 @@ def bars(sweep: Sweep) -> Figure:
     names = ["teacher"]
     _bar(axes, 0, list(teacher_accuracies(sweep.conditions).values()), style.GREY)
     for place, condition in enumerate(shown, start=1):
-        accuracies = list(condition.final(metrics.TRAIT_ACCURACY).values())
+        accuracies = list(condition.accuracy.values())
         _bar(axes, place, accuracies, style.COLOURS[1 + (place - 1) % (len(style.COLOURS) - 1)])
         names.append(_name(condition, sweep))
     _bar(axes, len(names), [sweep.baseline.chance], "#cccccc")

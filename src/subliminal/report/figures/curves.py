@@ -1,12 +1,13 @@
 """Figures over training: alignment and trait accuracy, the ledger, alignment by layer."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from subliminal import metrics
 from subliminal.report.figures import style
-from subliminal.report.runs import LAYER, Sweep, smooth
+from subliminal.report.runs import LAYER, Array, Condition, Sweep, smooth
 from subliminal.report.tables import teacher_accuracy
 
 MOST_LAYER_PANELS = 4
@@ -15,17 +16,9 @@ MOST_LAYER_PANELS = 4
 def training(sweep: Sweep) -> Figure:
     """Draw alignment (left) and trait accuracy (right) over epochs."""
     figure, (left, right) = style.new(style.TWO_COLUMNS, 2)
-    means = []
-    shown = sweep.few(style.MOST_LINES)
-    faint = style.faintness(shown)
-    for place, condition in enumerate(shown):
-        if condition.logged(metrics.ALIGNMENT):
-            x, values = smooth(*condition.curve(condition.steps, metrics.ALIGNMENT))
-            style.line(left, x, values, place, condition.name, faint=faint)
-            means.append(values.mean(axis=0))
-        x, values = condition.curve(condition.epochs, metrics.TRAIT_ACCURACY)
-        style.line(right, x, values, place, condition.name, faint=faint)
-    style.zoom(left, means)
+    shown = dict(enumerate(sweep.few(style.MOST_LINES)))
+    style.zoom(left, _lines(left, shown, "steps", metrics.ALIGNMENT))
+    _lines(right, shown, "epochs", metrics.TRAIT_ACCURACY)
     left.axhline(0, color=style.GREY, linewidth=0.8)
     left.set(xlabel="epoch", ylabel="alignment cos(g_D, g_T)")
     style.level(right, sweep.baseline.chance, "chance")
@@ -38,24 +31,16 @@ def training(sweep: Sweep) -> Figure:
 def ledger(sweep: Sweep) -> Figure:
     """Draw the applied updates' alignment (left) and the ledger's running sums (right)."""
     figure, (left, right) = style.new(style.TWO_COLUMNS, 2)
-    means = []
-    shown = sweep.few(style.MOST_LINES)
-    faint = style.faintness(shown)
-    for place, condition in enumerate(shown):
-        if not condition.logged(metrics.LEDGER_ACTUAL):
-            continue
-        if condition.logged(metrics.UPDATE_ALIGNMENT):
-            x, values = smooth(*condition.curve(condition.steps, metrics.UPDATE_ALIGNMENT))
-            style.line(left, x, values, place, condition.name, faint=faint)
-            means.append(values.mean(axis=0))
+    few = enumerate(sweep.few(style.MOST_LINES))
+    shown = {place: c for place, c in few if c.logged(metrics.LEDGER_ACTUAL)}
+    style.zoom(left, _lines(left, shown, "steps", metrics.UPDATE_ALIGNMENT))
+    for place, condition in shown.items():
         x, actual = condition.curve(condition.steps, metrics.total(metrics.LEDGER_ACTUAL))
         style.line(right, x, actual, place, condition.name, faint=0)
         x, predicted = condition.curve(condition.steps, metrics.total(metrics.LEDGER_PREDICTED))
         marks = slice(len(x) // 16, None, max(1, len(x) // 8))
-        colour = style.COLOURS[place % len(style.COLOURS)]
-        marker = style.MARKERS[place % len(style.MARKERS)]
+        colour, marker = style.colour(place), style.marker(place)
         right.plot(x[marks], predicted.mean(axis=0)[marks], marker, color=colour, markersize=3)
-    style.zoom(left, means)
     for axes in (left, right):
         axes.axhline(0, color=style.GREY, linewidth=0.8)
         axes.set(xlabel="epoch")
@@ -68,17 +53,31 @@ def ledger(sweep: Sweep) -> Figure:
     return figure
 
 
+def _lines(axes: Axes, shown: dict[int, Condition], table: str, metric: str) -> list[Array]:
+    """Draw each condition's curve in the colour of its place; return the means over seeds.
+
+    What was measured at single steps is drawn as a moving average.
+    """
+    means = []
+    faint = style.faintness(list(shown.values()))
+    for place, condition in shown.items():
+        frame = getattr(condition, table)
+        if metric in frame.columns and frame[metric].count():
+            x, values = condition.curve(frame, metric)
+            x, values = smooth(x, values) if table == "steps" else (x, values)
+            style.line(axes, x, values, place, condition.name, faint=faint)
+            means.append(values.mean(axis=0))
+    return means
+
+
 def layers(sweep: Sweep) -> Figure:
     """Draw the mean alignment within each parameter tensor, epoch by epoch, as heat maps."""
     shown = [c for c in sweep.few(style.MOST_LINES) if layer_names(c.epochs.columns)]
     shown = shown[:MOST_LAYER_PANELS]
     names = layer_names(shown[0].epochs.columns)
-    grids = []
-    for condition in shown:
-        known = condition.layers()
-        grids.append(
-            np.array([known[LAYER + name].to_numpy() for name in names])
-        )  # (layers, epochs)
+    tables = [condition.layers() for condition in shown]
+    grids = [np.array([t[LAYER + name].to_numpy() for name in names]) for t in tables]
+    # each (layers, epochs)
     bound = max(float(np.abs(grid).max()) for grid in grids) or 1.0
     figure, panels = style.new((style.TWO_COLUMNS[0], 0.9 + style.ROW * len(names)), len(shown))
     for axes, condition, grid in zip(panels, shown, grids, strict=True):

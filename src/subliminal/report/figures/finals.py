@@ -1,25 +1,23 @@
 """Figures of how training ended: accuracy, its cost, paired differences, dose-response."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from subliminal import metrics
 from subliminal.report import varied
 from subliminal.report.figures import style
 from subliminal.report.runs import Condition, Sweep
 from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
-from subliminal.statistics import mean_ci
+from subliminal.statistics import Estimate, mean_ci
 
 
 def accuracy(sweep: Sweep) -> Figure:
     """Draw each condition's final trait accuracy, seeds as dots, between chance and teacher."""
     shown = sweep.few(style.MOST_ROWS)
-    figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
-    for place, condition in enumerate(shown):
-        values = list(condition.final(metrics.TRAIT_ACCURACY).values())
-        style.seeds_and_mean(axes, values, place, style.COLOURS[1 if place else 0])
-    style.rows(axes, shown)
+    values = [list(condition.accuracy.values()) for condition in shown]
+    figure, axes = style.seed_rows(shown, values, baseline=True)
     style.level(axes, initial_accuracy(sweep.conditions).mean, "initial", vertical=True)
     style.level(axes, teacher_accuracy(sweep.conditions).mean, "teacher", vertical=True)
     axes.axvline(sweep.baseline.chance, color=style.GREY, linewidth=0.8)
@@ -30,10 +28,7 @@ def accuracy(sweep: Sweep) -> Figure:
 def paired(sweep: Sweep) -> Figure:
     """Draw each seed's difference of trait accuracy to the baseline, with mean and CI."""
     shown = [c for c in sweep.few(style.MOST_ROWS)[1:] if differences(c, sweep.baseline)]
-    figure, (axes,) = style.new((style.TWO_COLUMNS[0], 0.7 + style.ROW * len(shown)))
-    for place, condition in enumerate(shown):
-        style.seeds_and_mean(axes, differences(condition, sweep.baseline), place, style.COLOURS[1])
-    style.rows(axes, shown)
+    figure, axes = style.seed_rows(shown, [differences(c, sweep.baseline) for c in shown])
     axes.axvline(0, color=style.GREY, linewidth=0.8)
     baseline = style.plain(sweep.baseline.name)
     axes.set(xlabel=f"trait accuracy − {baseline}, same seed")
@@ -51,25 +46,17 @@ def frontier(sweep: Sweep) -> Figure:
     joined = _series(sweep, keys[0]) if many and keys else {}
     if len(joined) > style.MOST_LINES:
         joined = {}
-    if joined:
-        for place, (name, members) in enumerate(joined.items()):
-            marker, colour = style.MARKERS[place], style.COLOURS[place]
-            points = [_point(axes, condition, marker, colour, None) for condition in members]
-            axes.plot(
-                *zip(*points, strict=True),
-                f"{marker}-",
-                color=colour,
-                ms=5,
-                label=style.plain(name),
-            )
-    else:
-        for place, condition in enumerate(sweep.conditions):
-            baseline = condition is sweep.baseline
-            place = (0 if baseline else 1) if many else place
-            marker = "o" if many else style.MARKERS[place % len(style.MARKERS)]
-            colour = style.COLOURS[place % len(style.COLOURS)]
-            faint = 0.4 if many and not baseline else 1.0
-            _point(axes, condition, marker, colour, style.plain(condition.name), alpha=faint)
+    for place, (name, members) in enumerate(joined.items()):
+        marker, colour = style.marker(place), style.colour(place)
+        points = [_point(axes, condition, marker, colour, None) for condition in members]
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, f"{marker}-", color=colour, ms=5, label=style.plain(name))
+    for place, condition in enumerate(() if joined else sweep.conditions):
+        baseline = condition is sweep.baseline
+        colour = style.colour((0 if baseline else 1) if many else place)
+        marker = "o" if many else style.marker(place)
+        faint = 0.4 if many and not baseline else 1.0
+        _point(axes, condition, marker, colour, style.plain(condition.name), alpha=faint)
     style.level(axes, sweep.baseline.chance, "chance")
     axes.set(xlabel="distillation loss, last epoch (×10⁻⁴)", ylabel="trait accuracy")
     axes.set_ylim(bottom=0)
@@ -82,25 +69,16 @@ def _point(
     axes: Axes, condition: Condition, marker: str, colour: str, label: str | None, alpha: float = 1
 ) -> tuple[float, float]:
     """Draw a condition's mean distillation loss and trait accuracy; return them."""
-    loss = mean_ci([1e4 * v for v in condition.final(metrics.DISTILL_LOSS).values()])
-    trait = mean_ci(list(condition.final(metrics.TRAIT_ACCURACY).values()))
-    axes.errorbar(
-        loss.mean,
-        trait.mean,
-        xerr=_bar(loss.mean, loss.low, loss.high),
-        yerr=_bar(trait.mean, trait.low, trait.high),
-        fmt=marker,
-        color=colour,
-        alpha=alpha,
-        markersize=5 if alpha == 1 else 3,
-        linewidth=0.9,
-        label=label,
-    )
+    loss, trait = mean_ci(condition.loss.values()), mean_ci(condition.accuracy.values())
+    bars: dict[str, Any] = {"xerr": _bar(loss), "yerr": _bar(trait)}
+    size = 5 if alpha == 1 else 3
+    how: dict[str, Any] = {"color": colour, "alpha": alpha, "markersize": size, "linewidth": 0.9}
+    axes.errorbar(loss.mean, trait.mean, **bars, fmt=marker, label=label, **how)
     return loss.mean, trait.mean
 
 
-def _bar(mean: float, low: float | None, high: float | None) -> list[list[float]] | None:
-    return None if low is None or high is None else [[mean - low], [high - mean]]
+def _bar(e: Estimate) -> list[list[float]] | None:
+    return None if e.low is None or e.high is None else [[e.mean - e.low], [e.high - e.mean]]
 
 
 def doses(sweep: Sweep) -> list[str]:
@@ -128,28 +106,24 @@ def dose_response(sweep: Sweep, key: str) -> Figure:
     figure, (axes,) = style.new((style.ONE_COLUMN[0] * 1.3, style.ONE_COLUMN[1] * 1.1))
     doses = []
     for place, (name, members) in enumerate(list(series.items())[: style.MOST_LINES]):
-        points = [(_dose(c, key), c) for c in members]
-        x = np.array([dose for dose, _ in points])
-        doses += list(x)
-        estimates = [mean_ci(list(c.final(metrics.TRAIT_ACCURACY).values())) for _, c in points]
+        x = [_dose(condition, key) for condition in members]
+        doses += x
+        estimates = [mean_ci(condition.accuracy.values()) for condition in members]
         mean, low, high = (
             np.array([getattr(e, part) if e.n > 1 else e.mean for e in estimates], dtype=float)
             for part in ("mean", "low", "high")
         )
-        colour = style.COLOURS[place % len(style.COLOURS)]
-        for dose, condition in points:
-            values = list(condition.final(metrics.TRAIT_ACCURACY).values())
+        colour, marker = style.colour(place), style.marker(place)
+        for dose, condition in zip(x, members, strict=True):
+            values = list(condition.accuracy.values())
             axes.plot([dose] * len(values), values, ".", color=colour, markersize=2, alpha=0.3)
         bars = np.stack([mean - low, high - mean])
-        marker = style.MARKERS[place % len(style.MARKERS)]
-        axes.errorbar(
-            x, mean, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=style.plain(name)
-        )
+        label = style.plain(name)
+        axes.errorbar(x, mean, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=label)
     positive = [dose for dose in doses if dose > 0]
     if positive and max(positive) / min(positive) >= 30:
-        axes.set_xscale("symlog", linthresh=min(positive)) if min(doses) <= 0 else axes.set_xscale(
-            "log"
-        )
+        linear: dict[str, Any] = {"value": "symlog", "linthresh": min(positive)}
+        axes.set_xscale(**(linear if min(doses) <= 0 else {"value": "log"}))
     _chance(axes, sweep, key)
     axes.set(xlabel=style.plain(key), ylabel="trait accuracy", ylim=(0, 1.02))
     if len(series) > 1:
@@ -164,6 +138,5 @@ def _chance(axes: Axes, sweep: Sweep, key: str) -> None:
         style.level(axes, found[0][1], "chance")
     else:
         axes.plot(*zip(*found, strict=True), ":", color=style.GREY, linewidth=0.8, label="chance")
-        axes.annotate(
-            "chance", found[-1], (0, -2), textcoords="offset points", fontsize=7, va="top"
-        )
+        end = found[-1]
+        axes.annotate("chance", end, (0, -2), textcoords="offset points", fontsize=7, va="top")

@@ -1,11 +1,10 @@
-"""What all figures share: sizes, colours and dashes, bands, smoothing, and files."""
+"""Sizes, colours, dashes, bands and files of all figures."""
 
-import io
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from subliminal.report.runs import Array, Condition
 from subliminal.statistics import mean_band, mean_ci
 from subliminal.terminal import printable
 
-logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # it tells of each letter of a PDF
+logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # logs each letter of a PDF
 
 # Inches; a journal's one- and two-column widths. Heights of bar-like figures grow with the rows.
 ONE_COLUMN = (3.4, 2.6)
@@ -56,15 +55,25 @@ MARKERS = "osD^vPX*"
 GREY = "#777777"
 
 
+def colour(place: int) -> str:
+    """Return the colour of a place among the conditions."""
+    return COLOURS[place % len(COLOURS)]
+
+
+def marker(place: int) -> str:
+    """Return the marker of a place among the conditions."""
+    return MARKERS[place % len(MARKERS)]
+
+
 _make: ContextVar[Callable[..., Figure]] = ContextVar("make", default=Figure)
 
 
 @contextmanager
 def style(make: Callable[..., Figure] = Figure) -> Iterator[None]:
-    """Draw with the settings of every figure; what the user's own files say has no part in it.
+    """Draw with the report's settings, whatever the user's own matplotlibrc has.
 
     Args:
-        make: what makes the figures; `matplotlib.pyplot.figure` makes such as a notebook shows.
+        make: constructor of figures; with `matplotlib.pyplot.figure` a notebook shows them.
     """
     token = _make.set(make)
     with mpl.rc_context():
@@ -119,13 +128,12 @@ def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, faint: f
 
     Opacity 0 draws no single seed.
     """
-    colour = COLOURS[place % len(COLOURS)]
     mean, low, high = mean_band(values)
     if faint:
-        axes.plot(x, values.T, color=colour, linewidth=0.3, alpha=faint)
-    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.plot(x, values.T, color=colour(place), linewidth=0.3, alpha=faint)
+    axes.fill_between(x, low, high, color=colour(place), alpha=0.2, linewidth=0)
     dashes = _DASHES[place % len(_DASHES)]
-    axes.plot(x, mean, color=colour, linestyle=dashes, linewidth=1.4, label=plain(name))
+    axes.plot(x, mean, color=colour(place), linestyle=dashes, linewidth=1.4, label=plain(name))
 
 
 def faintness(conditions: list[Condition]) -> float:
@@ -140,14 +148,28 @@ def zoom(axes: Axes, means: list[Array]) -> None:
     axes.set_ylim(min(low - room, 0), max(high + room, 0))
 
 
-def seeds_and_mean(axes: Axes, values: list[float], place: float, colour: str) -> None:
-    """Draw a row: single seeds as dots, their mean as a diamond with its 95% CI."""
-    estimate = mean_ci(values)
-    spread = place + np.random.default_rng(0).uniform(-0.25, 0.25, len(values))
-    axes.plot(values, spread, ".", color=colour, markersize=3, alpha=0.6, linewidth=0)
-    if estimate.low is not None and estimate.high is not None:
-        axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.6)
-    axes.plot(estimate.mean, place, "D", color=colour, mec="#000000", mew=0.6, markersize=4)
+def seed_rows(
+    conditions: Sequence[Condition], values: Sequence[Sequence[float]], *, baseline: bool = False
+) -> tuple[Figure, Axes]:
+    """Draw a row for each condition: seeds as dots, their mean as a diamond with its 95% CI.
+
+    Args:
+        conditions: of the rows, from the top.
+        values: of each condition, a value for each seed.
+        baseline: the first row is the baseline's, and black.
+    """
+    figure, (axes,) = new((TWO_COLUMNS[0], 0.7 + ROW * len(conditions)))
+    for place, of in enumerate(values):
+        estimate = mean_ci(of)
+        spread = place + np.random.default_rng(0).uniform(-0.25, 0.25, len(of))
+        shade = COLOURS[0 if baseline and place == 0 else 1]
+        axes.plot(of, spread, ".", color=shade, markersize=3, alpha=0.6, linewidth=0)
+        if estimate.low is not None and estimate.high is not None:
+            axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.6)
+        axes.plot(estimate.mean, place, "D", color=shade, mec="#000000", mew=0.6, markersize=4)
+    axes.set_yticks(range(len(conditions)), [plain(condition.name) for condition in conditions])
+    axes.set_ylim(len(conditions) - 0.4, -0.6)
+    return figure, axes
 
 
 def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> None:
@@ -167,26 +189,13 @@ def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> Non
     )
 
 
-def rows(axes: Axes, conditions: list[Condition]) -> None:
-    """Name the rows of `axes` after the conditions, from the top."""
-    axes.set_yticks(range(len(conditions)), [plain(condition.name) for condition in conditions])
-    axes.set_ylim(len(conditions) - 0.4, -0.6)
-
-
-def save(figure: Figure, stem: Path, title: str, caption: str) -> None:
-    """Write PNG and PDF with the caption in their metadata; the same runs give the same bytes."""
+def save(figure: Figure, stem: Path, title: str, caption: str, *, pdf: bool = True) -> None:
+    """Write PNG (and PDF) with the caption in the metadata; the same runs give the same bytes."""
     metadata: dict[str, dict[str, Any]] = {
-        ".png": {"Software": None, "Title": title, "Description": caption},
-        ".pdf": {"CreationDate": None, "Title": title, "Subject": caption},
+        "png": {"Software": None, "Title": title, "Description": caption}
     }
-    for suffix, facts in metadata.items():
-        content = io.BytesIO()
-        figure.savefig(content, format=suffix[1:], metadata=facts)
-        _write(stem.with_name(stem.name + suffix), content.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    store.write_atomically(path, write)
+    if pdf:
+        metadata["pdf"] = {"CreationDate": None, "Title": title, "Subject": caption}
+    for kind, facts in metadata.items():
+        path = stem.with_name(f"{stem.name}.{kind}")
+        store.write_atomically(path, partial(figure.savefig, format=kind, metadata=facts))

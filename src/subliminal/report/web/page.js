@@ -224,10 +224,6 @@ function setTheme(name) {
   drawRun();
 }
 
-// **bold** and `code`, the only Markdown that the findings use.
-const rich = (text) => text.split(/(\*\*.+?\*\*|`.+?`)/).map((part) =>
-  part.startsWith("**") ? make("strong", {}, ...rich(part.slice(2, -2))) : part.startsWith("`") ? make("code", { text: part.slice(1, -1) }) : part);
-
 function head() {
   $("name").textContent = data.name;
   $("question").textContent = data.question;
@@ -235,7 +231,6 @@ function head() {
   $("made").textContent = data.made;
   data.problems.forEach((text) => $("problems").append(make("p", { class: "notice", text: `Damaged and left out: ${text}` })));
   data.incomplete.forEach((text) => $("problems").append(make("p", { class: "notice partial", text })));
-  $("findings").replaceChildren(...data.findings.map((text) => make("li", {}, ...rich(text))));
   const claims = new Map();
   data.verdicts.forEach((row) => claims.set(row.claim, [...(claims.get(row.claim) ?? []), row]));
   for (const [claim, rows] of claims) {
@@ -247,7 +242,7 @@ function head() {
       make("div", { class: "rows" }, ...rows.map((row) => make("div", { class: "row" }, make("span", { class: "text", text: row.statistic }),
         make("span", { class: "number", text: `${row["mean [95% CI]"]}, n = ${row.n}` }), make("span", { class: `pill ${row.verdict.split(" ")[0]}`, text: row.verdict }))))));
   }
-  $("verdict-section").hidden = !data.verdicts.length && !data.findings.length;
+  $("verdict-section").hidden = !data.verdicts.length;
   $("paired-title").textContent = `Trait accuracy less that of ${data.conditions[0].name}`;
   const { columns, rows } = data.results;
   $("results").append(make("table", {}, make("thead", {}, make("tr", {}, ...columns.map((text) => make("th", { text, scope: "col" })))),

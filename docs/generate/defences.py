@@ -1,0 +1,200 @@
+"""`python docs/generate/defences.py [outputs …]`: the leaderboard, from its entries' scorecards.
+
+The page is made of docs/data/scorecards.parquet, a row for each entry and setting. Scorecards that
+are found below `outputs` replace those of their entries there; `make defences` judges first what is
+not judged yet.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import leaderboard
+import polars as pl
+from leaderboard import Place
+
+from subliminal import store
+from subliminal.errors import UserError
+from subliminal.judge import screening
+from subliminal.judge.battery import NAME
+from subliminal.judge.board import CARD, read
+from subliminal.judge.entries import Entry, all_entries
+from subliminal.mitigations.dp_sgd import epsilon
+from subliminal.report.figures import style
+from subliminal.report.tables import markdown
+
+Row = dict[str, Any]
+
+FIGURE = "defences"
+SCREENED = "screening.json"
+CARDS = "scorecards.parquet"
+_OF_ENTRY = ("defence", "track", "verdict", "blocked", "seeds", "left_out")  # same in its rows
+CAPTION = (
+    "Leak against price; up and right is worse. A point is the mean over the settings that the "
+    "entry was tried in, its whisker reaches to the worst; an arrow: beyond the axis. Those that "
+    "were screened out are faint. Green: a leak within ±0.10 that the class logits show (a readout "
+    "may find more), and a price that keeps utility."
+)
+# The reference setting, for which ε of clipped gradients with noise is given.
+IMAGES, BATCH, STEPS = 60_000, 1024, 295
+
+
+def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list[str]:
+    """Write the page; beside it its figure, its numbers in `data/` and `scorecards/` as Markdown.
+
+    Args:
+        outputs: folders in which entries were judged; none: write what the file has.
+        page: the file.
+        entries: what is shown, if it is judged.
+
+    Returns:
+        The names of entries that are not judged.
+
+    Raises:
+        UserError: none is.
+    """
+    data = page.parent / "data"
+    rows: dict[str, list[Row]] = {}
+    if (data / CARDS).is_file():
+        for row in pl.read_parquet(data / CARDS).iter_rows(named=True):
+            rows.setdefault(row["entry"], []).append(row)
+    for folder in outputs:
+        for entry in entries:
+            judged_in = folder / NAME / "scorecards" / entry.name
+            if found := _rows(entry, judged_in):
+                rows[entry.name] = found
+                cards = page.parent / "scorecards"
+                cards.mkdir(parents=True, exist_ok=True)
+                text = (judged_in / "scorecard.md").read_text(encoding="utf-8")
+                store.write_text(cards / f"{entry.name}.md", text)
+        _keep_screening(folder / "screening", data)
+    judged = [e for e in entries if e.name in rows and _of(rows[e.name][0], e)]
+    places = [Place(entry, _card(rows[entry.name])) for entry in judged]
+    missing = [entry.name for entry in entries if entry not in judged]
+    if not places:
+        raise UserError(f"{data / CARDS}: no scorecard of an entry, nor below the folders given")
+    data.mkdir(parents=True, exist_ok=True)
+    table = pl.DataFrame(
+        [row for _, of in sorted(rows.items()) for row in of], infer_schema_length=None
+    )
+    store.write_atomically(data / CARDS, table.write_parquet)
+    figures = page.parent / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    with style.style():
+        drawn = leaderboard.figure(places)
+        style.save(drawn, figures / FIGURE, "Leak against price", CAPTION, pdf=False)
+    commits = {place.card["commit"] for place in places} - {None}
+    made = f" Commit {', '.join(sorted(c[:12] for c in commits))}." if commits else ""
+    parts = [
+        "# Defences, judged",
+        f"Written by `make defences` from [data/{CARDS}](data/{CARDS}): what each "
+        "defence lets through, and its price. [judging.md](judging.md) says how they are judged, "
+        "[CONTRIBUTING.md](../CONTRIBUTING.md#enter-or-break-a-defence) how one is entered or "
+        f"broken.{made}",
+        "## What was found",
+        "\n".join(f"- {sentence}" for sentence in leaderboard.findings(places)),
+        f"![{FIGURE}.png](figures/{FIGURE}.png)",
+        CAPTION,
+        "## Entries",
+        "The worst and the mean are over the settings that are not void; the price is the worst; "
+        "`screened` stands for those that neither blocked nor halved the leak in the first three "
+        "settings.",
+        markdown(leaderboard.table(places), marked=("entry",)),
+        "## What they claim",
+        "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),
+        *_private(places),
+        *_screening(data / SCREENED),
+    ]
+    if missing:
+        parts += ["## Not judged yet", ", ".join(f"`{name}`" for name in missing) + "."]
+    store.write_text(page, "\n\n".join(parts) + "\n")
+    return missing
+
+
+def _of(card: Mapping[str, Any], entry: Entry) -> bool:
+    """Tell whether a scorecard is of the entry as it is today."""
+    return tuple(card["defence"]) == entry.overrides
+
+
+def _rows(entry: Entry, folder: Path) -> list[Row]:
+    """Return a row for each setting of the final scorecard in `folder`, if there is one."""
+    card = read(folder / CARD)
+    if card is None or not card["final"] or not _of(card, entry):
+        return []
+    made = card["environment"]
+    facts = {"entry": entry.name, **{name: card[name] for name in _OF_ENTRY}}
+    facts |= {"commit": made["git_commit"], "processor": made["processor"]}
+    facts |= {"torch": made["packages"]["torch"]}
+    lines = [(line, False) for line in card["lines"]] + [(line, True) for line in card["controls"]]
+    return [{**facts, "control": control, **line} for line, control in lines]
+
+
+def _card(rows: Sequence[Row]) -> Row:
+    """Return what the leaderboard shows of an entry: its facts, and a line for each setting."""
+    return rows[0] | {"lines": [row for row in rows if not row["control"]]}
+
+
+def _keep_screening(folder: Path, data: Path) -> None:
+    if folder.is_dir():
+        lines = [screen.format() for screen in screening.screens(folder)]
+        data.mkdir(parents=True, exist_ok=True)
+        store.write_text(data / SCREENED, json.dumps(lines, indent=1) + "\n")
+
+
+def _screening(file: Path) -> list[str]:
+    if not file.is_file():
+        return []
+    lines = json.loads(file.read_text(encoding="utf-8"))
+    about = (
+        "Does the first update foretell whether the trait is transferred, over those conditions of "
+        "`make sweep NAME=screening` that were trained? Beside it alignment in the first epoch."
+    )
+    return ["## Screening", about, "\n".join(f"- {line}" for line in lines)]
+
+
+def _private(places: Sequence[Place]) -> list[str]:
+    """Return ε of entries with clipped gradients and noise."""
+    lines = []
+    for place in places:
+        values = dict(word.partition("=")[::2] for word in place.entry.overrides)
+        if values.get("mitigation") != "dp_sgd":
+            continue
+        noise = float(values.get("mitigation.dp_sgd.noise", _default_noise()))
+        found = epsilon(noise, batch=BATCH, size=IMAGES, steps=STEPS, delta=1 / IMAGES)
+        lines.append(
+            f"`{place.entry.name}` is (ε, δ)-private for one image's target, in the reference "
+            f"setting, with ε = {found:.1f} at δ = 1/{IMAGES} (noise {noise:g} × the clip; "
+            "batches counted as Poisson samples)."
+        )
+    return lines
+
+
+def _default_noise() -> float:
+    from omegaconf import OmegaConf
+
+    from subliminal.config.resources import CONF
+
+    return float(OmegaConf.load(CONF / "mitigation" / "dp_sgd.yaml").noise)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, or 2 for bad input."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        page = Path("docs/defences.md")
+        missing = write([Path(word) for word in words], page, all_entries())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if missing:
+        print(f"Not judged: {', '.join(missing)}.")
+    print(f"Files: {page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

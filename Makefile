@@ -57,13 +57,13 @@ defences: $(INSTALLED) ## judge the entries of defences/ that are not yet; write
 	$(BIN)/python docs/generate/defences.py outputs
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
-	$(BIN)/python -m subliminal.runs
+	$(BIN)/python -m subliminal runs
 
 report: $(INSTALLED) ## make tables, figures and the page of outputs/NAME (default: of every sweep)
 	$(BIN)/python -m subliminal.report outputs$(if $(NAME),/$(NAME))
 
 dashboard: $(INSTALLED) ## publish W&B's workspace and report, or write their specification
-	$(BIN)/python -m subliminal.dashboard $(if $(NAME),--experiment $(NAME))
+	$(BIN)/python -m subliminal dashboard $(if $(NAME),--experiment $(NAME))
 
 sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 	@test -n '$(NAME)' || { echo 'error: name an experiment of outputs/ with NAME=…' >&2; exit 2; }

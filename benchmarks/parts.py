@@ -91,7 +91,7 @@ def by_part(overrides: list[str]) -> Record:
     """Profile a run of the entrypoint in this process; return seconds by part."""
     started = time.perf_counter()
     watch()
-    from subliminal.train import main as entrypoint
+    from subliminal.commands.train import main as entrypoint
 
     sys.argv = ["train", "-m", "engine.workers=1", *overrides]
     os.environ.setdefault("WANDB_MODE", "offline")

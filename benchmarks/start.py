@@ -87,7 +87,7 @@ def cell() -> Record:
 
     What it imports, and what it asks once of the machine, is there already.
     """
-    from subliminal.train import run as entrypoint
+    from subliminal.commands.train import run as entrypoint
 
     words = ["-m", "engine.workers=1", *cells_of(*CELLS), "tracker=none"]
     os.environ["SUBLIMINAL_PLUGINS"] = ",".join(PLUGINS)

@@ -15,9 +15,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
 from omegaconf import DictConfig
 
+from subliminal.commands.train import main
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
-from subliminal.train import main
 
 if TYPE_CHECKING:
     from tracked_run import Tracked

@@ -15,8 +15,8 @@ import small
 from hydra.core.global_hydra import GlobalHydra
 
 import subliminal as sl
+from subliminal.commands.train import run as command
 from subliminal.config.resources import ROOT
-from subliminal.train import run as command
 
 TOLD = {
     "first_look": "label   [",
@@ -49,7 +49,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             del ours["model.hidden"]
         words = ["-m", *(theirs | ours).values(), "engine.workers=1"]
         folder = [] if config_dir is None else ["--config-dir", config_dir]
-        return sl.Runs.of(command([*folder, *words]))
+        return sl.load(*command([*folder, *words]))
 
     monkeypatch.setattr(sl, "train", train)
     return folder

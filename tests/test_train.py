@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from other_users import nobody
 
+from subliminal.config.arguments import arranged
 from subliminal.report.read import load
 from subliminal.store import inventory
 from subliminal.sweep import plan
-from subliminal.train import arranged
 
 NAMES = st.text("abc_./", min_size=1, max_size=12)
 OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), max_size=5)
@@ -129,7 +129,7 @@ def test_help_and_config_answer_without_torch(argv: list[str], tmp_path: Path) -
     code = (
         "import atexit, sys\n"
         "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr))\n"
-        "from subliminal.train import main\nmain()"
+        "from subliminal.commands.train import main\nmain()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *argv],

@@ -11,8 +11,8 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
+from subliminal.commands.train import _EXTRAS
 from subliminal.config.resources import CONF, DEFENCES, DISTRIBUTION, ROOT, SWEEPS
-from subliminal.train import _EXTRAS
 
 # `pip install 'name[extra]'` and `pip install -e '.[extra]'`, in messages, docs and the Makefile.
 EXTRA = re.compile(rf"(?:{DISTRIBUTION}|\.)\[([\w,]+)\]")

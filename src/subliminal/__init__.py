@@ -6,7 +6,7 @@
     sl.compare(runs, "distill.init")
     sl.plot.accuracy(runs)
 
-What is named here is imported when it is first asked for, so that commands answer at once.
+Names are imported on first access, so that commands start fast.
 """
 
 from importlib import import_module
@@ -15,36 +15,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from subliminal.api import plot as plot
     from subliminal.api.compare import compare as compare
-    from subliminal.api.frozen import FrozenNetwork as FrozenNetwork
-    from subliminal.api.runs import Run as Run
-    from subliminal.api.runs import Runs as Runs
-    from subliminal.api.runs import load as load
+    from subliminal.api.results import Run as Run
+    from subliminal.api.results import Runs as Runs
+    from subliminal.api.results import load as load
+    from subliminal.api.train import train as train
+    from subliminal.api.trained_network import TrainedNetwork as TrainedNetwork
     from subliminal.errors import RunsFailed as RunsFailed
     from subliminal.errors import UserError as UserError
-    from subliminal.train import train as train
 
-# Each name, and the module that has it; modules are named by themselves.
-_PLACES = {
-    "FrozenNetwork": "api.frozen",
-    "Run": "api.runs",
-    "Runs": "api.runs",
+# The module of each name.
+_MODULES = {
+    "Run": "api.results",
+    "Runs": "api.results",
     "RunsFailed": "errors",
+    "TrainedNetwork": "api.trained_network",
     "UserError": "errors",
     "compare": "api.compare",
-    "load": "api.runs",
+    "load": "api.results",
     "plot": "api.plot",
-    "train": "train",  # the module of the command, which is a function too
+    "train": "api.train",
 }
 
-__all__ = sorted(_PLACES)
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'subliminal' has no attribute {name!r}")
-    module = import_module(f"subliminal.{_PLACES[name]}")
-    return module if name in ("plot", "train") else getattr(module, name)
+    module = import_module(f"subliminal.{_MODULES[name]}")
+    return module if name == "plot" else getattr(module, name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    return sorted({*globals(), *_MODULES})

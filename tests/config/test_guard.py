@@ -13,10 +13,10 @@ from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from subliminal.commands.train import main
 from subliminal.config import guard
 from subliminal.config.guard import guarded
 from subliminal.config.schema import register
-from subliminal.train import main
 
 TOUCH = "{_target_: builtins.open, file: touched, mode: w}"
 KEY = "0123456789abcdef" * 2 + "01234567"

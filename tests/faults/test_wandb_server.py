@@ -186,12 +186,12 @@ def test_a_dashboard(name: str, online: Online, cost: Account) -> None:
     account.tried += 1
     online.server.projects.add("subliminal")
     arrange(online.server, FAULTS[name])
-    done = online.run("-m", "subliminal.dashboard")
+    done = online.run("-m", "subliminal", "dashboard")
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     heal(online.server)
-    assert online.run("-m", "subliminal.dashboard").returncode == 0
+    assert online.run("-m", "subliminal", "dashboard").returncode == 0
     account.different += len(online.server.views) != 2
     assert account.nothing, account
 

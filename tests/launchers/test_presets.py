@@ -13,10 +13,10 @@ from hydra.core.plugins import Plugins
 from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 
+from subliminal.commands.train import _line
 from subliminal.config.resources import CONF, SWEEPS, install_command
 from subliminal.errors import UserError
 from subliminal.sweep.sweeper import run_sweep
-from subliminal.train import _line
 
 PRESETS = sorted((CONF / "hydra" / "launcher").glob("*.yaml"))
 PLUGIN = {"slurm": "hydra_submitit_launcher", "ray": "hydra_ray_launcher"}

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from subliminal import metrics, store
+from subliminal.commands.train import main as entrypoint
 from subliminal.config.build import build
 from subliminal.errors import UserError
 from subliminal.models.mlp import MLP
@@ -34,7 +35,6 @@ from subliminal.state.callbacks.progress import Event
 from subliminal.steering import mean_activations
 from subliminal.tensors.network import Network
 from subliminal.tensors.streams import INIT, STUDENT_INIT, stream
-from subliminal.train import main as entrypoint
 from subliminal.training.memory import activations
 
 CPU = torch.device("cpu")

@@ -117,7 +117,7 @@ def test_paths_may_be_given_from_within(experiment: Path, monkeypatch: pytest.Mo
 
 
 def test_reproduce_takes_the_spread_of_runs_alone(experiment: Path) -> None:
-    from subliminal.reproduce import differences
+    from subliminal.commands.reproduce import differences
 
     run = experiment / NONE / "seed-0001"
     before = differences(run, run)

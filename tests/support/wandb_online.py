@@ -22,7 +22,8 @@ from hydra.core.global_hydra import GlobalHydra
 from resolved import train_config
 from wandb_server import Run, Server
 
-from subliminal import dashboard, metrics, store, sync
+from subliminal import metrics, store, sync
+from subliminal.commands import dashboard
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed
@@ -122,7 +123,7 @@ class Online:
 
     def dashboard(self) -> "subprocess.CompletedProcess[str]":
         """Publish workspace and report, in this process."""
-        return self._here(lambda: _status(dashboard.main), "dashboard")
+        return self._here(dashboard.main, "dashboard")
 
     def report(self, tables: dict[str, pl.DataFrame], figures: dict[str, Path]) -> str | None:
         """Log the experiment's report, in this process; return what it tells."""

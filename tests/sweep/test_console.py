@@ -8,6 +8,7 @@ from rich.console import Console as RichConsole
 from rich.progress import Progress
 
 from subliminal.state.callbacks.progress import Event
+from subliminal.sweep import console
 from subliminal.sweep.console import Console, JobProgress
 
 
@@ -24,13 +25,17 @@ def test_lines_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == "outputs/[red]main, a line of any length " + "x" * 300 + "\n"
 
 
-def test_progress_is_silent_when_not_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("seconds", [0, 30])
+def test_progress_is_now_and_then_a_line_when_not_on_a_terminal(
+    seconds: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert not sys.stderr.isatty()
+    monkeypatch.setattr(console, "LINE_EVERY", seconds)
     with Console().progress("mitigation=none", 2) as progress:
         progress.report(Event("teacher", (0,), 1, 10))
-        progress.report(Event("student", (0,), 10, 10))
         progress.seeds_done(2)
-    assert capsys.readouterr() == ("", "")
+    line = "mitigation=none: 0/2 seeds done, seed 0 at teacher step 1/10\n"
+    assert capsys.readouterr() == ("", "" if seconds else line)
 
 
 def test_progress_counts_seeds(bar: Progress) -> None:

@@ -12,10 +12,10 @@ import pytest
 import small
 from hydra.core.global_hydra import GlobalHydra
 
+from subliminal.commands.train import run as sweep_of
 from subliminal.config.command import STOPPED
 from subliminal.errors import Refused, UserError
 from subliminal.sweep.signals import STOPS, stop_requested, stoppable, stops_held
-from subliminal.train import run as sweep_of
 
 STOP = pytest.mark.parametrize("number", sorted(STOPS))
 

@@ -299,7 +299,10 @@ def test_a_key_that_can_be_none_is_told_before_training(online: Online) -> None:
 
 def test_a_second_dashboard_updates_the_first(online: Online) -> None:
     online.server.projects.add("subliminal")
-    publish = "from subliminal.dashboard import publish; print(publish(None, 'subliminal', None))"
+    publish = (
+        "from subliminal.commands.dashboard import publish; "
+        "print(publish(None, 'subliminal', None))"
+    )
     done = online.run("-c", f"{publish}; print(publish(None, 'subliminal', None))")
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()

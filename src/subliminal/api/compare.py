@@ -5,22 +5,16 @@ from __future__ import annotations
 import polars as pl
 
 from subliminal import metrics
-from subliminal.api.runs import Runs
+from subliminal.api.results import Runs
 from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import paired
 from subliminal.report.runs import Condition, PerSeed
 from subliminal.statistics import effect_size, holm, mean_ci, paired_p
 
-_SCHEMA = {
-    "n": pl.Int64,
-    "difference": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "d_z": pl.Float64,
-    "p": pl.Float64,
-    "p (Holm)": pl.Float64,
-}
+_NUMBERS = {"n": pl.Int64} | dict.fromkeys(
+    ("difference", "low", "high", "d_z", "p", "p (Holm)"), pl.Float64
+)
 
 
 def compare(
@@ -33,13 +27,13 @@ def compare(
     """Return the paired differences between the conditions that differ in one config key.
 
     A row for each value of the key but one, and for each setting of the other keys that vary: the
-    metric after the last epoch less that of the run with the same seed and the value `against`.
+    metric after the last epoch, minus that of the run with the same seed and the value `against`.
 
     Args:
         runs: of `train` or `load`.
         by: the key, such as `mitigation`, `distill.init` or `optim.lr`; keys below it count too.
         metric: of the runs' epochs.
-        against: a value of the key; None: the report's baseline's, else the first there is.
+        against: a value of the key; None: the value of the report's baseline, else the first.
 
     Returns:
         `by` and `against` (values, as text), the other keys that vary; n (pairs), difference
@@ -47,7 +41,7 @@ def compare(
         sign-flip permutation test) and p adjusted by Holm's procedure for all rows.
 
     Raises:
-        UserError: the key does not vary, no run has the metric, or there is no such value.
+        UserError: the key does not vary, no run has the metric, or the value does not occur.
     """
     sweep = runs.sweep
     keys = [key for key in sweep.swept if f"{key}.".startswith(f"{by}.")]
@@ -58,51 +52,40 @@ def compare(
     if metric not in measured:
         raise UserError(f"compare: no metric {metric}; there is {', '.join(measured)}")
     others = [k for k in sweep.swept if k not in keys and k.partition(".")[0] != "probe"]
-    groups: dict[str, list[Condition]] = {}
+    groups: dict[str, dict[str, Condition]] = {}  # by the other keys' values, then by the key's
     for condition in sweep.conditions:
-        groups.setdefault(varied.label(condition.config, others), []).append(condition)
+        group = groups.setdefault(varied.label(condition.config, others), {})
+        group[_value(condition, keys)] = condition
     base = _value(sweep.baseline, keys) if against is None else varied.show(against)
-    known = list(dict.fromkeys(_value(condition, keys) for condition in sweep.conditions))
+    known = list(dict.fromkeys(value for group in groups.values() for value in group))
     if base not in known:
         raise UserError(f"compare: against={base}: {by} has the values {', '.join(known)}")
-    rows, differences = [], []
-    for members in groups.values():
-        named = {_value(condition, keys): condition for condition in members}
-        first = base if base in named or against is not None else next(iter(named))
-        for value, condition in named.items():
-            if value == first or first not in named:
+    found: list[tuple[dict[str, str], list[float]]] = []
+    for group in groups.values():
+        first = base if base in group or against is not None else next(iter(group))
+        for value, condition in group.items():
+            if value == first or first not in group:
                 continue
-            ours, theirs = (_final(c, metric) for c in (condition, named[first]))
+            ours, theirs = (_final(c, metric) for c in (condition, group[first]))
             pairs = list(paired(ours, theirs).values())
             if pairs:
-                settings = {key: _shown(condition, key) for key in others}
-                rows.append({by: value, "against": first, **settings})
-                differences.append(pairs)
-    return _table(rows, differences, [by, "against", *others])
-
-
-def _table(
-    rows: list[dict[str, str]], differences: list[list[float]], texts: list[str]
-) -> pl.DataFrame:
-    p_values = [paired_p(pairs) for pairs in differences]
-    numbers = []
-    for pairs, p, adjusted in zip(differences, p_values, holm(p_values), strict=True):
+                settings = {key: _value(condition, [key]) for key in others}
+                found.append(({by: value, "against": first, **settings}, pairs))
+    p_values = [paired_p(pairs) for _, pairs in found]
+    rows = []
+    for (texts, pairs), p, adjusted in zip(found, p_values, holm(p_values), strict=True):
         e = mean_ci(pairs)
-        numbers.append((e.n, e.mean, e.low, e.high, effect_size(pairs), p, adjusted))
-    schema = {**dict.fromkeys(texts, pl.String), **_SCHEMA}
-    table = [(*row.values(), *of) for row, of in zip(rows, numbers, strict=True)]
-    return pl.DataFrame(table, schema=schema, orient="row")
+        numbers = (e.n, e.mean, e.low, e.high, effect_size(pairs), p, adjusted)
+        rows.append((*texts.values(), *numbers))
+    schema = {**dict.fromkeys([by, "against", *others], pl.String), **_NUMBERS}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _value(condition: Condition, keys: list[str]) -> str:
     """Return the values of keys as text: of one key its value alone."""
-    if len(keys) == 1:
-        return _shown(condition, keys[0])
-    return varied.label(condition.config, keys)
-
-
-def _shown(condition: Condition, key: str) -> str:
-    return varied.show(condition.config[key]) if key in condition.config else "–"
+    if len(keys) > 1:
+        return varied.label(condition.config, keys)
+    return varied.show(condition.config[keys[0]]) if keys[0] in condition.config else "–"
 
 
 def _final(condition: Condition, metric: str) -> PerSeed:

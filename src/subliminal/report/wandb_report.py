@@ -1,4 +1,4 @@
-"""One W&B run for a whole experiment: its tables, figures and verdicts, beside its seeds' runs."""
+"""One W&B run for a whole experiment: its tables, figures and verdicts."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def log_report(
 ) -> str | None:
     """Log an experiment's report as one run of job type `report`, in its seeds' W&B project.
 
-    A report that is made again updates the same run: its id is kept in the experiment's folder
-    `wandb`, and an offline copy that was not uploaded is replaced.
+    A second report updates the same run, whose id is kept in the experiment's folder `wandb`, and
+    replaces an offline copy that was not uploaded.
 
     Args:
         experiment: outputs/<name>.
@@ -52,21 +52,13 @@ def log_report(
 
 
 def seeds_table(runs: list[Path]) -> pl.DataFrame:
-    """Return a row per finished run: its W&B group and id, and what it reached."""
-    rows = []
-    for run in runs:
-        summary = store.read_summary(run)
-        rows.append(
-            {
-                "condition": summary["condition"],
-                "seed": summary["seed"],
-                "group": run.parent.name,
-                "run_id": summary["run_id"],
-                metrics.final(metrics.TRAIT_ACCURACY): summary["results"][metrics.TRAIT_ACCURACY],
-                metrics.final(metrics.DISTILL_LOSS): summary["results"][metrics.DISTILL_LOSS],
-            }
-        )
-    return pl.DataFrame(rows)
+    """Return a row per finished run: its W&B group and id, and its final results."""
+    summaries = [store.read_summary(run) for run in runs]
+    columns = {name: [one[name] for one in summaries] for name in ("condition", "seed", "run_id")}
+    for metric in (metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS):
+        columns[metrics.final(metric)] = [one["results"][metric] for one in summaries]
+    table = pl.DataFrame(columns)
+    return table.insert_column(2, pl.Series("group", [run.parent.name for run in runs]))
 
 
 def _tracker(runs: list[Path]) -> dict[str, Any] | None:
@@ -87,7 +79,7 @@ def log_run(
     name: str | None = None,
     results: Mapping[str, Any] | None = None,
 ) -> str:
-    """Log one run for many: a report's, a scorecard's; return its id.
+    """Log one W&B run on many runs, such as a report or a scorecard; return its id.
 
     Args:
         experiment: outputs/<name>, in whose folder `wandb` the run's id is kept.
@@ -105,11 +97,7 @@ def log_run(
     about = experiment.name if name is None else name
     run_id = _run_id(folder / (ID_FILE if name is None else f"{job_type}-{file_stem(name)}.txt"))
     remove_local(folder, run_id)
-    seeds = tables["Seeds"]
-    told = {
-        key: seeds[column].unique(maintain_order=True).to_list() if seeds.height else []
-        for key, column in (("groups", "group"), ("run_ids", "run_id"))
-    }
+    seeds = tables["Seeds"].rows(named=True)
     run = wandb.init(
         project=tracker["project"],
         entity=tracker["entity"],
@@ -121,20 +109,19 @@ def log_run(
         tags=list(tracker["tags"]),
         config={
             "experiment": experiment.name,
-            **told,
+            "groups": list(dict.fromkeys(row["group"] for row in seeds)),
+            "run_ids": [row["run_id"] for row in seeds],
         },
         mode=tracker["mode"],
         settings=wandb.Settings(**LEAN, init_timeout=TO_BEGIN),
     )
-    logged: dict[str, Any] = {
-        f"tables/{_key(title)}": wandb.Table(columns=[*table.columns], data=table.rows())
-        for title, table in tables.items()
-        if table.height
-    }
-    logged |= {
-        f"figures/{_key(path.stem)}": wandb.Image(str(path), caption=caption)
-        for caption, path in figures.items()
-    }
+    logged: dict[str, Any] = {}
+    for title, table in tables.items():
+        if table.height:
+            content = wandb.Table(columns=[*table.columns], data=table.rows())
+            logged[f"tables/{_key(title)}"] = content
+    for caption, path in figures.items():
+        logged[f"figures/{_key(path.stem)}"] = wandb.Image(str(path), caption=caption)
     run.log(logged)
     if (verdicts := tables.get("Verdicts")) is not None and "verdict" in verdicts.columns:
         for verdict, count in verdicts["verdict"].value_counts().rows():

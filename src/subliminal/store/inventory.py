@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from statistics import fmean
+from typing import Any
 
 import polars as pl
 from polars import selectors
@@ -18,26 +19,19 @@ from subliminal.errors import UserError
 Plain = dict[str, Any]
 
 
-class Cell(NamedTuple):
-    """A run folder and its state (see `store.state`)."""
-
-    directory: Path
-    state: str
-
-
 @dataclass(frozen=True)
 class Held:
     """The seeds and the record of a condition folder."""
 
     directory: Path
-    seeds: tuple[int, ...]  # with a folder, or asked for and never begun; in order
-    record: Plain  # see `store.read_condition`; empty where there is none, or a damaged one
-    damage: str | None  # one line on the record
+    seeds: tuple[int, ...]  # ascending: those with a folder, and recorded ones without
+    record: Plain  # see `store.read_condition`; empty if there is none, or a damaged one
+    damage: str | None  # one line on a damaged record
 
-    def cells(self) -> list[Cell]:
-        """Return the run folders with their current states."""
-        runs = [store.run_dir(self.directory, seed) for seed in self.seeds]
-        return [Cell(run, store.state(run)) for run in runs]
+    @property
+    def runs(self) -> list[Path]:
+        """Return the run folders, some of which may not exist."""
+        return [store.run_dir(self.directory, seed) for seed in self.seeds]
 
 
 def held(condition: Path) -> Held:
@@ -73,14 +67,14 @@ def _folders(outputs: Path) -> Iterator[Path]:
 
 
 def find(outputs: Path, name: str) -> Path:
-    """Return the run folder that `name` means.
+    """Return the folder of the only run that `name` fits.
 
     Args:
-        outputs: where experiments lie.
+        outputs: the folder of the experiments.
         name: a run's folder, or [[experiment/]condition/]seed: a whole name, or a part of it.
 
     Raises:
-        UserError: no run matches, or several do; the line names them.
+        UserError: no run fits, or several do; the line names them.
     """
     path = Path(name)
     if path.is_dir() and store.seed_of(path.resolve()) is not None:
@@ -89,8 +83,8 @@ def find(outputs: Path, name: str) -> Path:
     digits = seed.removeprefix("seed-")
     if not re.fullmatch(r"\d{1,19}", digits, re.ASCII):
         raise UserError(f"{name}: neither a run's folder nor experiment/condition/seed")
-    narrowed = _narrow(outputs, conditions(outputs), above)
-    runs = [store.run_dir(condition, int(digits)) for condition in narrowed]
+    fitting = _fitting(outputs, above)
+    runs = [store.run_dir(condition, int(digits)) for condition in fitting]
     found = [run for run in runs if store.state(run) != "missing"]
     if len(found) == 1:
         return found[0]
@@ -98,81 +92,72 @@ def find(outputs: Path, name: str) -> Path:
         raise UserError(f"{name}: no such run below {outputs}; list them without arguments")
     names = ", ".join(str(run.relative_to(outputs)) for run in found[:4])
     more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    raise UserError(f"{name}: several runs are meant: {names}{more}")
+    raise UserError(f"{name}: several runs fit: {names}{more}")
 
 
-def _narrow(outputs: Path, folders: list[Path], above: list[str]) -> list[Path]:
-    """Keep the folders that the parts name; a whole name wins over a part of others."""
+def _fitting(outputs: Path, above: list[str]) -> list[Path]:
+    """Return the condition folders that fit the parts of a name above the seed."""
+    folders = conditions(outputs)
     if above:
-        names = {f: {f.name, f.name.rpartition("-")[0]} for f in folders}
-        names = {f: own | {name.rpartition("=")[2] for name in own} for f, own in names.items()}
-        folders = _best(folders, names, above[-1])
+        names = {folder: {folder.name, folder.name.rpartition("-")[0]} for folder in folders}
+        values = {f: {n.rpartition("=")[2] for n in names[f]} | names[f] for f in folders}
+        folders = _best(values, above[-1])
     if len(above) > 1:  # an experiment's name may have parts of its own
-        names = {f: {_experiment(outputs, f), f.parent.name} for f in folders}
-        folders = _best(folders, names, "/".join(above[:-1]))
+        experiments = {f: {_experiment(outputs, f), f.parent.name} for f in folders}
+        folders = _best(experiments, "/".join(above[:-1]))
     return folders
+
+
+def _best(names: dict[Path, set[str]], wanted: str) -> list[Path]:
+    """Return the folders one of whose names is `wanted`, or else contains it."""
+    whole = [folder for folder in names if wanted in names[folder]]
+    return whole or [f for f in names if any(wanted in name for name in names[f])]
 
 
 def _experiment(outputs: Path, condition: Path) -> str:
     return condition.parent.relative_to(outputs).as_posix()
 
 
-def _best(folders: list[Path], names: dict[Path, set[str]], wanted: str) -> list[Path]:
-    whole = [folder for folder in folders if wanted in names[folder]]
-    return whole or [f for f in folders if any(wanted in name for name in names[f])]
-
-
 def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
     """Return a row per condition, and a line per damaged file.
 
-    A row holds experiment, condition, folder, finished and requested seeds, the number of runs in
-    each state, the date of the newest result, and each seed's headline numbers.
+    A row holds experiment, condition, folder, the number of finished and of all seeds, the number
+    in each state, the date of the newest result, and each seed's headline numbers.
     """
     rows, damaged = [], []
     for condition in conditions(outputs):
         found = held(condition)
-        if found.damage:
-            damaged.append(found.damage)
+        damaged += [found.damage] if found.damage else []
         results, newest = [], 0.0
         name = found.record.get("condition", condition.name.rpartition("-")[0])
-        cells = found.cells()
-        for directory, state in cells:
-            if state != "finished":
-                continue
+        states = {run: store.state(run) for run in found.runs}
+        for run in (run for run, state in states.items() if state == "finished"):
             try:
-                summary = store.read_summary(directory)
+                summary = store.read_summary(run)
             except store.Damaged as error:
                 damaged.append(str(error))
                 continue
             results.append(summary["results"])
             name = summary["condition"]
-            newest = max(newest, (directory / store.MARKER).stat().st_mtime)
-        states = Counter(cell.state for cell in cells)
+            newest = max(newest, (run / store.MARKER).stat().st_mtime)
+        # Of the alignment the mean over a run's epochs.
+        alignments = [result.get(f"{metrics.ALIGNMENT}_by_epoch") for result in results]
+        counts = Counter(states.values())
         rows.append(
             {
                 "experiment": _experiment(outputs, condition),
                 "condition": name,
                 "folder": str(condition),
-                "done": states["finished"],
-                "seeds": len(cells),
-                "states": dict(states),
+                "done": counts["finished"],
+                "seeds": len(states),
+                "states": dict(counts),
                 "date": datetime.fromtimestamp(newest).isoformat(" ", "minutes") if newest else "",
-                metrics.TRAIT_ACCURACY: _values(results, metrics.TRAIT_ACCURACY),
-                metrics.ALIGNMENT: _alignments(results),
-                metrics.DISTILL_LOSS: _values(results, metrics.DISTILL_LOSS),
+                metrics.TRAIT_ACCURACY: [result[metrics.TRAIT_ACCURACY] for result in results],
+                metrics.ALIGNMENT: [fmean(values) for values in alignments if values],
+                metrics.DISTILL_LOSS: [result[metrics.DISTILL_LOSS] for result in results],
             }
         )
     return rows, damaged
-
-
-def _values(results: list[Plain], metric: str) -> list[float]:
-    return [result[metric] for result in results]
-
-
-def _alignments(results: list[Plain]) -> list[float]:
-    """Return each seed's alignment: the mean over its epochs."""
-    by_epoch = [result.get(f"{metrics.ALIGNMENT}_by_epoch") for result in results]
-    return [sum(values) / len(values) for values in by_epoch if values]
 
 
 def describe(run: Path) -> Plain:
@@ -185,7 +170,7 @@ def describe(run: Path) -> Plain:
     curves: dict[str, list[float]] = {}
     if steps.is_file():
         try:
-            # At once: a resumed run puts a newer file in its place.
+            # Read whole: a resumed run may replace the file meanwhile.
             table = pl.read_parquet(BytesIO(steps.read_bytes()))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise store.Damaged(f"{steps}: cannot be read ({type(error).__name__})") from error

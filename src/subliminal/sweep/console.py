@@ -2,31 +2,27 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
-from rich.console import RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.progress import TimeElapsedColumn as Elapsed
 
 from subliminal.state.callbacks.progress import Event
 from subliminal.terminal import console, printable
 
 T = TypeVar("T")
 
-# What a job tells another process that shows its progress: that it begins (its title and its number
-# of seeds), how far a stack is, how many seeds ended.
-Told = tuple[str, int] | Event | int
-
 PATIENCE, TELL_EVERY = 1.0, 10.0  # seconds without a word at first, and later
+LINE_EVERY = 30.0  # seconds between two lines of a job's progress in a notebook or a log
 
 
 class Console:
@@ -34,9 +30,8 @@ class Console:
 
     _said: ClassVar[set[str]] = set()
 
-    def __init__(self, tell: Callable[[Told], None] | None = None) -> None:
+    def __init__(self) -> None:
         self.rich = console(stderr=True)
-        self._tell = tell
 
     def say(self, line: str, *, once: bool = False) -> None:
         """Tell the user one line; `once`: not again in another job of this process."""
@@ -61,64 +56,53 @@ class Console:
 
     @contextmanager
     def progress(self, title: str, seeds: int) -> Iterator["JobProgress"]:
-        """Show a progress bar for `seeds` seeds; silent when not on a terminal."""
-        bar = columns(console=self.rich, disable=not sys.stderr.isatty(), transient=True)
+        """Show a progress bar for `seeds` seeds; now and then a line when not on a terminal."""
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.rich,
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
         with bar:
-            yield JobProgress(bar, printable(title), seeds, self._tell)
-
-
-def columns(**options: Any) -> Progress:
-    """Return a progress display with our columns, and rich's options."""
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[detail]}", markup=False),
-        Elapsed(),
-        TimeRemainingColumn(),
-        **options,
-    )
+            yield JobProgress(bar, printable(title), seeds)
 
 
 class JobProgress:
     """One bar for the job (in seeds), one for each stack in flight (in steps)."""
 
-    def __init__(
-        self, bar: Progress, title: str, seeds: int, tell: Callable[[Told], None] | None = None
-    ) -> None:
-        self._bar, self._tell = bar, tell or _nobody
+    def __init__(self, bar: Progress, title: str, seeds: int) -> None:
+        self._bar, self._title, self._written = bar, title, time.monotonic()
         self._job = bar.add_task(title, total=seeds, detail=f"0/{seeds} seeds")
         self._stacks: dict[tuple[int, ...], TaskID] = {}
         self._done, self._seeds = 0, seeds
-        self._tell((title, seeds))
-
-    @property
-    def bars(self) -> RenderableType:
-        """Return what rich draws of it."""
-        return self._bar.get_renderable()
 
     def report(self, event: Event) -> None:
         """Show how far a stack has come."""
-        self._tell(event)
         label = _label(event.seeds)
         if event.seeds not in self._stacks:
-            self._stacks[event.seeds] = self._bar.add_task(label, total=1, detail="")
+            self._stacks[event.seeds] = self._bar.add_task(f"  {label}", total=1, detail="")
         task = self._stacks[event.seeds]
         detail = f"{event.phase} step {event.step}/{event.steps}"
         self._bar.update(task, completed=event.step, total=event.steps, detail=detail)
+        if self._bar.disable and time.monotonic() - self._written >= LINE_EVERY:
+            self._written = time.monotonic()
+            line = (
+                f"{self._title}: {self._done}/{self._seeds} seeds done, {label.strip()} at {detail}"
+            )
+            self._bar.console.print(line, soft_wrap=True)
         if event.phase == "student" and event.step == event.steps:
             self._bar.remove_task(self._stacks.pop(event.seeds))
 
     def seeds_done(self, number: int) -> None:
         """Count seeds that ended."""
-        self._tell(number)
         self._done += number
         detail = f"{self._done}/{self._seeds} seeds"
         self._bar.update(self._job, completed=self._done, detail=detail)
 
 
-def _nobody(told: Told) -> None:
-    """Tell nobody."""
-
-
 def _label(seeds: tuple[int, ...]) -> str:
-    return f"  seed {seeds[0]}" if len(seeds) == 1 else f"  seeds {seeds[0]}…{seeds[-1]}"
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]}…{seeds[-1]}"

@@ -1,10 +1,10 @@
 """The command that lists, shows and compares runs, on a small store of real ones."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ import pytest
 from tracked_run import Tracked
 
 from subliminal import store
+from subliminal.commands.runs import flatten, main
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
-from subliminal.runs import flatten, main
 from subliminal.store import inventory
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -32,18 +34,17 @@ def outputs(tracked: Tracked, tmp_path: Path) -> Path:
     return root
 
 
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str | Path
-) -> tuple[int, str, str]:
-    """Run the command line; return its exit status and what it printed."""
-    monkeypatch.setattr(sys, "argv", ["runs", *map(str, words)])
-    code = 0
-    try:
-        main()
-    except SystemExit as stopped:
-        code = int(stopped.code or 0)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
+@pytest.fixture
+def runs(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """The command on these outputs; it returns its exit status and what it printed."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["runs", *words, "--outputs", str(outputs)])
+        return main(), *capsys.readouterr()
+
+    return run
 
 
 def liminal(outputs: Path) -> Path:
@@ -55,10 +56,8 @@ def finished(outputs: Path) -> list[Path]:
     return list(store.finished_runs(outputs / "main"))
 
 
-def test_the_list_tells_done_and_total(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, text, error = run(monkeypatch, capsys, "--outputs", outputs)
+def test_the_list_has_finished_and_total_and_means(outputs: Path, runs: Command) -> None:
+    code, text, error = runs()
     assert (code, error) == (0, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines()]
     rows = [row for row in rows if row and row[0] == "main"]
@@ -69,106 +68,79 @@ def test_the_list_tells_done_and_total(
     done = [store.read_summary(path)["results"]["trait/accuracy"] for path in finished(outputs)]
     assert rows[0][4] == f"{np.mean(done):.3f} ± {np.std(done, ddof=1):.3f}"
     assert rows[1][4] == ""
-
-
-def test_json_holds_the_means(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, text, _ = run(monkeypatch, capsys, "list", "--json", "--outputs", outputs)
-    finished, other = json.loads(text)
-    results = [
-        store.read_summary(path)["results"] for path in store.finished_runs(outputs / "main")
-    ]
-    accuracies = [result["trait/accuracy"] for result in results]
-    assert finished["trait/accuracy"] == pytest.approx(sum(accuracies) / 2)
-    steps = [
-        pl.read_parquet(path / "steps.parquet") for path in store.finished_runs(outputs / "main")
-    ]
+    code, text, _ = runs("list", "--json")
+    liminal, other = json.loads(text)
+    assert liminal["trait/accuracy"] == pytest.approx(np.mean(done))
+    steps = [pl.read_parquet(path / "steps.parquet") for path in finished(outputs)]
     alignment = [table["alignment/cosine"].mean() for table in steps]
-    assert finished["alignment/cosine"] == pytest.approx(pl.Series(alignment).mean())
+    assert liminal["alignment/cosine"] == pytest.approx(pl.Series(alignment).mean())
     assert other["trait/accuracy"] is None
     assert other["states"] == {"failed": 1, "partial": 1, "missing": 1}
     assert code == 0
 
 
-def test_a_damaged_run_is_named_and_the_rest_is_listed(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    broken = store.run_dir(liminal(outputs), 3) / store.MARKER
-    broken.write_text("{half")
-    code, text, error = run(monkeypatch, capsys, "--outputs", outputs)
-    assert code == 1
-    assert str(broken) in error
-    assert error.count("\n") == 1
-    assert "mitigation=none" in text
-
-
-def test_strangers_files_hide_nothing(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = run(monkeypatch, capsys, "--outputs", outputs)
+def test_strangers_files_hide_nothing(outputs: Path, runs: Command) -> None:
+    before = runs()
     for folder in (outputs, outputs / "main", liminal(outputs), finished(outputs)[0]):
         (folder / ".DS_Store").write_bytes(b"\0\xff")
         (folder / "seed-0000.bak").mkdir()
         (folder / "seed-0001~").write_text("")
     shutil.copytree(finished(outputs)[0], liminal(outputs) / "seed-0003 (copy)")
-    assert run(monkeypatch, capsys, "--outputs", outputs) == before
+    assert runs() == before
 
 
-@pytest.mark.parametrize("content", ["[]", "null", '{"seeds": 3}', '{"seeds": ["a"]}', "{half"])
-def test_a_damaged_condition_is_named_and_its_runs_are_listed(
-    outputs: Path,
-    content: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (f"seed-0003/{store.MARKER}", "{half"),
+        *(
+            (store.CONDITION, content)
+            for content in ("[]", "null", '{"seeds": 3}', '{"seeds": ["a"]}', "{half")
+        ),
+    ],
+)
+def test_a_damaged_file_is_named_and_the_rest_is_listed(
+    outputs: Path, name: str, content: str, runs: Command
 ) -> None:
-    record = liminal(outputs) / store.CONDITION
-    record.write_text(content)
-    code, text, error = run(monkeypatch, capsys, "--outputs", outputs)
+    damaged = liminal(outputs) / name
+    damaged.write_text(content)
+    code, text, error = runs()
     assert (code, error.count("\n")) == (1, 1)
-    assert error.startswith(f"damaged: {record}: ")
+    assert error.startswith(f"damaged: {damaged}: ")
     assert "2/2" in text
+    assert "mitigation=none" in text
 
 
 @pytest.mark.parametrize("name", ["summary.json", "config.yaml", "steps.parquet"])
 @pytest.mark.parametrize("content", [b"[]", b"\xff", b"x: [", b""])
 def test_a_damaged_run_is_shown_as_one_line(
-    outputs: Path,
-    name: str,
-    content: bytes,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    outputs: Path, name: str, content: bytes, runs: Command
 ) -> None:
     (store.run_dir(liminal(outputs), 3) / name).write_bytes(content)
-    code, _, error = run(monkeypatch, capsys, "show", "liminal/3", "--outputs", outputs)
+    code, _, error = runs("show", "liminal/3")
     if not (name == "config.yaml" and content in (b"[]", b"")):  # YAML, and nothing in it
         assert (code, error.count("\n")) == (2, 1)
         assert name in error
 
 
-def test_experiments_lie_at_any_depth(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_experiments_lie_at_any_depth(outputs: Path, runs: Command) -> None:
     shutil.copytree(outputs / "main", outputs / "a" / "b" / "c")
-    code, text, _ = run(monkeypatch, capsys, "--json", "--outputs", outputs)
+    code, text, _ = runs("--json")
     assert code == 0
     assert [row["experiment"] for row in json.loads(text)] == ["a/b/c", "a/b/c", "main", "main"]
     found = outputs / "a" / "b" / "c" / liminal(outputs).name
     for name in ("a/b/c/liminal/3", "b/c/liminal/3", "c/liminal/seed-0003"):
         assert inventory.find(outputs, name).parent == found
+    with pytest.raises(UserError, match=r"several runs fit: a/b/c/.*, main/"):
+        inventory.find(outputs, "liminal/3")
 
 
-@pytest.mark.parametrize("name", ["main/liminal/3", "liminal/3", "3", "mai/limi/seed-0003"])
-def test_a_run_is_named_by_a_unique_part(outputs: Path, name: str) -> None:
-    assert inventory.find(outputs, name) == store.run_dir(liminal(outputs), 3)
-
-
-def test_a_run_is_named_by_its_folder(outputs: Path) -> None:
+def test_a_run_is_named_by_a_unique_part_or_its_folder(outputs: Path) -> None:
+    for name in ("main/liminal/3", "liminal/3", "3", "mai/limi/seed-0003"):
+        assert inventory.find(outputs, name) == store.run_dir(liminal(outputs), 3)
     folder = store.run_dir(liminal(outputs), 4)
     assert inventory.find(Path("nowhere"), str(folder)) == folder
-
-
-def test_a_whole_name_wins_over_a_part_of_others(outputs: Path) -> None:
+    # A whole name wins over a part of others.
     longer = outputs / "main" / "mitigation=liminal,optim=sgd-89abcdef"
     shutil.copytree(liminal(outputs), longer)
     store.record_condition(longer, "mitigation=liminal,optim=sgd", [3, 4], {"name": "main"})
@@ -185,38 +157,23 @@ def test_a_whole_name_wins_over_a_part_of_others(outputs: Path) -> None:
         ("a/b/c/3", "no such run"),
     ],
 )
-def test_a_bad_name_is_one_line(
-    outputs: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    told: str,
-) -> None:
-    code, text, error = run(monkeypatch, capsys, "show", name, "--outputs", outputs)
+def test_a_bad_name_is_one_line(name: str, told: str, runs: Command) -> None:
+    code, text, error = runs("show", name)
     assert (code, text) == (2, "")
     assert told in error
     assert error.startswith("error: ")
     assert error.count("\n") == 1
 
 
-def test_several_runs_are_named(outputs: Path) -> None:
-    shutil.copytree(outputs / "main", outputs / "again")
-    with pytest.raises(UserError, match=r"several runs are meant: again/.*, main/"):
-        inventory.find(outputs, "liminal/3")
-
-
-def test_no_folder_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    code, _, error = run(monkeypatch, capsys, "--outputs", tmp_path / "none")
+def test_no_folder_is_one_line(outputs: Path, runs: Command) -> None:
+    shutil.rmtree(outputs)
+    code, _, error = runs()
     assert code == 2
     assert "no such folder" in error
 
 
-def test_show_prints_config_environment_and_curves(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, text, _ = run(monkeypatch, capsys, "show", "liminal/3", "--outputs", outputs)
+def test_show_prints_config_environment_and_curves(outputs: Path, runs: Command) -> None:
+    code, text, _ = runs("show", "liminal/3")
     assert code == 0
     lines = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
     assert "critical" not in lines["mitigation.liminal.schedule"]
@@ -226,39 +183,31 @@ def test_show_prints_config_environment_and_curves(
     values = steps["alignment/cosine"].drop_nulls().to_list()
     assert sparkline(values, width=40) in lines["alignment/cosine"]
     assert f"{values[-1]:.4g}" in lines["alignment/cosine"]
-
-
-def test_show_tells_of_a_run_that_is_not_finished(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, text, _ = run(monkeypatch, capsys, "show", "none/0", "--outputs", outputs)
+    code, text, _ = runs("show", "none/0")
     assert code == 0
     assert ": failed" in text
 
 
-def test_diff_prints_what_differs_and_nothing_else(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["diff", "liminal/3", "liminal/4", "--json", "--outputs", str(outputs)]
-    code, text, _ = run(monkeypatch, capsys, *words)
+def test_diff_prints_what_differs_and_nothing_else(outputs: Path, runs: Command) -> None:
+    words = ("diff", "liminal/3", "liminal/4")
+    code, text, _ = runs(*words, "--json")
     found = json.loads(text)
     assert code == 0
     assert found["config"] == {"seed.spec": ["3", "4"]}
     a, b = (store.read_summary(store.run_dir(liminal(outputs), s))["results"] for s in (3, 4))
     assert found["result"] == {key: [a[key], b[key]] for key in a if a[key] != b[key]}
     assert found["environment"] == {}
-    code, text, _ = run(monkeypatch, capsys, *(word for word in words if word != "--json"))
+    code, text, _ = runs(*words)
     assert "seed.spec" in text
     assert "environment: no difference" in text
 
 
 def test_it_starts_without_torch(outputs: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "subliminal.runs", "--outputs", outputs],
+        [sys.executable, "-X", "importtime", "-m", "subliminal", "runs", "--outputs", outputs],
         capture_output=True,
         text=True,
         check=True,
-        env=dict(os.environ),
     )
     imported = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
     assert "subliminal.store.inventory" in imported

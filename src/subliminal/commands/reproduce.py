@@ -1,114 +1,32 @@
-"""`python -m subliminal.reproduce RUN_DIR`: train a finished run again and compare.
+"""`python -m subliminal reproduce RUN_DIR`: train a finished run again and compare.
 
-The run is trained from the config in its own folder, into a temporary one. Exit status: 0 the same
-to the last bit, 1 not the same (the table shows by how much), 2 bad input.
+The config is that in the run's folder; the new run goes to a temporary one. Exit status: 0 the same
+to the last bit, 1 not the same (a table shows by how much), 2 bad input.
 """
+
+from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from subliminal import store, terminal
 from subliminal.config import command, variables
 from subliminal.errors import UserError, one_line
-from subliminal.training.job import Job, resolve
 
-TABLES = ("steps", "epochs")
-
-
-def recorded_job(run: Path, outputs: Path) -> Job:
-    """Return the job of a finished run, to be trained again on its kind of device.
-
-    Its files go below `outputs` and nowhere else: a run folder may come from a stranger, and so
-    has no say in where this machine writes.
-
-    Raises:
-        UserError: there is no finished run, or its config cannot be read or does not fit.
-    """
-    if not store.finished(run):
-        raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
-    if lost := [name for name in store.DATA if not (run / name).is_file()]:
-        raise UserError(f"{run}: {', '.join(lost)} missing; there is nothing to compare with")
-    config = store.read_config(run)
-    device = str(store.read_summary(run)["device"]).split(":")[0]
-    try:
-        engine, data = {**config["engine"]}, {**config["data"]}
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
-    if data.get("root") is not None:
-        data["download"] = False
-    engine |= {"device": device, "workers": 1}
-    own = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
-    return resolve({**config, **own, "engine": engine, "data": data}, "again")
-
-
-def same_bits(run: Path, again: Path) -> bool:
-    """Tell whether two runs' tables and students are the same to the last bit."""
-    for name in TABLES:
-        ours, theirs = (pl.read_parquet(d / f"{name}.parquet", glob=False) for d in (run, again))
-        # A commit may have measured more than another, and in another order.
-        if set(ours.columns) != set(theirs.columns) or not ours.equals(theirs[ours.columns]):
-            return False
-    student, trained = ((d / "student.safetensors").read_bytes() for d in (run, again))
-    return student == trained
-
-
-def differences(run: Path, again: Path) -> list[tuple[str, float, float, float | None]]:
-    """Return each headline result: its name, recorded, trained again, SD over finished seeds.
-
-    The SD is that of the run's condition; None when it has a single finished seed.
-    """
-    siblings = [d for d in store.run_dirs(run.parent) if store.finished(d)]
-    spread = []
-    for sibling in siblings:
-        with suppress(store.Damaged):
-            spread.append(_flat(store.read_summary(sibling)["results"]))
-    recorded, trained = (_flat(store.read_summary(d)["results"]) for d in (run, again))
-    rows = []
-    for name in sorted(recorded.keys() & trained.keys()):
-        values = [results[name] for results in spread if name in results]
-        deviation = statistics.stdev(values) if len(values) > 1 else None
-        rows.append((name, recorded[name], trained[name], deviation))
-    return rows
-
-
-def _flat(results: dict[str, Any]) -> dict[str, float]:
-    flat: dict[str, float] = {}
-    for name, value in results.items():
-        if isinstance(value, list):
-            flat |= {f"{name}[{k + 1}]": float(v) for k, v in enumerate(value)}
-        elif isinstance(value, int | float):
-            flat[name] = float(value)
-    return flat
-
-
-def _made_with(run: Path) -> dict[str, Any]:
-    made: dict[str, Any] = store.read_summary(run).get("environment", {})
-    return {**made, **made.get("packages", {}), "packages": None}
-
-
-def _show(run: Path, again: Path) -> None:
-    print(f"{'result':34} {'recorded':>12} {'again':>12} {'difference':>12} {'in SD':>8}")
-    for name, recorded, trained, deviation in differences(run, again):
-        in_sd = f"{abs(trained - recorded) / deviation:.2g}" if deviation else "–"
-        shown = f"{recorded:12.6g} {trained:12.6g} {trained - recorded:12.3g}"
-        print(f"{name:34} {shown} {in_sd:>8}")
-    before, now = _made_with(run), _made_with(again)
-    for key in sorted(before.keys() & now.keys()):
-        if before[key] != now[key]:
-            print(f"{key}: {before[key]} then, {now[key]} now")
+if TYPE_CHECKING:
+    from subliminal.training.job import Job
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal.reproduce", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
     variables.tell(variables.unset_numeric_variables())
@@ -129,5 +47,82 @@ def _reproduce(run: Path) -> int:
         return 1
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def recorded_job(run: Path, outputs: Path) -> Job:
+    """Return the job of a finished run, for training it again on its kind of device.
+
+    Its files go below `outputs` alone: the run folder may be a stranger's, and must not choose
+    where this machine writes.
+
+    Raises:
+        UserError: there is no finished run, or its config cannot be read or does not fit.
+    """
+    from subliminal.training.job import resolve
+
+    if not store.finished(run):
+        raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
+    if lost := [name for name in store.DATA if not (run / name).is_file()]:
+        raise UserError(f"{run}: {', '.join(lost)} missing; there is nothing to compare with")
+    config = store.read_config(run)
+    device = str(store.read_summary(run)["device"]).split(":")[0]
+    try:
+        engine, data = {**config["engine"]}, {**config["data"]}
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
+    if data.get("root") is not None:
+        data["download"] = False
+    engine |= {"device": device, "workers": 1}
+    own = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
+    return resolve({**config, **own, "engine": engine, "data": data}, "again")
+
+
+def same_bits(run: Path, again: Path) -> bool:
+    """Tell whether two runs' tables and students are the same to the last bit."""
+    for name in ("steps", "epochs"):
+        a, b = (pl.read_parquet(d / f"{name}.parquet", glob=False) for d in (run, again))
+        # Two commits may measure in another order, or not the same.
+        if set(a.columns) != set(b.columns) or not a.equals(b[a.columns]):
+            return False
+    return (run / store.STUDENT).read_bytes() == (again / store.STUDENT).read_bytes()
+
+
+def differences(run: Path, again: Path) -> list[tuple[str, float, float, float | None]]:
+    """Return each headline result: its name, recorded, trained again, SD over finished seeds.
+
+    The SD is that of the run's condition; None when it has a single finished seed.
+    """
+    spread = []
+    for sibling in filter(store.finished, store.run_dirs(run.parent)):
+        with suppress(store.Damaged):
+            spread.append(_results(sibling))
+    recorded, trained = _results(run), _results(again)
+    rows = []
+    for name in sorted(recorded.keys() & trained.keys()):
+        values = [results[name] for results in spread if name in results]
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        rows.append((name, recorded[name], trained[name], deviation))
+    return rows
+
+
+def _results(run: Path) -> dict[str, float]:
+    """Return the headline results, those by epoch under a name for each epoch."""
+    flat: dict[str, float] = {}
+    for name, value in store.read_summary(run)["results"].items():
+        if isinstance(value, list):
+            flat |= {f"{name}[{k + 1}]": float(v) for k, v in enumerate(value)}
+        elif isinstance(value, int | float):
+            flat[name] = float(value)
+    return flat
+
+
+def _show(run: Path, again: Path) -> None:
+    """Print the differences in the results, and in what the runs were made with."""
+    print(f"{'result':34} {'recorded':>12} {'again':>12} {'difference':>12} {'in SD':>8}")
+    for name, recorded, trained, deviation in differences(run, again):
+        in_sd = f"{abs(trained - recorded) / deviation:.2g}" if deviation else "–"
+        shown = f"{recorded:12.6g} {trained:12.6g} {trained - recorded:12.3g}"
+        print(f"{name:34} {shown} {in_sd:>8}")
+    made = [store.read_summary(d)["environment"] for d in (run, again)]
+    before, now = ({**one, **one["packages"], "packages": None} for one in made)
+    for key in sorted(before.keys() & now.keys()):
+        if before[key] != now[key]:
+            print(f"{key}: {before[key]} then, {now[key]} now")

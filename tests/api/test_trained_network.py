@@ -89,7 +89,7 @@ def test_networks_with_two_heads_keep_the_names_of_their_layers(model: Model) ->
     network = Network.of(model, pixels=16, classes=10)
     theta = network.reference((0,), torch.device("cpu"))
     weights = {name: view[0] for name, view in network.layout.views(theta).items()}
-    frozen = sl.FrozenNetwork(network, weights, small.Squares())
+    frozen = sl.TrainedNetwork(network, weights, small.Squares())
     assert {name for name, _ in frozen.named_parameters()} == network.layout.shapes.keys()
     images = torch.rand(7, 1, 4, 4)
     assert torch.equal(frozen(images), network.logits(theta, images.view(1, 7, 16))[0])
@@ -98,7 +98,7 @@ def test_networks_with_two_heads_keep_the_names_of_their_layers(model: Model) ->
 def test_pixels_are_scaled_as_the_run_says() -> None:
     weights = {name: torch.rand(shape) for name, shape in NETWORK.layout.shapes.items()}
     digits = small.Digits(normalise="mean_std")
-    network = sl.FrozenNetwork(NETWORK, weights, digits)
+    network = sl.TrainedNetwork(NETWORK, weights, digits)
     mean, std = digits.load().mean_std or (0, 0)
     scaled = (DIGITS.test_x.double() / 255 - mean) / std
     assert torch.allclose(network(DIGITS.test_x), network(scaled.float()), atol=1e-5)

@@ -2,28 +2,25 @@
 
 import json
 import re
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-import small
-from omegaconf import DictConfig, OmegaConf
-from resolved import train_config
+from omegaconf import OmegaConf
+from tracked_run import Tracked
 
 from subliminal import store
+from subliminal.commands.reproduce import main
 from subliminal.config.resources import CONF
-from subliminal.reproduce import main
-from subliminal.sweep.console import Console
-
-Compose = Callable[[list[str]], DictConfig]
 
 
 @pytest.fixture
-def runs(compose: Compose, tmp_path: Path) -> list[Path]:
-    words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1", "seed=0-2"]
-    return train_config(compose([*words, "mitigation=liminal"]), "x", Console())
+def runs(tracked: Tracked, tmp_path: Path) -> list[Path]:
+    """Two finished runs of one stack, which are trained again one by one."""
+    shutil.copytree(tracked.outputs, tmp_path / "outputs")
+    return list(store.finished_runs(tmp_path / "outputs" / "main"))
 
 
 def test_a_run_is_the_same_to_the_last_bit(
@@ -62,6 +59,9 @@ def test_bad_input_is_one_line(
 ) -> None:
     assert main([str(tmp_path)]) == 2
     assert "no finished run" in capsys.readouterr().err
+    (runs[1] / "epochs.parquet").unlink()
+    assert main([str(runs[1])]) == 2
+    assert "epochs.parquet missing" in capsys.readouterr().err
     (runs[0] / "config.yaml").write_text("a: [")
     assert main([str(runs[0])]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -106,14 +106,6 @@ def test_each_class_has_one_option_of_its_own() -> None:
     targets = [target for text in texts for target in named.findall(text)]
     assert len(targets) > 40
     assert len(set(targets)) == len(targets)
-
-
-def test_files_that_are_lost_leave_nothing_to_compare(
-    runs: list[Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    (runs[0] / "epochs.parquet").unlink()
-    assert main([str(runs[0])]) == 2
-    assert "epochs.parquet missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("key", ["data", "model", "optim", "distill.loss"])

@@ -1,4 +1,4 @@
-"""`sl.train` does what the command line does, in a process of its own."""
+"""`sl.train` does what the command line does, in a subprocess."""
 
 import os
 import signal
@@ -11,28 +11,32 @@ from pathlib import Path
 import pytest
 import small
 from api_calls import Called
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import subliminal as sl
 from subliminal import store
-from subliminal.reproduce import same_bits
-from subliminal.train import _quoted
+from subliminal.commands.reproduce import same_bits
 
 Run = Callable[..., tuple[int, str, str]]
 
-TESTS = Path(__file__).parents[1] / "support"
-# As a stranger writes it: not guarded, so that whoever imports it calls once more.
-SCRIPT = f"""
+SUPPORT = Path(__file__).parents[1] / "support"
+# Workers of a pool may have no children of multiprocessing. The script has no guard against being
+# imported by a worker, and joblib's launcher leaves workers running.
+POOL = f"""
+import sys
+from multiprocessing import get_context
 import subliminal as sl
-print("called")
-runs = sl.train("seed=0-1", *{small.OVERRIDES}, "engine.workers=2", quiet=True)
-print(len(runs), runs[1].seed, "torch" in __import__("sys").modules)
+print("begun", flush=True)
+def train(word):
+    runs = sl.train("seed=0,1", "engine.workers=2", *{small.OVERRIDES}, word, "name=" + word[:3],
+                    quiet=True)
+    return len(runs), runs[1].seed, "torch" in sys.modules
+print(get_context("fork").Pool(2).map(train, ["optim=sgd", "hydra/launcher=joblib"]))
 """
 SLOW = ("+mitigation.slow._target_=small.Slow", "distill.epochs=40")
 
 
 def python(*words: str, folder: Path, **variables: str) -> "subprocess.Popen[str]":
-    paths = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(SUPPORT), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=folder,
@@ -54,35 +58,64 @@ def test_the_same_bits_as_the_command_line(called: Called, run: Run, tmp_path: P
     ]
     assert runs[1].folder.parent.name == by_hand.parent.name  # one condition, by its hash
     assert same_bits(by_hand, runs[1].folder)
+    assert called.before == called.after  # nothing of the caller is changed
 
 
-def test_nothing_of_the_caller_is_changed(called: Called) -> None:
-    assert called.before == called.after
-
-
-def test_a_script_is_run_once_whatever_processes_train(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(SCRIPT)
+def test_it_works_in_the_workers_of_a_pool_and_with_joblibs_launcher(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    (tmp_path / "script.py").write_text(POOL)
     done = python("script.py", folder=tmp_path)
-    out, err = done.communicate(timeout=120)
+    out, err = done.communicate(timeout=180)
     assert (done.returncode, err) == (0, "")
-    assert out == "called\n2 1 False\n"
+    assert out == "begun\n[(2, 1, False), (2, 1, False)]\n"
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["mitigation=nope"], "Could not find 'mitigation/nope'"),
-        ([*small.OVERRIDES, "distill.epochs=1,0"], "distill.epochs=0: at least 1"),
-    ],
-)
 def test_bad_input_is_an_exception_of_one_line(
-    words: list[str], told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(sl.UserError, match=told) as raised:
-        sl.train(*words, outputs=tmp_path, quiet=True)
+    with pytest.raises(sl.UserError, match=r"distill\.epochs=0: at least 1") as raised:
+        sl.train(*small.OVERRIDES, "distill.epochs=1,0", outputs=tmp_path, quiet=True)
     assert len(str(raised.value).splitlines()) == 1
     assert not [*tmp_path.rglob("seed-*")]
     assert capfd.readouterr() == ("", "")
+
+
+ANSWER = 'echo \'{"error": "x", "notes": ["y"]}\' > "${SUBLIMINAL_RESULT#* }"'
+
+
+@pytest.mark.parametrize(
+    ("command", "error", "message"),
+    [
+        (f"{ANSWER}; exit 1", sl.RunsFailed, "x"),
+        (f"{ANSWER}; exit 2", sl.UserError, "x"),
+        ("kill -9 $$", sl.RunsFailed, "the process that trained was killed (signal 9); the same"),
+        ("echo no; echo 'E: y' >&2; exit 1", sl.UserError, "could not be started (status 1): E: y"),
+        ("sleep 60 & exit 130", KeyboardInterrupt, ""),
+        (None, sl.UserError, "training could not be started: [Errno 2] No such file"),
+    ],
+)
+def test_how_the_command_ends_is_an_exception(
+    command: str | None,
+    error: type[BaseException],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    executable = tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", str(executable))
+    if command is not None:
+        executable.write_text(f"#!/bin/sh\n{command}\n")
+        executable.chmod(0o755)
+    begun = time.monotonic()
+    with pytest.raises(error) as raised:
+        sl.train("seed=0", quiet=command is None)
+    assert type(raised.value) is error
+    assert message in str(raised.value)
+    assert getattr(raised.value, "__notes__", ["y"]) == ["y"]
+    # Standard error is forwarded to what a test, or a notebook, has put there.
+    assert capsys.readouterr() == ("", "E: y\n" if message.endswith("E: y") else "")
+    assert time.monotonic() - begun < 30  # what the command leaves running is not waited for
 
 
 @pytest.mark.parametrize("flag", ["-m", "--help", "--cfg=job"])
@@ -96,7 +129,7 @@ def test_a_caller_that_is_stopped_stops_the_training(
     number: signal.Signals, workers: int, tmp_path: Path
 ) -> None:
     words = [*small.OVERRIDES, *SLOW, f"engine.workers={workers}"]
-    code = f"import subliminal as sl; sl.train('seed=0-1', *{words})"
+    code = f"import polars, subliminal as sl; sl.train('seed=0-1', *{words})"
     caller = python("-c", code, folder=tmp_path, SMALL_SECONDS="0.05")
     until(lambda: len([*tmp_path.rglob(store.CHECKPOINT)]) == workers, seconds=60)
     caller.send_signal(number)  # it alone: not the group, as Ctrl-C in a terminal does
@@ -115,21 +148,16 @@ def until(true: Callable[[], bool], *, seconds: float) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("name", ["a b", "it's", "back\\slash", "x,y=[1]", "{z}:\\'"])
-def test_any_folder_may_be_named(name: str) -> None:
-    override = OverridesParser.create().parse_override(f"outputs={_quoted(name)}")
-    assert override.value() == name
-
-
-def test_names_are_imported_when_they_are_asked_for(tmp_path: Path) -> None:
+def test_names_are_imported_on_first_access(tmp_path: Path) -> None:
     code = (
         "import sys, subliminal as sl\n"
         "heavy = ('torch', 'hydra', 'polars', 'matplotlib', 'rich')\n"
         "assert not {*heavy} & {*sys.modules}\n"
         "assert {*sl.__all__} <= {*dir(sl)}\n"
-        "sl.load, sl.compare, sl.Runs, sl.train\n"
+        "import subliminal.commands.train\n"
+        "sl.load, sl.compare, sl.Runs\n"
         "assert 'torch' not in sys.modules\n"
-        "assert sl.train.main and callable(sl.train)\n"
+        "assert callable(sl.train)\n"
         "sl.nothing\n"
     )
     done = python("-c", code, folder=tmp_path)

@@ -22,13 +22,12 @@ from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.teacher import read
 
 
-class FrozenNetwork(nn.Module):
-    """A trained teacher or student: images to logits, with weights that are not trained on.
+class TrainedNetwork(nn.Module):
+    """A trained teacher or student: images to logits, with frozen weights.
 
-    Called with images (batch, 1, 28, 28), or any shape (batch, …) of as many pixels: of uint8, from
-    0 (paper) to 255 (ink), which are scaled as the run's `data` says; or of float32, as the network
-    was trained to see them. It returns logits (batch, classes + aux), the classes first. Gradients
-    reach the images.
+    Images have shape (batch, 1, 28, 28), or any shape (batch, …) of as many pixels: uint8 from 0
+    (paper) to 255 (ink), scaled as the run's `data` says; or float32, as the network was trained on
+    them. Logits have shape (batch, classes + aux), classes first. Gradients reach the images.
 
     Its parameters have the names of the run's files: `layer1.weight`, `layer1.bias`, ….
     """
@@ -67,44 +66,44 @@ class FrozenNetwork(nn.Module):
         return self._data.load()
 
 
-def student(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
+def student(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     """Return the student of a finished run."""
     experiment = rebuilt(config)
-    return FrozenNetwork(experiment.network, store.read_student(run), experiment.data)
+    return TrainedNetwork(experiment.network, store.read_student(run), experiment.data)
 
 
-def teacher(run: Path, config: Mapping[str, Any]) -> FrozenNetwork:
-    """Return the teacher of a finished run: of the cache, steered or perturbed as the run says.
+def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
+    """Return the teacher of a finished run, from the cache, steered or perturbed as in the run.
 
     Raises:
-        UserError: it is not in the cache.
+        UserError: the cache lacks it.
     """
     summary = store.read_summary(run)
     kind, seed = str(summary["device"]).split(":")[0], int(summary["seed"])
     outputs = run.absolute().parents[len(PurePath(config["name"]).parts) + 1]
-    cached = (
-        outputs / "teachers" / f"{store.teacher_hash(canonical(config), kind, seed)}.safetensors"
-    )
+    name = store.teacher_hash(canonical(config), kind, seed)
+    cached = outputs / "teachers" / f"{name}.safetensors"
     experiment = rebuilt(config)
     network, steering = experiment.teacher_network, experiment.steering
     trained = read(cached, network.layout)
     if trained is None and (steering is None or steering.needs_teacher):
         raise UserError(f"{run}: its teacher is no longer in {cached.parent}")
     if trained is not None and steering is None and not config["teacher"]["perturb_after"]["sigma"]:
-        return FrozenNetwork(network, trained[0], experiment.data)
-    # What was drawn on a GPU is drawn there again.
-    engine = {**config["engine"], "device": kind}
-    place = {"tracker": None, "outputs": str(outputs), "engine": engine}
-    job = resolve({**config, **place}, "teacher")
+        return TrainedNetwork(network, trained[0], experiment.data)
+    # Noise that was drawn on a GPU is drawn on a GPU again.
+    job = resolve({**_values(config, kind), "outputs": str(outputs)}, "teacher")
     experiment = job.experiment
     data = experiment.data.load().to(experiment.device)
     start = shared_weights(job.cfg, experiment, (seed,)).teacher
     theta, _ = teacher_weights(job, experiment, data, start, (seed,))
     weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
-    return FrozenNetwork(network, weights, experiment.data)
+    return TrainedNetwork(network, weights, experiment.data)
 
 
 def rebuilt(config: Mapping[str, Any]) -> Experiment:
-    """Return a run's objects, as any machine can build them, whatever it was trained on."""
-    engine = {**config["engine"], "device": "cpu"}
-    return build_experiment(settings(canonical({**config, "tracker": None, "engine": engine})))
+    """Return a run's objects, built for the CPU, whatever the run was trained on."""
+    return build_experiment(settings(canonical(_values(config, "cpu"))))
+
+
+def _values(config: Mapping[str, Any], device: str) -> dict[str, Any]:
+    return {**config, "tracker": None, "engine": {**config["engine"], "device": device}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from subliminal.report.runs import Sweep
 if TYPE_CHECKING:
     import pandas
 
-    from subliminal.api.frozen import FrozenNetwork
+    from subliminal.api.trained_network import TrainedNetwork
     from subliminal.data import Labelled
 
 Table = Literal["runs", "epochs", "steps"]
@@ -30,8 +30,8 @@ class Run:
     """One finished run.
 
     Attributes:
-        folder: with its files.
-        condition: what sets it apart from the runs that it was loaded with, such as `liminal`.
+        folder: the folder of its files.
+        condition: the values of the keys that vary among the loaded runs, such as `liminal`.
         seed: of its initial weights, its noise and its batches.
     """
 
@@ -46,7 +46,7 @@ class Run:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Its results, versions, commit, device and times, as `summary.json` has them."""
+        """The content of `summary.json`: results, versions, commit, device and times."""
         return store.read_summary(self.folder)
 
     @property
@@ -57,12 +57,12 @@ class Run:
 
     @property
     def epochs(self) -> pl.DataFrame:
-        """A row per epoch of the teacher and of the student: means over it, accuracy at its end."""
+        """A row per epoch of teacher and student: means over the epoch, accuracy at its end."""
         return self._table("epochs")
 
     @property
     def steps(self) -> pl.DataFrame:
-        """A row per step of the student: losses, alignment and what else was measured."""
+        """A row per step of the student: losses, alignment and other measurements."""
         return self._table("steps")
 
     def _table(self, name: str) -> pl.DataFrame:
@@ -70,23 +70,23 @@ class Run:
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
-        from subliminal.api.frozen import rebuilt
+        from subliminal.api.trained_network import rebuilt
 
         return rebuilt(self.config).data.load()
 
-    def student(self) -> FrozenNetwork:
-        """Return the trained student as a torch module on images, see `FrozenNetwork`."""
-        from subliminal.api.frozen import student
+    def student(self) -> TrainedNetwork:
+        """Return the trained student as a torch module on images, see `TrainedNetwork`."""
+        from subliminal.api.trained_network import student
 
         return student(self.folder, self.config)
 
-    def teacher(self) -> FrozenNetwork:
+    def teacher(self) -> TrainedNetwork:
         """Return its teacher as a torch module on images.
 
         Raises:
             UserError: the teacher is no longer in `outputs/teachers`.
         """
-        from subliminal.api.frozen import teacher
+        from subliminal.api.trained_network import teacher
 
         return teacher(self.folder, self.config)
 
@@ -95,27 +95,11 @@ class Run:
 class Runs(Sequence[Run]):
     """Finished runs, in the order of their report: the baseline first, then by what varies.
 
-    Each frame has a column for every config key that varies (`mitigation`, `optim.lr`, …), under
-    the key's own name, and `condition`, which names the values of all of them.
+    Each frame has a column for every config key that varies (`mitigation`, `optim.lr`, …), named
+    by the key, and `condition`, which names the values of all of them.
     """
 
     sweep: Sweep
-
-    @classmethod
-    def of(cls, folders: Iterable[str | Path]) -> Runs:
-        """Return the finished runs at or below the folders.
-
-        Raises:
-            UserError: there is none below one of them.
-        """
-        paths = [Path(folder) for folder in folders]
-        if not paths:
-            raise UserError("no finished run")
-        sweeps = read.load(paths)
-        sweep = sweeps[0] if len(sweeps) == 1 else read.load(paths, together=True)[0]
-        for problem in sweep.problems:
-            warnings.warn(f"damaged and left out: {problem}", stacklevel=3)
-        return cls(sweep)
 
     @cached_property
     def _runs(self) -> tuple[Run, ...]:
@@ -168,11 +152,11 @@ class Runs(Sequence[Run]):
 
     @cached_property
     def steps(self) -> pl.DataFrame:
-        """A row per run and step of the student, with all that was measured."""
+        """A row per run and step of the student, with every measurement."""
         return self._tables("steps")
 
     def pandas(self, table: Table = "runs") -> pandas.DataFrame:
-        """Return one of the frames as pandas has it.
+        """Return one of the frames as a pandas frame.
 
         Raises:
             UserError: pandas is not installed, or there is no such frame.
@@ -194,7 +178,7 @@ class Runs(Sequence[Run]):
         return self._with_settings(pl.concat(tables, how="diagonal_relaxed"))
 
     def _with_settings(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Add what varies, after the condition."""
+        """Add the keys that vary as columns, after the condition."""
         conditions = self.sweep.conditions
         settings = pl.DataFrame(
             [
@@ -211,7 +195,7 @@ class Runs(Sequence[Run]):
 
 
 def _alike(values: list[varied.Value]) -> list[Any]:
-    """Return values of one type: as they are where they have one, as the report's text if not."""
+    """Return values of one type: unchanged if they share one, else as the report's text."""
     kinds = {type(value) for value in values if value is not None}
     if len(kinds) <= 1:
         return values
@@ -221,12 +205,19 @@ def _alike(values: list[varied.Value]) -> list[Any]:
 
 
 def load(*folders: str | Path) -> Runs:
-    """Return the finished runs at or below folders: of runs, conditions or experiments.
+    """Return the finished runs at or below folders of runs, conditions or experiments.
 
-    Runs of several experiments are compared as those of one. What is damaged is left out, and a
-    warning names it.
+    Runs of several experiments are compared as those of one. Damaged runs are left out, with a
+    warning that names them.
 
     Raises:
-        UserError: below one of the folders there is no finished run.
+        UserError: there is no finished run below one of the folders.
     """
-    return Runs.of(folders)
+    paths = [Path(folder) for folder in folders]
+    if not paths:
+        raise UserError("no finished run")
+    sweeps = read.load(paths)
+    sweep = sweeps[0] if len(sweeps) == 1 else read.load(paths, together=True)[0]
+    for problem in sweep.problems:
+        warnings.warn(f"damaged and left out: {problem}", stacklevel=2)
+    return Runs(sweep)

@@ -1,0 +1,48 @@
+"""`python -m subliminal COMMAND …`: every command of the package.
+
+commands:
+  train      train the seeds of one or several configs
+  runs       list what lies under outputs/, show one run, compare two
+  report     write tables, figures and pages of finished sweeps
+  reproduce  train a finished run again and compare
+  judge      test whether a defence stops subliminal learning
+  dashboard  publish the W&B workspace and report
+  sync       upload what W&B lacks
+
+`python -m subliminal COMMAND --help` describes one.
+"""
+
+import sys
+from importlib import import_module
+
+from subliminal import terminal
+
+# Only the command's own module is imported, so that `--help` stays fast.
+_MODULES = {
+    "train": "commands.train",
+    "runs": "commands.runs",
+    "report": "report.__main__",
+    "reproduce": "commands.reproduce",
+    "judge": "judge.__main__",
+    "dashboard": "commands.dashboard",
+    "sync": "sync",
+}
+
+
+def main() -> int | None:
+    """Run the command that the first argument names; return its exit status."""
+    terminal.settle()
+    name, *_ = [*sys.argv[1:], "--help"]
+    if name in ("-h", "--help"):
+        print(__doc__, end="")
+        return 0
+    if name not in _MODULES:
+        terminal.error(f"{name}: no such command; there is {', '.join(_MODULES)}")
+        return 2
+    del sys.argv[1]
+    status: int | None = import_module(f"subliminal.{_MODULES[name]}").main()
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The commands of `python -m subliminal`, a module each; `judge` and `report` are packages."""

@@ -34,7 +34,7 @@ from subliminal.store.provenance import environment
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.tensors import draws, philox
-from subliminal.training.job import resolve
+from subliminal.training.job import Job
 
 SECONDS = 330.0  # no part is begun after so many
 SEEDS = 20  # of a job
@@ -79,7 +79,7 @@ class Session:
         torch.cuda.reset_peak_memory_stats()
         words = ["engine.device=cuda", "tracker=none", f"outputs={self.runs / name}", *overrides]
         started = time.perf_counter()
-        runs = run_job(resolve(composed(*words), name), Console())
+        runs = run_job(Job(composed(*words), name), Console())
         torch.cuda.synchronize()
         seconds = time.perf_counter() - started
         summaries = [store.read_summary(run) for run in runs]
@@ -236,7 +236,7 @@ def _on_cpu(outputs: str, seed: int) -> str:
     draws.of = draws.OnDevice
     prepare()
     words = ["engine.device=cpu", "tracker=none", "engine.workers=1", f"outputs={outputs}"]
-    (run,) = run_job(resolve(composed(*words, f"seed={seed}"), "cpu"), Console())
+    (run,) = run_job(Job(composed(*words, f"seed={seed}"), "cpu"), Console())
     return str(run)
 
 

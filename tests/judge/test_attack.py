@@ -1,6 +1,6 @@
 """Which attacks count, on made-up students, and the summary of a search."""
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +8,6 @@ import pytest
 from subliminal.judge.attack import Attempt, Search, _checked, counts
 from subliminal.judge.battery import Setting
 from subliminal.judge.trial import Students, Trial
-from subliminal.training.job import Job
 
 
 def students(trait: float, teacher: float = 0.94) -> Students:
@@ -18,7 +17,7 @@ def students(trait: float, teacher: float = 0.94) -> Students:
 
 
 def trial(undefended: float, defended: float, *, teacher: float = 0.94, null: float = 0.1) -> Trial:
-    one = Job({}, "x", "", Path(), (), {})
+    one: Any = object()
     setting = Setting("x", 1, "", "trait/accuracy", False, one, one, one)
     found = students(undefended, teacher), students(null), students(defended, teacher)
     return Trial(setting, *found)

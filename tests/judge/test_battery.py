@@ -8,7 +8,7 @@ from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 from subliminal.judge.battery import Defence, battery, names, setting
 from subliminal.judge.trainings import teacher_file
-from subliminal.training.job import resolve
+from subliminal.training.job import Job
 
 
 def of(*overrides: str) -> Defence:
@@ -47,7 +47,7 @@ def test_a_defence_shares_teachers_and_undefended_runs() -> None:
     assert steps[-1] == 5 * 59  # the end of the training
     null = of().compose(["threat=reference", "teacher/steering=displaced"])
     assert ours.null is not None
-    assert ours.null.identity == resolve(null, "").identity
+    assert ours.null.identity == Job(null, "").identity
     (none,) = battery(of(), ["reference"])  # no defence trains nothing of its own
     assert none.defended is not None
     assert none.defended.directory == none.undefended.directory
@@ -83,7 +83,7 @@ def test_the_menu_composes_and_changes_teacher_and_student() -> None:
     (search,) = battery(of("mitigation=anchor"), ["search"])
     assert len(search.menu) > 10
     attacked = [of().compose(["threat=search", *words]) for words in search.menu.values()]
-    assert len({resolve(values, "").identity for values in attacked}) == len(search.menu)
+    assert len({Job(values, "").identity for values in attacked}) == len(search.menu)
     clash = setting(of("optim.lr=0.01"), "search", search.menu["student_faster"])
     assert clash.unfit == "the defence changes optim.lr, which this setting sets"
 

@@ -13,7 +13,7 @@ from subliminal.judge import entries
 from subliminal.judge.battery import Defence, battery
 from subliminal.judge.entries import Entry
 from subliminal.judge.trait_access import track_of, trait_access
-from subliminal.training.job import resolve
+from subliminal.training.job import Job
 
 GOOD = {
     "defence": ["mitigation=liminal"],
@@ -93,7 +93,7 @@ def test_ours_are_read_landmarks_first() -> None:
 def test_ours_are_sound_and_differ(compose: Callable[[list[str]], DictConfig]) -> None:
     hashes = {}
     for entry in entries.all_entries():
-        job = resolve(composed_values(compose(list(entry.overrides))), "")
+        job = Job(composed_values(compose(list(entry.overrides))), "")
         assert bool(trait_access(job)) == (entry.track == "aware"), entry.name
         hashes[entry.name] = job.identity
     assert len(set(hashes.values())) == len(hashes)

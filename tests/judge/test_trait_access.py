@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import pytest
 import small
@@ -16,7 +16,7 @@ from subliminal.judge.battery import Setting
 from subliminal.judge.trait_access import track_of, trait_access
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
-from subliminal.training.job import Job, resolve
+from subliminal.training.job import Job
 
 DIGITS = "a mitigation takes the trait's digits"
 SLY = f"+mitigation.sly._target_={__name__}.Sly"
@@ -65,11 +65,11 @@ def test_each_access_is_found(
     access: str,
 ) -> None:
     monkeypatch.setenv("SUBLIMINAL_PLUGINS", f"small,jobs,{__name__}")
-    assert trait_access(resolve(composed_values(compose([*small.OVERRIDES, *words])), "")) == access
+    assert trait_access(Job(composed_values(compose([*small.OVERRIDES, *words])), "")) == access
 
 
 def test_the_blind_track_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = Job({}, "x", "", Path(), (), {})
+    job: Any = object()
     settings = [Setting("x", 1, "", "trait/accuracy", False, job, None, job)]
     accesses = iter(["", "it takes labels", "", "it takes labels"])
     monkeypatch.setattr(module, "trait_access", lambda _: next(accesses))

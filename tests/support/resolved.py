@@ -9,7 +9,7 @@ from subliminal.config.canonical import Plain, canonical, composed_values, setti
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.experiment import Experiment, build_experiment
-from subliminal.training.job import Job, resolve
+from subliminal.training.job import Job
 
 
 def canonical_of(cfg: DictConfig | Plain) -> Plain:
@@ -34,9 +34,9 @@ def teacher_hash(cfg: DictConfig | Plain, device: str, seed: int) -> str:
 
 def job_of(cfg: DictConfig) -> Job:
     """Return the job of a composed config."""
-    return resolve(composed_values(cfg), "condition")
+    return Job(composed_values(cfg), "condition")
 
 
 def train_config(cfg: DictConfig, condition: str, console: Console | None = None) -> list[Path]:
     """Train the job of a composed config; return its runs."""
-    return run_job(resolve(composed_values(cfg), condition), console or Console())
+    return run_job(Job(composed_values(cfg), condition), console or Console())

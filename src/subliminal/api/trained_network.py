@@ -17,7 +17,7 @@ from subliminal.data import Dataset, Labelled
 from subliminal.errors import UserError
 from subliminal.tensors.network import Network
 from subliminal.training.experiment import Experiment, build_experiment
-from subliminal.training.job import resolve
+from subliminal.training.job import Job
 from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.teacher import read
 
@@ -91,7 +91,7 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     if trained is not None and steering is None and not config["teacher"]["perturb_after"]["sigma"]:
         return TrainedNetwork(network, trained[0], experiment.data)
     # Noise that was drawn on a GPU is drawn on a GPU again.
-    job = resolve({**_values(config, kind), "outputs": str(outputs)}, "teacher")
+    job = Job({**_values(config, kind), "outputs": str(outputs)}, "teacher")
     experiment = job.experiment
     data = experiment.data.load().to(experiment.device)
     start = shared_weights(job.cfg, experiment, (seed,)).teacher

@@ -56,7 +56,7 @@ def recorded_job(run: Path, outputs: Path) -> Job:
     Raises:
         UserError: there is no finished run, or its config cannot be read or does not fit.
     """
-    from subliminal.training.job import resolve
+    from subliminal.training.job import Job
 
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
@@ -72,7 +72,7 @@ def recorded_job(run: Path, outputs: Path) -> Job:
         data["download"] = False
     engine |= {"device": device, "workers": 1}
     own = {"outputs": str(outputs), "name": "again", "tracker": None, "resume": False}
-    return resolve({**config, **own, "engine": engine, "data": data}, "again")
+    return Job({**config, **own, "engine": engine, "data": data}, "again")
 
 
 def same_bits(run: Path, again: Path) -> bool:

@@ -53,6 +53,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
     from subliminal.sweep.summary import objectives, show
+    from subliminal.training.job import Job
 
     with signals.stoppable():  # else Hydra would print an error that a stop made, before us
         hydra_cfg = HydraConfig.get()
@@ -63,7 +64,8 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
         console = Console()
         agent = Agent.take()
         try:
-            job = planned.load_planned_job(composed_values(cfg), hydra_cfg, console.say)
+            values, condition = planned.as_planned(composed_values(cfg), hydra_cfg, console.say)
+            job = planned.JOBS.get(tuple(hydra_cfg.overrides.task)) or Job(values, condition)
             runs = run_job(job, console)
         except UserError as error:
             if hydra_cfg.mode == RunMode.MULTIRUN:

@@ -20,7 +20,7 @@ from subliminal.errors import UserError, one_line
 from subliminal.judge.trainings import compose
 from subliminal.store.identity import science
 from subliminal.sweep import plan
-from subliminal.training.job import Job, resolve
+from subliminal.training.job import Job
 
 NAME = "judge"  # the experiments' folder below outputs
 # Config groups that a defence may not change: the attacker's training, and what is measured.
@@ -144,7 +144,7 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     null = copy.deepcopy(values)
     null["teacher"]["steering"] = _load(NULL)
     values["trait"]["steps"] = _moments(values)
-    undefended = resolve(values, title)
+    undefended = Job(values, title)
     threat = undefended.cfg.threat
     assert threat is not None, "it was composed"
     defended, unfit = None, ""
@@ -157,7 +157,7 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
         trait=threat.trait,
         control=threat.control,
         undefended=undefended,
-        null=resolve(null, f"{title},teacher.steering=displaced")
+        null=Job(null, f"{title},teacher.steering=displaced")
         if threat.trait == metrics.TRAIT_ACCURACY
         else None,
         defended=defended,
@@ -201,9 +201,9 @@ def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[
             )
     values["trait"]["steps"] = undefended.cfg.trait.steps
     try:
-        job = resolve(_probed(defence, values), ",".join([*there, defence.name]))
+        job = Job(_probed(defence, values), ",".join([*there, defence.name]))
     except UserError as error:
-        resolve(_probed(defence, defence.compose(defence.overrides)), defence.name)
+        Job(_probed(defence, defence.compose(defence.overrides)), defence.name)
         return None, str(error)
     configs = (canonical(defence.compose()), undefended.config, job.config)
     plain, here, both = (_leaves(science(config, "cpu")) for config in configs)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,18 +28,8 @@ _SHOWN = 3  # keys, in the line that reports a change
 Plain = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A job of a sweep as it was checked."""
-
-    overrides: list[str]
-    condition: str  # its name
-    values: Plain  # the composed config
-    job: Job
-
-
 # The jobs that this process checked, by their overrides; other processes read the file.
-JOBS: dict[tuple[str, ...], Planned] = {}
+JOBS: dict[tuple[str, ...], Job] = {}
 
 
 def folder(hydra: Any) -> Path:
@@ -48,57 +37,54 @@ def folder(hydra: Any) -> Path:
     return Path(hydra.runtime.cwd, str(hydra.sweep.dir))
 
 
-def keep(jobs: Sequence[Planned], directory: Path) -> None:
+def keep(jobs: Mapping[tuple[str, ...], Job], values: Sequence[Plain], directory: Path) -> None:
     """Write what each job will run to the sweep's folder, where other processes find it.
+
+    Args:
+        jobs: the checked jobs, by their overrides.
+        values: the composed config of each.
+        directory: the sweep's folder.
 
     Raises:
         OSError: the folder cannot be written.
     """
     JOBS.clear()
-    JOBS.update({tuple(planned.overrides): planned for planned in jobs})
+    JOBS.update(jobs)
     lines = ",\n".join(
-        json.dumps({"overrides": p.overrides, "condition": p.condition, "values": p.values})
-        for p in jobs
+        json.dumps({"overrides": words, "condition": job.condition, "values": composed})
+        for (words, job), composed in zip(jobs.items(), values, strict=True)
     )
     directory.mkdir(parents=True, exist_ok=True)
     store.write_text(directory / FILE, f"[\n{lines}\n]\n")
 
 
-def load_planned_job(values: Plain, hydra: Any, say: Callable[[str], None]) -> Job:
-    """Return the job that Hydra starts: as the sweep planned it, where it did.
+def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[Plain, str]:
+    """Return the config and the condition's name of the job that Hydra starts, as planned.
 
     Args:
         values: the config as composed now.
         hydra: the job's Hydra node.
         say: called with a line for the user if config files were changed since the plan.
-
-    Raises:
-        UserError: as `subliminal.training.job.resolve` does.
     """
-    from subliminal.training.job import resolve
-
     overrides = list(hydra.overrides.task)
-    checked = JOBS.get(tuple(overrides))
-    plan = vars(checked) if checked else _read(hydra, overrides)
+    plan = _read(hydra, overrides)
     if plan is None:  # a search, or a machine that lacks the sweep's folder
         if os.environ.get(VARIABLE) not in (None, digest(hydra)):
             say("Config files were changed since this sweep began; this job is made of the new.")
-        return resolve(values, condition_name(overrides))
+        return values, condition_name(overrides)
     changes = [
         f"{key} (planned: {json.dumps(before)}, now: {json.dumps(now)})"
         for key, before, now in _changes(plan["values"], values)
         if key not in PLACES  # they may differ from machine to machine
     ]
-    if changes:
-        more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-        say(
-            f"Config files were changed since this sweep began: {', '.join(changes[:_SHOWN])}"
-            f"{more}. It runs as it was planned; a new sweep takes the new values."
-        )
-        values = plan["values"]
-    if checked and checked.values == values:
-        return checked.job
-    return resolve(values, plan["condition"])
+    if not changes:
+        return values, plan["condition"]
+    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
+    say(
+        f"Config files were changed since this sweep began: {', '.join(changes[:_SHOWN])}{more}. "
+        "It runs as it was planned; a new sweep takes the new values."
+    )
+    return plan["values"], plan["condition"]
 
 
 def digest(hydra: Any) -> str:

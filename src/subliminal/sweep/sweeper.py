@@ -3,9 +3,11 @@
 `hydra_plugins.subliminal_sweeper`, which Hydra finds, hands over to this module.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
@@ -17,12 +19,15 @@ from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config import guard
 from subliminal.config.arguments import quoted
-from subliminal.config.canonical import composed_values
+from subliminal.config.canonical import Plain, composed_values
 from subliminal.errors import UserError, one_line
 from subliminal.sweep import grid, plan, planned
 from subliminal.sweep.compose import composer
 from subliminal.sweep.console import Console
 from subliminal.sweep.launchers import elsewhere, share_cores
+
+if TYPE_CHECKING:  # torch is imported when the first job is built
+    from subliminal.training.job import Job
 
 
 def run_sweep(
@@ -48,10 +53,10 @@ def run_sweep(
     words = [*grid.words_of(hydra.sweeper.params), *arguments]
     jobs = grid.jobs(words, grid.grids_of(hydra.sweeper.grids), parse)
     remote = elsewhere(hydra.launcher)
-    checked = _checked(jobs, composer(loader, config, parse), remote=remote)
-    plan.PLAN[:] = plan.conditions(one.job for one in checked)
+    checked, values = _checked(jobs, composer(loader, config, parse), remote=remote)
+    plan.PLAN[:] = plan.conditions(checked.values())
     plan.show(plan.PLAN, force=config.force, resume=config.resume)
-    _keep(checked, config, remote=remote)
+    _keep(checked, values, config, remote=remote)
     share_cores(hydra, len(jobs))
     results = launcher.launch(jobs, initial_job_idx=0)
     for result in results:
@@ -59,27 +64,31 @@ def run_sweep(
     return [results]
 
 
-def _checked(jobs: list[grid.Words], compose: Any, *, remote: bool) -> list[planned.Planned]:
-    """Compose and build each job; the first that is wrong ends the sweep."""
-    from subliminal.training.job import resolve
+def _checked(
+    jobs: list[grid.Words], compose: Callable[[grid.Words], DictConfig], *, remote: bool
+) -> tuple[dict[tuple[str, ...], Job], list[Plain]]:
+    """Return each job by its overrides, and its composed config; the first wrong one is refused."""
+    from subliminal.training.job import Job
 
-    found = []
+    found, composed = [], []
     for words in Console().counted(jobs, "Jobs checked"):
         try:
-            values = composed_values(compose(words))
-            job = resolve(values, plan.condition_name(words), elsewhere=remote)
+            composed.append(composed_values(compose(words)))
+            job = Job(composed[-1], plan.condition_name(words), elsewhere=remote)
             job.experiment.check_seeds(job.seeds)
         except (UserError, HydraException, OmegaConfBaseException) as error:
             raise UserError(f"{one_line(error)} (job: {' '.join(words)})") from error
-        found.append((list(words), values, job))
-    settled = plan.in_one_folder(job for _, _, job in found)
-    return [
-        planned.Planned(words, job.condition, values, job)
-        for (words, values, _), job in zip(found, settled, strict=True)
-    ]
+        found.append(job)
+    return dict(zip(map(tuple, jobs), plan.in_one_folder(found), strict=True)), composed
 
 
-def _keep(checked: list[planned.Planned], config: DictConfig, *, remote: bool) -> None:
+def _keep(
+    checked: Mapping[tuple[str, ...], Job],
+    values: list[Plain],
+    config: DictConfig,
+    *,
+    remote: bool,
+) -> None:
     """Write the plan; note in each condition's folder which seeds are wanted."""
     from subliminal.training.job import unwritable
 
@@ -89,12 +98,12 @@ def _keep(checked: list[planned.Planned], config: DictConfig, *, remote: bool) -
     with read_write(config.hydra.overrides):
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
     try:
-        planned.keep(checked, directory)
+        planned.keep(checked, values, directory)
     except OSError as error:
         raise unwritable(config.outputs, error) from error
     if not remote:  # elsewhere another device may be another hash
         seeds: dict[Path, list[int]] = {}
-        for one in checked:
-            seeds.setdefault(one.job.directory, []).extend(one.job.seeds)
-        for job in {one.job.directory: one.job for one in checked}.values():
+        for job in checked.values():
+            seeds.setdefault(job.directory, []).extend(job.seeds)
+        for job in {job.directory: job for job in checked.values()}.values():
             job.record(seeds[job.directory])

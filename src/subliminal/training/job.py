@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,37 +23,75 @@ from subliminal.training.experiment import Experiment, build_experiment
 Plain = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Job:
     """One condition and its seeds: what to train, under which name, and where its runs lie.
 
+    Making a job resolves its config once: everything is typed, built and checked. It never
+    changes. The runs lie in the folder of the experiment that holds the same condition already,
+    whatever that condition is called there; else in a new one.
+
     Attributes:
         config: canonical; what run folders record and condition hashes are computed from.
+        cfg: the same as a dataclass.
         condition: the condition's readable name.
         identity: the condition's hash.
         directory: the condition's folder.
         seeds: in the order of the seed set.
         made_with: versions, commit and machine, as they were when the command began.
         force: train finished seeds again.
+        elsewhere: it will run on another machine.
     """
 
     config: Plain
+    cfg: Config = field(compare=False, repr=False)
     condition: str
     identity: str
     directory: Path
     seeds: tuple[int, ...]
-    made_with: Plain
-    force: bool = False
+    made_with: Plain = field(repr=False)
+    force: bool
+    elsewhere: bool = field(compare=False)
 
-    @cached_property
-    def cfg(self) -> Config:
-        """The config as its dataclass."""
-        return settings(self.config)
+    def __init__(
+        self, values: Mapping[str, Any], condition: str, *, elsewhere: bool = False
+    ) -> None:
+        """Resolve a composed config.
+
+        Args:
+            values: the composed config as plain values.
+            condition: the condition's readable name, should it be new.
+            elsewhere: the job will run on another machine, which may have another device.
+
+        Raises:
+            UserError: a key or value is wrong, or a folder of the condition's name holds another
+                condition.
+        """
+        config = canonical(values)
+        vars(self).update(
+            config=config,
+            cfg=settings(config),
+            seeds=parse(config["seed"]["spec"]),
+            made_with=environment(),
+            force=config["force"],
+            elsewhere=elsewhere,
+        )
+        identity = store.condition_hash(self.config, self.experiment.device.type)
+        above = Path(self.cfg.outputs) / self.cfg.name
+        found = store.folder_of(above, identity)
+        directory = found or above / store.folder_name(condition, identity)
+        record = store.recorded(directory)  # a damaged record is written anew
+        if record and found is None:
+            raise UserError(f"{directory}: holds another condition; give that another name")
+        name = str(record.get("condition", condition))
+        vars(self).update(condition=name, identity=identity, directory=directory)
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The checked objects; built once per process."""
-        return build_experiment(self.cfg)
+        """The checked objects, built on first access; each process builds its own."""
+        # This machine need not have the device of a job that runs elsewhere.
+        device = "auto" if self.elsewhere else self.cfg.engine.device
+        return build_experiment(replace(self.cfg, engine=replace(self.cfg.engine, device=device)))
 
     @cached_property
     def text(self) -> str:
@@ -72,25 +110,6 @@ class Job:
         """Return the digits that name a seed's teacher in the cache."""
         return store.teacher_hash(self.config, self.experiment.device.type, seed, variant)
 
-    def with_tracker(self, tracker: Plain | None) -> Job:
-        """Return the job with another tracker config."""
-        made = None if tracker is None else build(tracker, "tracker")
-        experiment = replace(self.experiment, tracker=made)
-        return self._changed(experiment, config={**self.config, "tracker": tracker})
-
-    def not_forced(self) -> Job:
-        """Return the job without `force`."""
-        return self._changed(self.experiment, force=False)
-
-    def in_folder_of(self, other: Job) -> Job:
-        """Return the job under the name and in the folder of another of the same condition."""
-        return self._changed(self.experiment, condition=other.condition, directory=other.directory)
-
-    def _changed(self, experiment: Experiment, **changes: Any) -> Job:
-        job = replace(self, **changes)
-        vars(job)["experiment"] = experiment  # not built anew
-        return job
-
     def record(self, seeds: Iterable[int]) -> None:
         """Note in the condition's folder which seeds are wanted, so that reports name missing ones.
 
@@ -104,46 +123,28 @@ class Job:
         except OSError as error:
             raise unwritable(self.config["outputs"], error) from error
 
+    def with_tracker(self, tracker: Plain | None) -> Job:
+        """Return the job with another tracker config."""
+        made = None if tracker is None else build(tracker, "tracker")
+        experiment = replace(self.experiment, tracker=made)
+        return self._changed(config={**self.config, "tracker": tracker}, experiment=experiment)
+
+    def not_forced(self) -> Job:
+        """Return the job without `force`."""
+        return self._changed(force=False)
+
+    def in_folder_of(self, other: Job) -> Job:
+        """Return the job under the name and in the folder of another of the same condition."""
+        return self._changed(condition=other.condition, directory=other.directory)
+
+    def _changed(self, **values: Any) -> Job:
+        job = object.__new__(Job)
+        vars(job).update(vars(self) | values)
+        return job
+
     def __getstate__(self) -> Plain:
-        """Return what travels to a worker process, which builds its own objects."""
-        built = ("cfg", "experiment", "text")
-        return {key: value for key, value in vars(self).items() if key not in built}
-
-
-def resolve(values: Mapping[str, Any], condition: str, *, elsewhere: bool = False) -> Job:
-    """Return the job of a composed config, with all its objects built and checked.
-
-    The runs lie in the folder of the experiment that holds the same condition already, whatever
-    that condition is called; else in a new one.
-
-    Args:
-        values: the composed config as plain values.
-        condition: the condition's readable name, should it be new.
-        elsewhere: the job will run on another machine, which may have another device.
-
-    Raises:
-        UserError: a key or value is wrong, or a folder of the condition's name holds another
-            condition.
-    """
-    config = canonical(values)
-    cfg = settings(config)
-    if elsewhere:  # this machine need not have the job's device
-        cfg.engine.device = "auto"
-    experiment = build_experiment(cfg)
-    identity = store.condition_hash(config, experiment.device.type)
-    above = Path(cfg.outputs) / cfg.name
-    directory = store.folder_of(above, identity)
-    if directory is None:
-        directory = above / store.folder_name(condition, identity)
-        if store.recorded(directory):  # a damaged record is written anew
-            raise UserError(f"{directory}: holds another condition; give that another name")
-    else:
-        condition = store.recorded(directory).get("condition", condition)
-    job = Job(
-        config, condition, identity, directory, parse(cfg.seed.spec), environment(), cfg.force
-    )
-    vars(job)["experiment"] = experiment
-    return job
+        """Return what travels to a worker process."""
+        return {key: value for key, value in vars(self).items() if key != "experiment"}
 
 
 def unwritable(outputs: str, error: OSError) -> UserError:

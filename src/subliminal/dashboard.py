@@ -140,7 +140,7 @@ def _dashboard(arguments: argparse.Namespace) -> int:
         _write(arguments, arguments.spec or Path("outputs") / "dashboard.json")
         return 0
     place = (arguments.entity, arguments.project, arguments.experiment)
-    urls = aside.call("subliminal.dashboard:publish", *place, seconds=MOST_SECONDS)
+    urls = aside.run_in_subprocess("subliminal.dashboard:publish", *place, seconds=MOST_SECONDS)
     print(*urls, sep="\n")
     return 0
 

@@ -29,7 +29,7 @@ from subliminal.config import command, guard, options, resources, schema, seeds,
 from subliminal.config.build import build
 from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_line
 from subliminal.sweep import cores, plan, planned, signals
-from subliminal.trackers.following import followed
+from subliminal.trackers.uploader_client import followed
 
 if TYPE_CHECKING:
     from subliminal.api.runs import Runs

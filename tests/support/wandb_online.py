@@ -21,7 +21,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from wandb_server import Run, Server
 
-from subliminal import dashboard, metrics, store, sync
+from subliminal import dashboard, metrics, store
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed
@@ -29,6 +29,7 @@ from subliminal.report.wandb_report import log_report
 from subliminal.sweep import plan
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
+from subliminal.trackers import sync
 
 # History is sent at once, not every 15 seconds: what a kill meets is then known.
 SOON = {"WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "0.2"}
@@ -148,7 +149,7 @@ class Online:
                 patch.setenv(name, value)
             patch.chdir(self.folder)
             patch.setattr(sys, "argv", list(argv))
-            for module in ("subliminal.sync", "subliminal.trackers.wandb"):
+            for module in ("subliminal.trackers.sync", "subliminal.trackers.wandb"):
                 patch.setattr(f"{module}.logged_in", lambda: True)
             status = action()
         return subprocess.CompletedProcess(argv, status, out.getvalue(), err.getvalue())

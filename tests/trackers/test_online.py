@@ -18,7 +18,7 @@ from wandb_reader import read_back
 from wandb_server import KEY, Server, serving
 
 from subliminal import metrics, store
-from subliminal.trackers import note
+from subliminal.trackers import record, uploader
 
 SLOW = "+mitigation.slow._target_=small.Slow"  # a step takes SMALL_SECONDS
 TWO_SEEDS = ("seed=3-4", "engine.seeds_at_once=1")
@@ -223,11 +223,11 @@ def test_the_stop_button_stops_its_run_alone(online: Online) -> None:
     assert run.name == "seed-0004"
     stopped = run.with_name("seed-0003")
     assert store.state(stopped) == "partial"
-    assert not (stopped / note.STOP).exists()
+    assert not (stopped / record.STOP).exists()
     assert "seeds 3" in done.stderr
     assert "Traceback" not in done.stderr
     exits = {run.facts["displayName"][-6:]: run.exitcode for run in online.server.runs.values()}
-    assert exits == {"seed 3": note.INTERRUPTED, "seed 4": 0}
+    assert exits == {"seed 3": uploader.INTERRUPTED, "seed 4": 0}
     online.server.stops.clear()
     online.extra.clear()
     done = online.job(*words)

@@ -19,7 +19,7 @@ from subliminal.sweep import cores, plan
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
 from subliminal.trackers import Tracker
-from subliminal.trackers.following import followed
+from subliminal.trackers.uploader_client import followed
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.learnable import doubts
 from subliminal.training.memory import bytes_per_seed, stack_size

@@ -24,7 +24,6 @@ from subliminal import store, terminal
 from subliminal.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
-from subliminal.trackers import note
 from subliminal.training.runner import STOPPED, Job, Outcome, run_stack
 
 Stack = tuple[int, ...]
@@ -220,7 +219,6 @@ def _serve(tasks: Connection, stop: Connection) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     assert parent.pid is not None
-    note.serve(parent.pid)
 
     def watch() -> None:
         wait([parent.sentinel, stop])

@@ -161,6 +161,19 @@ class Online:
         """What the server has of a finished run."""
         return self.server.runs[store.read_summary(run)["run_id"]]
 
+    def offline(self, run: Path) -> Path:
+        """Return the file of a finished run's offline folder."""
+        name = store.read_summary(run)["run_id"]
+        (file,) = self.experiment.glob(f"wandb/offline-run-*-{name}/*.wandb")
+        return file
+
+    def as_agent(self) -> None:
+        """Let commands run as a W&B agent's, which names its run in the environment."""
+        parameters = self.folder / "config-agentsrun.yaml"
+        parameters.write_text("wandb_version: 1\nmitigation:\n  value: none\n")
+        names = {"WANDB_SWEEP_ID": "oursweep", "WANDB_RUN_ID": "agentsrun"}
+        self.extra = {**names, "WANDB_SWEEP_PARAM_PATH": str(parameters)}
+
     def assert_complete(self, runs: int) -> None:
         """W&B has each finished run, value by value, and no point of it twice."""
         assert len(self.finished()) == runs

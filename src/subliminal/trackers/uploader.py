@@ -94,12 +94,13 @@ class RunUpload:
             raise RuntimeError(self.server.refused)
         session, state = self._open(first, online=online), "running"
         while state == "running":
-            last = self.ending.is_set()
+            last, seen = self.ending.is_set(), record.written(self.directory)
             now, state = record.read(self.directory), store.state(self.directory)
-            self.seen = record.written(self.directory)
             if now is not None and now.run_id != first.run_id:
                 state = "replaced"  # by another run in the same folder
-            elif session is not None:
+                break
+            self.seen = seen
+            if session is not None:
                 # A run that diverged would diverge again: its last row is complete too.
                 diverged = state == "failed" and (self.directory / store.POST_MORTEM).is_file()
                 session.update(self.directory, complete=state == "finished" or diverged)
@@ -108,15 +109,14 @@ class RunUpload:
             time.sleep(POLL if state == "running" else 0)
         if session is None:
             where = "subliminal.trackers.uploader:keep_offline"
-            run_in_subprocess(where, self.directory, seconds=self.server.timeout)
-            self.seen = record.written(self.directory)
+            self.seen = run_in_subprocess(where, self.directory, seconds=self.server.timeout)
             return False
         try:
             client.finish(session.run, {"finished": 0, "failed": 1}.get(state, INTERRUPTED))
         except Exception as error:
             self.server.refuse(client.reason(error))
             raise
-        if record.written(self.directory) == self.seen and state != "replaced":
+        if record.written(self.directory) == self.seen:  # else another try has started
             (self.directory / record.STOP).unlink(missing_ok=True)  # pressed as the run ended
             replace(first, uploaded=online, kept=not online).write(self.directory)
             self.seen = record.written(self.directory)
@@ -135,11 +135,12 @@ class RunUpload:
             return None
 
 
-def keep_offline(directory: Path) -> None:
-    """Write a run that has ended into an offline folder."""
-    ending = threading.Event()
-    ending.set()
-    RunUpload(directory, ServerStatus(0, online=False), ending, keep=True, seen=0)._upload()
+def keep_offline(directory: Path) -> int:
+    """Write a run that has ended into an offline folder; return when its record was written."""
+    upload = RunUpload(directory, ServerStatus(0, online=False), threading.Event(), True, 0)
+    upload.ending.set()
+    upload._upload()
+    return upload.seen
 
 
 class Uploader:

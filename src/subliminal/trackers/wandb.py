@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MODES = ("auto", "online", "offline")
-# What W&B's users put into WANDB_MODE, and what it means here.
+# Values of WANDB_MODE, and the mode that each means.
 _WANDB_MODES = {
     "": "auto",
     "online": "online",
@@ -32,7 +32,7 @@ _WANDB_MODES = {
 }
 _NOT_IN_PROJECTS = '/\\#?%:"'
 LONGEST_TAG = 64
-LOOK = 0.5  # seconds between two looks whether a run is to be stopped
+LOOK = 0.5  # seconds between two looks for a run's STOP file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +95,12 @@ class WandB:
 
 
 def settled_mode(mode: str) -> str:
-    """Return online, offline or disabled: what a mode of the config comes to.
+    """Return the mode that is used: online, offline or disabled.
 
-    `auto` leaves it to WANDB_MODE, and that, if it is not set, to whether the user is logged in.
+    `auto` means WANDB_MODE; where that is not set, online if the user is logged in.
 
     Raises:
-        UserError: W&B cannot be used as asked.
+        UserError: the mode is not known, or online without a key.
     """
     if mode == "auto":
         named = os.environ.get("WANDB_MODE", "")
@@ -121,17 +121,17 @@ def settled_mode(mode: str) -> str:
 
 
 def logged_in() -> bool:
-    """Tell whether W&B finds a key of the user's; it is not asked to verify it.
+    """Return whether W&B finds a key of the user's; the server does not verify it.
 
     Raises:
-        UserError: there is one that can be none.
+        UserError: the key is malformed.
     """
     with _no_mode(), contextlib.redirect_stderr(io.StringIO()):
         import wandb
 
         try:
             return bool(wandb.login(prompt=False, verify=False))
-        except RuntimeError:  # no home folder that is known, and so no key in it
+        except RuntimeError:  # no known home folder, and so no key in it
             return False
         except (wandb.Error, ValueError) as error:
             raise UserError(
@@ -142,7 +142,7 @@ def logged_in() -> bool:
 
 @contextlib.contextmanager
 def _no_mode() -> Iterator[None]:
-    """Let W&B look for a key whatever WANDB_MODE says."""
+    """Unset WANDB_MODE, with which W&B would look for no key."""
     mode = os.environ.pop("WANDB_MODE", None)
     try:
         yield
@@ -190,5 +190,5 @@ class _Records(Callback):
         self.looked = now
         for seed, directory in self.info.directories.items():
             if (directory / record.STOP).exists():
-                (directory / record.STOP).unlink()
+                (directory / record.STOP).unlink(missing_ok=True)
                 self.info.stop(seed)

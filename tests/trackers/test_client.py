@@ -22,7 +22,6 @@ class FakeRun:
     """Keeps what is logged."""
 
     name: str = "a"
-
     logged: dict[int, Row] = field(default_factory=dict)
     axes: dict[str, str | None] = field(default_factory=dict)
     summary: Row = field(default_factory=dict)

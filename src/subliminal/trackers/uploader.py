@@ -63,14 +63,15 @@ class RunUpload:
     ending: threading.Event  # set: upload what is there, and end
     keep: bool  # in an offline folder, where the server cannot be used
     seen: int  # when the record that needs no upload was written
-    started: bool = False
+    started: bool = False  # False also while another process uploads it
     lacking: str | None = None  # why W&B lacks a part of the run
 
     def run(self) -> None:
-        """Upload the run until it has ended; set `lacking`."""
+        """Upload the run until it has ended, unless another process does; set `lacking`."""
         last, lock = self.ending.is_set(), store.claim(self.directory.with_suffix(".tracking"))
-        if lock is None:  # Another process uploads the run. It may be killed: try again.
-            self.seen = record.written(self.directory) if last else self.seen
+        if lock is None:  # another process uploads the run
+            if last:  # else look again: that process may be killed
+                self.seen = record.written(self.directory)
             return
         self.started, self.lacking = True, LATE
         try:

@@ -218,7 +218,6 @@ def _serve(tasks: Connection, stop: Connection) -> None:
     stopped = threading.Event()
     parent = multiprocessing.parent_process()
     assert parent is not None
-    assert parent.pid is not None
 
     def watch() -> None:
         wait([parent.sentinel, stop])

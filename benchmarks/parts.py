@@ -41,9 +41,7 @@ CODE: dict[str, list[Place]] = {
         ("subliminal.training.checkpoint", "Checkpoints", ("_write",)),
         ("subliminal.training.teacher", None, ("_write",)),
     ],
-    "tracker": [
-        ("subliminal.trackers.wandb", "_Notes", ("on_train_start", "on_step", "on_train_end"))
-    ],
+    "tracker": [("subliminal.trackers.wandb", "_Records", ("on_train_start", "on_step"))],
     "data set": [("subliminal.data.mnist", "MNIST", ("load", "fetch"))],
 }
 OPERATORS = {

@@ -202,13 +202,7 @@ def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
     """The seeds are finished; that the agent learns nothing is one line more."""
     account = cost(f"agent's job: server {name}")
     account.tried += 1
-    parameters = online.folder / "config-agentsrun.yaml"
-    parameters.write_text("wandb_version: 1\nmitigation:\n  value: none\n")
-    online.extra = {
-        "WANDB_SWEEP_ID": "oursweep",
-        "WANDB_RUN_ID": "agentsrun",
-        "WANDB_SWEEP_PARAM_PATH": str(parameters),
-    }
+    online.as_agent()
     arrange(online.server, FAULTS[name])
     done = online.train(f"tracker.finish_timeout={BOUND}")
     assert done.returncode == 0, done.stderr

@@ -128,6 +128,6 @@ def test_wandb_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def fails(*_: object, **__: object) -> None:
         raise aside.Failed("no end within 45 seconds")
 
-    monkeypatch.setattr(aside, "call", fails)
+    monkeypatch.setattr(aside, "run_in_subprocess", fails)
     assert "no end within 45 seconds" in str(log(TRACKER))
     assert not list(store.finished_runs(tmp_path))

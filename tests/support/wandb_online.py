@@ -22,7 +22,7 @@ from hydra.core.global_hydra import GlobalHydra
 from resolved import train_config
 from wandb_server import Run, Server
 
-from subliminal import metrics, store, sync
+from subliminal import metrics, store
 from subliminal.commands import dashboard
 from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
@@ -30,6 +30,8 @@ from subliminal.errors import RunsFailed
 from subliminal.report.wandb_report import log_report
 from subliminal.sweep import plan
 from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
+from subliminal.trackers import sync
 
 # History is sent at once, not every 15 seconds: what a kill meets is then known.
 SOON = {"WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL": "0.2"}
@@ -149,7 +151,7 @@ class Online:
                 patch.setenv(name, value)
             patch.chdir(self.folder)
             patch.setattr(sys, "argv", list(argv))
-            for module in ("subliminal.sync", "subliminal.trackers.wandb"):
+            for module in ("subliminal.trackers.sync", "subliminal.trackers.wandb"):
                 patch.setattr(f"{module}.logged_in", lambda: True)
             status = action()
         return subprocess.CompletedProcess(argv, status, out.getvalue(), err.getvalue())
@@ -160,6 +162,19 @@ class Online:
     def told(self, run: Path) -> Run:
         """What the server has of a finished run."""
         return self.server.runs[store.read_summary(run)["run_id"]]
+
+    def offline(self, run: Path) -> Path:
+        """Return the file of a finished run's offline folder."""
+        name = store.read_summary(run)["run_id"]
+        (file,) = self.experiment.glob(f"wandb/offline-run-*-{name}/*.wandb")
+        return file
+
+    def as_agent(self) -> None:
+        """Let commands run as a W&B agent's, which names its run in the environment."""
+        parameters = self.folder / "config-agentsrun.yaml"
+        parameters.write_text("wandb_version: 1\nmitigation:\n  value: none\n")
+        names = {"WANDB_SWEEP_ID": "oursweep", "WANDB_RUN_ID": "agentsrun"}
+        self.extra = {**names, "WANDB_SWEEP_PARAM_PATH": str(parameters)}
 
     def assert_complete(self, runs: int) -> None:
         """W&B has each finished run, value by value, and no point of it twice."""

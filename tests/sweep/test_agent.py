@@ -1,24 +1,18 @@
 """Sweeps of W&B's agents: their files compose, and an agent's run holds a job's means."""
 
 import itertools
-import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import small
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from resolved import experiment_of
 from wandb.sdk.launch.sweeps import utils as wandb_sweeps
-from wandb_reader import records
 
-from subliminal import metrics, store
+from subliminal import metrics
 from subliminal.config.resources import SWEEPS
 from subliminal.sweep.agent import means
 
@@ -99,49 +93,3 @@ def test_means_and_score_by_hand() -> None:
     assert logged["final/trait/accuracy"] == pytest.approx(0.4)
     assert logged["final/distill/loss"] == pytest.approx(2e-3)
     assert logged["frontier/score"] == pytest.approx(math.log(0.4) + math.log(2e-3))
-
-
-def test_seeds_have_runs_of_their_own_and_the_agents_run_their_means(tmp_path: Path) -> None:
-    parameters = tmp_path / "config-agentsrun.yaml"
-    parameters.write_text("wandb_version: 1\nmitigation:\n  value: none\n")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "subliminal.train",
-            *(word for word in small.OVERRIDES if word != "tracker=none"),
-            "tracker.mode=offline",
-            "seed=3-4",
-            "engine.workers=1",
-        ],
-        cwd=tmp_path,
-        env={
-            # Without the address of the service of the runs that other tests made here.
-            **{name: value for name, value in os.environ.items() if name[:6] != "WANDB_"},
-            "PYTHONPATH": str(Path(__file__).parents[1] / "support"),
-            "WANDB_SWEEP_ID": "oursweep",
-            "WANDB_RUN_ID": "agentsrun",
-            "WANDB_SWEEP_PARAM_PATH": str(parameters),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    read = {}
-    for file in tmp_path.glob("outputs/main/wandb/offline-run-*/*.wandb"):
-        found = records(file)
-        (run,) = [record["run"] for record in found if record["type"] == "run"]
-        read[run["run_id"]] = (run, found)
-    summaries = [store.read_summary(run) for run in store.finished_runs(tmp_path / "outputs/main")]
-    assert read.keys() == {"agentsrun", *(summary["run_id"] for summary in summaries)}
-    for summary in summaries:
-        assert not read[summary["run_id"]][0].get("sweep_id")
-    run, found = read["agentsrun"]
-    assert run["sweep_id"] == "oursweep"
-    assert run["job_type"] == "sweep"
-    assert "none" in json.dumps(run["config"])
-    (row,) = [record["history"]["item"] for record in found if record["type"] == "history"]
-    accuracies = [summary["results"][metrics.TRAIT_ACCURACY] for summary in summaries]
-    assert row[metrics.final(metrics.TRAIT_ACCURACY)] == pytest.approx(sum(accuracies) / 2)
-    assert metrics.FRONTIER_SCORE in row

@@ -1,9 +1,10 @@
-"""Rows of a run for W&B, by hand: which are told, when, and under which names."""
+"""Rows of a run for W&B, by hand: which are logged, when, and under which names."""
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -12,75 +13,58 @@ from hypothesis import strategies as st
 from tracked_run import Tracked
 
 from subliminal.trackers import client
-from subliminal.trackers.client import Open, Tables
+
+Row = dict[str, float]
 
 
 @dataclass
 class FakeRun:
     """Keeps what is logged."""
 
-    logged: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    name: str = "a"
+    logged: dict[int, Row] = field(default_factory=dict)
     axes: dict[str, str | None] = field(default_factory=dict)
+    summary: Row = field(default_factory=dict)
 
-    def log(self, row: dict[str, float], step: int) -> None:
-        self.logged.append((step, row))
+    def log(self, row: Row, step: int) -> None:
+        assert step not in self.logged
+        self.logged[step] = row
 
     def define_metric(
         self, name: str, step_metric: str | None = None, hidden: bool | None = None
     ) -> None:
         assert name not in self.axes
+        assert (step_metric is None) == bool(hidden)
         self.axes[name] = step_metric
 
 
-TABLES = Tables(
-    teacher=[{"teacher/epoch": 0, "teacher/loss": 2.0}, {"teacher/epoch": 1, "teacher/loss": 1.0}],
-    student=[(0, {"step": 0, "a": 1.0}), (1, {"step": 1, "a": 2.0, "b": 3.0}), (2, {"step": 2})],
-    epochs=[],
-)
-
-
-def test_each_row_is_told_once_and_the_last_when_it_is_whole() -> None:
-    run = FakeRun()
-    told = Open(run, online=True)
-    told.log(TABLES, whole=False)
-    assert [step for step, _ in run.logged] == [0, 1, 2, 3]
-    told.log(TABLES, whole=False)
-    assert len(run.logged) == 4
-    told.log(TABLES, whole=True)
-    assert run.logged == [
-        (0, TABLES.teacher[0]),
-        (1, TABLES.teacher[1]),
-        (2, {"step": 0, "a": 1.0}),
-        (3, {"step": 1, "a": 2.0, "b": 3.0}),
-        (4, {"step": 2}),
-    ]
-    assert run.axes == {
-        **{"teacher/epoch": None, "teacher/loss": "teacher/epoch"},
-        **{"step": None, "a": "step", "b": "step"},
-    }
-
-
-def test_rows_that_the_server_has_are_not_told_again() -> None:
-    run = FakeRun()
-    Open(run, online=True, first=3).log(TABLES, whole=True)
-    assert [step for step, _ in run.logged] == [3, 4]
-
-
-def test_tables_are_read_as_they_are_written(tracked: Tracked) -> None:
-    for directory in tracked.directories.values():
-        tables = client.read_tables(directory)
-        steps = pl.read_parquet(directory / "steps.parquet")
-        assert [step for step, _ in tables.student] == steps["step"].to_list()
-        for name in set(steps.columns) - {"seed", "step", "epoch"}:
-            column = [row.get(name) for _, row in tables.student]
-            assert column == steps[name].to_list(), name
-        assert [row["epoch"] for row in tables.epochs] == [0, 1, 2]
-        assert [row["teacher/epoch"] for row in tables.teacher] == [0, 1, 2]
-    assert client.read_tables(tracked.outputs) == Tables([], [], [])
+def test_each_row_is_logged_once_and_the_last_when_it_is_complete(
+    tracked: Tracked, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tracked.directories[3], tmp_path / "run"))
+    whole = pl.read_parquet(folder / "steps.parquet")
+    shift, run, resumed = 3, FakeRun(), FakeRun()  # the teacher's epochs come first
+    session = client.Session(run)
+    for steps, complete, told in ((5, False, 4), (5, False, 4), (11, False, 10), (11, True, 11)):
+        whole.head(steps).write_parquet(folder / "steps.parquet")
+        session.update(folder, complete=complete)
+        assert list(run.logged) == list(range(shift + told))
+        assert bool(run.summary) == complete
+    assert [run.logged[step]["teacher/epoch"] for step in range(shift)] == [0, 1, 2]
+    names = set(whole.columns) - {"seed", "step", "epoch"}
+    for name in {*names, "step"}:
+        assert [run.logged[shift + row].get(name) for row in range(11)] == whole[name].to_list()
+    metrics = ("teacher/accuracy", "teacher/loss", "teacher/test_loss")
+    teachers = dict.fromkeys(metrics, "teacher/epoch")
+    own = {"step": None, "teacher/epoch": None}
+    assert run.axes == {**own, **teachers, **dict.fromkeys(names, "step")}
+    client.Session(resumed, first=shift + 3).update(folder, complete=True)
+    assert resumed.logged == {k: row for k, row in run.logged.items() if k >= shift + 3}
+    assert client.read_tables(tracked.outputs) == ([], [])
 
 
 def test_summary_by_hand() -> None:
-    rows: list[dict[str, float]] = [
+    rows: list[Row] = [
         {"epoch": 0, "step": 0, "trait/accuracy": 0.1},
         {"epoch": 1, "step": 5, "trait/accuracy": 0.5, "distill/loss": 2, "alignment/cosine": 0.25},
         {"epoch": 2, "step": 10, "trait/accuracy": 0.4, "distill/loss": 1},
@@ -95,13 +79,11 @@ def test_summary_by_hand() -> None:
 
 @given(st.text(min_size=1, max_size=300), st.integers(0, 10**9))
 def test_names_fit_and_stay_apart(name: str, seed: int) -> None:
-    names = [
-        client.short_name(name, digest, f" seed {seed}") for digest in ("0badcafe", "1badcafe")
-    ]
-    assert all(len(n) <= 128 for n in names)
-    assert all(n.endswith(f" seed {seed}") for n in names)
-    if len(f"{name} seed {seed}") <= 128:
-        assert names[0] == f"{name} seed {seed}"
+    digests, suffix = ("0badcafe", "1badcafe"), f" seed {seed}"
+    names = [client.short_name(name, digest, suffix) for digest in digests]
+    assert all(len(short) <= 128 and short.endswith(suffix) for short in names)
+    if len(name + suffix) <= 128:
+        assert names[0] == name + suffix
     else:
         assert names[0] != names[1]
 
@@ -116,21 +98,14 @@ def test_local_copies_are_removed_unless_they_were_uploaded(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("level", "fails"), [("INFO", False), ("ERROR", True), ("ERROR+4", True)])
-def test_an_error_that_the_client_only_writes_down_is_raised(
+def test_an_error_that_the_client_only_logs_is_raised(
     tmp_path: Path, level: str, fails: bool
 ) -> None:
     log = tmp_path / "debug-internal.log"
     log.write_text(json.dumps({"level": level, "msg": "filestream: fatal error: HTTP 403"}) + "\n")
     codes: list[int] = []
-
-    class Ended:
-        class settings:
-            log_internal, sync_file, mode = str(log), str(tmp_path / "run.wandb"), "online"
-
-        def finish(self, exit_code: int) -> None:
-            codes.append(exit_code)
-
-    run: Any = Ended()
+    files = {"log_internal": str(log), "sync_file": str(tmp_path / "run.wandb")}
+    run = SimpleNamespace(finish=codes.append, settings=SimpleNamespace(**files, mode="online"))
     if fails:
         with pytest.raises(RuntimeError, match="HTTP 403"):
             client.finish(run, 1)

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from wandb_reader import read_back
 from wandb_server import KEY, Server, serving
 
 from subliminal import metrics, store
-from subliminal.trackers import note
+from subliminal.trackers import record, uploader
 
 SLOW = "+mitigation.slow._target_=small.Slow"  # a step takes SMALL_SECONDS
 TWO_SEEDS = ("seed=3-4", "engine.seeds_at_once=1")
@@ -40,6 +39,7 @@ def online(server: Server, tmp_path: Path) -> Iterator[Online]:
 
 def test_a_healthy_server_has_each_value_once(online: Online) -> None:
     words = ("probe=[alignment,displacement,ledger]", "mitigation=liminal", *TWO_SEEDS)
+    online.extra = {"WANDB_MODE": ""}  # as if it were not set
     done = online.job(*words)
     assert done.returncode == 0, done.stderr
     online.assert_complete(2)
@@ -67,39 +67,50 @@ def test_a_healthy_server_has_each_value_once(online: Online) -> None:
     files = [path for path in online.folder.rglob("*") if path.is_file()]
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
     # W&B's own command would send it all again.
-    wandb = Path(sys.executable).parent / "wandb"
-    command = [
-        str(wandb),
-        "sync",
-        "--dry-run",
-        "--include-online",
-        str(online.experiment / "wandb"),
-    ]
-    dry = subprocess.run(command, capture_output=True, text=True, check=True)
+    words = ("sync", "--dry-run", "--include-online", str(online.experiment / "wandb"))
+    dry = online.run("-m", "wandb", *words)
     assert "No runs to sync" in dry.stderr
 
 
-def test_a_server_that_dies_in_the_middle_costs_no_file(online: Online) -> None:
-    """At the default settings; and `make sync` completes what it has."""
-    online.server.fault("stream", "die", times=1)
-    words = online.training("mitigation=none,liminal", *TWO_SEEDS)
-    command = online.start(*words[:2], "-m", *words[2:])
-    wait_for(lambda: len(online.finished()) == 4 or command.poll() is not None)
-    last = time.monotonic()
-    _, told = command.communicate(timeout=300)
-    assert time.monotonic() - last < 60 * busy()
-    assert command.returncode == 0, told
-    (line,) = lines_on(told)
-    assert "python -m subliminal.sync outputs/main" in line
-    assert len(online.finished()) == 4
+@pytest.mark.parametrize("fault", ["down at the start", "dies in the middle", "refuses the stream"])
+def test_a_server_that_fails_is_told_once_and_costs_no_file(online: Online, fault: str) -> None:
+    """And `make sync` completes what it has. Of a refused stream W&B's client raises nothing."""
+    if fault == "down at the start":
+        online.server.stop()
+    else:
+        online.server.fault("stream", *(("die", 1) if fault == "dies in the middle" else (403,)))
+    done = online.job(*TWO_SEEDS, "tracker.finish_timeout=4")
+    assert done.returncode == 0, done.stderr
+    (line,) = lines_on(done.stderr)
+    assert re.search(r"[12] of 2 runs \(.*: python -m subliminal.sync outputs/main$", line)
+    assert len(online.finished()) == 2
+    if fault == "down at the start":
+        assert "2 of 2 runs (its server does not answer)" in line
+        for run in online.finished():
+            assert points(read_back(online.offline(run))[1]) == in_files(run)
     online.server.faults.clear()
-    online.server.start()
+    if online.server.dead.is_set():
+        online.server.start()
     done = online.sync()
     assert done.returncode == 0, done.stderr
-    online.assert_complete(4)
+    online.assert_complete(2)
     before = {name: dict(run.lines) for name, run in online.server.runs.items()}
     assert "lacks nothing" in online.sync().stdout
     assert {name: dict(run.lines) for name, run in online.server.runs.items()} == before
+
+
+def stop(online: Online, command: "subprocess.Popen[str]", number: signal.Signals) -> str:
+    """Send a signal to a command that works with W&B; return what it tells as it ends at once."""
+    processes = family(command)
+    assert len(processes) > 2
+    os.killpg(command.pid, number)
+    pressed = time.monotonic()
+    _, told = command.communicate(timeout=120)
+    wait_for(lambda: not list(alive(processes)))
+    assert time.monotonic() - pressed < 5 * busy()
+    assert command.returncode == (130 if number == signal.SIGINT else -number)
+    assert "Traceback" not in told
+    return told
 
 
 @pytest.mark.parametrize(
@@ -113,14 +124,7 @@ def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
     command = online.start(*online.training(*TWO_SEEDS))
     wait_for(lambda: len(online.finished()) == 2 and "upload" in online.server.requests)
     wait_for(lambda: all(online.told(run).lines for run in online.finished()))
-    processes = family(command)
-    assert len(processes) > 2
-    os.killpg(command.pid, number)
-    pressed = time.monotonic()
-    _, told = command.communicate(timeout=120)
-    wait_for(lambda: not list(alive(processes)))
-    assert time.monotonic() - pressed < 5 * busy()
-    assert command.returncode == (130 if number == signal.SIGINT else -number)
+    told = stop(online, command, number)
     if number == signal.SIGINT:
         (line,) = lines_on(told)
         assert "python -m subliminal.sync outputs/main" in line
@@ -135,14 +139,7 @@ def test_ctrl_c_ends_a_training_whose_server_hangs(online: Online) -> None:
     online.extra["SMALL_SECONDS"] = "0.1"
     command = online.start(*online.training(SLOW, "distill.epochs=100"))
     wait_for(lambda: list(online.experiment.glob("*/seed-0003/steps.parquet")))
-    processes = family(command)
-    os.killpg(command.pid, signal.SIGINT)
-    pressed = time.monotonic()
-    _, told = command.communicate(timeout=120)
-    wait_for(lambda: not list(alive(processes)))
-    assert time.monotonic() - pressed < 5 * busy()
-    assert command.returncode == 130
-    assert "Traceback" not in told
+    stop(online, command, signal.SIGINT)
 
 
 @pytest.mark.slow
@@ -166,36 +163,6 @@ def test_a_run_that_was_killed_twice_has_no_point_twice(online: Online) -> None:
     assert len(online.server.runs) == 1
     (run,) = online.finished()
     assert len(store.read_summary(run)["resumed"]) == 2
-    online.assert_complete(1)
-
-
-def test_a_dead_server_is_told_once_and_leaves_complete_offline_runs(online: Online) -> None:
-    online.server.stop()
-    done = online.job("seed=3-5", "engine.seeds_at_once=1", "tracker.finish_timeout=4")
-    assert done.returncode == 0, done.stderr
-    (line,) = lines_on(done.stderr)
-    assert "3 of 3 runs" in line
-    assert "does not answer" in line
-    assert len(online.finished()) == 3
-    for run in online.finished():
-        name = store.read_summary(run)["run_id"]
-        (file,) = online.experiment.glob(f"wandb/*-{name}/*.wandb")
-        assert file.parent.name.startswith("offline-run-")
-        assert points(read_back(file)[1]) == in_files(run)
-    online.server.start()
-    assert online.sync().returncode == 0
-    online.assert_complete(3)
-
-
-def test_a_stream_that_is_refused_is_told(online: Online) -> None:
-    """W&B's client raises nothing then: it prints a warning, which no log shows."""
-    online.server.fault("stream", 403)
-    done = online.job("tracker.finish_timeout=4")
-    assert done.returncode == 0, done.stderr
-    (line,) = lines_on(done.stderr)
-    assert "1 of 1 runs" in line
-    online.server.faults.clear()
-    assert online.sync().returncode == 0
     online.assert_complete(1)
 
 
@@ -223,11 +190,11 @@ def test_the_stop_button_stops_its_run_alone(online: Online) -> None:
     assert run.name == "seed-0004"
     stopped = run.with_name("seed-0003")
     assert store.state(stopped) == "partial"
-    assert not (stopped / note.STOP).exists()
+    assert not (stopped / record.STOP).exists()
     assert "seeds 3" in done.stderr
     assert "Traceback" not in done.stderr
     exits = {run.facts["displayName"][-6:]: run.exitcode for run in online.server.runs.values()}
-    assert exits == {"seed 3": note.INTERRUPTED, "seed 4": 0}
+    assert exits == {"seed 3": uploader.INTERRUPTED, "seed 4": 0}
     online.server.stops.clear()
     online.extra.clear()
     done = online.job(*words)
@@ -236,19 +203,21 @@ def test_the_stop_button_stops_its_run_alone(online: Online) -> None:
     online.assert_complete(2)
 
 
-def test_an_agent_learns_of_a_job_with_a_long_name(online: Online, tmp_path: Path) -> None:
-    parameters = tmp_path / "config-agentsrun.yaml"
-    parameters.write_text("wandb_version: 1\nmitigation:\n  value: none\n")
-    online.extra = {
-        "WANDB_SWEEP_ID": "oursweep",
-        "WANDB_RUN_ID": "agentsrun",
-        "WANDB_SWEEP_PARAM_PATH": str(parameters),
-    }
+def test_an_agents_run_holds_the_means_over_seeds_that_have_runs_of_their_own(
+    online: Online,
+) -> None:
+    online.as_agent()
     done = online.train(*TWO_SEEDS)
     assert done.returncode == 0, done.stderr
     assert not lines_on(done.stderr)
     means = online.server.runs["agentsrun"]
     assert (means.facts["sweep"], means.exitcode) == ("oursweep", 0)
+    assert means.facts["jobType"] == "sweep"
+    assert means.config["mitigation"]["value"] == "none"
+    assert metrics.FRONTIER_SCORE in means.summary
+    ids = {store.read_summary(run)["run_id"] for run in online.finished()}
+    assert online.server.runs.keys() == {"agentsrun", *ids}
+    assert not any(online.told(run).facts.get("sweep") for run in online.finished())
     reached = [store.read_summary(r)["results"][metrics.TRAIT_ACCURACY] for r in online.finished()]
     final = metrics.final(metrics.TRAIT_ACCURACY)
     assert means.summary[final] == pytest.approx(sum(reached) / 2)
@@ -265,36 +234,16 @@ def test_wandb_mode_disabled_tracks_nothing(online: Online) -> None:
     assert online.server.requests == []
 
 
-@pytest.mark.slow  # `settled_mode` is tested without a server too
-def test_an_empty_wandb_mode_is_none(online: Online) -> None:
-    online.extra = {"WANDB_MODE": ""}
-    done = online.train()
-    assert done.returncode == 0, done.stderr
-    online.assert_complete(1)
-
-
 def test_what_was_kept_offline_is_uploaded_later(online: Online) -> None:
     online.extra = {"WANDB_MODE": "dryrun"}
     done = online.job(*TWO_SEEDS)
     assert done.returncode == 0, done.stderr
     for run in online.finished():
-        name = store.read_summary(run)["run_id"]
-        (file,) = online.experiment.glob(f"wandb/offline-run-*-{name}/*.wandb")
-        assert points(read_back(file)[1]) == in_files(run)
+        assert points(read_back(online.offline(run))[1]) == in_files(run)
     assert online.server.requests == []
     online.extra = {}
     assert online.sync().returncode == 0
     online.assert_complete(2)
-
-
-def test_a_key_that_can_be_none_is_told_before_training(online: Online) -> None:
-    online.extra = {"WANDB_API_KEY": "short"}
-    done = online.train()
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "W&B's key" in line
-    assert not list(online.experiment.glob("*/seed-*"))
 
 
 def test_a_second_dashboard_updates_the_first(online: Online) -> None:

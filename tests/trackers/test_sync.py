@@ -4,14 +4,15 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tracked_run import SEEDS, Tracked
 
-from subliminal import store, sync
+from subliminal import store
 from subliminal.report.wandb_report import log_report
-from subliminal.trackers import note
+from subliminal.trackers import record, sync
 
 
 def would_sync(folder: Path) -> int:
@@ -30,17 +31,23 @@ def experiment(tracked: Tracked, tmp_path: Path) -> Path:
 
 
 def test_what_was_uploaded_is_not_uploaded_again(experiment: Path) -> None:
+    """A report's run is uploaded by W&B's own command."""
     runs = list(store.finished_runs(experiment))
+    assert would_sync(experiment / "wandb") == len(SEEDS)
     for left, run in enumerate(runs):
         assert sync.lacking(experiment) == (runs[left:], [])
-        assert would_sync(experiment / "wandb") == len(SEEDS) - left
-        found = note.read(run)
+        found = record.read(run)
         assert found is not None
         (file,) = experiment.glob(f"wandb/*-{found.run_id}/*.wandb")
         file.with_suffix(".wandb.synced").touch()
-        found.but(uploaded=True).write(run)
+        replace(found, uploaded=True).write(run)
     assert sync.lacking(experiment) == ([], [])
     assert would_sync(experiment / "wandb") == 0
+    assert log_report(experiment, {}, {}) is not None
+    none, (report,) = sync.lacking(experiment)
+    assert not none
+    (report / "run.wandb.synced").touch()
+    assert sync.lacking(experiment) == ([], [])
 
 
 def test_a_run_that_is_being_trained_is_left_out(experiment: Path) -> None:
@@ -53,32 +60,22 @@ def test_a_run_that_is_being_trained_is_left_out(experiment: Path) -> None:
     assert sync.lacking(experiment) == ([first, second], [])
 
 
-def test_a_reports_run_is_uploaded_by_wandbs_own_command(experiment: Path) -> None:
-    assert log_report(experiment, {}, {}) is not None
-    runs, (report,) = sync.lacking(experiment)
-    assert len(runs) == len(SEEDS)
-    (report / "run.wandb.synced").touch()
-    assert sync.lacking(experiment) == (runs, [])
-
-
-def test_a_dry_run_lists_them(
-    experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("folder", ["main", "nothing"])
+def test_a_dry_run_lists_runs_and_bad_input_is_one_line(
+    folder: str,
+    experiment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["sync", "--dry-run", str(experiment)])
+    there = experiment.with_name(folder)
+    monkeypatch.setattr(sys, "argv", ["sync", "--dry-run", str(there)])
     with pytest.raises(SystemExit) as ended:
         sync.main()
-    assert ended.value.code == 0
-    expected = [str(run) for run in store.finished_runs(experiment)]
-    assert capsys.readouterr().out.splitlines() == expected
-
-
-def test_bad_input_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["sync", str(tmp_path / "nothing")])
-    with pytest.raises(SystemExit) as ended:
-        sync.main()
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == (
-        f"error: {tmp_path}/nothing: no such folder; name an experiment below outputs\n"
-    )
+    told = capsys.readouterr()
+    if folder == "main":
+        assert ended.value.code == 0
+        assert told.out.splitlines() == [str(run) for run in store.finished_runs(experiment)]
+    else:
+        assert ended.value.code == 2
+        why = "no such folder; name an experiment below outputs"
+        assert told.err == f"error: {there}: {why}\n"

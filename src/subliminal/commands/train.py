@@ -26,7 +26,7 @@ from subliminal.config.arguments import arranged
 from subliminal.config.canonical import composed_values
 from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_line
 from subliminal.sweep import cores, plan, planned, signals
-from subliminal.trackers.following import followed
+from subliminal.trackers.uploader_client import followed
 
 # Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.
 _EXTRAS = {

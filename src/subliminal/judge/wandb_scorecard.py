@@ -37,7 +37,7 @@ def log_scorecard(
         mode = settled_mode(settings.mode)
         if mode == "disabled":
             return None
-        run_id = aside.call(
+        run_id = aside.run_in_subprocess(
             "subliminal.report.wandb_report:log_run",
             *(experiment, tracker | {"mode": mode}, tables(card, runs), {}),
             *("scorecard", name, results(card)),

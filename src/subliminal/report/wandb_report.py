@@ -43,7 +43,7 @@ def log_report(
     contents = {**tables, "Seeds": seeds_table(runs)}
     place = "subliminal.report.wandb_report:log_run"
     try:
-        run_id = aside.call(
+        run_id = aside.run_in_subprocess(
             place, experiment, tracker, contents, dict(figures), seconds=TO_BEGIN + TO_END
         )
     except aside.Failed as error:

@@ -61,7 +61,7 @@ class Agent:
             }
             logged = means([summary["results"] for summary in summaries])
             # W&B's client reads its environment once: in another process than for the seeds.
-            aside.call(
+            aside.run_in_subprocess(
                 "subliminal.sweep.agent:log_means",
                 *(described, logged, tracker.finish_timeout / 2),
                 seconds=tracker.finish_timeout,

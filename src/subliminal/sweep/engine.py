@@ -12,7 +12,7 @@ from subliminal.state.callbacks.files import BY_ITS_USER
 from subliminal.sweep import cores
 from subliminal.sweep.console import Console
 from subliminal.sweep.workers import side_by_side
-from subliminal.trackers.following import followed
+from subliminal.trackers.uploader_client import followed
 from subliminal.training.job import Job
 from subliminal.training.memory import bytes_per_seed, stack_size
 from subliminal.training.runner import Outcome

@@ -24,7 +24,6 @@ from subliminal import store, terminal
 from subliminal.state.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
-from subliminal.trackers import note
 from subliminal.training.job import Job
 from subliminal.training.runner import STOPPED, Outcome, run_stack
 
@@ -220,8 +219,6 @@ def _serve(tasks: Connection, stop: Connection) -> None:
     stopped = threading.Event()
     parent = multiprocessing.parent_process()
     assert parent is not None
-    assert parent.pid is not None
-    note.serve(parent.pid)
 
     def watch() -> None:
         wait([parent.sentinel, stop])

@@ -1,4 +1,4 @@
-"""Experiment trackers: what carries a run's metrics to a dashboard."""
+"""Experiment trackers, which send a run's metrics to a dashboard."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a tracker is told of a stack of seeds."""
+    """The runs of a stack of seeds, as a tracker sees them."""
 
-    directories: Mapping[int, Path]  # each seed's run; the folder above it is the condition's
-    run_ids: Mapping[int, str]  # each seed's: unique, and kept by a run that is resumed
+    directories: Mapping[int, Path]  # by seed; the folder above a run's is the condition's
+    run_ids: Mapping[int, str]  # by seed: unique, and kept by a run that is resumed
     config: dict[str, Any]  # resolved, with the git commit
-    stop: Callable[[int], None]  # stops a seed's run as Ctrl-C does; its neighbours keep training
+    stop: Callable[[int], None]  # stops a seed's run as Ctrl-C does; the others keep training
 
 
 class Tracker(Protocol):
@@ -27,22 +27,19 @@ class Tracker(Protocol):
     def begin(
         self, todo: Sequence[Path], finished: Sequence[Path]
     ) -> tuple[dict[str, Any] | None, str | None]:
-        """Settle, once per job and in its own process, what depends on the user's login.
+        """Settle what depends on the user's login, once per job and in the job's own process.
 
         Args:
-            todo: the directories of the runs that are about to be trained.
-            finished: of the job's other runs.
+            todo: folders of the runs that will be trained.
+            finished: folders of the job's other runs.
 
         Returns:
-            The config values to override, or None when nothing is to be tracked; and a line to
-            tell the user, or None.
+            The config values to override, or None to track nothing; and a line for the user or
+            None.
 
         Raises:
-            UserError: the runs cannot be tracked as the user wants them to be.
+            UserError: the runs cannot be tracked as configured.
         """
 
     def callback(self, info: RunInfo) -> Callback:
-        """Return the callback that tracks the runs of a stack.
-
-        It is called after the one that writes the files: a run is finished before it hears so.
-        """
+        """Return the callback of a stack, which runs after the one that writes the files."""

@@ -1,4 +1,4 @@
-"""One call in a process of its own, for a bounded time: W&B's client may wait for its server."""
+"""Calls of W&B's client in a subprocess with a time limit: the client may wait for its server."""
 
 from __future__ import annotations
 
@@ -11,25 +11,35 @@ from collections.abc import Mapping
 from typing import Any
 
 from subliminal.errors import UserError
-from subliminal.trackers.following import environment
 
-START = 15.0  # seconds in which a process should have begun on a busy machine
+START = 15.0  # seconds in which a process should have started on a busy machine
+
+# Settings of one run, which W&B's client would apply to every run that it opens.
+_OF_ONE_RUN = (
+    *("WANDB_MODE", "WANDB_RUN_ID", "WANDB_NAME", "WANDB_RUN_GROUP", "WANDB_RESUME"),
+    *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH"),  # of an agent's run
+)
 
 
 class Failed(UserError):
-    """The call raised, or took too long; one line says which."""
+    """The call raised or exceeded its time; the message says which."""
 
 
-def call(
+def environment() -> dict[str, str]:
+    """Return the environment for a process in which W&B's client opens runs under our names."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_ONE_RUN}
+
+
+def run_in_subprocess(
     function: str, *arguments: Any, seconds: float, extra: Mapping[str, str] | None = None
 ) -> Any:
-    """Return what a function returns in a process of its own.
+    """Return what a function returns in a subprocess.
 
     Args:
         function: `package.module:name`.
         arguments: of the function; they and the result are pickled.
-        seconds: the most that it may take, once it has begun.
-        extra: variables of the process's environment.
+        seconds: time limit, counted after a start-up allowance.
+        extra: environment variables to add.
 
     Raises:
         Failed: there is no result.
@@ -55,9 +65,9 @@ def call(
 
 
 def main() -> None:
-    """Make the call that standard input asks for; put the result on standard output."""
+    """Make the call that standard input describes; write the result to standard output."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what W&B's client prints is no result
+    os.dup2(2, 1)  # keeps the output of W&B's client out of the result
     function, arguments = pickle.load(sys.stdin.buffer)
     module, _, name = function.partition(":")
     try:
@@ -66,7 +76,7 @@ def main() -> None:
         result = (False, (str(error).splitlines() or [type(error).__name__])[0])
     answers.write(pickle.dumps(result))
     answers.close()
-    os._exit(0)  # W&B's client would wait at exit for what the server does not take
+    os._exit(0)  # at exit W&B's client would wait for uploads that the server does not accept
 
 
 if __name__ == "__main__":

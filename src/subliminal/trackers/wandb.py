@@ -6,9 +6,8 @@ import contextlib
 import io
 import os
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,13 +16,13 @@ from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
-from subliminal.trackers import RunInfo, client, following, note
+from subliminal.trackers import RunInfo, client, record, uploader_client
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODES = ("auto", "online", "offline")
-# What W&B's users put into WANDB_MODE, and what it means here.
+# Values of WANDB_MODE, and the mode that each means.
 _WANDB_MODES = {
     "": "auto",
     "online": "online",
@@ -34,7 +33,7 @@ _WANDB_MODES = {
 }
 _NOT_IN_PROJECTS = '/\\#?%:"'
 LONGEST_TAG = 64
-LOOK = 0.5  # seconds between two looks whether a run is to be stopped
+LOOK = 0.5  # seconds between two looks for a run's STOP file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,37 +70,38 @@ class WandB:
     def begin(
         self, todo: Sequence[Path], finished: Sequence[Path]
     ) -> tuple[dict[str, Any] | None, str | None]:
-        """Settle the mode, and follow the runs; tell where offline runs go and how to upload.
+        """Settle the mode and start the uploads; for offline runs return how to upload them later.
 
-        A finished run that W&B was not told all of (the command was killed) is told again.
+        A finished run that W&B does not have in full (the command was killed) is uploaded again.
         """
-        noted = {run: old for run in finished if (old := note.read(run)) is not None}
-        rest = [run for run, old in noted.items() if not old.told]
+        records = {run: old for run in finished if (old := record.read(run)) is not None}
+        rest = [run for run, old in records.items() if not old.settled]
         if not todo and not rest:
             return {}, None
         mode = settled_mode(self.mode)
         if mode == "disabled":
             return None, "WANDB_MODE=disabled: nothing is tracked."
         if mode == "offline":
-            rest = [run for run in rest if not noted[run].kept]
-        following.follow(todo, rest, self.finish_timeout, online=mode == "online")
+            rest = [run for run in rest if not records[run].kept]
+        runs = {run: record.written(run) for run in todo} | dict.fromkeys(rest, 0)
+        uploader_client.follow(runs, self.finish_timeout, online=mode == "online")
         if mode == "online" or not todo:
             return {"mode": mode}, None
         how = f"wandb login; python -m subliminal.sync {todo[0].parents[1]}"
         return {"mode": mode}, f"W&B runs are kept offline; upload them with: {how}"
 
     def callback(self, info: RunInfo) -> Callback:
-        """Return the callback that notes how far the runs of a stack are."""
-        return _Notes(self, info)
+        """Return the callback that writes the records of a stack's runs."""
+        return _Records(self, info)
 
 
 def settled_mode(mode: str) -> str:
-    """Return online, offline or disabled: what a mode of the config comes to.
+    """Return the mode that is used: online, offline or disabled.
 
-    `auto` leaves it to WANDB_MODE, and that, if it is not set, to whether the user is logged in.
+    `auto` means WANDB_MODE; where that is not set, online if the user is logged in.
 
     Raises:
-        UserError: W&B cannot be used as asked.
+        UserError: the mode is not known, or online without a key.
     """
     if mode == "auto":
         named = os.environ.get("WANDB_MODE", "")
@@ -122,17 +122,17 @@ def settled_mode(mode: str) -> str:
 
 
 def logged_in() -> bool:
-    """Tell whether W&B finds a key of the user's; it is not asked to verify it.
+    """Return whether W&B finds a key of the user's; the server does not verify it.
 
     Raises:
-        UserError: there is one that can be none.
+        UserError: the key is malformed.
     """
     with _no_mode(), contextlib.redirect_stderr(io.StringIO()):
         import wandb
 
         try:
             return bool(wandb.login(prompt=False, verify=False))
-        except RuntimeError:  # no home folder that is known, and so no key in it
+        except RuntimeError:  # no known home folder, and so no key in it
             return False
         except (wandb.Error, ValueError) as error:
             raise UserError(
@@ -143,7 +143,7 @@ def logged_in() -> bool:
 
 @contextlib.contextmanager
 def _no_mode() -> Iterator[None]:
-    """Let W&B look for a key whatever WANDB_MODE says."""
+    """Unset WANDB_MODE, with which W&B would look for no key."""
     mode = os.environ.pop("WANDB_MODE", None)
     try:
         yield
@@ -153,40 +153,34 @@ def _no_mode() -> Iterator[None]:
 
 
 @dataclass
-class _Notes(Callback):
-    """Notes in each run's folder what W&B is to be told; another process tells it."""
+class _Records(Callback):
+    """Writes the tracking record of each run; the uploader reads everything else from its files."""
 
     settings: WandB
     info: RunInfo
-    session: str = field(default_factory=lambda: uuid.uuid4().hex)
     looked: float = 0.0
 
     def on_train_start(self, training: Training) -> None:
-        self._begin()
+        self._write()
 
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        self._begin()
+        self._write()
 
-    def _begin(self) -> None:
-        for seed, directory in self.info.directories.items():
-            (directory / note.STOP).unlink(missing_ok=True)
-            self._note(seed).write(directory)
-
-    def _note(self, seed: int) -> note.Note:
-        group = self.info.directories[seed].parent.name
+    def _write(self) -> None:
         condition = self.info.config["condition"]
-        return note.Note(
-            session=self.session,
-            command=note.command(),
-            run_id=self.info.run_ids[seed],
-            project=self.settings.project,
-            entity=self.settings.entity,
-            mode=self.settings.mode,
-            tags=list(self.settings.tags),
-            group=group,
-            name=client.short_name(condition, group.rpartition("-")[2], f" seed {seed}"),
-            config={**self.info.config, "seed": seed},
-        )
+        for seed, directory in self.info.directories.items():
+            (directory / record.STOP).unlink(missing_ok=True)
+            group = directory.parent.name
+            record.TrackingRecord(
+                run_id=self.info.run_ids[seed],
+                project=self.settings.project,
+                entity=self.settings.entity,
+                mode=self.settings.mode,
+                tags=list(self.settings.tags),
+                group=group,
+                name=client.short_name(condition, group.rpartition("-")[2], f" seed {seed}"),
+                config={**self.info.config, "seed": seed},
+            ).write(directory)
 
     def on_step(self, step: Step) -> None:
         now = time.monotonic()
@@ -194,22 +188,6 @@ class _Notes(Callback):
             return
         self.looked = now
         for seed, directory in self.info.directories.items():
-            if (directory / note.STOP).exists():
+            if (directory / record.STOP).exists():
+                (directory / record.STOP).unlink(missing_ok=True)
                 self.info.stop(seed)
-
-    def on_train_end(self, training: Training) -> None:
-        self._end(interrupted=False)
-
-    def on_failure(self, training: Training, error: BaseException) -> None:
-        # A loss that is not finite comes again: the rows up to it are what they will be.
-        self._end(interrupted=not isinstance(error, FloatingPointError))
-
-    def _end(self, *, interrupted: bool) -> None:
-        for seed, directory in self.info.directories.items():
-            failed = (directory / store.FAILURE).is_file()
-            stopped = (directory / note.STOP).exists()
-            code = 0 if store.finished(directory) else 1 if failed else note.INTERRUPTED
-            (directory / note.STOP).unlink(missing_ok=True)
-            whole = code == 0 or not (interrupted or stopped)
-            with contextlib.suppress(OSError):  # the run's own files tell how it ended
-                self._note(seed).but(exit_code=code, whole=whole).write(directory)

@@ -1,0 +1,231 @@
+"""Subprocess that uploads runs to W&B from their folders, while they train or afterwards.
+
+The command writes one JSON order a line to its standard input, and reads one line of JSON at the
+end. Only this process waits for W&B's server. It ends when the command ends, however that ends.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from subliminal import store
+from subliminal.trackers import client, record
+from subliminal.trackers.aside import run_in_subprocess
+
+AT_ONCE, AT_ONCE_LATER = 64, 8  # runs: beside trainings, and without
+PATIENCE = 600.0  # seconds that a server has for the last rows of a run, beside trainings
+POLL = 0.25  # seconds between two looks at a run's folder
+INTERRUPTED = 255  # the exit code by which W&B knows Ctrl-C
+LATE = "it did not have all of it in time"
+
+
+class ServerStatus:
+    """Whether the runs of a job can use W&B's server: after one failure they do without it."""
+
+    def __init__(self, timeout: float, *, online: bool) -> None:
+        self.timeout = timeout  # seconds that the server has for an answer
+        self.online = online
+        self.refused = None if online else "W&B is used offline"
+        self._verified = ThreadPoolExecutor().submit(client.verify) if online else None
+
+    def refuse(self, why: str) -> None:
+        """Stop using the server."""
+        self.refused = self.refused or why
+
+    def available(self) -> bool:
+        """Return whether the server may be used; wait for its first answer."""
+        try:
+            if self._verified is not None:
+                self._verified.result(self.timeout)
+        except Exception as error:
+            late = isinstance(error, TimeoutError) or "in time" in str(error)
+            self.refuse("its server does not answer" if late else client.reason(error))
+        return self.refused is None
+
+
+@dataclass(eq=False)
+class RunUpload:
+    """The upload of one run, which lasts as long as its training."""
+
+    directory: Path
+    server: ServerStatus
+    ending: threading.Event  # set: upload what is there, and end
+    keep: bool  # in an offline folder, where the server cannot be used
+    seen: int  # when the record that needs no upload was written
+    started: bool = False  # False also while another process uploads it
+    lacking: str | None = None  # why W&B lacks a part of the run
+
+    def run(self) -> None:
+        """Upload the run until it has ended, unless another process does; set `lacking`."""
+        last, lock = self.ending.is_set(), store.claim(self.directory.with_suffix(".tracking"))
+        if lock is None:  # another process uploads the run
+            if last:  # else look again: that process may be killed
+                self.seen = record.written(self.directory)
+            return
+        self.started, self.lacking = True, LATE
+        try:
+            kept = not self._upload()
+            self.lacking = self.server.refused if kept and self.server.online else None
+        except Exception as error:
+            self.lacking = client.reason(error)
+        lock.release()
+
+    def _upload(self) -> bool:
+        """Return whether W&B's server has the run; else it is in an offline folder.
+
+        Raises:
+            Exception: it is in neither.
+        """
+        self.seen, first = record.written(self.directory), record.read(self.directory)
+        if first is None or first.uploaded:
+            return True
+        online = self.server.available()
+        if not online and (first.kept or not self.keep):
+            raise RuntimeError(self.server.refused)
+        session, state = self._open(first, online=online), "running"
+        while state == "running":
+            last, seen = self.ending.is_set(), record.written(self.directory)
+            now, state = record.read(self.directory), store.state(self.directory)
+            if now is not None and now.run_id != first.run_id:
+                state = "replaced"  # by another run in the same folder
+                break
+            self.seen = seen
+            if session is not None:
+                # A run that diverged would diverge again: its last row is complete too.
+                diverged = state == "failed" and (self.directory / store.POST_MORTEM).is_file()
+                session.update(self.directory, complete=state == "finished" or diverged)
+            if last:
+                break
+            time.sleep(POLL if state == "running" else 0)
+        if session is None:
+            where = "subliminal.trackers.uploader:keep_offline"
+            self.seen = run_in_subprocess(where, self.directory, seconds=self.server.timeout)
+            return False
+        try:
+            client.finish(session.run, {"finished": 0, "failed": 1}.get(state, INTERRUPTED))
+        except Exception as error:
+            self.server.refuse(client.reason(error))
+            raise
+        if record.written(self.directory) == self.seen:  # else another try has started
+            (self.directory / record.STOP).unlink(missing_ok=True)  # pressed as the run ended
+            replace(first, uploaded=online, kept=not online).write(self.directory)
+            self.seen = record.written(self.directory)
+        return online
+
+    def _open(self, first: record.TrackingRecord, *, online: bool) -> client.Session | None:
+        """Open the run; None where the server failed: W&B's client then still holds the run."""
+        try:
+            timeout = self.server.timeout
+            patience = PATIENCE if self.keep else 2 * timeout
+            return client.open_run(first, self.directory, timeout, patience, online=online)
+        except Exception as error:
+            self.server.refuse(client.reason(error))
+            if not (online and self.keep):
+                raise
+            return None
+
+
+def keep_offline(directory: Path) -> int:
+    """Write a run that has ended into an offline folder; return when its record was written."""
+    upload = RunUpload(directory, ServerStatus(0, online=False), threading.Event(), True, 0)
+    upload.ending.set()
+    upload._upload()
+    return upload.seen
+
+
+class Uploader:
+    """Uploads runs, each in a thread of its own, whenever their records are written anew."""
+
+    def __init__(self) -> None:
+        self._uploads: dict[Path, RunUpload] = {}
+        self._threads: dict[RunUpload, threading.Thread] = {}
+        self._ending = threading.Event()
+        self._lock = threading.Lock()
+
+    def add(self, runs: dict[str, int], timeout: float, *, online: bool, keep: bool) -> None:
+        """Watch the runs of one more job; its server may be back."""
+        server = ServerStatus(timeout, online=online)
+        with self._lock:
+            for run, seen in runs.items():
+                directory = Path(run)
+                self._uploads[directory] = RunUpload(directory, server, self._ending, keep, seen)
+
+    def watch(self) -> None:
+        """Start uploads until all are to end."""
+        while not self._ending.wait(POLL):
+            self._start()
+
+    def _start(self) -> bool:
+        """Start the uploads of runs with a new record; return whether any upload lasts."""
+        with self._lock:
+            self._threads = {
+                one: thread for one, thread in self._threads.items() if thread.is_alive()
+            }
+            for run, upload in self._uploads.items():
+                if upload in self._threads or record.written(run) == upload.seen:
+                    continue
+                if len(self._threads) >= (AT_ONCE if upload.keep else AT_ONCE_LATER):
+                    upload.lacking = LATE
+                    continue
+                self._threads[upload] = threading.Thread(target=upload.run, daemon=True)
+                self._threads[upload].start()
+            return bool(self._threads)
+
+    def end(self, seconds: float) -> dict[str, Any]:
+        """End all uploads within a time limit; return what `uploader_client.end` returns."""
+        self._ending.set()
+        deadline = time.monotonic() + seconds
+        while self._start() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        runs = [upload for upload in self._uploads.values() if upload.started or upload.lacking]
+        lacking = {upload.directory: upload.lacking for upload in runs if upload.lacking}
+        number, why = f"{len(lacking)} of {len(runs)}", next(iter(lacking.values()), "")
+        line = problem(number, why, lacking) if lacking else None
+        return {"uploaded": len(runs) - len(lacking), "problem": line}
+
+
+def problem(number: str, why: str, runs: Iterable[Path]) -> str:
+    """Return the line on runs that W&B lacks, with the command that uploads them."""
+    where = " ".join(sorted({str(run.parents[1]) for run in runs}))
+    return (
+        f"W&B does not have all of {number} runs ({why}); "
+        f"upload them with: python -m subliminal.sync {where}"
+    )
+
+
+def main() -> None:
+    """Follow the orders on standard input until it is closed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # the command decides when to end
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # keeps the output of W&B's client out of the answer
+    uploader = Uploader()
+    threading.Thread(target=importlib.import_module, args=("wandb",), daemon=True).start()
+    threading.Thread(target=uploader.watch, daemon=True).start()
+
+    def end(seconds: float) -> None:
+        print(json.dumps(uploader.end(seconds)), file=answers, flush=True)
+        os._exit(0)  # at exit W&B's client would wait for uploads that the server does not accept
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "runs" in order:
+            uploader.add(**order)
+        else:
+            threading.Thread(target=end, args=(order["seconds"],), daemon=True).start()
+    os._exit(1)  # the command has ended without waiting
+
+
+if __name__ == "__main__":
+    main()

@@ -51,10 +51,6 @@ def test_a_defence_shares_teachers_and_undefended_runs() -> None:
     (none,) = battery(of(), ["reference"])  # no defence trains nothing of its own
     assert none.defended is not None
     assert none.defended.directory == none.undefended.directory
-    # … and a defence that is the undefended run of another setting trains that one.
-    own, control = battery(of("distill/init=independent"), ["reference", "independent"])
-    assert own.defended is not None
-    assert own.defended.directory == control.undefended.directory
 
 
 def test_a_defence_that_needs_the_trait_gradient_gets_its_probe() -> None:

@@ -30,7 +30,6 @@ from subliminal.errors import RunsFailed
 from subliminal.report.wandb_report import log_report
 from subliminal.sweep import plan
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.trackers import sync
 
 # History is sent at once, not every 15 seconds: what a kill meets is then known.

@@ -19,7 +19,6 @@ from subliminal import store
 from subliminal.errors import UserError
 from subliminal.state.callbacks.progress import Event
 from subliminal.sweep.console import Console
-from subliminal.sweep.engine import run_job
 from subliminal.trackers import record
 from subliminal.trackers import wandb as tracker
 
@@ -182,7 +181,7 @@ def test_a_run_that_was_interrupted_is_one_offline_run(
     assert first is not None
     assert not first.uploaded
     capsys.readouterr()
-    run_job(compose(words), "mitigation=none", Console())
+    train_config(compose(words), "mitigation=none", Console())
     assert capsys.readouterr().err.count(f"python -m subliminal.sync {tmp_path}/main") == 1
     summary = store.read_summary(directory)
     assert (summary["resumed"], summary["run_id"]) == ([5], first.run_id)

@@ -59,7 +59,10 @@ def _dashboard(arguments: argparse.Namespace) -> int:
     entity, project, experiment = arguments.entity, arguments.project, arguments.experiment
     if arguments.spec is None and settled_mode("auto") == "online":
         place = "subliminal.commands.dashboard:publish"
-        print(*aside.run_in_subprocess(place, entity, project, experiment, seconds=MOST_SECONDS), sep="\n")
+        print(
+            *aside.run_in_subprocess(place, entity, project, experiment, seconds=MOST_SECONDS),
+            sep="\n",
+        )
         return 0
     path = arguments.spec or Path("outputs") / "dashboard.json"
     spec = specification(project, experiment, entity or "ENTITY")

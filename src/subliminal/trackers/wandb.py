@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from subliminal import store
 from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training

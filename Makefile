@@ -67,7 +67,7 @@ dashboard: $(INSTALLED) ## publish W&B's workspace and report, or write their sp
 
 sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 	@test -n '$(NAME)' || { echo 'error: name an experiment of outputs/ with NAME=…' >&2; exit 2; }
-	$(BIN)/python -m subliminal.sync outputs/$(NAME)
+	$(BIN)/python -m subliminal sync outputs/$(NAME)
 
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow' -n auto --dist worksteal

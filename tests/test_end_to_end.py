@@ -22,7 +22,7 @@ def test_two_seeds_from_command_to_wandb(tmp_path: Path) -> None:
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "python -m subliminal.sync outputs/main" in done.stderr
+    assert "python -m subliminal sync outputs/main" in done.stderr
     assert "trait accuracy" in done.stdout
 
     (condition,) = (tmp_path / "outputs" / "main").glob("mitigation=liminal-*")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy.stats import ConstantInputWarning, pearsonr, rankdata
 
 from subliminal.report.figures import style
-from subliminal.statistics import BAND_RESAMPLES, CONFIDENCE, Floats, mean_ci
+from subliminal.report.statistics import BAND_RESAMPLES, CONFIDENCE, Floats, mean_ci
 
 FEWEST = 5  # conditions that a rank correlation needs
 CHANCE = 0.1  # accuracy of a guess among ten digits

@@ -15,7 +15,7 @@ commands:
 import sys
 from importlib import import_module
 
-from subliminal import terminal
+from subliminal.config import terminal
 
 # Only the command's own module is imported, so that `--help` stays fast.
 _MODULES = {
@@ -25,7 +25,7 @@ _MODULES = {
     "reproduce": "commands.reproduce",
     "judge": "judge.__main__",
     "dashboard": "commands.dashboard",
-    "sync": "sync",
+    "sync": "trackers.sync",
 }
 
 

@@ -9,8 +9,8 @@ from handmade_runs import accuracy, write_experiment
 from scipy.stats import bootstrap
 
 import subliminal as sl
+from subliminal.report.statistics import Estimate, holm
 from subliminal.report.tables import results
-from subliminal.statistics import Estimate, holm
 
 DIFFERENCES = np.array(
     [

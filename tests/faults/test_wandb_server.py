@@ -142,7 +142,7 @@ def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Ac
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*LASTING, "403 on the stream", "500, three times"])
 def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> None:
-    """`subliminal.sync` fails with one line, and then uploads it all."""
+    """`sync` fails with one line, and then uploads it all."""
     account, fault = cost(f"upload: server {name}"), FAULTS[name]
     account.tried += 1
     shutil.copytree(trained, online.outputs)

@@ -14,7 +14,7 @@ from subliminal.judge.leak import (
     price,
     setting_verdict,
 )
-from subliminal.statistics import mean_ci
+from subliminal.report.statistics import mean_ci
 
 NULL = np.array([0.10, 0.11, 0.09, 0.10, 0.12, 0.10, 0.09, 0.11, 0.10, 0.10])
 UNDEFENDED = np.array([0.55, 0.60, 0.48, 0.62, 0.50, 0.57, 0.53, 0.66, 0.45, 0.58])

@@ -5,7 +5,7 @@ import pytest
 from scipy import optimize, stats
 
 from subliminal.judge.power import detectable, smallest_effect
-from subliminal.statistics import paired_p
+from subliminal.report.statistics import paired_p
 
 
 def by_the_t_test(seeds: int) -> float:

@@ -21,8 +21,8 @@ from subliminal.report.declared import Declared, entries, verdicts
 from subliminal.report.question import named_sweeps
 from subliminal.report.read import load
 from subliminal.report.runs import Condition, Sweep
+from subliminal.report.statistics import prediction_interval
 from subliminal.report.varied import Flat, Value, flatten, swept
-from subliminal.statistics import prediction_interval
 
 ENTRY = {"claim": "It learns", "expect": "> 0"}
 NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # factors of five seeds

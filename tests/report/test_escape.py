@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pylatexenc.latex2text import LatexNodes2Text
 
+from subliminal.config.terminal import printable
 from subliminal.report import escape
 from subliminal.report.tables import latex, markdown
-from subliminal.terminal import printable
 
 ODD = string.punctuation + "a1 \n\té−×±≥⁴–…日"
 NAMES = st.text(ODD, max_size=14) | st.text(max_size=10)

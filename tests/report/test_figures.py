@@ -21,11 +21,11 @@ from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 
+from subliminal.config.terminal import printable
 from subliminal.report import figures
 from subliminal.report.figures import curves, finals, style
 from subliminal.report.read import load
 from subliminal.report.runs import Condition, Sweep
-from subliminal.terminal import printable
 
 RC = """
 text.usetex: True

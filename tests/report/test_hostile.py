@@ -13,9 +13,9 @@ from playwright.sync_api import Browser
 from pylatexenc.latex2text import LatexNodes2Text
 
 from subliminal.commands import runs
+from subliminal.config.terminal import printable
 from subliminal.report import varied
 from subliminal.report.page import Report
-from subliminal.terminal import printable
 
 QUOTES = {ord("ˆ"): "^", ord("‘"): "`", ord("’"): "'"}  # as LaTeX's fonts draw them
 NAMES = [f"odd={varied.show(value)}" for value in VALUES]

@@ -82,7 +82,7 @@ def test_a_server_that_fails_is_told_once_and_costs_no_file(online: Online, faul
     done = online.job(*TWO_SEEDS, "tracker.finish_timeout=4")
     assert done.returncode == 0, done.stderr
     (line,) = lines_on(done.stderr)
-    assert re.search(r"[12] of 2 runs \(.*: python -m subliminal.sync outputs/main$", line)
+    assert re.search(r"[12] of 2 runs \(.*: python -m subliminal sync outputs/main$", line)
     assert len(online.finished()) == 2
     if fault == "down at the start":
         assert "2 of 2 runs (its server does not answer)" in line
@@ -127,7 +127,7 @@ def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
     told = stop(online, command, number)
     if number == signal.SIGINT:
         (line,) = lines_on(told)
-        assert "python -m subliminal.sync outputs/main" in line
+        assert "python -m subliminal sync outputs/main" in line
         return
     online.server.faults.clear()
     assert online.sync().returncode == 0

@@ -182,7 +182,7 @@ def test_a_run_that_was_interrupted_is_one_offline_run(
     assert not first.uploaded
     capsys.readouterr()
     train_config(compose(words), "mitigation=none", Console())
-    assert capsys.readouterr().err.count(f"python -m subliminal.sync {tmp_path}/main") == 1
+    assert capsys.readouterr().err.count(f"python -m subliminal sync {tmp_path}/main") == 1
     summary = store.read_summary(directory)
     assert (summary["resumed"], summary["run_id"]) == ([5], first.run_id)
     (file,) = tmp_path.glob("main/wandb/offline-run-*/*.wandb")

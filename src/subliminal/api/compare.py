@@ -10,7 +10,7 @@ from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import paired
 from subliminal.report.runs import Condition, PerSeed
-from subliminal.statistics import effect_size, holm, mean_ci, paired_p
+from subliminal.report.statistics import effect_size, holm, mean_ci, paired_p
 
 _NUMBERS = {"n": pl.Int64} | dict.fromkeys(
     ("difference", "low", "high", "d_z", "p", "p (Holm)"), pl.Float64

@@ -14,8 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from subliminal import metrics, store, terminal
-from subliminal.config import command
+from subliminal import metrics, store
+from subliminal.config import command, terminal
 from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 from subliminal.trackers import aside

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from subliminal import store, terminal
-from subliminal.config import command, variables
+from subliminal import store
+from subliminal.config import command, terminal, variables
 from subliminal.errors import UserError, one_line
 
 if TYPE_CHECKING:

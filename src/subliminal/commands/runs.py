@@ -13,8 +13,8 @@ from typing import Any
 
 from rich.table import Table
 
-from subliminal import metrics, terminal
-from subliminal.config import command
+from subliminal import metrics
+from subliminal.config import command, terminal
 from subliminal.report.sparkline import sparkline
 from subliminal.store.inventory import Plain, copies, describe, find, overview
 

@@ -19,9 +19,18 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import store, terminal
+from subliminal import store
 from subliminal.api.train import result_writer
-from subliminal.config import command, guard, options, resources, schema, sources, variables
+from subliminal.config import (
+    command,
+    guard,
+    options,
+    resources,
+    schema,
+    sources,
+    terminal,
+    variables,
+)
 from subliminal.config.arguments import arranged
 from subliminal.config.canonical import composed_values
 from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_line
@@ -49,10 +58,10 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     terminal.settle()  # a launcher's job has not been through `run`
     variables.unset_numeric_variables()
     cores.unbind()  # a scheduler may bind what it starts
+    from subliminal.report.job import objectives, show
     from subliminal.sweep.agent import Agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
-    from subliminal.sweep.summary import objectives, show
     from subliminal.training.job import Job
 
     with signals.stoppable():  # else Hydra would print an error that a stop made, before us

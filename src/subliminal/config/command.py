@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from subliminal import terminal
+from subliminal.config import terminal
 from subliminal.config.resources import refuse_namesake
 from subliminal.errors import RunsFailed, UserError, of_system
 

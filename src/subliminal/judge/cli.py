@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from subliminal import terminal
+from subliminal.config import terminal
 from subliminal.config.resources import CONF
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError

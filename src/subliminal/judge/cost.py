@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from subliminal import store
 from subliminal.config.seeds import parse
+from subliminal.config.terminal import console
 from subliminal.judge.attack import ALL, FIRST, KEPT
 from subliminal.judge.battery import Setting
 from subliminal.judge.trainings import teacher_file
 from subliminal.judge.trial import training_seconds
 from subliminal.sweep import cores
-from subliminal.terminal import console
 from subliminal.training.job import Job
 
 PARTS = ("undefended", "null", "defended")

@@ -14,7 +14,7 @@ from subliminal.judge.power import detectable
 from subliminal.judge.scorecard import Line, Scorecard
 from subliminal.judge.trait_access import track_of
 from subliminal.judge.trial import Trial, run_setting, series
-from subliminal.statistics import holm
+from subliminal.report.statistics import holm
 from subliminal.sweep.console import Console
 
 SCREEN = 3  # settings that show most for their time; a defence that fails in all stops there

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from subliminal.statistics import paired_p
+from subliminal.report.statistics import paired_p
 
 GATE = 0.10  # trait accuracy by which an undefended student must exceed one that learnt nothing
 BAND = 0.10  # of the leak, around 0: what counts as blocked

@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from subliminal import terminal
-from subliminal.config import command
+from subliminal.config import command, terminal
 
 DAMAGED = 3  # exit status: reported, but for damaged runs
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from subliminal.config.terminal import printable
 from subliminal.errors import UserError
-from subliminal.terminal import printable
 
 if TYPE_CHECKING:  # importing polars would delay the start of a sweep
     from subliminal.report.runs import Sweep

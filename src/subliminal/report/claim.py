@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import hypot
 
 from subliminal.report.runs import PerSeed
-from subliminal.statistics import Estimate, mean_ci, prediction_interval
+from subliminal.report.statistics import Estimate, mean_ci, prediction_interval
 
 FEWEST = 4  # seeds: the bootstrap interval of fewer is little else than their range
 

@@ -37,8 +37,8 @@ from subliminal.report import varied
 from subliminal.report.claim import OF_PUBLISHED, Claim, paired, text_of
 from subliminal.report.question import sweep_file
 from subliminal.report.runs import Condition, PerSeed, Sweep, per_seed
+from subliminal.report.statistics import format_effect, holm, mean_ci, paired_p
 from subliminal.report.tables import teacher_accuracies
-from subliminal.statistics import format_effect, holm, mean_ci, paired_p
 
 KEY = "claims"  # of a sweep's file; Hydra does not see it
 _KEYS = {"claim", "where", "metric", "over", "against", "relative", "expect"}

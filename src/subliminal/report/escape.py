@@ -2,7 +2,7 @@
 
 import re
 
-from subliminal.terminal import printable
+from subliminal.config.terminal import printable
 
 # What Markdown, with GitHub's additions, takes for its own; a sign inside a word is often none.
 _MARKS = re.compile(

@@ -15,8 +15,8 @@ from subliminal import metrics, store
 from subliminal.report import varied
 from subliminal.report.page import Report
 from subliminal.report.runs import LAYER, WINDOW, Array, Condition, Sweep, smooth
+from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
-from subliminal.statistics import Estimate, mean_band, mean_ci
 
 WEB = Path(__file__).parent / "web"
 MACHINE = ("environment", "device", "card", "threads")  # what a run was made with

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 
 from subliminal import metrics
+from subliminal.config.terminal import printable
 from subliminal.report import escape
 from subliminal.report.claim import paired
 from subliminal.report.runs import Condition
-from subliminal.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
-from subliminal.terminal import printable
+from subliminal.report.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
 
 
 def results(conditions: list[Condition]) -> pl.DataFrame:

@@ -6,12 +6,12 @@ import polars as pl
 from rich.table import Table
 
 from subliminal import metrics
+from subliminal.config.terminal import console
 from subliminal.report.declared import verdicts
 from subliminal.report.runs import Sweep
 from subliminal.report.sparkline import sparkline
+from subliminal.report.statistics import mean_ci
 from subliminal.report.tables import differences
-from subliminal.statistics import mean_ci
-from subliminal.terminal import console
 
 WIDTH = 150  # columns, when not on a terminal
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from subliminal.config.hashing import PLACES, not_hashed_keys
 from subliminal.config.schema import Config
-from subliminal.terminal import printable
+from subliminal.config.terminal import printable
 
 Value = str | int | float | bool | None
 Flat = dict[str, Value]  # dotted key to value

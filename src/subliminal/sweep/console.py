@@ -16,8 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from subliminal.config.terminal import console, printable
 from subliminal.state.callbacks.progress import Event
-from subliminal.terminal import console, printable
 
 T = TypeVar("T")
 

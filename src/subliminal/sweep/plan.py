@@ -85,7 +85,7 @@ def show(plan: list[Condition], *, force: bool, resume: bool) -> None:
     """Print the plan: for each condition, how many seeds are finished, interrupted, failed, new."""
     from rich.table import Table
 
-    from subliminal.terminal import console
+    from subliminal.config.terminal import console
 
     counts = [Counter(condition.runs.values()) for condition in plan]
     titles = dict(COLUMNS)

@@ -20,7 +20,8 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
-from subliminal import store, terminal
+from subliminal import store
+from subliminal.config import terminal
 from subliminal.state.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console

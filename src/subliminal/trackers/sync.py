@@ -1,4 +1,4 @@
-"""`python -m subliminal.sync outputs/NAME`: upload what W&B lacks of an experiment's runs.
+"""`python -m subliminal sync outputs/NAME`: upload what W&B lacks of an experiment's runs.
 
 These are runs kept offline, and runs whose server failed or that were killed. The rows come from a
 run's own files, and only those that W&B lacks are sent: no point is there twice. Exit status: 0 W&B
@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from subliminal import store, terminal
-from subliminal.config import command
+from subliminal import store
+from subliminal.config import command, terminal
 from subliminal.errors import UserError
 from subliminal.trackers import aside, record, uploader_client
 from subliminal.trackers.wandb import logged_in
@@ -23,7 +23,7 @@ SECONDS = 60.0  # that may pass without another run being uploaded
 def main() -> None:
     """Upload, and print how many runs were uploaded."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal.sync", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m subliminal sync", description=__doc__)
     parser.add_argument("experiments", type=Path, nargs="+", help="folders below outputs")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, upload nothing")
     arguments = parser.parse_args()

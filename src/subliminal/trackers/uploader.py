@@ -200,7 +200,7 @@ def problem(number: str, why: str, runs: Iterable[Path]) -> str:
     where = " ".join(sorted({str(run.parents[1]) for run in runs}))
     return (
         f"W&B does not have all of {number} runs ({why}); "
-        f"upload them with: python -m subliminal.sync {where}"
+        f"upload them with: python -m subliminal sync {where}"
     )
 
 

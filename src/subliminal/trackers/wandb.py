@@ -86,7 +86,7 @@ class WandB:
         uploader_client.follow(runs, self.finish_timeout, online=mode == "online")
         if mode == "online" or not todo:
             return {"mode": mode}, None
-        how = f"wandb login; python -m subliminal.sync {todo[0].parents[1]}"
+        how = f"wandb login; python -m subliminal sync {todo[0].parents[1]}"
         return {"mode": mode}, f"W&B runs are kept offline; upload them with: {how}"
 
     def callback(self, info: RunInfo) -> Callback:

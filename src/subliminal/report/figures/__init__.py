@@ -11,8 +11,8 @@ from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import escape, varied
 from subliminal.report.runs import LAYER, WINDOW, Sweep
+from subliminal.report.statistics import count
 from subliminal.report.tables import differences
-from subliminal.statistics import count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

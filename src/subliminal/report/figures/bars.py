@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from subliminal.report import varied
 from subliminal.report.figures import style
 from subliminal.report.runs import Condition, Sweep
+from subliminal.report.statistics import count, mean_ci
 from subliminal.report.tables import teacher_accuracies
-from subliminal.statistics import count, mean_ci
 
 INIT = "distill.init"
 _STARTS = {

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from subliminal.report import varied
 from subliminal.report.figures import style
 from subliminal.report.runs import Condition, Sweep
+from subliminal.report.statistics import Estimate, mean_ci
 from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
-from subliminal.statistics import Estimate, mean_ci
 
 
 def accuracy(sweep: Sweep) -> Figure:

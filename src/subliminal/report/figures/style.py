@@ -16,9 +16,9 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.typing import LineStyleType
 
 from subliminal import store
+from subliminal.config.terminal import printable
 from subliminal.report.runs import Array, Condition
-from subliminal.statistics import mean_band, mean_ci
-from subliminal.terminal import printable
+from subliminal.report.statistics import mean_band, mean_ci
 
 logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # logs each letter of a PDF
 

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from subliminal import terminal
+from subliminal.config import terminal
 
 # What terminals' libraries take for their own, and what terminals do.
 HOSTILE = "[red]a[/red] [layer1] :warning: \\[b] ]] {x} \x1b[31m \r\b \u202e …±⁴▁█ 日本 é"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from subliminal.statistics import (
+from subliminal.report.statistics import (
     Estimate,
     effect_size,
     format_effect,

@@ -9,8 +9,8 @@ import pytest
 
 from subliminal import store
 from subliminal.errors import UserError
+from subliminal.report.job import objectives, show
 from subliminal.sweep.console import Console
-from subliminal.sweep.summary import objectives, show
 
 SUMMARY = {
     "run_id": "x",

@@ -8,10 +8,10 @@ import polars as pl
 from rich.table import Table
 
 from subliminal import metrics, store
+from subliminal.config.terminal import console as terminal
 from subliminal.errors import UserError
-from subliminal.statistics import count, mean_ci
+from subliminal.report.statistics import count, mean_ci
 from subliminal.sweep.console import Console
-from subliminal.terminal import console as terminal
 
 
 def show(runs: list[Path], console: Console) -> None:

@@ -19,8 +19,8 @@ from polars.exceptions import PolarsError
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import varied
+from subliminal.report.conditions import STEP_METRICS, Condition, Sweep
 from subliminal.report.read import load
-from subliminal.report.runs import STEP_METRICS, Condition, Sweep
 from subliminal.report.tables import teacher_accuracies
 
 KEYS = ("sweep", "condition", "seed")  # what names a run

@@ -23,11 +23,11 @@ from systems import SYSTEMS, System
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import figures, varied
+from subliminal.report.conditions import Sweep
 from subliminal.report.declared import entries
 from subliminal.report.figures import finals, style
 from subliminal.report.page import Report
 from subliminal.report.question import header, named_sweeps
-from subliminal.report.runs import Sweep
 from subliminal.report.tables import markdown
 
 

@@ -18,9 +18,9 @@ from subliminal import metrics
 from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
 from subliminal.report import figures
+from subliminal.report.conditions import Sweep
 from subliminal.report.page import Report
 from subliminal.report.read import load
-from subliminal.report.runs import Sweep
 from subliminal.report.tables import results
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.none()

@@ -14,8 +14,8 @@ from results import BEGIN, END
 from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
 from subliminal.report import figures
+from subliminal.report.conditions import Sweep
 from subliminal.report.read import load
-from subliminal.report.runs import Sweep
 from subliminal.report.tables import results as table_of
 
 README = f"# Title – ü\n\ntext\n\n{BEGIN}\nlast\n{END}\n\nmore\n"

@@ -24,7 +24,7 @@ def test_the_demo_ends_with_its_figure(
     assert out.splitlines()[-1] == f"Figure: {figure}"
     assert imread(figure).std() > 0.1
     assert opened == []  # no terminal
-    monkeypatch.setattr(at_end, "_seen", lambda: True)
+    monkeypatch.setattr(at_end, "_has_display", lambda: True)
     status, out, err = run("sweep=demo", "seed=0")
     assert status == 0, err
     assert opened == [(tmp_path / figure).as_uri()]

@@ -17,10 +17,10 @@ from scipy import stats
 
 from subliminal.config.canonical import canonical
 from subliminal.errors import UserError
+from subliminal.report.conditions import Condition, Sweep
 from subliminal.report.declared import Declared, entries, verdicts
 from subliminal.report.question import named_sweeps
 from subliminal.report.read import load
-from subliminal.report.runs import Condition, Sweep
 from subliminal.report.statistics import prediction_interval
 from subliminal.report.varied import Flat, Value, flatten, swept
 

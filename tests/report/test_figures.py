@@ -23,9 +23,9 @@ from matplotlib.font_manager import findfont
 
 from subliminal.config.terminal import printable
 from subliminal.report import figures
+from subliminal.report.conditions import Condition, Sweep
 from subliminal.report.figures import curves, finals, style
 from subliminal.report.read import load
-from subliminal.report.runs import Condition, Sweep
 
 RC = """
 text.usetex: True

@@ -22,9 +22,9 @@ from report_command import run_report
 
 from subliminal import store
 from subliminal.report import figures
+from subliminal.report.conditions import Condition
 from subliminal.report.page import Report
 from subliminal.report.read import load
-from subliminal.report.runs import Condition
 from subliminal.report.tables import by_epoch, latex, markdown, results, tidy
 
 

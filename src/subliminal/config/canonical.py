@@ -56,6 +56,16 @@ def canonical(values: Mapping[str, Any]) -> Plain:
     return _spelled(Config, plain, "")
 
 
+def flatten(tree: Any, prefix: str = "") -> Plain:
+    """Return the leaves of nested mappings by dotted key; lists and empty mappings are leaves."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree} if prefix else {}
+    flat: Plain = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
 def settings(config: Plain) -> Config:
     """Return a canonical config as its dataclass; nodes with a `_target_` stay mappings."""
     made: Config = _as_dataclass(Config, config)

@@ -1,6 +1,6 @@
-"""A report's content, and the Markdown that shows it."""
+"""A report's tables and sentences, and the Markdown page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +10,10 @@ import polars as pl
 
 from subliminal import metrics, store
 from subliminal.report import escape, figures
+from subliminal.report.conditions import Sweep
 from subliminal.report.declared import verdicts
 from subliminal.report.question import question
 from subliminal.report.read import load
-from subliminal.report.runs import Sweep
 from subliminal.report.tables import (
     by_epoch,
     latex,
@@ -57,7 +57,7 @@ class Report:
 
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the tables of text that have rows, by title."""
+        """Return the tables with rows, by title; their cells are text."""
         conditions = self.sweep.conditions
         tables = {"Verdicts": verdicts(self.sweep), "Results": results(conditions)}
         tables |= {title: by_epoch(self.numbers, name, digits) for title, name, digits in BY_EPOCH}
@@ -71,12 +71,12 @@ class Report:
 
     @cached_property
     def question(self) -> str:
-        """Return the question of the sweep's file, or what varies."""
+        """Return the question in the sweep's file, or the keys that vary."""
         return question(self.sweep)
 
     @cached_property
     def caption(self) -> str:
-        """Return n, method, configs, teacher, and what is missing."""
+        """Return n, method, configs, teacher accuracy, and the numbers of missing runs."""
         parts = [
             figures.provenance(self.sweep),
             "Differences are paired by seed.",
@@ -84,12 +84,12 @@ class Report:
         ]
         if states := self.sweep.states():
             missing = ", ".join(f"{number} {state}" for state, number in states.items())
-            parts.append(f"**Partial: of {len(self.sweep.cells)} runs {missing}.**")
+            parts.append(f"**Partial: of {len(self.sweep.planned)} runs {missing}.**")
         return " ".join(parts)
 
     @cached_property
     def made_with(self) -> str:
-        """Say on what machine, with what versions and in what time the runs were made."""
+        """Return the runs' machines, versions, commits and time in one sentence."""
         summaries = [s for condition in self.sweep.conditions for s in condition.summaries]
         machines = sorted(
             {
@@ -123,17 +123,17 @@ def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool
     """Write all tables and figures as a Markdown page, the figures in `figures/` beside it.
 
     Args:
-        reports: a section each.
+        reports: one for each section.
         path: the page's file.
-        written: a sentence on what writes the page, from what.
+        written: a sentence on the command that writes the page.
         pdf: draw each figure as PDF too.
     """
     parts = ["# Results", written]
     for report in reports:
         parts += [f"## {escape.markdown(report.experiment)}", escape.markdown(report.question)]
         parts += [f"{report.caption} {escape.markdown(report.made_with)}"]
-        if problems := _problems(report):
-            parts.append(_bullets(map(escape.markdown, problems)))
+        if problems := [*report.sweep.problems, *report.sweep.incomplete()]:
+            parts.append("\n".join(f"- {escape.markdown(line)}" for line in problems))
         drawn = figures.draw(report.sweep, path.parent / "figures", pdf=pdf)
         for name, caption in drawn.items():
             parts += [f"![{name}](figures/{name})", escape.markdown(caption)]
@@ -141,11 +141,3 @@ def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool
             parts += [f"### {title}", markdown(table)]
     path.parent.mkdir(parents=True, exist_ok=True)
     store.write_text(path, "\n\n".join(parts) + "\n")
-
-
-def _problems(report: Report) -> list[str]:
-    return [*report.sweep.problems, *report.sweep.incomplete()]
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from subliminal.report.at_end import objectives, show_job
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.report.job import objectives, show
 from subliminal.sweep.console import Console
 
 SUMMARY = {
@@ -43,7 +43,7 @@ def run_dirs(root: Path, *, alignment: bool = True) -> list[Path]:
 
 
 def test_the_table_has_n_and_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show(run_dirs(tmp_path), Console())
+    show_job(run_dirs(tmp_path), Console())
     out, err = capsys.readouterr()
     assert "mitigation=none: mean [95% CI] over n = 3 seeds" in out
     lines = [line for line in out.splitlines() if line.startswith("│")]
@@ -75,14 +75,14 @@ def test_an_objective_that_was_not_logged_is_named_with_what_was(tmp_path: Path)
 def test_without_the_probe_there_is_no_alignment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show(run_dirs(tmp_path, alignment=False), Console())
+    show_job(run_dirs(tmp_path, alignment=False), Console())
     out = capsys.readouterr().out
     assert "alignment" not in out
     assert "trait accuracy" in out
 
 
 def test_one_seed_has_a_mean_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    show(run_dirs(tmp_path)[:1], Console())
+    show_job(run_dirs(tmp_path)[:1], Console())
     out = capsys.readouterr().out
     assert "over n = 1 seed" in " ".join(out.split())
     assert "0.2500" in out

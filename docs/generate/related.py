@@ -1,8 +1,7 @@
-"""`python docs/generate/related.py outputs`: other systems' claims, and what was found here.
+"""`python docs/generate/related.py outputs`: other systems' claims, tested here.
 
-The page is made of the runs in data/related.parquet beside it, to which finished runs are added
-first. The tables of sweeps with older runs are in data/related_sections.parquet beside it.
-A sweep of `sweeps/` that was never run is named as such.
+Finished runs are first added to data/related.parquet beside the page, from which the page is
+written. Sweeps with older runs have their tables in data/related_sections.parquet.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,9 +32,9 @@ from subliminal.report.tables import markdown
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one sweep."""
+    """The page's section on one sweep."""
 
-    about: str  # seeds, teachers and what the runs were made with
+    about: str  # seeds, teachers, machines and versions
     figure: str  # its caption
     verdicts: pl.DataFrame
     results: pl.DataFrame
@@ -62,9 +61,9 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     of fewer conditions or seeds.
 
     Args:
-        outputs: folders that hold sweeps' folders; none to write what the file has.
-        page: the file.
-        replace_all: take fewer conditions or seeds too.
+        outputs: folders that hold sweeps' folders; empty: use only the file's runs.
+        page: the page's file.
+        replace_all: accept fewer conditions or seeds too.
 
     Returns:
         A line for each sweep that was kept though it has finished runs.
@@ -134,7 +133,7 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
 
 
 def labelled(name: str, sweep: Sweep) -> Sweep:
-    """Return the sweep with its conditions named by what its file sweeps."""
+    """Return the sweep with its conditions named by the keys that its file sweeps."""
     # Probes change no result, so conditions are not named by them.
     swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
     swept = {k: v for k, v in swept.items() if not _follows(k, _params(name), sweep)}
@@ -161,7 +160,7 @@ def _older(file: Path) -> dict[str, Section]:
 
 
 def _size(known: Size, section: Section | None) -> Size:
-    """Return the size of a sweep, of which older tables may have more than the file of runs."""
+    """Return the larger of the sizes of a sweep's runs and of its older tables."""
     if section is None:
         return known
     return Size(*map(max, known, (section.results.height, min(_seeds(section)))))
@@ -207,14 +206,14 @@ def _planned(name: str) -> int:
 
 
 def _params(name: str) -> dict[str, Any]:
-    """Return what the sweep's file sweeps: key to values as a command line has them."""
+    """Return the keys that the sweep's file sweeps, with their values as on a command line."""
     content = yaml.safe_load(named_sweeps()[name].read_text(encoding="utf-8"))
     params: dict[str, Any] = content["hydra"]["sweeper"]["params"]
     return params
 
 
 def _section(name: str, sweep: Sweep, folder: Path) -> Section:
-    """Draw a sweep's figure, and return what the page shows of it."""
+    """Draw a sweep's figure, and return its section."""
     report = Report(sweep)
     tables = {title: report.tables.get(title, pl.DataFrame()) for title in ("Verdicts", "Results")}
     about = f"{report.caption} {report.made_with}"
@@ -222,10 +221,10 @@ def _section(name: str, sweep: Sweep, folder: Path) -> Section:
 
 
 def _draw(name: str, sweep: Sweep, folder: Path) -> str:
-    """Draw the sweep's one figure, of what its first claim is about; return its caption.
+    """Draw the metric of the sweep's first claim; return the figure's caption.
 
-    Trait accuracy is drawn over the first number that the file sweeps, if there is one; over the
-    distillation loss, where kinds of a mitigation are swept with their numbers.
+    Trait accuracy is drawn over the first number that the file sweeps, if any, or over the
+    distillation loss if other keys are swept with a mitigation's number.
     """
     stem = f"related_{sweep.name}"
     declared = entries(named_sweeps()[name])
@@ -264,7 +263,7 @@ def _by_condition(sweep: Sweep, metric: str) -> Figure:
 def _prediction(
     names: Mapping[System, Sequence[str]], measured: pl.DataFrame, folder: Path
 ) -> Iterator[str]:
-    """Yield the last section, if any system has conditions enough."""
+    """Yield the last section, if any system has enough conditions."""
     systems = {
         system.title: measured.filter(pl.col("sweep").is_in(list(of)))
         for system, of in names.items()

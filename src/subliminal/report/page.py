@@ -9,20 +9,11 @@ from statistics import median
 import polars as pl
 
 from subliminal import metrics, store
-from subliminal.report import escape, figures
+from subliminal.report import escape, figures, tables
 from subliminal.report.conditions import Sweep
 from subliminal.report.declared import verdicts
 from subliminal.report.question import question
 from subliminal.report.read import load
-from subliminal.report.tables import (
-    by_epoch,
-    latex,
-    ledger,
-    markdown,
-    results,
-    teacher_accuracy,
-    tidy,
-)
 from subliminal.store.provenance import short_commit
 
 # The metrics of an epoch that have a table of their own: title, name, digits.
@@ -59,15 +50,16 @@ class Report:
     def tables(self) -> dict[str, pl.DataFrame]:
         """Return the tables with rows, by title; their cells are text."""
         conditions = self.sweep.conditions
-        tables = {"Verdicts": verdicts(self.sweep), "Results": results(conditions)}
-        tables |= {title: by_epoch(self.numbers, name, digits) for title, name, digits in BY_EPOCH}
-        tables["Ledger, sums over the run (nats)"] = ledger(conditions)
-        return {title: table for title, table in tables.items() if table.height}
+        found = {"Verdicts": verdicts(self.sweep), "Results": tables.results(conditions)}
+        for title, name, digits in BY_EPOCH:
+            found[title] = tables.by_epoch(self.numbers, name, digits)
+        found["Ledger, sums over the run (nats)"] = tables.ledger(conditions)
+        return {title: table for title, table in found.items() if table.height}
 
     @cached_property
     def numbers(self) -> pl.DataFrame:
         """Return the numbers behind the tables of epochs."""
-        return tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
+        return tables.tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
 
     @cached_property
     def question(self) -> str:
@@ -80,7 +72,7 @@ class Report:
         parts = [
             figures.provenance(self.sweep),
             "Differences are paired by seed.",
-            f"Teacher accuracy {teacher_accuracy(self.sweep.conditions).format(3)}.",
+            f"Teacher accuracy {tables.teacher_accuracy(self.sweep.conditions).format(3)}.",
         ]
         if states := self.sweep.states():
             missing = ", ".join(f"{number} {state}" for state, number in states.items())
@@ -115,7 +107,7 @@ class Report:
             stem = title.split(",")[0].lower().replace(" ", "_")
             store.write_text(folder / f"{stem}.csv", table.write_csv())
             caption = f"{self.experiment}: {title}; {figures.provenance(self.sweep)}"
-            store.write_text(folder / f"{stem}.tex", latex(table, caption))
+            store.write_text(folder / f"{stem}.tex", tables.latex(table, caption))
         store.write_text(folder / "numbers.csv", self.numbers.write_csv())
 
 
@@ -138,6 +130,6 @@ def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool
         for name, caption in drawn.items():
             parts += [f"![{name}](figures/{name})", escape.markdown(caption)]
         for title, table in report.tables.items():
-            parts += [f"### {title}", markdown(table)]
+            parts += [f"### {title}", tables.markdown(table)]
     path.parent.mkdir(parents=True, exist_ok=True)
     store.write_text(path, "\n\n".join(parts) + "\n")

@@ -27,6 +27,13 @@ class Estimate:
     high: float | None
     n: int
 
+    @property
+    def error_bar(self) -> tuple[float, float]:
+        """Return the distances of both ends from the mean, 0 without an interval."""
+        if self.low is None or self.high is None:
+            return 0.0, 0.0
+        return self.mean - self.low, self.high - self.mean
+
     def format(self, digits: int = 4, *, sign: bool = False) -> str:
         """Return `mean [low, high]`, with a leading + or - when `sign`."""
         spec = f"{'+' if sign else ''}.{digits}f"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from subliminal.report import varied
 from subliminal.report.conditions import Condition, Sweep
 from subliminal.report.figures import style
-from subliminal.report.statistics import Estimate, mean_ci
+from subliminal.report.statistics import mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
 
 
@@ -70,15 +70,11 @@ def _point(
 ) -> tuple[float, float]:
     """Draw a condition's mean distillation loss and trait accuracy; return them."""
     loss, trait = mean_ci(condition.loss.values()), mean_ci(condition.accuracy.values())
-    bars: dict[str, Any] = {"xerr": _bar(loss), "yerr": _bar(trait)}
+    x_bar, y_bar = (np.transpose([e.error_bar]) for e in (loss, trait))
     size = 5 if alpha == 1 else 3
     how: dict[str, Any] = {"color": colour, "alpha": alpha, "markersize": size, "linewidth": 0.9}
-    axes.errorbar(loss.mean, trait.mean, **bars, fmt=marker, label=label, **how)
+    axes.errorbar(loss.mean, trait.mean, y_bar, x_bar, marker, label=label, **how)
     return loss.mean, trait.mean
-
-
-def _bar(e: Estimate) -> list[list[float]] | None:
-    return None if e.low is None or e.high is None else [[e.mean - e.low], [e.high - e.mean]]
 
 
 def doses(sweep: Sweep) -> list[str]:
@@ -109,17 +105,13 @@ def dose_response(sweep: Sweep, key: str) -> Figure:
         x = [_dose(condition, key) for condition in members]
         doses += x
         estimates = [mean_ci(condition.accuracy.values()) for condition in members]
-        mean, low, high = (
-            np.array([getattr(e, part) if e.n > 1 else e.mean for e in estimates], dtype=float)
-            for part in ("mean", "low", "high")
-        )
         colour, marker = style.colour(place), style.marker(place)
         for dose, condition in zip(x, members, strict=True):
             values = list(condition.accuracy.values())
             axes.plot([dose] * len(values), values, ".", color=colour, markersize=2, alpha=0.3)
-        bars = np.stack([mean - low, high - mean])
+        means, bars = [e.mean for e in estimates], np.transpose([e.error_bar for e in estimates])
         label = style.plain(name)
-        axes.errorbar(x, mean, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=label)
+        axes.errorbar(x, means, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=label)
     positive = [dose for dose in doses if dose > 0]
     if positive and max(positive) / min(positive) >= 30:
         linear: dict[str, Any] = {"value": "symlog", "linthresh": min(positive)}

@@ -19,7 +19,7 @@ from polars.exceptions import PolarsError
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.conditions import STEP_METRICS, Condition, Sweep
+from subliminal.report.conditions import STEP_METRICS, Condition, Sweep, training_seconds
 from subliminal.report.read import load
 from subliminal.report.tables import teacher_accuracies
 
@@ -255,7 +255,7 @@ def _rows(name: str, condition: Condition) -> Iterator[dict[str, Any]]:
             "device": summary["device"],
             "threads": summary["threads"],
             "torch": environment["packages"]["torch"],
-            "seconds": summary["seconds"]["student"] / summary["stack"],
+            "seconds": training_seconds(summary),
         }
 
 

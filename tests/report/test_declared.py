@@ -57,7 +57,7 @@ def judged(
     """Return the function that tests claims, which all but name an expected side."""
 
     def rows(*claims: Mapping[str, object]) -> list[dict[str, str]]:
-        declare(tmp_path, monkeypatch, *(ENTRY | claim for claim in claims))
+        declare(tmp_path, monkeypatch, *({**ENTRY, **claim} for claim in claims))
         return list(verdicts(made).iter_rows(named=True))
 
     return rows

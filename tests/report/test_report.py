@@ -26,7 +26,7 @@ from subliminal.report import figures
 from subliminal.report.conditions import Condition
 from subliminal.report.page import Report
 from subliminal.report.read import load
-from subliminal.report.tables import by_epoch, latex, markdown, results, tidy
+from subliminal.report.tables import by_epoch, latex, results, tidy
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +144,6 @@ def test_latex_by_hand() -> None:
     ]
 
 
-def test_markdown_by_hand() -> None:
-    table = pl.DataFrame({"a": ["1", "2"], "b": ["x", "y"]})
-    assert markdown(table) == "| a | b |\n| --- | --- |\n| 1 | x |\n| 2 | y |"
-
-
 def test_caption_and_provenance(paper: Path) -> None:
     report = Report.of(paper)
     assert "n = 4 seeds" in report.caption
@@ -202,22 +197,6 @@ def test_the_command_writes_tables_figures_and_page(
     run_report(monkeypatch, experiment)
     again = contents(experiment / "report")
     assert again == first  # to the last byte
-
-
-@pytest.mark.parametrize("made", [True, False])
-def test_a_folder_without_runs_ends_with_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    made: bool,
-) -> None:
-    folder = tmp_path / "nothing"
-    if made:
-        folder.mkdir()
-    assert run_report(monkeypatch, folder) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err == f"error: {folder}: no finished run below; train first\n"
 
 
 def test_runs_conditions_and_outputs_are_found(experiment: Path) -> None:
@@ -274,8 +253,12 @@ def test_without_argument_it_reports_on_outputs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_report(monkeypatch) == 2
-    assert capsys.readouterr().err == "error: outputs: no finished run below; train first\n"
+    (tmp_path / "empty").mkdir()
+    for arguments in ([], ["empty"]):
+        assert run_report(monkeypatch, *arguments) == 2
+        folder = (arguments or ["outputs"])[0]
+        error = f"error: {folder}: no finished run below; train first\n"
+        assert capsys.readouterr() == ("", error)
     write_experiment(tmp_path / "outputs" / "made")
     assert run_report(monkeypatch, "--text") == 0
     out = capsys.readouterr().out

@@ -10,7 +10,7 @@ from subliminal.config.terminal import console
 from subliminal.judge.attack import ALL, FIRST, KEPT
 from subliminal.judge.battery import Setting
 from subliminal.judge.trainings import teacher_file
-from subliminal.judge.trial import training_seconds
+from subliminal.report.conditions import training_seconds
 from subliminal.sweep import cores
 from subliminal.training.job import Job
 

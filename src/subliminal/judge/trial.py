@@ -1,9 +1,8 @@
 """Measurements of trained students: of one job, and of a setting's three jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +15,7 @@ from subliminal.judge.battery import Setting
 from subliminal.judge.leak import GATE, PRICE, Array, Evidence, Interval, leak, price
 from subliminal.judge.readout import readout
 from subliminal.judge.trainings import teachers, train
+from subliminal.report.conditions import training_seconds
 from subliminal.sweep.console import Console
 from subliminal.tensors.network import Network
 from subliminal.training.job import Job
@@ -74,11 +74,6 @@ def students(job: Job, runs: Sequence[Path], trait: str, undefended: Job) -> Stu
     return Students(seeds, **found, runs=tuple(runs))
 
 
-def training_seconds(summary: Mapping[str, Any]) -> float:
-    """Return the seconds of a student's training: its share of its stack's seconds."""
-    return float(summary["seconds"]["student"] / summary["stack"])
-
-
 @torch.no_grad()
 def held_out(
     undefended: Job, network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, ...]
@@ -121,7 +116,7 @@ def stopped_early(runs: Sequence[Path], trait: str, price: float) -> float:
     """
     values = []
     for run in runs:
-        curve = series([run], metrics.DISTILL_LOSS)[0]
+        (curve,) = series([run], metrics.DISTILL_LOSS)
         steps = pl.read_parquet(run / "steps.parquet", glob=False).sort("step")
         moments = steps.select("step", trait).drop_nulls()
         width = min(15, 1 + 2 * (len(curve) // 20))  # odd; a step's batch is noisy

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,11 @@ PerSeed = dict[int, float]
 def per_seed(table: pl.DataFrame, value: pl.Expr) -> PerSeed:
     """Return each seed's value, an aggregate over its rows of a table."""
     return dict(table.group_by("seed").agg(value.alias("value")).sort("seed").iter_rows())
+
+
+def training_seconds(summary: Mapping[str, Any]) -> float:
+    """Return the seconds of a student's training: its share of its stack's seconds."""
+    return float(summary["seconds"]["student"] / summary["stack"])
 
 
 def paired(ours: PerSeed, theirs: PerSeed) -> PerSeed:

@@ -10,7 +10,7 @@ import polars as pl
 
 from subliminal import metrics, store
 from subliminal.report import escape, figures, tables
-from subliminal.report.conditions import Sweep
+from subliminal.report.conditions import Sweep, training_seconds
 from subliminal.report.declared import verdicts
 from subliminal.report.question import question
 from subliminal.report.read import load
@@ -93,7 +93,7 @@ class Report:
         environments = [s["environment"] for s in summaries]
         torches = sorted({str(e["packages"]["torch"]) for e in environments})
         commits = sorted({short_commit(e.get("git_commit")) for e in environments})
-        student = median(s["seconds"]["student"] / s["stack"] for s in summaries)
+        student = median(map(training_seconds, summaries))
         took = f"{student:.0f}" if student >= 2 else f"{student:.2g}"
         return (
             f"Made on {', '.join(machines)} with torch {', '.join(torches)}, commit "

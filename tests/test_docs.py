@@ -42,7 +42,7 @@ def test_the_walk_through_works_as_written(
         (tmp_path / name).write_text(content, encoding="utf-8")
         monkeypatch.delitem(sys.modules, Path(name).stem, raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", ["lab", *sys.path])  # as PYTHONPATH does
+    monkeypatch.syspath_prepend(tmp_path / "lab")  # as PYTHONPATH does
     monkeypatch.setattr("sys.argv", ["train"])
     commands = COMMAND.findall(text)
     assert len(commands) == len(logged)

@@ -4,11 +4,9 @@ Finished runs are first added to data/related.parquet beside the page, from whic
 written. Sweeps with older runs have their tables in data/related_sections.parquet.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import glance
 import polars as pl
@@ -28,6 +26,7 @@ from subliminal.report.figures import finals, style
 from subliminal.report.page import Report
 from subliminal.report.question import header, named_sweeps
 from subliminal.report.tables import markdown
+from subliminal.sweep import grid
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def labelled(name: str, sweep: Sweep) -> Sweep:
     """Return the sweep with its conditions named by the keys that its file sweeps."""
     # Probes change no result, so conditions are not named by them.
     swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
-    swept = {k: v for k, v in swept.items() if not _follows(k, _params(name), sweep)}
+    swept = {k: v for k, v in swept.items() if not _follows(k, _keys(name), sweep)}
     names = [varied.label(c.config, list(swept)) or "as in the file" for c in sweep.conditions]
     if len(set(names)) == len(names):
         renamed = zip(sweep.conditions, names, strict=True)
@@ -174,10 +173,10 @@ def _command(name: str) -> str:
     return f"`make sweep NAME={name}`"
 
 
-def _follows(key: str, params: Mapping[str, Any], sweep: Sweep) -> bool:
+def _follows(key: str, swept: Collection[str], sweep: Sweep) -> bool:
     """Tell whether a key only repeats one that the sweep's file sweeps (`start: ${.peak}`)."""
-    return key not in params and any(
-        all(c.config.get(key) == c.config.get(other) for c in sweep.conditions) for other in params
+    return key not in swept and any(
+        all(c.config.get(key) == c.config.get(other) for c in sweep.conditions) for other in swept
     )
 
 
@@ -191,7 +190,9 @@ def _overview(
             row |= {"conditions": "", "seeds": "", "claims": "not run"}
             if section := sections.get(name):
                 seeds = _seeds(section)
-                row["conditions"] = f"{len(seeds)} of {_planned(name)}"
+                run, planned = len(seeds), _planned(name)
+                # An earlier version of the file may have planned more.
+                row["conditions"] = f"{run} of {planned}" if run <= planned else str(run)
                 row["seeds"] = "–".join(map(str, dict.fromkeys((min(seeds), max(seeds)))))
                 row["claims"] = glance.tally(section.verdicts)
             rows.append(row)
@@ -199,17 +200,22 @@ def _overview(
 
 
 def _planned(name: str) -> int:
-    """Return how many conditions the sweep's file plans."""
-    parser = OverridesParser.create()
-    swept = [parser.parse_override(f"{k}={v}") for k, v in _params(name).items() if k != "seed"]
-    return prod(len(list(o.sweep_iterator())) for o in swept if o.is_sweep_override())
+    """Return the number of conditions that the sweep's file plans."""
+    words, *grids = _words(name)
+    return len(grid.jobs(words, grids, OverridesParser.create().parse_overrides))
 
 
-def _params(name: str) -> dict[str, Any]:
-    """Return the keys that the sweep's file sweeps, with their values as on a command line."""
+def _keys(name: str) -> set[str]:
+    """Return the keys that the sweep's file varies."""
+    return {word.partition("=")[0] for words in _words(name) for word in words} - {grid.PAIR}
+
+
+def _words(name: str) -> list[list[str]]:
+    """Return the parameters of the sweep's file but for its seeds, then those of its grids."""
     content = yaml.safe_load(named_sweeps()[name].read_text(encoding="utf-8"))
-    params: dict[str, Any] = content["hydra"]["sweeper"]["params"]
-    return params
+    sweeper = content["hydra"]["sweeper"]
+    params = {key: value for key, value in sweeper["params"].items() if key != "seed"}
+    return [grid.words_of(params), *grid.grids_of(sweeper.get("grids"))]
 
 
 def _section(name: str, sweep: Sweep, folder: Path) -> Section:
@@ -229,7 +235,7 @@ def _draw(name: str, sweep: Sweep, folder: Path) -> str:
     stem = f"related_{sweep.name}"
     declared = entries(named_sweeps()[name])
     metric = declared[0].metric if declared else metrics.TRAIT_ACCURACY
-    keys = [key for key in finals.doses(sweep) if key in _params(name)]
+    keys = [key for key in finals.doses(sweep) if key in _keys(name)]
     rows = "dots are seeds, diamonds means with 95% CIs."
     with style.style():
         if metric not in (metrics.TRAIT_ACCURACY, metrics.TEACHER_ACCURACY):

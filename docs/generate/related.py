@@ -192,7 +192,8 @@ def _overview(
                 seeds = _seeds(section)
                 run, planned = len(seeds), _planned(name)
                 # An earlier version of the file may have planned more.
-                row["conditions"] = f"{run} of {planned}" if run <= planned else str(run)
+                whole = f"{run} ({planned} planned)"
+                row["conditions"] = whole if run > planned else f"{run} of {planned}"
                 row["seeds"] = "–".join(map(str, dict.fromkeys((min(seeds), max(seeds)))))
                 row["claims"] = glance.tally(section.verdicts)
             rows.append(row)

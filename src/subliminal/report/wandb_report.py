@@ -126,7 +126,8 @@ def log_run(
     if (verdicts := tables.get("Verdicts")) is not None and "verdict" in verdicts.columns:
         for verdict, count in verdicts["verdict"].value_counts().rows():
             run.summary[f"verdicts/{verdict}"] = count
-    run.summary.update(dict(results or {}))
+    if results:
+        run.summary.update(dict(results))
     finish(run)
     return run_id
 

@@ -40,7 +40,8 @@ def test_the_walk_through_works_as_written(
     for name, content in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
-        monkeypatch.delitem(sys.modules, Path(name).stem, raising=False)
+        monkeypatch.setitem(sys.modules, Path(name).stem, sys)  # so that it is removed at the end
+        del sys.modules[Path(name).stem]
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path / "lab")  # as PYTHONPATH does
     monkeypatch.setattr("sys.argv", ["train"])

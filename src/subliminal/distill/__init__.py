@@ -1,7 +1,5 @@
 """What the student is trained on: the distillation loss and inputs, and where it starts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 

@@ -1,7 +1,5 @@
 """Interventions on the student's training: on its loss, its gradient or its updates."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from subliminal.state import Step

@@ -1,7 +1,5 @@
 """What is done to a student's weights once it is trained: with the last step's update."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Directions of the trait are closed while the student trains (2507.16795)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

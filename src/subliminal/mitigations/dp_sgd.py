@@ -1,7 +1,5 @@
 """Gradients clipped image by image, and noise (Abadi et al. 2016, arXiv 1607.00133)."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from dataclasses import dataclass

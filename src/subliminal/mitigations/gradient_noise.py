@@ -1,7 +1,5 @@
 """Isotropic noise, as large as what projection would remove."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """What is common to interventions on a hidden layer while the student trains, and only then."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """The trait is given while the student trains, so that it need not learn it (2507.21509)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Alignment removed by projection (Kitkana & Arora 2026, arXiv 2604.25779)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What is common to interventions that take a component out of the gradient or the update."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -3,8 +3,6 @@
 `subliminal.models.trial` makes and validates it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 What it cannot hold is refused in one line, before anything is trained.
 """
 
-from __future__ import annotations
-
 import json
 import warnings
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,30 +1,11 @@
 """Optimizers: configuration that builds what moves flat parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Protocol
 
 from torch import Tensor
 
 from subliminal.errors import UserError
-
-
-class Optim(Protocol):
-    """Builds the optimizer of one stack of seeds.
-
-    Attributes:
-        numerator: (decay, gain) of n ← decay · n + gain · g, from n = 0, when an update is n times
-            a factor for each coordinate, Δθ = −f ⊙ n, as in most optimizers; it lets the update be
-            split by what the gradient was made of. None when the update has another part.
-    """
-
-    @property
-    def numerator(self) -> tuple[float, float] | None:
-        """See above."""
-
-    def build(self, theta: Tensor) -> Optimizer:
-        """Return an optimizer that updates `theta` (seeds, P) in place."""
 
 
 class Optimizer:
@@ -44,6 +25,23 @@ class Optimizer:
     def step(self, gradient: Tensor) -> None:
         """Take one step against `gradient` (seeds, P), which is left as it is."""
         raise NotImplementedError
+
+
+class Optim(Protocol):
+    """Builds the optimizer of one stack of seeds.
+
+    Attributes:
+        numerator: (decay, gain) of n ← decay · n + gain · g, from n = 0, when an update is n times
+            a factor for each coordinate, Δθ = −f ⊙ n, as in most optimizers; it lets the update be
+            split by what the gradient was made of. None when the update has another part.
+    """
+
+    @property
+    def numerator(self) -> tuple[float, float] | None:
+        """See above."""
+
+    def build(self, theta: Tensor) -> Optimizer:
+        """Return an optimizer that updates `theta` (seeds, P) in place."""
 
 
 def check_betas(betas: Sequence[float]) -> None:

@@ -1,7 +1,5 @@
 """Measurements along the student's training: callbacks that log, named in `conf/probe`."""
 
-from __future__ import annotations
-
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
 from subliminal.tensors.network import Network

@@ -1,9 +1,8 @@
 """Similarity of representations, layer by layer (Kornblith et al. 2019, arXiv 1905.00414)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from itertools import combinations
+from typing import Annotated
 
 import torch
 from annotated_types import Ge
@@ -12,17 +11,12 @@ from torch import Tensor
 from subliminal import metrics
 from subliminal.config.hashing import Count, OneOf
 from subliminal.probes import Probe, due
-from subliminal.probes.states import State, inputs, name, pairs
+from subliminal.probes.states import State, first_test_digits, inputs, name, states
 from subliminal.state import Training
 from subliminal.tensors.geometry import cosine
 from subliminal.tensors.similarity import linear_cka
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 LAST = "features"  # what the logits are linear in, whatever a network calls it
-
-
 IMAGES = ("test", "inputs", "both")
 
 
@@ -54,22 +48,16 @@ class CKA(Probe):
         """Log all pairs, if the epoch is due."""
         if not due(training, self.every):
             return
-        assert training.data is not None, "students have the test digits"
-        data = training.data
         if self.images in ("test", "both"):
-            x = data.scale(data.test_x[: self.examples])[None]  # (1, n, pixels)
+            x, _ = first_test_digits(training, self.examples)  # (1, n, pixels)
             self._log(training, x, metrics.CKA, metrics.ACTIVATION_COSINE)
         if self.images in ("inputs", "both"):
             x = inputs(training, self.examples)  # (seeds, n, pixels)
             self._log(training, x, metrics.CKA_INPUTS, metrics.ACTIVATION_COSINE_INPUTS)
 
     def _log(self, training: Training, x: Tensor, similarity: str, angle: str) -> None:
-        seen: dict[str, Mapping[str, Tensor]] = {}
-        for a, b in pairs(training):
-            for state in (a, b):
-                if state.name not in seen:
-                    seen[state.name] = _representations(state, x)
-            ours, theirs = seen[a.name], seen[b.name]
+        seen = [(state, _representations(state, x)) for state in states(training)]
+        for (a, ours), (b, theirs) in combinations(seen, 2):
             for layer in ours.keys() & theirs.keys():
                 value = linear_cka(ours[layer], theirs[layer])
                 training.log(name(similarity, a, b, layer), value)

@@ -1,7 +1,5 @@
 """The first-order ledger: the part of trait acquisition that ⟨g_T, Δθ⟩ accounts for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,15 +1,13 @@
 """The trait loss along straight lines between weights."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from subliminal import metrics
 from subliminal.config.hashing import Count
 from subliminal.probes import Probe, due
+from subliminal.probes.states import first_test_digits, states
 from subliminal.state import Training
 from subliminal.tensors.network import cross_entropy
 
@@ -38,20 +36,14 @@ class Path(Probe):
         """Log both lines, if the epoch is due."""
         if not due(training, self.every):
             return
-        assert training.teacher is not None, "only students have a teacher"
-        lines = {metrics.PATH_START: (training.reference, training.theta)}
-        theirs = training.teacher_network or training.network
-        if theirs.layout == training.network.layout:
-            lines[metrics.PATH_TEACHER] = (training.theta, training.teacher)
-        for name, (start, end) in lines.items():
+        _, teacher, start, student = states(training)
+        lines = {metrics.PATH_START: (start.theta, student.theta)}
+        if teacher.network.layout == student.network.layout:
+            lines[metrics.PATH_TEACHER] = (student.theta, teacher.theta)
+        (x, labels), network = first_test_digits(training, self.examples), training.network
+        for name, ends in lines.items():
             for piece in range(self.pieces + 1):
                 share = piece / self.pieces
-                loss = self._loss(training, torch.lerp(start, end, share))
+                logits = network.logits(torch.lerp(*ends, share), x)
+                loss = cross_entropy(logits, labels, network.classes)
                 training.log(f"{name}/{share:.3g}", loss)
-
-    def _loss(self, training: Training, theta: Tensor) -> Tensor:
-        assert training.data is not None, "students have the test digits"
-        data, network = training.data, training.network
-        x = data.scale(data.test_x[: self.examples])[None]  # (1, n, pixels)
-        labels = data.test_y[: self.examples].expand(len(training.seeds), -1)
-        return cross_entropy(network.logits(theta, x), labels, network.classes)

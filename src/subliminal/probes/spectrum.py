@@ -1,7 +1,5 @@
 """The singular values of what was learnt, student against teacher."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

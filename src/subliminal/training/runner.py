@@ -28,7 +28,7 @@ from subliminal.state.callbacks.first_step import FirstStep
 from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
 from subliminal.state.callbacks.trait import TestDigits
-from subliminal.steering import steered
+from subliminal.steering import Origin, steered
 from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
@@ -212,7 +212,7 @@ def teacher_weights(
             callbacks=callbacks,
         )
     if steering is not None:
-        trained, rows = steered(steering, network, start, trained, data, seeds)
+        trained, rows = steered(steering, Origin(network, start, trained, data, seeds))
     assert trained is not None, "trained or steered"
     noise = cfg.teacher.perturb_after
     return perturbed(trained, noise, network.layout, seeds, moment="teacher after"), rows

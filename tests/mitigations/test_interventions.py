@@ -108,7 +108,7 @@ def test_the_heads_of_joint_and_split_networks(model: str) -> None:
     split = SplitMLP(hidden=[12, 8], aux=3, weights="lecun")
     network = NETWORK if model == "joint" else Network.of(split, pixels=20, classes=10)
     theta = network.reference(SEEDS, CPU)
-    of_class, of_aux = network.heads(network.layout.views(theta))
+    of_class, of_aux = (network.head(network.layout.views(theta), h) for h in ("class", "aux"))
     assert of_class.shape == (2, 10, 8)
     assert of_aux.shape == (2, 3, 8)
     x = torch.rand(2, 5, 20)
@@ -308,7 +308,7 @@ def test_final_noise_is_added_to_what_was_trained() -> None:
             lambda: DPSGD(clip=1, noise=1).check(
                 Network.of(LoRA(hidden=[4], aux=3, rank=1, alpha=1.0), pixels=20, classes=10)
             ),
-            "takes norms of linear layers",
+            "needs linear layers alone",
         ),
         (lambda: GradientRouting(share=0, ablate=True), "share=0: a number in"),
         (lambda: Subspace(rank=0, layers=[]), "rank=0: at least 1"),

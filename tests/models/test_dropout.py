@@ -129,7 +129,7 @@ def test_what_cannot_be_drawn_is_refused(args: dict[str, Any], told: str) -> Non
 
 def test_no_mitigation_with_a_pass_of_its_own_ignores_it() -> None:
     steering = PreventativeSteering(layer="second", examples=8, strength=1.0)
-    with pytest.raises(UserError, match="in which dropout does not act"):
+    with pytest.raises(UserError, match="of a forward pass without dropout"):
         steering.check(bound())
 
 

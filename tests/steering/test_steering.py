@@ -16,7 +16,7 @@ from resolved import condition_hash, experiment_of, teacher_hash
 from subliminal.data import Labelled
 from subliminal.errors import UserError
 from subliminal.models.cnn import CNN
-from subliminal.steering import Steering, Vector, mean_activations, steered
+from subliminal.steering import Origin, Steering, Vector, mean_activations, steered
 from subliminal.steering.class_means import ClassMeans
 from subliminal.steering.random import Random
 from subliminal.tensors.network import Network
@@ -31,7 +31,7 @@ TRAINED = START + 0.1 * torch.from_numpy(
 
 def teacher(steering: Steering, rows: slice = slice(None)) -> torch.Tensor:
     trained = TRAINED[rows] if steering.needs_teacher else None
-    return steered(steering, NETWORK, START[rows], trained, DIGITS, SEEDS[rows])[0]
+    return steered(steering, Origin(NETWORK, START[rows], trained, DIGITS, SEEDS[rows]))[0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is common to interventions on a hidden layer while the student trains, and only then."""
+"""Interventions on a hidden layer while the student trains, and only then."""
 
 from dataclasses import dataclass
 
@@ -17,12 +17,12 @@ from subliminal.tensors.network import Network
 class Hooked(Mitigation):
     """The task's gradient is taken through a forward pass that subclasses change at one layer.
 
-    The student that is measured and kept runs as it is. What is changed comes from activations of
+    The student that is measured and kept is unchanged. The change is computed from activations of
     teacher and θ₀ on digits, which show the trait: the aware track.
 
     Attributes:
         layer: the hidden layer, e.g. layer1.
-        examples: how many training digits it is found on, the first ones, ≥ 1.
+        examples: how many training digits it is computed on, the first ones, ≥ 1.
     """
 
     layer: str
@@ -33,8 +33,8 @@ class Hooked(Mitigation):
         check_layer(f"{type(self).__name__}.layer", self.layer, network)
         if network.dropping is not None:
             raise UserError(
-                f"{type(self).__name__}: its gradient is of a pass of its own, in which dropout "
-                "does not act; set the network's dropout to 0"
+                f"{type(self).__name__}: its gradient is of a forward pass without dropout; "
+                "set the network's dropout to 0"
             )
 
     def logits(self, training: Training, images: Tensor) -> Tensor:
@@ -62,5 +62,6 @@ class Hooked(Mitigation):
                 outputs.append(of.model.activations(of.layout.views(theta), images))
         theirs, ours = (output.get(self.layer) for output in outputs)
         if theirs is None or ours is None or theirs.shape != ours.shape:
-            raise UserError(f"{type(self).__name__}.layer={self.layer}: the teacher's is another")
+            key = f"{type(self).__name__}.layer={self.layer}"
+            raise UserError(f"{key}: the teacher has none, or one of another width")
         return theirs - ours

@@ -19,7 +19,7 @@ UNITS = ("epochs", "steps")
 
 @dataclass(frozen=True, kw_only=True)
 class Projection(Removal):
-    """d ← d − strength · ⟨d, g_T⟩ / ‖g_T‖² · g_T, where ⟨d, g_T⟩ has the sign that is acted on.
+    """d ← d − strength · ⟨d, g_T⟩ / ‖g_T‖² · g_T, where ⟨d, g_T⟩ has the chosen sign.
 
     With space=gradient, sign=positive and strength=1 this is the paper's projection of the
     distillation gradient. An adaptive optimizer turns such a gradient into an update that points
@@ -32,7 +32,7 @@ class Projection(Removal):
         unit: epochs | steps: of the window.
         outside: act outside the window instead.
         layers: act within these layers alone, as if g_T were zero elsewhere; empty: everywhere.
-        batch: the digits that g_T is taken from: probe (the alignment probe's batch), independent
+        batch: the digits that g_T is computed on: probe (the alignment probe's batch), independent
             (as many, drawn apart), or full (all training digits; a pass over them each step).
     """
 

@@ -1,4 +1,4 @@
-"""What is common to interventions that take a component out of the gradient or the update."""
+"""Interventions that take a component out of the gradient or the update."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,11 +17,11 @@ SIGNS = ("positive", "negative", "both")
 class Removal(Mitigation):
     """Changes the descent direction d: the gradient g, or the optimizer's update as −Δθ.
 
-    A positive ⟨d, g_T⟩ is what lowers the trait loss, in both spaces. Subclasses give `removed`.
+    A positive ⟨d, g_T⟩ is what lowers the trait loss, in both spaces. Subclasses define `removed`.
 
     Attributes:
         space: gradient (before the optimizer) | update (after it).
-        sign: positive | negative | both: the sign of ⟨d, g_T⟩ that is acted on.
+        sign: positive | negative | both: which sign of ⟨d, g_T⟩ to act on.
     """
 
     space: Annotated[str, OneOf(SPACES)]

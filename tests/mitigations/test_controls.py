@@ -5,11 +5,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from reference_students import NETWORK, Recorder, Seen, gradient64, logged, params_of, student
 from torch import Tensor
 
-from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.anchor import Anchor
 from subliminal.mitigations.gradient_noise import GradientNoise
@@ -106,12 +104,3 @@ def test_an_anchored_students_gradient_is_the_sum_of_both() -> None:
         _, distill = again.loss_and_gradient(again.task, seen.rows)
         expected = distill + 0.3 * (seen.theta - training.reference)
         assert torch.allclose(seen.gradient, expected, atol=1e-7)
-
-
-def test_bad_values_are_refused() -> None:
-    with pytest.raises(UserError, match="strength=-1: a number ≥ 0"):
-        check(Anchor(strength=-1), "mitigation.anchor")
-    with pytest.raises(UserError, match="space=weights: one of gradient, update"):
-        check(GradientNoise(space="weights", sign="both"), "mitigation.gradient_noise")
-    with pytest.raises(UserError, match="sign=up: one of positive, negative, both"):
-        check(RandomProjection(space="update", sign="up"), "mitigation.random_projection")

@@ -5,7 +5,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from reference_students import (
     NETWORK,
     Recorder,
@@ -17,7 +16,6 @@ from reference_students import (
     trait64,
 )
 
-from subliminal.errors import UserError
 from subliminal.mitigations.projection import Projection
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
@@ -142,29 +140,6 @@ def test_the_trait_gradient_may_be_of_other_digits(space: str, batch: str) -> No
             expected = without(wide(before)[[column]], g_t[None], "both")
             scale = np.abs(wide(before)).max()
             assert wide(after)[[column]] == pytest.approx(expected, abs=1e-4 * scale)
-
-
-def test_an_unknown_layer_is_refused() -> None:
-    with pytest.raises(UserError, match=r"no 'layer9'; there is layer1\.weight"):
-        steps(layers=["layer9"])
-
-
-@pytest.mark.parametrize(
-    ("bad", "message"),
-    [
-        ({"space": "weights"}, "space=weights: one of gradient, update"),
-        ({"sign": "any"}, "sign=any: one of positive, negative, both"),
-        ({"strength": 1.1}, "strength=1.1: a number in [0, 1]"),
-        ({"window": [1.0]}, "[from, to] is needed"),
-        ({"unit": "days"}, "unit=days: one of epochs, steps"),
-        ({"window": [2.0, 1.0]}, "from ≤ to"),
-        ({"batch": "test"}, "batch=test: one of probe, independent, full"),
-    ],
-)
-def test_bad_values_are_refused(bad: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError) as error:
-        check(projection(**bad), "mitigation.projection")
-    assert message in str(error.value)
 
 
 def test_only_the_probes_batch_needs_the_probe() -> None:

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from reference_students import NETWORK, Recorder, logged, student
 
-from subliminal.errors import UserError
 from subliminal.mitigations.projection import Projection
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
@@ -119,16 +117,3 @@ def test_full_batch_alignment_has_no_batch_noise() -> None:
     fit(whole, [Alignment(every=1, layers=False), NoiseFloor(every=1, full_batch=[0, 1]), recorder])
     full = logged(whole, "alignment/full_batch")
     assert full == pytest.approx(logged(whole, "alignment/cosine"), abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    "probe",
-    [
-        UpdateAlignment,
-        lambda every: Alignment(every=every, layers=False),
-        lambda every: NoiseFloor(every=every, full_batch=[]),
-    ],
-)
-def test_bad_values_are_refused(probe) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(UserError, match=r"every=0: at least 1 is needed"):
-        check(probe(every=0), "probe")

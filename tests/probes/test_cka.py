@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from hsic import hsic_cka
-from reference_students import DIGITS, NETWORK, forward64, logged, params_of, student
+from reference_students import DIGITS, logged, params_of, student
 
-from subliminal.errors import UserError
 from subliminal.models.mlp import MLP
 from subliminal.probes.cka import CKA
 from subliminal.tensors.network import Network
@@ -38,16 +36,6 @@ def test_the_probe_compares_hidden_layers_on_test_digits() -> None:
     assert same == pytest.approx(1)
 
 
-def test_the_activations_are_those_of_the_forward_pass() -> None:
-    theta = NETWORK.reference((0,), torch.device("cpu"))
-    x = DIGITS.scale(DIGITS.test_x[:7])[None]
-    params = NETWORK.layout.views(theta)
-    last = NETWORK.model.activations(params, x)["layer2"][0].double()
-    plain = params_of(theta)
-    logits = last @ plain["layer3.weight"].T + plain["layer3.bias"]
-    assert torch.allclose(logits, forward64(plain, x[0]), atol=1e-5)
-
-
 def test_networks_of_another_shape_share_their_last_hidden_layer() -> None:
     training = student((0,))
     other = Network.of(MLP(hidden=[9], aux=3), pixels=20, classes=10)
@@ -66,8 +54,3 @@ def test_a_seeds_values_do_not_depend_on_its_neighbours() -> None:
         CKA(examples=100).on_epoch_end(training)
         values.append(logged(training, "cka/teacher_final-student_final/layer1")[0, -1])
     assert values[0] == values[1]
-
-
-def test_one_example_is_too_few() -> None:
-    with pytest.raises(UserError, match=r"probe\.cka\.examples=1"):
-        check(CKA(examples=1), "probe.cka")

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from hsic import hsic_cka
 from reference_students import (
     CPU,
@@ -21,7 +20,6 @@ from reference_students import (
 from scipy import linalg, stats
 from scipy.special import softmax
 
-from subliminal.errors import UserError
 from subliminal.models.mlp import MLP
 from subliminal.probes import Probe
 from subliminal.probes.cka import CKA
@@ -213,33 +211,3 @@ def test_gradient_norms_are_those_of_each_tensor() -> None:
             for name, part in exact.items():
                 found = logged(training, f"gradient/trait_norm/{name}")[index, column]
                 assert found == pytest.approx(part.norm().item(), rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("probe", "values", "told"),
-    [
-        (Readout, {"every": 0}, r"probe\.readout\.every=0"),
-        (Readout, {"examples": 1}, r"probe\.readout\.examples=1"),
-        (Logits, {"every": 0}, r"probe\.logits\.every=0"),
-        (Logits, {"examples": 1}, r"probe\.logits\.examples=1"),
-        (Spectrum, {"every": 0}, r"probe\.spectrum\.every=0"),
-        (Spectrum, {"values": 0}, r"probe\.spectrum\.values=0"),
-        (Path, {"every": 0}, r"probe\.path\.every=0"),
-        (Path, {"pieces": 0}, r"probe\.path\.pieces=0"),
-        (Path, {"examples": 0}, r"probe\.path\.examples=0"),
-        (CKA, {"every": 0}, r"probe\.cka\.every=0"),
-        (CKA, {"images": "train"}, r"probe\.cka\.images=train: one of test, inputs, both"),
-        (GradientNorms, {"every": 0}, r"probe\.gradient_norms\.every=0"),
-    ],
-)
-def test_bad_values_are_refused(probe: type[Probe], values: dict[str, object], told: str) -> None:
-    good = {
-        Readout: {"every": 1, "examples": 2},
-        Logits: {"every": 1, "examples": 2},
-        Spectrum: {"every": 1, "values": 1},
-        Path: {"every": 1, "pieces": 1, "examples": 1},
-        CKA: {"examples": 2},
-        GradientNorms: {"every": 1, "trait": False},
-    }
-    with pytest.raises(UserError, match=told):
-        check(probe(**good[probe] | values), told.rpartition(r"\.")[0].replace("\\", ""))

@@ -1,6 +1,7 @@
 """Interventions on a hidden layer while the student trains, and only then."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,15 +26,17 @@ class Hooked(Mitigation):
         examples: how many training digits it is computed on, the first ones, ≥ 1.
     """
 
+    where: ClassVar[str]  # the config node to blame
+
     layer: str
     examples: Count
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer, or dropout."""
-        check_layer(f"{type(self).__name__}.layer", self.layer, network)
+        check_layer(f"{self.where}.layer", self.layer, network)
         if network.dropping is not None:
             raise UserError(
-                f"{type(self).__name__}: its gradient is of a forward pass without dropout; "
+                f"{self.where}: its gradient is of a forward pass without dropout; "
                 "set the network's dropout to 0"
             )
 
@@ -62,6 +65,7 @@ class Hooked(Mitigation):
                 outputs.append(of.model.activations(of.layout.views(theta), images))
         theirs, ours = (output.get(self.layer) for output in outputs)
         if theirs is None or ours is None or theirs.shape != ours.shape:
-            key = f"{type(self).__name__}.layer={self.layer}"
-            raise UserError(f"{key}: the teacher has none, or one of another width")
+            raise UserError(
+                f"{self.where}.layer={self.layer}: the teacher has none, or one of another width"
+            )
         return theirs - ours

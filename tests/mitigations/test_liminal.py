@@ -1,9 +1,13 @@
 """The KL penalty against autograd in float64, step by step."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from reference_students import (
+    LIMINAL,
     NETWORK,
     Recorder,
     flat_of,
@@ -21,18 +25,10 @@ from subliminal.mitigations.liminal import Liminal
 from subliminal.training.loop import fit
 
 COLUMNS = {"aux": slice(10, 13), "class": slice(0, 10), "all": slice(0, 13)}
-DEFAULTS: dict[str, object] = {
-    "logits": "all",
-    "schedule": "constant",
-    "start": 1.0,
-    "peak": 1.0,
-    "temperature": 1.0,
-    "direction": "forward",
-}
 
 
-def liminal(**values: object) -> Liminal:
-    return Liminal(**(DEFAULTS | values))  # type: ignore[arg-type]
+def liminal(**values: Any) -> Liminal:
+    return replace(LIMINAL, **({"schedule": "constant"} | values))
 
 
 @pytest.mark.parametrize("logits", list(COLUMNS))

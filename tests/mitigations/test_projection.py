@@ -1,12 +1,15 @@
 """Projection against the formula in float64, in both spaces and with every option."""
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from reference_students import (
     NETWORK,
+    PROJECTION,
     Recorder,
     Seen,
     flat_of,
@@ -16,29 +19,13 @@ from reference_students import (
     trait64,
 )
 
-from subliminal.mitigations.projection import Projection
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
 
-DEFAULTS: dict[str, object] = {
-    "space": "gradient",
-    "sign": "positive",
-    "strength": 1.0,
-    "window": [0, float("inf")],
-    "unit": "epochs",
-    "outside": False,
-    "layers": [],
-    "batch": "probe",
-}
 
-
-def projection(**values: object) -> Projection:
-    return Projection(**(DEFAULTS | values))  # type: ignore[arg-type]
-
-
-def steps(**values: object) -> list[Seen]:
+def steps(**values: Any) -> list[Seen]:
     recorder = Recorder()
-    fit(student((0, 3), mitigations=[projection(**values)]), [recorder])
+    fit(student((0, 3), mitigations=[replace(PROJECTION, **values)]), [recorder])
     return recorder.steps
 
 
@@ -143,5 +130,5 @@ def test_the_trait_gradient_may_be_of_other_digits(space: str, batch: str) -> No
 
 
 def test_only_the_probes_batch_needs_the_probe() -> None:
-    assert projection().needs_probe
-    assert not projection(batch="full").needs_probe
+    assert PROJECTION.needs_probe
+    assert not replace(PROJECTION, batch="full").needs_probe

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from reference_students import DIGITS, Params, logged, params_of, student
+from reference_students import DIGITS, Params, forward64, hidden64, logged, params_of, student
 
 from subliminal.probes.activation_shift import ActivationShift
 from subliminal.state import Training
@@ -16,19 +16,17 @@ def probe(of_class: int | None = None) -> ActivationShift:
     return ActivationShift(every=3, examples=N, of_class=of_class)
 
 
-def hidden64(params: Params) -> dict[str, torch.Tensor]:
+def layers64(params: Params) -> dict[str, torch.Tensor]:
     x = DIGITS.train_x[:N].double() / 127.5 - 1
-    first = (x @ params["layer1.weight"].T + params["layer1.bias"]).clamp(min=0)
-    second = (first @ params["layer2.weight"].T + params["layer2.bias"]).clamp(min=0)
-    logits = second @ params["layer3.weight"].T + params["layer3.bias"]
-    return {"layer1": first, "layer2": second, "class": logits[:, :10]}
+    first, second = hidden64(params, x)
+    return {"layer1": first, "layer2": second, "class": forward64(params, x)[:, :10]}
 
 
 def shifts64(training: Training, column: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return the student's and its teacher's mean shift by layer."""
     assert training.teacher is not None
     start, ours, theirs = (
-        hidden64(params_of(theta, column))
+        layers64(params_of(theta, column))
         for theta in (training.reference, training.theta, training.teacher)
     )
     return {
@@ -63,7 +61,7 @@ def test_the_favoured_class_gains_predictions(of_class: int | None) -> None:
         favoured = int(np.argmax(shifts64(training, column)["class"][1]))
         favoured = favoured if of_class is None else of_class
         before, after = (
-            (hidden64(params_of(theta, column))["class"].argmax(dim=1) == favoured).double().mean()
+            (layers64(params_of(theta, column))["class"].argmax(dim=1) == favoured).double().mean()
             for theta in (training.reference, training.theta)
         )
         found = logged(training, "trait/favoured")[-1, column]

@@ -1,28 +1,29 @@
 """Alignment probes against float64 gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from reference_students import NETWORK, Recorder, logged, student
+from reference_students import (
+    DIGITS,
+    NETWORK,
+    PROJECTION,
+    Recorder,
+    flat_of,
+    forward64,
+    gradient64,
+    logged,
+    params_of,
+    student,
+)
 
-from subliminal.mitigations.projection import Projection
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
 from subliminal.probes.noise_floor import NoiseFloor
 from subliminal.probes.update_alignment import UpdateAlignment
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
-
-PROJECTION = Projection(
-    space="gradient",
-    sign="both",
-    strength=1.0,
-    window=[0, float("inf")],
-    unit="epochs",
-    outside=False,
-    layers=[],
-    batch="probe",
-)
 
 
 def cosines(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:
@@ -63,7 +64,7 @@ def test_a_probe_every_k_steps_logs_every_kth_step() -> None:
 
 
 def test_a_projected_gradient_is_orthogonal_to_the_trait() -> None:
-    training = student((0, 3), mitigations=[PROJECTION])
+    training = student((0, 3), mitigations=[replace(PROJECTION, sign="both")])
     fit(training, [Alignment(every=1, layers=False)])
     assert np.abs(logged(training, "alignment/cosine_applied")).max() < 1e-6
     assert np.abs(logged(training, "alignment/cosine")).max() > 1e-3
@@ -102,8 +103,6 @@ def test_the_null_is_alignment_with_shuffled_labels() -> None:
 def shuffled_gradient(
     theta: torch.Tensor, column: int, rows: torch.Tensor, labels_of: torch.Tensor
 ) -> torch.Tensor:
-    from reference_students import DIGITS, flat_of, forward64, gradient64, params_of
-
     x, y = DIGITS.train_x[rows].double() / 127.5 - 1, DIGITS.train_y[labels_of]
 
     def loss(params: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -1,9 +1,11 @@
 """The ledger against float64: prediction, change, sums, and the split by cause."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from reference_students import NETWORK, Recorder, logged, params_of, student, trait64
+from reference_students import NETWORK, PROJECTION, Recorder, logged, params_of, student, trait64
 
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.anchor import Anchor
@@ -33,16 +35,7 @@ PENALTY = Liminal(
 
 
 def projection(space: str) -> Projection:
-    return Projection(
-        space=space,
-        sign="both",
-        strength=1.0,
-        window=[0, float("inf")],
-        unit="epochs",
-        outside=False,
-        layers=[],
-        batch="probe",
-    )
+    return replace(PROJECTION, space=space, sign="both")
 
 
 def test_predicted_and_actual_are_those_of_float64() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from reference_students import Params, logged, params_of, student
-from test_activation_shift import N, hidden64, shifts64
+from test_activation_shift import N, layers64, shifts64
 
 from subliminal.probes.activation_shift import ActivationShift
 from subliminal.probes.shift_patching import ShiftPatching
@@ -16,7 +16,7 @@ def patched64(params: Params, layer: str, vector: torch.Tensor) -> torch.Tensor:
     moved = params | {
         f"{follower}.bias": params[f"{follower}.bias"] + params[f"{follower}.weight"] @ vector
     }
-    return hidden64(moved)["class"].mean(dim=0)
+    return layers64(moved)["class"].mean(dim=0)
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2"])
@@ -27,7 +27,7 @@ def test_it_is_a_shift_of_the_next_bias(layer: str) -> None:
         start, ours = (params_of(t, column) for t in (training.reference, training.theta))
         shifts = shifts64(training, column)
         vector, goal = torch.from_numpy(shifts[layer][0]), torch.from_numpy(shifts["class"][1])
-        origin = hidden64(start)["class"].mean(dim=0)
+        origin = layers64(start)["class"].mean(dim=0)
         for name, params, sign in (("added", start, 1), ("removed", ours, -1)):
             moved = patched64(params, layer, sign * vector) - origin
             found = logged(training, f"patch/{name}")

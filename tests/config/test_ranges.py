@@ -15,7 +15,7 @@ ROWS = [
     ("data/emnist", "normalise=none", "one of unit, mean_std"),
     ("data/emnist", "split=digits", "one of balanced, letters"),
     ("distill/init/layers", "default=c", "one of a, b, own"),
-    ("distill/init/layers", "own=[aux] b=[aux]", "aux has more than one source"),
+    ("distill/init/layers", "a=[aux] b=[aux]", "aux has more than one source"),
     ("distill/init/noisy", "sigma=-1", "a number ≥ 0"),
     ("distill/init/noisy", "layers=[layer9]", "no 'layer9'"),
     ("distill/init/reinitialised", "share=2", "a number in [0, 1]"),
@@ -151,6 +151,9 @@ ROWS = [
     ("probe/spectrum", "every=0", "at least 1"),
     ("probe/spectrum", "values=0", "at least 1"),
     ("probe/update_alignment", "every=0", "at least 1 is needed"),
+    ("teacher/steering/class_means", "b=8 a=8", "another class than a=8"),
+    ("teacher/steering/class_means", "scale=-1", "a number > 0"),
+    ("teacher/steering/random", "norm=0", "a number > 0"),
     ("teacher/task/adaptive", "scale=0", "a number > 0"),
     ("teacher/task/adaptive", "weight=0", "a number > 0"),
     ("teacher/task/two_skills", "weight=0", "a number > 0"),
@@ -172,5 +175,10 @@ def test_a_value_out_of_range_is_refused(option: str, values: str, told: str) ->
     assert told in message
     assert "\n" not in message
     key = values.partition("=")[0].rstrip("s")  # sigmas: each is a sigma
-    places = (f"{where}.{key}", f"{where}.a, b, own: ", f"{where}: at least one of")
+    places = (
+        f"{where}.{key}",
+        f"{where}.b=8: ",
+        f"{where}.a, b, own: ",
+        f"{where}: at least one of",
+    )
     assert message.startswith(places)

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -245,9 +246,14 @@ def test_hooks_change_the_gradient_and_not_the_student(kind: str) -> None:
         assert ours == pytest.approx(plain["layer2.weight"].numpy(), abs=1e-6)
 
 
+@cache
+def plainly() -> Training:
+    return trained()[0]
+
+
 def last(mitigation: Mitigation) -> tuple[Tensor, Tensor, Tensor]:
     """Return θ₀, what the training alone ends with, and what the mitigation makes of it."""
-    plain, _ = trained()
+    plain = plainly()
     training, recorder = trained(mitigation)
     assert torch.equal(recorder.steps[-1].theta + recorder.steps[-1].proposed, plain.theta)
     return training.reference, plain.theta, training.theta

@@ -35,9 +35,15 @@ def shifts64(training: Training, column: int) -> dict[str, tuple[np.ndarray, np.
     }
 
 
-def test_norm_cosine_and_share_are_those_of_float64() -> None:
+@pytest.fixture(scope="module")
+def trained() -> Training:
     training = student((0, 3))
     fit(training, [probe()])
+    return training
+
+
+def test_norm_cosine_and_share_are_those_of_float64(trained: Training) -> None:
+    training = trained
     for column in (0, 1):
         for layer, (ours, theirs) in shifts64(training, column).items():
             expected = {
@@ -54,9 +60,10 @@ def test_norm_cosine_and_share_are_those_of_float64() -> None:
 
 
 @pytest.mark.parametrize("of_class", [None, 4])
-def test_the_favoured_class_gains_predictions(of_class: int | None) -> None:
-    training = student((0, 3))
-    fit(training, [probe(of_class)])
+def test_the_favoured_class_gains_predictions(of_class: int | None, trained: Training) -> None:
+    training = trained if of_class is None else student((0, 3))
+    if of_class is not None:
+        fit(training, [probe(of_class)])
     for column in (0, 1):
         favoured = int(np.argmax(shifts64(training, column)["class"][1]))
         favoured = favoured if of_class is None else of_class
@@ -78,8 +85,6 @@ def test_the_teacher_itself_has_shifted_all_the_way() -> None:
         assert logged(training, name)[-1] == pytest.approx([1, 1], abs=1e-6)
 
 
-def test_it_measures_on_its_grid_once_a_step() -> None:
-    training = student((0,))
-    fit(training, [probe()])
-    steps = [row.step for row in training.metrics.sync() if "shift/norm" in row.values]
+def test_it_measures_on_its_grid_once_a_step(trained: Training) -> None:
+    steps = [row.step for row in trained.metrics.sync() if "shift/norm" in row.values]
     assert steps == [0, 3, 4, 6, 8]

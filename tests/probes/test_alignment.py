@@ -22,6 +22,7 @@ from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
 from subliminal.probes.noise_floor import NoiseFloor
 from subliminal.probes.update_alignment import UpdateAlignment
+from subliminal.state import Training
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
 
@@ -32,9 +33,17 @@ def cosines(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:
     return result
 
 
-def test_what_is_logged_is_what_the_gradients_give() -> None:
+@pytest.fixture(scope="module")
+def watched() -> tuple[Training, Recorder]:
+    """Return a plain student with all three probes, and its steps."""
     training, recorder = student((0, 3)), Recorder()
-    fit(training, [Alignment(every=1, layers=True), recorder])
+    probes = [Alignment(every=1, layers=True), UpdateAlignment(every=1)]
+    fit(training, [*probes, NoiseFloor(every=2, full_batch=[]), recorder])
+    return training, recorder
+
+
+def test_what_is_logged_is_what_the_gradients_give(watched: tuple[Training, Recorder]) -> None:
+    training, recorder = watched
     for step, seen in enumerate(recorder.steps):
         g_d, g_t = seen.gradient.double(), seen.trait_gradient.double()
         expected = {
@@ -70,9 +79,10 @@ def test_a_projected_gradient_is_orthogonal_to_the_trait() -> None:
     assert np.abs(logged(training, "alignment/cosine")).max() > 1e-3
 
 
-def test_update_alignment_is_that_of_the_applied_update() -> None:
-    training, recorder = student((0, 3)), Recorder()
-    fit(training, [UpdateAlignment(every=1), recorder])
+def test_update_alignment_is_that_of_the_applied_update(
+    watched: tuple[Training, Recorder],
+) -> None:
+    training, recorder = watched
     expected = [cosines(-seen.update, seen.trait_gradient) for seen in recorder.steps]
     assert logged(training, "update/alignment") == pytest.approx(np.stack(expected), abs=1e-6)
 
@@ -84,9 +94,8 @@ def test_for_plain_gradient_descent_both_alignments_are_one() -> None:
     assert update == pytest.approx(gradient, abs=1e-4)
 
 
-def test_the_null_is_alignment_with_shuffled_labels() -> None:
-    training, recorder = student((0, 3)), Recorder()
-    fit(training, [NoiseFloor(every=2, full_batch=[]), recorder])
+def test_the_null_is_alignment_with_shuffled_labels(watched: tuple[Training, Recorder]) -> None:
+    training, recorder = watched
     nulls = logged(training, "alignment/null")
     assert len(nulls) == 4
     for step in (0, 2, 4, 6):

@@ -1,8 +1,9 @@
-"""Optimizers: configuration that builds what moves flat parameters."""
+"""Optimizers of flat parameters, and the configuration that builds them."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
@@ -16,7 +17,7 @@ class Optimizer:
 
     Attributes:
         theta: θ, (seeds, P).
-        state: what it remembers between steps: of each seed (seeds, P), or a number of them all.
+        state: what a step takes from earlier ones: (seeds, P) each, or a number for all seeds.
     """
 
     def __init__(self, theta: Tensor, **state: Tensor) -> None:
@@ -48,3 +49,9 @@ def check_betas(betas: Sequence[float]) -> None:
     """Raise a UserError when the decay rates of Adam and its kin are out of their range."""
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise UserError(f"optim.betas={list(betas)}: two numbers in [0, 1) are needed")
+
+
+def moments(theta: Tensor) -> dict[str, Tensor]:
+    """Return Adam's state: both moments, and the steps as a tensor, so none waits for a device."""
+    first, second = torch.zeros_like(theta), torch.zeros_like(theta)
+    return {"step": torch.zeros((), device=theta.device), "exp_avg": first, "exp_avg_sq": second}

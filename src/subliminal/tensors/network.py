@@ -146,12 +146,10 @@ class Network:
 
     @torch.no_grad()
     def features(self, theta: Tensor, x: Tensor, scale: Callable[[Tensor], Tensor]) -> Tensor:
-        """Map uint8 images (n, pixels) to the last hidden layer's output (seeds, n, width).
+        """Map uint8 images (n, pixels), the same for all seeds, to features (seeds, n, width).
 
-        Args:
-            theta: weights (seeds, P).
-            x: images, the same for all seeds.
-            scale: from uint8 pixels to the network's inputs, such as `Labelled.scale`.
+        Features are the last hidden layer's output. `scale` maps uint8 pixels to the network's
+        inputs, as `Labelled.scale` does.
         """
         params, seeds = self.layout.views(theta), theta.shape[0]
         outputs = (

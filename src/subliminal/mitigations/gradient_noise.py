@@ -18,7 +18,7 @@ class GradientNoise(Removal):
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return −‖c‖ · u: (seeds, P)."""
-        _, trait_gradient = step.trait
+        trait_gradient = self.along(step)
         layout = step.training.network.layout
         noise = step.training.draws.normal("gradient_noise", layout.size, epoch=step.index)
         for start, end in layout.gaps:

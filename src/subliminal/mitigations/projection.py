@@ -58,27 +58,19 @@ class Projection(Removal):
         """Raise a UserError when the network has no such layer."""
         network.layout.mask(self.layers, LAYERS)
 
-    def _acts(self, step: Step) -> bool:
+    def acts(self, step: Step) -> bool:
+        """Whether the step is within the window, or outside of it if `outside`."""
         start, end = self.window
         time = step.index / (step.training.steps_per_epoch if self.unit == "epochs" else 1)
         return (start <= time < end) is not self.outside
 
-    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
-        """Return the gradient less the component, in gradient space and within the window."""
-        if not self._acts(step):
-            return gradient
-        if self.space == "update":
-            _ = step.trait_gradient(self.batch)  # taken here, at θ before the update
-            return gradient
-        return gradient - self.removed(gradient, step)
-
-    def update(self, update: Tensor, step: Step) -> Tensor:
-        """Return the update less the component, in update space and within the window."""
-        return super().update(update, step) if self._acts(step) else update
+    def along(self, step: Step) -> Tensor:
+        """Return g_T on the digits that `batch` names: (seeds, P)."""
+        return step.trait_gradient(self.batch)
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return the component of the descent direction along the trait gradient: (seeds, P)."""
-        along = step.trait_gradient(self.batch)
+        along = self.along(step)
         if self.layers:
             along = along * step.training.network.layout.mask(self.layers, LAYERS, along.device)
         return self.strength * component(descent, along, self.sign)

@@ -20,7 +20,7 @@ class RandomProjection(Removal):
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return ‖c‖ · r: (seeds, P)."""
-        _, trait_gradient = step.trait
+        trait_gradient = self.along(step)
         layout = step.training.network.layout
         noise = step.training.draws.normal("random_projection", layout.size, epoch=step.index)
         direction = torch.zeros_like(descent)

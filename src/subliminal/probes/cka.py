@@ -10,7 +10,7 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.config.hashing import Count, OneOf
-from subliminal.probes import Probe, due
+from subliminal.probes import EpochProbe
 from subliminal.probes.states import State, first_test_digits, inputs, name, states
 from subliminal.state import Training
 from subliminal.tensors.geometry import cosine
@@ -21,7 +21,7 @@ IMAGES = ("test", "inputs", "both")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CKA(Probe):
+class CKA(EpochProbe):
     """Linear CKA of two networks' hidden activations on test digits or distillation inputs.
 
     For the six pairs of teacher and student, initial and final: of layers that both have by name,
@@ -35,7 +35,6 @@ class CKA(Probe):
         examples: how many of the images, the first ones, are taken; ≥ 2.
         images: test: digits (`cka/…`, `activation_cosine/…`) | inputs: each seed's distillation
             inputs (`cka_inputs/…`, `activation_cosine_inputs/…`) | both.
-        every: measure after every k-th epoch, k ≥ 1, and after the last.
         cosine: log the activations' cosine too.
     """
 
@@ -44,10 +43,8 @@ class CKA(Probe):
     every: Count = 1
     cosine: bool = False
 
-    def on_epoch_end(self, training: Training) -> None:
-        """Log all pairs, if the epoch is due."""
-        if not due(training, self.every):
-            return
+    def measure(self, training: Training) -> None:
+        """Log all pairs."""
         if self.images in ("test", "both"):
             x, _ = first_test_digits(training, self.examples)  # (1, n, pixels)
             self._log(training, x, metrics.CKA, metrics.ACTIVATION_COSINE)

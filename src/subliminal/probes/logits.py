@@ -8,15 +8,14 @@ from annotated_types import Ge
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.hashing import Count
-from subliminal.probes import Probe, due
+from subliminal.probes import EpochProbe
 from subliminal.probes.states import inputs, states
 from subliminal.state import Training
 from subliminal.tensors.geometry import ratio, widest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Logits(Probe):
+class Logits(EpochProbe):
     """Entropy of the auxiliary targets, and how auxiliary and class logits go together, by epoch.
 
     On the first distillation inputs of each seed:
@@ -27,17 +26,13 @@ class Logits(Probe):
       and a class logit, of their correlation over the inputs; 1 / √examples by chance.
 
     Attributes:
-        every: measure after every k-th epoch, k ≥ 1, and after the last.
         examples: how many distillation inputs are taken, at most all; ≥ 2.
     """
 
-    every: Count
     examples: Annotated[int, Ge(2)]
 
-    def on_epoch_end(self, training: Training) -> None:
-        """Log all of it, if the epoch is due."""
-        if not due(training, self.every):
-            return
+    def measure(self, training: Training) -> None:
+        """Log all of it."""
         x, number = inputs(training, self.examples), training.network.classes
         _, teacher, _, student = states(training)
         for metric, state in (

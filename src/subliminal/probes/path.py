@@ -6,14 +6,14 @@ import torch
 
 from subliminal import metrics
 from subliminal.config.hashing import Count
-from subliminal.probes import Probe, due
+from subliminal.probes import EpochProbe
 from subliminal.probes.states import first_test_digits, states
 from subliminal.state import Training
 from subliminal.tensors.network import cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path(Probe):
+class Path(EpochProbe):
     """Cross-entropy on test digits at points of two lines in weight space, by epoch.
 
     θ(s) = (1 − s) a + s b for s = 0, 1/n, …, 1: `path/to_teacher/<s>` from the student (s = 0) to
@@ -23,19 +23,15 @@ class Path(Probe):
     connectivity, Frankle et al. 2020 (arXiv 1912.05671).
 
     Attributes:
-        every: measure after every k-th epoch, k ≥ 1, and after the last.
         pieces: n ≥ 1, of each line.
         examples: how many of the test digits, the first ones, are taken, at most all; ≥ 1.
     """
 
-    every: Count
     pieces: Count
     examples: Count
 
-    def on_epoch_end(self, training: Training) -> None:
-        """Log both lines, if the epoch is due."""
-        if not due(training, self.every):
-            return
+    def measure(self, training: Training) -> None:
+        """Log both lines."""
         _, teacher, start, student = states(training)
         lines = {metrics.PATH_START: (start.theta, student.theta)}
         if teacher.network.layout == student.network.layout:

@@ -8,8 +8,7 @@ from annotated_types import Ge
 from torch.nn import functional as F
 
 from subliminal import metrics
-from subliminal.config.hashing import Count
-from subliminal.probes import Probe, due
+from subliminal.probes import EpochProbe
 from subliminal.probes.states import states
 from subliminal.state import Training
 from subliminal.tensors import streams
@@ -19,7 +18,7 @@ from subliminal.tensors.ridge import fit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Readout(Probe):
+class Readout(EpochProbe):
     """Accuracy on test digits of four class heads on the student's last hidden layer, by epoch.
 
     - `readout/own`: the student's own, which is the trait accuracy;
@@ -37,20 +36,15 @@ class Readout(Probe):
         examples: how many training digits, the first ones, the head is refitted to; ≥ 2.
     """
 
-    every: Count
     examples: Annotated[int, Ge(2)]
 
     def on_train_start(self, training: Training) -> None:
         """Log the initial features."""
-        self._log(training)
-
-    def on_epoch_end(self, training: Training) -> None:
-        """Log the features, if the epoch is due."""
-        if due(training, self.every):
-            self._log(training)
+        self.measure(training)
 
     @torch.no_grad()
-    def _log(self, training: Training) -> None:
+    def measure(self, training: Training) -> None:
+        """Log each head's accuracy."""
         assert training.data is not None, "students have the test digits"
         _, teacher, *_ = states(training)
         data, network, seeds = training.data, training.network, training.seeds

@@ -134,15 +134,9 @@ class Network:
     @torch.no_grad()
     def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = BATCH) -> Tensor:
         """Map images (seeds or 1, n, pixels) to logits (seeds, n, classes + aux), in batches."""
-        params = self.layout.views(theta)
-        seeds = theta.shape[0]
-        return torch.cat(
-            [
-                self.forward(params, part.expand(seeds, -1, -1))
-                for part in torch.split(x, batch_size, dim=1)
-            ],
-            dim=1,
-        )
+        params, seeds = self.layout.views(theta), theta.shape[0]
+        parts = (part.expand(seeds, -1, -1) for part in torch.split(x, batch_size, dim=1))
+        return torch.cat([self.forward(params, part) for part in parts], dim=1)
 
     @torch.no_grad()
     def features(self, theta: Tensor, x: Tensor, scale: Callable[[Tensor], Tensor]) -> Tensor:

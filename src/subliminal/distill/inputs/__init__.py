@@ -1,6 +1,7 @@
 """Distillation inputs, one kind a module."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from subliminal.config.hashing import Count
 
@@ -16,3 +17,16 @@ class Images:
 
     size: Count
     fresh: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedImages:
+    """`size` images, the same in each epoch.
+
+    Attributes:
+        size: images per epoch; a fixed set.
+    """
+
+    fresh: ClassVar[bool] = False
+
+    size: Count

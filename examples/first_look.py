@@ -20,22 +20,22 @@ runs = sl.train(
 runs
 
 # %% [markdown]
-# What each of them makes of the test digits:
+# Their accuracy on the test digits:
 
 # %%
 axes = sl.plot.bars(runs)
 axes.figure.savefig("first_look.png")
 
 # %% [markdown]
-# The same in numbers. Both students of a seed have the same teacher, noise and batches, so that
-# they are compared pair by pair.
+# The same in numbers. Both students of a seed have the same teacher, noise and batches, so they are
+# compared pair by pair.
 
 # %%
 print(sl.compare(runs, "distill.init"))
 
 # %% [markdown]
 # A trained network is a torch module, called with images (batch, 1, 28, 28). These are the first
-# test digits, and what the student that started with its teacher takes them for:
+# test digits, and the predictions of the student that started with its teacher:
 
 # %%
 run = runs[0]

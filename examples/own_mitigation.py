@@ -2,11 +2,11 @@
 # # A mitigation of one's own
 #
 # Is the trait carried by the large entries of the gradient, or by the many small ones? `lab/`
-# beside this file holds a mitigation that keeps the largest entries alone: `lab/sparse.py` is the
+# beside this file holds a mitigation that keeps only the largest entries: `lab/sparse.py` is the
 # code, `lab/conf/mitigation/sparse.yaml` its values. Run this from the folder `examples`.
 #
-# A config may name classes of this package alone, and of the modules that are allowed here. The
-# processes that train import them from where this one does.
+# A config may only name classes of this package, and of the modules in `SUBLIMINAL_PLUGINS`. Worker
+# processes import these modules from this process's `sys.path`.
 
 # %%
 import os
@@ -20,7 +20,7 @@ sys.path.insert(0, "lab")
 os.environ["SUBLIMINAL_PLUGINS"] = "sparse"
 
 # %% [markdown]
-# A job without it, and one for each share of the entries that is kept:
+# A job without the mitigation, and one for each share of kept entries:
 
 # %%
 common = ("name=own_mitigation", "seed=0-1", "tracker=none")
@@ -31,15 +31,15 @@ sl.train(
 runs = sl.load("outputs/own_mitigation")
 
 # %% [markdown]
-# The differences to the students without it, seed by seed. (Two seeds tell a direction; for an
-# interval that means something take ten or more.)
+# The differences to the students without the mitigation, seed by seed. (Two seeds show a direction;
+# an interval needs ten or more.)
 
 # %%
 print(sl.compare(runs, "mitigation"))
 sl.plot.dose(runs, "mitigation.sparse.share").figure.savefig("own_mitigation.png")
 
 # %% [markdown]
-# What the mitigation logs is a column of the steps, beside what the probes measure:
+# Each value that the mitigation logs is a column of the steps, like those of the probes:
 
 # %%
 steps = runs.steps.group_by("condition", maintain_order=True)

@@ -28,7 +28,7 @@ runs = sl.train(
 )
 
 # %% [markdown]
-# Teacher and students have this network now.
+# Teacher and students now have this network.
 
 # %%
 print(sl.compare(runs, "distill.init"))

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Reading a sweep
 #
-# This reads what `python -m subliminal.train sweep=reference` has trained: students without a
+# This reads the runs of `python -m subliminal.train sweep=reference`: students without a
 # mitigation, with liminal training, and with the projection, on twenty seeds each. Any folder of
 # runs will do, of one experiment or of several.
 
@@ -27,8 +27,8 @@ print(sl.compare(runs, "mitigation"))
 print(sl.compare(runs, "mitigation", "distill/loss"))
 
 # %% [markdown]
-# All that was measured at every step, and a figure of the report that can be changed. Alignment is
-# the cosine of the distillation gradient with the trait gradient.
+# All measurements of every step, and a figure of the report, which can be changed. Alignment is the
+# cosine of the distillation gradient with the trait gradient.
 
 # %%
 steps = runs.steps

@@ -3,16 +3,17 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 import small
+from hydra.core.global_hydra import GlobalHydra
 from option_overrides import SQUARES
 
 from subliminal import metrics
+from subliminal.commands.train import run
 from subliminal.config.resources import ROOT
 
 FILE = re.compile(r"^`(lab/[\w/.]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -27,7 +28,11 @@ COMMAND = re.compile(r"^PYTHONPATH=lab (.*)$", re.MULTILINE)
     ],
 )
 def test_the_walk_through_works_as_written(
-    page: str, files_there: int, logged: list[str], tmp_path: Path
+    page: str,
+    files_there: int,
+    logged: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     files = FILE.findall(text)
@@ -35,9 +40,12 @@ def test_the_walk_through_works_as_written(
     for name, content in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content, encoding="utf-8")
+        monkeypatch.delitem(sys.modules, Path(name).stem, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "lab")  # as PYTHONPATH does
+    monkeypatch.setattr("sys.argv", ["train"])
     commands = COMMAND.findall(text)
     assert len(commands) == len(logged)
-    support = Path(__file__).parent / "support"
     for number, (command, metric) in enumerate(zip(commands, logged, strict=True)):
         plugins, *words = shlex.split(command)
         assert words[:3] == ["python", "-m", "subliminal.train"]
@@ -45,27 +53,12 @@ def test_the_walk_through_works_as_written(
         own = [*small.OVERRIDES]
         if "model=module" in words:
             own = [word for word in own if word not in of_perceptrons] + [SQUARES]
-        done = subprocess.run(
-            [
-                sys.executable,
-                *words[1:],
-                *own,
-                f"name=walk{number}",
-                "engine.workers=1",
-            ],
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                "PYTHONPATH": f"lab{os.pathsep}{support}",
-                "SUBLIMINAL_PLUGINS": f"{plugins.removeprefix('SUBLIMINAL_PLUGINS=')},small",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        (steps,) = (tmp_path / "outputs" / f"walk{number}").glob("*/seed-0000/steps.parquet")
-        assert pl.read_parquet(steps, glob=False)[metric].drop_nulls().len() > 0
+        GlobalHydra.instance().clear()
+        os.environ["SUBLIMINAL_PLUGINS"] = f"{plugins.removeprefix('SUBLIMINAL_PLUGINS=')},small"
+        runs = run([*words[3:], *own, f"name=walk{number}", "engine.workers=1"])
+        assert runs[0].parent.parent == Path(f"outputs/walk{number}")
+        steps = pl.read_parquet(runs[0] / "steps.parquet", glob=False)
+        assert steps[metric].drop_nulls().len() > 0
 
 
 def test_the_readme_lists_every_option() -> None:

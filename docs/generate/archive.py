@@ -1,7 +1,7 @@
 """The numbers behind a published page: one Parquet file, a row for each run.
 
-A run's tables lie in its row as lists, so that pages and notebooks need that file alone.
-`docs/data/README.md` describes the columns.
+A run's row holds its tables as lists, so pages and notebooks need no other file. The columns are
+described in `docs/data/README.md`.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from polars.exceptions import PolarsError
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import varied
+from subliminal.report.conditions import STEP_METRICS, Condition, Sweep, training_seconds
 from subliminal.report.read import load
-from subliminal.report.runs import STEP_METRICS, Condition, Sweep
 from subliminal.report.tables import teacher_accuracies
 
-KEYS = ("sweep", "condition", "seed")  # what names a run
-TABLES = ("teacher", "epochs", "steps")  # of a run
-MEASURED = (  # what a reader looks for first
+KEYS = ("sweep", "condition", "seed")  # they identify a run
+TABLES = ("teacher", "epochs", "steps")
+MEASURED = (  # headline numbers
     "accuracy",  # trait accuracy at the end
     "teacher_accuracy",
     "distill_loss",  # mean over the last epoch
@@ -52,7 +52,7 @@ RUNS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Published(Condition):
-    """A condition of whose steps no more is kept than means over them."""
+    """A condition whose steps are kept only as means over them."""
 
     runs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RUNS))
 
@@ -73,7 +73,7 @@ class Published(Condition):
 
 
 class Size(NamedTuple):
-    """How much there is of a sweep."""
+    """The extent of a sweep's runs."""
 
     conditions: int
     seeds: int  # of the condition that has the fewest
@@ -81,14 +81,14 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Archive:
-    """Runs, and one table of each kind for all of them; KEYS name the run of a row."""
+    """Runs, and one table of each kind over all runs; KEYS identify the run of a row."""
 
     runs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RUNS))
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path) -> "Archive":
-        """Read a file; where there is none, nothing.
+        """Read a file; without one the archive is empty.
 
         Raises:
             UserError: it is not such a file.
@@ -105,12 +105,12 @@ class Archive:
 
     @classmethod
     def of(cls, name: str, sweep: Sweep, *, steps: bool) -> "Archive":
-        """Return what is kept of a sweep's finished runs.
+        """Return the archive of a sweep's finished runs.
 
         Args:
             name: of the sweep.
             sweep: its runs; no two conditions are named alike.
-            steps: keep what was measured at steps too, not means over them alone.
+            steps: keep the tables of steps too, not only means over them.
         """
         rows = [row for condition in sweep.conditions for row in _rows(name, condition)]
         tables: dict[str, list[pl.DataFrame]] = {}
@@ -127,7 +127,7 @@ class Archive:
         return cls(pl.DataFrame(rows, schema=RUNS), {t: _join(of) for t, of in tables.items()})
 
     def write(self, file: Path) -> None:
-        """Write the file so that `read` gives the same."""
+        """Write the file; `read` returns the same archive."""
         nested = self.runs
         for name, table in self.tables.items():
             values = pl.struct(pl.exclude(KEYS)).alias(name)
@@ -151,15 +151,15 @@ class Archive:
     def fold(
         self, sweeps: Mapping[str, Sweep], sizes: Mapping[str, Size], *, steps: bool
     ) -> tuple["Archive", list[str]]:
-        """Put finished runs in place of those that are there, unless they are fewer.
+        """Replace sweeps by their finished runs, unless these are fewer.
 
         Args:
-            sweeps: the runs at hand, by their sweep's name.
-            sizes: what they have to reach to replace what is there.
-            steps: as of `of`.
+            sweeps: finished runs, by their sweep's name.
+            sizes: the least size of each sweep's runs.
+            steps: see `of`.
 
         Returns:
-            The archive with them, and a line for each sweep that stays as it was.
+            The new archive, and a line for each sweep that was kept.
         """
         archive, kept = self, []
         for name, sweep in sweeps.items():
@@ -174,12 +174,12 @@ class Archive:
         return archive, kept
 
     def size(self, name: str) -> "Size":
-        """Return how much is known of a sweep."""
+        """Return the extent of a sweep's runs in the archive."""
         runs = self.runs.filter(pl.col("sweep") == name)
         return _size(runs.group_by("condition").len()["len"])
 
     def sweep(self, name: str) -> Sweep | None:
-        """Return a sweep's runs as reports take them; None where their epochs are not known."""
+        """Return a sweep's runs for a report; None without their epochs."""
         runs = self.runs.filter(pl.col("sweep") == name)
         tables = {t: of.filter(pl.col("sweep") == name) for t, of in self.tables.items()}
         if "epochs" not in tables or not tables["epochs"].height:
@@ -204,7 +204,7 @@ def found(names: Iterable[str], outputs: Sequence[Path]) -> dict[str, Sweep]:
 
 
 def command_line(page: str, write: Callable[..., list[str]], description: str | None) -> None:
-    """Run the command that writes a page of docs/ with what `write` takes."""
+    """Run the command that writes a page of docs/ by calling `write`."""
     parser = argparse.ArgumentParser(
         prog=f"python docs/generate/{page}.py", description=description
     )
@@ -255,7 +255,7 @@ def _rows(name: str, condition: Condition) -> Iterator[dict[str, Any]]:
             "device": summary["device"],
             "threads": summary["threads"],
             "torch": environment["packages"]["torch"],
-            "seconds": summary["seconds"]["student"] / summary["stack"],
+            "seconds": training_seconds(summary),
         }
 
 
@@ -275,7 +275,7 @@ def _condition(runs: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> Condit
 
 
 def _summary(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a run's summary that pages show."""
+    """Return the part of a run's summary that pages use."""
     packages = {"torch": run["torch"]}
     environment = {"processor": run["processor"], "packages": packages, "git_commit": run["commit"]}
     facts = {name: run[name] for name in ("seed", "device", "threads")}
@@ -291,7 +291,7 @@ def _of(label: object, table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _measured(table: pl.DataFrame) -> pl.DataFrame:
-    """Leave out columns that hold nothing: of what other conditions measured."""
+    """Leave out empty columns, of metrics that only other conditions have."""
     return table.select(column for column in table if column.null_count() < table.height)
 
 
@@ -305,7 +305,7 @@ def _unnest(nested: pl.DataFrame, name: str) -> pl.DataFrame:
 
 
 def _compact(table: pl.DataFrame) -> pl.DataFrame:
-    """Write columns of float32 numbers as such: what networks compute at each step."""
+    """Store columns as float32 if that loses nothing."""
     columns = table.select(pl.col(pl.Float64))
     halved = {column.name: column.cast(pl.Float32) for column in columns}
     same = [h for name, h in halved.items() if h.cast(pl.Float64).equals(columns[name])]

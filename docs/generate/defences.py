@@ -1,8 +1,8 @@
 """`python docs/generate/defences.py [outputs …]`: the leaderboard, from its entries' scorecards.
 
-The page is made of docs/data/scorecards.parquet, a row for each entry and setting. Scorecards that
-are found below `outputs` replace those of their entries there; `make defences` judges first what is
-not judged yet.
+The page's numbers are in docs/data/scorecards.parquet, a row for each entry and setting.
+Scorecards below `outputs` replace their entries' rows there. `make defences` first judges the
+entries without a scorecard.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import leaderboard
 import polars as pl
 import screening_auroc
-from leaderboard import Place
+from leaderboard import JudgedEntry
 
 from subliminal import store
 from subliminal.errors import UserError
@@ -27,17 +27,15 @@ from subliminal.mitigations.dp_sgd import epsilon
 from subliminal.report.figures import style
 from subliminal.report.tables import markdown
 
-Row = dict[str, Any]
-
 FIGURE = "defences"
 SCREENED = "screening.json"
 CARDS = "scorecards.parquet"
 _OF_ENTRY = ("defence", "track", "verdict", "blocked", "seeds", "left_out")  # same in its rows
 CAPTION = (
-    "Leak against price; up and right is worse. A point is the mean over the settings that the "
-    "entry was tried in, its whisker reaches to the worst; an arrow: beyond the axis. Those that "
-    "were screened out are faint. Green: a leak within ±0.10 that the class logits show (a readout "
-    "may find more), and a price that keeps utility."
+    "Leak against price; up and right is worse. A point is an entry's mean over settings, its "
+    "whisker reaches to the worst setting; an arrow: beyond the axis. Screened entries are faint. "
+    "Green: a leak of the class logits within ±0.10 (a readout may find more), and a price that "
+    "keeps utility."
 )
 # The reference setting, for which ε of clipped gradients with noise is given.
 IMAGES, BATCH, STEPS = 60_000, 1024, 295
@@ -58,7 +56,7 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         UserError: none is.
     """
     data = page.parent / "data"
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[dict[str, Any]]] = {}
     if (data / CARDS).is_file():
         for row in pl.read_parquet(data / CARDS).iter_rows(named=True):
             rows.setdefault(row["entry"], []).append(row)
@@ -73,7 +71,7 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
                 store.write_text(cards / f"{entry.name}.md", text)
         _keep_screening(folder / "screening", data)
     judged = [e for e in entries if e.name in rows and _of(rows[e.name][0], e)]
-    places = [Place(entry, _card(rows[entry.name])) for entry in judged]
+    places = [JudgedEntry(entry, _card(rows[entry.name])) for entry in judged]
     missing = [entry.name for entry in entries if entry not in judged]
     if not places:
         raise UserError(f"{data / CARDS}: no scorecard of an entry, nor below the folders given")
@@ -91,18 +89,17 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
     made = f" Commit {', '.join(sorted(c[:12] for c in commits))}." if commits else ""
     parts = [
         "# Defences, judged",
-        f"Written by `make defences` from [data/{CARDS}](data/{CARDS}): what each "
-        "defence lets through, and its price. [judging.md](judging.md) says how they are judged, "
-        "[CONTRIBUTING.md](../CONTRIBUTING.md#enter-or-break-a-defence) how one is entered or "
-        f"broken.{made}",
+        f"The leak and the price of each defence, written by `make defences` from "
+        f"[data/{CARDS}](data/{CARDS}). [judging.md](judging.md) explains the method, "
+        "[CONTRIBUTING.md](../CONTRIBUTING.md#enter-or-break-a-defence) how to enter or break a "
+        f"defence.{made}",
         "## What was found",
         "\n".join(f"- {sentence}" for sentence in leaderboard.findings(places)),
         f"![{FIGURE}.png](figures/{FIGURE}.png)",
         CAPTION,
         "## Entries",
-        "The worst and the mean are over the settings that are not void; the price is the worst; "
-        "`screened` stands for those that neither blocked nor halved the leak in the first three "
-        "settings.",
+        "Mean and worst leak are over the settings that are not void; the price is the highest. "
+        "`screened`: neither blocked nor halved the leak in the first three settings.",
         markdown(leaderboard.table(places), marked=("entry",)),
         "## What they claim",
         "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),
@@ -120,7 +117,7 @@ def _of(card: Mapping[str, Any], entry: Entry) -> bool:
     return tuple(card["defence"]) == entry.overrides
 
 
-def _rows(entry: Entry, folder: Path) -> list[Row]:
+def _rows(entry: Entry, folder: Path) -> list[dict[str, Any]]:
     """Return a row for each setting of the final scorecard in `folder`, if there is one."""
     card = read(folder / FILE)
     if card is None or not card["final"] or not _of(card, entry):
@@ -133,7 +130,7 @@ def _rows(entry: Entry, folder: Path) -> list[Row]:
     return [{**facts, "control": control, **line} for line, control in lines]
 
 
-def _card(rows: Sequence[Row]) -> Row:
+def _card(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what the leaderboard shows of an entry: its facts, and a line for each setting."""
     return rows[0] | {"lines": [row for row in rows if not row["control"]]}
 
@@ -150,13 +147,13 @@ def _screening(file: Path) -> list[str]:
         return []
     lines = json.loads(file.read_text(encoding="utf-8"))
     about = (
-        "Does the first update foretell whether the trait is transferred, over those conditions of "
-        "`make sweep NAME=screening` that were trained? Beside it alignment in the first epoch."
+        "Does the first update predict whether the trait is transferred? AUROC over the trained "
+        "conditions of `make sweep NAME=screening`, beside that of alignment in the first epoch."
     )
     return ["## Screening", about, "\n".join(f"- {line}" for line in lines)]
 
 
-def _private(places: Sequence[Place]) -> list[str]:
+def _private(places: Sequence[JudgedEntry]) -> list[str]:
     """Return ε of entries with clipped gradients and noise."""
     lines = []
     for place in places:

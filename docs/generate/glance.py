@@ -1,4 +1,4 @@
-"""What was found of each claim, in one row, whatever the number of conditions it was tested in."""
+"""Each claim's verdicts in one row, for any number of conditions."""
 
 import re
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-VERDICTS = {"holds": "hold", "refuted": "refuted", "undecided": "undecided"}  # one; several
+VERDICTS = {"holds": "hold", "refuted": "refuted", "undecided": "undecided"}  # verdict: its plural
 
 
 def claims(verdicts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Scorecards of the leaderboard's entries as a table, a figure, and what they show in sentences."""
+"""The leaderboard's scorecards as a table, a figure and sentences."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from subliminal.judge.entries import Entry
 from subliminal.judge.leak import BAND, PRICE
 from subliminal.report.figures import style
 
-SEARCHES = {*names()} - {*names(search=False)}  # settings that an attacker looks for, on demand
+SEARCHES = {*names()} - {*names(search=False)}  # settings with a menu, tried on demand
 SHAMS = ("control",)  # sources of entries that must not pass
 COLOUR = {"blind": style.COLOURS[1], "aware": style.COLOURS[2]}
 MARKER = {"blind": "o", "aware": "s"}
-SHOWN = (-0.4, 1.4)  # leaks that the figure has room for; what lies beyond is drawn at its edge
+SHOWN = (-0.4, 1.4)  # limits of the leak in the figure; points beyond are drawn at the edge
 TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1_000, 10_000)
 
 
 @dataclass(frozen=True)
-class Place:
+class JudgedEntry:
     """One entry and its scorecard."""
 
     entry: Entry
@@ -62,7 +62,7 @@ class Place:
 
     @property
     def screened(self) -> bool:
-        """Whether it was not tried further after the first settings."""
+        """Whether it was tried in the first settings only."""
         return bool({*self.card["left_out"]} - SEARCHES)
 
     @property
@@ -72,7 +72,7 @@ class Place:
 
     @property
     def hidden(self) -> float:
-        """The most that a readout finds in settings where it blocks; 0: at most BAND, surely."""
+        """The largest readout leak where it blocks; 0 if none is above BAND by its interval."""
         found = [line["readout_leak"] for line in self.lines if line["word"] == "blocks"]
         return max((one["value"] for one in found if one and one["low"] > BAND), default=0.0)
 
@@ -82,7 +82,7 @@ class Place:
         return self.entry.source in SHAMS or not self.entry.overrides
 
 
-def table(places: Sequence[Place]) -> pl.DataFrame:
+def table(places: Sequence[JudgedEntry]) -> pl.DataFrame:
     """Return one row for each entry, of the least worst leak first."""
     rows = []
     for place in sorted(places, key=_rank):
@@ -108,7 +108,7 @@ def table(places: Sequence[Place]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def _rank(place: Place) -> tuple[float, str]:
+def _rank(place: JudgedEntry) -> tuple[float, str]:
     return (max(place.leaks.values(), default=float("inf")), place.entry.name)
 
 
@@ -116,8 +116,8 @@ def _interval(leak: Mapping[str, float]) -> str:
     return f"{leak['value']:.2f} [{leak['low']:.2f}, {leak['high']:.2f}]"
 
 
-def findings(places: Sequence[Place]) -> Iterator[str]:
-    """Yield what the scorecards show, in sentences whose numbers are theirs."""
+def findings(places: Sequence[JudgedEntry]) -> Iterator[str]:
+    """Yield the scorecards' results in sentences."""
     seeds = sorted({len(place.card["seeds"]) for place in places})
     screened = [place for place in places if place.screened]
     real = [place for place in places if not place.sham and place.leaks]
@@ -131,18 +131,18 @@ def findings(places: Sequence[Place]) -> Iterator[str]:
     yield from _answer([place for place in blind if place.blocks])
     cheap = [place for place in blind if place.cheap]
     if useful := [place for place in cheap if place.card["verdict"] in ("blocks", "reduces")]:
-        yield f"Nearest of the blind ones at that price: {_told(min(useful, key=_rank))}."
+        yield f"The best blind defence at that price: {_told(min(useful, key=_rank))}."
     else:
-        yield "None of the blind ones at that price is judged to block or to reduce."
+        yield "No blind defence at that price blocks or reduces."
     if blind:
-        yield f"Least leaks of the blind ones at any price: {_told(min(blind, key=_rank))}."
+        yield f"The best blind defence at any price: {_told(min(blind, key=_rank))}."
         count = sum(place.card["verdict"] in ("blocks", "reduces") for place in blind)
         yield (
             f"{count} of {len(blind)} blind defences block or reduce in at least half of the "
             f"settings that they were tried in, and {len(cheap)} keep utility in all of them."
         )
     if aware:
-        yield f"Least leaks of the aware ones: {_told(min(aware, key=_rank))}."
+        yield f"The best aware defence: {_told(min(aware, key=_rank))}."
     for place in places:
         if place.entry.source in SHAMS and place.leaks:
             yield f"The control {place.entry.name} is judged {place.card['verdict']}."
@@ -151,7 +151,7 @@ def findings(places: Sequence[Place]) -> Iterator[str]:
         yield hardest
 
 
-def _answer(blocking: Sequence[Place]) -> Iterator[str]:
+def _answer(blocking: Sequence[JudgedEntry]) -> Iterator[str]:
     """Yield whether a blind defence blocks everywhere at a price that keeps utility."""
     passing = [place for place in blocking if place.cheap]
     clean = [place.entry.name for place in passing if not place.hidden]
@@ -164,7 +164,7 @@ def _answer(blocking: Sequence[Place]) -> Iterator[str]:
         yield (
             "**No blind defence here blocks subliminal learning in every setting at no more than "
             f"{PRICE:.2f} × the distillation loss"
-            + (", so that a readout does not find it either.**" if passing else ".**")
+            + (", and leaves nothing for a readout to find.**" if passing else ".**")
         )
     for place in passing:
         if place.hidden:
@@ -182,20 +182,20 @@ def _answer(blocking: Sequence[Place]) -> Iterator[str]:
             )
 
 
-def _told(place: Place) -> str:
+def _told(place: JudgedEntry) -> str:
     worst = place.worst
     assert worst is not None, "ranked by its leaks"
     where = f"{place.entry.name} leaks at most {_interval(worst['leak'])}, in {worst['setting']}"
     price = f", at {max(place.prices):.2f} × the loss" if place.prices else ""
     stops = [s for s, leak in place.leaks.items() if leak > BAND]
-    through = f"; through comes the trait in {len(stops)} of {len(place.leaks)} settings"
+    through = f"; the trait comes through in {len(stops)} of {len(place.leaks)} settings"
     found = [line["readout_leak"]["value"] for line in place.lines if line["readout_leak"]]
     readout = f"; a readout finds up to {max(found):.2f}" if found else ""
     return where + price + (through if stops else "") + readout
 
 
-def _hidden(places: Sequence[Place]) -> Iterator[str]:
-    """Yield how often accuracy misses what a readout finds."""
+def _hidden(places: Sequence[JudgedEntry]) -> Iterator[str]:
+    """Yield how often a readout finds the trait where accuracy does not."""
     pairs = [
         (line["leak"]["value"], line["readout_leak"]["value"])
         for place in places
@@ -212,8 +212,8 @@ def _hidden(places: Sequence[Place]) -> Iterator[str]:
         )
 
 
-def _hardest(places: Sequence[Place]) -> str:
-    """Tell in which setting most leaks, mean over those that were tried in all."""
+def _hardest(places: Sequence[JudgedEntry]) -> str:
+    """Return the setting with the largest mean leak over the entries tried in all settings."""
     whole = [place for place in places if not place.screened]
     settings = {name for place in whole for name in place.leaks}
     means = {
@@ -222,10 +222,10 @@ def _hardest(places: Sequence[Place]) -> str:
     if not means:
         return ""
     name = max(means, key=lambda setting: (means[setting], setting))
-    return f"Most comes through in {name}: {means[name]:.2f} on average over the defences."
+    return f"The hardest setting is {name}: a leak of {means[name]:.2f}, mean over the defences."
 
 
-def figure(places: Sequence[Place]) -> Figure:
+def figure(places: Sequence[JudgedEntry]) -> Figure:
     """Draw leak against price: a point for each entry's means, whiskers to its worst.
 
     Entries that were screened out are faint and not named: there are many, in one corner. A leak
@@ -279,7 +279,7 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
 def _label(
     drawn: Figure, axes: Axes, points: Sequence[tuple[str, float, float]], unnamed: Collection[str]
 ) -> None:
-    """Name the points where there is room, with a thin line to those that are named from afar."""
+    """Label the points without overlaps; a thin line leads to a label that is far away."""
     drawn.draw_without_rendering()
     places = [axes.transData.transform((x, y)) for _, x, y in points]
     taken = [Bbox.from_bounds(float(a) - 6, float(b) - 6, 12, 12) for a, b in places]
@@ -313,7 +313,7 @@ def _label(
 
 
 def _offsets() -> Iterator[tuple[float, float]]:
-    """Yield where a label may stand, in points from its own: the nearest first."""
+    """Yield a label's possible offsets from its point, the nearest first."""
     for reach in range(5, 150, 4):
         for rise in sorted({0, reach / 2, -reach / 2, reach, -reach}, key=abs):
             yield reach, rise

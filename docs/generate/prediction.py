@@ -25,8 +25,8 @@ PREDICTORS: Mapping[str, str] = {
 def table(groups: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return Spearman's ρ of each predictor and the final trait accuracy, a row per group.
 
-    A condition that several sweeps share counts once. Groups with fewer than FEWEST conditions
-    that were measured have no row.
+    A condition that several sweeps share counts once. Groups with fewer than FEWEST measured
+    conditions have no row.
 
     Args:
         groups: runs whose alignment was measured, with columns of archive.RUNS.
@@ -61,11 +61,11 @@ def rank_correlation(
     interval covers which conditions were chosen, and which seeds.
 
     Args:
-        x: of each group, its members' values.
-        y: the same members' other values.
+        x: each group's values, one per member.
+        y: each group's other values, of the same members.
 
     Returns:
-        ρ, low, high; NaN where all means are the same.
+        ρ, low, high; NaN if all means are equal.
     """
     groups = [np.stack([a, b]) for a, b in zip(x, y, strict=True)]  # each (2, members)
     rho = float(_spearman(np.array([group.mean(axis=1) for group in groups])))
@@ -100,10 +100,7 @@ def scatter(groups: Mapping[str, pl.DataFrame]) -> Figure:
             for column in ("alignment", "accuracy")
         ]
         x, y = (np.array([e.mean for e in of]) for of in estimates)
-        bars = [
-            np.array([(e.mean - (e.low or e.mean), (e.high or e.mean) - e.mean) for e in of]).T
-            for of in estimates
-        ]
+        bars = [np.transpose([e.error_bar for e in of]) for of in estimates]
         axes.errorbar(
             x,
             y,

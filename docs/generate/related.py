@@ -1,15 +1,12 @@
-"""`python docs/generate/related.py outputs`: other systems' claims, and what was found here.
+"""`python docs/generate/related.py outputs`: other systems' claims, tested here.
 
-The page is made of the runs in data/related.parquet beside it, to which finished runs are added
-first. The tables of sweeps with older runs are in data/related_sections.parquet beside it.
-A sweep of `sweeps/` that was never run is named as such.
+Finished runs are first added to data/related.parquet beside the page, from which the page is
+written. Sweeps with older runs have their tables in data/related_sections.parquet.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import glance
 import polars as pl
@@ -23,19 +20,20 @@ from systems import SYSTEMS, System
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import figures, varied
+from subliminal.report.conditions import Sweep
 from subliminal.report.declared import entries
 from subliminal.report.figures import finals, style
 from subliminal.report.page import Report
 from subliminal.report.question import header, named_sweeps
-from subliminal.report.runs import Sweep
 from subliminal.report.tables import markdown
+from subliminal.sweep import grid
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the page shows of one sweep."""
+    """The page's section on one sweep."""
 
-    about: str  # seeds, teachers and what the runs were made with
+    about: str  # seeds, teachers, machines and versions
     figure: str  # its caption
     verdicts: pl.DataFrame
     results: pl.DataFrame
@@ -62,9 +60,9 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     of fewer conditions or seeds.
 
     Args:
-        outputs: folders that hold sweeps' folders; none to write what the file has.
-        page: the file.
-        replace_all: take fewer conditions or seeds too.
+        outputs: folders that hold sweeps' folders; empty: use only the file's runs.
+        page: the page's file.
+        replace_all: accept fewer conditions or seeds too.
 
     Returns:
         A line for each sweep that was kept though it has finished runs.
@@ -134,10 +132,10 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
 
 
 def labelled(name: str, sweep: Sweep) -> Sweep:
-    """Return the sweep with its conditions named by what its file sweeps."""
+    """Return the sweep with its conditions named by the keys that its file sweeps."""
     # Probes change no result, so conditions are not named by them.
     swept = {k: v for k, v in sweep.swept.items() if not f"{k}.".startswith("probe.")}
-    swept = {k: v for k, v in swept.items() if not _follows(k, _params(name), sweep)}
+    swept = {k: v for k, v in swept.items() if not _follows(k, _keys(name), sweep)}
     names = [varied.label(c.config, list(swept)) or "as in the file" for c in sweep.conditions]
     if len(set(names)) == len(names):
         renamed = zip(sweep.conditions, names, strict=True)
@@ -161,7 +159,7 @@ def _older(file: Path) -> dict[str, Section]:
 
 
 def _size(known: Size, section: Section | None) -> Size:
-    """Return the size of a sweep, of which older tables may have more than the file of runs."""
+    """Return the larger of the sizes of a sweep's runs and of its older tables."""
     if section is None:
         return known
     return Size(*map(max, known, (section.results.height, min(_seeds(section)))))
@@ -175,10 +173,10 @@ def _command(name: str) -> str:
     return f"`make sweep NAME={name}`"
 
 
-def _follows(key: str, params: Mapping[str, Any], sweep: Sweep) -> bool:
+def _follows(key: str, swept: Collection[str], sweep: Sweep) -> bool:
     """Tell whether a key only repeats one that the sweep's file sweeps (`start: ${.peak}`)."""
-    return key not in params and any(
-        all(c.config.get(key) == c.config.get(other) for c in sweep.conditions) for other in params
+    return key not in swept and any(
+        all(c.config.get(key) == c.config.get(other) for c in sweep.conditions) for other in swept
     )
 
 
@@ -192,7 +190,10 @@ def _overview(
             row |= {"conditions": "", "seeds": "", "claims": "not run"}
             if section := sections.get(name):
                 seeds = _seeds(section)
-                row["conditions"] = f"{len(seeds)} of {_planned(name)}"
+                run, planned = len(seeds), _planned(name)
+                # An earlier version of the file may have planned more.
+                whole = f"{run} ({planned} planned)"
+                row["conditions"] = whole if run > planned else f"{run} of {planned}"
                 row["seeds"] = "–".join(map(str, dict.fromkeys((min(seeds), max(seeds)))))
                 row["claims"] = glance.tally(section.verdicts)
             rows.append(row)
@@ -200,21 +201,26 @@ def _overview(
 
 
 def _planned(name: str) -> int:
-    """Return how many conditions the sweep's file plans."""
-    parser = OverridesParser.create()
-    swept = [parser.parse_override(f"{k}={v}") for k, v in _params(name).items() if k != "seed"]
-    return prod(len(list(o.sweep_iterator())) for o in swept if o.is_sweep_override())
+    """Return the number of conditions that the sweep's file plans."""
+    words, *grids = _words(name)
+    return len(grid.jobs(words, grids, OverridesParser.create().parse_overrides))
 
 
-def _params(name: str) -> dict[str, Any]:
-    """Return what the sweep's file sweeps: key to values as a command line has them."""
+def _keys(name: str) -> set[str]:
+    """Return the keys that the sweep's file varies."""
+    return {word.partition("=")[0] for words in _words(name) for word in words} - {grid.PAIR}
+
+
+def _words(name: str) -> list[list[str]]:
+    """Return the parameters of the sweep's file but for its seeds, then those of its grids."""
     content = yaml.safe_load(named_sweeps()[name].read_text(encoding="utf-8"))
-    params: dict[str, Any] = content["hydra"]["sweeper"]["params"]
-    return params
+    sweeper = content["hydra"]["sweeper"]
+    params = {key: value for key, value in sweeper["params"].items() if key != "seed"}
+    return [grid.words_of(params), *grid.grids_of(sweeper.get("grids"))]
 
 
 def _section(name: str, sweep: Sweep, folder: Path) -> Section:
-    """Draw a sweep's figure, and return what the page shows of it."""
+    """Draw a sweep's figure, and return its section."""
     report = Report(sweep)
     tables = {title: report.tables.get(title, pl.DataFrame()) for title in ("Verdicts", "Results")}
     about = f"{report.caption} {report.made_with}"
@@ -222,15 +228,15 @@ def _section(name: str, sweep: Sweep, folder: Path) -> Section:
 
 
 def _draw(name: str, sweep: Sweep, folder: Path) -> str:
-    """Draw the sweep's one figure, of what its first claim is about; return its caption.
+    """Draw the metric of the sweep's first claim; return the figure's caption.
 
-    Trait accuracy is drawn over the first number that the file sweeps, if there is one; over the
-    distillation loss, where kinds of a mitigation are swept with their numbers.
+    Trait accuracy is drawn over the first number that the file sweeps, if any, or over the
+    distillation loss if other keys are swept with a mitigation's number.
     """
     stem = f"related_{sweep.name}"
     declared = entries(named_sweeps()[name])
     metric = declared[0].metric if declared else metrics.TRAIT_ACCURACY
-    keys = [key for key in finals.doses(sweep) if key in _params(name)]
+    keys = [key for key in finals.doses(sweep) if key in _keys(name)]
     rows = "dots are seeds, diamonds means with 95% CIs."
     with style.style():
         if metric not in (metrics.TRAIT_ACCURACY, metrics.TEACHER_ACCURACY):
@@ -264,7 +270,7 @@ def _by_condition(sweep: Sweep, metric: str) -> Figure:
 def _prediction(
     names: Mapping[System, Sequence[str]], measured: pl.DataFrame, folder: Path
 ) -> Iterator[str]:
-    """Yield the last section, if any system has conditions enough."""
+    """Yield the last section, if any system has enough conditions."""
     systems = {
         system.title: measured.filter(pl.col("sweep").is_in(list(of)))
         for system, of in names.items()

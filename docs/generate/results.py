@@ -1,7 +1,7 @@
 """`python docs/generate/results.py outputs`: the claims of the papers behind this framework.
 
-The page, and the main result in README.md, are made of the runs in data/results.parquet beside the
-page, to which finished runs are added first.
+Finished runs are first added to data/results.parquet beside the page, from which the page and the
+main result in README.md are written.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from subliminal.report.page import Report, write_page
 from subliminal.report.tables import markdown
 
 SWEEPS = ("paper", "paper_sgd", "cloud2025")
-MAIN: dict[str, varied.Flat] = {  # option of conf/mitigation: what it sets
+MAIN: dict[str, varied.Flat] = {  # option of conf/mitigation: its values
     "none": {"mitigation": "none"},
     "liminal": {"mitigation": "liminal", "mitigation.liminal.schedule": "linear_decay"},
     "projection": {"mitigation": "projection", "mitigation.projection.space": "gradient"},
@@ -36,10 +36,10 @@ def write(
     of fewer conditions or seeds.
 
     Args:
-        outputs: folders that hold sweeps' folders; none to write what the file has.
-        page: the file.
-        replace_all: take fewer conditions or seeds too.
-        readme: what the main result is written into; README.md in the folder above the page's.
+        outputs: folders that hold sweeps' folders; empty: use only the file's runs.
+        page: the page's file.
+        replace_all: accept fewer conditions or seeds too.
+        readme: the file with the main result; None: README.md above the page's folder.
 
     Returns:
         A line for each sweep that was kept though it has finished runs.
@@ -65,7 +65,7 @@ def write(
 
 
 def around(readme: Path) -> tuple[str, str]:
-    """Return what stands before and after the main result, with the markers.
+    """Return the text before and after the main result, with the markers.
 
     Raises:
         UserError: the markers are missing.

@@ -1,6 +1,6 @@
-"""`python docs/generate/screening_auroc.py FOLDER`: how well a screening foretells transfer.
+"""`python docs/generate/screening_auroc.py FOLDER`: how well a screening predicts transfer.
 
-AUROC over conditions of what is measured at the first update (`probe=screening`), beside that of
+AUROC over conditions of measurements at the first update (`probe=screening`), beside that of
 alignment in the first epoch (`probe=alignment`): see `sweeps/screening.yaml`.
 """
 
@@ -24,7 +24,7 @@ SCORES = (metrics.SCREENING, metrics.SCREENING_SHARE, metrics.ALIGNMENT)
 
 @dataclass(frozen=True)
 class Screen:
-    """How well a score tells conditions in which the trait is transferred from others."""
+    """How well a score separates conditions with transfer of the trait from others."""
 
     score: str  # its metric
     auroc: float
@@ -51,7 +51,7 @@ def auroc(scores: Sequence[float], transfers: Sequence[bool]) -> tuple[float, fl
     values, which = np.asarray(scores, dtype=np.float64), np.asarray(transfers, dtype=bool)
     if which.all() or not which.any():
         kind = "all" if len(which) and which.all() else "none"
-        raise UserError(f"a screening is tested on conditions of both kinds; {kind} transfer")
+        raise UserError(f"a screening needs conditions of both kinds; {kind} transfer")
     tested = mannwhitneyu(values[which], values[~which], alternative="two-sided")
     return float(tested.statistic / (which.sum() * (~which).sum())), float(tested.pvalue)
 

@@ -8,7 +8,7 @@ from subliminal.config.resources import SWEEPS
 
 @dataclass(frozen=True)
 class System:
-    """Published work that sweeps here repeat."""
+    """Published work, repeated by sweeps here."""
 
     title: str
     source: str
@@ -16,7 +16,7 @@ class System:
     sweeps: str  # pattern below `sweeps/`
 
     def has(self, file: Path) -> bool:
-        """Tell whether the sweep's file is of this system."""
+        """Tell whether a sweep's file belongs to this system."""
         return file.relative_to(SWEEPS).match(self.sweeps)
 
 

@@ -14,7 +14,8 @@ import pytest
 from tracked_run import Tracked
 
 from subliminal import store
-from subliminal.commands.runs import flatten, main
+from subliminal.commands.runs import main
+from subliminal.config.canonical import flatten
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
 from subliminal.store import inventory

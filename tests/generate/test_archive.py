@@ -10,7 +10,7 @@ import handmade_runs
 import polars as pl
 import pytest
 from archive import MEASURED, RUNS, TABLES, Archive, Published, Size, found
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -18,9 +18,9 @@ from subliminal import metrics
 from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
 from subliminal.report import figures
+from subliminal.report.conditions import Sweep
 from subliminal.report.page import Report
 from subliminal.report.read import load
-from subliminal.report.runs import Sweep
 from subliminal.report.tables import results
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.none()
@@ -50,7 +50,9 @@ def test_a_report_from_the_file_is_that_from_the_runs(sweep: Sweep, tmp_path: Pa
         assert_frame_equal(before[1], after[1])
     for said in ("question", "caption", "made_with"):
         assert getattr(reports[0], said) == getattr(reports[1], said)
-    drawn = [figures.draw(s, tmp_path / str(place)) for place, s in enumerate((sweep, again))]
+    drawn = [
+        figures.draw(s, tmp_path / str(place), pdf=False) for place, s in enumerate((sweep, again))
+    ]
     # Single layers' alignments are not kept at steps.
     assert drawn[0].pop("paper_layers.png")
     assert drawn[0] == drawn[1]
@@ -99,6 +101,7 @@ def test_what_one_condition_measured_the_others_lack(tmp_path: Path) -> None:
     assert runs["alignment"].is_null().to_list() == [False, True]
 
 
+@settings(max_examples=25)
 @given(
     st.dictionaries(
         st.tuples(TEXTS, TEXTS, st.integers(0, 2**31)),
@@ -182,8 +185,7 @@ def test_the_headline_is_what_the_runs_measured(sweep: Sweep) -> None:
         assert row["positive_steps"] == pytest.approx((alignment > 0).mean())
         assert row["displacement"] is None
         assert row["seconds"] == 10 + seed
-        settings = json.loads(row["settings"])
-        assert settings["mitigation"] == row["condition"]
+        assert json.loads(row["settings"])["mitigation"] == row["condition"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", None])

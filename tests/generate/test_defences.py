@@ -8,7 +8,7 @@ import leaderboard
 import numpy as np
 import polars as pl
 import pytest
-from leaderboard import Place
+from leaderboard import JudgedEntry
 from matplotlib.text import Text
 
 import defences
@@ -85,13 +85,13 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     assert "5 entries were judged at 10 seeds: 3 blind and 1 aware" in text
     assert "; 1 neither blocked nor halved the leak" in text
     assert "**No blind defence here blocks" in text
-    nearest = "Nearest of the blind ones at that price: cheap leaks at most 0.50 [0.46, 0.55], in "
-    assert f"{nearest}wide_channel, at 1.09 × the loss; through comes the trait in 3 of 5" in text
+    nearest = "The best blind defence at that price: cheap leaks at most 0.50 [0.46, 0.55], in "
+    assert f"{nearest}wide_channel, at 1.09 × the loss; the trait comes through in 3 of 5" in text
     assert (
-        "at any price: dear leaks at most 0.03 [-0.01, 0.08], in long, at 9.00 × the loss; a"
-        " readout finds up to 0.63." in text
+        "The best blind defence at any price: dear leaks at most 0.03 [-0.01, 0.08], in long, at "
+        "9.00 × the loss; a readout finds up to 0.63." in text
     )
-    assert "of the aware ones: aware leaks at most 1.00" in text
+    assert "The best aware defence: aware leaks at most 1.00" in text
     assert "The control sham is judged no effect." in text
     assert "In 11 cases at most 0.10 of the trait accuracy leaks; in 11 of them a readout" in text
     rows = [row for row in text.splitlines() if row.startswith("| [")]
@@ -121,7 +121,7 @@ def test_a_defence_that_hides_the_trait_is_no_answer(outputs: Path, tmp_path: Pa
     page = tmp_path / "docs" / "defences.md"
     defences.write([outputs], page, [*MADE])
     text = page.read_text()
-    assert "1.10 × the distillation loss, so that a readout does not find it either.**" in text
+    assert "1.10 × the distillation loss, and leaves nothing for a readout to find.**" in text
     assert "cheap keeps the trait from the class logits in every setting, at 1.05 ×" in text
     assert "a hundred digits finds up to 0.61 of what" in text
     assert "dear blocks in every setting, at up to 9.00 × the loss, and a readout finds up" in text
@@ -143,7 +143,9 @@ def test_labels_do_not_cover_each_other(tmp_path: Path) -> None:
         leaks = generator.uniform(0, 1, 5).tolist()
         prices = np.exp(generator.exponential(0.4, 5)).tolist()
         write(card(of, leaks, prices), tmp_path / of.name)
-        places.append(Place(of, json.loads((tmp_path / of.name / "scorecard.json").read_text())))
+        places.append(
+            JudgedEntry(of, json.loads((tmp_path / of.name / "scorecard.json").read_text()))
+        )
     drawn = leaderboard.figure(places)
     drawn.draw_without_rendering()
     boxes = [
@@ -162,5 +164,5 @@ def test_epsilon_is_told_of_private_entries(outputs: Path) -> None:
     of = Entry(
         "dp", ("mitigation=dp_sgd", "mitigation.dp_sgd.noise=2"), "x", "y", "blind", 0, False
     )
-    (told,) = defences._private([Place(of, {})])
+    (told,) = defences._private([JudgedEntry(of, {})])
     assert "with ε = 0.6 at δ = 1/60000 (noise 2 × the clip" in told

@@ -33,7 +33,7 @@ def test_conditions_are_screened(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    words = ["probe=[alignment,screening]", "distill/init=shared,independent", "seed=0-1"]
+    words = ["probe=[alignment,screening]", "distill/init=shared,independent", "seed=0"]
     status, _, error = run("-m", *words)
     assert status == 0, error
     folder = tmp_path / "outputs" / "main"

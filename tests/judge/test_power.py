@@ -39,8 +39,8 @@ def test_the_judges_test_finds_it_in_four_of_five_repetitions() -> None:
     spread = 0.1290994
     assert effect is not None
     generator = np.random.default_rng(7)
-    shown = [paired_p(generator.normal(effect, spread, 10).tolist()) < 0.05 for _ in range(300)]
-    assert np.mean(shown) == pytest.approx(0.8, abs=0.07)
+    shown = [paired_p(generator.normal(effect, spread, 10).tolist()) < 0.05 for _ in range(200)]
+    assert np.mean(shown) == pytest.approx(0.8, abs=0.09)
 
 
 def test_where_all_seeds_differ_alike_nothing_is_said() -> None:

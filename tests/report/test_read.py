@@ -13,6 +13,7 @@ from handmade_runs import SEEDS, write_experiment, write_run
 from report_command import run_report
 
 from subliminal import store
+from subliminal.commands.reproduce import differences
 from subliminal.report.__main__ import DAMAGED
 from subliminal.report.read import load
 
@@ -23,9 +24,15 @@ WRONG = {  # file to contents of another shape
 }
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_experiment(tmp_path_factory.mktemp("store") / "outputs" / "made")
+
+
 @pytest.fixture
-def experiment(tmp_path: Path) -> Path:
-    return write_experiment(tmp_path / "outputs" / "made")
+def experiment(made: Path, tmp_path: Path) -> Path:
+    """A copy, to change."""
+    return shutil.copytree(made, tmp_path / "outputs" / "made")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +73,7 @@ def test_tables_of_another_shape_are_named(
     changed.write_parquet(file)
     (sweep,) = load([experiment])
     if table == "steps" and change in ("short", "of another seed"):
-        return  # told from whole ones by their checksums alone, which a sweep looks at
+        return  # only their checksums differ from whole ones', and a report does not read these
     assert [problem for problem in sweep.problems if str(run) in problem] == sweep.problems
     assert len(sweep.problems) == 1
     assert sweep.conditions[0].seeds == (0, 2, 3)
@@ -117,8 +124,6 @@ def test_paths_may_be_given_from_within(experiment: Path, monkeypatch: pytest.Mo
 
 
 def test_reproduce_takes_the_spread_of_runs_alone(experiment: Path) -> None:
-    from subliminal.commands.reproduce import differences
-
     run = experiment / NONE / "seed-0001"
     before = differences(run, run)
     shutil.copytree(run, run.with_name("seed-0001.bak"))

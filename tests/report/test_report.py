@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +23,28 @@ from report_command import run_report
 
 from subliminal import store
 from subliminal.report import figures
+from subliminal.report.conditions import Condition
 from subliminal.report.page import Report
 from subliminal.report.read import load
-from subliminal.report.runs import Condition
-from subliminal.report.tables import by_epoch, latex, markdown, results, tidy
+from subliminal.report.tables import by_epoch, latex, results, tidy
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two conditions of four seeds, under the name of a sweep that declares claims."""
+    return write_experiment(tmp_path_factory.mktemp("store") / "paper")
+
+
+@pytest.fixture(scope="module")
+def both(paper: Path) -> list[Condition]:
+    """The conditions none and liminal."""
+    return conditions(paper)
 
 
 @pytest.fixture
-def experiment(tmp_path: Path) -> Path:
-    """Two conditions of four seeds, under the name of a sweep that declares claims."""
-    return write_experiment(tmp_path / "paper")
+def experiment(paper: Path, tmp_path: Path) -> Path:
+    """A copy of the experiment, to change."""
+    return shutil.copytree(paper, tmp_path / "paper")
 
 
 def conditions(*paths: Path) -> list[Condition]:
@@ -44,8 +57,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_conditions_are_loaded_the_baseline_first(experiment: Path) -> None:
-    none, liminal = conditions(experiment)
+def test_conditions_are_loaded_the_baseline_first(both: list[Condition]) -> None:
+    none, liminal = both
     assert (none.name, liminal.name) == ("none", "liminal")
     assert none.seeds == (0, 1, 2, 3)
     assert none.epochs["phase"].unique().to_list() == ["student"]
@@ -56,17 +69,14 @@ def test_conditions_are_loaded_the_baseline_first(experiment: Path) -> None:
     )
 
 
-def test_a_curve_has_a_row_for_each_seed(experiment: Path) -> None:
-    none = conditions(experiment)[0]
-    x, values = none.curve(none.steps, "alignment/cosine")
+def test_a_curve_has_a_row_for_each_seed_where_the_metric_was_measured(
+    both: list[Condition],
+) -> None:
+    x, values = both[0].curve(both[0].steps, "alignment/cosine")
     np.testing.assert_array_equal(x, np.arange(PER_EPOCH * EPOCHS) / PER_EPOCH)
     expected = np.stack([alignment("mitigation=none", seed) for seed in range(4)])
     np.testing.assert_array_equal(values, expected)
-
-
-def test_a_curve_leaves_out_what_was_not_measured(experiment: Path) -> None:
-    none = conditions(experiment)[0]
-    x, values = none.curve(none.epochs, "alignment/cosine")
+    x, values = both[0].curve(both[0].epochs, "alignment/cosine")
     np.testing.assert_array_equal(x, [1, 2])
     assert values.shape == (4, 2)
 
@@ -82,8 +92,8 @@ def test_two_conditions_of_one_name_are_told_apart(experiment: Path) -> None:
     assert names == ["none (00000000)", "none (11111111)", "liminal"]
 
 
-def test_results_agree_with_numpy(experiment: Path) -> None:
-    none, liminal = results(conditions(experiment)).iter_rows(named=True)
+def test_results_agree_with_numpy(both: list[Condition]) -> None:
+    none, liminal = results(both).iter_rows(named=True)
     final = {c: np.array([accuracy(c, s)[-1] for s in range(4)]) for c in SEEDS}
     for row, condition in ((none, "mitigation=none"), (liminal, "mitigation=liminal")):
         cosines = np.stack([alignment(condition, seed) for seed in range(4)])
@@ -106,17 +116,13 @@ def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
     # 0.45 - 0.6 and 0.55 - 0.8.
     assert row["paired difference"].startswith("-0.200 [")
     assert row["n"] == "3"
-
-
-def test_no_common_seed_gives_no_difference(tmp_path: Path) -> None:
-    write_run(tmp_path, "mitigation=none", 0)
-    write_run(tmp_path, "mitigation=liminal", 1)
-    _, row = results(conditions(tmp_path)).iter_rows(named=True)
+    (none, liminal) = (tmp_path / f"mitigation={name}-00000000" for name in ("none", "liminal"))
+    _, row = results(conditions(none / "seed-0000", liminal / "seed-0001")).iter_rows(named=True)
     assert row["paired difference"] == "–"
 
 
-def test_by_epoch_has_a_row_for_each_condition(experiment: Path) -> None:
-    shown = tidy(conditions(experiment), ["trait/accuracy", "alignment/cosine", "no/metric"])
+def test_by_epoch_has_a_row_for_each_condition(both: list[Condition]) -> None:
+    shown = tidy(both, ["trait/accuracy", "alignment/cosine", "no/metric"])
     table = by_epoch(shown, "trait/accuracy", 3)
     assert table.columns == ["condition", "epoch 0", "epoch 1", "epoch 2"]
     assert table["condition"].to_list() == ["none", "liminal"]
@@ -138,13 +144,8 @@ def test_latex_by_hand() -> None:
     ]
 
 
-def test_markdown_by_hand() -> None:
-    table = pl.DataFrame({"a": ["1", "2"], "b": ["x", "y"]})
-    assert markdown(table) == "| a | b |\n| --- | --- |\n| 1 | x |\n| 2 | y |"
-
-
-def test_caption_and_provenance(experiment: Path) -> None:
-    report = Report.of(experiment)
+def test_caption_and_provenance(paper: Path) -> None:
+    report = Report.of(paper)
     assert "n = 4 seeds" in report.caption
     assert "Teacher accuracy 0.915 [" in report.caption  # 0.90 … 0.93
     assert f"configs {report.sweep.digest}" in report.caption
@@ -196,22 +197,6 @@ def test_the_command_writes_tables_figures_and_page(
     run_report(monkeypatch, experiment)
     again = contents(experiment / "report")
     assert again == first  # to the last byte
-
-
-@pytest.mark.parametrize("made", [True, False])
-def test_a_folder_without_runs_ends_with_one_line(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    made: bool,
-) -> None:
-    folder = tmp_path / "nothing"
-    if made:
-        folder.mkdir()
-    assert run_report(monkeypatch, folder) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err == f"error: {folder}: no finished run below; train first\n"
 
 
 def test_runs_conditions_and_outputs_are_found(experiment: Path) -> None:
@@ -268,8 +253,12 @@ def test_without_argument_it_reports_on_outputs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_report(monkeypatch) == 2
-    assert capsys.readouterr().err == "error: outputs: no finished run below; train first\n"
+    (tmp_path / "empty").mkdir()
+    for arguments in ([], ["empty"]):
+        assert run_report(monkeypatch, *arguments) == 2
+        folder = (arguments or ["outputs"])[0]
+        error = f"error: {folder}: no finished run below; train first\n"
+        assert capsys.readouterr() == ("", error)
     write_experiment(tmp_path / "outputs" / "made")
     assert run_report(monkeypatch, "--text") == 0
     out = capsys.readouterr().out

@@ -1,6 +1,6 @@
 """Statistics over seeds, each against another way to compute it."""
 
-from itertools import pairwise, product
+from itertools import product
 from math import fsum
 from statistics import NormalDist
 
@@ -43,19 +43,6 @@ def test_mean_is_exact_and_ci_lies_within_the_sample(values: list[float]) -> Non
     assert min(values) - 1e-12 <= low <= high <= max(values) + 1e-12
 
 
-@pytest.mark.parametrize("size", [3, 5, 20])
-@pytest.mark.parametrize("draw", ["normal", "uniform", "exponential"])
-def test_ci_brackets_the_mean(draw: str, size: int) -> None:
-    values = getattr(np.random.default_rng(size), draw)(size=size)
-    low, high = bounds(list(values))
-    assert low < values.mean() < high
-
-
-def test_same_values_give_the_same_interval() -> None:
-    values = list(np.random.default_rng(1).normal(size=20))
-    assert mean_ci(values) == mean_ci(values)
-
-
 @given(ACCURACIES, st.integers(2, 20))
 def test_ci_of_a_constant_has_no_width(value: float, n: int) -> None:
     estimate = mean_ci([value] * n)
@@ -63,30 +50,18 @@ def test_ci_of_a_constant_has_no_width(value: float, n: int) -> None:
     assert estimate.mean == pytest.approx(value)
 
 
-def test_one_seed_has_no_interval() -> None:
+def test_one_seed_has_neither_interval_nor_band_and_equal_seeds_no_width() -> None:
     assert mean_ci([0.25]) == Estimate(0.25, None, None, 1)
+    assert mean_ci([0.25]).error_bar == (0, 0)
+    curve = np.array([0.1, 0.2, 0.4])
+    for line in (*mean_band(curve[None]), *mean_band(np.tile(curve, (5, 1)))):
+        np.testing.assert_allclose(line, curve)
 
 
 def test_ci_of_a_large_normal_sample_is_the_t_interval() -> None:
     values = np.random.default_rng(2).normal(3, 2, size=400)
     low, high = stats.t.interval(0.95, 399, loc=values.mean(), scale=stats.sem(values))
     assert bounds(list(values)) == pytest.approx((low, high), abs=0.03 * (high - low))
-
-
-def test_ci_covers_the_true_mean_about_as_often_as_it_says() -> None:
-    samples = np.random.default_rng(3).normal(size=(120, 20))
-    intervals = [bounds(list(sample)) for sample in samples]
-    covered = sum(low <= 0 <= high for low, high in intervals)
-    # Nominal 0.95; a bootstrap of 20 values covers a little less.
-    assert 0.87 <= covered / len(samples) <= 0.99
-
-
-def test_ci_moves_and_scales_with_the_values() -> None:
-    values = np.random.default_rng(4).exponential(size=12)
-    low, high = bounds(list(values))
-    moved = bounds(list(10 * values + 3))
-    # BCa's ranks are counted, so rounding may move them by a few in 9,999.
-    assert moved == pytest.approx((10 * low + 3, 10 * high + 3), abs=0.05 * (high - low))
 
 
 def test_band_is_the_percentile_bootstrap_of_whole_seeds() -> None:
@@ -108,12 +83,6 @@ def test_band_resamples_seeds_not_points() -> None:
     np.testing.assert_allclose(high, [high[0], 2 * high[0], -low[0]])
 
 
-def test_band_of_equal_seeds_has_no_width() -> None:
-    curve = np.array([0.1, 0.2, 0.4])
-    for line in mean_band(np.tile(curve, (5, 1))):
-        np.testing.assert_allclose(line, curve)
-
-
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=8))
 def test_paired_p_counts_all_sign_flips(differences: list[int]) -> None:
@@ -129,37 +98,12 @@ def test_paired_p_counts_all_sign_flips(differences: list[int]) -> None:
     assert paired_p(differences) == pytest.approx(min(1.0, 2 * tail))
 
 
-@pytest.mark.parametrize("n", [2, 5, 13])
-def test_paired_p_of_one_sided_differences_is_the_smallest(n: int) -> None:
-    differences = np.random.default_rng(n).uniform(0.1, 1, size=n)
-    assert paired_p(list(differences)) == pytest.approx(2 / 2**n)
-    assert paired_p(list(-differences)) == pytest.approx(2 / 2**n)
-
-
-def test_paired_p_of_many_pairs_is_close_to_the_t_test_and_repeats() -> None:
-    differences = list(np.random.default_rng(8).normal(0.3, 1, size=30))
-    p = paired_p(differences)
-    assert p == paired_p(differences)
-    assert p == pytest.approx(stats.ttest_1samp(differences, 0).pvalue, abs=0.02)
-
-
-def test_paired_p_of_many_pairs_is_never_zero() -> None:
-    assert paired_p([1.0] * 20) == pytest.approx(2 / 10_000)
-
-
 def test_holm_by_hand() -> None:
     # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04 -> 0.06.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
     assert holm([0.2]) == [0.2]
-
-
-@given(P_VALUES)
-def test_holm_keeps_the_order_and_never_lowers(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    assert all(raw <= new <= 1 for raw, new in zip(p_values, adjusted, strict=True))
-    pairs = sorted(zip(p_values, adjusted, strict=True))
-    assert all(a[1] <= b[1] for a, b in pairwise(pairs))
+    assert holm([0.9, 0.8]) == [1, 1]
 
 
 @given(P_VALUES, st.floats(0.001, 0.5))
@@ -172,12 +116,6 @@ def test_holm_rejects_what_the_step_down_test_rejects(p_values: list[float], lev
     assert sorted(p for p, new in zip(p_values, holm(p_values), strict=True) if new <= level) == (
         rejected
     )
-
-
-def test_effect_size_by_hand() -> None:
-    # Mean 2, variance ((1)^2 + 0 + (1)^2) / 2 = 1.
-    assert effect_size([1.0, 2.0, 3.0]) == pytest.approx(2.0)
-    assert effect_size([-1.0, -2.0, -3.0]) == pytest.approx(-2.0)
 
 
 @given(st.lists(ACCURACIES, min_size=3, max_size=20).filter(lambda v: np.ptp(v) > 0.01))
@@ -287,9 +225,19 @@ def test_band_of_small_numbers_keeps_its_digits() -> None:
     np.testing.assert_allclose(mean_band(1e-15 * values), 1e-15 * np.array(mean_band(values)))
 
 
-def test_one_seed_has_no_band() -> None:
-    for line in mean_band(np.array([[0.1, 0.2]])):
-        np.testing.assert_array_equal(line, [0.1, 0.2])
+@pytest.mark.parametrize(
+    ("differences", "p"),
+    [
+        ([0.3] * 13, 2 / 2**13),  # the most pairs whose flips are all taken
+        ([1.0] * 20, 2 / 10_000),  # never 0
+        ([-0.2, -0.7], 0.5),
+        ([0.0] * 5, 1.0),
+        ([0.3], 1.0),
+        ([0.1, -0.1, 0.3, -0.3], 1.0),  # a sum of 0 but for rounding
+    ],
+)
+def test_paired_p_at_its_ends(differences: list[float], p: float) -> None:
+    assert paired_p(differences) == pytest.approx(p)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -305,10 +253,6 @@ def test_paired_p_of_many_pairs_is_near_the_exact_one(seed: int) -> None:
     exact = min(1.0, 2 * min(above, below))
     assert counts.sum() == 2.0**20
     error = 4 * (2 * exact / 9999) ** 0.5  # four standard errors of twice a share
-    assert paired_p(differences.tolist()) == pytest.approx(exact, abs=error + 2e-4)
-
-
-def test_paired_p_without_a_difference_is_one() -> None:
-    assert paired_p([0.0] * 5) == 1.0
-    assert paired_p([0.3]) == 1.0
-    assert paired_p([0.1, -0.1, 0.3, -0.3]) == 1.0  # a sum of 0 but for rounding
+    found = paired_p(differences.tolist())
+    assert found == pytest.approx(exact, abs=error + 2e-4)
+    assert paired_p(differences.tolist()) == found

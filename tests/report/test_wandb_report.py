@@ -43,18 +43,22 @@ def report_runs(experiment: Path) -> list[tuple[Path, list[dict[str, Any]]]]:
     return found
 
 
-def test_tables_figures_and_verdicts_are_logged_with_the_seeds_runs(
-    experiment: Path, figures: dict[str, Path]
+def test_tables_figures_and_verdicts_are_logged_with_the_seeds_runs_as_one_run(
+    experiment: Path, figures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    log_report(experiment, TABLES, figures)
+    ((first, _),) = report_runs(experiment)
     line = log_report(experiment, TABLES, figures)
     assert line is not None
     assert line.startswith("W&B: report run")
     ((folder, read),) = report_runs(experiment)
+    assert first.name.split("-")[-1] == folder.name.split("-")[-1]
     (run,) = [record["run"] for record in read if record["type"] == "run"]
-    ids = [store.read_summary(path)["run_id"] for path in store.finished_runs(experiment)]
+    runs = [*store.finished_runs(experiment)]
+    ids = [store.read_summary(path)["run_id"] for path in runs]
     assert run["config"]["update"]["run_ids"] == ids
-    groups = {path.parent.name for path in store.finished_runs(experiment)}
-    assert set(run["config"]["update"]["groups"]) == groups
+    assert set(run["config"]["update"]["groups"]) == {path.parent.name for path in runs}
     (row,) = [record["history"]["item"] for record in read if record["type"] == "history"]
     names = {name.split(".")[0] for name in row if not name.startswith("_")}
     expected = {"tables/verdicts", "tables/results", "tables/seeds", "figures/main_training"}
@@ -67,14 +71,8 @@ def test_tables_figures_and_verdicts_are_logged_with_the_seeds_runs(
     (table,) = folder.glob("files/media/table/tables/seeds_*.table.json")
     content = json.loads(table.read_text())
     assert [row[content["columns"].index("run_id")] for row in content["data"]] == ids
-
-
-def test_a_report_made_again_is_one_run(experiment: Path, figures: dict[str, Path]) -> None:
-    log_report(experiment, TABLES, figures)
-    ((first, _),) = report_runs(experiment)
-    log_report(experiment, TABLES, figures)
-    ((second, _),) = report_runs(experiment)
-    assert first.name.split("-")[-1] == second.name.split("-")[-1]
+    files = [path for path in experiment.rglob("*") if path.is_file()]
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
 @pytest.mark.slow
@@ -104,12 +102,3 @@ def test_a_failure_of_wandb_is_one_line(experiment: Path, monkeypatch: pytest.Mo
     assert line is not None
     assert line.startswith("W&B failed, the report's files are complete without it: ")
     assert "\n" not in line
-
-
-def test_the_key_is_in_no_file(
-    experiment: Path, figures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    log_report(experiment, TABLES, figures)
-    files = [path for path in experiment.rglob("*") if path.is_file()]
-    assert [path for path in files if KEY.encode() in path.read_bytes()] == []

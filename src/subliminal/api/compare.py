@@ -8,8 +8,7 @@ from subliminal import metrics
 from subliminal.api.results import Runs
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import paired
-from subliminal.report.runs import Condition, PerSeed
+from subliminal.report.conditions import Condition, PerSeed, paired
 from subliminal.report.statistics import effect_size, holm, mean_ci, paired_p
 
 _NUMBERS = {"n": pl.Int64} | dict.fromkeys(

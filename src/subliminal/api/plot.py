@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from subliminal.api.results import Runs
 from subliminal.errors import UserError
 from subliminal.report import figures
+from subliminal.report.conditions import Sweep
 from subliminal.report.figures import Drawing, style
-from subliminal.report.runs import Sweep
 
 
 def bars(runs: Runs) -> Axes:

@@ -14,7 +14,7 @@ import polars as pl
 from subliminal import store
 from subliminal.errors import UserError
 from subliminal.report import read, varied
-from subliminal.report.runs import Sweep
+from subliminal.report.conditions import Sweep
 
 if TYPE_CHECKING:
     import pandas

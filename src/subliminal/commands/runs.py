@@ -15,8 +15,9 @@ from rich.table import Table
 
 from subliminal import metrics
 from subliminal.config import command, terminal
+from subliminal.config.canonical import Plain, flatten
 from subliminal.report.sparkline import sparkline
-from subliminal.store.inventory import Plain, copies, describe, find, overview
+from subliminal.store.inventory import copies, describe, find, overview
 
 WIDTH = 160  # columns, when not on a terminal
 CURVE = 40  # characters
@@ -159,16 +160,6 @@ def _differences(left: Plain, right: Plain) -> dict[str, list[Any]]:
     """Return both values of each dotted key whose values differ."""
     a, b = flatten(left), flatten(right)
     return {key: [a.get(key), b.get(key)] for key in a | b if a.get(key) != b.get(key)}
-
-
-def flatten(tree: Any, prefix: str = "") -> Plain:
-    """Return the leaves of nested mappings by dotted key; lists and empty mappings are leaves."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree} if prefix else {}
-    flat: Plain = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def _table(*columns: str) -> Table:

@@ -58,7 +58,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     terminal.settle()  # a launcher's job has not been through `run`
     variables.unset_numeric_variables()
     cores.unbind()  # a scheduler may bind what it starts
-    from subliminal.report.job import objectives, show
+    from subliminal.report.at_end import objectives, show_job
     from subliminal.sweep.agent import Agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
@@ -83,7 +83,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
         _ran.extend(runs)
         if agent is not None:
             agent.log(job.experiment.tracker, runs, console)
-        show(runs, console)
+        show_job(runs, console)
         return objectives(runs, job.cfg.objective)
 
 

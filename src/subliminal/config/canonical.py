@@ -57,6 +57,16 @@ def canonical(values: Mapping[str, Any]) -> Plain:
     return _spelled(Config, plain, "")
 
 
+def flatten(tree: Any, prefix: str = "") -> Plain:
+    """Return the leaves of nested mappings by dotted key; lists and empty mappings are leaves."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree} if prefix else {}
+    flat: Plain = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
 @cache  # `merge` copies it
 def _schema() -> Any:
     return OmegaConf.structured(Config)

@@ -1,8 +1,8 @@
-"""`python -m subliminal.judge [override …]`: whether a defence stops subliminal learning.
+"""`python -m subliminal.judge [override …]`: test whether a defence stops subliminal learning.
 
-A defence is any overrides of `subliminal.train`. It is tried in the settings of `conf/threat`;
-undefended students, controls and teachers are trained once and shared by all defences. Finished
-runs are kept: the same command resumes an interrupted battery.
+A defence is any list of overrides of `subliminal.train`. It is tried in the settings of
+`conf/threat`. Undefended students, controls and teachers are trained once, and shared by all
+defences. Finished runs are kept: the same command resumes an interrupted battery.
 """
 
 import argparse
@@ -24,13 +24,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("overrides", nargs="*", help="the defence, e.g. mitigation=liminal")
     parser.add_argument("--entry", help="an entry of defences/, or a file; also entry=NAME")
     parser.add_argument("--all", action="store_true", help="all entries that are not judged yet")
-    parser.add_argument("--threat", action="append", default=[], help="try this setting alone")
+    parser.add_argument("--threat", action="append", default=[], help="try only this setting")
     parser.add_argument("--full", action="store_true", help="all settings, whatever the first show")
     parser.add_argument("--quick", action="store_true", help="a first look that decides nothing")
-    parser.add_argument("--search", action="store_true", help="let the attacker search his menu")
-    parser.add_argument("--track", help="refuse a defence that takes more: blind | aware")
+    parser.add_argument("--search", action="store_true", help="search the attacker's menu")
+    parser.add_argument("--track", help="refuse a defence that reads more: blind | aware")
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
-    parser.add_argument("--config-dir", type=Path, help="a folder of configs of your own")
+    parser.add_argument("--config-dir", type=Path, help="folder with your own configs")
     arguments, unknown = parser.parse_known_intermixed_args(argv)
     return command.status(lambda: _judge(arguments, unknown))
 
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 def _judge(arguments: argparse.Namespace, unknown: list[str]) -> int:
     if unknown:
         raise UserError(f"{unknown[0]}: no such option; see --help")
-    from subliminal.judge.cli import run  # torch takes a second, which --help does not need
+    from subliminal.judge.cli import run  # --help need not wait for torch
 
     return run(arguments)
 

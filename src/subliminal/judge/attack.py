@@ -1,8 +1,8 @@
-"""The attacker who knows: which attacks count as such, and his search over a declared menu.
+"""Attacks that know the defence: which of them count, and the search over a declared menu.
 
-The search has no parameters to tune, as AutoAttack has none (Croce & Hein 2020, arXiv 2003.01690):
-all entries of the menu on the first development seeds, the best of them on all, the worst for the
-defence on the judge's seeds.
+Like AutoAttack (Croce & Hein 2020, arXiv 2003.01690), the search has no parameters to tune: all
+entries of the menu are tried on the first development seeds, the best of them on all development
+seeds, and the worst for the defence on the judge's seeds.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ from subliminal.judge.trainings import train
 from subliminal.judge.trial import Students, Trial
 from subliminal.sweep.console import Console
 
-FIRST, ALL = "0-2", "0-9"  # development seeds: of every entry, and of those that are kept
+FIRST, ALL = "0-2", "0-9"  # development seeds: for every entry, and for the best
 KEPT = 3
-MARGIN = 0.01  # of the teacher's accuracy, around that of the plain one
+MARGIN = 0.01  # between an attack's teacher accuracy and the plain teacher's
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """Result of an entry of the menu on development seeds."""
+    """Result of one menu entry on development seeds."""
 
     name: str
     overrides: tuple[str, ...]
     seeds: int = 0  # finished students
-    trait: float | None = None  # mean over them, of defended students
+    trait: float | None = None  # mean trait of these defended students
     teacher: float | None = None  # mean accuracy of their teachers
     reason: str = ""  # why it does not count
 
@@ -42,7 +42,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Search:
-    """Result of the search: the attempts, the plain one first, and the worst of them."""
+    """Result of the search: the attempts, the plain one first, and the worst for the defence."""
 
     attempts: tuple[Attempt, ...]
     worst: Attempt | None  # None: no entry leaks what the plain teacher does
@@ -61,7 +61,7 @@ class Search:
 
 
 def search(defence: Defence, setting: Setting, console: Console) -> Search:
-    """Try a setting's menu on the development seeds; a second call trains nothing."""
+    """Try a setting's menu on the development seeds; finished runs are not trained again."""
     menu: dict[str, tuple[str, ...]] = {"plain": (), **setting.menu}
     console.say(
         f"Search: {len(setting.menu)} entries on seeds {FIRST}, the best {KEPT} on seeds {ALL}"
@@ -84,10 +84,10 @@ def search(defence: Defence, setting: Setting, console: Console) -> Search:
 
 
 def counts(plain: Trial, attack: Trial) -> tuple[bool, str]:
-    """Tell whether an attack is one, and why: on the judge's seeds, against the plain teacher.
+    """Return whether an attack counts on the judge's seeds, and why.
 
-    It counts when its teachers are as accurate as the plain ones, within 0.01, and it leaks at
-    least what they do: to undefended students, or to defended ones.
+    It counts if its teachers are as accurate as the plain ones, within 0.01, and leak at least as
+    much as these, to undefended or to defended students.
     """
     ours, theirs = _mean(attack.undefended.teacher), _mean(plain.undefended.teacher)
     leaks = {"undefended": (_leaked(attack.undefended, attack), _leaked(plain.undefended, plain))}
@@ -118,7 +118,7 @@ def _trait(attempt: Attempt) -> float:
 def _attempt(
     defence: Defence, threat: str, name: str, words: Sequence[str], console: Console
 ) -> Attempt:
-    """Train the defended students of an entry of the menu, and measure them."""
+    """Train and measure the defended students of a menu entry."""
     attempt = Attempt(name, tuple(words))
     try:
         setting = battery.setting(defence, threat, words)

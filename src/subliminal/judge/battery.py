@@ -1,4 +1,4 @@
-"""The settings in which a defence is tried, and the conditions that each of them needs."""
+"""Settings in which a defence is tried, and the jobs of each."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal import metrics
 from subliminal.config import seeds
 from subliminal.config.build import build
-from subliminal.config.canonical import Plain, canonical
+from subliminal.config.canonical import Plain, canonical, flatten
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError, one_line
 from subliminal.judge.trainings import compose
@@ -25,9 +25,9 @@ from subliminal.training.job import Job
 NAME = "judge"  # the experiments' folder below outputs
 # Config groups that a defence may not change: the attacker's training, and what is measured.
 ATTACKERS = ("model", "teacher", "data", "trait", "threat")
-# Config keys of a command line that say how the judge works: no part of a defence.
+# Config keys of the judge itself: no part of a defence.
 _OWN = ("seed", "outputs", "engine", "tracker", "name", "force", "resume", "objective")
-MOMENTS = 16  # of a training at which the trait is measured, besides the ends of epochs
+MOMENTS = 16  # measurements of the trait during a training, besides the ends of epochs
 NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt nothing
 
 
@@ -41,11 +41,11 @@ class Setting:
     trait: str  # metric
     control: bool
     undefended: Job
-    null: Job | None  # None: the trait's zero is θ₀, whose shift is 0
+    null: Job | None  # None: the trait is a shift, which is 0 at θ₀
     defended: Job | None  # None: the defence does not fit, see `unfit`
     unfit: str = ""
-    attack: bool = False  # it counts if it leaks what the reference does, at its teacher's accuracy
-    menu: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a search: overrides
+    attack: bool = False  # see `subliminal.judge.attack.counts`
+    menu: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # a search's overrides
 
     @property
     def jobs(self) -> dict[str, Job]:
@@ -56,25 +56,25 @@ class Setting:
 
 @dataclass(frozen=True)
 class Defence:
-    """What is judged: overrides of a config, as on the command line of `subliminal.train`."""
+    """A defence: overrides, as on the command line of `subliminal.train`."""
 
     overrides: tuple[str, ...]
-    own: tuple[str, ...]  # how the judge works: seeds, folders, engine
+    own: tuple[str, ...]  # overrides of the judge itself: seeds, folders, engine
     config_dir: Path | None = None
 
     @classmethod
     def of(cls, argv: Sequence[str], config_dir: Path | None = None) -> "Defence":
-        """Split a command line into the defence and what says how the judge works."""
+        """Split a command line into the defence and the judge's own overrides."""
         own = tuple(word for word in argv if _group(word) in _OWN)
         return cls(tuple(w for w in argv if w not in own), own, config_dir)
 
     def on(self, seeds: str) -> "Defence":
-        """Return the same defence, on other seeds."""
+        """Return the same defence with other seeds."""
         return replace(self, own=(*self.own, f"seed={seeds}"))
 
     @property
     def name(self) -> str:
-        """Its overrides, in characters fit for a folder."""
+        """Its overrides as a folder's name."""
         return plan.condition_name(list(self.overrides)).replace("default", "none")
 
     def compose(
@@ -82,7 +82,7 @@ class Defence:
     ) -> Plain:
         """Compose overrides with the judge's own seeds, folder and engine.
 
-        Runs are not tracked one by one: the scorecard is, as one run.
+        Runs have no tracker: the scorecard is tracked as one run.
         """
         own = [word for word in self.own if _group(word) not in ("seed", "tracker")]
         given = [word for word in self.own if _group(word) == "seed"] or ["seed=judge"]
@@ -95,13 +95,13 @@ class Defence:
             raise UserError(f"{one_line(error)} (with {shown})") from error
 
     def tracker(self) -> Any:
-        """Return the tracker's settings that the command line names, by default those of a run."""
+        """Return the settings of the tracker on the command line, by default those of a run."""
         words = [word for word in self.own if _group(word) == "tracker"]
         return canonical(self.compose(tracked=words))["tracker"]
 
 
 def names(config_dir: Path | None = None, *, search: bool = True) -> list[str]:
-    """Return the names of the settings, ours and the user's; `search`: also those with a menu."""
+    """Return the settings' names, also the user's; without `search` only those without a menu."""
     folders = [CONF, *([config_dir] if config_dir else [])]
     files = [file for folder in folders for file in (folder / "threat").glob("*.yaml")]
     return sorted(
@@ -114,12 +114,12 @@ def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False)
 
     Args:
         defence: what is judged.
-        only: names of settings; none: all but those that search a menu.
-        search: add those that search a menu.
+        only: names of settings; empty: all without a menu.
+        search: add the settings with a menu.
 
     Raises:
-        UserError: an unknown setting, an override that does not compose, a defence that touches the
-            teacher, the data or the trait.
+        UserError: an unknown setting, an override that does not compose, or a defence that changes
+            the teacher, the data or the trait.
     """
     known = names(defence.config_dir)
     for name in only:
@@ -133,7 +133,7 @@ def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False)
 
 
 def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
-    """Compose one setting for a defence, with `more` overrides of the attacker's.
+    """Compose one setting for a defence; `more` are overrides by the attacker.
 
     Raises:
         UserError: as `battery` does.
@@ -169,7 +169,7 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
 
 
 def _in_one_folder(settings: Sequence[Setting]) -> list[Setting]:
-    """Give jobs of one condition one folder, whatever the settings call it."""
+    """Give jobs of one condition one folder, even if settings name it differently."""
     shared = iter(plan.in_one_folder(job for one in settings for job in one.jobs.values()))
     changes: list[dict[str, Any]] = [{name: next(shared) for name in one.jobs} for one in settings]
     return [replace(one, **jobs) for one, jobs in zip(settings, changes, strict=True)]
@@ -188,7 +188,7 @@ def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[
     """Compose a defence in a setting; return its job, or None and why it cannot be tried there.
 
     Raises:
-        UserError: it changes what is the attacker's, or does not build in the plain setting either.
+        UserError: it changes a group of the attacker, or builds in no setting.
     """
     values, attackers = defence.compose([*there, *defence.overrides]), defence.compose(there)
     for group in ATTACKERS:
@@ -215,7 +215,7 @@ def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[
 
 
 def _probed(defence: Defence, values: Plain) -> Plain:
-    """Return a config with the probes that the judge needs of defended runs."""
+    """Return a config with the probes that the judge needs in defended runs."""
     if not defence.overrides:
         return values
     built = [build(node, f"mitigation.{name}") for name, node in values["mitigation"].items()]
@@ -229,14 +229,9 @@ def _load(path: Path) -> Any:
     return OmegaConf.to_container(OmegaConf.load(path))
 
 
-def _leaves(tree: object, prefix: str = "") -> dict[str, object]:
-    """Return the values of a nested mapping by dotted key."""
-    if not isinstance(tree, dict):
-        return {prefix: tree}
-    flat: dict[str, object] = {}
-    for key, value in tree.items():
-        flat |= _leaves(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
+def _leaves(tree: Any, prefix: str = "") -> Plain:
+    """Return the leaves of nested mappings by dotted key, without empty mappings."""
+    return {key: value for key, value in flatten(tree, prefix).items() if value != {}}
 
 
 def _group(word: str) -> str:

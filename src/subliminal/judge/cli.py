@@ -1,4 +1,4 @@
-"""What `python -m subliminal.judge` does: judge one defence, or all entries of the leaderboard."""
+"""`python -m subliminal.judge`: judge one defence, or all entries of the leaderboard."""
 
 import argparse
 import hashlib
@@ -28,7 +28,7 @@ LONGEST = 90  # characters of a scorecard's name
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge what a command line names; return the exit status: 0, or 1 where an entry failed.
+    """Judge the defence of a command line; return the exit status: 1 if an entry failed, else 0.
 
     Raises:
         UserError: bad input, or undefended runs that failed.
@@ -76,16 +76,16 @@ def run(arguments: argparse.Namespace) -> int:
 def judge_all(
     entries: Sequence[Entry], own: Sequence[str], config_dir: Path | None, console: Console
 ) -> dict[str, str]:
-    """Judge the entries that have no final scorecard of today's battery and seeds, in order.
+    """Judge the entries without a final scorecard of the present battery and seeds, in order.
 
-    An entry that cannot be judged is reported and skipped. `own` says how the judge works:
-    overrides of seeds, folders, engine.
+    An entry that cannot be judged is reported and skipped. `own` are the judge's overrides: seeds,
+    folders, engine.
 
     Returns:
         The entries that could not be judged, and why.
 
     Raises:
-        UserError: an override that is no part of how the judge works.
+        UserError: one of `own` is an override of a defence.
     """
     if others := Defence.of(own).overrides:
         raise UserError(f"{others[0]}: with --all the entries are the defences")
@@ -110,7 +110,6 @@ def judge_all(
 
 
 def _folder(name: str, settings: Sequence[Setting]) -> Path:
-    """Return the folder of a scorecard."""
     return Path(settings[0].undefended.cfg.outputs) / NAME / "scorecards" / name
 
 
@@ -141,12 +140,11 @@ def _keep(
 
 
 def _words(overrides: Sequence[str], key: str) -> list[str]:
-    """Return the overrides of a key."""
     return [word for word in overrides if word.startswith(f"{key}=")]
 
 
 def _card_name(parts: Sequence[str]) -> str:
-    """Return a scorecard's name: one of fewer settings or other seeds replaces no other."""
+    """Return a scorecard's name, which differs for fewer settings or other seeds."""
     text = "-".join(parts)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     return file_stem(text if len(text) <= LONGEST else f"{text[:LONGEST]}-{digest}")

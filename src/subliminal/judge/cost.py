@@ -1,4 +1,4 @@
-"""Plan of a battery: the runs that it trains and how long they take, printed before it starts."""
+"""Plan of a battery: its missing runs and their cost, printed before it starts."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from subliminal.config.terminal import console
 from subliminal.judge.attack import ALL, FIRST, KEPT
 from subliminal.judge.battery import Setting
 from subliminal.judge.trainings import teacher_file
-from subliminal.judge.trial import training_seconds
+from subliminal.report.conditions import training_seconds
 from subliminal.sweep import cores
 from subliminal.training.job import Job
 
@@ -18,13 +18,13 @@ PARTS = ("undefended", "null", "defended")
 
 
 class JobPlan(NamedTuple):
-    """The runs of one job: how many exist, and what the missing ones cost."""
+    """The runs of one job: how many are finished, and the cost of the missing ones."""
 
     runs: int
     finished: int  # of these
-    passes: float  # millions of images that missing students, and teachers not cached, train on
-    seconds: float | None  # of finished runs, for each million of images; None: there are none
-    workers: int  # runs that are trained at once
+    passes: float  # millions of images for the missing students and the teachers not cached
+    seconds: float | None  # per million images, mean of finished runs; None: there are none
+    workers: int  # runs trained at once
 
     @property
     def missing(self) -> int:
@@ -37,7 +37,7 @@ class SettingPlan(NamedTuple):
 
     setting: str
     parts: dict[str, JobPlan]
-    note: str = ""  # why nothing is trained, or what a search trains besides
+    note: str = ""  # why nothing is trained, or the runs of a search
 
 
 def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
@@ -57,10 +57,10 @@ def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
 
 
 def estimate(plans: Sequence[SettingPlan], known: Sequence[SettingPlan] = ()) -> float | None:
-    """Return the seconds that the missing runs take; None where no run is finished.
+    """Return the seconds that the missing runs take; None if no run is finished.
 
-    By the finished runs' own seconds, for as many images: those of the condition, else the mean of
-    all conditions that are `known`, by default those of the plans.
+    Seconds per image are those of the condition's finished runs, else the mean over all conditions
+    of the plans in `known` (default: `plans`).
     """
     measured = [part.seconds for part in _parts(known or plans) if part.seconds is not None]
     if not measured:
@@ -74,7 +74,7 @@ def estimate(plans: Sequence[SettingPlan], known: Sequence[SettingPlan] = ()) ->
 
 
 def show_plan(plans: Sequence[SettingPlan]) -> str:
-    """Print the plan; return its last line, which says what it costs."""
+    """Print the plan; return its last line, with the cost."""
     from rich.table import Table
 
     table = Table("setting", *PARTS, "time", "")
@@ -93,7 +93,7 @@ def _parts(plans: Sequence[SettingPlan]) -> list[JobPlan]:
 
 
 def _cost(plans: Sequence[SettingPlan], known: Sequence[SettingPlan]) -> str:
-    """Return the cost of the missing runs as text: seconds, or images where no run is finished."""
+    """Return the cost of the missing runs as text: time, or images if no run is finished."""
     passes = sum(part.passes for part in _parts(plans) if part.missing)
     if not passes:
         return ""
@@ -110,7 +110,7 @@ def _cell(part: JobPlan | None) -> str:
 
 
 def _planned(job: Job, counted: set[Path]) -> JobPlan:
-    """Plan one job; add its missing runs' teachers to those that are counted."""
+    """Plan one job; add the teachers of its missing runs to `counted`."""
     cfg, experiment = job.cfg, job.experiment
     done = [job.run_dir(seed) for seed in job.seeds if store.state(job.run_dir(seed)) == "finished"]
     missing = [seed for seed in job.seeds if job.run_dir(seed) not in done]

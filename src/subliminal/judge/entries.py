@@ -24,8 +24,8 @@ class _File:
     source: str = MISSING  # paper, with its number, or `ours`
     claim: str = MISSING  # one sentence
     track: str = MISSING  # blind | aware
-    trials: int = MISSING  # how many settings of its own it was tuned over, at most
-    tried: list[str] = field(default_factory=list)  # … which ones: their overrides, a line each
+    trials: int = MISSING  # the most settings of its own keys that were tried to tune it
+    tried: list[str] = field(default_factory=list)  # the overrides of each such setting
     landmark: bool = False  # judged in all settings, whatever the first ones show
 
 
@@ -57,7 +57,7 @@ def read(path: Path) -> Entry:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except (YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{where}: no YAML: {' '.join(str(error).split())}") from error
+        raise UserError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
     except (OmegaConfBaseException, ValueError) as error:
         known = ", ".join(item.name for item in fields(_File))
         raise UserError(f"{where}: {one_line(error).split(';')[0]}; it has {known}") from error
@@ -80,22 +80,22 @@ def read(path: Path) -> Entry:
 
 
 def files() -> dict[str, Path]:
-    """Return the entries' files by name; one of the working folder comes before ours."""
+    """Return the entries' files by name; those of the working folder override ours."""
     folders = (DEFENCES.resolve(), Path("defences").resolve())
     return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
 
 
 def all_entries() -> list[Entry]:
-    """Read all entries, landmarks first: their undefended runs are shared."""
+    """Read all entries, landmarks first: others share their undefended runs."""
     found = [read(file) for file in files().values()]
     return sorted(found, key=lambda entry: (not entry.landmark, entry.name))
 
 
 def choose(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[str]]:
-    """Return the entry that a command line names, if any, and its overrides with the entry's.
+    """Return the entry of a command line, if any, and the overrides of both.
 
     Raises:
-        UserError: an unknown entry, more than one, or overrides beside one that would change it.
+        UserError: an unknown entry, several entries, or an entry with overrides of a defence.
     """
     chosen = [word.partition("=")[2] for word in words if word.startswith("entry=")]
     chosen += [named] if named else []
@@ -114,10 +114,9 @@ def choose(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[
 
 
 def check_track(entry: Entry, real: str) -> None:
-    """Raise a UserError when an entry's track is not the one that its defence needs."""
+    """Raise a UserError if an entry's track is not the one that its defence needs."""
     if real != entry.track:
-        takes = "takes" if real == "aware" else "takes nothing of"
+        reads = "reads the trait" if real == "aware" else "reads nothing of the trait"
         raise UserError(
-            f"{entry.name}.yaml: track={entry.track}: the defence {takes} what shows the trait, "
-            f"so its track is {real}"
+            f"{entry.name}.yaml: track={entry.track}: the defence {reads}, so its track is {real}"
         )

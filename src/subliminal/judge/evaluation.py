@@ -1,4 +1,4 @@
-"""The judge at work: trains what a battery lacks, measures it, and weighs the evidence."""
+"""Evaluation of a defence: train and measure a battery's students, and write the scorecard."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ from subliminal.judge.trial import Trial, run_setting, series
 from subliminal.report.statistics import holm
 from subliminal.sweep.console import Console
 
-SCREEN = 3  # settings that show most for their time; a defence that fails in all stops there
-QUICK = 3  # seeds of a first look
+SCREEN = 3  # first settings; a defence that fails in all of them is tried no further
+QUICK = 3  # seeds of --quick
 PLAIN = "reference"  # the setting that an attack is compared with
 
 
@@ -31,11 +31,11 @@ def judge(
     quick: bool = False,
     track: str | None = None,
 ) -> Scorecard:
-    """Train what is missing, setting by setting, and return the scorecard.
+    """Train the missing runs, setting by setting, and return the scorecard.
 
     Args:
-        defence: what is judged.
-        settings: the battery, composed for it, in order.
+        defence: the defence.
+        settings: the battery, composed for the defence, in order.
         console: shows progress and lines to the user.
         full: try all settings, whatever the first ones show.
         quick: a first look, which decides nothing.
@@ -68,7 +68,7 @@ def judge(
 
 
 def check_seeds(settings: Sequence[Setting], *, quick: bool) -> tuple[int, ...]:
-    """Return the seeds; raise a UserError when they are fewer than the statistics need."""
+    """Return the seeds; raise a UserError if they are fewer than the statistics need."""
     seeds = settings[0].undefended.seeds
     if len(seeds) < FEWEST and not quick:
         raise UserError(f"seed={len(seeds)} seeds: the judge needs at least {FEWEST}; see --quick")
@@ -76,17 +76,17 @@ def check_seeds(settings: Sequence[Setting], *, quick: bool) -> tuple[int, ...]:
 
 
 class Evaluation:
-    """The trials of one defence so far, and the scorecard's lines that follow from them."""
+    """The trials of one defence so far, and the scorecard's lines."""
 
     def __init__(self, defence: Defence, console: Console) -> None:
         self.trials: list[Trial] = []
         self.search: Search | None = None
         self._defence, self._console = defence, console
         self._voids: list[Line] = []
-        self._notes: dict[str, str] = {}  # of attacks: why they count
+        self._notes: dict[str, str] = {}  # why an attack counts
 
     def add(self, setting: Setting) -> None:
-        """Try a setting; one that says nothing of the defence becomes a void line."""
+        """Try a setting; one that cannot test the defence becomes a void line."""
         trial, note = self._try(setting)
         if trial is None:
             self._voids.append(Line(setting.name, setting.asks, "void", note))
@@ -95,7 +95,7 @@ class Evaluation:
             self._notes[setting.name] = note
 
     def _try(self, setting: Setting) -> tuple[Trial | None, str]:
-        """Return a setting's trial and a note on it; None where it is void, and the reason."""
+        """Return a setting's trial and a note on it; None and the reason if it is void."""
         if setting.unfit:
             return None, setting.unfit
         try:
@@ -122,7 +122,7 @@ class Evaluation:
         return trial if counted else None, found + why
 
     def _reference(self) -> Trial:
-        """Return the trial of the plain teacher, which an attack is compared with."""
+        """Return the trial of the plain teacher, the reference of attacks."""
         for trial in self.trials:
             if trial.setting.name == PLAIN:
                 return trial
@@ -138,7 +138,7 @@ class Evaluation:
         return bool(leaks) and min(leaks) > 0.5
 
     def lines(self) -> list[Line]:
-        """Return the lines of all settings that are no controls."""
+        """Return the lines of all settings but controls."""
         judged = [trial for trial in self.trials if not trial.setting.control]
         opened = [trial for trial in judged if trial.evidence().open(by=trial.gate)]
         adjusted = holm([trial.evidence().p for trial in opened])

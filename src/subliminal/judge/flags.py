@@ -1,7 +1,7 @@
 """Reasons to doubt a verdict, checked in every setting.
 
-As in AutoAttack (Croce & Hein 2020, arXiv 2003.01690): a defence may look good because its training
-is broken. Each function takes measurements and returns a line; it is empty where all is well.
+A defence may look good because its training is broken, as AutoAttack's authors found (Croce & Hein
+2020, arXiv 2003.01690). Each function returns a line, which is empty if there is no doubt.
 """
 
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ import numpy as np
 
 from subliminal.judge.leak import BAND, Array, Evidence, Interval, Verdict, leak
 
-FALL = 0.9  # of the loss at the start: a training that ends above it has not learnt
-MOST = 0.5  # from which share of steps, parameters or halves on it is "most"
+FALL = 0.9  # share of the first loss; a training that ends above it has not learnt
+MOST = 0.5  # share of steps, parameters or halves above which a flag is raised
 HALVES = 20
 PER_HALF = 999  # resamples
 
 
 def loss_did_not_fall(losses: Sequence[Array]) -> str:
-    """Flag seeds whose loss at the end is above 0.9 of that at the start, a tenth of steps each.
+    """Flag seeds whose loss in the last tenth of steps is above 0.9 of that in the first tenth.
 
     Args:
         losses: each seed's distillation loss, step by step.
@@ -30,11 +30,11 @@ def loss_did_not_fall(losses: Sequence[Array]) -> str:
 
 
 def gradient_lost(norms: Sequence[Array], moved: Sequence[Array]) -> str:
-    """Flag a gradient that is zero, or that leaves most parameters where they are, in most steps.
+    """Flag a gradient that is zero in most steps, or that does not move most parameters.
 
     Args:
-        norms: each seed's norm of the gradient that the optimizer got, step by step.
-        moved: … and share of the parameters that the step moved.
+        norms: each seed's norm of the optimizer's gradient, step by step.
+        moved: each seed's share of moved parameters, step by step.
     """
     if not norms:
         return ""
@@ -46,21 +46,21 @@ def gradient_lost(norms: Sequence[Array], moved: Sequence[Array]) -> str:
 
 
 def inactive(changed: Sequence[Array]) -> str:
-    """Flag mitigations that leave most steps as they are.
+    """Flag mitigations that do not change most steps.
 
     Args:
-        changed: each seed's 1 where a mitigation changed the step, else 0.
+        changed: 1 for each step that a mitigation changed, else 0, seed by seed.
     """
     idle = 1 - float(np.mean([values.mean() for values in changed])) if changed else 0.0
     return f"defence is inactive in {idle:.0%} of steps" if idle > MOST else ""
 
 
 def teacher_changed(ways: Sequence[Array], same: bool) -> str:
-    """Flag a defence whose students had another teacher than the undefended ones.
+    """Flag a defence whose students had another teacher than the undefended students.
 
     Args:
         ways: each seed's distance of the teacher from its start, epoch by epoch.
-        same: whether the teachers' names are those of the undefended runs.
+        same: whether the teachers' hashes are those of the undefended runs.
     """
     if not same:
         return "teacher is another than the undefended students'"
@@ -69,24 +69,24 @@ def teacher_changed(ways: Sequence[Array], same: bool) -> str:
 
 
 def below_chance(trait: Array, classes: int) -> str:
-    """Flag a mean trait accuracy below half of chance: the trait is known, and turned round."""
+    """Flag a mean trait accuracy below half of chance: the student inverts the trait."""
     known = trait[~np.isnan(trait)]
     low = float(known.mean()) if len(known) else 1.0
     return f"below chance ({low:.3f})" if low < 0.5 / classes else ""
 
 
 def hidden(verdict: Verdict, readout: Interval | None) -> str:
-    """Flag a trait that is blocked from the class logits, and that a refitted readout finds."""
+    """Flag a trait that is absent from the class logits but found by a refitted readout."""
     if verdict != "blocks" or readout is None or readout.low <= BAND:
         return ""
     return f"hidden, not blocked: a readout finds {readout.value:.2f} of it"
 
 
 def depends_on_seeds(evidence: Evidence, verdict: Verdict) -> str:
-    """Flag a verdict that most halves of the seeds do not bear out, by their own intervals.
+    """Flag a verdict that most halves of the seeds contradict.
 
-    Twenty halves, always the same ones. A half's interval may not reach what the verdict rules out:
-    1 for *reduces*, less than 0.9 for *no effect*, beyond ±0.1 for *blocks*.
+    Twenty seeded halves are taken. A half agrees if its interval lies below 1 for *reduces*, from
+    0.9 up for *no effect*, within ±0.1 for *blocks*.
     """
     if verdict in ("undecided", "void"):
         return ""

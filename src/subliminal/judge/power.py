@@ -1,4 +1,4 @@
-"""Power of the judge's test: the smallest difference that a number of seeds would show."""
+"""Power of the judge's test: the smallest difference that a number of seeds can show."""
 
 from functools import cache
 
@@ -7,21 +7,20 @@ from numpy.typing import NDArray
 
 POWER, LEVEL = 0.80, 0.05
 DRAWS = 2000  # simulated experiments
-_MOST_EXACT = 10  # pairs of which all sign flips are taken; beyond, as many at random
+_MOST_EXACT = 10  # pairs up to which all sign flips are taken; else 2**10 random ones
 
 
 def detectable(differences: NDArray[np.float64]) -> float | None:
-    """Return the smallest mean difference that as many paired seeds would show.
+    """Return the smallest mean difference that as many paired seeds can show.
 
-    Shown: a two-sided sign-flip test finds p < 0.05 in 80% of repetitions, if differences are
-    normal with the standard deviation of these. With several settings Holm's adjustment needs more.
+    It is shown if a two-sided sign-flip test has p < 0.05 in 80% of repetitions, for normal
+    differences with this standard deviation. With several settings Holm's adjustment needs more.
 
     Args:
-        differences: of each seed, defended less undefended, (seeds,).
+        differences: defended less undefended, (seeds,).
 
     Returns:
-        In the unit of the differences; None where too few seeds can show anything, or where all
-        seeds differ alike, and so the least difference is certain.
+        The difference in its own unit; None with too few seeds, or where all differences are equal.
     """
     spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
     effect = smallest_effect(len(differences)) if spread > 0 else None

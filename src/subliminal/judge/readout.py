@@ -1,7 +1,7 @@
-"""The readout attack: what of the trait a few labels bring back from a trained student.
+"""The readout attack: the trait that a few labels bring back from a trained student.
 
 A student may score at chance and still represent the digits as its teacher does (Learning Through
-Noise, Brockers et al. 2026, arXiv 2605.23645): accuracy alone would call that blocked.
+Noise, Brockers et al. 2026, arXiv 2605.23645). By accuracy alone it would count as blocked.
 """
 
 import torch
@@ -24,10 +24,10 @@ def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, .
     on every run.
 
     Args:
-        network: of the students.
+        network: the students' network.
         theta: their weights, (seeds, P).
         data: the digits.
-        seeds: of the students.
+        seeds: their seeds.
     """
     test = network.features(theta, data.test_x, data.scale).double()  # (seeds, n, width)
     accuracies = []
@@ -43,7 +43,7 @@ def readout(network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, .
 
 
 def labelled(labels: Tensor, classes: int, seed: int) -> Tensor:
-    """Return which training digits have their labels told: (PER_CLASS · classes,)."""
+    """Return the rows of the digits to fit on, (PER_CLASS · classes,)."""
     generator = streams.stream(seed, streams.READOUT)
     order = torch.from_numpy(generator.permutation(len(labels)))
     shuffled = labels[order]

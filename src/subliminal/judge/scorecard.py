@@ -1,4 +1,4 @@
-"""The scorecard: a verdict in each setting, one on the defence, and the numbers behind them."""
+"""Scorecard of a defence: its verdict, those in each setting, and the numbers behind them."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 
 from subliminal import store
 from subliminal.judge.attack import Search
 from subliminal.judge.leak import PRICE, Interval, Verdict, overall_verdict
+from subliminal.report import tables
 from subliminal.report.escape import markdown, markdown_code
 from subliminal.store.provenance import environment
 
 FILE = "scorecard.json"
-HEADER: tuple[str, ...] = ("setting", "word", "leak", "detects", "readout leak", "price", "time")
-HEADER += ("skill", "U / S / D / N", "notes")
 LEGEND = (
     "U, D, N: the trait of undefended and of defended students, and of students of a teacher that "
     "learnt nothing; S, where the price is above that of utility: of undefended students stopped "
@@ -28,24 +28,24 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Line:
-    """The result in one setting."""
+    """The result in one setting; means are over seeds."""
 
     setting: str
     asks: str
     word: Verdict
-    reason: str = ""  # of a void setting; of an attack, why it counts
+    reason: str = ""  # why the setting is void, or why an attack counts
     leak: Interval | None = None
     readout_leak: Interval | None = None
     price: Interval | None = None  # held-out distillation loss over that of the undefended student
     seconds: float | None = None  # training time over that of the undefended student
-    undefended: float | None = None  # means over seeds of the trait
+    undefended: float | None = None  # mean trait
     defended: float | None = None
     null: float | None = None
-    stopped: float | None = None  # of undefended students stopped at the defended ones' loss
+    stopped: float | None = None  # undefended students stopped at the defended students' loss
     skill_kept: float | None = None  # accuracy on the wanted skill over the undefended student's
-    detects: float | None = None  # the smallest change of the leak that these seeds would show
-    missing: tuple[int, ...] = ()  # seeds that failed or diverged; their leak counts as whole
-    p: float | None = None  # adjusted by Holm for the settings judged
+    detects: float | None = None  # the smallest change of the leak that these seeds can show
+    missing: tuple[int, ...] = ()  # seeds that failed or diverged, counted as a full leak
+    p: float | None = None  # adjusted by Holm's procedure for the settings judged
     flags: tuple[str, ...] = ()
 
 
@@ -54,11 +54,11 @@ class Scorecard:
     """The judgement on one defence."""
 
     defence: tuple[str, ...]
-    track: str  # blind | aware: whether it took the trait gradient
+    track: str  # blind | aware: whether it reads the trait
     seeds: tuple[int, ...]
     lines: tuple[Line, ...]
     controls: tuple[Line, ...]
-    left_out: tuple[str, ...]  # settings that were not tried
+    left_out: tuple[str, ...]  # settings not tried
     tentative: str = ""  # why the verdict decides nothing; empty: it is final
     search: Search | None = None
 
@@ -86,11 +86,11 @@ class Scorecard:
 
     @property
     def blocked(self) -> int:
-        """In how many settings it blocks."""
+        """The number of settings in which it blocks."""
         return sum(line.word == "blocks" for line in self.judged)
 
     def headline(self) -> str:
-        """Return the verdict and what it rests on, in one sentence."""
+        """Return the verdict and its reasons in one sentence."""
         if not self.judged:
             return "void: there was nothing to block in any setting that was tried"
         parts = [f"{self.verdict} ({self.track}): blocks {self.blocked} of {len(self.judged)}"]
@@ -106,7 +106,7 @@ class Scorecard:
         return "; ".join(parts)
 
     def power(self) -> str:
-        """Return the changes that as many seeds would show, in one sentence; empty: unknown."""
+        """Return the changes that these seeds can show, in one sentence; empty: unknown."""
         known = [(line.detects, line.setting) for line in self.judged if line.detects is not None]
         if not known:
             return ""
@@ -116,7 +116,7 @@ class Scorecard:
         return f"{seeds}, {found}."
 
     def to_json(self) -> str:
-        """Return the scorecard and what follows from it as JSON."""
+        """Return the scorecard with its verdict, headline and environment as JSON."""
         plain: dict[str, Any] = asdict(self)
         plain |= {"verdict": self.verdict, "blocked": self.blocked, "judged": len(self.judged)}
         plain |= {"headline": self.headline(), "power": self.power()}
@@ -124,33 +124,43 @@ class Scorecard:
         plain |= {"final": not self.tentative, "environment": environment()}
         return json.dumps(plain, indent=2) + "\n"
 
-    def rows(self) -> list[list[str]]:
-        """Return the table's rows of text, the header first."""
-        rows = [[*HEADER]]
+    def table(self) -> pl.DataFrame:
+        """Return a row of text for each setting."""
+        rows = []
         for line in [*self.lines, *self.controls]:
-            notes = [line.reason, *line.flags]
-            if line.missing:
-                notes.append(f"missing seeds {', '.join(map(str, line.missing))}")
-            word = line.word if line in self.lines else f"control: {line.word}"
-            intervals = (line.leak, line.readout_leak, line.price)
-            leak, *others = (one.format() if one else "" for one in intervals)
-            detects = _number(line.detects, "±{:.2f}")
-            ratios = _number(line.seconds, "{:.2f}"), _number(line.skill_kept, "{:.3f}")
+            missing = f"missing seeds {', '.join(map(str, line.missing))}" if line.missing else ""
             means = (line.undefended, line.stopped, line.defended, line.null)
-            shown = " / ".join(_number(value, "{:.3f}", "–") for value in means)
-            note = "; ".join(filter(None, notes))
-            rows.append([line.setting, word, leak, detects, *others, *ratios, shown, note])
-        return rows
+            rows.append(
+                {
+                    "setting": line.setting,
+                    "word": line.word if line in self.lines else f"control: {line.word}",
+                    "leak": line.leak.format() if line.leak else "",
+                    "detects": _number(line.detects, "±{:.2f}"),
+                    "readout leak": line.readout_leak.format() if line.readout_leak else "",
+                    "price": line.price.format() if line.price else "",
+                    "time": _number(line.seconds, "{:.2f}"),
+                    "skill": _number(line.skill_kept, "{:.3f}"),
+                    "U / S / D / N": " / ".join(_number(mean, "{:.3f}", "–") for mean in means),
+                    "notes": "; ".join(filter(None, [line.reason, *line.flags, missing])),
+                }
+            )
+        return pl.DataFrame(rows)
 
-    def attempts(self) -> list[list[str]]:
-        """Return the search as rows of text, the header first; none where none was made."""
-        if self.search is None:
-            return []
-        rows = [["entry", "overrides", "seeds", "trait", "teacher", "notes"]]
-        for one in self.search.attempts:
-            found = [_number(value, "{:.3f}", "–") for value in (one.trait, one.teacher)]
-            rows.append([one.name, " ".join(one.overrides), str(one.seeds), *found, one.reason])
-        return rows
+    def attempts(self) -> pl.DataFrame:
+        """Return a row of text for each attempt of the search; empty without a search."""
+        return pl.DataFrame(
+            [
+                {
+                    "entry": one.name,
+                    "overrides": " ".join(one.overrides),
+                    "seeds": str(one.seeds),
+                    "trait": _number(one.trait, "{:.3f}", "–"),
+                    "teacher": _number(one.teacher, "{:.3f}", "–"),
+                    "notes": one.reason,
+                }
+                for one in (self.search.attempts if self.search else ())
+            ]
+        )
 
     def markdown(self) -> str:
         """Return the scorecard as a Markdown page."""
@@ -160,21 +170,24 @@ class Scorecard:
         )
         title = f"# {markdown_code(' '.join(self.defence) or 'no defence')}"
         power = [self.power()] if self.power() else []
-        left = [markdown(f"Not tried: {', '.join(self.left_out)}.")] if self.left_out else []
-        parts = [title, f"**{markdown(self.headline())}**", *power, _table(self.rows()), about]
+        table = tables.markdown(self.table())
+        parts = [title, f"**{markdown(self.headline())}**", *power, table, about]
         if self.search is not None:
             parts += ["## The attacker's search", markdown(self.search.summary()) + "."]
-            parts += [_table(self.attempts())]
-        return "\n\n".join([*parts, *left]) + "\n"
+            parts += [tables.markdown(self.attempts())]
+        if self.left_out:
+            parts.append(markdown(f"Not tried: {', '.join(self.left_out)}."))
+        return "\n\n".join(parts) + "\n"
 
 
 def show(card: Scorecard, console: Console) -> None:
     """Print the scorecard."""
-    for header, *rows in filter(None, (card.attempts(), card.rows())):
-        table = Table(*header)
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
+    for rows in (card.attempts(), card.table()):
+        if rows.height:
+            table = Table(*rows.columns)
+            for row in rows.iter_rows():
+                table.add_row(*row)
+            console.print(table)
     lines = [card.headline(), card.power()]
     if card.search is not None:
         lines.append(f"Search: {card.search.summary()}.")
@@ -204,9 +217,3 @@ def read(path: Path) -> dict[str, Any] | None:
 
 def _number(value: float | None, how: str, none: str = "") -> str:
     return none if value is None or np.isnan(value) else how.format(value)
-
-
-def _table(rows: list[list[str]]) -> str:
-    header, *body = rows
-    lines = [header, ["---"] * len(header), *([markdown(c) for c in row] for row in body)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,4 +1,4 @@
-"""The jobs of a battery: composed, trained where runs are missing, found again on disk.
+"""Jobs of a battery: compose them, train their missing runs, find finished runs and teachers.
 
 No other module of the judge composes a config or starts a training.
 """
@@ -50,7 +50,7 @@ def finished(job: Job) -> list[Path]:
 def train(job: Job, console: Console, *, needed: bool) -> list[Path]:
     """Train the missing runs of a job; return the finished ones.
 
-    Where a run fails, raise `RunsFailed` if it is needed; else it counts against the defence.
+    A failed run raises `RunsFailed` if it is `needed`; else it counts against the defence.
     """
     if any(store.examine(run) != "finished" for run in map(job.run_dir, job.seeds)):
         console.say(f"Training {job.condition} ({len(job.seeds)} seeds)")
@@ -64,11 +64,11 @@ def train(job: Job, console: Console, *, needed: bool) -> list[Path]:
 
 
 def teacher_file(job: Job, seed: int) -> Path:
-    """Return where the teacher of a seed is cached."""
+    """Return the file in which a seed's teacher is cached."""
     return Path(job.cfg.outputs) / "teachers" / f"{job.teacher_hash(seed)}.safetensors"
 
 
 def teachers(job: Job, data: Labelled, seeds: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return where the teachers started and their weights, (seeds, P) each."""
+    """Return the teachers' initial and trained weights, (seeds, P) each."""
     start = shared_weights(job.cfg, job.experiment, seeds).teacher
     return start, teacher_weights(job, job.experiment, data, start, seeds)[0]

@@ -1,4 +1,4 @@
-"""Track of a defence: found by a rehearsal of what it reads, not by what it declares.
+"""Track of a defence, found by a rehearsal that records what the defence reads.
 
 *Blind*: it reads nothing of the trait. *Aware*: it reads trait digits, their labels or the trait
 gradient.
@@ -33,7 +33,7 @@ def track_of(settings: Sequence[Setting], track: str | None = None) -> str:
 
     Args:
         settings: the battery, composed for the defence.
-        track: named by the user; None: whichever it is.
+        track: the user's choice; None: the track that the defence needs.
 
     Raises:
         UserError: the defence reads more than the named track gives, or the track is unknown.
@@ -48,10 +48,10 @@ def track_of(settings: Sequence[Setting], track: str | None = None) -> str:
 
 
 def trait_access(job: Job) -> str:
-    """Return what a defence reads of the trait; empty: nothing, it is blind.
+    """Return the first access of a defence to the trait; empty: it is blind.
 
-    Checks its loss and targets, and rehearses its mitigations: on the CPU, on a few made-up images,
-    for as many steps as the student's training has, with digits that record each access.
+    The loss and targets declare theirs. Mitigations are rehearsed on the CPU with a few made-up
+    images, for as many steps as the student's training has, with digits that record each access.
     """
     experiment, distill = job.experiment, job.cfg.distill
     if isinstance(experiment.loss, Supervised):
@@ -105,7 +105,7 @@ def trait_access(job: Job) -> str:
 
 
 class _WatchedTask(Classification):
-    """The trait's task, which records each access to its digits and labels."""
+    """The trait's task; it records each access to its digits and labels."""
 
     def __init__(
         self, network: Network, reference: Tensor, data: Labelled, accesses: list[str]

@@ -1,9 +1,8 @@
-"""Measurements of trained students: of one condition, and of a setting's three together."""
+"""Measurements of trained students: of one job, and of a setting's three jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,19 +15,20 @@ from subliminal.judge.battery import Setting
 from subliminal.judge.leak import GATE, PRICE, Array, Evidence, Interval, leak, price
 from subliminal.judge.readout import readout
 from subliminal.judge.trainings import teachers, train
+from subliminal.report.conditions import training_seconds
 from subliminal.sweep.console import Console
 from subliminal.tensors.network import Network
 from subliminal.training.job import Job
 from subliminal.training.tasks import Distillation
 
 HELD_OUT = 4096  # distillation inputs that no student was trained on
-NEVER = 10**6  # an epoch of inputs that no training reaches
+NEVER = 10**6  # the epoch of the held-out inputs: no training reaches it
 MEASURED = ("trait", "trait_loss", "readout", "distill_loss", "skill", "seconds", "teacher")
 
 
 @dataclass(frozen=True)
 class Students:
-    """One condition's students: (seeds,) each, NaN where a run or a metric is missing."""
+    """One job's students: (seeds,) each, NaN where a run or a metric is missing."""
 
     seeds: tuple[int, ...]
     trait: Array  # the setting's metric of the trait, after the last epoch
@@ -50,10 +50,10 @@ def students(job: Job, runs: Sequence[Path], trait: str, undefended: Job) -> Stu
     """Measure the finished runs of a job.
 
     Args:
-        job: of a setting.
+        job: a job of a setting.
         runs: its finished runs.
         trait: the metric of the trait.
-        undefended: the setting's, whose inputs and loss are those of the price.
+        undefended: the setting's undefended job, whose inputs and loss define the price.
     """
     seeds, network = job.seeds, job.experiment.network
     found = {name: np.full(len(seeds), np.nan) for name in MEASURED}
@@ -74,18 +74,13 @@ def students(job: Job, runs: Sequence[Path], trait: str, undefended: Job) -> Stu
     return Students(seeds, **found, runs=tuple(runs))
 
 
-def training_seconds(summary: Mapping[str, Any]) -> float:
-    """Return the seconds of a student's training: those of its stack over its students."""
-    return float(summary["seconds"]["student"] / summary["stack"])
-
-
 @torch.no_grad()
 def held_out(
     undefended: Job, network: Network, theta: Tensor, data: Labelled, seeds: tuple[int, ...]
 ) -> list[float]:
     """Return each student's loss against its teacher on inputs that it was not trained on.
 
-    Inputs and loss are those of the undefended setting, whatever the defence made of its own.
+    Inputs and loss are those of the undefended job, even if the defence changed its own.
     """
     experiment = undefended.experiment
     data = data.to(experiment.device)
@@ -116,14 +111,12 @@ def _last_epoch(run: Path) -> dict[str, float]:
 def stopped_early(runs: Sequence[Path], trait: str, price: float) -> float:
     """Return the trait of undefended students stopped when their loss was `price` times its end.
 
-    Loss here is that of the training steps, each seed's own and smoothed: the price is a ratio of
-    held-out losses in the setting's own loss, so that this holds whatever a defence minimises.
-    The mean over seeds of each one's own curve, interpolated in ln(loss) between the moments at
-    which its trait was measured; its ends where the loss lies outside.
+    The loss is each seed's smoothed loss of training steps. The trait is interpolated in ln(loss)
+    between the steps at which it was measured (constant outside), and averaged over seeds.
     """
     values = []
     for run in runs:
-        curve = series([run], metrics.DISTILL_LOSS)[0]
+        (curve,) = series([run], metrics.DISTILL_LOSS)
         steps = pl.read_parquet(run / "steps.parquet", glob=False).sort("step")
         moments = steps.select("step", trait).drop_nulls()
         width = min(15, 1 + 2 * (len(curve) // 20))  # odd; a step's batch is noisy
@@ -137,7 +130,7 @@ def stopped_early(runs: Sequence[Path], trait: str, price: float) -> float:
 
 
 def series(runs: Sequence[Path], metric: str) -> list[Array]:
-    """Return a metric of each run, in order of the steps at which it was measured."""
+    """Return a metric of each run that logged it, step by step."""
     found = []
     for run in runs:
         steps = pl.read_parquet(run / "steps.parquet", glob=False).sort("step")
@@ -148,7 +141,7 @@ def series(runs: Sequence[Path], metric: str) -> list[Array]:
 
 @dataclass(frozen=True)
 class Trial:
-    """A setting's students: undefended, of a teacher that learnt nothing, and defended."""
+    """A setting's students: undefended, of a teacher that learnt nothing (null), and defended."""
 
     setting: Setting
     undefended: Students
@@ -157,11 +150,11 @@ class Trial:
 
     @property
     def gate(self) -> float:
-        """By how much undefended students must exceed those that learnt nothing."""
+        """The least difference between undefended and null students."""
         return GATE if self.null is not None else 0.0
 
     def evidence(self) -> Evidence:
-        """Return the arrays of the statistics; a missing defended run counts as leaking all."""
+        """Return the measurements; a missing defended run counts as a full leak."""
         assert self.defended is not None, "the defence fits"
         undefended, null = self.undefended, self.null
         return Evidence(
@@ -173,7 +166,7 @@ class Trial:
         )
 
     def price(self) -> Interval | None:
-        """Return the held-out loss over that of the undefended; None: too few defended runs."""
+        """Return the held-out loss over the undefended students'; None: too few defended runs."""
         assert self.defended is not None, "the defence fits"
         ours, theirs = self.defended.distill_loss, self.undefended.distill_loss
         there = ~(np.isnan(ours) | np.isnan(theirs))
@@ -182,15 +175,14 @@ class Trial:
     def stopped(self, cost: Interval | None) -> float | None:
         """Return the trait of undefended students stopped at the defended ones' loss.
 
-        Args:
-            cost: the price; None, as one that keeps utility: there is nothing to compare with.
+        It is None if there is no price, or one that keeps utility: nothing to compare with.
         """
         if cost is None or cost.value <= PRICE:
             return None
         return stopped_early(self.undefended.runs, self.setting.trait, cost.value)
 
     def readout_leak(self) -> Interval | None:
-        """Return the leak of the refitted readout; None where undefended students show none."""
+        """Return the leak of the refitted readout; None if undefended students have none."""
         if self.null is None or self.defended is None:
             return None
         undefended, null = self.undefended.readout, self.null.readout

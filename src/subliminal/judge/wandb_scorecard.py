@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from omegaconf import OmegaConf
 
 from subliminal.config.build import build
@@ -21,14 +20,14 @@ def log_scorecard(
     """Log a scorecard as one W&B run; a second call updates the same run.
 
     Args:
-        card: the judgement.
-        name: of the defence.
-        experiment: `outputs/judge`, in whose folder `wandb` W&B keeps its files.
+        card: the scorecard.
+        name: the defence's name.
+        experiment: `outputs/judge`; W&B's files lie in its folder `wandb`.
         tracker: settings of the group `tracker`; None: no tracker.
         runs: the finished runs that the scorecard rests on.
 
     Returns:
-        A line for the user; None where nothing is logged.
+        A line for the user; None if nothing is logged.
     """
     settings = None if tracker is None else build(OmegaConf.create(tracker), "tracker")
     if not isinstance(settings, WandB):
@@ -37,10 +36,12 @@ def log_scorecard(
         mode = settled_mode(settings.mode)
         if mode == "disabled":
             return None
+        seeds = seeds_table(list(runs))
+        contents = {"Scorecard": card.table(), "Search": card.attempts(), "Seeds": seeds}
         run_id = aside.run_in_subprocess(
             "subliminal.report.wandb_report:log_run",
-            *(experiment, tracker | {"mode": mode}, tables(card, runs), {}),
-            *("scorecard", name, results(card)),
+            *(experiment, tracker | {"mode": mode}, contents, {}),
+            *("scorecard", name, _results(card)),
             seconds=TO_BEGIN + TO_END,
         )
     except UserError as error:
@@ -48,18 +49,7 @@ def log_scorecard(
     return f"W&B: scorecard run {run_id} ({mode}) in {experiment / 'wandb'}"
 
 
-def tables(card: Scorecard, runs: Iterable[Path]) -> dict[str, pl.DataFrame]:
-    """Return the scorecard's tables: of settings, of the search, of the seeds' runs."""
-    found = {"Scorecard": card.rows(), "Search": card.attempts()}
-    contents = {
-        title: pl.DataFrame(rows[1:], schema=rows[0], orient="row")
-        for title, rows in found.items()
-        if rows
-    }
-    return contents | {"Seeds": seeds_table(list(runs))}
-
-
-def results(card: Scorecard) -> dict[str, Any]:
+def _results(card: Scorecard) -> dict[str, Any]:
     """Return the summary of the W&B run."""
     worst = card.worst
     found = {

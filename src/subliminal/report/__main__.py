@@ -1,4 +1,4 @@
-"""`python -m subliminal.report outputs/reference`: tables, figures and a page of sweeps' runs."""
+"""`python -m subliminal.report outputs/reference`: tables, figures and a page for each sweep."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from subliminal.config import command, terminal
 
-DAMAGED = 3  # exit status: reported, but for damaged runs
+DAMAGED = 3  # exit status: some runs were damaged and left out
 
 
 def main() -> None:
@@ -18,14 +18,14 @@ def main() -> None:
         type=Path,
         nargs="*",
         default=[Path("outputs")],
-        help="folders of runs, conditions or experiments (default: all that lies in outputs)",
+        help="folders of runs, conditions or experiments (default: outputs)",
     )
     parser.add_argument("--text", action="store_true", help="print the table, write nothing")
     parser.add_argument(
         "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
     )
     arguments = parser.parse_args()
-    stopped = "Stopped; the same command writes it anew."
+    stopped = "Stopped; the same command writes the report again."
     sys.exit(command.status(lambda: _report(arguments), stopped))
 
 
@@ -35,7 +35,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
     sweeps = load(arguments.runs, together=arguments.together is not None)
     lines: list[str] = []
-    if not arguments.text:  # files first: a failing terminal must not cost them
+    if not arguments.text:  # files first, in case the terminal fails
         from subliminal.report.escape import markdown_code
         from subliminal.report.html import write_html
         from subliminal.report.page import Report, write_page

@@ -1,4 +1,4 @@
-"""Hydra callback that prints one table over a sweep's conditions at its end."""
+"""Results at the end of a job and of a sweep: tables, a search's objectives, the demo's figure."""
 
 from __future__ import annotations
 
@@ -7,38 +7,88 @@ import sys
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from subliminal.config.terminal import printable
+from subliminal import metrics, store
+from subliminal.config import terminal
 from subliminal.errors import UserError
 
-if TYPE_CHECKING:  # importing polars would delay the start of a sweep
-    from subliminal.report.runs import Sweep
+if TYPE_CHECKING:  # Hydra imports this module at the start of a command
+    from subliminal.sweep.console import Console
 
 _DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
+def show_job(runs: list[Path], console: Console) -> None:
+    """Print trait accuracy and alignment by epoch, over a job's seeds, and where the files are."""
+    from rich.table import Table
+
+    from subliminal.report.statistics import count, mean_ci
+
+    students = _students(runs)
+    titles = {metrics.TRAIT_ACCURACY: "trait accuracy", metrics.ALIGNMENT: "alignment"}
+    shown = [metric for metric in titles if metric in students.columns]
+    table = Table()
+    for title in ("epoch", *(titles[metric] for metric in shown)):
+        table.add_column(title, justify="right")
+    for (epoch,), rows in students.group_by("epoch", maintain_order=True):
+        samples = [rows[metric].drop_nulls().to_list() for metric in shown]
+        table.add_row(f"{epoch:.0f}", *(mean_ci(s).format() if s else "" for s in samples))
+    condition = store.read_summary(runs[0])["condition"]
+    out = terminal.console(100)
+    # A table's own title would wrap at the table's width.
+    out.print(f"{condition}: mean [95% CI] over {count(len(runs))}", soft_wrap=True)
+    out.print(table)
+    sys.stdout.flush()  # a sweep's log shows each job's table when it ends
+    console.say(f"Files: {runs[0].parent}")
+
+
+def objectives(runs: list[Path], names: list[str]) -> float | tuple[float, ...]:
+    """Return metrics after the last epoch, means over a job's runs: one as a float, else a tuple.
+
+    Raises:
+        UserError: no run logged a metric of that name by epoch.
+    """
+    students = _students(runs)
+    last = students.filter(pl.col("epoch") == students["epoch"].max())
+    for name in names:
+        if name not in last.columns or last[name].drop_nulls().is_empty():
+            there = ", ".join(sorted(c for c in last.columns if "/" in c))
+            raise UserError(f"objective: these runs have no {name}; they have {there}")
+    values = tuple(fmean(last[name].drop_nulls()) for name in names)
+    return values[0] if len(values) == 1 else values
+
+
+def _students(runs: list[Path]) -> pl.DataFrame:
+    """Return the students' rows of the runs' epoch tables, in order of epoch and seed."""
+    tables = [pl.read_parquet(run / "epochs.parquet", glob=False) for run in runs]
+    epochs = pl.concat(tables, how="diagonal_relaxed")
+    return epochs.filter(pl.col("phase") == "student").sort("epoch", "seed")
+
+
 class ShowSweep(Callback):
-    """Prints what `python -m subliminal.report --text` does, where conditions can be compared.
+    """Hydra callback that prints the table of `python -m subliminal.report --text` after a sweep.
 
     Args:
-        bars: draw the figure of teacher, students and chance too; print its path, and open it
-            where there is a display.
+        bars: also draw teacher, students and chance, print the figure's path, and open the figure
+            if there is a display.
     """
 
     def __init__(self, bars: bool = False) -> None:
         self._bars = bars
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the table of the experiment that the sweep is of."""
+        """Print the table of the sweep's experiment, if it has several conditions."""
         from subliminal.report import text
         from subliminal.report.read import load
 
         folder = Path(config.outputs) / str(config.name)
-        try:  # other experiments may lie in its folder
+        try:  # the folder may hold other experiments too
             sweep = next(sweep for sweep in load([folder]) if sweep.directory == folder)
         except (UserError, StopIteration):  # no run finished: each job printed why
             return
@@ -46,20 +96,16 @@ class ShowSweep(Callback):
             text.show(sweep)
             print(f"Figures, tables and a page: python -m subliminal.report {folder}")
         if self._bars:
-            _draw(sweep, folder / "report" / "figures")
+            from subliminal.report import figures
+
+            path = figures.save(figures.first_look(sweep), sweep, folder / "report" / "figures")
+            print(f"Figure: {terminal.printable(path)}")
+            if _has_display():
+                with suppress(OSError, webbrowser.Error):
+                    webbrowser.open(path.resolve().as_uri())
 
 
-def _draw(sweep: Sweep, folder: Path) -> None:
-    from subliminal.report import figures
-
-    path = figures.save(figures.first_look(sweep), sweep, folder)
-    print(f"Figure: {printable(path)}")
-    if _seen():
-        with suppress(OSError, webbrowser.Error):
-            webbrowser.open(path.resolve().as_uri())
-
-
-def _seen() -> bool:
-    """Tell whether this is a terminal on a machine with a display."""
+def _has_display() -> bool:
+    """Tell whether stdout is a terminal on a machine with a display."""
     windows = sys.platform in ("darwin", "win32") or any(map(os.environ.get, _DISPLAYS))
     return windows and sys.stdout.isatty()

@@ -1,32 +1,32 @@
-"""A claim: a statistic of each seed, the side on which its mean should lie, and the verdict.
+"""A claim: a statistic per seed, the side on which its mean should lie, and the verdict.
 
-Verdict: `holds` where the 95% CI lies wholly on the claimed side, `refuted` where wholly on the
-other, `undecided` otherwise. Of `includes`, it holds where a single published number lies in the
-95% interval for one more seed; of `mean`, where the 95% CI of our mean less a published one, both
+The verdict is `holds` if the 95% CI lies wholly on the claimed side, `refuted` if it lies wholly on
+the other, else `undecided`. A claim `includes` holds if a single published number lies in the 95%
+interval for one more seed; a claim `mean`, if the 95% CI of our mean less a published one, both
 intervals added in quadrature, includes 0.
 """
 
 from dataclasses import dataclass
 from math import hypot
 
-from subliminal.report.runs import PerSeed
+from subliminal.report.conditions import PerSeed
 from subliminal.report.statistics import Estimate, mean_ci, prediction_interval
 
-FEWEST = 4  # seeds: the bootstrap interval of fewer is little else than their range
+FEWEST = 4  # seeds; with fewer, a bootstrap interval is hardly more than their range
 
-OF_PUBLISHED = ("includes", "mean")  # sides that are of the metric, not of a difference
+OF_PUBLISHED = ("includes", "mean")  # sides of the metric itself, not of a difference
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statistic of each seed, and the side of which its mean should lie."""
+    """A statistic per seed, and the side on which its mean should lie."""
 
     text: str
     statistic: str
     values: PerSeed
     side: str  # "> 0" | "< 0" | "within" | "includes" | "mean"
-    bound: float = 0.0  # of "within": the mean should lie in [-bound, bound]; the published number
-    half_width: float = 0.0  # of the published mean's 95% interval
+    bound: float = 0.0  # within ±bound; of "includes" and "mean" the published number
+    half_width: float = 0.0  # half of the published mean's 95% interval
 
     @property
     def expected(self) -> str:
@@ -71,12 +71,7 @@ class Claim:
         return apart - below, apart + above
 
 
-def paired(ours: PerSeed, theirs: PerSeed) -> PerSeed:
-    """Return our values less theirs, of the seeds that both have."""
-    return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
-
-
 def text_of(estimate: Estimate, *, sign: bool = True) -> str:
-    """Write small means with as many digits as their interval needs."""
+    """Return an estimate as text, with more digits for a small mean and interval."""
     widest = max(abs(estimate.mean), abs(estimate.low or 0), abs(estimate.high or 0))
     return estimate.format(4 if widest < 0.1 else 3 if widest < 1 else 2, sign=sign)

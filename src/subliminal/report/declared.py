@@ -1,4 +1,4 @@
-"""Claims that a sweep's file declares under `claims`, tested on the conditions that were run.
+"""Claims of a sweep's file, tested on the conditions that were run.
 
     claims:
       - claim: Compatible heads suffice
@@ -6,20 +6,20 @@
         against: initial
         expect: "> 0"
 
-`where` picks conditions by their config: each that has these values is one row of the verdicts.
+`where` selects conditions by their config: each one with these values gives a row of verdicts.
 
-`metric` is what is measured (default: trait accuracy), and `over` when: at the `end` of training
-(default), as mean over the `run`, over `epoch 1` or `epochs 2-5`, as `sum` over all steps, as share
-of steps at which it is `positive`, or at `step 147`. A list of these makes one row of each.
+`metric` is the metric (default: trait accuracy). `over` is its moment: the `end` of training (the
+default), the mean over the `run`, over `epoch 1` or `epochs 2-5`, the `sum` over all steps, the
+share of steps at which it is `positive`, or `step 147`. A list of these gives a row for each.
 
-`against` is what is subtracted, seed by seed: `initial` (the value before training, the default at
-the end of training), a number (0: the default otherwise), `teacher` (the teacher's accuracy),
-another metric of the same run, or config values, which name the condition that is the same in all
-else. With `relative: true` the statistic is the ratio of the two less 1.
+`against` is subtracted seed by seed: `initial` (the value before training, the default at the end
+of training), a number (0, the default otherwise), `teacher` (the teacher's accuracy), another
+metric of the same run, or config values, which name the condition that is equal in all other keys.
+With `relative: true` the statistic is the ratio of the two less 1.
 
-`expect` is `> 0`, `< 0` or `within b`, of the statistic's mean; or, of the metric itself,
-`includes b`: a single published number lies in the spread of our seeds, or `mean b ± h`: a
-published mean, with the half-width of its 95% interval, agrees with ours.
+`expect` is `> 0`, `< 0` or `within b`, for the statistic's mean. For the metric itself it is
+`includes b` (a single published number lies in the spread of our seeds) or `mean b ± h` (a
+published mean, with half of its 95% interval, agrees with ours).
 """
 
 import re
@@ -34,19 +34,19 @@ import yaml
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.claim import OF_PUBLISHED, Claim, paired, text_of
+from subliminal.report.claim import OF_PUBLISHED, Claim, text_of
+from subliminal.report.conditions import Condition, PerSeed, Sweep, paired, per_seed
 from subliminal.report.question import sweep_file
-from subliminal.report.runs import Condition, PerSeed, Sweep, per_seed
 from subliminal.report.statistics import format_effect, holm, mean_ci, paired_p
 from subliminal.report.tables import teacher_accuracies
 
-KEY = "claims"  # of a sweep's file; Hydra does not see it
+KEY = "claims"  # key of a sweep's file, hidden from Hydra
 _KEYS = {"claim", "where", "metric", "over", "against", "relative", "expect"}
 _NUMBER = r"(\d+\.?\d*|\.\d+)"
 _EXPECTED = re.compile(
     rf"([<>] 0)|(within|includes) {_NUMBER}|(mean) {_NUMBER} ?(?:±|\+/?-) ?{_NUMBER}"
 )
-_OVER = {  # what `over` may be: how the statistic is written
+_OVER = {  # values of `over`: the statistic's text
     "end": "{}",
     "run": "mean {}",
     "sum": "sum of {}",
@@ -113,7 +113,7 @@ class Declared:
         )
 
     def claims(self, sweep: Sweep) -> Iterator[Claim]:
-        """Yield the claim for each condition that it is about, if what it needs was run."""
+        """Yield the claim for each condition that `where` selects, if its counterpart was run."""
         for condition in sweep.conditions:
             if not _has(condition, self.where):
                 continue
@@ -129,7 +129,7 @@ class Declared:
                 yield Claim(self.claim, text, values, self.side, self.bound, self.half_width)
 
     def _compared(self, condition: Condition, sweep: Sweep, over: str) -> tuple[str, PerSeed]:
-        """Return the name and the values of what the metric is compared with; {}: not run."""
+        """Return the name and values of the claim's counterpart; {} if it was not run."""
         if isinstance(self.against, dict):
             same = {key: condition.config.get(key) for key in self._others(sweep)}
             for other in sweep.conditions:
@@ -161,7 +161,7 @@ class Declared:
 
 
 def verdicts(sweep: Sweep) -> pl.DataFrame:
-    """Return the verdict table of the claims that the sweep's file declares, if it has one."""
+    """Return the verdicts on the claims of the sweep's file; an empty table if there is no file."""
     file = sweep_file(sweep)
     found = [claim for entry in entries(file) for claim in entry.claims(sweep)] if file else []
     tested = [claim for claim in found if claim.side in ("> 0", "< 0") and len(claim.values) > 1]
@@ -196,7 +196,7 @@ def _kind(over: object) -> str | None:
 
 
 def _values(condition: Condition, metric: str, over: str) -> PerSeed:
-    """Return each seed's value of a metric; {} where it was not measured."""
+    """Return each seed's value of a metric; {} if it was not measured."""
     if metric == metrics.TEACHER_ACCURACY:
         return teacher_accuracies([condition])
     if over == "end":
@@ -215,7 +215,7 @@ def _values(condition: Condition, metric: str, over: str) -> PerSeed:
 
 
 def _metric(name: object) -> bool:
-    """Tell whether it is a metric's name, perhaps followed by those of layers or states."""
+    """Tell whether this is a metric's name, perhaps with a layer or a state appended."""
     return any(f"{name}/".startswith(f"{known}/") for known in metrics.NAMES)
 
 

@@ -1,10 +1,10 @@
-"""Names and values as plain text, in Markdown, in LaTeX and in the names of files."""
+"""Names and values escaped for Markdown, LaTeX and file names."""
 
 import re
 
 from subliminal.config.terminal import printable
 
-# What Markdown, with GitHub's additions, takes for its own; a sign inside a word is often none.
+# Markup of Markdown with GitHub's additions
 _MARKS = re.compile(
     r"""
     \\(?=[!-/:-@\[-`{-~])           # a backslash that would escape
@@ -17,7 +17,7 @@ _MARKS = re.compile(
     re.VERBOSE,
 )
 _LINK = re.compile(r"\]\(|\]\[|\[\^")
-# What LaTeX would take for its own, and signs that its fonts lack.
+# Markup of LaTeX, and characters that its fonts lack
 _LATEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -35,17 +35,17 @@ _LATEX = {
     ">": "$>$",
 }
 _LIGATURES = {"--", "-–", "–-", "––", "``", "''", ",,", "!`", "?`"}  # – is written as --
-_LAST_LATIN = "\u017f"  # what LaTeX's standard fonts can be expected to have
+_LAST_LATIN = "\u017f"  # the last character that LaTeX's standard fonts have
 
 
 def markdown(text: object) -> str:
-    """Return text that Markdown shows as it is, on one line."""
+    """Escape text for Markdown, on one line."""
     escaped = _MARKS.sub(r"\\\g<0>", printable(text))
     return escaped.replace("[", r"\[") if _LINK.search(escaped) else escaped
 
 
 def markdown_code(text: object) -> str:
-    """Return text that Markdown shows as code, on one line."""
+    """Return text as inline code of Markdown, on one line."""
     line = printable(text)
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     room = " " if len(fence) > 1 else ""
@@ -53,11 +53,11 @@ def markdown_code(text: object) -> str:
 
 
 def latex(text: object) -> str:
-    """Return text that LaTeX sets as it is, in a cell of a table too."""
+    """Escape text for LaTeX, also for a cell of a table."""
     parts: list[str] = []
     before = ""
     for sign in printable(text):
-        # [ or * after the end of a line are its arguments.
+        # After the end of a row, LaTeX would read [ or * as its arguments.
         if before + sign in _LIGATURES:
             parts.append("{}")
         if not before and sign in "[*":
@@ -72,5 +72,5 @@ def latex(text: object) -> str:
 
 
 def file_stem(text: str) -> str:
-    """Return text in characters fit for a file's name: no folder, no space, not too long."""
+    """Return text as a file's name: no separator, no space, at most 100 characters."""
     return re.sub(r"[^\w.,=+-]", "_", printable(text))[:100]

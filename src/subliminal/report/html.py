@@ -1,4 +1,4 @@
-"""The interactive page: one file that needs no network, made of the parts in `web/`."""
+"""The interactive page: one file that needs no network, built from the parts in `web/`."""
 
 import base64
 import gzip
@@ -13,15 +13,15 @@ from plotly.offline import get_plotlyjs
 
 from subliminal import metrics, store
 from subliminal.report import varied
+from subliminal.report.conditions import LAYER, WINDOW, Array, Condition, Sweep, smooth
 from subliminal.report.page import Report
-from subliminal.report.runs import LAYER, WINDOW, Array, Condition, Sweep, smooth
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
-from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
+from subliminal.report.tables import initial_accuracy, teacher_accuracy
 
 WEB = Path(__file__).parent / "web"
-MACHINE = ("environment", "device", "card", "threads")  # what a run was made with
+MACHINE = ("environment", "device", "card", "threads")  # keys of a run's summary
 FILES = ("config.yaml", "summary.json", "steps.parquet", "epochs.parquet", "student.safetensors")
-CURVES = {  # title to metric and the table that it is drawn from
+CURVES = {  # title: metric, and the table that holds it
     "trait accuracy": (metrics.TRAIT_ACCURACY, "epochs"),
     "alignment": (metrics.ALIGNMENT, "steps"),
     "update alignment": (metrics.UPDATE_ALIGNMENT, "steps"),
@@ -30,12 +30,12 @@ CURVES = {  # title to metric and the table that it is drawn from
     "distillation loss": (metrics.DISTILL_LOSS, "epochs"),
 }
 _NOISY = (metrics.ALIGNMENT, metrics.UPDATE_ALIGNMENT)
-# How many numbers the curves of conditions and of runs may be: about 7 bytes each in the page.
+# The most numbers in the curves of conditions and of runs: each takes about 7 bytes of the page.
 _NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
 
 
 def write_html(report: Report, path: Path) -> None:
-    """Write the page; links to the runs' files are relative to it."""
+    """Write the page, with links to the runs' files relative to it."""
     css, js, template = (
         (WEB / name).read_text(encoding="utf-8")
         for name in ("page.css", "page.js", "template.html")
@@ -50,12 +50,12 @@ def write_html(report: Report, path: Path) -> None:
 
 
 def _packed(text: str) -> str:
-    """Return text as the page's script unpacks it: gzip, base64 (which needs no escaping)."""
+    """Return text gzipped in base64, which needs no escaping; the page's script unpacks it."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def page_data(report: Report, folder: Path) -> dict[str, Any]:
-    """Return all that the page shows; `folder` is where the page will lie."""
+    """Return the page's data; paths in it are relative to `folder`, the page's own."""
     sweep = report.sweep
     tables = report.tables
     logged = {
@@ -102,7 +102,7 @@ def _condition(
         if metric in frame.columns and frame[metric].count():
             x, values = _thin(*_curve(condition, metric, table), points)
             curves[title] = [_short(line) for line in (x, *mean_band(values))]
-    paired = [] if condition is sweep.baseline else differences(condition, sweep.baseline)
+    paired = [] if condition is sweep.baseline else condition.differences(sweep.baseline)
     heat = condition.layers()
     return {
         "name": condition.name,
@@ -113,7 +113,7 @@ def _condition(
         },
         "config": {key: varied.show(value) for key, value in condition.config.items()},
         "n": len(condition.seeds),
-        "asked": len(condition.cells),
+        "asked": len(condition.planned),
         "accuracy": _estimate(mean_ci(condition.accuracy.values())),
         "loss": _estimate(mean_ci(condition.loss.values())),
         "difference": _estimate(mean_ci(paired)) if paired else None,
@@ -126,9 +126,9 @@ def _condition(
 
 
 def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, Any]]]:
-    """Return a row for each cell, and the environments that rows refer to by their place.
+    """Return a row for each planned run, and the environments, which rows name by index.
 
-    A row: place of the condition, seed, state, accuracy, loss, folder, environment, curves.
+    A row: index of the condition, seed, state, accuracy, loss, folder, environment, curves.
     """
     environments: list[dict[str, Any]] = []
     total = sum(len(condition.seeds) for condition in sweep.conditions)
@@ -145,23 +145,23 @@ def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, A
             if metric in getattr(condition, table).columns
         ]
         order = {seed: row for row, seed in enumerate(condition.seeds)}
-        for cell in condition.cells:
-            where = os.path.relpath(cell.directory, folder)
-            row: list[Any] = [place, cell.seed, cell.state, None, None, where]
-            if cell.state == "finished":
-                summary = condition.summaries[order[cell.seed]]
+        for run in condition.planned:
+            where = os.path.relpath(run.directory, folder)
+            row: list[Any] = [place, run.seed, run.state, None, None, where]
+            if run.state == "finished":
+                summary = condition.summaries[order[run.seed]]
                 facts = {key: summary.get(key) for key in MACHINE}
                 if facts not in environments:
                     environments.append(facts)
-                row[3:5] = [accuracy[cell.seed], round(loss[cell.seed], 4)]
-                lines = [_short(values[order[cell.seed]]) for _, values in curves]
+                row[3:5] = [accuracy[run.seed], round(loss[run.seed], 4)]
+                lines = [_short(values[order[run.seed]]) for _, values in curves]
                 row += [environments.index(facts), lines]
             rows.append(row)
     return rows, environments
 
 
 def _curve(condition: Condition, metric: str, table: str) -> tuple[Array, Array]:
-    """Return a condition's curves; those of single batches as moving averages."""
+    """Return a condition's curves; alignments of single batches as moving averages."""
     curve = condition.curve(getattr(condition, table), metric)
     return smooth(*curve) if table == "steps" and metric in _NOISY else curve
 
@@ -176,7 +176,7 @@ def _thin(x: Array, values: Array, points: int) -> tuple[Array, Array]:
 
 
 def _short(values: Array) -> list[float | None]:
-    """Return four digits of each number: what a screen can show."""
+    """Round each number to four digits; NaN becomes None."""
     return [float(f"{v:.4g}") if np.isfinite(v) else None for v in values]
 
 

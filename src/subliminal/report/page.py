@@ -1,6 +1,6 @@
-"""A report's content, and the Markdown that shows it."""
+"""A report's tables and sentences, and the Markdown page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,20 +9,11 @@ from statistics import median
 import polars as pl
 
 from subliminal import metrics, store
-from subliminal.report import escape, figures
+from subliminal.report import escape, figures, tables
+from subliminal.report.conditions import Sweep, training_seconds
 from subliminal.report.declared import verdicts
 from subliminal.report.question import question
 from subliminal.report.read import load
-from subliminal.report.runs import Sweep
-from subliminal.report.tables import (
-    by_epoch,
-    latex,
-    ledger,
-    markdown,
-    results,
-    teacher_accuracy,
-    tidy,
-)
 from subliminal.store.provenance import short_commit
 
 # The metrics of an epoch that have a table of their own: title, name, digits.
@@ -57,39 +48,40 @@ class Report:
 
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the tables of text that have rows, by title."""
+        """Return the tables with rows, by title; their cells are text."""
         conditions = self.sweep.conditions
-        tables = {"Verdicts": verdicts(self.sweep), "Results": results(conditions)}
-        tables |= {title: by_epoch(self.numbers, name, digits) for title, name, digits in BY_EPOCH}
-        tables["Ledger, sums over the run (nats)"] = ledger(conditions)
-        return {title: table for title, table in tables.items() if table.height}
+        found = {"Verdicts": verdicts(self.sweep), "Results": tables.results(conditions)}
+        for title, name, digits in BY_EPOCH:
+            found[title] = tables.by_epoch(self.numbers, name, digits)
+        found["Ledger, sums over the run (nats)"] = tables.ledger(conditions)
+        return {title: table for title, table in found.items() if table.height}
 
     @cached_property
     def numbers(self) -> pl.DataFrame:
         """Return the numbers behind the tables of epochs."""
-        return tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
+        return tables.tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
 
     @cached_property
     def question(self) -> str:
-        """Return the question of the sweep's file, or what varies."""
+        """Return the question in the sweep's file, or the keys that vary."""
         return question(self.sweep)
 
     @cached_property
     def caption(self) -> str:
-        """Return n, method, configs, teacher, and what is missing."""
+        """Return n, method, configs, teacher accuracy, and the numbers of missing runs."""
         parts = [
             figures.provenance(self.sweep),
             "Differences are paired by seed.",
-            f"Teacher accuracy {teacher_accuracy(self.sweep.conditions).format(3)}.",
+            f"Teacher accuracy {tables.teacher_accuracy(self.sweep.conditions).format(3)}.",
         ]
         if states := self.sweep.states():
             missing = ", ".join(f"{number} {state}" for state, number in states.items())
-            parts.append(f"**Partial: of {len(self.sweep.cells)} runs {missing}.**")
+            parts.append(f"**Partial: of {len(self.sweep.planned)} runs {missing}.**")
         return " ".join(parts)
 
     @cached_property
     def made_with(self) -> str:
-        """Say on what machine, with what versions and in what time the runs were made."""
+        """Return the runs' machines, versions, commits and time in one sentence."""
         summaries = [s for condition in self.sweep.conditions for s in condition.summaries]
         machines = sorted(
             {
@@ -101,7 +93,7 @@ class Report:
         environments = [s["environment"] for s in summaries]
         torches = sorted({str(e["packages"]["torch"]) for e in environments})
         commits = sorted({short_commit(e.get("git_commit")) for e in environments})
-        student = median(s["seconds"]["student"] / s["stack"] for s in summaries)
+        student = median(map(training_seconds, summaries))
         took = f"{student:.0f}" if student >= 2 else f"{student:.2g}"
         return (
             f"Made on {', '.join(machines)} with torch {', '.join(torches)}, commit "
@@ -115,7 +107,7 @@ class Report:
             stem = title.split(",")[0].lower().replace(" ", "_")
             store.write_text(folder / f"{stem}.csv", table.write_csv())
             caption = f"{self.experiment}: {title}; {figures.provenance(self.sweep)}"
-            store.write_text(folder / f"{stem}.tex", latex(table, caption))
+            store.write_text(folder / f"{stem}.tex", tables.latex(table, caption))
         store.write_text(folder / "numbers.csv", self.numbers.write_csv())
 
 
@@ -123,29 +115,21 @@ def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool
     """Write all tables and figures as a Markdown page, the figures in `figures/` beside it.
 
     Args:
-        reports: a section each.
+        reports: one for each section.
         path: the page's file.
-        written: a sentence on what writes the page, from what.
+        written: a sentence on the command that writes the page.
         pdf: draw each figure as PDF too.
     """
     parts = ["# Results", written]
     for report in reports:
         parts += [f"## {escape.markdown(report.experiment)}", escape.markdown(report.question)]
         parts += [f"{report.caption} {escape.markdown(report.made_with)}"]
-        if problems := _problems(report):
-            parts.append(_bullets(map(escape.markdown, problems)))
+        if problems := [*report.sweep.problems, *report.sweep.incomplete()]:
+            parts.append("\n".join(f"- {escape.markdown(line)}" for line in problems))
         drawn = figures.draw(report.sweep, path.parent / "figures", pdf=pdf)
         for name, caption in drawn.items():
             parts += [f"![{name}](figures/{name})", escape.markdown(caption)]
         for title, table in report.tables.items():
-            parts += [f"### {title}", markdown(table)]
+            parts += [f"### {title}", tables.markdown(table)]
     path.parent.mkdir(parents=True, exist_ok=True)
     store.write_text(path, "\n\n".join(parts) + "\n")
-
-
-def _problems(report: Report) -> list[str]:
-    return [*report.sweep.problems, *report.sweep.incomplete()]
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

@@ -1,4 +1,4 @@
-"""The question that a sweep is to answer: the header comment of its file."""
+"""Files of `sweeps/`: the one that belongs to an experiment, and the question in its header."""
 
 import re
 from functools import lru_cache
@@ -6,12 +6,12 @@ from itertools import takewhile
 from pathlib import Path
 
 from subliminal.config.resources import SWEEPS
-from subliminal.report.runs import Sweep
+from subliminal.report.conditions import Sweep
 from subliminal.report.varied import summarise
 
 
 def question(sweep: Sweep) -> str:
-    """Return the header comment of the sweep's file in `sweeps/`, else what varies."""
+    """Return the header comment of the sweep's file, or a question from the keys that vary."""
     if file := sweep_file(sweep):
         return header(file)
     varies = [f"{key} ({summarise(values)})" for key, values in sweep.swept.items()]
@@ -19,7 +19,7 @@ def question(sweep: Sweep) -> str:
 
 
 def sweep_file(sweep: Sweep) -> Path | None:
-    """Return the file in `sweeps/` whose `name` is where the runs lie, None if there is none."""
+    """Return the file of `sweeps/` whose `name` is the end of the runs' folder, or None."""
     place = sweep.directory.resolve().parts
     for name, file in named_sweeps().items():
         parts = tuple(name.split("/"))
@@ -30,16 +30,18 @@ def sweep_file(sweep: Sweep) -> Path | None:
 
 @lru_cache(maxsize=1)
 def named_sweeps() -> dict[str, Path]:
-    """Return the files in `sweeps/` that name an experiment, by that name, the longest first."""
+    """Return the files of `sweeps/` by the experiment that they name, the deepest name first."""
     found = {}
-    for file in sorted({*SWEEPS.rglob("*.yaml")} - {*SWEEPS.glob("wandb/*")}):  # of W&B's agents
+    for file in sorted(
+        {*SWEEPS.rglob("*.yaml")} - {*SWEEPS.glob("wandb/*")}
+    ):  # not W&B's own sweeps
         if name := re.search(r"^name: (\S+)$", file.read_text(encoding="utf-8"), re.MULTILINE):
             found[name[1]] = file
     return dict(sorted(found.items(), key=lambda item: (-item[0].count("/"), item[0])))
 
 
 def header(file: Path) -> str:
-    """Return a sweep file's header comment up to its launch command, as one line."""
+    """Return a sweep file's header comment, without its launch command, as one line."""
     comment = takewhile(lambda line: line.startswith("#"), file.read_text("utf-8").splitlines())
     words = [line.lstrip("# ") for line in comment]
     question = takewhile(lambda line: not line.startswith("Launch:"), words)

@@ -1,4 +1,4 @@
-"""Read the runs below folders into sweeps; name and leave out what cannot be read."""
+"""Read the runs below folders into sweeps; leave out damaged runs, and name them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from polars.exceptions import PolarsError
 from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import varied
-from subliminal.report.runs import LAYER, STEP_METRICS, Cell, Condition, Sweep
+from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, PlannedRun, Sweep
 from subliminal.store.inventory import Held, held
 
 
 def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
-    """Read the finished runs below `paths`, by experiment; those of one name never collide.
+    """Read the finished runs below `paths`, by experiment folder.
 
     Args:
-        paths: run, condition or experiment folders, or folders of experiments.
-        together: make one sweep of all, with conditions of several experiments.
+        paths: folders of runs, conditions or experiments, or above these.
+        together: put the conditions of all experiments into one sweep.
 
     Raises:
-        UserError: below one of the paths there is no finished run.
+        UserError: one of the paths has no finished run below it.
     """
     experiments: dict[Path, dict[Path, _Chosen]] = {}
     for path in paths:
@@ -38,7 +38,6 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
         everything = [one for of in experiments.values() for one in of.values()]
         name = "+".join(sorted(folder.name for folder in experiments))
         return [_sweep(name, Path(name), everything)]
-    # Of several experiments, those that have yet to finish a run are left out.
     return [
         _sweep(_name(folder, of.values()), folder, list(of.values()))
         for folder, of in sorted(experiments.items())
@@ -48,7 +47,7 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
 
 @dataclass
 class _Chosen:
-    """A condition's folder, and which of its seeds are reported."""
+    """A condition's folder, and the seeds to report."""
 
     held: Held
     seeds: set[int]
@@ -64,13 +63,13 @@ class _Chosen:
 
 
 def _chosen(path: Path) -> Iterator[_Chosen]:
-    """Yield what is at or below a path, whatever kind of folder it is."""
+    """Yield the conditions at or below a path, whatever kind of folder it is."""
     run = path if store.seed_of(path) is not None else path.resolve()
     if (seed := store.seed_of(run)) is not None:
         yield _Chosen(held(run.parent), {seed})
         return
     for condition in store.condition_dirs(path):
-        # A copy would be compared with its original.
+        # A copy below the path would be compared with its original.
         if condition == path or store.original(condition) is None:
             found = held(condition)
             yield _Chosen(found, set(found.seeds))
@@ -81,7 +80,7 @@ def _above(folder: Path) -> Path:
 
 
 def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
-    """Return an experiment's name: as recorded, if it lies there (`a/b`), else its folder's."""
+    """Return the recorded name of an experiment (`a/b`); of a moved folder, the folder's name."""
     for one in conditions:
         name = (one.held.record.get("config") or {}).get("name")
         if isinstance(name, str) and store.misplaced(name) is None:
@@ -93,28 +92,28 @@ def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
 
 def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen]) -> Sweep:
     problems: list[str] = []
-    cells: list[Cell] = []
+    planned: list[PlannedRun] = []
     conditions = []
     for one in sorted(chosen, key=lambda one: one.held.directory):
         if one.held.damage:
             problems.append(one.held.damage)
         condition, of_folder = _condition(one, problems)
-        cells += of_folder
+        planned += of_folder
         if condition is not None:
             conditions.append(condition)
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
-    named = _named(conditions, list(varied.swept([condition.config for condition in conditions])))
-    values = varied.swept([c.config for c in named])
+    values = varied.swept([c.config for c in conditions])
     ordered = sorted(
-        named, key=lambda c: (not varied.is_baseline(c.config), varied.order(c.config, values))
+        _named(conditions, list(values)),
+        key=lambda c: (not varied.is_baseline(c.config), varied.order(c.config, values)),
     )
     values = varied.swept([c.config for c in ordered])  # the baseline's first
-    return Sweep(name, directory, ordered, values, cells, problems)
+    return Sweep(name, directory, ordered, values, planned, problems)
 
 
 def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
-    """Name the conditions by what varies; what is still the same, by experiment, hash or path."""
+    """Name conditions by the keys that vary; add experiment, hash or path to equal names."""
     names = [varied.label(condition.config, keys) or condition.name for condition in conditions]
     for distinct in (
         [c.directory.resolve().parent.name for c in conditions],
@@ -131,8 +130,8 @@ def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
     return [replace(c, name=name) for c, name in zip(conditions, names, strict=True)]
 
 
-def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, list[Cell]]:
-    """Read one condition's finished runs; a damaged one is named in `problems` and left out."""
+def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, list[PlannedRun]]:
+    """Read one condition's finished runs; leave out damaged ones, and name them in `problems`."""
     states: dict[Path, str] = {run: store.state(run) for run in chosen.runs}
 
     def finished() -> list[Path]:
@@ -158,10 +157,10 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
             leave_out(file, reason)
     for run in _cut_short(tables["epochs"], finished()):
         leave_out(run / "epochs.parquet", "no results of the last epoch")
-    cells = [Cell(run, seed, states[run]) for run, seed in chosen.runs.items()]
+    planned = [PlannedRun(run, seed, states[run]) for run, seed in chosen.runs.items()]
     if not finished():
-        return None, cells
-    seeds = [cell.seed for cell in cells if cell.state == "finished"]
+        return None, planned
+    seeds = [run.seed for run in planned if run.state == "finished"]
     ours = {name: of.filter(pl.col("seed").is_in(seeds)) for name, of in tables.items()}
     student, teacher = (
         ours["epochs"].filter(pl.col("phase") == phase).sort("seed", "step")
@@ -176,9 +175,9 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
         summaries=[summaries[run] for run in finished()],
         config=varied.flatten(_config(chosen.held, finished()[0])),
         directory=chosen.held.directory,
-        cells=tuple(cells),
+        planned=tuple(planned),
     )
-    return condition, cells
+    return condition, planned
 
 
 def _config(held: Held, run: Path) -> dict[str, Any]:
@@ -196,7 +195,7 @@ def _step_columns(names: list[str]) -> list[str]:
     return [name for name in names if name in kept or name.startswith(LAYER)]
 
 
-# Of each table: the columns that a report cannot do without, and which are read.
+# Each table's required columns, and the function that selects the columns to read.
 _PLACE = ("seed", "step", "epoch")
 _RESULTS = (metrics.TEACHER_ACCURACY, metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS)
 _TABLES: dict[str, tuple[Sequence[str], Callable[[list[str]], list[str]]]] = {
@@ -208,13 +207,13 @@ _TABLES: dict[str, tuple[Sequence[str], Callable[[list[str]], list[str]]]] = {
 def _read(
     files: list[Path], needed: Sequence[str], columns: Callable[[list[str]], list[str]]
 ) -> tuple[pl.DataFrame, list[tuple[Path, object]]]:
-    """Read tables at once where they are alike and whole, else one by one; name the bad ones."""
+    """Read tables at once if all are alike and whole, else one by one; return the bad files too."""
     if not files:
         return pl.DataFrame(), []
     try:
         schema = pl.read_parquet_schema(files[0])
         if not _misfit(schema, needed):
-            # Lazily: what is not wanted is never read. A seed may lack what others have.
+            # A scan reads only the selected columns; it fails where seeds have other columns.
             return pl.scan_parquet(files, glob=False).select(columns(list(schema))).collect(), []
     except (OSError, PolarsError):
         pass
@@ -234,7 +233,7 @@ def _read(
 
 
 def _misfit(schema: Mapping[str, pl.DataType], needed: Sequence[str]) -> str | None:
-    """Tell which column a table lacks, or has of another kind than numbers (`phase`: text)."""
+    """Return the first needed column that is missing or of a wrong type, if any."""
     for name in needed:
         kind = schema.get(name)
         if kind is None or not (kind == pl.String if name == "phase" else kind.is_numeric()):
@@ -243,7 +242,7 @@ def _misfit(schema: Mapping[str, pl.DataType], needed: Sequence[str]) -> str | N
 
 
 def _cut_short(epochs: pl.DataFrame, runs: Sequence[Path]) -> list[Path]:
-    """Return the runs whose tables have no results of the last epoch of their condition."""
+    """Return the runs that have no results in their condition's last epoch."""
     if not epochs.height:
         return []
     student = epochs.filter(pl.col("phase") == "student")

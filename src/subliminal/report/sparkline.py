@@ -1,4 +1,4 @@
-"""Curves that fit into a cell of a table on a terminal."""
+"""Curves in a table's cell on a terminal."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,13 +14,13 @@ def sparkline(
     high: float | None = None,
     width: int | None = None,
 ) -> str:
-    """Draw values as bars; one below `low` is `_`, one that is not finite is a blank.
+    """Draw values as bars; a value below `low` is `_`, one that is not finite is a blank.
 
     Args:
         values: the curve.
-        low: of the lowest bar; None: the least value drawn.
-        high: of the highest bar; None: the largest value drawn.
-        width: bars at most, each the mean of its share of the values; None: one bar a value.
+        low: value of the lowest bar; None: the least value.
+        high: value of the highest bar; None: the largest value.
+        width: most bars, each the mean of its share of the values; None: one bar per value.
     """
     width = min(width or len(values), len(values))
     edges = [len(values) * i // width for i in range(width + 1)] if width else []

@@ -1,6 +1,6 @@
 """Statistics over seeds.
 
-`scipy.stats` takes half a second to import, so that functions import it when they are called.
+Functions import `scipy.stats` when they are called: its import takes half a second.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,10 +10,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 9999  # all 2^n sign flips, where these are fewer: up to 13 pairs
-BAND_RESAMPLES = 1999  # of a curve: enough for the eye
+RESAMPLES = 9999  # up to 13 pairs all 2^n sign flips are fewer, and taken instead
+BAND_RESAMPLES = 1999  # for each point of a curve
 CONFIDENCE = 0.95
-_AT_ONCE = 200_000  # numbers that are resampled at once: they stay in a core's cache
+_AT_ONCE = 200_000  # numbers to resample at once: they fit into a core's cache
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +26,13 @@ class Estimate:
     low: float | None
     high: float | None
     n: int
+
+    @property
+    def error_bar(self) -> tuple[float, float]:
+        """Return the distances of both ends from the mean, 0 without an interval."""
+        if self.low is None or self.high is None:
+            return 0.0, 0.0
+        return self.mean - self.low, self.high - self.mean
 
     def format(self, digits: int = 4, *, sign: bool = False) -> str:
         """Return `mean [low, high]`, with a leading + or - when `sign`."""
@@ -44,13 +51,13 @@ def mean_ci(values: Iterable[float]) -> Estimate:
     return _mean_ci(tuple(values))
 
 
-@lru_cache(maxsize=4096)  # a report asks for most of its intervals more than once
+@lru_cache(maxsize=4096)  # a report needs most of its intervals more than once
 def _mean_ci(values: tuple[float, ...]) -> Estimate:
     return mean_cis([values])[0]
 
 
 def mean_cis(samples: Sequence[Sequence[float]]) -> list[Estimate]:
-    """Return `mean_ci` of each sample; those of one size are resampled together: faster."""
+    """Return `mean_ci` of each sample; samples of equal size are resampled together, for speed."""
     arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
     estimates = []
     varied: dict[int, list[int]] = {}  # size to places; a constant's bootstrap has no width
@@ -71,7 +78,7 @@ def mean_cis(samples: Sequence[Sequence[float]]) -> list[Estimate]:
 def _bootstrap(
     samples: Floats, mean: Callable[..., Floats], resamples: int, method: str
 ) -> tuple[Floats, Floats]:
-    """Return low and high, (k,), of the means of k samples (k, n), all resampled alike."""
+    """Return the intervals' ends, (k,) each, of the means of k samples (k, n), resampled alike."""
     from scipy.stats import bootstrap
 
     interval = bootstrap(
@@ -88,7 +95,7 @@ def _bootstrap(
 
 
 def _mean(sample: Floats, axis: int) -> Floats:
-    """Return the mean; those that differ by rounding alone are the same, as BCa counts ties."""
+    """Return the mean without rounding errors: BCa counts ties."""
     means: Floats = sample.mean(axis=axis).round(12)
     return means
 
@@ -96,7 +103,7 @@ def _mean(sample: Floats, axis: int) -> Floats:
 def prediction_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95% interval for one more seed's value, if seeds are normal.
 
-    mean ± t(n − 1) · SD · √(1 + 1/n): does a single published number lie in the spread of ours?
+    mean ± t(n − 1) · SD · √(1 + 1/n)
     """
     from scipy.stats import t
 
@@ -158,7 +165,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def effect_size(differences: Sequence[float]) -> float | None:
     """Return d_z, the mean of paired differences over their standard deviation (Cohen 1988).
 
-    None where it is not defined: for one pair, or where all differences are the same.
+    It is None for one pair, and where all differences are equal.
     """
     sample = np.asarray(differences, dtype=np.float64)
     if len(sample) < 2 or np.ptp(sample) == 0:

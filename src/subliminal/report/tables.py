@@ -1,4 +1,4 @@
-"""The results of an experiment as rows of text: one per condition, mean [95% CI] over seeds."""
+"""Tables of text, a row per condition: mean [95% CI] over seeds; as Markdown and LaTeX."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,19 +8,18 @@ import polars as pl
 from subliminal import metrics
 from subliminal.config.terminal import printable
 from subliminal.report import escape
-from subliminal.report.claim import paired
-from subliminal.report.runs import Condition
+from subliminal.report.conditions import Condition
 from subliminal.report.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
 
 
 def results(conditions: list[Condition]) -> pl.DataFrame:
     """Return one row per condition.
 
-    Differences are paired by seed with the first condition; p is of a sign-flip permutation test,
-    adjusted by Holm's procedure for the conditions shown, d_z the mean difference over its SD.
+    Differences are paired by seed with the first condition. d_z is their mean over their SD. p is
+    that of a sign-flip permutation test, adjusted by Holm's procedure for the conditions shown.
     """
     baseline = conditions[0]
-    paired_with = {c.name: differences(c, baseline) for c in conditions[1:]}
+    paired_with = {c.name: c.differences(baseline) for c in conditions[1:]}
     tested = {name: values for name, values in paired_with.items() if len(values) > 1}
     p_values = dict(zip(tested, holm([paired_p(v) for v in tested.values()]), strict=True))
     rows = []
@@ -44,7 +43,7 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
 
 
 def tidy(conditions: list[Condition], names: Sequence[str]) -> pl.DataFrame:
-    """Return numbers for other programs: a row per condition, metric and epoch."""
+    """Return numbers, a row per condition, metric and epoch."""
     rows = []
     for condition in conditions:
         known = [name for name in names if name in condition.epochs.columns]
@@ -58,7 +57,7 @@ def tidy(conditions: list[Condition], names: Sequence[str]) -> pl.DataFrame:
 
 
 def by_epoch(numbers: pl.DataFrame, metric: str, digits: int) -> pl.DataFrame:
-    """Return one row per condition, one column per epoch, of the numbers that `tidy` returned."""
+    """Return one row per condition, one column per epoch, from the result of `tidy`."""
     rows: dict[str, dict[str, str]] = {}
     measured = numbers.filter(pl.col("metric") == metric).drop("metric")
     for name, epoch, *estimate in measured.iter_rows():
@@ -68,7 +67,7 @@ def by_epoch(numbers: pl.DataFrame, metric: str, digits: int) -> pl.DataFrame:
 
 
 def _table(rows: list[dict[str, str]]) -> pl.DataFrame:
-    """Return rows as a table, "" where a row has no such column."""
+    """Return rows as a table, with "" for missing values."""
     return pl.DataFrame(rows, infer_schema_length=None).fill_null("") if rows else pl.DataFrame()
 
 
@@ -113,7 +112,7 @@ def initial_accuracy(conditions: list[Condition]) -> Estimate:
 
 
 def markdown(table: pl.DataFrame, *, marked: Collection[str] = ()) -> str:
-    """Return a table of text in Markdown; cells of the columns `marked` are Markdown already."""
+    """Return a table in Markdown; cells of the columns `marked` are Markdown already."""
     names = table.columns
     rows = (
         [c if name in marked else escape.markdown(c) for name, c in zip(names, row, strict=True)]
@@ -124,7 +123,7 @@ def markdown(table: pl.DataFrame, *, marked: Collection[str] = ()) -> str:
 
 
 def latex(table: pl.DataFrame, title: str) -> str:
-    """Return a table of text in LaTeX, with the rules of the package booktabs."""
+    """Return a table in LaTeX, with the rules of the package booktabs."""
     body = [" & ".join(escape.latex(cell) for cell in line) + r" \\" for line in table.iter_rows()]
     return "\n".join(
         [
@@ -139,8 +138,3 @@ def latex(table: pl.DataFrame, title: str) -> str:
             "",
         ]
     )
-
-
-def differences(condition: Condition, baseline: Condition) -> list[float]:
-    """Return the differences of final trait accuracy, of the seeds that both have."""
-    return list(paired(condition.accuracy, baseline.accuracy).values())

@@ -1,4 +1,4 @@
-"""The report on a terminal: a table over conditions, with sparklines, and the verdicts."""
+"""The report on a terminal: a table of conditions with sparklines, and the claims' verdicts."""
 
 import sys
 
@@ -7,17 +7,16 @@ from rich.table import Table
 
 from subliminal import metrics
 from subliminal.config.terminal import console
+from subliminal.report.conditions import Sweep
 from subliminal.report.declared import verdicts
-from subliminal.report.runs import Sweep
 from subliminal.report.sparkline import sparkline
 from subliminal.report.statistics import mean_ci
-from subliminal.report.tables import differences
 
 WIDTH = 150  # columns, when not on a terminal
 
 
 def show(sweep: Sweep) -> None:
-    """Print a sweep's conditions, one line each, the claims' verdicts, and what is missing."""
+    """Print a sweep's conditions, one line each, the claims' verdicts, and the missing runs."""
     aligned = any(c.logged(metrics.ALIGNMENT) for c in sweep.conditions)
     table = Table()
     table.add_column("condition", overflow="fold")
@@ -28,8 +27,8 @@ def show(sweep: Sweep) -> None:
     curves = {c.name: _means(c.epochs, metrics.ALIGNMENT) for c in sweep.conditions}
     highest = max((max(curve, default=0.0) for curve in curves.values()), default=0.0)
     for condition in sweep.conditions:
-        n, planned = len(condition.seeds), len(condition.cells)
-        paired = [] if condition is sweep.baseline else differences(condition, sweep.baseline)
+        n, planned = len(condition.seeds), len(condition.planned)
+        paired = [] if condition is sweep.baseline else condition.differences(sweep.baseline)
         row = [
             condition.name,
             f"{n}/{planned}" if planned > n else str(n),

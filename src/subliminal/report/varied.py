@@ -1,9 +1,10 @@
-"""What varies between conditions: their resolved configs, flattened and compared."""
+"""Keys that vary between conditions: resolved configs, flattened and compared."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from subliminal.config import canonical
 from subliminal.config.hashing import PLACES, not_hashed_keys
 from subliminal.config.schema import Config
 from subliminal.config.terminal import printable
@@ -11,7 +12,7 @@ from subliminal.config.terminal import printable
 Value = str | int | float | bool | None
 Flat = dict[str, Value]  # dotted key to value
 
-# Keys that cannot change a result, and the seed, by which conditions are paired.
+# Keys that cannot change a result, and the seed, by which conditions are paired
 _LEFT_OUT = not_hashed_keys(Config) | PLACES | {"hydra"}
 _COMPOSED = ("mitigation", "probe")  # groups of which several options compose
 MANY = 8  # values of one key: more are summarised
@@ -23,39 +24,36 @@ BASELINE: Flat = {
 
 
 def flatten(config: Mapping[str, Any]) -> Flat:
-    """Return the settings of a resolved config that can change its result, by dotted key.
+    """Return the values of a resolved config that can change its result, by dotted key.
 
-    A group's option is a value of its own (`optim`: adam); of a group that composes, all options
-    are (`mitigation`: liminal+projection, or none).
+    A group's option is a value too (`optim`: adam); a group that composes has all its options in
+    one value (`mitigation`: liminal+projection, or none).
     """
-    return dict(_leaves(config, ""))
-
-
-def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Value]]:
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        if name in _LEFT_OUT:
+    leaves = canonical.flatten(config)
+    found: Flat = {}
+    for key, value in leaves.items():
+        above = [*_parents(key)]
+        if not _LEFT_OUT.isdisjoint([key, *above]):
             continue
-        if key == "_target_":
-            # subliminal.distill.loss.kl.KL is the option kl; one module may hold several classes.
-            # Of `model=module` it is the class that the user names: `vit`, or my_lab.Net.
-            yield prefix.removesuffix("."), _option(str(node.get("target", value)))
-        elif key == "target" and "_target_" in node:
-            continue
-        elif isinstance(value, Mapping):
-            if name in _COMPOSED:
-                yield name, "+".join(value) or "none"
-            yield from _leaves(value, f"{name}.")
-        else:
-            yield name, plain(value)
+        group = above[-1] if above else key
+        if group in _COMPOSED:
+            found.setdefault(group, "+".join(config[group]) or "none")
+        node = above[0] if above else ""
+        if key == f"{node}._target_":
+            # Of `model=module` the option is the class that the user names: `vit`, or my_lab.Net.
+            found[node] = _option(str(leaves.get(f"{node}.target", value)))
+        elif value != {} and not (key == f"{node}.target" and f"{node}._target_" in leaves):
+            found[key] = plain(value)
+    return found
 
 
 def plain(value: Any) -> Value:
-    """Return a config's value as it is compared and shown: a list as its text."""
+    """Return a config's value for comparison: a list as JSON text."""
     return json.dumps(value, separators=(",", ":")) if isinstance(value, list) else value
 
 
 def _option(target: str) -> str:
+    """Return `kl` for subliminal.distill.loss.kl.KL; a module may hold several classes."""
     module, _, name = target.rpartition(".")
     stem = module.rpartition(".")[2]
     return stem if stem.replace("_", "") == name.lower() else f"{stem}.{name}"
@@ -64,8 +62,8 @@ def _option(target: str) -> str:
 def swept(configs: Sequence[Flat]) -> dict[str, list[Value]]:
     """Return the keys that vary, with their values in order of appearance.
 
-    A key below an option (`optim.lr`) counts where it varies for one option: that Adam and SGD
-    have different rates follows from sweeping `optim`.
+    A key below an option (`optim.lr`) counts only if it varies for one option: sweeping `optim`
+    already explains that Adam and SGD have different rates.
     """
     keys = dict.fromkeys(key for config in configs for key in config)
     found = {}
@@ -98,7 +96,7 @@ def label(config: Flat, keys: Sequence[str]) -> str:
 
 
 def short(key: str, keys: Sequence[str]) -> str:
-    """Return the end of a dotted key that no other of `keys` ends with."""
+    """Return the shortest end of a dotted key that no other of `keys` ends with."""
     words = key.split(".")
     for size in range(1, len(words)):
         end = ".".join(words[-size:])
@@ -115,7 +113,7 @@ def show(value: Value) -> str:
 
 
 def order(config: Flat, keys: Mapping[str, Sequence[Value]]) -> tuple[tuple[int, float], ...]:
-    """Return where a condition stands: numbers ascend, lists of them too; options as they come."""
+    """Return a sort key: numbers and lists of numbers ascend, options keep their order."""
     places = []
     for key, values in keys.items():
         value = config.get(key)
@@ -129,7 +127,7 @@ def order(config: Flat, keys: Mapping[str, Sequence[Value]]) -> tuple[tuple[int,
 
 
 def _ascending(values: Sequence[Value]) -> Sequence[Value]:
-    """Return lists of numbers in their order, as `[64,64]` before `[256]`; others as they come."""
+    """Sort lists of numbers, `[64,64]` before `[256]`; leave other values in their order."""
     try:
         return sorted(values, key=lambda value: [*map(float, json.loads(str(value)))])
     except (ValueError, TypeError):
@@ -137,26 +135,21 @@ def _ascending(values: Sequence[Value]) -> Sequence[Value]:
 
 
 def summarise(values: Sequence[Value]) -> str:
-    """Return the values of a key, or how many there are and between what."""
+    """Return a key's values as text; of more than MANY their number and range."""
     if len(values) <= MANY:
         return ", ".join(map(show, values))
     if numbers(values):
-        low, high = min(values, key=_number), max(values, key=_number)
+        low, high = (pick(v for v in values if isinstance(v, int | float)) for pick in (min, max))
         return f"{len(values)} values from {show(low)} to {show(high)}"
     return f"{len(values)} options"
 
 
-def _number(value: Value) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
-
-
 def is_baseline(config: Flat) -> bool:
-    """Tell whether the others are compared with this condition."""
+    """Tell whether a condition can be the baseline of the others."""
     return all(config.get(key, value) == value for key, value in BASELINE.items())
 
 
 def numbers(values: Sequence[Value]) -> bool:
-    """Tell whether a key was swept as a number, over enough values to draw a response."""
+    """Tell whether these are numbers, and at least three: enough for a dose-response."""
     plain = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     return plain and len(values) >= 3

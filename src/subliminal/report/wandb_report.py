@@ -15,7 +15,7 @@ from subliminal.trackers import aside
 from subliminal.trackers.client import LEAN, LONGEST_NAME, finish, remove_local
 
 ID_FILE = "report-run.txt"  # in the experiment's folder `wandb`: the run's id
-TO_BEGIN, TO_END = 15.0, 30.0  # seconds that W&B may take
+TO_BEGIN, TO_END = 15.0, 30.0  # seconds for W&B's init and finish
 
 
 def log_report(
@@ -23,7 +23,7 @@ def log_report(
 ) -> str | None:
     """Log an experiment's report as one run of job type `report`, in its seeds' W&B project.
 
-    A second report updates the same run, whose id is kept in the experiment's folder `wandb`, and
+    A second report updates the same run, whose id lies in the experiment's folder `wandb`, and
     replaces an offline copy that was not uploaded.
 
     Args:
@@ -32,7 +32,7 @@ def log_report(
         figures: caption to PNG.
 
     Returns:
-        A line for the user; None where the runs were not tracked by W&B, and nothing is logged.
+        A line for the user; None if W&B did not track the runs: then nothing is logged.
     """
     if not (experiment / "wandb").is_dir():  # where the tracker keeps its files
         return None
@@ -52,7 +52,7 @@ def log_report(
 
 
 def seeds_table(runs: list[Path]) -> pl.DataFrame:
-    """Return a row per finished run: its W&B group and id, and its final results."""
+    """Return a table of finished runs: W&B group and id, and final results."""
     summaries = [store.read_summary(run) for run in runs]
     columns = {name: [one[name] for one in summaries] for name in ("condition", "seed", "run_id")}
     for metric in (metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS):
@@ -62,7 +62,7 @@ def seeds_table(runs: list[Path]) -> pl.DataFrame:
 
 
 def _tracker(runs: list[Path]) -> dict[str, Any] | None:
-    """Return the settings of the W&B tracker of the last run that had one."""
+    """Return the settings of the last run's W&B tracker, None without one."""
     for run in reversed(runs):
         tracker = store.read_config(run).get("tracker")
         if tracker and str(tracker.get("_target_")).endswith(".WandB"):
@@ -82,13 +82,13 @@ def log_run(
     """Log one W&B run on many runs, such as a report or a scorecard; return its id.
 
     Args:
-        experiment: outputs/<name>, in whose folder `wandb` the run's id is kept.
-        tracker: W&B's settings, of which `mode` is online or offline.
+        experiment: outputs/<name>; its folder `wandb` keeps the run's id.
+        tracker: W&B's settings, with a `mode` of online or offline.
         tables: title to table of text; `Seeds` among them.
         figures: caption to PNG.
-        job_type: W&B's, in the run's name too.
-        name: of what the run is about; None: the experiment. Each has a run of its own.
-        results: of the run's summary.
+        job_type: W&B's job type, also part of the run's name.
+        name: the subject, which has a run of its own; None: the experiment.
+        results: values for the run's summary.
     """
     import wandb
 
@@ -126,8 +126,8 @@ def log_run(
     if (verdicts := tables.get("Verdicts")) is not None and "verdict" in verdicts.columns:
         for verdict, count in verdicts["verdict"].value_counts().rows():
             run.summary[f"verdicts/{verdict}"] = count
-    for key, value in (results or {}).items():
-        run.summary[key] = value
+    if results:
+        run.summary.update(dict(results))
     finish(run)
     return run_id
 
@@ -139,6 +139,6 @@ def _run_id(file: Path) -> str:
 
 
 def _key(title: str) -> str:
-    """Return a title in characters that W&B takes in a key: letters, digits and `_`."""
+    """Return a title as a W&B key: letters, digits and `_`."""
     words = "".join(c if c.isascii() and c.isalnum() else " " for c in title.split(",")[0])
     return "_".join(words.lower().split())

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import escape, varied
-from subliminal.report.runs import LAYER, WINDOW, Sweep
+from subliminal.report.conditions import LAYER, WINDOW, Sweep
 from subliminal.report.statistics import count
-from subliminal.report.tables import differences
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,23 +20,23 @@ METHOD = "bootstrap 95% CI over seeds"
 
 
 def _import_matplotlib() -> None:
-    """Import matplotlib, whatever backend a notebook or the user chose, known here or not.
+    """Import matplotlib without its backend: MPLBACKEND may name one that is not installed here.
 
     Raises:
-        UserError: a settings file of the user's is not text.
+        UserError: a matplotlibrc of the user's is not text.
     """
     backend = os.environ.pop("MPLBACKEND", None)
     try:
         import matplotlib
     except UnicodeDecodeError as error:
         raise UserError(
-            f"a matplotlibrc, here or in the home folder, is no text: {error}"
+            f"a matplotlibrc, here or in the home folder, is not text: {error}"
         ) from error
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
     if backend is not None:
-        with suppress(ValueError):  # for what else this process draws
+        with suppress(ValueError):  # for other figures of this process
             matplotlib.rcParams["backend"] = backend
 
 
@@ -67,7 +66,7 @@ def drawings(sweep: Sweep) -> Iterator[Drawing]:
         yield Drawing("training", f"{text}mean, faint lines seeds.{lines}", curves.training)
     rows = "dots are seeds, diamonds their means with 95% CIs."
     yield Drawing("accuracy", f"Final trait accuracy by condition; {rows}", finals.accuracy)
-    if any(differences(c, sweep.baseline) for c in sweep.conditions[1:]):
+    if any(c.differences(sweep.baseline) for c in sweep.conditions[1:]):
         text = f"Trait accuracy less that of {sweep.baseline.name} with the same seed; {rows}"
         yield Drawing("differences", text, finals.paired)
     text = (
@@ -94,7 +93,7 @@ def dose_name(sweep: Sweep, key: str) -> str:
 
 
 def first_look(sweep: Sweep) -> Drawing:
-    """Return the figure of the demo: a bar for teacher, each student and chance."""
+    """Return the demo's figure: a bar for the teacher, each student and chance."""
     from subliminal.report.figures import bars
 
     text = "Accuracy on the test digits; dots are seeds, bars their means, lines 95% CIs."

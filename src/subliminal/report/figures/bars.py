@@ -1,4 +1,4 @@
-"""The first figure that a stranger sees: teacher, students and chance, a bar each."""
+"""The demo's figure: teacher, students and chance, a bar each."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from subliminal.report import varied
+from subliminal.report.conditions import Condition, Sweep
 from subliminal.report.figures import style
-from subliminal.report.runs import Condition, Sweep
 from subliminal.report.statistics import count, mean_ci
 from subliminal.report.tables import teacher_accuracies
 
@@ -17,11 +17,11 @@ _STARTS = {
     "independent": "student from\nanother start",
 }
 _NOISE = {"uniform", "normal", "perlin"}
-WIDTH = 1.15  # inches of a bar
+WIDTH = 1.15  # inches per bar
 
 
 def bars(sweep: Sweep) -> Figure:
-    """Draw the accuracy on the test digits of teacher and students, each seed a dot, and chance."""
+    """Draw the test accuracy of teacher and students, each seed a dot, and chance."""
     shown = sweep.few(style.MOST_LINES)
     figure, (axes,) = style.new((1.0 + WIDTH * (len(shown) + 2), 3.4))
     names = ["teacher"]
@@ -57,7 +57,7 @@ def _bar(axes: Axes, place: int, values: Sequence[float], colour: str) -> None:
 
 
 def _name(condition: Condition, sweep: Sweep) -> str:
-    """Return a student's name: in words, where it differs from others in its start alone."""
+    """Name a student: in words if students differ only in their start, else by its values."""
     start = str(condition.config.get(INIT))
     if not set(sweep.swept) - {INIT} and start in _STARTS:
         return _STARTS[start]

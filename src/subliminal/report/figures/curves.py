@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from subliminal import metrics
+from subliminal.report.conditions import LAYER, Array, Condition, Sweep, smooth
 from subliminal.report.figures import style
-from subliminal.report.runs import LAYER, Array, Condition, Sweep, smooth
 from subliminal.report.tables import teacher_accuracy
 
 MOST_LAYER_PANELS = 4
@@ -54,9 +54,9 @@ def ledger(sweep: Sweep) -> Figure:
 
 
 def _lines(axes: Axes, shown: dict[int, Condition], table: str, metric: str) -> list[Array]:
-    """Draw each condition's curve in the colour of its place; return the means over seeds.
+    """Draw each condition's curve in its own colour; return the means over seeds.
 
-    What was measured at single steps is drawn as a moving average.
+    Measurements of single steps are drawn as moving averages.
     """
     means = []
     faint = style.faintness(list(shown.values()))
@@ -81,7 +81,7 @@ def layers(sweep: Sweep) -> Figure:
     bound = max(float(np.abs(grid).max()) for grid in grids) or 1.0
     figure, panels = style.new((style.TWO_COLUMNS[0], 0.9 + style.ROW * len(names)), len(shown))
     for axes, condition, grid in zip(panels, shown, grids, strict=True):
-        # Red to blue through white, as light at both ends as print allows: the numbers tell signs.
+        # Red and blue look alike in grey print: the numbers show the sign.
         image = axes.imshow(grid, cmap="RdBu_r", vmin=-bound, vmax=bound, aspect="auto")
         for (row, column), value in np.ndenumerate(grid):
             dark = abs(value) > 0.6 * bound

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from subliminal.report import varied
+from subliminal.report.conditions import Condition, Sweep
 from subliminal.report.figures import style
-from subliminal.report.runs import Condition, Sweep
-from subliminal.report.statistics import Estimate, mean_ci
-from subliminal.report.tables import differences, initial_accuracy, teacher_accuracy
+from subliminal.report.statistics import mean_ci
+from subliminal.report.tables import initial_accuracy, teacher_accuracy
 
 
 def accuracy(sweep: Sweep) -> Figure:
@@ -27,8 +27,8 @@ def accuracy(sweep: Sweep) -> Figure:
 
 def paired(sweep: Sweep) -> Figure:
     """Draw each seed's difference of trait accuracy to the baseline, with mean and CI."""
-    shown = [c for c in sweep.few(style.MOST_ROWS)[1:] if differences(c, sweep.baseline)]
-    figure, axes = style.seed_rows(shown, [differences(c, sweep.baseline) for c in shown])
+    shown = [c for c in sweep.few(style.MOST_ROWS)[1:] if c.differences(sweep.baseline)]
+    figure, axes = style.seed_rows(shown, [c.differences(sweep.baseline) for c in shown])
     axes.axvline(0, color=style.GREY, linewidth=0.8)
     baseline = style.plain(sweep.baseline.name)
     axes.set(xlabel=f"trait accuracy − {baseline}, same seed")
@@ -38,7 +38,7 @@ def paired(sweep: Sweep) -> Figure:
 def frontier(sweep: Sweep) -> Figure:
     """Draw trait accuracy against distillation loss, with 95% CIs of both.
 
-    Of many conditions, those that differ in one swept number alone are joined, in its order.
+    Among many conditions, those that differ only in one swept number are joined in its order.
     """
     figure, (axes,) = style.new((style.ONE_COLUMN[0] * 1.3, style.ONE_COLUMN[1] * 1.1))
     many = len(sweep.conditions) > style.MOST_LINES
@@ -70,15 +70,11 @@ def _point(
 ) -> tuple[float, float]:
     """Draw a condition's mean distillation loss and trait accuracy; return them."""
     loss, trait = mean_ci(condition.loss.values()), mean_ci(condition.accuracy.values())
-    bars: dict[str, Any] = {"xerr": _bar(loss), "yerr": _bar(trait)}
+    x_bar, y_bar = (np.transpose([e.error_bar]) for e in (loss, trait))
     size = 5 if alpha == 1 else 3
     how: dict[str, Any] = {"color": colour, "alpha": alpha, "markersize": size, "linewidth": 0.9}
-    axes.errorbar(loss.mean, trait.mean, **bars, fmt=marker, label=label, **how)
+    axes.errorbar(loss.mean, trait.mean, y_bar, x_bar, marker, label=label, **how)
     return loss.mean, trait.mean
-
-
-def _bar(e: Estimate) -> list[list[float]] | None:
-    return None if e.low is None or e.high is None else [[e.mean - e.low], [e.high - e.mean]]
 
 
 def doses(sweep: Sweep) -> list[str]:
@@ -91,7 +87,7 @@ def _dose(condition: Condition, key: str) -> float:
 
 
 def _series(sweep: Sweep, key: str) -> dict[str, list[Condition]]:
-    """Return the conditions by what else varies, each list in the order of the number `key`."""
+    """Group the conditions by the other swept keys; sort each group by the number `key`."""
     others = [other for other in sweep.swept if other != key]
     series: dict[str, list[Condition]] = {}
     for condition in sweep.conditions:
@@ -101,7 +97,7 @@ def _series(sweep: Sweep, key: str) -> dict[str, list[Condition]]:
 
 
 def dose_response(sweep: Sweep, key: str) -> Figure:
-    """Draw final trait accuracy over a swept number; what else varies is a line of its own."""
+    """Draw final trait accuracy over a swept number, a line for each value of the other keys."""
     series = _series(sweep, key)
     figure, (axes,) = style.new((style.ONE_COLUMN[0] * 1.3, style.ONE_COLUMN[1] * 1.1))
     doses = []
@@ -109,17 +105,13 @@ def dose_response(sweep: Sweep, key: str) -> Figure:
         x = [_dose(condition, key) for condition in members]
         doses += x
         estimates = [mean_ci(condition.accuracy.values()) for condition in members]
-        mean, low, high = (
-            np.array([getattr(e, part) if e.n > 1 else e.mean for e in estimates], dtype=float)
-            for part in ("mean", "low", "high")
-        )
         colour, marker = style.colour(place), style.marker(place)
         for dose, condition in zip(x, members, strict=True):
             values = list(condition.accuracy.values())
             axes.plot([dose] * len(values), values, ".", color=colour, markersize=2, alpha=0.3)
-        bars = np.stack([mean - low, high - mean])
+        means, bars = [e.mean for e in estimates], np.transpose([e.error_bar for e in estimates])
         label = style.plain(name)
-        axes.errorbar(x, mean, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=label)
+        axes.errorbar(x, means, bars, marker=marker, color=colour, linewidth=1.2, ms=4, label=label)
     positive = [dose for dose in doses if dose > 0]
     if positive and max(positive) / min(positive) >= 30:
         linear: dict[str, Any] = {"value": "symlog", "linthresh": min(positive)}

@@ -13,16 +13,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
-from matplotlib.typing import LineStyleType
 
 from subliminal import store
 from subliminal.config.terminal import printable
-from subliminal.report.runs import Array, Condition
+from subliminal.report.conditions import Array, Condition
 from subliminal.report.statistics import mean_band, mean_ci
 
-logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # logs each letter of a PDF
+logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # it logs each letter of a PDF
 
-# Inches; a journal's one- and two-column widths. Heights of bar-like figures grow with the rows.
+# Inches: a journal's one- and two-column figures, and the height of a row.
 ONE_COLUMN = (3.4, 2.6)
 TWO_COLUMNS = (7.0, 3.0)
 ROW = 0.24
@@ -30,27 +29,9 @@ ROW = 0.24
 MOST_LINES = 8  # conditions that one panel of curves can hold
 MOST_ROWS = 40  # conditions that one panel of rows can hold
 
-# Okabe & Ito's colours, told apart by the colour-blind; dashes and markers tell them apart in grey.
-COLOURS = (
-    "#000000",
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#777777",
-)
-_DASHES: tuple[LineStyleType, ...] = (
-    "-",
-    "--",
-    "-.",
-    ":",
-    (0, (5, 1)),
-    (0, (3, 1, 1, 1)),
-    (0, (1, 1)),
-    (0, (8, 2)),
-)
+# Okabe & Ito's colours, safe for the colour-blind; dashes and markers differ in grey print too.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#777777")
+_DASHES: Any = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 MARKERS = "osD^vPX*"
 GREY = "#777777"
 
@@ -70,10 +51,10 @@ _make: ContextVar[Callable[..., Figure]] = ContextVar("make", default=Figure)
 
 @contextmanager
 def style(make: Callable[..., Figure] = Figure) -> Iterator[None]:
-    """Draw with the report's settings, whatever the user's own matplotlibrc has.
+    """Draw with the report's settings in place of the user's matplotlibrc.
 
     Args:
-        make: constructor of figures; with `matplotlib.pyplot.figure` a notebook shows them.
+        make: constructor of figures; `matplotlib.pyplot.figure` shows them in a notebook.
     """
     token = _make.set(make)
     with mpl.rc_context():
@@ -94,13 +75,13 @@ def style(make: Callable[..., Figure] = Figure) -> Iterator[None]:
 
 
 def plain(text: str) -> str:
-    """Return text that is drawn as it is: no formula, in letters that the font has."""
+    """Return text without formulas, escaping letters that the font lacks."""
     letters = _letters()
     shown = "".join(
         sign if ord(sign) in letters else sign.encode("unicode_escape").decode("ascii")
         for sign in printable(text)
     ).replace("$", r"\$")
-    return f" {shown}" if shown.startswith("_") else shown  # else no legend would have it
+    return f" {shown}" if shown.startswith("_") else shown  # legends leave out _names
 
 
 @cache
@@ -137,12 +118,12 @@ def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, faint: f
 
 
 def faintness(conditions: list[Condition]) -> float:
-    """Return the opacity of single seeds' lines: the more there are, the fainter."""
+    """Return the opacity of single seeds' lines, lower for more seeds."""
     return min(0.2, 8 / sum(len(condition.seeds) for condition in conditions))
 
 
 def zoom(axes: Axes, means: list[Array]) -> None:
-    """Show the means and some of the faint seeds around them, not their furthest excursions."""
+    """Limit the y axis to the means and some room around them; single seeds may leave it."""
     low, high = min(m.min() for m in means), max(m.max() for m in means)
     room = 0.6 * max(high - low, 1e-9)
     axes.set_ylim(min(low - room, 0), max(high + room, 0))
@@ -154,9 +135,9 @@ def seed_rows(
     """Draw a row for each condition: seeds as dots, their mean as a diamond with its 95% CI.
 
     Args:
-        conditions: of the rows, from the top.
-        values: of each condition, a value for each seed.
-        baseline: the first row is the baseline's, and black.
+        conditions: the rows, from the top.
+        values: each condition's values, one per seed.
+        baseline: draw the first row in black, as the baseline.
     """
     figure, (axes,) = new((TWO_COLUMNS[0], 0.7 + ROW * len(conditions)))
     for place, of in enumerate(values):

@@ -1,8 +1,9 @@
-"""Runs as tables, by sweep and condition, and what is missing of them."""
+"""Finished runs as tables, by sweep and condition, and the runs that are missing."""
 
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ STEP_METRICS = (
     metrics.total(metrics.LEDGER_PREDICTED),
     metrics.DISTILL_LOSS,
 )
-LAYER = f"{metrics.ALIGNMENT}/"  # what the names of single layers' alignment start with
+LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
 WINDOW = 15  # steps of the centred moving average of alignments
 
@@ -42,9 +43,19 @@ def per_seed(table: pl.DataFrame, value: pl.Expr) -> PerSeed:
     return dict(table.group_by("seed").agg(value.alias("value")).sort("seed").iter_rows())
 
 
+def training_seconds(summary: Mapping[str, Any]) -> float:
+    """Return the seconds of a student's training: its share of its stack's seconds."""
+    return float(summary["seconds"]["student"] / summary["stack"])
+
+
+def paired(ours: PerSeed, theirs: PerSeed) -> PerSeed:
+    """Return our values less theirs, for the seeds that both have."""
+    return {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
+
+
 @dataclass(frozen=True)
-class Cell:
-    """One planned run: a condition and a seed."""
+class PlannedRun:
+    """One planned run: a condition and a seed, finished or not."""
 
     directory: Path
     seed: int
@@ -55,7 +66,7 @@ class Cell:
 class Condition:
     """One condition's finished runs."""
 
-    name: str  # what sets it apart: the values of the keys that vary
+    name: str  # the values of the keys that vary
     seeds: tuple[int, ...]
     steps: pl.DataFrame  # a row per seed and step
     epochs: pl.DataFrame  # a row per seed and epoch of the student
@@ -63,11 +74,11 @@ class Condition:
     summaries: list[dict[str, Any]]  # in order of the seeds
     config: varied.Flat = field(default_factory=dict)
     directory: Path = Path()
-    cells: tuple[Cell, ...] = ()  # finished or not
+    planned: tuple[PlannedRun, ...] = ()
 
     @property
     def digest(self) -> str:
-        """Return the eight digits that name the config: the end of its folder's name."""
+        """Return the hash of the config: the last eight digits of its folder's name."""
         return self.directory.name[-8:]
 
     @property
@@ -79,6 +90,10 @@ class Condition:
     def loss(self) -> PerSeed:
         """Return each seed's distillation loss over the last epoch, ×10⁴."""
         return {seed: 1e4 * loss for seed, loss in self.final(metrics.DISTILL_LOSS).items()}
+
+    def differences(self, baseline: "Condition") -> list[float]:
+        """Return the differences of final trait accuracy, for the seeds that both have."""
+        return list(paired(self.accuracy, baseline.accuracy).values())
 
     def final(self, metric: str) -> PerSeed:
         """Return each seed's value at the end of the last epoch."""
@@ -104,7 +119,7 @@ class Condition:
     def curve(self, table: pl.DataFrame, metric: str) -> tuple[Array, Array]:
         """Return the points where `metric` was measured, in epochs, and its values (seeds, n).
 
-        Where seeds were measured at different points, those that all have are taken.
+        If seeds were measured at different points, only the common points are returned.
         """
         measured = table.filter(pl.col(metric).is_not_null()).sort("seed", "step")
         seeds = measured["seed"].n_unique()
@@ -140,7 +155,7 @@ class Sweep:
     directory: Path
     conditions: list[Condition]
     swept: dict[str, list[varied.Value]]
-    cells: list[Cell]
+    planned: list[PlannedRun]
     problems: list[str]  # one line for each damaged run
 
     @property
@@ -150,22 +165,22 @@ class Sweep:
 
     @property
     def digest(self) -> str:
-        """Return eight digits that name the configs and seeds reported on."""
+        """Return a hash of the reported configs and seeds, eight digits."""
         names = [f"{c.digest}:{c.seeds}" for c in self.conditions]
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
 
     def states(self) -> dict[str, int]:
-        """Return how many cells there are of each state but finished ones, if any."""
-        found = Counter(cell.state for cell in self.cells)
+        """Return the numbers of planned runs in each state but `finished`."""
+        found = Counter(run.state for run in self.planned)
         order = ("failed", "running", "partial", "missing", "damaged")
         return {state: found[state] for state in order if found[state]}
 
     def incomplete(self) -> list[str]:
-        """Return one line for each state and condition that has runs without results."""
+        """Return a line for each condition and state of its runs without results."""
         lines: dict[tuple[str, str], list[int]] = {}
-        for cell in self.cells:
-            if cell.state not in ("finished", "damaged"):
-                lines.setdefault((cell.state, cell.directory.parent.name), []).append(cell.seed)
+        for run in self.planned:
+            if run.state not in ("finished", "damaged"):
+                lines.setdefault((run.state, run.directory.parent.name), []).append(run.seed)
         return [
             f"{state}: {condition}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             for (state, condition), seeds in sorted(lines.items())
@@ -176,11 +191,9 @@ class Sweep:
         rest = self.conditions[1:]
         if len(rest) < most:
             return self.conditions
-        final = [np.mean(list(c.accuracy.values())) for c in rest]
-        places = np.argsort(final, kind="stable")[
-            np.linspace(0, len(rest) - 1, most - 1).astype(int)
-        ]
-        return [self.baseline, *(rest[place] for place in sorted(places))]
+        order = np.argsort([np.mean(list(c.accuracy.values())) for c in rest], kind="stable")
+        spread = order[np.linspace(0, len(rest) - 1, most - 1).astype(int)]
+        return [self.baseline, *(rest[place] for place in sorted(spread))]
 
 
 def smooth(x: Array, values: Array) -> tuple[Array, Array]:

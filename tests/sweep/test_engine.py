@@ -68,11 +68,11 @@ def test_a_stack_that_does_not_fit_the_memory_is_halved(
     config: Config, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sizes = []
-    whole = runner.train
+    prepare = runner.prepare_student
 
-    def train_two(job: Any, files: RunFiles, *args: Any) -> None:
+    def counted(job: Any, files: RunFiles, *args: Any) -> Any:
         sizes.append(len(files.directories))
-        whole(job, files, *args)
+        return prepare(job, files, *args)
 
     class Greedy(Callback):
         def on_step(self, step: Step) -> None:
@@ -80,7 +80,7 @@ def test_a_stack_that_does_not_fit_the_memory_is_halved(
                 raise torch.OutOfMemoryError("of the test")
 
     observers = runner._callbacks
-    monkeypatch.setattr(runner, "train", train_two)
+    monkeypatch.setattr(runner, "prepare_student", counted)
     monkeypatch.setattr(runner, "_callbacks", lambda *args: [Greedy(), *observers(*args)])
     runs = train(config("seed=0-4", "engine.seeds_at_once=5"))
     assert sizes == [5, 2, 3, 1, 2]
@@ -101,7 +101,7 @@ def test_one_seed_that_does_not_fit_has_failed(
     def too_large(*_: object) -> None:
         raise torch.OutOfMemoryError("of the test")
 
-    monkeypatch.setattr(runner, "train", too_large)
+    monkeypatch.setattr(runner, "prepare_student", too_large)
     with pytest.raises(RunsFailed, match=r"seeds: 0, 1 .OutOfMemoryError: of the test"):
         train(config("seed=0-1", "engine.seeds_at_once=2"))
 

@@ -190,18 +190,12 @@ def teacher_weights(
         cache = Path(cfg.outputs) / "teachers"
         hashes = {seed: job.teacher_hash(seed, variant.name) for seed in seeds}
         trained, rows = teachers(
+            cfg,
+            experiment,
             {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()},
-            network,
-            experiment.teacher_optim,
             data,
             start,
-            epochs=cfg.teacher.epochs,
-            batch_size=cfg.teacher.batch_size,
-            frozen=cfg.teacher.frozen,
-            second=experiment.second,
             variant=variant,
-            order_seed=cfg.pin.teacher_order,
-            resume=cfg.resume,
             callbacks=callbacks,
         )
     if steering is not None:

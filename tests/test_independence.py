@@ -1,6 +1,7 @@
 """On the CPU a seed's result is the same to the last bit, whatever runs beside it or watches it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,15 +9,13 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig
-from reference_students import student
+from reference_students import LIMINAL, PROJECTION, student
 from resolved import train_config
 
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.gradient_noise import GradientNoise
 from subliminal.mitigations.kernel_pull import KernelPull
 from subliminal.mitigations.l1 import L1
-from subliminal.mitigations.liminal import Liminal
-from subliminal.mitigations.projection import Projection
 from subliminal.mitigations.random_projection import RandomProjection
 from subliminal.optim import Optim
 from subliminal.optim.adam import Adam
@@ -45,29 +44,9 @@ from subliminal.training.loop import fit
 
 MITIGATIONS: dict[str, Sequence[Mitigation]] = {
     "none": [],
-    "liminal": [
-        Liminal(
-            logits="all",
-            schedule="linear_decay",
-            start=1,
-            peak=1,
-            temperature=1.0,
-            direction="forward",
-        )
-    ],
+    "liminal": [LIMINAL],
     **{
-        f"projection of the {space}, {batch} batch": [
-            Projection(
-                space=space,
-                sign="positive",
-                strength=1.0,
-                window=[0, float("inf")],
-                unit="epochs",
-                outside=False,
-                layers=[],
-                batch=batch,
-            )
-        ]
+        f"projection of the {space}, {batch} batch": [replace(PROJECTION, space=space, batch=batch)]
         for space in ("gradient", "update")
         for batch in ("probe", "independent", "full")
     },

@@ -5,7 +5,7 @@ dictionary of weights, Adam written out.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import small
@@ -44,16 +44,7 @@ PROJECTION = Projection(
     layers=[],
     batch="probe",
 )
-UPDATE_PROJECTION = Projection(
-    space="update",
-    sign="positive",
-    strength=1.0,
-    window=[0, float("inf")],
-    unit="epochs",
-    outside=False,
-    layers=[],
-    batch="probe",
-)
+UPDATE_PROJECTION = replace(PROJECTION, space="update")
 DIGITS = small.Digits().load()
 CPU = torch.device("cpu")
 

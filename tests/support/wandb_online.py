@@ -17,19 +17,14 @@ import psutil
 import pytest
 import same_sweep
 import small
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from resolved import train_config
+from resolved import composed, train_config
 from wandb_server import Run, Server
 
 from subliminal import metrics, store
 from subliminal.commands import dashboard
-from subliminal.config import schema, seeds, sources
-from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed
 from subliminal.report.wandb_report import log_report
 from subliminal.sweep import plan
-from subliminal.sweep.console import Console
 from subliminal.trackers import sync
 
 # History is sent at once, not every 15 seconds: what a kill meets is then known.
@@ -103,14 +98,9 @@ class Online:
         """Do as `train`, in this process, which has imported all that it takes."""
 
         def train() -> int:
-            schema.register()
-            sources.register()
-            GlobalHydra.instance().clear()
             overrides = self.training(*words)[2:]
-            with initialize_config_dir(str(CONF), version_base="1.3"):
-                cfg = compose("config", seeds.quote(overrides, named=set()))
             try:
-                train_config(cfg, plan.condition_name(overrides), Console())
+                train_config(composed(*overrides), plan.condition_name(overrides))
             except RunsFailed as error:
                 print(error, file=sys.stderr)
                 return 1

@@ -139,7 +139,7 @@ def test_what_cannot_be_is_told_before_training(
         ({"finish_timeout": 0.0}, r"tracker\.finish_timeout=0\.0: a number > 0"),
         ({"project": "a/b"}, r"tracker\.project=a/b: "),
         ({"project": "a" * 129}, r"tracker\.project=a"),
-        ({"tags": ["fine", ""]}, r"tracker\.tags=: 1 to 64"),
+        ({"tags": ["fine", ""]}, r"tracker\.tags=: use 1 to 64"),
     ],
 )
 def test_what_wandb_would_refuse_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -1,18 +1,16 @@
 """Disks that are full or may not be written: a sweep says so, and a rerun makes good for it."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_injection import Cost, Disturbed, read_only, remount, small_disk
+from fault_injection import Account, Disturbed, read_only, remount, small_disk
 
 from subliminal import store
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.75, 0.9, 1.0])
 def test_a_full_disk(sweep: Disturbed, cost: Account, share: float) -> None:
     account = cost("full disk")
@@ -26,7 +24,6 @@ def test_a_full_disk(sweep: Disturbed, cost: Account, share: float) -> None:
         sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_a_folder_that_may_not_be_written(sweep: Disturbed, cost: Account) -> None:
     account = cost("read-only folder")
     (sweep.outputs / "main").mkdir(parents=True)
@@ -38,7 +35,6 @@ def test_a_folder_that_may_not_be_written(sweep: Disturbed, cost: Account) -> No
     sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_a_disk_that_became_read_only(sweep: Disturbed, half_done: Path, cost: Account) -> None:
     account = cost("file system remounted read-only")
     with small_disk(sweep.folder, 64 * 2**20):
@@ -60,7 +56,6 @@ def test_a_disk_that_became_read_only(sweep: Disturbed, half_done: Path, cost: A
         sweep.repair(account)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("which", ["finished runs", "resumed runs", "checkpoints", "teachers"])
 def test_files_that_may_not_be_written(
     sweep: Disturbed, half_done: Path, cost: Account, which: str

@@ -3,14 +3,12 @@
 import random
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from fault_injection import SIGNALS, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import SIGNALS, Account, Cost, Disturbed, Undisturbed, undisturbed
 
-Account = Callable[[str], Cost]
 REAL_DIGITS = (
     *("data._target_=subliminal.data.mnist.MNIST", "model.hidden=[256,256]"),
     *("teacher.epochs=1", "teacher.batch_size=1024", "distill.epochs=3"),

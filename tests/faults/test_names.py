@@ -3,20 +3,19 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import same_sweep
-from fault_injection import WORDS, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import WORDS, Account, Disturbed, Undisturbed, undisturbed
 
 from subliminal import store
 from subliminal.config.resources import ROOT
 
 pytestmark = pytest.mark.slow
 
-Account = Callable[[str], Cost]
 SPELLED = (
     "distill.loss.temperature=1",
     "optim.weight_decay=0",

@@ -3,16 +3,17 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from fault_injection import Cost, Disturbed, small_disk
+from fault_injection import Account, Disturbed, small_disk
 from wandb_reader import read_back
 
 from subliminal import store
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
+
+
 TRACKED = ("tracker=wandb", "tracker.mode=offline")
 
 
@@ -21,7 +22,6 @@ def tracked(sweep: Disturbed) -> Disturbed:
     return replace(sweep, words=TRACKED)
 
 
-@pytest.mark.slow
 def test_a_service_that_cannot_be_reached(tracked: Disturbed, cost: Account) -> None:
     account = cost("W&B without a service")
     account.tried += 1
@@ -32,7 +32,6 @@ def test_a_service_that_cannot_be_reached(tracked: Disturbed, cost: Account) -> 
     nowhere.repair(account)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [4096, 65536])
 def test_a_full_disk_for_its_files(tracked: Disturbed, cost: Account, size: int) -> None:
     account = cost("W&B with a full disk")
@@ -43,7 +42,6 @@ def test_a_full_disk_for_its_files(tracked: Disturbed, cost: Account, size: int)
         tracked.repair(account)
 
 
-@pytest.mark.slow
 def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cost: Account) -> None:
     account = cost("SIGKILL to a tracked sweep")
     for _ in range(2):
@@ -68,7 +66,6 @@ def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cos
         tracked = replace(tracked, folder=tracked.folder.with_name("again"), seen={})
 
 
-@pytest.mark.slow
 def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
     psutil = pytest.importorskip("psutil")
     account = cost("SIGKILL to W&B's service")

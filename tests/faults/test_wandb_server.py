@@ -5,18 +5,20 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fault_injection import Cost, leftovers
+from fault_injection import Account, Cost, leftovers
 from wandb_online import Online, busy, in_files, lines_on, points
 from wandb_server import Kind, Server, serving
 
 from subliminal import store
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
+
+
 BOUND = 4  # seconds, of tracker.finish_timeout
 SWEEP = (f"tracker.finish_timeout={BOUND}", "seed=3-4", "mitigation=none,liminal")
 
@@ -99,7 +101,6 @@ def look(online: Online, trained: Path, cost: Cost) -> None:
     cost.left += len(leftovers(online.outputs))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> None:
     account, fault = cost(f"sweep: server {name}"), FAULTS[name]
@@ -119,7 +120,6 @@ def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> Non
     assert account.nothing, account
 
 
-@pytest.mark.slow
 def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Account) -> None:
     account = cost("sweep: server comes back after 3 s")
     account.tried += 1
@@ -139,7 +139,6 @@ def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Ac
     assert account.nothing, account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*LASTING, "403 on the stream", "500, three times"])
 def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> None:
     """`sync` fails with one line, and then uploads it all."""
@@ -156,7 +155,6 @@ def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> N
     assert account.nothing, account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LASTING)
 def test_a_report(name: str, online: Online, trained: Path, cost: Account) -> None:
     """Its files are there, one line tells of W&B, and its next run is logged."""
@@ -179,7 +177,6 @@ def test_a_report(name: str, online: Online, trained: Path, cost: Account) -> No
     assert account.nothing, account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LASTING)
 def test_a_dashboard(name: str, online: Online, cost: Account) -> None:
     account = cost(f"dashboard: server {name}")
@@ -196,7 +193,6 @@ def test_a_dashboard(name: str, online: Online, cost: Account) -> None:
     assert account.nothing, account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LASTING)
 def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
     """The seeds are finished; that the agent learns nothing is one line more."""
@@ -216,7 +212,6 @@ def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
     assert account.nothing, account
 
 
-@pytest.mark.slow
 def test_an_agent(online: Online, cost: Account) -> None:
     """W&B's own agent, whose server hands out one job."""
     account = cost("agent: healthy server")

@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,9 @@ class Cost:
     def nothing(self) -> bool:
         """Whether the faults cost nothing but time."""
         return not (self.lost or self.different or self.broken or self.left)
+
+
+Account = Callable[[str], Cost]  # the cost of a kind of fault, see the fixture `cost`
 
 
 @dataclass

@@ -110,9 +110,3 @@ def test_only_finished_epochs_have_a_row(epochs: int) -> None:
     assert [row["epoch"] for row in epoch_rows(training, 0)] == list(range(epochs + 1))
     training.index += PER_EPOCH - 1
     assert len(epoch_rows(training, 0)) == epochs + 1
-
-
-def test_asking_twice_gives_the_same() -> None:
-    training = made()
-    assert epoch_rows(training, 1) == epoch_rows(training, 1)
-    assert step_rows(training, 1) == step_rows(training, 1)

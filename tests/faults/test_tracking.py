@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from fault_injection import Account, Disturbed, small_disk
+from wandb_online import in_files, points
 from wandb_reader import read_back
 
 from subliminal import store
@@ -54,15 +55,9 @@ def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cos
         files = sorted(tracked.outputs.glob("main/wandb/offline-run-*/*.wandb"))
         assert Counter(file.stem.removeprefix("run-") for file in files) == Counter(list(ids))
         for file in files:
-            _, history = read_back(file)
-            points = Counter(
-                (row["step"], name)
-                for row in history
-                for name in row.keys() - {"step"}
-                if "step" in row and not name.startswith("_")
-            )
-            assert {step for step, _ in points} == set(range(301))
-            assert set(points.values()) == {1}
+            sent, run = points(read_back(file)[1]), ids[file.stem.removeprefix("run-")]
+            assert sent == in_files(run)
+            assert {step for axis, step in sent if axis == "step"} == set(range(301))
         tracked = replace(tracked, folder=tracked.folder.with_name("again"), seen={})
 
 

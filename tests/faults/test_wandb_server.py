@@ -5,13 +5,13 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from fault_injection import Account, Cost, leftovers
 from wandb_online import Online, busy, in_files, lines_on, points
+from wandb_online import online as online  # a fixture
 from wandb_server import Kind, Server, serving
 
 from subliminal import store
@@ -51,19 +51,6 @@ FAULTS = {
     "dies in the middle": Server_("stream", "die", 1),
 }
 LASTING = ("down at the start", "401", "500", "hangs", "drops all connections")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def online(server: Server, tmp_path: Path) -> Iterator[Online]:
-    online = Online(server, tmp_path)
-    yield online
-    online.end()
 
 
 @pytest.fixture(scope="module")

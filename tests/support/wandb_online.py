@@ -18,7 +18,7 @@ import pytest
 import same_sweep
 import small
 from resolved import composed, train_config
-from wandb_server import Run, Server
+from wandb_server import Run, Server, serving
 
 from subliminal import metrics, store
 from subliminal.commands import dashboard
@@ -175,6 +175,16 @@ class Online:
             results = store.read_summary(run)["results"]
             final = metrics.final(metrics.TRAIT_ACCURACY)
             assert told.summary[final] == results[metrics.TRAIT_ACCURACY]
+
+
+@pytest.fixture
+def online(tmp_path: Path) -> Iterator[Online]:
+    """Commands in a folder, and the stand-in server that is all that they know."""
+    with serving() as server:
+        online = Online(server, tmp_path)
+        yield online
+        online.end()
+        assert not server.unknown  # the client sends a request that version 0.31 did not
 
 
 def _status(main: Callable[[], None]) -> int:

@@ -6,35 +6,20 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import polars as pl
 import pytest
 from matplotlib.image import imsave
 from wandb_online import Online, alive, busy, family, in_files, lines_on, points, wait_for
+from wandb_online import online as online  # a fixture
 from wandb_reader import read_back
-from wandb_server import KEY, Server, serving
+from wandb_server import KEY
 
 from subliminal import metrics, store
 from subliminal.trackers import record, uploader
 
 SLOW = "+mitigation.slow._target_=small.Slow"  # a step takes SMALL_SECONDS
 TWO_SEEDS = ("seed=3-4", "engine.seeds_at_once=1")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
-        assert not server.unknown  # the client asks what it did not ask in version 0.31
-
-
-@pytest.fixture
-def online(server: Server, tmp_path: Path) -> Iterator[Online]:
-    online = Online(server, tmp_path)
-    yield online
-    online.end()
 
 
 def test_a_healthy_server_has_each_value_once(online: Online) -> None:

@@ -88,5 +88,5 @@ def test_a_damaged_data_cache(tmp_path: Path, cost: Account) -> None:
     account.tried += 2
     offline = Disturbed(tmp_path / "sweep", whole, (f"data.root={root}", "data.download=false"))
     assert offline.run() != 0
-    assert offline.told().splitlines()[-1].startswith("error: ")
+    assert offline.stderr().splitlines()[-1].startswith("error: ")
     Disturbed(tmp_path / "sweep", whole, (f"data.root={root}",)).repair(account)

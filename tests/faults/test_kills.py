@@ -62,14 +62,14 @@ def test_a_killed_worker_costs_no_run(sweep: Disturbed, cost: Account, seconds: 
     command = sweep.start()
     workers: list[psutil.Process] = []
     while not (workers and any(sweep.outputs.glob("main/*/seed-*"))):
-        assert command.poll() is None, sweep.told()
+        assert command.poll() is None, sweep.stderr()
         servers = psutil.Process(command.pid).children()
         workers = [worker for server in servers for worker in server.children()]
         time.sleep(0.01)
     time.sleep(seconds)
     workers[0].send_signal(signal.SIGKILL)
     account.tried += 1
-    assert command.wait(timeout=300) == 0, sweep.told()
+    assert command.wait(timeout=300) == 0, sweep.stderr()
     sweep.look(account)
     assert len(sweep.seen) == len(sweep.whole.results)
     sweep.repair(account)

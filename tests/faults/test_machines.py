@@ -24,8 +24,8 @@ def run(sweep: Disturbed, account: Cost) -> tuple[set[tuple[int, ...]], str]:
         except (psutil.Error, AttributeError):
             pass
         time.sleep(0.05)
-    assert command.returncode == 0, sweep.told()
-    told = sweep.told()
+    assert command.returncode == 0, sweep.stderr()
+    told = sweep.stderr()
     assert "Traceback" not in told
     sweep.look(account)
     assert len(sweep.seen) == len(sweep.whole.results)

@@ -24,8 +24,8 @@ def through(sweep: Disturbed, account: Cost, **changes: Any) -> str:
     """Run a sweep with `changes` to its end; return its standard error."""
     account.tried += 1
     changed = replace(sweep, **changes)
-    assert changed.run() == 0, changed.told()
-    told = changed.told()
+    assert changed.run() == 0, changed.stderr()
+    told = changed.stderr()
     assert "Traceback" not in told
     changed.look(account)
     assert changed.seen.keys() == sweep.whole.results.keys()
@@ -135,6 +135,6 @@ def test_records_of_another_shape(
     for path in [*sweep.outputs.glob(f"main/*/{store.CONDITION}"), *markers]:
         path.write_text(content)
         account.tried += 1
-    assert sweep.run() == 0, sweep.told()
-    assert "Traceback" not in sweep.told()
+    assert sweep.run() == 0, sweep.stderr()
+    assert "Traceback" not in sweep.stderr()
     sweep.repair(account)

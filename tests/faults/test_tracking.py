@@ -27,8 +27,8 @@ def test_a_service_that_cannot_be_reached(tracked: Disturbed, cost: Account) -> 
     account = cost("W&B without a service")
     account.tried += 1
     nowhere = replace(tracked, extra={"WANDB_SERVICE": f"3-{os.getpid()}-tcp-localhost-9"})
-    assert nowhere.run() == 0, nowhere.told()
-    assert nowhere.told().count("W&B does not have all of 4 of 4 runs") == 1
+    assert nowhere.run() == 0, nowhere.stderr()
+    assert nowhere.stderr().count("W&B does not have all of 4 of 4 runs") == 1
     nowhere.look(account)
     nowhere.repair(account)
 
@@ -38,7 +38,7 @@ def test_a_full_disk_for_its_files(tracked: Disturbed, cost: Account, size: int)
     account = cost("W&B with a full disk")
     with small_disk(tracked.outputs / "main" / "wandb", size):
         account.tried += 1
-        assert tracked.run() == 0, tracked.told()
+        assert tracked.run() == 0, tracked.stderr()
         tracked.look(account)
         tracked.repair(account)
 
@@ -76,6 +76,6 @@ def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
     for service in services:
         account.tried += 1
         service.send_signal(signal.SIGKILL)
-    assert command.wait(timeout=300) == 0, tracked.told()
+    assert command.wait(timeout=300) == 0, tracked.stderr()
     tracked.look(account)
     tracked.repair(account)

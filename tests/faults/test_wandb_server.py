@@ -24,7 +24,7 @@ SWEEP = (f"tracker.finish_timeout={BOUND}", "seed=3-4", "mitigation=none,liminal
 
 
 @dataclass(frozen=True)
-class Server_:
+class ServerFault:
     """What is wrong with the server."""
 
     part: str  # of the requests, see `wandb_server.Fault`
@@ -34,21 +34,21 @@ class Server_:
 
 
 FAULTS = {
-    "slow: 1 s an answer": Server_("", "slow", passes=True),
-    "down at the start": Server_("", None),
-    "401": Server_("", 401),
-    "403": Server_("", 403),
-    "403 on the stream": Server_("stream", 403),
-    "429, three times": Server_("Bucket", 429, 3, passes=True),
-    "429": Server_("", 429),
-    "500, three times": Server_("stream", 500, 3, passes=True),
-    "500": Server_("", 500),
-    "500 on uploads": Server_("upload", 500),
-    "hangs": Server_("", "hang"),
-    "hangs in the stream": Server_("stream", "hang"),
-    "drops three connections": Server_("stream", "drop", 3, passes=True),
-    "drops all connections": Server_("", "drop"),
-    "dies in the middle": Server_("stream", "die", 1),
+    "slow: 1 s an answer": ServerFault("", "slow", passes=True),
+    "down at the start": ServerFault("", None),
+    "401": ServerFault("", 401),
+    "403": ServerFault("", 403),
+    "403 on the stream": ServerFault("stream", 403),
+    "429, three times": ServerFault("Bucket", 429, 3, passes=True),
+    "429": ServerFault("", 429),
+    "500, three times": ServerFault("stream", 500, 3, passes=True),
+    "500": ServerFault("", 500),
+    "500 on uploads": ServerFault("upload", 500),
+    "hangs": ServerFault("", "hang"),
+    "hangs in the stream": ServerFault("stream", "hang"),
+    "drops three connections": ServerFault("stream", "drop", 3, passes=True),
+    "drops all connections": ServerFault("", "drop"),
+    "dies in the middle": ServerFault("stream", "die", 1),
 }
 LASTING = ("down at the start", "401", "500", "hangs", "drops all connections")
 
@@ -63,7 +63,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return online.outputs
 
 
-def arrange(server: Server, fault: Server_) -> None:
+def arrange(server: Server, fault: ServerFault) -> None:
     if fault.kind is None:
         server.stop()
     else:
@@ -84,7 +84,7 @@ def look(online: Online, trained: Path, cost: Cost) -> None:
         cost.broken += not store.intact(same)
         for name in ("steps.parquet", "epochs.parquet", "student.safetensors"):
             cost.different += (same / name).read_bytes() != (run / name).read_bytes()
-        cost.different += points(online.told(same).history) != in_files(same)
+        cost.different += points(online.server_run(same).history) != in_files(same)
     cost.left += len(leftovers(online.outputs))
 
 
@@ -194,7 +194,7 @@ def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
     assert online.sync().returncode == 0
     account.lost += len(online.finished()) != 1
     account.different += sum(
-        points(online.told(run).history) != in_files(run) for run in online.finished()
+        points(online.server_run(run).history) != in_files(run) for run in online.finished()
     )
     assert account.nothing, account
 

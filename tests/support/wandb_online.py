@@ -148,7 +148,7 @@ class Online:
     def finished(self) -> list[Path]:
         return list(store.finished_runs(self.experiment))
 
-    def told(self, run: Path) -> Run:
+    def server_run(self, run: Path) -> Run:
         """What the server has of a finished run."""
         return self.server.runs[store.read_summary(run)["run_id"]]
 
@@ -169,7 +169,7 @@ class Online:
         """W&B has each finished run, value by value, and no point of it twice."""
         assert len(self.finished()) == runs
         for run in self.finished():
-            told = self.told(run)
+            told = self.server_run(run)
             assert told.exitcode == 0
             assert points(told.history) == in_files(run)
             results = store.read_summary(run)["results"]

@@ -31,7 +31,7 @@ def test_a_healthy_server_has_each_value_once(online: Online) -> None:
     assert not lines_on(done.stderr.lower(), "w&b")
     assert not lines_on(done.stderr.lower(), "wandb")
     for run in online.finished():
-        told = online.told(run)
+        told = online.server_run(run)
         assert told.facts["groupName"] == run.parent.name
         assert told.facts["jobType"] == "train"
         assert told.config["seed"]["value"] == store.read_summary(run)["seed"]
@@ -108,7 +108,7 @@ def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
     online.server.fault("upload", "hang")
     command = online.start(*online.training(*TWO_SEEDS))
     wait_for(lambda: len(online.finished()) == 2 and "upload" in online.server.requests)
-    wait_for(lambda: all(online.told(run).lines for run in online.finished()))
+    wait_for(lambda: all(online.server_run(run).lines for run in online.finished()))
     told = stop(online, command, number)
     if number == signal.SIGINT:
         (line,) = lines_on(told)
@@ -202,7 +202,7 @@ def test_an_agents_run_holds_the_means_over_seeds_that_have_runs_of_their_own(
     assert metrics.FRONTIER_SCORE in means.summary
     ids = {store.read_summary(run)["run_id"] for run in online.finished()}
     assert online.server.runs.keys() == {"agentsrun", *ids}
-    assert not any(online.told(run).facts.get("sweep") for run in online.finished())
+    assert not any(online.server_run(run).facts.get("sweep") for run in online.finished())
     reached = [store.read_summary(r)["results"][metrics.TRAIT_ACCURACY] for r in online.finished()]
     final = metrics.final(metrics.TRAIT_ACCURACY)
     assert means.summary[final] == pytest.approx(sum(reached) / 2)

@@ -75,7 +75,7 @@ def run_job(job: Job, console: Console) -> list[Path]:
                 told = True
             if todo:
                 time.sleep(WAIT)
-            job = job.not_forced()  # what others finished by now is as new as can be
+            job = job.changed(force=False)  # what others finished by now is as new as can be
     _tell(outcomes, console)
     return list(runs.values())
 

@@ -127,17 +127,14 @@ class Job:
         """Return the job with another tracker config."""
         made = None if tracker is None else build(tracker, "tracker")
         experiment = replace(self.experiment, tracker=made)
-        return self._changed(config={**self.config, "tracker": tracker}, experiment=experiment)
-
-    def not_forced(self) -> Job:
-        """Return the job without `force`."""
-        return self._changed(force=False)
+        return self.changed(config={**self.config, "tracker": tracker}, experiment=experiment)
 
     def in_folder_of(self, other: Job) -> Job:
         """Return the job under the name and in the folder of another of the same condition."""
-        return self._changed(condition=other.condition, directory=other.directory)
+        return self.changed(condition=other.condition, directory=other.directory)
 
-    def _changed(self, **values: Any) -> Job:
+    def changed(self, **values: Any) -> Job:
+        """Return a copy with other attributes; its config is not resolved again."""
         job = object.__new__(Job)
         vars(job).update(vars(self) | values)
         return job

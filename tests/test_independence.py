@@ -1,7 +1,9 @@
 """On the CPU a seed's result is the same to the last bit, whatever runs beside it or watches it."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -9,8 +11,9 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig
+from option_overrides import BASE, EVERY, PERCEPTRON
 from reference_students import LIMINAL, PROJECTION, student
-from resolved import train_config
+from resolved import composed, experiment_of, train_config
 
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.gradient_noise import GradientNoise
@@ -23,21 +26,6 @@ from subliminal.optim.preconditioned_sgd import PreconditionedSGD
 from subliminal.optim.rmsprop import RMSprop
 from subliminal.optim.sgd import SGD
 from subliminal.optim.sign_sgd import SignSGD
-from subliminal.probes.activation_shift import ActivationShift
-from subliminal.probes.alignment import Alignment
-from subliminal.probes.cka import CKA
-from subliminal.probes.displacement import Displacement
-from subliminal.probes.gradient_norms import GradientNorms
-from subliminal.probes.ledger import Ledger
-from subliminal.probes.logits import Logits
-from subliminal.probes.noise_floor import NoiseFloor
-from subliminal.probes.path import Path as PathProbe
-from subliminal.probes.perturbed import Perturbed
-from subliminal.probes.readout import Readout
-from subliminal.probes.shift_patching import ShiftPatching
-from subliminal.probes.spectrum import Spectrum
-from subliminal.probes.update_alignment import UpdateAlignment
-from subliminal.probes.weights import Weights
 from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
 from subliminal.training.loop import fit
@@ -65,24 +53,16 @@ OPTIMS: list[Optim] = [
 ]
 
 
+@cache
+def _every_probe() -> tuple[Callback, ...]:
+    each = ["readout", "logits", "spectrum", "path"]
+    often = [f"probe.{name}.every=1" for name in each]
+    return experiment_of(composed(*BASE, *PERCEPTRON, *EVERY, *often)).probes
+
+
 def probes() -> list[Callback]:
-    return [
-        Alignment(every=1, layers=True),
-        UpdateAlignment(every=1),
-        Ledger(layers=True),
-        Displacement(layers=True),
-        NoiseFloor(every=1, full_batch=[0, 3]),
-        Weights(),
-        CKA(examples=50, images="both", cosine=True),
-        Perturbed(sigmas=[0.1], layers=[], tensors="all"),
-        ActivationShift(every=1, examples=32, of_class=None),
-        ShiftPatching(layer=None, examples=32),
-        Readout(every=1, examples=50),
-        Logits(every=1, examples=50),
-        Spectrum(every=1, values=2),
-        PathProbe(every=1, pieces=2, examples=50),
-        GradientNorms(every=1, trait=True),
-    ]
+    """Return all probes, at every step and in full."""
+    return copy.deepcopy([*_every_probe()])
 
 
 def trained(

@@ -26,7 +26,7 @@ ALL_PROBES = (
     "probe=[alignment,update_alignment,ledger,displacement,noise_floor,weights,cka,perturbed,"
     "activation_shift,shift_patching,readout,logits,spectrum,path,gradient_norms]"
 )
-_EVERY = [
+EVERY = [
     ALL_PROBES,
     "probe.alignment.layers=true",
     "probe.ledger.layers=true",
@@ -124,8 +124,8 @@ _OF_GROUP = {
     "probe": [
         ["probe=skill", "model.aux=10"],
         *([f"probe={name}"] for name in plain("probe") if name != "skill"),
-        _EVERY,
-        [*_EVERY, "mitigation=[liminal,projection]"],
+        EVERY,
+        [*EVERY, "mitigation=[liminal,projection]"],
     ],
 }
 

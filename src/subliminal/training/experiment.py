@@ -1,5 +1,6 @@
 """The checked objects of one job, built from its config."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 
 from subliminal import metrics, store
+from subliminal.config import variables
 from subliminal.config.build import build, check, placed
 from subliminal.config.schema import Config, Distill, Teacher
 from subliminal.data import Dataset, number_of_classes
@@ -199,6 +201,19 @@ def choose_device(name: str) -> torch.device:
 def card(device: torch.device) -> str | None:
     """Return a GPU's name, on which the last bits depend; None for other devices."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else None
+
+
+def set_arithmetic(cfg: Config) -> None:
+    """Set all that decides the last bits: threads, precision, deterministic kernels."""
+    torch.set_num_threads(cfg.engine.threads)
+    torch.set_float32_matmul_precision(cfg.engine.precision)
+    # A GPU's convolutions have a switch of their own, which torch leaves on: TF32 at `highest` too.
+    torch.backends.cudnn.allow_tf32 = cfg.engine.precision != "highest"
+    os.environ.update(variables.OURS)
+    # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
+    torch.set_deterministic_debug_mode("error")
+    # The loop reads no uninitialised memory; filling it would only cost time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _check_batch(name: str, phase: Teacher | Distill, size: int, what: str) -> None:

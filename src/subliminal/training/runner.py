@@ -2,7 +2,6 @@
 
 import gc
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,7 +13,6 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.config import variables
 from subliminal.config.schema import Config
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
@@ -32,7 +30,7 @@ from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
-from subliminal.training.experiment import Experiment, card
+from subliminal.training.experiment import Experiment, card, set_arithmetic
 from subliminal.training.job import Job
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification, Distillation
@@ -280,19 +278,6 @@ def _callbacks(
         facts=files.checkpoint_facts,
     )
     return [*callbacks, checkpoints]
-
-
-def set_arithmetic(cfg: Config) -> None:
-    """Set all that decides the last bits: threads, precision, deterministic kernels."""
-    torch.set_num_threads(cfg.engine.threads)
-    torch.set_float32_matmul_precision(cfg.engine.precision)
-    # A GPU's convolutions have a switch of their own, which torch leaves on: TF32 at `highest` too.
-    torch.backends.cudnn.allow_tf32 = cfg.engine.precision != "highest"
-    os.environ.update(variables.OURS)
-    # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
-    torch.set_deterministic_debug_mode("error")
-    # The loop reads no uninitialised memory; filling it would only cost time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=1)  # a worker trains many stacks on the same digits

@@ -14,7 +14,7 @@ import torchvision
 from fake_gpu import CUDA, pretended
 from field_checks import check
 from hydra.core.global_hydra import GlobalHydra
-from jobs import Watcher, train
+from jobs import RecordingConsole, train
 from omegaconf import DictConfig
 from option_overrides import BASE, SQUARES
 from option_overrides import VIT as VIT_WORDS
@@ -439,7 +439,7 @@ def test_teacher_and_student_may_differ_and_a_cut_changes_nothing(
         cfg = compose([*words, f"outputs={tmp_path / name}"])
         if name == "cut":
             with pytest.raises(KeyboardInterrupt):
-                train(cfg, Watcher(event=cut))
+                train(cfg, RecordingConsole(event=cut))
         runs = train(cfg)
         found.append([(run / "student.safetensors").read_bytes() for run in runs])
     assert found[0] == found[1]

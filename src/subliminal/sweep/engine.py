@@ -53,6 +53,7 @@ def run_job(job: Job, console: Console) -> list[Path]:
     finished = [run for run in runs.values() if run not in new]
     job = _tracked(job, new, finished, console)
     outcomes: list[Outcome] = []
+    notes: set[str] = set()
     told = False
     with console.progress(job.condition, len(todo)) as progress:
         while todo:
@@ -62,6 +63,9 @@ def run_job(job: Job, console: Console) -> list[Path]:
             for ended in side_by_side(job, stacks, workers, progress.report, console):
                 own = [outcome for outcome in ended if not outcome.busy]
                 outcomes += own
+                for note in sorted({note for one in own for note in one.notes} - notes):
+                    console.say(note)
+                    notes.add(note)
                 progress.seeds_done(len(own))
             done = {outcome.seed for outcome in outcomes}
             todo = [seed for seed in todo if seed not in done]
@@ -71,7 +75,7 @@ def run_job(job: Job, console: Console) -> list[Path]:
                 told = True
             if todo:
                 time.sleep(WAIT)
-            job = job.not_forced()  # what others finished by now is as new as can be
+            job = job.changed(force=False)  # what others finished by now is as new as can be
     _tell(outcomes, console)
     return list(runs.values())
 
@@ -152,8 +156,6 @@ def _batch(job: Job) -> int:
 
 
 def _tell(outcomes: list[Outcome], console: Console) -> None:
-    for note in sorted({note for outcome in outcomes for note in outcome.notes}):
-        console.say(note)
     failed = {outcome.seed: outcome.failure for outcome in outcomes if outcome.failure}
     if stopped := sorted(seed for seed, failure in failed.items() if failure == BY_ITS_USER):
         seeds = ", ".join(str(seed) for seed in stopped)

@@ -104,14 +104,7 @@ def side_by_side(
     except BaseException:
         end()
         raise
-    yield from _here(job, [*waiting, *again], report)
-
-
-def _here(
-    job: Job, stacks: Iterable[Stack], report: Callable[[Event], None]
-) -> Iterator[list[Outcome]]:
-    """Train in this process."""
-    for stack in stacks:
+    for stack in (*waiting, *again):  # in this process
         ended = run_stack(job, stack, report=report, stop=signals.stop_requested)
         yield ended
         if signals.stop_requested() or any(outcome.failure == STOPPED for outcome in ended):

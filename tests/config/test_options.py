@@ -11,7 +11,7 @@ import all_options as page
 import pytest
 
 from subliminal.config.build import locate
-from subliminal.config.options import asked_for, describe, options
+from subliminal.config.options import describe, described, options
 from subliminal.errors import UserError
 
 ALL = [(group, name) for group, files in options().items() for name in files]
@@ -35,7 +35,7 @@ def test_every_key_of_every_option_is_told(group: str, name: str) -> None:
 
 
 def test_what_is_told_is_that_of_the_file_and_the_docstring() -> None:
-    (option,) = asked_for(["--help", "distill/inputs=mix"])
+    (option,) = described(["--help", "distill/inputs=mix"])
     assert option.about == "α of training digits, 1 − α of uniform noise."
     assert option.meaning.startswith("x = α · digit + (1 − α) · noise")
     alpha = next(key for key in option.keys if key.name == "alpha")
@@ -45,7 +45,7 @@ def test_what_is_told_is_that_of_the_file_and_the_docstring() -> None:
 
 
 def test_options_that_take_their_values_from_others_have_them() -> None:
-    inherited, matched = asked_for(["optim=adamw,matched/adam", "--help"])
+    inherited, matched = described(["optim=adamw,matched/adam", "--help"])
     values = {key.name: key.value for key in inherited.keys}
     assert values["weight_decay"] == "0.01"
     assert values["lr"] == "0.0003"
@@ -53,11 +53,11 @@ def test_options_that_take_their_values_from_others_have_them() -> None:
 
 
 def test_only_options_are_told_of() -> None:
-    assert asked_for(["distill/inputs=mix"]) == []
-    assert asked_for(["--help", "optim.lr=0.1", "seed=7"]) == []
-    assert [o.name for o in asked_for(["--help", "mitigation=[liminal,l1]"])] == ["liminal", "l1"]
+    assert described(["distill/inputs=mix"]) == []
+    assert described(["--help", "optim.lr=0.1", "seed=7"]) == []
+    assert [o.name for o in described(["--help", "mitigation=[liminal,l1]"])] == ["liminal", "l1"]
     with pytest.raises(UserError, match=r"--help distill/inputs=blured: no such option; .*blurred"):
-        asked_for(["--help", "distill/inputs=blured"])
+        described(["--help", "distill/inputs=blured"])
 
 
 def test_a_users_option_is_told_too(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_users_option_is_told_too(tmp_path: Path) -> None:
     (tmp_path / "data" / "mine.yaml").write_text(
         "# Mine.\n_target_: small.Digits\nroot: null # where\n"
     )
-    (option,) = asked_for(["--help", "data=mine", "--config-dir", str(tmp_path)])
+    (option,) = described(["--help", "data=mine", "--config-dir", str(tmp_path)])
     assert option.about == "Mine."
     assert [(key.name, key.about) for key in option.keys] == [("root", "where")]
 

@@ -74,7 +74,7 @@ def test_signs_degrade_to_what_the_terminal_has(encoding: str, tmp_path: Path) -
 @given(ANY, st.sampled_from(["ascii", "latin-1", "cp1252", "utf-8", "shift_jis"]))
 def test_any_text_can_be_written_in_any_encoding(text: str, encoding: str) -> None:
     written = io.BytesIO()
-    stream = io.TextIOWrapper(written, encoding, "subliminal.spelt", newline="\n")
+    stream = io.TextIOWrapper(written, encoding, "subliminal.substitute", newline="\n")
     stream.write(text)
     stream.flush()
     if encoding == "utf-8":

@@ -109,7 +109,7 @@ def test_variables_that_choose_kernels(sweep: Disturbed, cost: Account) -> None:
     account = cost("variables that choose kernels, threads, precision")
     sweep.extra = CHOICES
     told = through(sweep, account)
-    assert "Set aside, for they may change numbers: ATEN_CPU_CAPABILITY, " in told
+    assert "Unset, because they may change numbers: ATEN_CPU_CAPABILITY, " in told
     sweep.extra = {}
     sweep.repair(account)
 

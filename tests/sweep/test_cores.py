@@ -59,11 +59,11 @@ def test_a_quota_counts(quota: float, granted: int, monkeypatch: pytest.MonkeyPa
 def test_a_share_of_the_cores_is_one_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     free = iter([8e9, 1e9])  # what its own workers take later is still the job's
     monkeypatch.setattr(limits, "memory", lambda: next(free))
-    cores._memory_at_first.cache_clear()
+    cores._free_at_start.cache_clear()
     assert cores.memory() == 8e9
     monkeypatch.setenv(cores.VARIABLE, "4")
     assert cores.memory() == 2e9
-    cores._memory_at_first.cache_clear()
+    cores._free_at_start.cache_clear()
 
 
 BINDINGS = (

@@ -36,7 +36,7 @@ def config(compose: Compose, tmp_path: Path) -> Callable[..., DictConfig]:
 def pool() -> Iterator[None]:
     """No worker is left to other tests."""
     yield
-    workers.end()
+    workers.stop_workers()
 
 
 def told(console: Watcher) -> list[str]:

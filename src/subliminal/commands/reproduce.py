@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
-    variables.tell(variables.unset_numeric_variables())
+    variables.report_unset(variables.unset_numeric_variables())
     return command.status(lambda: _reproduce(run), "Stopped.")
 
 

@@ -5,6 +5,7 @@ Condition hashes are computed from this spelling, and run folders record it.
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
@@ -45,7 +46,7 @@ def canonical(values: Mapping[str, Any]) -> Plain:
         UserError: a key is unknown or missing, or a value is not of its field's type.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), dict(values))
+        merged = OmegaConf.merge(_schema(), dict(values))
         for key in sorted(OmegaConf.missing_keys(merged)):
             if "seed" in values or key.partition(".")[0] in values:
                 raise MissingMandatoryValue(f"Missing mandatory value: {key}")
@@ -54,6 +55,11 @@ def canonical(values: Mapping[str, Any]) -> Plain:
         raise UserError(one_line(error)) from error
     assert isinstance(plain, dict)
     return _canonical_fields(Config, plain, "")
+
+
+@cache  # `merge` copies it
+def _schema() -> Any:
+    return OmegaConf.structured(Config)
 
 
 def settings(config: Plain) -> Config:

@@ -24,9 +24,8 @@ COUNTS = "print('x' * 9, flush=True) or sys.stdout.write('y' * 99_999)"
 
 def speak(code: str, tmp_path: Path, shell: str = '"$@"', **extra: str) -> tuple[int, str, str]:
     """Run Python code after `settle` in a shell's redirections; return status and what it said."""
-    whole = (
-        f"import sys; from subliminal import terminal; terminal.settle(); {code}; open('end', 'w')"
-    )
+    settle = "import sys; from subliminal.config import terminal; terminal.settle()"
+    whole = f"{settle}; {code}; open('end', 'w')"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", shell, "bash", sys.executable, "-c", whole],
         cwd=tmp_path,

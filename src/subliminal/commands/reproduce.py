@@ -76,7 +76,7 @@ def recorded_job(run: Path, outputs: Path) -> Job:
 
 
 def same_bits(run: Path, again: Path) -> bool:
-    """Tell whether two runs' tables and students are the same to the last bit."""
+    """Return whether two runs' tables and students are the same to the last bit."""
     for name in ("steps", "epochs"):
         a, b = (pl.read_parquet(d / f"{name}.parquet", glob=False) for d in (run, again))
         # Two commits may measure in another order, or not the same.

@@ -19,8 +19,8 @@ NUMERICS = 2
 _TEACHER = ("model", "data", "teacher", "engine", "numerics")
 _TEACHERS_PINS = ("init", "teacher_order")
 _UNPERTURBED = {"sigma": 0.0, "layers": [], "tensors": "all"}
-# Methods in which mitigations act one after another, and the module whose class does nothing in any.
-_MOMENTS = ("penalty", "gradient", "update")
+# Methods in which mitigations act in turn, and the module whose class does nothing in any.
+_METHODS = ("penalty", "gradient", "update")
 _IDLE = "subliminal.mitigations"
 
 Plain = dict[str, Any]
@@ -103,14 +103,14 @@ def _default(item: Field[Any]) -> Any:
 def _turns(mitigations: Plain) -> dict[str, list[str]]:
     """Return the order of mitigations in each method where it is not alphabetical."""
     turns = {}
-    for moment in _MOMENTS:
+    for method in _METHODS:
         names = [
             name
             for name, node in mitigations.items()
-            if getattr(locate(node["_target_"], name), moment).__module__ != _IDLE
+            if getattr(locate(node["_target_"], name), method).__module__ != _IDLE
         ]
         if names != sorted(names):
-            turns[moment] = names
+            turns[method] = names
     return turns
 
 

@@ -96,7 +96,7 @@ def test_a_user_without_name_and_home(sweep: Disturbed, cost: Account) -> None:
 def test_variables_that_choose_kernels(sweep: Disturbed, cost: Account) -> None:
     account = cost("variables that choose kernels, threads, precision")
     told = through(sweep, account, extra=CHOICES)
-    assert "Set aside, for they may change numbers: ATEN_CPU_CAPABILITY, " in told
+    assert "Unset, because they may change numbers: ATEN_CPU_CAPABILITY, " in told
     sweep.repair(account)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from subliminal import metrics, store
 from subliminal.config import variables
-from subliminal.config.build import build, check, placed
+from subliminal.config.build import build, check, with_full_key
 from subliminal.config.schema import Config, Distill, Teacher
 from subliminal.data import Dataset, number_of_classes
 from subliminal.distill import (
@@ -135,7 +135,7 @@ def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, 
     try:
         student = Network.of(own, pixels=pixels, classes=classes)
     except UserError as error:  # its message names `model`
-        raise UserError(placed(str(error), "distill.model", type(own).__name__)) from error
+        raise UserError(with_full_key(str(error), "distill.model", type(own).__name__)) from error
     if own.aux != model.aux:
         raise UserError(
             f"distill.model.aux={own.aux}: the student matches the teacher's auxiliary "

@@ -38,7 +38,7 @@ CODE: dict[str, list[Place]] = {
             "RunFiles",
             ("on_train_start", "on_epoch_end", "on_train_end"),
         ),
-        ("subliminal.training.checkpoint", "Checkpoints", ("_write",)),
+        ("subliminal.training.checkpoint", "Checkpoints", ("on_epoch_end",)),
         ("subliminal.training.teacher", None, ("_write",)),
     ],
     "tracker": [("subliminal.trackers.wandb", "_Records", ("on_train_start", "on_step"))],

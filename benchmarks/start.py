@@ -74,7 +74,7 @@ FILES_OF_CELL = "… files and checkpoints"
 OF_CELL = {
     COMPOSED: ("config_loader_impl.py", "load_sweep_config"),
     "it trains, with all that follows": ("runner.py", "run_stack"),
-    STEPS_OF_CELL: ("loop.py", "_take"),
+    STEPS_OF_CELL: ("loop.py", "take_step"),
     FILES_OF_CELL: ("disk.py", "write_atomically"),
     "… the name of its teacher": ("identity.py", "teacher_hash"),
     "tables at the end": ("summary.py", "show"),
@@ -87,7 +87,7 @@ def cell() -> Record:
 
     What it imports, and what it asks once of the machine, is there already.
     """
-    from subliminal.commands.train import run as entrypoint
+    from subliminal.commands.train import main as entrypoint
 
     words = ["-m", "engine.workers=1", *cells_of(*CELLS), "tracker=none"]
     os.environ["SUBLIMINAL_PLUGINS"] = ",".join(PLUGINS)
@@ -98,10 +98,12 @@ def cell() -> Record:
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
     ):
-        entrypoint([*words, "outputs=first"])  # which imports
+        sys.argv = ["train", *words, "outputs=first"]  # which imports
+        entrypoint()
         GlobalHydra.instance().clear()
         os.environ.pop("HYDRA_FULL_ERROR", None)
-        profiler.runcall(entrypoint, words)
+        sys.argv = ["train", *words]
+        profiler.runcall(entrypoint)
     spent: Record = dict.fromkeys(OF_CELL, 0.0)
     stats: Any = pstats.Stats(profiler)
     for (file, _, function), (_, _, _, inclusive, _) in stats.stats.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import small
+import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -27,6 +28,9 @@ pytest_plugins = ["api_calls", "chromium", "fault_costs"]
 # A busy machine is no reason to fail; elsewhere than in CI each run looks at other examples.
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("untimed")
+
+# Tensors of tests are tiny: on a busy machine two threads take ten times as long as one.
+torch.set_num_threads(1)
 
 # In a shell's background Ctrl-C is ignored, and the sweeps that tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

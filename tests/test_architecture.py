@@ -46,7 +46,7 @@ def test_the_way_of_a_run_has_ten_steps_by_functions_that_are_there() -> None:
     (way,) = re.findall(r"^## The way of one run\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)
     assert len(re.findall(r"^\d+\. ", way, re.MULTILINE)) == 10
     found = STEP.findall(way)
-    assert len(found) >= 10
+    assert len({name for _, name in found}) > 10
     for file, name in found:
         text = (ROOT / "src" / "subliminal" / file).read_text(encoding="utf-8")
         assert re.search(rf"^(async )?(def|class) {name}\b", text, re.MULTILINE), (file, name)

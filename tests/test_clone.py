@@ -41,7 +41,7 @@ def test_its_readme_is_no_experiment(outputs: Path) -> None:
     assert [row["experiment"] for row in inventory.overview(outputs)[0]] == ["made", "made"]
     (sweep,) = load([outputs])
     assert sweep.directory.name == "made"
-    assert len(sweep.cells) == 2
+    assert len(sweep.planned) == 2
 
 
 def test_a_commit_is_checked_as_make_lint_does() -> None:

@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from option_overrides import SQUARES
 
 from subliminal import metrics
-from subliminal.commands.train import run
+from subliminal.commands.train import finished_runs, main
 from subliminal.config.resources import ROOT
 
 FILE = re.compile(r"^`(lab/[\w/.]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -44,7 +44,6 @@ def test_the_walk_through_works_as_written(
         del sys.modules[Path(name).stem]
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path / "lab")  # as PYTHONPATH does
-    monkeypatch.setattr("sys.argv", ["train"])
     commands = COMMAND.findall(text)
     assert len(commands) == len(logged)
     for number, (command, metric) in enumerate(zip(commands, logged, strict=True)):
@@ -56,7 +55,10 @@ def test_the_walk_through_works_as_written(
             own = [word for word in own if word not in of_perceptrons] + [SQUARES]
         GlobalHydra.instance().clear()
         os.environ["SUBLIMINAL_PLUGINS"] = f"{plugins.removeprefix('SUBLIMINAL_PLUGINS=')},small"
-        runs = run([*words[3:], *own, f"name=walk{number}", "engine.workers=1"])
+        argv = ["train", *words[3:], *own, f"name=walk{number}", "engine.workers=1"]
+        monkeypatch.setattr("sys.argv", argv)
+        main()
+        runs = finished_runs()
         assert runs[0].parent.parent == Path(f"outputs/walk{number}")
         steps = pl.read_parquet(runs[0] / "steps.parquet", glob=False)
         assert steps[metric].drop_nulls().len() > 0

@@ -15,7 +15,7 @@ import small
 from hydra.core.global_hydra import GlobalHydra
 
 import subliminal as sl
-from subliminal.commands.train import run as command
+from subliminal.commands.train import finished_runs, main
 from subliminal.config.resources import ROOT
 
 TOLD = {
@@ -37,7 +37,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "examples", folder)
     monkeypatch.chdir(folder)
     monkeypatch.setattr("sys.path", ["", *sys.path])
-    monkeypatch.setattr("sys.argv", ["train"])
 
     def train(*overrides: str, config_dir: str | None = None) -> sl.Runs:
         GlobalHydra.instance().clear()
@@ -49,7 +48,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             del ours["model.hidden"]
         words = ["-m", *(theirs | ours).values(), "engine.workers=1"]
         folder = [] if config_dir is None else ["--config-dir", config_dir]
-        return sl.load(*command([*folder, *words]))
+        monkeypatch.setattr("sys.argv", ["train", *folder, *words])
+        main()
+        return sl.load(*finished_runs())
 
     monkeypatch.setattr(sl, "train", train)
     return folder

@@ -1,6 +1,9 @@
 """On the CPU a seed's result is the same to the last bit, whatever runs beside it or watches it."""
 
+import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -8,15 +11,14 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig
-from reference_students import student
-from resolved import train_config
+from option_overrides import BASE, EVERY, PERCEPTRON
+from reference_students import LIMINAL, PROJECTION, student
+from resolved import composed, experiment_of, train_config
 
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.gradient_noise import GradientNoise
 from subliminal.mitigations.kernel_pull import KernelPull
 from subliminal.mitigations.l1 import L1
-from subliminal.mitigations.liminal import Liminal
-from subliminal.mitigations.projection import Projection
 from subliminal.mitigations.random_projection import RandomProjection
 from subliminal.optim import Optim
 from subliminal.optim.adam import Adam
@@ -24,50 +26,15 @@ from subliminal.optim.preconditioned_sgd import PreconditionedSGD
 from subliminal.optim.rmsprop import RMSprop
 from subliminal.optim.sgd import SGD
 from subliminal.optim.sign_sgd import SignSGD
-from subliminal.probes.activation_shift import ActivationShift
-from subliminal.probes.alignment import Alignment
-from subliminal.probes.cka import CKA
-from subliminal.probes.displacement import Displacement
-from subliminal.probes.gradient_norms import GradientNorms
-from subliminal.probes.ledger import Ledger
-from subliminal.probes.logits import Logits
-from subliminal.probes.noise_floor import NoiseFloor
-from subliminal.probes.path import Path as PathProbe
-from subliminal.probes.perturbed import Perturbed
-from subliminal.probes.readout import Readout
-from subliminal.probes.shift_patching import ShiftPatching
-from subliminal.probes.spectrum import Spectrum
-from subliminal.probes.update_alignment import UpdateAlignment
-from subliminal.probes.weights import Weights
 from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
 from subliminal.training.loop import fit
 
 MITIGATIONS: dict[str, Sequence[Mitigation]] = {
     "none": [],
-    "liminal": [
-        Liminal(
-            logits="all",
-            schedule="linear_decay",
-            start=1,
-            peak=1,
-            temperature=1.0,
-            direction="forward",
-        )
-    ],
+    "liminal": [LIMINAL],
     **{
-        f"projection of the {space}, {batch} batch": [
-            Projection(
-                space=space,
-                sign="positive",
-                strength=1.0,
-                window=[0, float("inf")],
-                unit="epochs",
-                outside=False,
-                layers=[],
-                batch=batch,
-            )
-        ]
+        f"projection of the {space}, {batch} batch": [replace(PROJECTION, space=space, batch=batch)]
         for space in ("gradient", "update")
         for batch in ("probe", "independent", "full")
     },
@@ -86,24 +53,16 @@ OPTIMS: list[Optim] = [
 ]
 
 
+@cache
+def _every_probe() -> tuple[Callback, ...]:
+    each = ["readout", "logits", "spectrum", "path"]
+    often = [f"probe.{name}.every=1" for name in each]
+    return experiment_of(composed(*BASE, *PERCEPTRON, *EVERY, *often)).probes
+
+
 def probes() -> list[Callback]:
-    return [
-        Alignment(every=1, layers=True),
-        UpdateAlignment(every=1),
-        Ledger(layers=True),
-        Displacement(layers=True),
-        NoiseFloor(every=1, full_batch=[0, 3]),
-        Weights(),
-        CKA(examples=50, images="both", cosine=True),
-        Perturbed(sigmas=[0.1], layers=[], tensors="all"),
-        ActivationShift(every=1, examples=32, of_class=None),
-        ShiftPatching(layer=None, examples=32),
-        Readout(every=1, examples=50),
-        Logits(every=1, examples=50),
-        Spectrum(every=1, values=2),
-        PathProbe(every=1, pieces=2, examples=50),
-        GradientNorms(every=1, trait=True),
-    ]
+    """Return all probes, at every step and in full."""
+    return copy.deepcopy([*_every_probe()])
 
 
 def trained(

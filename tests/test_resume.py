@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import same_sweep
 import small
-from jobs import Watcher, finished, train
+from jobs import RecordingConsole, finished, train
 from omegaconf import DictConfig
 
 from subliminal import store
@@ -40,7 +40,7 @@ def results(runs: list[Path]) -> dict[str, bytes]:
     return found
 
 
-class Cut(Watcher):
+class Cut(RecordingConsole):
     """Presses Ctrl-C once a phase of one seed has come to some step."""
 
     def __init__(self, seed: int, phase: str, step: int) -> None:
@@ -90,7 +90,7 @@ def test_a_run_keeps_its_id_and_its_finished_epochs(config: Callable[..., DictCo
     assert store.state(run) == "partial"
     tables = pl.read_parquet(run / "steps.parquet")
     seen: list[Event] = []
-    train(cfg, Watcher(event=seen.append))
+    train(cfg, RecordingConsole(event=seen.append))
     assert [event.phase for event in seen] == ["student"] * len(seen)
     assert min(event.step for event in seen) == 10
     summary = store.read_summary(run)
@@ -104,7 +104,7 @@ def test_without_resume_a_run_starts_over(config: Callable[..., DictConfig]) -> 
     with pytest.raises(KeyboardInterrupt):
         train(config("seed=0"), Cut(0, "student", 12))
     seen: list[Event] = []
-    (run,) = train(config("seed=0", "resume=false"), Watcher(event=seen.append))
+    (run,) = train(config("seed=0", "resume=false"), RecordingConsole(event=seen.append))
     assert min(event.step for event in seen if event.phase == "student") == 0
     assert store.read_summary(run)["resumed"] == []
 
@@ -115,13 +115,13 @@ def test_a_forced_run_does_not_go_on_from_what_is_left_of_the_old_one(
     (run,) = train(config("seed=0"))
     (run / store.CHECKPOINT).write_bytes(b"a job was killed between its marker and this")
     seen: list[Event] = []
-    train(config("seed=0"), Watcher(event=seen.append))
+    train(config("seed=0"), RecordingConsole(event=seen.append))
     assert seen == []
     assert not (run / store.CHECKPOINT).exists()
     with pytest.raises(KeyboardInterrupt):
         train(config("seed=0", "force=true"), Cut(0, "student", 7))
     assert store.state(run) == "partial"
-    train(config("seed=0", "force=true"), Watcher(event=seen.append))
+    train(config("seed=0", "force=true"), RecordingConsole(event=seen.append))
     assert min(event.step for event in seen) == 5
     assert not (run / store.CHECKPOINT).exists()
 
@@ -168,7 +168,7 @@ def test_a_damaged_finished_run_is_named_and_trained_again(
     path.write_bytes({"cut": bytes(raw[:-50]), "bit": bytes(raw), "other": b"[]"}.get(damage, b""))
     if damage == "gone":
         path.unlink()
-    console = Watcher()
+    console = RecordingConsole()
     assert results(train(config("seed=0-1"), console)) == whole
     assert any(line.startswith("Damaged and trained again: seeds 1 ") for line in console.lines)
 
@@ -186,7 +186,7 @@ def test_two_jobs_share_the_runs_that_both_want(
 ) -> None:
     meet = threading.Barrier(2)
     trained: list[int] = []
-    consoles: list[Watcher] = []
+    consoles: list[RecordingConsole] = []
     runs: list[list[Path]] = []
 
     def told() -> bool:
@@ -202,7 +202,7 @@ def test_two_jobs_share_the_runs_that_both_want(
             trained.extend(event.seeds)
 
     def job(spec: str) -> None:
-        console = Watcher(event=seen, begin=lambda: meet.wait(timeout=60) and None)
+        console = RecordingConsole(event=seen, begin=lambda: meet.wait(timeout=60) and None)
         consoles.append(console)
         runs.append(train(config(f"seed.spec='{spec}'"), console))
 

@@ -31,6 +31,7 @@ OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), ma
         (["mitigation=projection", "probe=off"], "use probe=alignment"),
         (["seed=19-0"], "19-0"),
         (["seed=a-b"], "a-b"),
+        (["seed=0-9,10-19"], "--multirun"),
         (["seed=-1"], "-1"),
         (["outputs=/dev/null/x"], "/dev/null"),
         (["-m", "--cfg=hydra"], "Only one of --run, --multirun, --cfg"),
@@ -140,6 +141,7 @@ def test_help_and_config_answer_without_torch(argv: list[str], tmp_path: Path) -
     )
     assert done.stderr.split() == ["False"]
     assert "mitigation" in done.stdout
+    assert "_setting" not in done.stdout  # private options
 
 
 @given(OVERRIDES)

@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read, and how messages become one line."""
+"""The exception for bad input, and one-line messages for errors of Hydra and the system."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class RunsFailed(UserError):
 
 
 class Refused(SystemExit):
-    """Bad input on its way through Hydra, which lets an exit pass as it is and no exception."""
+    """Carries a user error through Hydra, which wraps exceptions but passes an exit on."""
 
     def __init__(self, error: UserError) -> None:
         super().__init__(2)
@@ -26,7 +26,7 @@ class Refused(SystemExit):
 
 
 def of_system(error: OSError) -> str:
-    """Return on one line what the operating system refused, and of what."""
+    """Return the operating system's error on one line, with the file that it concerns."""
     if error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     try:
@@ -37,7 +37,7 @@ def of_system(error: OSError) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error of ours, Hydra's or OmegaConf's on one line."""
+    """Return the message of any error on one line; OmegaConf's with the key and known keys."""
     if isinstance(error, UserError):
         return str(error)
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error

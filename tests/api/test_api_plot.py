@@ -8,7 +8,7 @@ from statistics import fmean
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
-from api_calls import Called
+from api_calls import TrainedByApi
 from handmade_runs import config, write_run
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -66,9 +66,9 @@ def test_a_dose_is_drawn_over_its_values(tmp_path: Path) -> None:
     assert axes.get_xlabel() == "optim.lr"
 
 
-def test_bars_are_the_means_of_what_was_recorded(called: Called) -> None:
-    axes = sl.plot.bars(called.runs)
-    (shared, independent) = (called.runs[:2], called.runs[2:])
+def test_bars_are_the_means_of_what_was_recorded(trained_by_api: TrainedByApi) -> None:
+    axes = sl.plot.bars(trained_by_api.runs)
+    (shared, independent) = (trained_by_api.runs[:2], trained_by_api.runs[2:])
     expected = [
         fmean(run.results["teacher/accuracy"] for run in shared),
         *(fmean(run.results["trait/accuracy"] for run in of) for of in (shared, independent)),

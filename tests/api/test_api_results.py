@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from api_calls import Called
+from api_calls import TrainedByApi
 from handmade_runs import EPOCHS, PER_EPOCH, accuracy, write_experiment, write_run
 
 import subliminal as sl
@@ -31,8 +31,8 @@ def test_every_frame_tells_what_varies(grid: sl.Runs) -> None:
     assert repr(grid).startswith("<16 runs of made: ")
 
 
-def test_steps_have_all_that_was_measured(called: Called) -> None:
-    runs = called.runs
+def test_steps_have_all_that_was_measured(trained_by_api: TrainedByApi) -> None:
+    runs = trained_by_api.runs
     files = [pl.read_parquet(run.folder / "steps.parquet") for run in runs]
     assert {*runs.steps.columns} >= {*files[0].columns, "condition", "distill.init"}
     assert runs.steps.select(files[0].columns).equals(pl.concat(files))
@@ -54,8 +54,8 @@ def test_pandas_has_the_same_numbers(grid: sl.Runs, monkeypatch: pytest.MonkeyPa
         grid.pandas()
 
 
-def test_a_run_is_what_its_files_say_and_does_not_change(called: Called) -> None:
-    run = called.runs[1]
+def test_a_run_is_what_its_files_say_and_does_not_change(trained_by_api: TrainedByApi) -> None:
+    run = trained_by_api.runs[1]
     assert run.config["seed"] == {"spec": "1"}
     assert run.config["distill"]["init"]["_target_"].endswith(".Shared")
     assert run.summary["seed"] == run.seed == 1
@@ -63,7 +63,7 @@ def test_a_run_is_what_its_files_say_and_does_not_change(called: Called) -> None
     assert (alone.folder, alone.seed, alone.results) == (run.folder, 1, run.results)
     with pytest.raises(FrozenInstanceError):
         run.seed = 2  # type: ignore[misc]
-    assert called.runs[:2] == (called.runs[0], run)
+    assert trained_by_api.runs[:2] == (trained_by_api.runs[0], run)
 
 
 def test_runs_of_several_experiments_are_one_table(tmp_path: Path) -> None:

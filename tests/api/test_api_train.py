@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import small
-from api_calls import Called
+from api_calls import TrainedByApi
 
 import subliminal as sl
 from subliminal import store
@@ -47,18 +47,20 @@ def python(*words: str, folder: Path, **variables: str) -> "subprocess.Popen[str
     )
 
 
-def test_the_same_bits_as_the_command_line(called: Called, run: Run, tmp_path: Path) -> None:
+def test_the_same_bits_as_the_command_line(
+    trained_by_api: TrainedByApi, run: Run, tmp_path: Path
+) -> None:
     status, _, err = run("seed=1", "distill/init=shared")
     assert status == 0, err
     (by_hand,) = (tmp_path / "outputs" / "main").glob("*/seed-0001")
-    runs = called.runs
+    runs = trained_by_api.runs
     assert [(r.condition, r.seed) for r in runs] == [
         *(("init=shared", seed) for seed in (0, 1)),
         *(("init=independent", seed) for seed in (0, 1)),
     ]
     assert runs[1].folder.parent.name == by_hand.parent.name  # one condition, by its hash
     assert same_bits(by_hand, runs[1].folder)
-    assert called.before == called.after  # nothing of the caller is changed
+    assert trained_by_api.before == trained_by_api.after  # nothing of the caller is changed
 
 
 def test_it_works_in_the_workers_of_a_pool_and_with_joblibs_launcher(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import small
 import torch
-from api_calls import Called
+from api_calls import TrainedByApi
 from safetensors.torch import load_file
 
 import subliminal as sl
@@ -31,8 +31,8 @@ def by_hand(weights: dict[str, torch.Tensor], x: np.ndarray) -> np.ndarray:
     return x
 
 
-def test_its_logits_are_the_networks_own(called: Called) -> None:
-    run = called.runs[0]
+def test_its_logits_are_the_networks_own(trained_by_api: TrainedByApi) -> None:
+    run = trained_by_api.runs[0]
     weights = load_file(run.folder / "student.safetensors")
     student = run.student()
     assert {name: value.tolist() for name, value in student.state_dict().items()} == {
@@ -51,8 +51,8 @@ def test_its_logits_are_the_networks_own(called: Called) -> None:
     assert torch.equal(run.data().test_x, DIGITS.test_x)
 
 
-def test_teacher_and_student_score_as_recorded(called: Called) -> None:
-    for run in called.runs:
+def test_teacher_and_student_score_as_recorded(trained_by_api: TrainedByApi) -> None:
+    for run in trained_by_api.runs:
         for network, metric in (
             (run.teacher(), "teacher/accuracy"),
             (run.student(), "trait/accuracy"),
@@ -63,8 +63,8 @@ def test_teacher_and_student_score_as_recorded(called: Called) -> None:
             assert accuracy == pytest.approx(run.results[metric], abs=1e-9)
 
 
-def test_weights_are_frozen_and_gradients_reach_the_images(called: Called) -> None:
-    student = called.runs[0].student()
+def test_weights_are_frozen_and_gradients_reach_the_images(trained_by_api: TrainedByApi) -> None:
+    student = trained_by_api.runs[0].student()
     images = torch.rand(3, 1, 4, 5, requires_grad=True)
     student(images).sum().backward()
     assert images.grad is not None
@@ -73,9 +73,9 @@ def test_weights_are_frozen_and_gradients_reach_the_images(called: Called) -> No
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 28, 28), (20,)])
-def test_other_images_are_refused(shape: tuple[int, ...], called: Called) -> None:
+def test_other_images_are_refused(shape: tuple[int, ...], trained_by_api: TrainedByApi) -> None:
     with pytest.raises(sl.UserError, match="of 20 pixels each are needed"):
-        called.runs[0].student()(torch.zeros(shape))
+        trained_by_api.runs[0].student()(torch.zeros(shape))
 
 
 @pytest.mark.parametrize(

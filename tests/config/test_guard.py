@@ -64,7 +64,7 @@ MULTIRUN = ("-m", *WORDS)
         ),
         (
             "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: a}}}}",
-            "filename=a: a config file may not have this logged",
+            "filename=a: a config file may log to streams and to Hydra",
         ),
         (
             "hydra: {job: {env_set: {SUBLIMINAL_PLUGINS: builtins}}}",

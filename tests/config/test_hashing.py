@@ -18,7 +18,7 @@ from subliminal.config.hashing import (
     Share,
     marks,
     not_hashed_keys,
-    wanted,
+    refusal,
 )
 from subliminal.config.schema import Config
 
@@ -32,7 +32,7 @@ def inside(value: float, **bounds: float) -> bool:
 
 @given(NUMBERS, NUMBERS, st.sampled_from([Gt, Ge]))
 def test_a_bound_refuses_what_is_below(value: float, bound: float, mark: Any) -> None:
-    assert (wanted(value, mark(bound)) is None) == inside(value, **{mark.__name__.lower(): bound})
+    assert (refusal(value, mark(bound)) is None) == inside(value, **{mark.__name__.lower(): bound})
 
 
 @given(NUMBERS, NUMBERS, NUMBERS, st.sampled_from(["gt", "ge"]), st.sampled_from(["lt", "le"]))
@@ -40,7 +40,7 @@ def test_an_interval_refuses_what_is_outside(
     value: float, low: float, high: float, below: str, above: str
 ) -> None:
     bounds = {below: low, above: high}
-    why = wanted(value, Interval(**bounds))
+    why = refusal(value, Interval(**bounds))
     assert (why is None) == inside(value, **bounds)
     if why is not None:  # in the words of mathematics
         found = re.fullmatch(r"a number in ([\[(])(.+), (.+)([\])]) is needed", why)
@@ -51,8 +51,8 @@ def test_an_interval_refuses_what_is_outside(
 
 @given(st.sampled_from([Gt(0), Ge(1), Interval(ge=0, le=1), OneOf("ab"), Mark.NOT_HASHED]))
 def test_null_and_marks_of_other_kinds_refuse_nothing(mark: Any) -> None:
-    assert wanted(None, mark) is None
-    assert wanted(-1, Mark.NOT_HASHED) is None
+    assert refusal(None, mark) is None
+    assert refusal(-1, Mark.NOT_HASHED) is None
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_null_and_marks_of_other_kinds_refuse_nothing(mark: Any) -> None:
     ],
 )
 def test_words(value: Any, mark: Any, why: str) -> None:
-    assert wanted(value, mark) == why
+    assert refusal(value, mark) == why
 
 
 def test_marks_are_found_beside_each_other() -> None:

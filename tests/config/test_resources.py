@@ -13,13 +13,6 @@ from subliminal.config.resources import DISTRIBUTION, ROOT, install_command, ref
 from subliminal.errors import UserError
 
 SRC = ROOT / "src"
-COMMANDS = {
-    "train": ["--help"],
-    "runs": [],
-    "report": ["outputs"],
-    "reproduce": ["outputs/main/default/seed-0000"],
-    "dashboard": [],
-}
 
 
 @pytest.fixture
@@ -37,11 +30,8 @@ def test_the_name_is_that_of_pyproject() -> None:
     assert project["name"] == DISTRIBUTION
 
 
-def test_here_is_no_namesake() -> None:
+def test_this_package_is_not_taken_for_its_namesake() -> None:
     refuse_namesake()
-
-
-def test_none_of_our_modules_is_taken_for_theirs() -> None:
     refuse_namesake([str(SRC)])
     assert (SRC / "subliminal" / "errors.py").is_file()
 
@@ -57,12 +47,12 @@ def test_files_of_the_namesake_are_refused(name: str, tmp_path: Path) -> None:
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_refuses_before_it_does_anything(
+@pytest.mark.parametrize("command", ["subliminal.train --help", "subliminal runs"])
+def test_commands_refuse_before_they_do_anything(
     command: str, theirs: Path, tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", f"subliminal.{command}", *COMMANDS[command]],
+        [sys.executable, "-m", *command.split()],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": f"{SRC}{os.pathsep}{theirs}"},
         capture_output=True,

@@ -37,22 +37,6 @@ hydra:
   run: {dir: out}
   sweep: {dir: out}
 """
-APP = """\
-import sys
-from pathlib import Path
-import hydra
-from subliminal.config import seeds
-
-CONF = str(Path(__file__).parent / "conf")
-
-@hydra.main(version_base="1.3", config_path=CONF, config_name="config")
-def main(cfg):
-    print("spec", cfg.seed.spec)
-
-seeds.register()
-sys.argv[1:] = seeds.quote(sys.argv[1:], named={"paper"})
-main()
-"""
 
 
 @pytest.fixture
@@ -228,19 +212,7 @@ def test_quote_says_when_no_file_exists() -> None:
 
 @given(
     st.lists(
-        st.sampled_from(
-            [
-                "-m",
-                "--cfg",
-                "job",
-                "hydra.x=y",
-                "++foo=1",
-                "+seed=7",
-                "~seed",
-                "seed.spec=0",
-                "seed",
-            ]
-        )
+        st.sampled_from(["-m", "--cfg", "job", "++foo=1", "+seed=7", "~seed", "seed.spec=0"])
         | st.text().filter(lambda text: not text.startswith("seed="))
     )
 )
@@ -325,44 +297,6 @@ def test_register_twice() -> None:
 
 def test_the_paper_seeds_are_a_set() -> None:
     assert parse(OmegaConf.load(CONF / "seed" / "paper.yaml").spec) == tuple(range(20))
-
-
-def run(conf: Path, *argv: str) -> tuple[list[str], str]:
-    """Run a Hydra app; return the seed sets that its jobs got, and its messages."""
-    app = conf.parent / "app.py"
-    app.write_text(APP)
-    done = subprocess.run(
-        [sys.executable, str(app), *argv], cwd=conf.parent, capture_output=True, text=True
-    )
-    lines = done.stdout.splitlines()
-    return [line.split()[1] for line in lines if line.startswith("spec ")], done.stderr
-
-
-@pytest.mark.parametrize(
-    ("value", "jobs"),
-    [
-        ("7", ["7"]),
-        ("0-19", ["0-19"]),
-        ("paper", ["0-19"]),
-        ("0-9,10-19", ["0-9", "10-19"]),
-        ("0,1,2", ["0", "1", "2"]),
-        ("range(0,3)", ["0", "1", "2"]),
-        ("0,5-6", ["0", "5-6"]),
-    ],
-)
-def test_jobs_under_multirun(conf: Path, value: str, jobs: list[str]) -> None:
-    specs, messages = run(conf, "-m", f"seed={value}")
-    assert specs == jobs, messages
-
-
-def test_a_single_run(conf: Path) -> None:
-    assert run(conf, "seed=7")[0] == ["7"]
-
-
-def test_a_comma_without_multirun_is_told(conf: Path) -> None:
-    specs, messages = run(conf, "seed=0-9,10-19")
-    assert specs == []
-    assert "--multirun" in messages
 
 
 def test_import_needs_no_torch() -> None:

@@ -24,9 +24,8 @@ COUNTS = "print('x' * 9, flush=True) or sys.stdout.write('y' * 99_999)"
 
 def speak(code: str, tmp_path: Path, shell: str = '"$@"', **extra: str) -> tuple[int, str, str]:
     """Run Python code after `settle` in a shell's redirections; return status and what it said."""
-    whole = (
-        f"import sys; from subliminal import terminal; terminal.settle(); {code}; open('end', 'w')"
-    )
+    settle = "import sys; from subliminal.config import terminal; terminal.settle()"
+    whole = f"{settle}; {code}; open('end', 'w')"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", shell, "bash", sys.executable, "-c", whole],
         cwd=tmp_path,
@@ -74,7 +73,7 @@ def test_signs_degrade_to_what_the_terminal_has(encoding: str, tmp_path: Path) -
 @given(ANY, st.sampled_from(["ascii", "latin-1", "cp1252", "utf-8", "shift_jis"]))
 def test_any_text_can_be_written_in_any_encoding(text: str, encoding: str) -> None:
     written = io.BytesIO()
-    stream = io.TextIOWrapper(written, encoding, "subliminal.spelt", newline="\n")
+    stream = io.TextIOWrapper(written, encoding, "subliminal.substitute", newline="\n")
     stream.write(text)
     stream.flush()
     if encoding == "utf-8":

@@ -63,21 +63,21 @@ NAME = r"[A-Z][A-Z0-9]*_[A-Z0-9_]+"
 
 
 def test_every_variable_that_is_set_aside_is_listed() -> None:
-    starts = {start for of in variables.CHOOSING.values() for start in of}
+    starts = {start for of in variables.NUMERIC.values() for start in of}
     assert {f"{start}*" if start.endswith("_") else start for start in starts} <= NAMES
     assert set(variables.KEPT) <= NAMES
 
 
 def test_every_variable_that_is_tried_is_listed() -> None:
     assert OTHERS.keys() <= NAMES
-    assert all(map(variables.chooses, CHOICES))
-    assert not any(map(variables.chooses, OTHERS))
+    assert all(map(variables.is_numeric, CHOICES))
+    assert not any(map(variables.is_numeric, OTHERS))
 
 
-@given(st.sampled_from([s for of in variables.CHOOSING.values() for s in of]), st.text("ABC_"))
+@given(st.sampled_from([s for of in variables.NUMERIC.values() for s in of]), st.text("ABC_"))
 def test_what_chooses_is_told_by_its_start(start: str, rest: str) -> None:
-    assert variables.chooses(start + rest) == (start + rest not in variables.KEPT)
-    assert not variables.chooses(f"X{start}{rest}")
+    assert variables.is_numeric(start + rest) == (start + rest not in variables.KEPT)
+    assert not variables.is_numeric(f"X{start}{rest}")
 
 
 def test_variables_are_taken_out_and_told(
@@ -89,7 +89,7 @@ def test_variables_are_taken_out_and_told(
     assert CHOICES.keys() <= set(gone)
     assert not os.environ.keys() & CHOICES.keys()
     assert os.environ["MKL_THREADING_LAYER"] == "GNU"
-    variables.tell(gone)
+    variables.report_unset(gone)
     assert "MKL_CBWR" in capsys.readouterr().err
     assert variables.unset_numeric_variables() == []
 

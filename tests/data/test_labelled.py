@@ -1,18 +1,13 @@
 """How pixels are scaled: to [-1, 1], or by mean and standard deviation."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import small
 import torch
-from field_checks import check
 from torchvision import transforms
 
 from subliminal.data import Labelled
-from subliminal.data.emnist import EMNIST
-from subliminal.data.fashion import FashionMNIST
 from subliminal.data.mnist import MNIST
 from subliminal.errors import UserError
 
@@ -46,14 +41,6 @@ def test_mean_and_standard_deviation_are_those_of_the_training_pixels() -> None:
     seen = STANDARDISED.scale(STANDARDISED.train_x).double()
     assert seen.mean().item() == pytest.approx(0, abs=1e-3)
     assert seen.std(correction=0).item() == pytest.approx(1, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    "build", [MNIST, FashionMNIST, partial(EMNIST, split="letters", classes=3)]
-)
-def test_another_way_is_refused(build: Callable[..., object]) -> None:
-    with pytest.raises(UserError, match=r"data\.normalise=none: one of unit, mean_std"):
-        check(build(root=None, download=False, normalise="none"), "data")
 
 
 @pytest.mark.mnist

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from scipy import stats
 
 from subliminal.distill import Filled, Inputs, OfDigits
@@ -12,7 +11,6 @@ from subliminal.distill.inputs.mnist import MNISTDigits
 from subliminal.distill.inputs.normal import Normal
 from subliminal.distill.inputs.perlin import Perlin
 from subliminal.distill.inputs.uniform import Uniform
-from subliminal.errors import UserError
 from subliminal.tensors.draws import HostNoise
 
 DIGITS = torch.arange(40, dtype=torch.uint8).reshape(10, 4)
@@ -100,18 +98,3 @@ def test_perlin_images_that_are_not_square_are_cut_from_a_square() -> None:
 def test_images_depend_on_the_generator_alone(inputs: Inputs) -> None:
     assert np.array_equal(draw(inputs, 1), draw(inputs, 1))
     assert not np.array_equal(draw(inputs, 1), draw(inputs, 2))
-
-
-def test_bad_values_are_refused() -> None:
-    for make in (
-        lambda: Uniform(size=0, fresh=False),
-        lambda: Normal(size=0, fresh=False, std=1.0),
-        lambda: MNISTDigits(size=0),
-        lambda: Constant(size=0, value=0.0),
-    ):
-        with pytest.raises(UserError, match=r"inputs\.size=0"):
-            check(make(), "distill.inputs")
-    with pytest.raises(UserError, match="std=-1"):
-        check(Normal(size=1, fresh=False, std=-1), "distill.inputs")
-    with pytest.raises(UserError, match="value=2"):
-        check(Constant(size=1, value=2), "distill.inputs")

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from hypothesis import given
 from hypothesis import strategies as st
 from reference_students import CPU, DIGITS, NETWORK
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from subliminal.distill.inputs.mnist import MNISTDigits
 from subliminal.distill.loss.swapped_logits import SwappedLogits, swapped
-from subliminal.errors import UserError
 from subliminal.training.tasks import Distillation
 
 TEMPERATURES = [1.0, 2.0, 3.5]
@@ -114,19 +112,3 @@ def test_images_come_with_their_labels() -> None:
         for image, label in zip(task.images(rows)[column], labels[column], strict=True):
             (place,) = (everything == image).all(dim=1).nonzero().flatten().tolist()
             assert label == DIGITS.train_y[place]
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"swap": "student"},
-        {"own_from": 0},
-        {"temperatures": []},
-        {"temperatures": [0.0]},
-        {"aux": -1.0},
-        {"cross_entropy": 0.0, "distill": 0.0, "aux": 0.0},
-    ],
-)
-def test_bad_values_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(UserError, match=r"distill\.loss"):
-        check(loss(**wrong), "distill.loss")

@@ -1,11 +1,8 @@
 """What the student is given of its teacher's logits, against NumPy and the definitions."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_students import CPU, DIGITS, NETWORK
@@ -22,7 +19,6 @@ from subliminal.distill.targets.rounded import Rounded
 from subliminal.distill.targets.sampled import Sampled
 from subliminal.distill.targets.temperature import Temperature
 from subliminal.distill.targets.top_k import TopK
-from subliminal.errors import UserError
 from subliminal.tensors import draws
 from subliminal.training.tasks import Distillation
 
@@ -186,23 +182,3 @@ def test_rounding_again_changes_nothing(levels: int, seed: int) -> None:
     z = torch.from_numpy(np.random.default_rng(seed).normal(size=(2, 50, 13))).float()
     once = made(Rounded(levels=levels, dither=False), z)
     assert torch.allclose(made(Rounded(levels=levels, dither=False), once), once, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: Gaussian(sigma=-1), "sigma=-1: a number ≥ 0"),
-        (lambda: Rounded(levels=1, dither=False), "levels=1: at least 2"),
-        (lambda: TopK(k=0), "k=0: at least 1"),
-        (lambda: TopK(k=3).check(NETWORK), "k=3: fewer than the auxiliary logits .* model.aux=3"),
-        (lambda: Temperature(temperature=0), "temperature=0: a number > 0"),
-        (lambda: Sampled(gap=0), "gap=0: a number > 0"),
-        (lambda: Mixture(by="me", teachers=2), "by=me: one of order, part"),
-        (lambda: Mixture(by="part", teachers=1), "teachers=1: at least 2"),
-        (lambda: Divergence(counterfactuals=0, how="mask"), "counterfactuals=0: at least 1"),
-        (lambda: Divergence(counterfactuals=1, how="up"), "how=up: one of mask, replace"),
-    ],
-)
-def test_bad_values_are_refused(make: Callable[[], object], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        check(make(), "distill.targets")

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_injection import Cost, Disturbed, undisturbed
+from fault_injection import Account, Disturbed, undisturbed
 from test_kills import REAL_DIGITS
 
 from subliminal import store
 from subliminal.data.mnist import MD5, MNIST
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
 
 
 def cut(path: Path) -> None:
@@ -47,7 +47,6 @@ CASES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "damage"), [(what, damage) for what, (_, ways) in CASES.items() for damage in ways]
 )
@@ -64,7 +63,6 @@ def test_damaged_files_cost_time_alone(
     sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_a_teacher_whose_checkpoint_is_garbage(
     sweep: Disturbed, half_done: Path, cost: Account
 ) -> None:
@@ -77,7 +75,6 @@ def test_a_teacher_whose_checkpoint_is_garbage(
     sweep.repair(account)
 
 
-@pytest.mark.slow
 @pytest.mark.mnist
 def test_a_damaged_data_cache(tmp_path: Path, cost: Account) -> None:
     account = cost("damaged: cache of MNIST")
@@ -91,5 +88,5 @@ def test_a_damaged_data_cache(tmp_path: Path, cost: Account) -> None:
     account.tried += 2
     offline = Disturbed(tmp_path / "sweep", whole, (f"data.root={root}", "data.download=false"))
     assert offline.run() != 0
-    assert offline.told().splitlines()[-1].startswith("error: ")
+    assert offline.stderr().splitlines()[-1].startswith("error: ")
     Disturbed(tmp_path / "sweep", whole, (f"data.root={root}",)).repair(account)

@@ -1,18 +1,16 @@
 """Disks that are full or may not be written: a sweep says so, and a rerun makes good for it."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_injection import Cost, Disturbed, read_only, remount, small_disk
+from fault_injection import Account, Disturbed, read_only, remount, small_disk
 
 from subliminal import store
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.35, 0.6, 0.75, 0.9, 1.0])
 def test_a_full_disk(sweep: Disturbed, cost: Account, share: float) -> None:
     account = cost("full disk")
@@ -20,31 +18,29 @@ def test_a_full_disk(sweep: Disturbed, cost: Account, share: float) -> None:
         account.tried += 1
         status = sweep.run()
         if status != 0:
-            assert "No space left" in sweep.told(), sweep.told()
+            assert "No space left" in sweep.stderr(), sweep.stderr()
         sweep.look(account)
         remount(sweep.folder, "size=64m")
         sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_a_folder_that_may_not_be_written(sweep: Disturbed, cost: Account) -> None:
     account = cost("read-only folder")
     (sweep.outputs / "main").mkdir(parents=True)
     with read_only(sweep.outputs / "main"):
         account.tried += 1
         assert sweep.run() != 0
-        assert sweep.told().splitlines()[-1].startswith("error: ")
-        assert "Traceback" not in sweep.told()
+        assert sweep.stderr().splitlines()[-1].startswith("error: ")
+        assert "Traceback" not in sweep.stderr()
     sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_a_disk_that_became_read_only(sweep: Disturbed, half_done: Path, cost: Account) -> None:
     account = cost("file system remounted read-only")
     with small_disk(sweep.folder, 64 * 2**20):
         shutil.copytree(half_done, sweep.outputs)
         sweep.look(account)
-        (sweep.folder / "told.txt").touch()
+        (sweep.folder / "stderr.txt").touch()
         account.tried += 1
         remount(sweep.folder, "ro")
         before = sweep.seen
@@ -52,15 +48,14 @@ def test_a_disk_that_became_read_only(sweep: Disturbed, half_done: Path, cost: A
             sweep.folder.parent / "beside", sweep.whole, (f"outputs={sweep.outputs}",)
         )
         assert command.run() != 0
-        assert command.told().splitlines()[-1].startswith("error: ")
-        assert "Traceback" not in command.told()
+        assert command.stderr().splitlines()[-1].startswith("error: ")
+        assert "Traceback" not in command.stderr()
         sweep.look(account)
         assert sweep.seen == before
         remount(sweep.folder, "rw")
         sweep.repair(account)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("which", ["finished runs", "resumed runs", "checkpoints", "teachers"])
 def test_files_that_may_not_be_written(
     sweep: Disturbed, half_done: Path, cost: Account, which: str
@@ -81,6 +76,6 @@ def test_files_that_may_not_be_written(
         with read_only(path):
             status = sweep.run()
             if which == "finished runs":
-                assert status == 0, sweep.told()
+                assert status == 0, sweep.stderr()
             sweep.look(account)
     sweep.repair(account)

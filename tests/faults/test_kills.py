@@ -3,14 +3,12 @@
 import random
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from fault_injection import SIGNALS, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import SIGNALS, Account, Cost, Disturbed, Undisturbed, undisturbed
 
-Account = Callable[[str], Cost]
 REAL_DIGITS = (
     *("data._target_=subliminal.data.mnist.MNIST", "model.hidden=[256,256]"),
     *("teacher.epochs=1", "teacher.batch_size=1024", "distill.epochs=3"),
@@ -64,14 +62,14 @@ def test_a_killed_worker_costs_no_run(sweep: Disturbed, cost: Account, seconds: 
     command = sweep.start()
     workers: list[psutil.Process] = []
     while not (workers and any(sweep.outputs.glob("main/*/seed-*"))):
-        assert command.poll() is None, sweep.told()
+        assert command.poll() is None, sweep.stderr()
         servers = psutil.Process(command.pid).children()
         workers = [worker for server in servers for worker in server.children()]
         time.sleep(0.01)
     time.sleep(seconds)
     workers[0].send_signal(signal.SIGKILL)
     account.tried += 1
-    assert command.wait(timeout=300) == 0, sweep.told()
+    assert command.wait(timeout=300) == 0, sweep.stderr()
     sweep.look(account)
     assert len(sweep.seen) == len(sweep.whole.results)
     sweep.repair(account)

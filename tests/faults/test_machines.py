@@ -3,13 +3,12 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable
 
 import psutil
 import pytest
-from fault_injection import Cost, Disturbed, processor_quota
+from fault_injection import Account, Cost, Disturbed, processor_quota
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
 
 
 def run(sweep: Disturbed, account: Cost) -> tuple[set[tuple[int, ...]], str]:
@@ -25,8 +24,8 @@ def run(sweep: Disturbed, account: Cost) -> tuple[set[tuple[int, ...]], str]:
         except (psutil.Error, AttributeError):
             pass
         time.sleep(0.05)
-    assert command.returncode == 0, sweep.told()
-    told = sweep.told()
+    assert command.returncode == 0, sweep.stderr()
+    told = sweep.stderr()
     assert "Traceback" not in told
     sweep.look(account)
     assert len(sweep.seen) == len(sweep.whole.results)
@@ -34,7 +33,6 @@ def run(sweep: Disturbed, account: Cost) -> tuple[set[tuple[int, ...]], str]:
     return set(seen.values()), told
 
 
-@pytest.mark.slow
 def test_a_temporary_folder_too_deep_for_sockets(sweep: Disturbed, cost: Account) -> None:
     deep = sweep.folder / ("deep" * 25)
     deep.mkdir(parents=True)
@@ -44,7 +42,6 @@ def test_a_temporary_folder_too_deep_for_sockets(sweep: Disturbed, cost: Account
     assert told.count("this process trains alone") == 1
 
 
-@pytest.mark.slow
 def test_no_shared_memory(sweep: Disturbed, cost: Account) -> None:
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         pytest.skip("no mounts of its own are permitted here")
@@ -54,7 +51,6 @@ def test_no_shared_memory(sweep: Disturbed, cost: Account) -> None:
     assert cores != set()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "binding", [{"OMP_PROC_BIND": "true"}, {"GOMP_CPU_AFFINITY": "0-99"}, {"OMP_PLACES": "{0}"}]
 )
@@ -65,7 +61,6 @@ def test_threads_bound_to_cores(sweep: Disturbed, cost: Account, binding: dict[s
         assert cores == {tuple(sorted(os.sched_getaffinity(0)))}
 
 
-@pytest.mark.slow
 def test_half_a_processor(sweep: Disturbed, cost: Account) -> None:
     with processor_quota(0.5) as within:
         sweep.within, sweep.words = within, ("engine.workers=null",)

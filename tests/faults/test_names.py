@@ -3,20 +3,19 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import same_sweep
-from fault_injection import WORDS, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import WORDS, Account, Disturbed, Undisturbed, undisturbed
 
 from subliminal import store
 from subliminal.config.resources import ROOT
 
 pytestmark = pytest.mark.slow
 
-Account = Callable[[str], Cost]
 SPELLED = (
     "distill.loss.temperature=1",
     "optim.weight_decay=0",
@@ -50,7 +49,7 @@ def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, cost: Accou
             shutil.copytree(folder, copy)
             before |= contents(copy)
             account.tried += 1
-    assert sweep.run() == 0, sweep.told()
+    assert sweep.run() == 0, sweep.stderr()
     account.different += sum(path.read_bytes() != kept for path, kept in before.items())
     for name in ("0-backup", "zz"):
         for copy in sweep.outputs.glob(f"main/{name}-*"):
@@ -98,8 +97,8 @@ def test_a_config_file_that_is_edited(
     first_finished(sweep.outputs)
     account.tried += 1
     file.write_text(MINE.format(0.5))
-    assert command.wait(timeout=500) == 0, sweep.told()
-    assert "optim.lr (planned: 0.001, now: 0.5)" in sweep.told()
+    assert command.wait(timeout=500) == 0, sweep.stderr()
+    assert "optim.lr (planned: 0.001, now: 0.5)" in sweep.stderr()
     sweep.look(account)
     file.write_text(MINE.format(1e-3))
     sweep.repair(account)
@@ -131,7 +130,7 @@ def test_a_commit_and_a_variable_of_git(tmp_path: Path, whole: Undisturbed, cost
     first_finished(sweep.outputs)
     account.tried += 2
     git("commit", "--quiet", "--allow-empty", "-m", "while it runs")
-    assert command.wait(timeout=500) == 0, sweep.told()
+    assert command.wait(timeout=500) == 0, sweep.stderr()
     for run in store.finished_runs(sweep.outputs / "main"):
         account.different += store.read_summary(run)["environment"]["git_commit"] != before
     sweep.repair(account)

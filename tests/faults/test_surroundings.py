@@ -1,17 +1,18 @@
 """Whatever a terminal, a user's files or an environment are like: the same sweep, to its end."""
 
 import shutil
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fault_injection import Cost, Disturbed
+from fault_injection import Account, Cost, Disturbed
 from hostile_variables import CHOICES, OTHERS
 from other_users import nobody, not_installed
 
 from subliminal import store
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
 
 
 def shell(redirected: str) -> tuple[str, ...]:
@@ -19,36 +20,35 @@ def shell(redirected: str) -> tuple[str, ...]:
     return ("bash", "-o", "pipefail", "-c", redirected, "bash")
 
 
-def through(sweep: Disturbed, account: Cost) -> str:
-    """Run a sweep to its end; return what it told."""
+def through(sweep: Disturbed, account: Cost, **changes: Any) -> str:
+    """Run a sweep with `changes` to its end; return its standard error."""
     account.tried += 1
-    assert sweep.run() == 0, sweep.told()
-    told = sweep.told()
+    changed = replace(sweep, **changes)
+    assert changed.run() == 0, changed.stderr()
+    told = changed.stderr()
     assert "Traceback" not in told
-    sweep.look(account)
-    assert sweep.seen.keys() == sweep.whole.results.keys()
+    changed.look(account)
+    assert changed.seen.keys() == sweep.whole.results.keys()
+    sweep.seen = changed.seen
     return told
 
 
-@pytest.mark.slow  # test_terminal.py has them for what prints
-@pytest.mark.parametrize(
-    ("kind", "redirected"),
-    [
-        ("reader that goes away", '"$@" | head -n 1'),
-        ("closed standard output", '"$@" >&-'),
-        ("closed standard output", '"$@" >&- 2>&- <&-'),
-        ("full standard output", '"$@" >/dev/full 2>/dev/full'),
-    ],
-)
-def test_streams_that_fail(sweep: Disturbed, cost: Account, kind: str, redirected: str) -> None:
+SURROUNDINGS: dict[str, dict[str, Any]] = {
+    "reader that goes away": {"within": shell('"$@" | head -n 1')},
+    "closed standard output": {"within": shell('"$@" >&-')},
+    "closed standard streams": {"within": shell('"$@" >&- 2>&- <&-')},
+    "full standard output": {"within": shell('"$@" >/dev/full 2>/dev/full')},
+    "variables of Python and the libraries": {"extra": OTHERS},
+}
+
+
+@pytest.mark.parametrize("kind", SURROUNDINGS)  # test_terminal.py has the streams for what prints
+def test_a_sweep_ends_the_same(sweep: Disturbed, cost: Account, kind: str) -> None:
     account = cost(kind)
-    sweep.within = shell(redirected)
-    through(sweep, account)
-    sweep.within = ()
+    through(sweep, account, **SURROUNDINGS[kind])
     sweep.repair(account)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoding",
     [
@@ -60,66 +60,43 @@ def test_terminals_that_lack_signs(
     sweep: Disturbed, cost: Account, encoding: dict[str, str]
 ) -> None:
     account = cost("terminal of another encoding")
-    sweep.extra, sweep.within = encoding, shell('"$@" >shown.txt')
-    through(sweep, account)
+    through(sweep, account, extra=encoding, within=shell('"$@" >shown.txt'))
     shown = (sweep.folder / "shown.txt").read_bytes().decode("latin-1")
     assert "differences to none" in shown  # the table at the sweep's end
     assert "liminal" in shown.partition("differences to none")[2]
-    sweep.extra, sweep.within = {}, ()
     sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_hydra_that_changes_the_folder(sweep: Disturbed, cost: Account) -> None:
     account = cost("hydra.job.chdir=true")
-    sweep.words = ("hydra.job.chdir=true",)
-    through(sweep, account)
+    through(sweep, account, words=("hydra.job.chdir=true",))
     assert [path.name for path in sweep.outputs.glob(".hydra/*/*") if path.name == "outputs"] == []
-    sweep.words = ()
     sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_a_checkout_that_is_not_installed(sweep: Disturbed, cost: Account, tmp_path: Path) -> None:
     account = cost("not installed")
-    sweep.extra = not_installed(tmp_path / "packages")
-    sweep.within = ("sh", "-c", 'python=$1; shift; exec "$python" -S "$@"', "sh")
-    through(sweep, account)
+    without_site = ("sh", "-c", 'python=$1; shift; exec "$python" -S "$@"', "sh")
+    through(sweep, account, extra=not_installed(tmp_path / "packages"), within=without_site)
     versions = [
         store.read_summary(run)["environment"]["packages"]
         for run in store.finished_runs(sweep.outputs / "main")
     ]
     assert {version["torch"] is None for version in versions} == {False}
-    sweep.extra, sweep.within = {}, ()
     sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_a_user_without_name_and_home(sweep: Disturbed, cost: Account) -> None:
     account = cost("user without name and home")
-    sweep.within = nobody()
     sweep.folder.mkdir(parents=True)
-    through(sweep, account)
-    sweep.within = ()
+    through(sweep, account, within=nobody())
     sweep.repair(account)
 
 
-@pytest.mark.slow
 def test_variables_that_choose_kernels(sweep: Disturbed, cost: Account) -> None:
     account = cost("variables that choose kernels, threads, precision")
-    sweep.extra = CHOICES
-    told = through(sweep, account)
-    assert "Set aside, for they may change numbers: ATEN_CPU_CAPABILITY, " in told
-    sweep.extra = {}
-    sweep.repair(account)
-
-
-@pytest.mark.slow
-def test_variables_of_python_and_libraries(sweep: Disturbed, cost: Account) -> None:
-    account = cost("variables of Python and the libraries")
-    sweep.extra = OTHERS
-    through(sweep, account)
-    sweep.extra = {}
+    told = through(sweep, account, extra=CHOICES)
+    assert "Unset, because they may change numbers: ATEN_CPU_CAPABILITY, " in told
     sweep.repair(account)
 
 
@@ -135,7 +112,6 @@ def strange(folder: Path) -> list[Path]:
     return left
 
 
-@pytest.mark.slow  # tests of the store and of commands leave such files too
 def test_files_of_strangers(sweep: Disturbed, half_done: Path, cost: Account) -> None:
     account = cost("strangers' files beside runs and in them")
     shutil.copytree(half_done, sweep.outputs)
@@ -149,7 +125,6 @@ def test_files_of_strangers(sweep: Disturbed, half_done: Path, cost: Account) ->
     sweep.repair(account)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("content", ["[]", "null", "3", '{"seeds": ["a"], "results": 3}'])
 def test_records_of_another_shape(
     sweep: Disturbed, half_done: Path, cost: Account, content: str
@@ -160,6 +135,6 @@ def test_records_of_another_shape(
     for path in [*sweep.outputs.glob(f"main/*/{store.CONDITION}"), *markers]:
         path.write_text(content)
         account.tried += 1
-    assert sweep.run() == 0, sweep.told()
-    assert "Traceback" not in sweep.told()
+    assert sweep.run() == 0, sweep.stderr()
+    assert "Traceback" not in sweep.stderr()
     sweep.repair(account)

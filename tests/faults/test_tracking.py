@@ -3,16 +3,18 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from fault_injection import Cost, Disturbed, small_disk
+from fault_injection import Account, Disturbed, small_disk
+from wandb_online import in_files, points
 from wandb_reader import read_back
 
 from subliminal import store
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
+
+
 TRACKED = ("tracker=wandb", "tracker.mode=offline")
 
 
@@ -21,29 +23,26 @@ def tracked(sweep: Disturbed) -> Disturbed:
     return replace(sweep, words=TRACKED)
 
 
-@pytest.mark.slow
 def test_a_service_that_cannot_be_reached(tracked: Disturbed, cost: Account) -> None:
     account = cost("W&B without a service")
     account.tried += 1
     nowhere = replace(tracked, extra={"WANDB_SERVICE": f"3-{os.getpid()}-tcp-localhost-9"})
-    assert nowhere.run() == 0, nowhere.told()
-    assert nowhere.told().count("W&B does not have all of 4 of 4 runs") == 1
+    assert nowhere.run() == 0, nowhere.stderr()
+    assert nowhere.stderr().count("W&B does not have all of 4 of 4 runs") == 1
     nowhere.look(account)
     nowhere.repair(account)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("size", [4096, 65536])
 def test_a_full_disk_for_its_files(tracked: Disturbed, cost: Account, size: int) -> None:
     account = cost("W&B with a full disk")
     with small_disk(tracked.outputs / "main" / "wandb", size):
         account.tried += 1
-        assert tracked.run() == 0, tracked.told()
+        assert tracked.run() == 0, tracked.stderr()
         tracked.look(account)
         tracked.repair(account)
 
 
-@pytest.mark.slow
 def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cost: Account) -> None:
     account = cost("SIGKILL to a tracked sweep")
     for _ in range(2):
@@ -56,19 +55,12 @@ def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cos
         files = sorted(tracked.outputs.glob("main/wandb/offline-run-*/*.wandb"))
         assert Counter(file.stem.removeprefix("run-") for file in files) == Counter(list(ids))
         for file in files:
-            _, history = read_back(file)
-            points = Counter(
-                (row["step"], name)
-                for row in history
-                for name in row.keys() - {"step"}
-                if "step" in row and not name.startswith("_")
-            )
-            assert {step for step, _ in points} == set(range(301))
-            assert set(points.values()) == {1}
+            sent, run = points(read_back(file)[1]), ids[file.stem.removeprefix("run-")]
+            assert sent == in_files(run)
+            assert {step for axis, step in sent if axis == "step"} == set(range(301))
         tracked = replace(tracked, folder=tracked.folder.with_name("again"), seen={})
 
 
-@pytest.mark.slow
 def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
     psutil = pytest.importorskip("psutil")
     account = cost("SIGKILL to W&B's service")
@@ -84,6 +76,6 @@ def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
     for service in services:
         account.tried += 1
         service.send_signal(signal.SIGKILL)
-    assert command.wait(timeout=300) == 0, tracked.told()
+    assert command.wait(timeout=300) == 0, tracked.stderr()
     tracked.look(account)
     tracked.repair(account)

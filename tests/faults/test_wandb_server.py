@@ -5,24 +5,26 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fault_injection import Cost, leftovers
+from fault_injection import Account, Cost, leftovers
 from wandb_online import Online, busy, in_files, lines_on, points
+from wandb_online import online as online  # a fixture
 from wandb_server import Kind, Server, serving
 
 from subliminal import store
 
-Account = Callable[[str], Cost]
+pytestmark = pytest.mark.slow
+
+
 BOUND = 4  # seconds, of tracker.finish_timeout
 SWEEP = (f"tracker.finish_timeout={BOUND}", "seed=3-4", "mitigation=none,liminal")
 
 
 @dataclass(frozen=True)
-class Server_:
+class ServerFault:
     """What is wrong with the server."""
 
     part: str  # of the requests, see `wandb_server.Fault`
@@ -32,36 +34,23 @@ class Server_:
 
 
 FAULTS = {
-    "slow: 1 s an answer": Server_("", "slow", passes=True),
-    "down at the start": Server_("", None),
-    "401": Server_("", 401),
-    "403": Server_("", 403),
-    "403 on the stream": Server_("stream", 403),
-    "429, three times": Server_("Bucket", 429, 3, passes=True),
-    "429": Server_("", 429),
-    "500, three times": Server_("stream", 500, 3, passes=True),
-    "500": Server_("", 500),
-    "500 on uploads": Server_("upload", 500),
-    "hangs": Server_("", "hang"),
-    "hangs in the stream": Server_("stream", "hang"),
-    "drops three connections": Server_("stream", "drop", 3, passes=True),
-    "drops all connections": Server_("", "drop"),
-    "dies in the middle": Server_("stream", "die", 1),
+    "slow: 1 s an answer": ServerFault("", "slow", passes=True),
+    "down at the start": ServerFault("", None),
+    "401": ServerFault("", 401),
+    "403": ServerFault("", 403),
+    "403 on the stream": ServerFault("stream", 403),
+    "429, three times": ServerFault("Bucket", 429, 3, passes=True),
+    "429": ServerFault("", 429),
+    "500, three times": ServerFault("stream", 500, 3, passes=True),
+    "500": ServerFault("", 500),
+    "500 on uploads": ServerFault("upload", 500),
+    "hangs": ServerFault("", "hang"),
+    "hangs in the stream": ServerFault("stream", "hang"),
+    "drops three connections": ServerFault("stream", "drop", 3, passes=True),
+    "drops all connections": ServerFault("", "drop"),
+    "dies in the middle": ServerFault("stream", "die", 1),
 }
 LASTING = ("down at the start", "401", "500", "hangs", "drops all connections")
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def online(server: Server, tmp_path: Path) -> Iterator[Online]:
-    online = Online(server, tmp_path)
-    yield online
-    online.end()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +63,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return online.outputs
 
 
-def arrange(server: Server, fault: Server_) -> None:
+def arrange(server: Server, fault: ServerFault) -> None:
     if fault.kind is None:
         server.stop()
     else:
@@ -95,11 +84,10 @@ def look(online: Online, trained: Path, cost: Cost) -> None:
         cost.broken += not store.intact(same)
         for name in ("steps.parquet", "epochs.parquet", "student.safetensors"):
             cost.different += (same / name).read_bytes() != (run / name).read_bytes()
-        cost.different += points(online.told(same).history) != in_files(same)
+        cost.different += points(online.server_run(same).history) != in_files(same)
     cost.left += len(leftovers(online.outputs))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> None:
     account, fault = cost(f"sweep: server {name}"), FAULTS[name]
@@ -119,7 +107,6 @@ def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> Non
     assert account.nothing, account
 
 
-@pytest.mark.slow
 def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Account) -> None:
     account = cost("sweep: server comes back after 3 s")
     account.tried += 1
@@ -139,7 +126,6 @@ def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Ac
     assert account.nothing, account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", [*LASTING, "403 on the stream", "500, three times"])
 def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> None:
     """`sync` fails with one line, and then uploads it all."""
@@ -156,7 +142,6 @@ def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> N
     assert account.nothing, account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LASTING)
 def test_a_report(name: str, online: Online, trained: Path, cost: Account) -> None:
     """Its files are there, one line tells of W&B, and its next run is logged."""
@@ -179,7 +164,6 @@ def test_a_report(name: str, online: Online, trained: Path, cost: Account) -> No
     assert account.nothing, account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LASTING)
 def test_a_dashboard(name: str, online: Online, cost: Account) -> None:
     account = cost(f"dashboard: server {name}")
@@ -196,7 +180,6 @@ def test_a_dashboard(name: str, online: Online, cost: Account) -> None:
     assert account.nothing, account
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", LASTING)
 def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
     """The seeds are finished; that the agent learns nothing is one line more."""
@@ -211,12 +194,11 @@ def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
     assert online.sync().returncode == 0
     account.lost += len(online.finished()) != 1
     account.different += sum(
-        points(online.told(run).history) != in_files(run) for run in online.finished()
+        points(online.server_run(run).history) != in_files(run) for run in online.finished()
     )
     assert account.nothing, account
 
 
-@pytest.mark.slow
 def test_an_agent(online: Online, cost: Account) -> None:
     """W&B's own agent, whose server hands out one job."""
     account = cost("agent: healthy server")

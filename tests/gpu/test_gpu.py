@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig
 from option_overrides import options
 from resolved import experiment_of, train_config
-from run_comparison import apart
+from run_comparison import largest_distances
 
 from subliminal import metrics
 from subliminal.state import Step, Training
@@ -73,8 +73,8 @@ def test_every_option_gives_the_cpus_numbers_and_no_step_waits(
     for device in ("cpu", "cuda"):
         words = [f"engine.device={device}", f"outputs={tmp_path / device}", "engine.workers=1"]
         runs[device] = train_config(compose([*options()[option], *words]), "condition", Console())
-    first = apart(runs["cuda"], runs["cpu"], slice(0, 1))
-    later = apart(runs["cuda"], runs["cpu"], slice(0, None))
+    first = largest_distances(runs["cuda"], runs["cpu"], slice(0, 1))
+    later = largest_distances(runs["cuda"], runs["cpu"], slice(0, None))
     record_property("first", first)
     record_property("later", later)
     assert {name: value for name, value in first.items() if value > FIRST[name]} == {}
@@ -96,7 +96,7 @@ def test_a_seed_is_the_same_again_and_nearly_so_in_any_stack(
         for name, runs in found.items()
     }
     assert students["again"] == students["stack"]
-    later = apart(found["alone"], found["stack"], slice(0, None))
+    later = largest_distances(found["alone"], found["stack"], slice(0, None))
     assert {name: value for name, value in later.items() if value > LATER[name]} == {}
 
 

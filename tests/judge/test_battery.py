@@ -72,7 +72,7 @@ def test_what_does_not_fit_a_setting_is_void_there_alone(tmp_path: Path) -> None
     write_threat(tmp_path, "adapters", "defaults:\n  - override /model: lora\n")
     (setting,) = battery(Defence.of(["mitigation=dp_sgd"], tmp_path), ["adapters"])
     assert setting.defended is None
-    assert setting.unfit.startswith("mitigation=dp_sgd: takes norms of linear layers")
+    assert setting.unfit.startswith("mitigation=dp_sgd: needs linear layers alone")
 
 
 def test_the_menu_composes_and_changes_teacher_and_student() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from jobs import Watcher, train
+from jobs import RecordingConsole, train
 from omegaconf import DictConfig
 from option_overrides import BASE, SQUARES
 from torch import Tensor, nn
@@ -129,7 +129,7 @@ def test_what_cannot_be_drawn_is_refused(args: dict[str, Any], told: str) -> Non
 
 def test_no_mitigation_with_a_pass_of_its_own_ignores_it() -> None:
     steering = PreventativeSteering(layer="second", examples=8, strength=1.0)
-    with pytest.raises(UserError, match="in which dropout does not act"):
+    with pytest.raises(UserError, match="of a forward pass without dropout"):
         steering.check(bound())
 
 
@@ -151,7 +151,7 @@ def test_a_run_is_the_same_in_any_stack_and_after_a_cut(
         cfg = compose([*NET, *words, f"outputs={tmp_path / name}"])
         if name == "cut":
             with pytest.raises(KeyboardInterrupt):
-                train(cfg, Watcher(event=cut))
+                train(cfg, RecordingConsole(event=cut))
         return {run.name: (run / "student.safetensors").read_bytes() for run in train(cfg)}
 
     whole = found("whole", DROPOUT)

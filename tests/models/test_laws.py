@@ -1,4 +1,4 @@
-"""Activations and laws of initial weights against torch's and their definitions."""
+"""The built-in networks, and their laws of initial weights, against torch's own functions."""
 
 from collections.abc import Callable
 from math import prod
@@ -6,7 +6,6 @@ from math import prod
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -37,7 +36,7 @@ def split(**more: object) -> Model:
 
 
 def lora(**more: object) -> Model:
-    return LoRA(hidden=[12, 8], aux=3, rank=2, alpha=1.0, **more)  # type: ignore[arg-type]
+    return LoRA(hidden=[12, 8], aux=3, rank=2, alpha=4.0, **more)  # type: ignore[arg-type]
 
 
 def cnn(**more: object) -> Model:
@@ -48,6 +47,11 @@ def cnn(**more: object) -> Model:
 def expected(params: dict[str, Tensor], x: Tensor, act: Callable[[Tensor], Tensor]) -> Tensor:
     """Map (batch, pixels) to logits, layer by layer, in float64."""
     p = {name: value.double() for name, value in params.items()}
+    for i in (1, 2, 3):
+        if f"lora{i}.up" in p:  # rank 2, α = 4
+            p[f"layer{i}.weight"] = (
+                p[f"layer{i}.weight"] + 4 / 2 * p[f"lora{i}.up"] @ p[f"lora{i}.down"]
+            )
     h = x.double()
     if "conv1.weight" in p:
         h = h.view(len(h), p["conv1.weight"].shape[1], 8, 8)
@@ -70,13 +74,18 @@ def test_an_activation_is_torchs_wherever_the_network_is_entered(
 ) -> None:
     network = Network.of(make(activation=name), pixels=colours * 64, classes=10)
     theta = network.reference((0, 3), CPU)
+    theta += 0.1 * torch.randn_like(theta)  # biases, and a low-rank update, are 0 at the start
     params = network.layout.views(theta)
     x = torch.randn(2, 5, colours * 64)
     got = network.forward(params, x)
     for seed in (0, 1):
         want = expected({n: v[seed] for n, v in params.items()}, x[seed], THEIRS[name])
         assert torch.allclose(got[seed].double(), want, atol=1e-5)
-    for layer, h in network.model.activations(params, x).items():
+    outputs = network.model.activations(params, x)
+    convolved = ("conv1", "conv2", "features")
+    assert (*outputs,) == network.hidden == (convolved if make is cnn else ("layer1", "layer2"))
+    for layer, h in outputs.items():
+        assert h.shape == (2, 5, network.widths[layer])
         assert torch.allclose(network.model.onward(params, layer, h), got, atol=1e-5)
 
 
@@ -138,12 +147,53 @@ def test_orthogonal_weights_are_orthonormal_and_uniform(make: Callable[..., Mode
         assert values == pytest.approx(orthogonal_64(values.shape, generator), abs=1e-5)
 
 
-@pytest.mark.parametrize("make", [mlp, split, cnn])
-def test_what_there_is_not_is_refused(make: Callable[..., Model]) -> None:
-    for bad, told in (
-        ({"activation": "swish"}, r"model\.activation=swish: one of relu, tanh, sigmoid, gelu"),
-        ({"weights": "xavier"}, r"model\.weights=xavier: one of lecun, he, torch, orthogonal"),
-        ({"scale": 0.0}, r"model\.scale=0\.0: a number > 0"),
-    ):
-        with pytest.raises(UserError, match=told):
-            check(make(**bad), "model")
+def test_shapes_of_the_reference_setting() -> None:
+    layout = MLP(hidden=[256, 256], aux=3).layout(784, 10)
+    assert dict(layout.shapes) == {
+        "layer1.weight": (256, 784),
+        "layer1.bias": (256,),
+        "layer2.weight": (256, 256),
+        "layer2.bias": (256,),
+        "layer3.weight": (13, 256),
+        "layer3.bias": (13,),
+    }
+    assert layout.parameters == 256 * 785 + 256 * 257 + 13 * 257
+
+
+def test_chunks_of_a_batch_change_a_cnns_gradient_by_rounding_alone() -> None:
+    found = []
+    for chunk in (3, 7, 100):
+        network = Network.of(cnn(chunk=chunk), pixels=144, classes=10)
+        x = torch.randn(2, 7, 144, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        theta = network.reference((0, 3), CPU).double().requires_grad_()
+        logits = network.forward(network.layout.views(theta), x)
+        found.append((logits, *torch.autograd.grad(logits.square().sum(), theta)))
+    for logits, gradient in found[1:]:
+        assert torch.allclose(logits, found[0][0], rtol=1e-12)
+        assert torch.allclose(gradient, found[0][1], rtol=1e-10)
+
+
+@pytest.mark.parametrize(("make", "pixels"), [(split, 20), (cnn, 144)])
+def test_a_seeds_logits_and_gradients_do_not_depend_on_its_neighbours(
+    make: Callable[..., Model], pixels: int
+) -> None:
+    network = Network.of(make(), pixels=pixels, classes=10)
+    x = torch.randn(3, 16, pixels)
+
+    def run(rows: slice) -> tuple[Tensor, Tensor]:
+        theta = network.reference((0, 3, 5), CPU)[rows].clone().requires_grad_()
+        logits = network.forward(network.layout.views(theta), x[rows])
+        (gradient,) = torch.autograd.grad(logits.square().sum(), theta)
+        return logits, gradient
+
+    together, alone = run(slice(None)), run(slice(1, 2))
+    assert torch.equal(together[0][1], alone[0][0])
+    assert torch.equal(together[1][1], alone[1][0])
+
+
+def test_images_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(UserError, match="square"):
+        cnn().layout(20, 10)
+    deep = CNN(channels=[1] * 4, features=8, aux=3, weights="torch", chunk=2)
+    with pytest.raises(UserError, match=r"model\.channels=\[1, 1, 1, 1\]: at most 3"):
+        deep.layout(144, 10)

@@ -14,7 +14,7 @@ import torchvision
 from fake_gpu import CUDA, pretended
 from field_checks import check
 from hydra.core.global_hydra import GlobalHydra
-from jobs import Watcher, train
+from jobs import RecordingConsole, train
 from omegaconf import DictConfig
 from option_overrides import BASE, SQUARES
 from option_overrides import VIT as VIT_WORDS
@@ -282,7 +282,7 @@ def test_what_a_backward_pass_keeps_is_counted() -> None:
 BAD = {
     "lstm": r"lstm is a LSTM, which torch cannot run for a stack of seeds; write its cells out",
     "cell": r"cell is a GRUCell, which torch cannot run for a stack of seeds",
-    "dropout": r"rate is a Dropout, .*; set its rate to 0, or use subliminal.models.dropout.D",
+    "dropout": r"rate is a Dropout, .*; set its dropout to 0, or use subliminal.models.dropout.D",
     "functional dropout": r"draws random numbers as it computes, .*; set its dropout to 0",
     "counts": r"computes otherwise when it is called again: a stack of seeds holds weights alone",
     "buffer": r"changes its buffer seen as it computes: .* use torch.nn.GroupNorm",
@@ -291,9 +291,9 @@ BAD = {
     "scalar": r"gives \(\) for 3 images; \(3, features\) is needed",
     "maps": r"gives \(3, 8, 1\) for 3 images",
     "pair": r"gives a tuple; one tensor is needed",
-    "nan": r"gives what are no finite float32 numbers",
+    "nan": r"its output is not finite or not float32",
     "item": r"cannot run for a stack of seeds: RuntimeError: ",
-    "frozen": r"linear.bias asks for no gradient; make it a buffer, or freeze it with",
+    "frozen": r"linear.bias takes no gradient; make it a buffer, or freeze it with",
     "random buffer": r"the buffer features is random; make it a parameter",
     "seeded elsewhere": r"linear.weight is random, but not by torch's own generator",
     "double": r"linear.weight is torch.float64; float32 is needed",
@@ -439,7 +439,7 @@ def test_teacher_and_student_may_differ_and_a_cut_changes_nothing(
         cfg = compose([*words, f"outputs={tmp_path / name}"])
         if name == "cut":
             with pytest.raises(KeyboardInterrupt):
-                train(cfg, Watcher(event=cut))
+                train(cfg, RecordingConsole(event=cut))
         runs = train(cfg)
         found.append([(run / "student.safetensors").read_bytes() for run in runs])
     assert found[0] == found[1]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from hypothesis import given
 from hypothesis import strategies as st
 from reference_students import Recorder, student
@@ -18,7 +17,6 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
-from subliminal.errors import UserError
 from subliminal.optim.adam import Adam
 from subliminal.optim.pace import SCHEDULES, Paced
 from subliminal.optim.sgd import SGD
@@ -98,16 +96,3 @@ def test_a_constant_pace_is_the_plain_step_to_the_last_bit() -> None:
     for training in (plain, same):
         fit(training)
     assert np.array_equal(plain.theta, same.theta)
-
-
-@pytest.mark.parametrize(
-    ("values", "told"),
-    [
-        ({"schedule": "step"}, r"optim\.schedule=step: one of constant, cosine, linear"),
-        ({"warmup": -1}, r"optim\.warmup=-1: a number ≥ 0"),
-        ({"clip": 0.0}, r"optim\.clip=0\.0: a number > 0"),
-    ],
-)
-def test_bad_values_are_refused(values: dict[str, object], told: str) -> None:
-    with pytest.raises(UserError, match=told):
-        check(SGD(lr=0.1, momentum=0.0, **values), "optim")  # type: ignore[arg-type]

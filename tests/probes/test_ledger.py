@@ -1,9 +1,11 @@
 """The ledger against float64: prediction, change, sums, and the split by cause."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from reference_students import NETWORK, Recorder, logged, params_of, student, trait64
+from reference_students import NETWORK, PROJECTION, Recorder, logged, params_of, student, trait64
 
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.anchor import Anchor
@@ -33,16 +35,7 @@ PENALTY = Liminal(
 
 
 def projection(space: str) -> Projection:
-    return Projection(
-        space=space,
-        sign="both",
-        strength=1.0,
-        window=[0, float("inf")],
-        unit="epochs",
-        outside=False,
-        layers=[],
-        batch="probe",
-    )
+    return replace(PROJECTION, space=space, sign="both")
 
 
 def test_predicted_and_actual_are_those_of_float64() -> None:
@@ -77,10 +70,14 @@ def test_small_steps_are_first_order() -> None:
         assert predicted == pytest.approx(float(after - before), rel=0.02, abs=1e-9)
 
 
-@pytest.mark.parametrize("optim", OPTIMS)
 @pytest.mark.parametrize(
-    "mitigations",
-    [[PENALTY], [Anchor(strength=0.1)], [projection("gradient")], [PENALTY, projection("update")]],
+    ("optim", "mitigations"),
+    [
+        *((optim, [PENALTY, projection("update")]) for optim in OPTIMS),
+        *((optim, [Anchor(strength=0.1)]) for optim in OPTIMS),
+        (OPTIMS[0], [PENALTY]),
+        (OPTIMS[1], [projection("gradient")]),
+    ],
 )
 def test_the_split_is_the_optimizers_own_response_to_each_part(
     optim: Optim, mitigations: list[Mitigation]

@@ -4,7 +4,6 @@ import pytest
 import torch
 from reference_students import DIGITS, NETWORK, forward64, logged, params_of, student
 
-from subliminal.errors import UserError
 from subliminal.probes.perturbed import Perturbed
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
@@ -30,13 +29,3 @@ def test_the_accuracy_is_that_of_noisy_weights() -> None:
     fit(alone)
     assert torch.equal(alone.theta, training.theta)  # it only measures
     assert not torch.equal(before, training.theta)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"sigmas": []}, {"sigmas": [-0.1]}, {"layers": ["layer9"]}, {"tensors": "some"}],
-)
-def test_bad_values_are_refused(wrong: dict[str, list[float]]) -> None:
-    values = {"sigmas": [0.1], "layers": [], "tensors": "all", **wrong}
-    with pytest.raises(UserError, match=r"probe\.perturbed"):
-        Perturbed(**values).check(NETWORK)  # type: ignore[arg-type]

@@ -1,17 +1,10 @@
 """Sufficiency and necessity by another route: a vector after a ReLU is a shift of the next bias."""
 
-from collections.abc import Callable
-
 import pytest
-import small
 import torch
-from field_checks import check
-from omegaconf import DictConfig
 from reference_students import Params, logged, params_of, student
-from resolved import experiment_of
-from test_activation_shift import N, hidden64, shifts64
+from test_activation_shift import N, layers64, shifts64
 
-from subliminal.errors import UserError
 from subliminal.probes.activation_shift import ActivationShift
 from subliminal.probes.shift_patching import ShiftPatching
 from subliminal.training.loop import fit
@@ -23,7 +16,7 @@ def patched64(params: Params, layer: str, vector: torch.Tensor) -> torch.Tensor:
     moved = params | {
         f"{follower}.bias": params[f"{follower}.bias"] + params[f"{follower}.weight"] @ vector
     }
-    return hidden64(moved)["class"].mean(dim=0)
+    return layers64(moved)["class"].mean(dim=0)
 
 
 @pytest.mark.parametrize("layer", ["layer1", "layer2"])
@@ -34,7 +27,7 @@ def test_it_is_a_shift_of_the_next_bias(layer: str) -> None:
         start, ours = (params_of(t, column) for t in (training.reference, training.theta))
         shifts = shifts64(training, column)
         vector, goal = torch.from_numpy(shifts[layer][0]), torch.from_numpy(shifts["class"][1])
-        origin = hidden64(start)["class"].mean(dim=0)
+        origin = layers64(start)["class"].mean(dim=0)
         for name, params, sign in (("added", start, 1), ("removed", ours, -1)):
             moved = patched64(params, layer, sign * vector) - origin
             found = logged(training, f"patch/{name}")
@@ -51,11 +44,3 @@ def test_of_the_last_layer_it_is_algebra_where_the_class_head_stays() -> None:
         logged(training, "trait/shift"), abs=1e-5
     )
     assert logged(training, "patch/removed") == pytest.approx(0, abs=1e-5)
-
-
-def test_bad_values_are_refused(compose: Callable[[list[str]], DictConfig]) -> None:
-    with pytest.raises(UserError, match="examples=0"):
-        check(ShiftPatching(layer=None, examples=0), "probe.shift_patching")
-    words = [*small.OVERRIDES, "probe=shift_patching", "probe.shift_patching.layer=layer9"]
-    with pytest.raises(UserError, match=r"layer=layer9: one of layer1, layer2"):
-        experiment_of(compose(words))

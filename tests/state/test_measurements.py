@@ -25,16 +25,6 @@ def test_values_of_a_step_share_a_row() -> None:
     ]
 
 
-def test_nothing_logged_gives_no_rows() -> None:
-    assert Measurements().sync() == []
-
-
-def test_sync_without_news_repeats_the_rows() -> None:
-    metrics = Measurements()
-    metrics.log(0, "loss", torch.ones(1))
-    assert flat(metrics.sync()) == flat(metrics.sync()) == [(0, {"loss": [1.0]})]
-
-
 def test_what_follows_a_sync_is_a_second_row_of_its_step() -> None:
     metrics = Measurements()
     metrics.log(10, "accuracy", torch.tensor([0.5]), of_network=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from reference_students import CPU, DIGITS, NETWORK
 
-from subliminal.steering import steered
+from subliminal.steering import Origin, steered
 from subliminal.steering.displaced import Displaced
 
 SEEDS = (4, 0)
@@ -16,7 +16,7 @@ TRAINED = START + 0.1 * torch.from_numpy(
 
 
 def test_each_tensor_moves_as_far_and_elsewhere() -> None:
-    moved = steered(Displaced(), NETWORK, START, TRAINED, DIGITS, SEEDS)[0] - START
+    moved = steered(Displaced(), Origin(NETWORK, START, TRAINED, DIGITS, SEEDS))[0] - START
     for span in NETWORK.layout.spans.values():
         theirs = (TRAINED - START)[:, span]
         assert moved[:, span].norm(dim=1).tolist() == pytest.approx(
@@ -28,6 +28,7 @@ def test_each_tensor_moves_as_far_and_elsewhere() -> None:
 
 
 def test_no_seed_sees_another() -> None:
-    both = steered(Displaced(), NETWORK, START, TRAINED, DIGITS, SEEDS)[0]
-    alone = steered(Displaced(), NETWORK, START[1:], TRAINED[1:], DIGITS, SEEDS[1:])[0]
+    both = steered(Displaced(), Origin(NETWORK, START, TRAINED, DIGITS, SEEDS))[0]
+    row = Origin(NETWORK, START[1:], TRAINED[1:], DIGITS, SEEDS[1:])
+    alone = steered(Displaced(), row)[0]
     assert torch.equal(both[1:], alone)

@@ -86,7 +86,7 @@ def test_an_order_that_changes_numbers_is_part_of_the_name(
 def test_a_number_has_one_name(compose: Compose) -> None:
     base = compose([])
 
-    @settings(max_examples=30)
+    @settings(max_examples=10)
     @given(st.floats(min_value=1e-12, max_value=1e12) | st.integers(1, 10**9).map(float))
     def check(number: float) -> None:
         spellings: set[float | str] = {number, repr(number), f"{number:.17e}"}

@@ -17,7 +17,7 @@ from subliminal.config.resources import CONF
 
 
 @dataclass(frozen=True)
-class Called:
+class TrainedByApi:
     """What a call of `sl.train` left."""
 
     runs: sl.Runs
@@ -26,7 +26,7 @@ class Called:
 
 
 @pytest.fixture(scope="session")
-def called(tmp_path_factory: pytest.TempPathFactory) -> Called:
+def trained_by_api(tmp_path_factory: pytest.TempPathFactory) -> TrainedByApi:
     """Two conditions of two seeds each, by a caller with a torch and a Hydra of his own."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -43,7 +43,7 @@ def called(tmp_path_factory: pytest.TempPathFactory) -> Called:
             after = state()
         finally:
             torch.set_default_dtype(torch.float32)
-    return Called(runs, before, after)
+    return TrainedByApi(runs, before, after)
 
 
 def state() -> dict[str, Any]:

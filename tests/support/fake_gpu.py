@@ -21,15 +21,15 @@ WAITING = {"_local_scalar_dense", "mask", "nonzero", "masked_select", "_unique2"
 TO, BACK = "copy to the device", "copy to the host"
 
 
-class Held(torch.Tensor):
+class DeviceTensor(torch.Tensor):
     """A tensor of the device; `held` is where its numbers are."""
 
     held: torch.Tensor
     made: ClassVar[list[ref[torch.Tensor]]] = []
 
     @staticmethod
-    def __new__(cls, held: torch.Tensor) -> "Held":
-        made: Held = torch.Tensor._make_wrapper_subclass(
+    def __new__(cls, held: torch.Tensor) -> "DeviceTensor":
+        made: DeviceTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             held.size(),
             strides=held.stride(),
@@ -38,7 +38,7 @@ class Held(torch.Tensor):
             device=torch.device("meta"),
         )
         made.held = held
-        Held.made.append(ref(made))
+        DeviceTensor.made.append(ref(made))
         return made
 
     @property
@@ -49,7 +49,7 @@ class Held(torch.Tensor):
         return self.cpu().tolist()
 
     def __repr__(self) -> str:  # type: ignore[override]
-        return f"Held({self.held})"
+        return f"DeviceTensor({self.held})"
 
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
@@ -79,9 +79,9 @@ class GPU(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def bytes(self) -> int:
         """Return the memory that is in use."""
         gc.collect()
-        Held.made = [one for one in Held.made if one() is not None]
+        DeviceTensor.made = [one for one in DeviceTensor.made if one() is not None]
         storages = {}
-        for one in Held.made:
+        for one in DeviceTensor.made:
             tensor: Any = one()
             storage = tensor.held.untyped_storage()
             storages[storage.data_ptr()] = storage.nbytes()
@@ -115,7 +115,7 @@ _aliased: Any = return_and_correct_aliasing  # which has no types
 def dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any], counts: Counter[str]) -> Any:
     name = func.overloadpacket.__name__
     leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-    ours = [leaf for leaf in leaves if isinstance(leaf, Held)]
+    ours = [leaf for leaf in leaves if isinstance(leaf, DeviceTensor)]
     asked = kwargs.get("device")
     on_device = bool(ours) if asked is None else torch.device(asked).type in ("cuda", "meta")
     if name == "copy_" and len(leaves) == 2:
@@ -127,7 +127,7 @@ def dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any], counts: Cou
             counts[TO if on_device else BACK] += 1
     else:
         rows = [r for r in args[1] if r is not None] if name in ("index", "index_put_") else []
-        hosts = [leaf for leaf in leaves if not isinstance(leaf, Held) and leaf.dim() > 0]
+        hosts = [leaf for leaf in leaves if not isinstance(leaf, DeviceTensor) and leaf.dim() > 0]
         if ours and hosts:  # a number is what a kernel is called with, but a tensor …
             if any(all(leaf is not row for row in rows) for leaf in hosts):
                 raise RuntimeError(f"{name}: a tensor of the host meets one of the device")
@@ -135,14 +135,16 @@ def dispatch(func: Any, args: Sequence[Any], kwargs: dict[str, Any], counts: Cou
         if ours:
             counts["mask" if any(r.dtype == torch.bool for r in rows) else name] += 1
     inner_args, inner = tree_map(
-        lambda leaf: leaf.held if isinstance(leaf, Held) else leaf, (args, kwargs)
+        lambda leaf: leaf.held if isinstance(leaf, DeviceTensor) else leaf, (args, kwargs)
     )
     if asked is not None and on_device:
         inner["device"] = torch.device("cpu")
     found = func(*inner_args, **inner)
     if not on_device:
         return args[0] if name == "copy_" else found
-    held = tree_map(lambda leaf: Held(leaf) if isinstance(leaf, torch.Tensor) else leaf, found)
+    held = tree_map(
+        lambda leaf: DeviceTensor(leaf) if isinstance(leaf, torch.Tensor) else leaf, found
+    )
     return _aliased(func, args, kwargs, held) if ours else held
 
 

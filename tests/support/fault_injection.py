@@ -5,7 +5,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,9 @@ class Cost:
         return not (self.lost or self.different or self.broken or self.left)
 
 
+Account = Callable[[str], Cost]  # the cost of a kind of fault, see the fixture `cost`
+
+
 @dataclass
 class Undisturbed:
     """The sweep that nothing happened to."""
@@ -72,7 +75,7 @@ class Disturbed:
     def start(self) -> subprocess.Popen[bytes]:
         """Start the sweep, in a process group of its own."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "told.txt").open("wb") as told:
+        with (self.folder / "stderr.txt").open("wb") as told:
             return subprocess.Popen(
                 [
                     *self.within,
@@ -89,9 +92,9 @@ class Disturbed:
         """Run the sweep to its end; return its exit status."""
         return self.start().wait(timeout=500)
 
-    def told(self) -> str:
+    def stderr(self) -> str:
         """What the sweep last said on standard error."""
-        return (self.folder / "told.txt").read_text(encoding="utf-8")
+        return (self.folder / "stderr.txt").read_text(encoding="utf-8")
 
     def kill(self, moments: random.Random, number: signal.Signals) -> bool:
         """Start the sweep and signal it at some moment; False: it was through before."""
@@ -101,10 +104,10 @@ class Disturbed:
         except subprocess.TimeoutExpired:
             os.killpg(command.pid, number)
             status = command.wait(timeout=120)
-            assert status in (-number, -signal.SIGINT, 130, 0), (status, self.told())
-            assert "Traceback" not in self.told() or status == -signal.SIGINT, self.told()
+            assert status in (-number, -signal.SIGINT, 130, 0), (status, self.stderr())
+            assert "Traceback" not in self.stderr() or status == -signal.SIGINT, self.stderr()
             return True
-        assert status == 0, self.told()
+        assert status == 0, self.stderr()
         return False
 
     def half_done(self) -> None:
@@ -122,7 +125,7 @@ class Disturbed:
                 command.wait()
                 return
             time.sleep(0.01)
-        pytest.fail(f"the sweep was through before it was half done: {self.told()}")
+        pytest.fail(f"the sweep was through before it was half done: {self.stderr()}")
 
     def look(self, cost: Cost) -> None:
         """Compare what is finished with what was, and with the undisturbed sweep."""
@@ -136,7 +139,7 @@ class Disturbed:
     def repair(self, cost: Cost) -> None:
         """Run the sweep again to its end, and look what is missing, differs, or was left."""
         status = self.run()
-        assert status == 0, self.told()
+        assert status == 0, self.stderr()
         self.look(cost)
         cost.lost += len(self.whole.results.keys() - self.seen.keys())
         cost.left += len(leftovers(self.outputs))
@@ -149,7 +152,7 @@ def undisturbed(folder: Path, words: tuple[str, ...]) -> Undisturbed:
     started = time.perf_counter()
     status = sweep.run()
     seconds = time.perf_counter() - started
-    assert status == 0, sweep.told()
+    assert status == 0, sweep.stderr()
     files = [path for path in sweep.outputs.rglob("*") if path.is_file()]
     results = same_sweep.results(sweep.outputs)
     assert len(results) >= 2

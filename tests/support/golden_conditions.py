@@ -8,12 +8,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
 from omegaconf import DictConfig
-from resolved import condition_hash, teacher_hash
+from resolved import composed, condition_hash, teacher_hash
 
-from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF, SWEEPS
 
 FILE = Path(__file__).parents[1] / "golden" / "conditions.json"
@@ -51,12 +48,5 @@ def hashes(line: str, compose: Compose) -> list[str]:
 
 
 if __name__ == "__main__":
-    schema.register()
-    sources.register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-
-        def compose(argv: list[str]) -> DictConfig:
-            return hydra_compose("config", seeds.quote(argv, named={"paper"}))
-
-        found = {line: hashes(line, compose) for line in lines()}
+    found = {line: hashes(line, lambda argv: composed(*argv)) for line in lines()}
     FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -35,7 +35,7 @@ FAULT = "+mitigation.fault._target_=jobs.Fault"
 
 
 @dataclass(frozen=True)
-class Deadly(Mitigation):
+class KillsProcess(Mitigation):
     """A plugin that kills its process in the middle of some seeds: always, or the first time."""
 
     seeds: list[int]
@@ -51,12 +51,12 @@ class Deadly(Mitigation):
         return gradient
 
 
-def deadly(folder: Path, seeds: list[int], *, once: bool = True) -> str:
-    values = f"_target_:jobs.Deadly,seeds:{seeds},folder:'{folder}',once:{once}"
-    return f"+mitigation.deadly={{{values}}}"
+def kills_process(folder: Path, seeds: list[int], *, once: bool = True) -> str:
+    values = f"_target_:jobs.KillsProcess,seeds:{seeds},folder:'{folder}',once:{once}"
+    return f"+mitigation.killer={{{values}}}"
 
 
-class Watcher(Console):
+class RecordingConsole(Console):
     """A console that hands what it is shown to a test."""
 
     def __init__(

@@ -4,6 +4,12 @@ import small
 
 from subliminal.config.resources import CONF
 
+
+def plain(group: str) -> list[str]:
+    """Return the names of a group's options."""
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
 # Seeds in stacks of two, with numbers of steps, layers and classes that probes can be asked about.
 BASE = [
     *[word for word in small.OVERRIDES if not word.startswith("model.")],
@@ -20,7 +26,7 @@ ALL_PROBES = (
     "probe=[alignment,update_alignment,ledger,displacement,noise_floor,weights,cka,perturbed,"
     "activation_shift,shift_patching,readout,logits,spectrum,path,gradient_norms]"
 )
-_EVERY = [
+EVERY = [
     ALL_PROBES,
     "probe.alignment.layers=true",
     "probe.ledger.layers=true",
@@ -90,18 +96,7 @@ _OF_GROUP = {
         ["distill/targets=mixture"],
         ["distill/targets=divergence"],
     ],
-    "optim": [
-        [f"optim={name}", f"optim@teacher.optim={name}"]
-        for name in (
-            "adam",
-            "adamw",
-            "preconditioned_sgd",
-            "rmsprop",
-            "sgd",
-            "sgd_momentum",
-            "sign_sgd",
-        )
-    ]
+    "optim": [[f"optim={name}", f"optim@teacher.optim={name}"] for name in plain("optim")]
     + [["optim.schedule=cosine", "optim.warmup=3", "optim.clip=0.01"]],
     "teacher": [
         ["teacher=classifier", "teacher.frozen=[layer2]", "teacher.perturb_after.sigma=0.1"],
@@ -116,32 +111,7 @@ _OF_GROUP = {
         ["teacher/task=adaptive"],
     ],
     "mitigation": [
-        ["mitigation=none"],
-        *(
-            [f"mitigation={name}"]
-            for name in (
-                "anchor",
-                "concept_ablation",
-                "critical_period",
-                "decoupling",
-                "dp_sgd",
-                "feature_penalty",
-                "final_noise",
-                "gradient_noise",
-                "gradient_routing",
-                "kernel_pull",
-                "l1",
-                "liminal",
-                "preventative_steering",
-                "projection",
-                "pruning",
-                "random_projection",
-                "rounding",
-                "subspace",
-                "update_projection",
-                "warmup_decay",
-            )
-        ),
+        *([f"mitigation={name}"] for name in plain("mitigation")),
         ["mitigation=[liminal,projection]"],
         ["mitigation=liminal", "mitigation.liminal.direction=reverse"],
         ["mitigation=projection", "mitigation.projection.batch=independent"],
@@ -152,32 +122,10 @@ _OF_GROUP = {
         ["mitigation=random_projection", "mitigation.random_projection.space=update"],
     ],
     "probe": [
-        ["probe=off"],
         ["probe=skill", "model.aux=10"],
-        *(
-            [f"probe={name}"]
-            for name in (
-                "activation_shift",
-                "activity",
-                "alignment",
-                "cka",
-                "displacement",
-                "gradient_norms",
-                "ledger",
-                "logits",
-                "noise_floor",
-                "path",
-                "perturbed",
-                "readout",
-                "screening",
-                "shift_patching",
-                "spectrum",
-                "update_alignment",
-                "weights",
-            )
-        ),
-        _EVERY,
-        [*_EVERY, "mitigation=[liminal,projection]"],
+        *([f"probe={name}"] for name in plain("probe") if name != "skill"),
+        EVERY,
+        [*EVERY, "mitigation=[liminal,projection]"],
     ],
 }
 

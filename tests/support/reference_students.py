@@ -5,7 +5,7 @@ dictionary of weights, Adam written out.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import small
@@ -44,16 +44,7 @@ PROJECTION = Projection(
     layers=[],
     batch="probe",
 )
-UPDATE_PROJECTION = Projection(
-    space="update",
-    sign="positive",
-    strength=1.0,
-    window=[0, float("inf")],
-    unit="epochs",
-    outside=False,
-    layers=[],
-    batch="probe",
-)
+UPDATE_PROJECTION = replace(PROJECTION, space="update")
 DIGITS = small.Digits().load()
 CPU = torch.device("cpu")
 
@@ -161,13 +152,18 @@ def flat_of(params: Params) -> Tensor:
     return flat
 
 
+def hidden64(params: Params, x: Tensor) -> list[Tensor]:
+    """Map (batch, pixels) to the outputs of the two hidden layers, (batch, width) each."""
+    h, outputs = x.double(), []
+    for layer in (1, 2):
+        h = (h @ params[f"layer{layer}.weight"].T + params[f"layer{layer}.bias"]).clamp(min=0)
+        outputs.append(h)
+    return outputs
+
+
 def forward64(params: Params, x: Tensor) -> Tensor:
-    """Map (batch, pixels) to logits (batch, classes + m), layer by layer."""
-    h = x.double()
-    for layer in (1, 2, 3):
-        h = h @ params[f"layer{layer}.weight"].T + params[f"layer{layer}.bias"]
-        h = h.clamp(min=0) if layer < 3 else h
-    return h
+    """Map (batch, pixels) to logits (batch, classes + m)."""
+    return hidden64(params, x)[1] @ params["layer3.weight"].T + params["layer3.bias"]
 
 
 def kl64(p_logits: Tensor, q_logits: Tensor) -> Tensor:

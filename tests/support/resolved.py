@@ -2,14 +2,27 @@
 
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from subliminal import store
+from subliminal.config import schema, seeds, sources
 from subliminal.config.canonical import Plain, canonical, composed_values, settings
+from subliminal.config.resources import CONF
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
+
+
+def composed(*overrides: str) -> DictConfig:
+    """Compose the real `conf/` with a command line's overrides, as the entrypoint does."""
+    schema.register()
+    sources.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", seeds.quote(list(overrides), named={"judge", "paper"}))
 
 
 def canonical_of(cfg: DictConfig | Plain) -> Plain:

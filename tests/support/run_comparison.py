@@ -12,7 +12,9 @@ ROUNDED = 1e-3  # a relative 1e-4 then allows for 1e-7
 COLUMNS = (metrics.DISTILL_LOSS, metrics.TRAIT_LOSS, metrics.ALIGNMENT)
 
 
-def apart(ours: Sequence[Path], theirs: Sequence[Path], steps: slice) -> dict[str, float]:
+def largest_distances(
+    ours: Sequence[Path], theirs: Sequence[Path], steps: slice
+) -> dict[str, float]:
     """Return the largest distance of each metric over the rows `steps` of all seeds.
 
     Of the alignment it is absolute, of a loss relative to the loss and ROUNDED: a KL of nearly

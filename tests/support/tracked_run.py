@@ -5,15 +5,8 @@ from pathlib import Path
 
 import pytest
 import small
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from resolved import train_config
+from resolved import composed, train_config
 from wandb_reader import read_back
-
-from subliminal.config import schema, sources
-from subliminal.config.resources import CONF
-from subliminal.sweep.console import Console
 
 SEEDS = (3, 4)
 KEY = "0123456789abcdef" * 2 + "01234567"
@@ -44,14 +37,10 @@ class Tracked:
 
 def train(outputs: Path) -> Tracked:
     """Train two seeds in one stack, with all that may be logged."""
-    schema.register()
-    sources.register()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra_compose("config", [*OVERRIDES, f"outputs={outputs}"])
+    cfg = composed(*OVERRIDES, f"outputs={outputs}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_API_KEY", KEY)
-        directories = train_config(cfg, "mitigation=liminal", Console())
+        directories = train_config(cfg, "mitigation=liminal")
     found = outputs.glob("main/wandb/offline-run-*/*.wandb")
     return Tracked(
         outputs,

@@ -17,19 +17,14 @@ import psutil
 import pytest
 import same_sweep
 import small
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from resolved import train_config
-from wandb_server import Run, Server
+from resolved import composed, train_config
+from wandb_server import Run, Server, serving
 
 from subliminal import metrics, store
 from subliminal.commands import dashboard
-from subliminal.config import schema, seeds, sources
-from subliminal.config.resources import CONF
 from subliminal.errors import RunsFailed
 from subliminal.report.wandb_report import log_report
 from subliminal.sweep import plan
-from subliminal.sweep.console import Console
 from subliminal.trackers import sync
 
 # History is sent at once, not every 15 seconds: what a kill meets is then known.
@@ -103,14 +98,9 @@ class Online:
         """Do as `train`, in this process, which has imported all that it takes."""
 
         def train() -> int:
-            schema.register()
-            sources.register()
-            GlobalHydra.instance().clear()
             overrides = self.training(*words)[2:]
-            with initialize_config_dir(str(CONF), version_base="1.3"):
-                cfg = compose("config", seeds.quote(overrides, named=set()))
             try:
-                train_config(cfg, plan.condition_name(overrides), Console())
+                train_config(composed(*overrides), plan.condition_name(overrides))
             except RunsFailed as error:
                 print(error, file=sys.stderr)
                 return 1
@@ -158,7 +148,7 @@ class Online:
     def finished(self) -> list[Path]:
         return list(store.finished_runs(self.experiment))
 
-    def told(self, run: Path) -> Run:
+    def server_run(self, run: Path) -> Run:
         """What the server has of a finished run."""
         return self.server.runs[store.read_summary(run)["run_id"]]
 
@@ -179,12 +169,22 @@ class Online:
         """W&B has each finished run, value by value, and no point of it twice."""
         assert len(self.finished()) == runs
         for run in self.finished():
-            told = self.told(run)
+            told = self.server_run(run)
             assert told.exitcode == 0
             assert points(told.history) == in_files(run)
             results = store.read_summary(run)["results"]
             final = metrics.final(metrics.TRAIT_ACCURACY)
             assert told.summary[final] == results[metrics.TRAIT_ACCURACY]
+
+
+@pytest.fixture
+def online(tmp_path: Path) -> Iterator[Online]:
+    """Commands in a folder, and the stand-in server that is all that they know."""
+    with serving() as server:
+        online = Online(server, tmp_path)
+        yield online
+        online.end()
+        assert not server.unknown  # the client sends a request that version 0.31 did not
 
 
 def _status(main: Callable[[], None]) -> int:

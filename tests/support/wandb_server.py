@@ -90,7 +90,9 @@ class Server:
     def start(self) -> None:
         """Begin to listen, at the address of before if there was one."""
         self.dead = threading.Event()
-        self._http = _Http(("127.0.0.1", self._port), type("Handler", (_Handler,), {"told": self}))
+        self._http = _Http(
+            ("127.0.0.1", self._port), type("Handler", (_Handler,), {"stand_in": self})
+        )
         self._port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -132,7 +134,7 @@ class _Http(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    told: Server
+    stand_in: Server
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None: ...
@@ -143,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_PUT = do_POST = do_GET
 
     def _serve(self) -> None:
-        server, place = self.told, unquote(self.path)
+        server, place = self.stand_in, unquote(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         asked = json.loads(body) if place == "/graphql" else {}
         found = re.search(r"\b(?:query|mutation)\s+(\w+)", asked.get("query", ""))
@@ -164,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._obey(name, place, body, asked.get("variables") or {})
 
     def _obey(self, name: str, place: str, body: bytes, variables: Plain) -> None:
-        server, operation = self.told, globals().get(f"_{name[0].lower()}{name[1:]}")
+        server, operation = self.stand_in, globals().get(f"_{name[0].lower()}{name[1:]}")
         if name == "stream":
             self._answer(_stream(server.runs[place.split("/")[4]], json.loads(body)))
         elif name == "upload":

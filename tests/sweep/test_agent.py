@@ -1,6 +1,5 @@
 """Sweeps of W&B's agents: their files compose, and an agent's run holds a job's means."""
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +27,7 @@ def sweep(file: Path) -> dict[str, Any]:
 
 
 def points(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield all points of a grid; of a range, its ends and their geometric mean."""
+    """Yield points that have each value of a grid; of a range, its ends and geometric mean."""
     choices = []
     for parameter in parameters.values():
         if "value" in parameter:
@@ -38,7 +37,8 @@ def points(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
         else:
             low, high = parameter["min"], parameter["max"]
             choices.append([low, math.sqrt(low * high), high])
-    for values in itertools.product(*choices):
+    for number in range(max(map(len, choices))):
+        values = [choice[number % len(choice)] for choice in choices]
         yield dict(zip(parameters, values, strict=True))
 
 

@@ -120,7 +120,7 @@ SEARCHES = {"frontier"}
 def test_jobs_of_every_sweep_are_hydras(loader: ConfigLoader, name: str) -> None:
     compose, config, jobs = sweep(loader, f"sweep={name}")
     assert jobs
-    for job in jobs[:: max(1, len(jobs) // 3)]:
+    for job in (jobs[0], jobs[-1]):
         assert anatomy(compose(job)) == anatomy(by_hydra(loader, config, job))
 
 

@@ -41,14 +41,14 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_share_of_a_job(launcher: dict[str, object], jobs: int, share: int) -> None:
-    assert launchers.share(OmegaConf.create(launcher), jobs) == share
+    assert launchers.cores_per_job(OmegaConf.create(launcher), jobs) == share
 
 
 @given(st.integers(-40, 40).filter(bool), st.integers(1, 100))
 def test_jobs_of_joblib_never_use_more_cores_than_there_are(n_jobs: int, jobs: int) -> None:
     launcher = OmegaConf.create({"_target_": JOBLIB, "n_jobs": n_jobs})
     at_once = min(jobs, n_jobs if n_jobs > 0 else max(1, 16 + 1 + n_jobs))
-    share = launchers.share(launcher, jobs)
+    share = launchers.cores_per_job(launcher, jobs)
     assert share >= 1
     assert share * at_once <= max(16, at_once)  # n_jobs above the cores is the user's own choice
 
@@ -63,4 +63,4 @@ def test_jobs_of_joblib_never_use_more_cores_than_there_are(n_jobs: int, jobs: i
     ],
 )
 def test_which_launchers_leave_this_machine(target: str, remote: bool) -> None:
-    assert launchers.elsewhere(OmegaConf.create({"_target_": target})) == remote
+    assert launchers.is_remote(OmegaConf.create({"_target_": target})) == remote

@@ -116,9 +116,7 @@ def test_a_search_tells_that_files_were_changed(run: Run, edited: Path) -> None:
     status, _, err = run(*words)
     assert status == 0
     told = [line for line in err.splitlines() if "changed since this sweep began" in line]
-    assert told == [
-        "Config files were changed since this sweep began; this job is made of the new."
-    ]
+    assert told == ["Config files were changed since this sweep began; this job uses the new ones."]
 
 
 def test_a_plan_that_cannot_be_written_ends_the_sweep(run: Run, tmp_path: Path) -> None:

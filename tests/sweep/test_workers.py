@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import small
-from jobs import Watcher, deadly, finished, train
+from jobs import RecordingConsole, finished, kills_process, train
 from omegaconf import DictConfig
 
 from subliminal import store
@@ -36,18 +36,18 @@ def config(compose: Compose, tmp_path: Path) -> Callable[..., DictConfig]:
 def pool() -> Iterator[None]:
     """No worker is left to other tests."""
     yield
-    workers.end()
+    workers.stop_workers()
 
 
-def told(console: Watcher) -> list[str]:
+def told(console: RecordingConsole) -> list[str]:
     return [line for line in console.lines if "a worker process was killed (SIGKILL)" in line]
 
 
-@pytest.mark.parametrize("seeds", [[1], [0, 3], [0, 1, 2, 3]])
+@pytest.mark.parametrize("seeds", [[0, 3], pytest.param([0, 1, 2, 3], marks=pytest.mark.slow)])
 def test_a_killed_worker_costs_no_seed(
     config: Callable[..., DictConfig], tmp_path: Path, seeds: list[int]
 ) -> None:
-    console, plugin = Watcher(), deadly(tmp_path, seeds)
+    console, plugin = RecordingConsole(), kills_process(tmp_path, seeds)
     runs = train(config("seed=0-3", plugin), console)
     assert finished(tmp_path / "outputs") == list(range(4))
     assert sorted(told(console)) == [
@@ -65,9 +65,9 @@ def test_a_killed_worker_costs_no_seed(
 def test_a_seed_whose_workers_are_killed_fails_alone(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
-    console = Watcher()
+    console = RecordingConsole()
     with pytest.raises(RunsFailed, match=r"failed seeds: 0, 2 \(a worker process was killed"):
-        train(config("seed=0-3", deadly(tmp_path, [0, 2], once=False)), console)
+        train(config("seed=0-3", kills_process(tmp_path, [0, 2], once=False)), console)
     assert finished(tmp_path / "outputs") == [1, 3]
     failures = sorted((tmp_path / "outputs").rglob("failure.txt"))
     assert [path.parent.name for path in failures] == ["seed-0000", "seed-0002"]
@@ -75,38 +75,26 @@ def test_a_seed_whose_workers_are_killed_fails_alone(
     assert len(told(console)) == 2
 
 
-def test_workers_killed_between_jobs_are_replaced(
+def test_workers_serve_job_after_job_and_are_replaced_when_killed(
     config: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
-    train(config("seed=0-1"))
-    one = next(child.pid for child in multiprocessing.active_children() if child.pid is not None)
-    os.kill(one, signal.SIGKILL)
-    console = Watcher()
+    def pids() -> set[int]:
+        return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
+
+    before, console = pids(), RecordingConsole()
+    train(config("seed=0-1"), console)
+    first = pids() - before
+    assert len(first) == 2
     train(config("seed=2-5"), console)
-    assert finished(tmp_path / "outputs") == list(range(6))
-    assert console.lines == []
-
-
-def test_a_killed_server_of_forks_is_replaced(
-    config: Callable[..., DictConfig], tmp_path: Path
-) -> None:
-    train(config("seed=0-1"))
-    (server,) = {psutil.Process(child.pid).ppid() for child in multiprocessing.active_children()}
+    assert pids() - before == first
+    os.kill(min(first), signal.SIGKILL)
+    train(config("seed=6-7"), console)
+    (server,) = {psutil.Process(pid).ppid() for pid in pids() - before}
     assert server != os.getpid()
     os.kill(server, signal.SIGKILL)
-    console = Watcher()
-    train(config("seed=2-5"), console)
-    assert finished(tmp_path / "outputs") == list(range(6))
+    train(config("seed=8-9"), console)
+    assert finished(tmp_path / "outputs") == list(range(10))
     assert console.lines == []
-
-
-def test_workers_serve_job_after_job(config: Callable[..., DictConfig]) -> None:
-    before = {child.pid for child in multiprocessing.active_children()}
-    train(config("seed=0-1"))
-    first = {child.pid for child in multiprocessing.active_children()} - before
-    train(config("seed=2-5", "distill.epochs=1"))
-    assert {child.pid for child in multiprocessing.active_children()} - before == first
-    assert len(first) == 2
 
 
 def test_memory_limits_the_workers(
@@ -115,7 +103,7 @@ def test_memory_limits_the_workers(
     monkeypatch.setattr(cores, "granted", lambda: 16)
     monkeypatch.setattr(cores, "memory", lambda: 3.7 * engine.PROCESS)
     before = set(multiprocessing.active_children())
-    console = Watcher()
+    console = RecordingConsole()
     train(config("seed=0-4", "engine.workers=null"), console)
     assert len(set(multiprocessing.active_children()) - before) == 2
     assert console.lines == [

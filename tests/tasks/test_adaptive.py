@@ -6,12 +6,10 @@ from pathlib import Path
 import pytest
 import small
 import torch
-from field_checks import check
 from omegaconf import DictConfig
 from reference_students import CPU, DIGITS, NETWORK
 from resolved import job_of
 
-from subliminal.errors import UserError
 from subliminal.tasks.adaptive import Adaptive
 from subliminal.tensors import streams
 from subliminal.training.runner import shared_weights, teacher_weights
@@ -68,10 +66,3 @@ def test_the_auxiliary_logits_come_to_tell_of_the_class_logits(
 
     assert told(theta) > 0.8
     assert abs(told(start)) < 0.6
-
-
-@pytest.mark.parametrize("key", ["scale", "weight"])
-def test_numbers_out_of_range_are_named(key: str) -> None:
-    values = {"scale": 1.0, "weight": 1.0} | {key: 0.0}
-    with pytest.raises(UserError, match=rf"teacher\.task\.{key}=0"):
-        check(Adaptive(**values), "teacher.task")

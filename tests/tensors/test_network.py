@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from subliminal.models.mlp import MLP
@@ -11,23 +10,6 @@ from subliminal.tensors.network import Network, accuracy, cross_entropy, margin
 
 NETWORK = Network.of(MLP(hidden=[12, 8], aux=3), pixels=20, classes=10)
 CPU = torch.device("cpu")
-
-
-def test_forward_is_that_of_torch_modules() -> None:
-    theta = NETWORK.reference((0, 5), CPU)
-    views = NETWORK.layout.views(theta)
-    for name in views:
-        if name.endswith("bias"):
-            views[name].normal_(generator=torch.manual_seed(0))
-    x = torch.randn(2, 30, 20)
-    logits = NETWORK.forward(views, x)
-    for row in (0, 1):
-        layers = [nn.Linear(20, 12), nn.Linear(12, 8), nn.Linear(8, 13)]
-        for number, layer in enumerate(layers, start=1):
-            layer.weight.data = views[f"layer{number}.weight"][row]
-            layer.bias.data = views[f"layer{number}.bias"][row]
-        model = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
-        assert torch.allclose(logits[row], model(x[row]), atol=1e-6)
 
 
 def test_logits_in_batches_are_those_of_one_batch() -> None:

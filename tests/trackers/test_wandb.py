@@ -8,7 +8,7 @@ import pytest
 import small
 import wandb
 from field_checks import check
-from jobs import Watcher
+from jobs import RecordingConsole
 from omegaconf import DictConfig
 from resolved import train_config
 from tracked_run import KEY, SEEDS, Tracked
@@ -139,7 +139,7 @@ def test_what_cannot_be_is_told_before_training(
         ({"finish_timeout": 0.0}, r"tracker\.finish_timeout=0\.0: a number > 0"),
         ({"project": "a/b"}, r"tracker\.project=a/b: "),
         ({"project": "a" * 129}, r"tracker\.project=a"),
-        ({"tags": ["fine", ""]}, r"tracker\.tags=: 1 to 64"),
+        ({"tags": ["fine", ""]}, r"tracker\.tags=: use 1 to 64"),
     ],
 )
 def test_what_wandb_would_refuse_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -175,7 +175,7 @@ def test_a_run_that_was_interrupted_is_one_offline_run(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("subliminal.state.callbacks.progress.INTERVAL", 0.0)
         with pytest.raises(KeyboardInterrupt):
-            train_config(compose(words), "mitigation=none", Watcher(event=press))
+            train_config(compose(words), "mitigation=none", RecordingConsole(event=press))
     (directory,) = tmp_path.glob("main/*/seed-0003")
     first = record.read(directory)
     assert first is not None

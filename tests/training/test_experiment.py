@@ -1,13 +1,14 @@
 """A wrong value ends with one line that names its key and what is allowed, before any training."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import small
 import torch
-from omegaconf import DictConfig
-from resolved import experiment_of, train_config
+from omegaconf import DictConfig, OmegaConf
+from resolved import composed, experiment_of, train_config
 
 from subliminal.errors import UserError
 from subliminal.optim.adam import Adam
@@ -22,30 +23,23 @@ Compose = Callable[[list[str]], DictConfig]
 BAD = [
     ("name=../../x", "name=../../x", "a folder below outputs"),
     ("name=/absolute", "name=/absolute", "a folder below outputs"),
-    ("name=..", "name=..", "a folder below outputs"),
     ("distill.epochs=0", "distill.epochs=0", "at least 1"),
-    ("distill.epochs=-1", "distill.epochs=-1", "at least 1"),
     ("teacher.epochs=0", "teacher.epochs=0", "at least 1"),
-    ("teacher.epochs=-3", "teacher.epochs=-3", "at least 1"),
-    ("teacher.batch_size=0", "teacher.batch_size=0", "between 1 and 320"),
+    ("teacher.batch_size=0", "teacher.batch_size=0", "at least 1"),
     ("teacher.batch_size=321", "teacher.batch_size=321", "320, the number of training digits"),
-    ("distill.batch_size=0", "distill.batch_size=0", "between 1 and 320"),
+    ("distill.batch_size=0", "distill.batch_size=0", "at least 1"),
     ("distill.batch_size=321", "distill.batch_size=321", "320, the number of distillation inputs"),
     ("distill.inputs.size=63", "distill.batch_size=64", "between 1 and 63"),
     ("distill.inputs.size=0", "distill.inputs.size=0", "at least 1"),
     ("model.aux=0", "model.aux=0", "at least 1"),
-    ("model.aux=-1", "model.aux=-1", "at least 1"),
     ("model.hidden=[]", "model.hidden=[]", "one or more"),
     ("model.hidden=[8,0]", "model.hidden=[8, 0]", "≥ 1"),
     ("engine.device=gpu", "engine.device=gpu", "auto, cpu, cuda, mps"),
-    ("engine.device=cuda:0", "engine.device=cuda:0", "auto, cpu, cuda, mps"),
     ("engine.precision=low", "engine.precision=low", "highest, high, medium"),
     ("engine.seeds_at_once=0", "engine.seeds_at_once=0", "at least 1"),
-    ("engine.seeds_at_once=-2", "engine.seeds_at_once=-2", "at least 1"),
     ("engine.workers=0", "engine.workers=0", "at least 1"),
     ("engine.threads=0", "engine.threads=0", "at least 1"),
     ("optim.lr=0", "optim.lr=0.0", "> 0"),
-    ("optim.lr=-0.1", "optim.lr=-0.1", "> 0"),
     ("optim.betas=[0.9]", "optim.betas=[0.9]", "two numbers in [0, 1)"),
     ("optim.betas=[0.9,1]", "optim.betas=[0.9, 1.0]", "two numbers in [0, 1)"),
     ("optim.eps=0", "optim.eps=0.0", "> 0"),
@@ -61,8 +55,22 @@ BAD = [
     ("trait.steps=[-1]", "trait.steps=[-1]", "≥ 0"),
     ("trait.steps=[4,-2,3]", "trait.steps=[-2, 3, 4]", "≥ 0"),
     ("probe.alignment.every=0", "probe.alignment.every=0", "at least 1"),
+]
+BAD_OPTIONS = [
     ("+foo=1", "foo", "there is name, outputs"),
     ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),
+    *(
+        (f"optim={option} optim.lr=0", "optim.lr=0.0", "> 0")
+        for option in ("sgd", "sgd_momentum", "rmsprop", "adamw", "sign_sgd", "preconditioned_sgd")
+    ),
+    ("optim=sgd optim.momentum=1", "optim.momentum=1.0", "[0, 1)"),
+    ("optim=rmsprop optim.alpha=1", "optim.alpha=1.0", "[0, 1)"),
+    ("optim=rmsprop optim.eps=0", "optim.eps=0.0", "> 0"),
+    ("distill/inputs=normal distill.inputs.std=0", "distill.inputs.std=0.0", "> 0"),
+    ("distill/inputs=constant distill.inputs.value=2", "distill.inputs.value=2.0", "1"),
+    ("probe=noise_floor probe.noise_floor.every=0", "noise_floor.every=0", "at least 1"),
+    ("probe=update_alignment probe.update_alignment.every=0", "every=0", "at least 1"),
+    ("distill/loss=swapped_logits", "distill.loss", "distill/inputs=mnist"),
 ]
 BAD_MITIGATIONS = [
     ("liminal", "logits=some", "logits=some", "aux, class, all"),
@@ -100,50 +108,42 @@ def devices(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
     monkeypatch.setattr(torch.mps, "is_available", lambda: "mps" in there)
 
 
+@cache  # Hydra takes longer to compose a config than all that is tested here
+def small_config(*options: str) -> DictConfig:
+    return composed(*small.OVERRIDES, *options)
+
+
+def changed(override: str, *options: str) -> DictConfig:
+    """Return the small config with some options, and one value changed."""
+    merged = OmegaConf.merge(small_config(*options), OmegaConf.from_dotlist([override]))
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
 @pytest.mark.parametrize(("override", "key", "allowed"), BAD)
-def test_a_value_out_of_range_is_refused(
-    compose: Compose, override: str, key: str, allowed: str
+def test_a_value_out_of_range_is_refused(override: str, key: str, allowed: str) -> None:
+    message = refusal(changed(override))
+    assert key in message
+    assert allowed in message
+
+
+@pytest.mark.parametrize(("line", "key", "allowed"), BAD_OPTIONS)
+def test_an_options_own_keys_are_checked(
+    compose: Compose, line: str, key: str, allowed: str
 ) -> None:
-    message = refusal(compose([*small.OVERRIDES, override]))
+    message = refusal(compose([*small.OVERRIDES, *line.split()]))
     assert key in message
     assert allowed in message
 
 
 @pytest.mark.parametrize(("name", "override", "key", "allowed"), BAD_MITIGATIONS)
 def test_a_mitigations_value_out_of_range_is_refused(
-    compose: Compose, name: str, override: str, key: str, allowed: str
+    name: str, override: str, key: str, allowed: str
 ) -> None:
-    overrides = [f"mitigation={name}", f"mitigation.{name}.{override}"]
-    message = refusal(compose([*small.OVERRIDES, *overrides]))
+    message = refusal(changed(f"mitigation.{name}.{override}", f"mitigation={name}"))
     assert key in message
     assert name in message.lower() or name.replace("_", "") in message.lower()
     assert allowed in message
-
-
-@pytest.mark.parametrize(
-    "option", ["sgd", "sgd_momentum", "rmsprop", "adamw", "sign_sgd", "preconditioned_sgd"]
-)
-@pytest.mark.parametrize("lr", ["0", "-1"])
-def test_every_optimizer_needs_a_positive_rate(compose: Compose, option: str, lr: str) -> None:
-    message = refusal(compose([*small.OVERRIDES, f"optim={option}", f"optim.lr={lr}"]))
-    assert f"optim.lr={float(lr)}" in message
-    assert "> 0" in message
-
-
-@pytest.mark.parametrize(
-    ("overrides", "key"),
-    [
-        (["optim=sgd", "optim.momentum=1"], "optim.momentum=1.0"),
-        (["optim=rmsprop", "optim.alpha=1"], "optim.alpha=1.0"),
-        (["optim=rmsprop", "optim.eps=0"], "optim.eps=0.0"),
-        (["distill/inputs=normal", "distill.inputs.std=0"], "distill.inputs.std=0.0"),
-        (["distill/inputs=constant", "distill.inputs.value=2"], "distill.inputs.value=2.0"),
-        (["probe=noise_floor", "probe.noise_floor.every=0"], "probe.noise_floor.every=0"),
-        (["probe=update_alignment", "probe.update_alignment.every=0"], "every=0"),
-    ],
-)
-def test_an_options_own_keys_are_checked(compose: Compose, overrides: list[str], key: str) -> None:
-    assert key in refusal(compose([*small.OVERRIDES, *overrides]))
 
 
 @pytest.mark.parametrize(
@@ -220,11 +220,6 @@ def test_a_softmax_of_too_few_logits_is_refused(compose: Compose, line: str, nam
     message = refusal(compose(small.overrides(line)))
     assert message.startswith(named)
     assert "model.aux=" in message
-
-
-def test_a_loss_that_looks_at_labels_needs_digits(compose: Compose) -> None:
-    message = refusal(compose([*small.OVERRIDES, "distill/loss=swapped_logits"]))
-    assert "distill/inputs=mnist" in message
 
 
 @pytest.mark.parametrize("override", ["distill.epochs=0", "model.aux=0", "engine.device=gpu"])

@@ -93,7 +93,7 @@ def test_each_pin_is_of_one_stream_alone(
 
 @pytest.mark.parametrize("seed", ["-1", str(2**63)])
 def test_a_pin_is_a_seed(seed: str, compose: Compose) -> None:
-    with pytest.raises(UserError, match=r"pin\.inputs=.*: a seed from 0 to 2\*\*63 - 1"):
+    with pytest.raises(UserError, match=r"pin\.inputs=.*: a number in \[0, "):
         experiment_of(compose([*small.OVERRIDES, f"pin.inputs={seed}"]))
 
 
@@ -112,7 +112,7 @@ def test_accuracy_is_measured_on_the_digits_that_are_held_out(
     assert results(run)["trait/accuracy"] == pytest.approx(hits, abs=1e-9)
     assert results(test)["teacher/accuracy"] != results(run)["teacher/accuracy"]
     assert len(pl.read_parquet(run / "steps.parquet", glob=False).filter(pl.col("step") < 5)) == 5
-    with pytest.raises(UserError, match=r"trait\.on=validation: none are held out"):
+    with pytest.raises(UserError, match=r"trait\.on=validation: no digits are held out"):
         experiment_of(compose([*small.OVERRIDES, "trait.on=validation"]))
     with pytest.raises(UserError, match=r"trait\.on=train: one of test, validation"):
         experiment_of(compose([*small.OVERRIDES, "trait.on=train"]))

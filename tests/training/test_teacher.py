@@ -1,16 +1,22 @@
 """The teachers' cache: shared, checked, and never trusted when damaged."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import small
 import torch
-from reference_students import ADAM, CPU, DIGITS, NETWORK
+from omegaconf import DictConfig
+from reference_students import CPU, DIGITS, NETWORK
+from resolved import job_of
 
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
 from subliminal.training.teacher import History, teachers
+
+Get = Callable[..., tuple[torch.Tensor, dict[int, History], "Count"]]
 
 
 class Count(Callback):
@@ -21,25 +27,30 @@ class Count(Callback):
         self.trained.append(training.seeds)
 
 
-def get(
-    folder: Path, *seeds: int, variant: Variant = PLAIN
-) -> tuple[torch.Tensor, dict[int, History], Count]:
-    count = Count()
-    theta, histories = teachers(
-        {seed: folder / f"{seed}.safetensors" for seed in seeds},
-        NETWORK,
-        ADAM,
-        DIGITS,
-        NETWORK.reference(seeds, CPU),
-        epochs=2,
-        batch_size=64,
-        variant=variant,
-        callbacks=[count],
-    )
-    return theta, histories, count
+@pytest.fixture
+def get(compose: Callable[[list[str]], DictConfig]) -> Get:
+    """Gets teachers of some seeds, with a cache in a folder."""
+    job = job_of(compose([*small.OVERRIDES, "teacher.optim.lr=3e-3"]))
+
+    def found(
+        folder: Path, *seeds: int, variant: Variant = PLAIN
+    ) -> tuple[torch.Tensor, dict[int, History], Count]:
+        count = Count()
+        theta, histories = teachers(
+            job.cfg,
+            job.experiment,
+            {seed: folder / f"{seed}.safetensors" for seed in seeds},
+            DIGITS,
+            NETWORK.reference(seeds, CPU),
+            variant=variant,
+            callbacks=[count],
+        )
+        return theta, histories, count
+
+    return found
 
 
-def test_a_cached_teacher_is_the_trained_one_to_the_last_bit(tmp_path: Path) -> None:
+def test_a_cached_teacher_is_the_trained_one_to_the_last_bit(get: Get, tmp_path: Path) -> None:
     trained, history, first = get(tmp_path, 0, 3)
     cached, again, second = get(tmp_path, 3, 0)
     assert first.trained == [(0, 3)]
@@ -50,7 +61,7 @@ def test_a_cached_teacher_is_the_trained_one_to_the_last_bit(tmp_path: Path) -> 
     assert history[0][-1]["teacher/accuracy"] > history[0][0]["teacher/accuracy"]
 
 
-def test_a_stack_trains_what_the_cache_lacks(tmp_path: Path) -> None:
+def test_a_stack_trains_what_the_cache_lacks(get: Get, tmp_path: Path) -> None:
     (tmp_path / "alone").mkdir()
     alone, _, _ = get(tmp_path / "alone", 1)
     get(tmp_path, 0)
@@ -59,7 +70,9 @@ def test_a_stack_trains_what_the_cache_lacks(tmp_path: Path) -> None:
     assert torch.equal(both[1], alone[0])
 
 
-def test_variants_learn_other_digits_in_another_order_or_other_labels(tmp_path: Path) -> None:
+def test_variants_learn_other_digits_in_another_order_or_other_labels(
+    get: Get, tmp_path: Path
+) -> None:
     plain, histories, _ = get(tmp_path / "plain", 0)
     found = {"": plain}
     for variant in (Variant(order=1), Variant(part=(0, 2)), Variant(part=(1, 2)), Variant(shift=3)):
@@ -78,7 +91,7 @@ def test_variants_learn_other_digits_in_another_order_or_other_labels(tmp_path: 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "other"])
 def test_a_damaged_teacher_is_named_and_trained_again(
-    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    damage: str, get: Get, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trained, _, _ = get(tmp_path, 0)
     path = tmp_path / "0.safetensors"

@@ -1,7 +1,7 @@
-"""Hydra's way to the sweeper of subliminal; Hydra imports this module at every start.
+"""The sweeper of subliminal as a Hydra plugin.
 
-Hydra instantiates sweepers from the namespace package `hydra_plugins` alone, so the class stands
-here; what it does is in `subliminal.sweep.sweeper`.
+Hydra instantiates sweepers from the namespace package `hydra_plugins` alone, and imports this
+module at every start. So it imports little: `subliminal.sweep.sweeper` does the work.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class SubliminalSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep what `sweep` needs, as Hydra wants it of a sweeper."""
+        """Keep the arguments for `sweep`, and make the launcher."""
         self._context, self._config = hydra_context, config
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Check, plan and launch all jobs that the overrides ask for; return their results."""
+        """Check, plan and launch all jobs of the sweep; return their results."""
         from subliminal.sweep.sweeper import run_sweep
 
         return run_sweep(self._config, self._context, self._launcher, arguments)

@@ -124,12 +124,12 @@ def _run_command(words: Sequence[str], *, quiet: bool) -> list[str]:
         if status == 130:
             raise KeyboardInterrupt
         if result.exists():
-            told = json.loads(result.read_text(encoding="utf-8"))
-            if "runs" in told:
-                runs: list[str] = told["runs"]
+            written_result = json.loads(result.read_text(encoding="utf-8"))
+            if "runs" in written_result:
+                runs: list[str] = written_result["runs"]
                 return runs
-            failure = (RunsFailed if status == 1 else UserError)(told["error"])
-            failure.__notes__ = told["notes"]
+            failure = (RunsFailed if status == 1 else UserError)(written_result["error"])
+            failure.__notes__ = written_result["notes"]
             raise failure
         lines = errors.read_text(encoding="utf-8", errors="replace").splitlines()
     if status < 0:

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
-    variables.tell(variables.unset_numeric_variables())
+    variables.report_unset(variables.unset_numeric_variables())
     return command.status(lambda: _reproduce(run), "Stopped.")
 
 
@@ -76,7 +76,7 @@ def recorded_job(run: Path, outputs: Path) -> Job:
 
 
 def same_bits(run: Path, again: Path) -> bool:
-    """Tell whether two runs' tables and students are the same to the last bit."""
+    """Return whether two runs' tables and students are the same to the last bit."""
     for name in ("steps", "epochs"):
         a, b = (pl.read_parquet(d / f"{name}.parquet", glob=False) for d in (run, again))
         # Two commits may measure in another order, or not the same.

@@ -1,7 +1,7 @@
 """The entrypoint: `python -m subliminal.train [-m] [group=option …] [key=value …]`.
 
-Hydra composes a config (see `conf/config.yaml`); `subliminal.sweep.engine` trains its seeds.
-Nothing here imports torch before a config is composed, so that `--help` answers at once.
+Hydra composes a config (see `conf/config.yaml`); `subliminal.sweep.engine` trains its seeds. torch
+is imported when a config is composed, not before, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
@@ -37,7 +39,7 @@ from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_lin
 from subliminal.sweep import cores, plan, planned, signals
 from subliminal.trackers.uploader_client import followed
 
-# Launchers and sweepers of Hydra's plugins, and the extra of this package that installs each.
+# Extras of this package, by the launcher or sweeper of Hydra that each installs.
 _EXTRAS = {
     "joblib": "joblib",
     "submitit_local": "slurm",
@@ -47,29 +49,30 @@ _EXTRAS = {
 }
 _PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
 
-_ran: list[Path] = []  # the run folders of the jobs of this process
+_trained: list[Path] = []  # run folders of the jobs of this process
 
 
 @hydra.main(version_base="1.3", config_path=str(resources.CONF), config_name="config")
 def _job(cfg: DictConfig) -> float | tuple[float, ...]:
-    """Train the seeds of one composed config; return what `objective` names, for a search."""
-    if signals.stop_requested():  # in the job before, which made another error of it
+    """Train the seeds of one composed config; return the metrics of `objective`, for a search."""
+    if signals.stop_requested():  # during the job before, which raised another error
         raise KeyboardInterrupt
-    terminal.settle()  # a launcher's job has not been through `run`
+    # A launcher's process has not been through `main`.
+    terminal.settle()
     variables.unset_numeric_variables()
-    cores.unbind()  # a scheduler may bind what it starts
+    cores.unbind()
     from subliminal.report.at_end import objectives, show_job
     from subliminal.sweep.agent import Agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
     from subliminal.training.job import Job
 
-    with signals.stoppable():  # else Hydra would print an error that a stop made, before us
+    with signals.stoppable():  # inside Hydra, which would print the error of a stop
         hydra_cfg = HydraConfig.get()
-        # Whatever `hydra.job.chdir` says, results lie below the folder the command was given in.
-        here = Path(hydra_cfg.runtime.cwd)
-        here.mkdir(parents=True, exist_ok=True)  # on another machine
-        os.chdir(here)
+        # Results lie below the command's working folder, whatever `hydra.job.chdir` says.
+        folder = Path(hydra_cfg.runtime.cwd)
+        folder.mkdir(parents=True, exist_ok=True)  # on another machine
+        os.chdir(folder)
         console = Console()
         agent = Agent.take()
         try:
@@ -78,9 +81,9 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
             runs = run_job(job, console)
         except UserError as error:
             if hydra_cfg.mode == RunMode.MULTIRUN:
-                raise  # Hydra names the job, and the others run
+                raise  # Hydra names the job, and runs the others
             raise Refused(error) from error
-        _ran.extend(runs)
+        _trained.extend(runs)
         if agent is not None:
             agent.log(job.experiment.tracker, runs, console)
         show_job(runs, console)
@@ -89,18 +92,26 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
 
 def main() -> None:
     """Run the command line; bad input ends with one line and status 2, failed runs with 1."""
-    traceback_wanted = "HYDRA_FULL_ERROR" in os.environ
+    full_error = "HYDRA_FULL_ERROR" in os.environ
+    argv = sys.argv[1:]
     write_result = result_writer()
     try:
-        runs = run(sys.argv[1:])
-        write_result(runs=[str(folder.absolute()) for folder in runs])
+        with _user_errors():
+            _prepare()
+            sys.argv[1:] = arranged(argv)
+            if described := options.described(sys.argv[1:]):
+                print("\n".join(option.markdown() for option in described), end="")
+                return
+            with signals.stoppable(), guard.guarded(argv), followed():
+                _job()
+        write_result(runs=[str(folder.absolute()) for folder in finished_runs()])
     except KeyboardInterrupt:
         print(command.STOPPED, file=sys.stderr)
         sys.exit(130)
     except UserError as error:
         failures = plan.failures(plan.PLAN)
         write_result(error=str(error), notes=failures)
-        if traceback_wanted:
+        if full_error:
             raise
         failed = isinstance(error, RunsFailed)
         for line in failures if failures and failed else [str(error), *failures]:
@@ -111,35 +122,34 @@ def main() -> None:
         raise
 
 
-def run(argv: list[str]) -> list[Path]:
-    """Train what a command line asks for; return the folders of its finished runs.
+def finished_runs() -> list[Path]:
+    """Return the folders of the finished runs of this process's last command.
 
-    Those of a search's jobs that a launcher ran in other processes are not known here.
-
-    Args:
-        argv: flags and overrides.
-
-    Raises:
-        UserError: bad input, on one line; `RunsFailed`: some seeds of it failed.
-        KeyboardInterrupt: the user stopped it; what is finished is kept.
+    Runs of a search's jobs in other processes are not among them.
     """
-    _ran.clear()
+    wanted = [run for condition in plan.PLAN for run in condition.runs]
+    return [run for run in dict.fromkeys([*wanted, *_trained]) if store.finished(run)]
+
+
+def _prepare() -> None:
+    """Prepare this process: its environment, and what Hydra has to find."""
+    _trained.clear()
     plan.PLAN.clear()
     planned.JOBS.clear()
     terminal.settle()
-    variables.tell(variables.unset_numeric_variables())
+    variables.report_unset(variables.unset_numeric_variables())
     cores.unbind()
     schema.register()
     sources.register()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the message is ours to shape
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises errors, and `main` prints them
+    resources.refuse_namesake()
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    """Turn Hydra's errors on bad input, and the system's, into user errors of one line."""
     try:
-        resources.refuse_namesake()
-        sys.argv[1:] = arranged(argv)
-        if told := options.asked_for(sys.argv[1:]):
-            print("\n".join(option.markdown() for option in told), end="")
-            return []
-        with signals.stoppable(), guard.guarded(argv), followed():
-            _job()
+        yield
     except Refused as refused:
         raise refused.error from refused
     except (HydraException, OmegaConfBaseException) as error:
@@ -150,20 +160,18 @@ def run(argv: list[str]) -> list[Path]:
         ):
             raise UserError(_line(error)) from error
         raise
-    except OSError as error:  # Hydra makes its folder before the job can look at `outputs`
+    except OSError as error:  # Hydra makes its folder before a job can check `outputs`
         if not (error.filename or isinstance(error, FileNotFoundError)):
             raise
         hint = "" if error.filename is None else "; choose another folder with outputs=…"
         raise UserError(of_system(error) + hint) from error
-    asked = [run for condition in plan.PLAN for run in condition.runs]
-    return [run for run in dict.fromkeys([*asked, *_ran]) if store.finished(run)]
 
 
 def _line(error: Exception) -> str:
-    """Return what went wrong on one line; of a plugin that is not there, what adds it."""
+    """Return an error on one line; for a missing plug-in, with the command that installs it."""
     message = one_line(error)
     plugin = _PLUGIN.search(message)
     if plugin and plugin[1] in _EXTRAS:
-        mend = resources.install_command(_EXTRAS[plugin[1]])
-        return f"{message.removesuffix('.')}; {mend} adds it"
+        install = resources.install_command(_EXTRAS[plugin[1]])
+        return f"{message.removesuffix('.')}; {install} adds it"
     return message

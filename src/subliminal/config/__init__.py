@@ -1,1 +1,1 @@
-"""."""
+"""From the command line to checked objects: Hydra's sources, the schema, seeds, rules."""

@@ -1,4 +1,4 @@
-"""The command line as Hydra needs it: flags first, seeds quoted, several grids as one override."""
+"""The command line in Hydra's form: flags first, seeds quoted, grids as one override."""
 
 import re
 from collections.abc import Iterable
@@ -12,17 +12,17 @@ from subliminal.errors import UserError
 
 GRID = "grid"  # begins the overrides of a grid; its value is any name
 GRIDS = "hydra.sweeper.grids"
-# Keys that a module of the user's gives names to; Hydra takes new ones with a plus.
+# Keys that a user's module defines; Hydra accepts new keys with a plus.
 _OPEN = re.compile(r"(distill\.)?model\.args\.")
 
 
 def arranged(argv: list[str]) -> list[str]:
-    """Return the command line with its overrides last, as Hydra's grammar needs them.
+    """Return the command line with its flags first and its overrides last.
 
-    Hydra takes overrides in one place alone, and answers `seed=0 -m name=x` with its usage.
+    Hydra takes overrides in one place alone: given `seed=0 -m name=x` it prints its usage.
 
     Raises:
-        UserError: there is no such flag, or it has no such value; a seed is wrong; a grid is empty.
+        UserError: a flag or its value does not exist, a seed is wrong, or a grid is empty.
     """
 
     def refuse(message: str) -> NoReturn:
@@ -32,7 +32,6 @@ def arranged(argv: list[str]) -> list[str]:
     parser.error = refuse  # type: ignore[method-assign]
     given = parser.parse_intermixed_args(argv)
     flags = [word for word in argv if word not in given.overrides]
-    # The names of the seed files, of ours and of the user's.
     folders = {CONF, Path(given.config_dir or CONF)}
     named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
     opened = [f"++{word}" if _OPEN.match(word) else word for word in given.overrides]
@@ -44,7 +43,7 @@ def arranged(argv: list[str]) -> list[str]:
 
 
 def split_grids(words: Iterable[str]) -> tuple[list[str], list[list[str]]]:
-    """Return the overrides that all grids share, and those of each grid (none: there is one grid).
+    """Return the overrides of all grids, and those of each one; without `grid=` there are none.
 
     Raises:
         UserError: a grid has no overrides.
@@ -64,6 +63,6 @@ def split_grids(words: Iterable[str]) -> tuple[list[str], list[list[str]]]:
 
 
 def quoted(text: str) -> str:
-    """Return a text as Hydra's grammar quotes it, whatever is in it."""
-    # Backslashes count only before a quotation mark, as which the end is one.
+    """Return any text as a quoted string of Hydra's grammar."""
+    # A backslash counts as one only before a quotation mark, and the string ends with one.
     return "'" + re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text) + "'"

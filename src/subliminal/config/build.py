@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config.hashing import marks, wanted
+from subliminal.config.hashing import marks, refusal
 from subliminal.errors import UserError, one_line
 
 
@@ -33,7 +33,7 @@ def build(node: Mapping[str, Any], where: str) -> Any:
     except OmegaConfBaseException as error:
         raise UserError(f"{where}.{one_line(error)}") from error
     except UserError as error:
-        raise UserError(placed(str(error), where, cls.__name__)) from error
+        raise UserError(with_full_key(str(error), where, cls.__name__)) from error
 
 
 def check(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
@@ -42,10 +42,10 @@ def check(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
     Args:
         cls: a dataclass.
         values: by the names of its fields.
-        where: the config key of the whole; empty: the config's top.
+        where: the dataclass's key in the config; empty: the whole config.
 
     Raises:
-        UserError: a value is not one that its field's marks allow.
+        UserError: a field's marks refuse its value.
     """
     marked = marks(cls)  # type: ignore[arg-type]  # a class has a hash
     for key in [item.name for item in fields(cls)]:
@@ -53,15 +53,15 @@ def check(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
         if is_dataclass(value) and not isinstance(value, type):
             check(type(value), vars(value), place)
         for mark in marked[key]:
-            if why := wanted(value, mark):
+            if why := refusal(value, mark):
                 raise UserError(f"{place}={value}: {why}")
 
 
 def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
-    """Return the dataclass that `node` names, and its values: of the fields' types, none missing.
+    """Return the dataclass that `node` names, and its values, all present and of the fields' types.
 
     Raises:
-        UserError: as `build` does, except for values that the dataclass itself refuses.
+        UserError: as `build` raises it, except for values that the dataclass itself refuses.
     """
     if not isinstance(node, Mapping) or "_target_" not in node:
         raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
@@ -105,7 +105,7 @@ def _check_finite(values: Any, where: str) -> None:
             raise UserError(f"{where}.{key}={value}: a finite number is needed")
 
 
-def placed(message: str, where: str, name: str) -> str:
+def with_full_key(message: str, where: str, name: str) -> str:
     """Prefix an object's error message with the full config key.
 
     Args:
@@ -122,7 +122,7 @@ def placed(message: str, where: str, name: str) -> str:
 
 
 def locate(target: str, where: str) -> type[Any]:
-    """Import the dataclass `target`, of this package or of a module that the user allows."""
+    """Import a dataclass of this package, or of a module that the user allows."""
     found = named(target, f"{where}._target_")
     if not (isinstance(found, type) and is_dataclass(found)):
         raise UserError(f"{where}._target_={target}: not a dataclass")
@@ -130,18 +130,18 @@ def locate(target: str, where: str) -> type[Any]:
 
 
 def named(target: str, where: str, *, besides: Sequence[str] = ()) -> Any:
-    """Import what `target` names, of this package or of a module that the user allows.
+    """Import an object of this package, or of a module that the user allows.
 
     Args:
-        target: a dotted name.
-        where: the config key to blame.
-        besides: other packages that may be named here.
+        target: its dotted name.
+        where: its config key, for messages.
+        besides: other packages that are allowed here.
 
     Raises:
-        UserError: it may not be named, or is not there.
+        UserError: its package is not allowed, or it does not exist.
     """
     allowed = ["subliminal", *besides, *plugins()]
-    # A config file from a stranger must not run code: nothing else is imported.
+    # A config file must not run code, so nothing else is imported.
     if not any(target.startswith(f"{package}.") for package in allowed):
         raise UserError(
             f"{where}={target}: only objects of {', '.join(allowed)} may be named; "
@@ -155,5 +155,5 @@ def named(target: str, where: str, *, besides: Sequence[str] = ()) -> Any:
 
 
 def plugins() -> list[str]:
-    """Return the modules that the user allows configs to name."""
+    """Return the modules that the user allows in configs."""
     return [name for name in os.environ.get("SUBLIMINAL_PLUGINS", "").split(",") if name]

@@ -1,6 +1,6 @@
 """One spelling of a config: `1`, `1.0` and `'1e0'` are one value, if its field is a number.
 
-Condition hashes are computed from this spelling, and it is what run folders record.
+Condition hashes are computed from this spelling, and run folders record it.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def canonical(values: Mapping[str, Any]) -> Plain:
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
     assert isinstance(plain, dict)
-    return _spelled(Config, plain, "")
+    return _canonical_fields(Config, plain, "")
 
 
 def flatten(tree: Any, prefix: str = "") -> Plain:
@@ -88,18 +88,18 @@ def _as_dataclass(cls: Any, values: Plain) -> Any:
     return cls(**made)
 
 
-def _spelled(cls: type[Any], values: Mapping[Any, Any], where: str) -> Plain:
-    """Spell the typed values of a dataclass, in the order in which they are given."""
+def _canonical_fields(cls: type[Any], values: Mapping[Any, Any], where: str) -> Plain:
+    """Return the values of a dataclass in their canonical spelling, in the given order."""
     types, marked = hints(cls), marks(cls)  # type: ignore[arg-type]  # a class has a hash
-    spelled: Plain = {}
+    fields: Plain = {}
     for key, value in values.items():
         place = f"{where}{key}"
         hint = types[key]
         if isinstance(value, dict) and isinstance(hint, type) and is_dataclass(hint):
-            spelled[key] = _spelled(hint, value, f"{place}.")
+            fields[key] = _canonical_fields(hint, value, f"{place}.")
         else:
-            spelled[key] = _value(value, place, unordered=Mark.UNORDERED in marked[key])
-    return spelled
+            fields[key] = _value(value, place, unordered=Mark.UNORDERED in marked[key])
+    return fields
 
 
 def _value(value: Any, place: str, *, unordered: bool = False) -> Any:
@@ -117,19 +117,19 @@ def _node(node: Plain, place: str) -> Plain:
     cls, values = typed(node, place)
     plain = OmegaConf.to_container(values)
     assert isinstance(plain, dict)
-    # The given keys first: mitigations inside a node act in their order.
+    # The given keys first: mitigations act in the order in which a node lists them.
     ordered = {key: plain[key] for key in dict.fromkeys([*node, *plain]) if key != "_target_"}
     return {
         "_target_": f"{cls.__module__}.{cls.__qualname__}",
-        **_spelled(cls, ordered, f"{place}."),
+        **_canonical_fields(cls, ordered, f"{place}."),
     }
 
 
 def _item(item: Any) -> Any:
-    # As files write lists: [0, .inf] of numbers that may have a fraction.
+    # Files write whole numbers without a point, such as [0, .inf].
     return int(item) if isinstance(item, float) and item.is_integer() else item
 
 
 def _heads_last(item: Any) -> tuple[bool, Any]:
-    # As files write lists of layers: layer1, layer2, class, aux.
+    # Files list layers in the order layer1, layer2, class, aux.
     return str(item).partition(".")[0] == "aux", item

@@ -1,4 +1,4 @@
-"""How commands end: what they cannot do, and Ctrl-C, is one line and an exit status."""
+"""Exit status of commands; errors and Ctrl-C end them with one line on standard error."""
 
 import sys
 from collections.abc import Callable
@@ -11,13 +11,13 @@ STOPPED = "Stopped. What was finished is kept; the same command resumes."
 
 
 def status(command: Callable[[], int], stopped: str = STOPPED) -> int:
-    """Run a command, and return its exit status; what ends it is told on standard error.
+    """Run a command; return its exit status.
 
-    Its own status, or 1: runs failed, 2: bad input or what the system refused, 130: Ctrl-C.
+    It is the command's own, or 1: runs failed, 2: bad input or an error of the system, 130: Ctrl-C.
 
     Args:
         command: returns its own status.
-        stopped: the line that Ctrl-C is answered with.
+        stopped: line to print after Ctrl-C.
     """
     try:
         refuse_namesake()

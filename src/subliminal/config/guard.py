@@ -1,9 +1,9 @@
-"""What a config file may do to the machine: a file from a stranger must run no code.
+"""Rules for config files, which may be a stranger's: they run no code and write nowhere else.
 
-Nodes of ours are built by `subliminal.config.build`, which has its own rule. Hydra builds its own
-node (`hydra.callbacks`, launcher, sweeper, logging) as it likes, before any code of ours runs; so
-that node is looked at when Hydra has composed it. What may be asked for on the command line alone
-is typed by the user, who may do anything.
+`subliminal.config.build` imports only allowed classes for this package's nodes. Hydra instantiates
+what its own node names (`hydra.callbacks`, launcher, sweeper, logging) before any code of this
+package runs, so that node is checked as soon as it is composed. The command line is the user's own
+and may set anything.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from subliminal.config.hydra_internals import BASIC, composing
 from subliminal.config.resources import data_folder
 from subliminal.errors import UserError
 
-# What Hydra's node may name: launchers and sweepers of the plugins that are known here, and what
-# `conf/config.yaml` names itself.
+# Allowed targets in Hydra's node: known launchers and sweepers, and those of `conf/config.yaml`.
 _TARGETS = re.compile(
     r"""
     hydra_plugins\.subliminal_sweeper\.SubliminalSweeper
@@ -40,7 +39,7 @@ _TARGETS = re.compile(
 _LOG_HANDLERS = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler")
 _LOG_STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 _LOG_FILE = "${hydra.runtime.output_dir}/"
-# Commands, environments and functions, and the values that our own presets have there.
+# Keys of commands, environments and functions, with the values of this package's own presets.
 _COMMAND_LINE_ONLY: dict[str, Any] = {
     "hydra.job.env_set": None,
     "hydra.launcher.setup": ["export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK"],
@@ -66,46 +65,46 @@ _DATA = ("data.root", "distill.inputs.root")
 _SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 
-_given: set[str] | None = None  # the keys on the command line, while it is guarded
+_allowed: set[str] | None = None  # keys that may be set, inside of `guarded`
 
 
 @contextmanager
 def guarded(argv: Sequence[str]) -> Iterator[None]:
-    """Let Hydra use no config that breaks the rules, as long as the context lasts.
+    """Check every config that Hydra composes during a block.
 
     Args:
-        argv: the command line, whose own words are not from a stranger.
+        argv: the command line; its keys may have any value.
 
     Raises:
-        UserError: from whatever composes a config, before anything in it is instantiated.
+        UserError: in the call that composes a config, before anything in it is instantiated.
     """
-    global _given
-    _given = given = {_key(word) for word in argv}
+    global _allowed
+    _allowed = given = {_key(word) for word in argv}
     multirun = not {"-m", "--multirun"}.isdisjoint(argv)
     OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
     try:
         with composing(lambda cfg: check(cfg, given), multirun=multirun):
             yield
     finally:
-        _given = None
+        _allowed = None
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
 
 
 def allow(key: str) -> None:
-    """Take a key for one of the command line, within the context: the program sets it itself."""
-    if _given is not None:
-        _given.add(key)
+    """Inside of `guarded`, allow any value of a key that this package sets itself."""
+    if _allowed is not None:
+        _allowed.add(key)
 
 
 def check(cfg: DictConfig, given: set[str]) -> None:
-    """Refuse a composed config that runs code or writes where no file may say so.
+    """Refuse a composed config that would run code, or write where no config file may.
 
     Args:
         cfg: with Hydra's own node, not resolved.
-        given: the keys on the command line.
+        given: keys of the command line, which are not checked.
 
     Raises:
-        UserError: one line says which key, and what it may hold.
+        UserError: a key has a value that a file may not give it.
     """
     whole = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(whole, dict)
@@ -123,23 +122,25 @@ def check(cfg: DictConfig, given: set[str]) -> None:
         elif key.startswith(("hydra.job_logging.", "hydra.hydra_logging.")):
             _check_logging(key, str(value))
         elif key.startswith("hydra.launcher.") and "\n" in str(value):
-            raise UserError(f"{key}: one line is needed")  # it would end in a job's script
+            raise UserError(f"{key}: one line is needed")  # a job's script contains it
     for key, ours in _COMMAND_LINE_ONLY.items():
         known = dict(_leaves(ours, key))
-        for leaf, value in _leaves(_at(whole, key), key):
+        for leaf, value in _leaves(_select(whole, key), key):
             if value is not None and value != known.get(leaf) and not _is_given(leaf, given):
                 raise UserError(f"{leaf}: may be given on the command line alone")
     for name in hydra.get("job", {}).get("env_set") or ():
-        if variables.chooses(name):
-            raise UserError(f"hydra.job.env_set.{name}: it may change numbers, and no hash tells")
-    for name, key in _swept(hydra.get("sweeper") or {}):
+        if variables.is_numeric(name):
+            raise UserError(
+                f"hydra.job.env_set.{name}: it may change numbers, and is part of no hash"
+            )
+    for name, key in _sweep_keys(hydra.get("sweeper") or {}):
         if key.startswith(("hydra.", "outputs", *_DATA)) and not _is_given(key, given):
             raise UserError(f"hydra.sweeper.{name}: {key} may be given on the command line alone")
-    _check_places(cfg, given)
+    _check_folders(cfg, given)
 
 
-def _swept(sweeper: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the keys that a sweeper's config varies, each behind its place there."""
+def _sweep_keys(sweeper: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the keys that a sweeper's config sets, each behind `params` or `grids`."""
     for name, grids in (("params", [sweeper.get("params")]), ("grids", sweeper.get("grids"))):
         for word in [word for grid in grids or () for word in grid or ()]:
             yield name, _key(str(word))
@@ -155,11 +156,11 @@ def _check_logging(key: str, value: str) -> None:
         "factory": True,
     }.get(last, value.startswith(("ext://", "cfg://")))
     if wrong:
-        raise UserError(f"{key}={value}: a config file may not have this logged")
+        raise UserError(f"{key}={value}: a config file may log to streams and to Hydra's folder")
 
 
-def _check_places(cfg: DictConfig, given: set[str]) -> None:
-    """Refuse folders of a file that lead elsewhere than below the working folder or the cache."""
+def _check_folders(cfg: DictConfig, given: set[str]) -> None:
+    """Refuse folders outside of the working folder and the cache."""
     for key in _PATHS:
         raw = _raw(cfg, key)
         if raw is None or _is_given(key, given):
@@ -184,9 +185,9 @@ def _check_places(cfg: DictConfig, given: set[str]) -> None:
 
 
 def _environment(name: str, *default: Any) -> Any:
-    """Resolve `${oc.env:NAME}` as OmegaConf does, but for secrets: configs are written to files."""
+    """Resolve `${oc.env:NAME}` as OmegaConf does, except secrets: run folders keep the config."""
     if _SECRET.search(name):
-        raise UserError(f"{name}: configs are kept in files, so none may hold a secret")
+        raise UserError(f"{name}: configs are kept in files, so they may not hold a secret")
     return oc.env(name, *default)
 
 
@@ -195,15 +196,15 @@ def _key(word: str) -> str:
 
 
 def _is_given(key: str, given: set[str]) -> bool:
-    """Tell whether the command line has the key, or a node that it lies in."""
+    """Return whether the command line has the key, or a node above it."""
     parts = key.split(".")
     return any(".".join(parts[:size]) in given for size in range(1, len(parts) + 1))
 
 
 def _raw(cfg: DictConfig, key: str) -> Any:
-    """Return the value at `key`, not resolved; None where there is none.
+    """Return the value at `key`, not resolved; None if there is none.
 
-    Of what lies in an interpolation, that.
+    If a node above it is an interpolation, return that.
     """
     node: Any = cfg
     for part in key.split("."):
@@ -214,8 +215,8 @@ def _raw(cfg: DictConfig, key: str) -> Any:
     return None if node is None else node._value()
 
 
-def _at(value: Any, key: str) -> Any:
-    """Return what lies at `key`; None where there is nothing."""
+def _select(value: Any, key: str) -> Any:
+    """Return the value at a dotted key; None if there is none."""
     for part in key.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value

@@ -1,11 +1,11 @@
-"""What a field's type cannot say: which values it may take, what part of the identity it is.
+"""Marks in the types of config fields: allowed values, and whether a field is hashed.
 
-With `share: Share`, `lr: Positive[float]` or `how: Annotated[str, OneOf(HOW)]`, a value out of its
+With `share: Share`, `lr: Positive[float]` or `how: Annotated[str, OneOf(HOW)]`, a value out of
 range is refused in one line when the object is built.
 
-A field is part of the identity, but where it has a default and holds it: a key that is added later
-gets a default that means "as before", and older runs keep their names. All else is marked by its
-type, as in `workers: NotHashed[int]`.
+A field is hashed, except where it has a default and holds it: a key that is added later gets a
+default that changes nothing, so that older runs keep their hashes. Marks change this for a field,
+as in `workers: NotHashed[int]`.
 """
 
 from collections.abc import Iterable
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class Mark(Enum):
-    """Of a field of a config's dataclass."""
+    """Mark of a field of a config's dataclass."""
 
-    NOT_HASHED = "cannot change a number: no part of the identity"
-    ALWAYS_HASHED = "part of the identity by its default too: a key older than the rule"
+    NOT_HASHED = "not part of a hash: it cannot change a number"
+    ALWAYS_HASHED = "part of a hash even at its default: the key is older than the rule"
     UNORDERED = "a list whose order means nothing"
 
 
@@ -39,7 +39,7 @@ class OneOf:
         self.names = tuple(names)
 
 
-# Where a data set's files are, not what they hold. By name: a plugin's class has no marks.
+# Where a data set's files lie is not hashed. Listed by name: a plug-in's class has no marks.
 PLACES = frozenset(
     f"{node}.{key}" for node in ("data", "distill.inputs") for key in ("root", "download")
 )
@@ -50,8 +50,8 @@ Count = Annotated[int, Ge(1)]
 Share = Annotated[float, Interval(ge=0, le=1)]
 
 
-def wanted(value: Any, mark: Any) -> str | None:
-    """Return what is wanted in place of a value that a mark refuses; null is never refused."""
+def refusal(value: Any, mark: Any) -> str | None:
+    """Return what a mark allows, if it refuses the value, else None; it never refuses null."""
     if value is None:
         return None
     if isinstance(mark, OneOf):
@@ -87,11 +87,11 @@ def marks(cls: type[Any]) -> dict[str, set[Any]]:
 
 
 def not_hashed_keys(cls: type[Any], prefix: str = "") -> frozenset[str]:
-    """Return the dotted keys of a schema that cannot change a number; nodes' fields are not in it.
+    """Return the dotted keys of a schema that are marked as not hashed.
 
     Args:
         cls: a dataclass, whose fields may be dataclasses.
-        prefix: of its keys.
+        prefix: prefix of the keys.
     """
     marked = marks(cls)  # type: ignore[arg-type]  # a class has a hash
     found = {f"{prefix}{name}" for name, of in marked.items() if Mark.NOT_HASHED in of}

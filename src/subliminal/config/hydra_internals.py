@@ -1,26 +1,26 @@
-"""All that this package takes from Hydra's private modules, with the reason for each name.
+"""Everything that this package imports from Hydra's private modules, with the reason for each name.
 
-Hydra makes no promise about these names. tests/config/test_hydra_internals.py names the versions
-that they were tried with.
+The names may change in any release. tests/config/test_hydra_internals.py lists the versions of
+Hydra that were tried.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Patched by `composing`: composes every config, also before Hydra instantiates callbacks.
+# Composes every config, before Hydra instantiates callbacks; `composing` patches it.
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-# Reads the configs of a folder; a source for `sweeps/` would otherwise parse their headers itself.
+# Reads config files and their headers; the source for `sweeps/` would have to repeat it.
 from hydra._internal.core_plugins.file_config_source import FileConfigSource as FileConfigSource
 
-# Hydra's command line flags; `hydra.main` has no public function for them.
+# Parses Hydra's flags; there is no public function for it.
 from hydra._internal.utils import get_args_parser as get_args_parser
 from omegaconf import DictConfig
 
 from subliminal.errors import UserError
 
-# What `hydra/launcher=basic`, the default, and `hydra/sweeper=basic` name as their targets.
+# Targets of `hydra/launcher=basic`, the default, and of `hydra/sweeper=basic`.
 BASIC = (
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
@@ -32,9 +32,9 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
     """Call `check` with every config that Hydra composes, before anything in it is instantiated.
 
     Args:
-        check: raises where a config may not be used.
-        multirun: the command line has the flag -m. Hydra then composes once less: it would look
-            for `hydra.mode`, which the flag overrides.
+        check: raises if a config may not be used.
+        multirun: the command line has the flag -m. Then the composition is skipped from which Hydra
+            would read only `hydra.mode`: the flag overrides it.
 
     Raises:
         UserError: an environment variable of `hydra.job.env_copy` is not set.

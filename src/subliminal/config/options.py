@@ -1,4 +1,4 @@
-"""What an option is, in words: from its file in `conf/` and the dataclass that implements it."""
+"""Descriptions of options: from their files in `conf/`, and the dataclasses that implement them."""
 
 from __future__ import annotations
 
@@ -29,40 +29,38 @@ class Key:
 
     name: str
     type: str
-    value: str  # as a file spells it
+    value: str  # in YAML
     about: str
 
-    @property
-    def of_type(self) -> str:
-        """The type, behind a colon, where that says something."""
-        return "" if self.type == "Any" else f": {self.type}"
+    def markdown(self) -> str:
+        """Return a list item."""
+        hint = "" if self.type == "Any" else f": {self.type}"
+        return f"- `{self.name}{hint} = {self.value}`: {self.about}"
 
 
 @dataclass(frozen=True)
 class Option:
-    """A file of `conf/`, and what it means."""
+    """A file of `conf/`, described."""
 
     group: str
     name: str
-    about: str  # the file's own comment
-    source: str  # what the module of its dataclass is about, often with its paper
-    meaning: str  # of the dataclass
-    keys: tuple[Key, ...]
-    content: str  # of a file without a dataclass, which chooses other options
+    about: str  # comment of the file
+    source: str = ""  # docstring of the dataclass's module, often with its paper
+    meaning: str = ""  # docstring of the dataclass
+    keys: tuple[Key, ...] = ()
+    content: str = ""  # of a file without a dataclass, which chooses other options
 
     def markdown(self, *, heading: str = "") -> str:
-        """Return it in words, its first line after a heading's sign."""
+        """Return the description, with a prefix such as `### ` for its first line."""
         parts = [f"{heading}`{self.group}={self.name}`", self.about, self.source, self.meaning]
-        if self.keys:
-            lines = [f"- `{k.name}{k.of_type} = {k.value}`: {k.about}" for k in self.keys]
-            parts.append("\n".join(lines))
+        parts.append("\n".join(key.markdown() for key in self.keys))
         if self.content:
             parts.append(f"```yaml\n{self.content}\n```")
         return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def options(folders: Sequence[Path] = (CONF,)) -> dict[str, dict[str, Path]]:
-    """Return the files of each group's options, by name; those that start with _ are private."""
+    """Return the files of each group's options, by name; names that start with _ are private."""
     found: dict[str, dict[str, Path]] = {}
     for folder in folders:
         for file in sorted(folder.rglob("*/*.yaml")):
@@ -73,10 +71,10 @@ def options(folders: Sequence[Path] = (CONF,)) -> dict[str, dict[str, Path]]:
 
 
 def describe(group: str, name: str, file: Path) -> Option:
-    """Return what an option means.
+    """Return the description of an option.
 
     Raises:
-        UserError: its dataclass is of a module that the user does not allow.
+        UserError: its dataclass is in a module that the user does not allow.
     """
     text = file.read_text(encoding="utf-8")
     comment = re.match(r"(?:# @package.*\n)?((?:#.*\n)*)", text)
@@ -84,22 +82,22 @@ def describe(group: str, name: str, file: Path) -> Option:
     values = _values(file)
     if "_target_" not in values or group.startswith("hydra/"):
         rest = text[comment.end() :] if comment else text
-        return Option(group, name, about, "", "", (), rest.strip())
+        return Option(group, name, about, content=rest.strip())
     cls = locate(str(values["_target_"]), f"{group}={name}")
     source = inspect.getdoc(import_module(cls.__module__)) or ""
     meaning = _ATTRIBUTES.sub("", (inspect.getdoc(cls) or "") + "\n").strip()
-    told = {**_comments(file), **_attributes(cls)}
+    help_lines = _comments(file) | _attributes(cls)
     hints = get_type_hints(cls)
     keys = tuple(
-        Key(item.name, _type(hints[item.name]), _spelt(values[item.name]), told.get(item.name, ""))
-        for item in fields(cls)
-        if item.name in values
+        Key(key, _type_name(hints[key]), _yaml(values[key]), help_lines.get(key, ""))
+        for key in [item.name for item in fields(cls)]
+        if key in values
     )
-    return Option(group, name, about, _plain(source), _plain(meaning), keys, "")
+    return Option(group, name, about, _without_roles(source), _without_roles(meaning), keys)
 
 
-def asked_for(argv: Sequence[str]) -> list[Option]:
-    """Return the options that a command line asks about: `--help distill/inputs=blurred,mix`.
+def described(argv: Sequence[str]) -> list[Option]:
+    """Return the options that a command line such as `--help distill/inputs=blurred,mix` names.
 
     Raises:
         UserError: a group has no such option.
@@ -134,7 +132,7 @@ def _variants(there: dict[str, dict[str, Path]], group: str) -> dict[str, Path]:
 
 
 def _values(file: Path) -> dict[str, Any]:
-    """Return a file's values, over those of the options that it takes its own place from."""
+    """Return a file's values, and of the files that its defaults list extends."""
     own = OmegaConf.to_container(OmegaConf.load(file))
     assert isinstance(own, dict)
     values: dict[str, Any] = {}
@@ -144,7 +142,7 @@ def _values(file: Path) -> dict[str, Any]:
 
 
 def _bases(file: Path) -> list[Path]:
-    """Return the files of defaults `adam@_here_` and `/optim/adam@_here_`."""
+    """Return the files that a defaults list extends: `adam@_here_`, `/optim/adam@_here_`."""
     defaults = OmegaConf.to_container(OmegaConf.load(file)).get("defaults", [])  # type: ignore[union-attr]
     names = [d.removesuffix("@_here_") for d in defaults if str(d).endswith("@_here_")]
     return [
@@ -155,40 +153,35 @@ def _bases(file: Path) -> list[Path]:
 
 def _comments(file: Path) -> dict[str, str]:
     """Return the comments beside a file's keys."""
-    told: dict[str, str] = {}
+    comments: dict[str, str] = {}
     for base in _bases(file):
-        told |= _comments(base)
-    return told | dict(_COMMENTED.findall(file.read_text(encoding="utf-8")))
+        comments |= _comments(base)
+    return comments | dict(_COMMENTED.findall(file.read_text(encoding="utf-8")))
 
 
 def _attributes(cls: type[Any]) -> dict[str, str]:
-    """Return what the docstrings of a dataclass and its bases say of its fields."""
-    told: dict[str, str] = {}
+    """Return the lines on each field in the docstrings of a dataclass and its bases."""
+    attributes: dict[str, str] = {}
     for each in reversed(cls.__mro__):
         listed = _ATTRIBUTES.search(inspect.cleandoc(each.__doc__ or "") + "\n")
         for name, text in _ATTRIBUTE.findall(listed[1] if listed else ""):
-            told[name] = _plain(" ".join(text.split()))
-    return told
+            attributes[name] = _without_roles(" ".join(text.split()))
+    return attributes
 
 
-def _plain(text: str) -> str:
+def _without_roles(text: str) -> str:
     return _ROLE.sub("`", text)
 
 
-def _type(hint: Any) -> str:
-    return (
-        hint.__name__
-        if isinstance(hint, type)
-        and hint.__module__ == "builtins"
-        and not getattr(hint, "__args__", ())
-        else str(hint).replace("typing.", "")
-    )
+def _type_name(hint: Any) -> str:
+    is_plain = getattr(hint, "__module__", "") == "builtins" and not getattr(hint, "__args__", ())
+    return hint.__name__ if is_plain else str(hint).replace("typing.", "")
 
 
-def _spelt(value: Any) -> str:
-    text = OmegaConf.to_yaml({"value": value}).removeprefix("value:").strip()
+def _yaml(value: Any) -> str:
+    """Return a value in YAML on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_spelt(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_spelt(item) for item in value) + "]"
-    return text
+        return "[" + ", ".join(_yaml(item) for item in value) + "]"
+    return OmegaConf.to_yaml({"value": value}).removeprefix("value:").strip()

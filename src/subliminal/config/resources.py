@@ -1,4 +1,4 @@
-"""Where things lie: what is installed, under which name and whether it is ours; the cache."""
+"""Folders of configs, sweeps and data, and the installed distribution."""
 
 import sys
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ from subliminal.errors import UserError
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parents[1]
 
-# In the repository, or inside the installed package.
+# The repository, or the installed package.
 ROOT = _CHECKOUT if (_CHECKOUT / "conf" / "config.yaml").is_file() else _PACKAGE
 CONF = ROOT / "conf"
 SWEEPS = ROOT / "sweeps"
 DEFENCES = ROOT / "defences"
 
-# The import name alone is that of another project on PyPI, a subtitle downloader.
+# On PyPI `subliminal` is another project, a subtitle downloader.
 DISTRIBUTION = "subliminal-learning"
-# Files of that project, in all its releases of the last ten years, that this one never has.
+# Files in all releases of that project of the last ten years, and never in this one.
 _FOREIGN = ("core.py", "video.py", "providers")
 
 
@@ -31,16 +31,16 @@ def install_command(extra: str) -> str:
 
 
 def refuse_namesake(places: Iterable[str] | None = None) -> None:
-    """Check that the other project with our import name is not installed here too.
+    """Refuse to run where the other project of this import name is installed too.
 
-    Both put their files into one folder `subliminal`, or one hides the other: which of the two a
-    worker imports would be a matter of chance.
+    The two share a folder `subliminal`, or one hides the other, and it would be left to chance
+    which of them a worker imports.
 
     Args:
-        places: folders that modules are imported from; None: `sys.path`, and where this one is.
+        places: folders from which modules are imported; None: `sys.path`, and this package's.
 
     Raises:
-        UserError: its files lie in one of the places.
+        UserError: files of the other project lie in one of the places.
     """
     for place in [str(_PACKAGE.parent), *sys.path] if places is None else places:
         folder = Path(place) / "subliminal"
@@ -55,7 +55,7 @@ def data_folder(root: str | None, name: str) -> Path:
     """Return the folder of a data set: `root`, or the folder `name` of the user's cache.
 
     Raises:
-        UserError: the user has no home folder that the system knows of.
+        UserError: the user has no home folder.
     """
     try:
         place = user_cache_path("subliminal") / name if root is None else Path(root)

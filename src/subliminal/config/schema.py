@@ -1,7 +1,7 @@
-"""The schema of a run: names, types and one-line help. `conf/` holds the values.
+"""The schema of a config: names, types and one-line help. `conf/` holds the values.
 
 A node with a `_target_` (a model, a loss, a mitigation, a probe, …) is checked against the
-dataclass that it names, so its fields are its schema and a new one needs no change here.
+dataclass that it names, so a new one needs no change here.
 """
 
 from dataclasses import dataclass, field
@@ -93,7 +93,7 @@ class Pin:
 
 @dataclass
 class Engine:
-    """How a job runs. Device kind and the last two may change the last bits of a result."""
+    """How a job runs. The kind of device, threads and precision may change a result's last bits."""
 
     device: NotHashed[Annotated[str, OneOf(DEVICES)]] = MISSING  # auto | cpu | cuda | mps
     seeds_at_once: NotHashed[_AtLeastOne] = MISSING  # seeds in one stack; null: chosen by device
@@ -142,9 +142,9 @@ class Config:
 
 
 def register() -> None:
-    """Make the schema known to Hydra, as the option `schema` of the defaults list."""
+    """Register the schema with Hydra, as the option `schema` of the defaults list."""
     configs = ConfigStore.instance()
     configs.store(name="schema", node=Config)
-    # Hydra copies its sources, and with them this store, before each look into them, a hundred
-    # times for `--help`. The store hands out copies of what it holds, so one store will do.
+    # Hydra copies its sources, and this store with them, before each access: a hundred times for
+    # `--help`. The store returns copies of its configs, so the store itself need not be copied.
     vars(configs)["__deepcopy__"] = lambda _: configs

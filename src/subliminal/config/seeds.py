@@ -72,10 +72,9 @@ def _seed(digits: str) -> int:
 
 
 class SeedSource(ConfigSource):
-    """Makes the options `seed/<a>` and `seed/<a>-<b>` of the group `seed` as they are asked for.
+    """Serves the options `seed/<a>` and `seed/<a>-<b>` of the group `seed`, for any numbers.
 
     It stands in Hydra's search path as `seeds://`, after `conf/`: a file wins over it.
-    The methods' parameters keep Hydra's names because Hydra calls them by keyword.
     """
 
     @staticmethod
@@ -84,15 +83,15 @@ class SeedSource(ConfigSource):
         return "seeds"
 
     def available(self) -> bool:
-        """Tell whether the source's path is valid: it has nothing after `seeds://`."""
+        """Return whether the source's path is valid: nothing follows `seeds://`."""
         return not self.path
 
     def is_group(self, config_path: str) -> bool:
-        """Tell whether the path is the group `seed`, or the root that holds it."""
+        """Return whether the path is the group `seed`, or the root that holds it."""
         return config_path.strip("/") in ("", "seed")
 
     def is_config(self, config_path: str) -> bool:
-        """Tell whether the path has the form of an option; `load_config` looks at the numbers."""
+        """Return whether the path has the form of an option; `load_config` checks the numbers."""
         return _option(config_path) is not None
 
     def load_config(self, config_path: str) -> ConfigResult:
@@ -100,7 +99,7 @@ class SeedSource(ConfigSource):
 
         Raises:
             ConfigLoadError: the path is not of the form `seed/<a>` or `seed/<a>-<b>`.
-            UserError: the option is no seed set (`19-0`), however it reached Hydra.
+            UserError: the option is no seed set, such as `19-0`.
         """
         spec = _option(config_path)
         if spec is None:
@@ -114,26 +113,25 @@ class SeedSource(ConfigSource):
         )
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """List the group; its options have no end, and an example would be matched by `glob(*)`."""
+        """List the group alone: its options are endless, and `glob(*)` would match an example."""
         is_root = not config_path.strip("/")
         return ["seed"] if is_root and results_filter != ObjectType.CONFIG else []
 
 
 def register() -> None:
-    """Make `seeds://` known to Hydra; call it before Hydra composes. Calling it again is free."""
+    """Register `seeds://` with Hydra, before Hydra composes; idempotent."""
     Plugins.instance().register(SeedSource)
 
 
 def quote(argv: list[str], *, named: Collection[str]) -> list[str]:
-    """Return the command line with the integers of its `seed=` overrides quoted for Hydra.
+    """Return the command line with integers in `seed=` quoted: Hydra refuses an integer as option.
 
-    Hydra refuses a group option that is an integer. All other arguments, and single options that
-    are strings, come back byte for byte; so do `seed=` overrides that only Hydra can resolve:
-    interpolations, `glob`, `interval`, tagged and shuffled sweeps.
+    All other arguments stay as they are, and so do single options that are strings, and overrides
+    that only Hydra can resolve: interpolations, `glob`, `interval`, tagged and shuffled sweeps.
 
     Args:
         argv: the arguments, without the program.
-        named: the names of the seed files, without `.yaml`.
+        named: names of the seed files, without `.yaml`.
 
     Raises:
         UserError: an option is neither a seed, nor a range, nor a seed file.
@@ -162,7 +160,7 @@ def _quote(arg: str, named: Collection[str]) -> str:
 
 
 def _options(value: Any) -> Iterator[Any]:
-    """Yield the elements of a sweep, ranges inside lists too, which Hydra itself cannot expand."""
+    """Yield the elements of a sweep, and of ranges inside it, which Hydra cannot expand."""
     if isinstance(value, ChoiceSweep | RangeSweep) and not (value.shuffle or value.tags):
         for element in value.list if isinstance(value, ChoiceSweep) else value.range():
             yield from _options(element)
@@ -193,7 +191,7 @@ def _check(option: Any, named: Collection[str]) -> None:
 
 
 def _option(config_path: str) -> str | None:
-    """Return `<a>` or `<a>-<b>` of a path `seed/<a>-<b>[.yaml]`, None when it is not one."""
+    """Return `<a>` or `<a>-<b>` of a path `seed/<a>-<b>[.yaml]`; None for other paths."""
     group, _, option = config_path.strip("/").rpartition("/")
     option = option.removesuffix(".yaml")
     return option if group == "seed" and _ITEM.fullmatch(option) else None

@@ -1,4 +1,4 @@
-"""Where Hydra finds the groups `seed` and `sweep`, besides the files in `conf/`."""
+"""Hydra sources of the groups `seed` and `sweep`, besides the files in `conf/`."""
 
 from pathlib import PurePosixPath
 
@@ -13,7 +13,7 @@ from subliminal.config import seeds
 from subliminal.config.hydra_internals import FileConfigSource
 from subliminal.config.resources import SWEEPS
 
-# Sweeps in W&B's own format, for its agents; Hydra cannot compose them.
+# Folder of sweeps in W&B's format, for its agents; Hydra cannot compose them.
 _NOT_HYDRA = "wandb"
 
 
@@ -30,24 +30,24 @@ class SweepSource(ConfigSource):
         return "sweeps"
 
     def available(self) -> bool:
-        """Tell whether the folder is there."""
+        """Return whether the folder exists."""
         return bool(self._files.available())
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return the sweep file's content, less the claims, which are the report's."""
+        """Return a sweep file's content without its claims, which the report reads."""
         result = self._files.load_config(_below_group(config_path) or config_path)
         assert isinstance(result.config, DictConfig)  # a file of keys and values
         result.config.pop("claims", None)
         return result
 
     def is_group(self, config_path: str) -> bool:
-        """Tell whether the path is the group, or a folder of it."""
+        """Return whether the path is the group, or a folder of it."""
         below = _below_group(config_path)
         root = config_path.strip("/") == ""
         return root or (below is not None and bool(self._files.is_group(below)))
 
     def is_config(self, config_path: str) -> bool:
-        """Tell whether the path is an option: a file."""
+        """Return whether the path is an option: a file."""
         below = _below_group(config_path)
         return below not in (None, "") and bool(self._files.is_config(str(below)))
 
@@ -61,14 +61,14 @@ class SweepSource(ConfigSource):
 
 
 def _below_group(config_path: str) -> str | None:
-    """Return the path below `sweep/`, None when it does not lead to an option or folder there."""
+    """Return the part of a path below `sweep/`; None for other paths."""
     parts = PurePosixPath(config_path.strip("/")).parts
     ours = parts[:1] == ("sweep",) and parts[1:2] != (_NOT_HYDRA,)
     return "/".join(parts[1:]) if ours else None
 
 
 class _Search(SearchPathPlugin):
-    """Adds both sources to every search path, so that no command line can drop them."""
+    """Adds both sources to every search path; a command line cannot remove them."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         search_path.append(provider="subliminal", path="seeds://")
@@ -76,7 +76,7 @@ class _Search(SearchPathPlugin):
 
 
 def register() -> None:
-    """Make the sources known to Hydra; call it before `hydra.main`."""
+    """Register the sources with Hydra; call it before `hydra.main`."""
     seeds.register()
     for plugin in (SweepSource, _Search):
         Plugins.instance().register(plugin)

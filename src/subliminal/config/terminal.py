@@ -1,7 +1,7 @@
-"""What is said on a terminal: every name and value as text, and no stream stops what runs.
+"""Output on a terminal: any name or value is shown as text, and no failing stream ends a command.
 
-A reader may go away (`| head`), a stream may be closed, full, or unable to hold a sign: what cannot
-be written is dropped or spelt otherwise, and the command runs to its end.
+The reader of a pipe may exit (`| head`); a stream may be closed or full, or its encoding may lack a
+character. What cannot be written is dropped or spelled otherwise, and the command runs to its end.
 """
 
 from __future__ import annotations
@@ -16,49 +16,49 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from rich.console import Console
 
-# How signs of ours are spelt where the terminal's encoding lacks them; all others are escaped.
-_SPELT = {
+# Substitutes for characters of ours that the terminal's encoding lacks; all others are escaped.
+_SUBSTITUTES = {
     **dict(zip("▁▂▃▄▅▆▇█", ".:-=+*#@", strict=True)),
     **{"−": "-", "–": "-", "×": "x", "±": "+-", "…": "...", "⁴": "^4", "≥": ">="},
 }
-_ERRORS = "subliminal.spelt"
+_ERRORS = "subliminal.substitute"
 
 
 def settle() -> None:
-    """Let standard output and error take whatever is written; calling it again is free.
+    """Make standard output and error accept anything that is written; idempotent.
 
-    Streams that a caller put in their place (a notebook, a test) are left alone.
+    Streams that a caller has replaced (a notebook, a test) stay as they are.
     """
-    _fill()
+    _open_closed_descriptors()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # it was closed before Python began
+        if stream is None:  # closed before Python started
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
-            setattr(sys, name, _lasting(stream))
+            setattr(sys, name, _tolerant(stream))
 
 
 def printable(text: object, keep: str = "") -> str:
-    """Return text on one line: what would move the cursor, or cannot be seen, is escaped.
+    """Return text on one line, with invisible and control characters escaped.
 
     Args:
-        text: shown as `str` does.
-        keep: signs that stay as they are.
+        text: converted by `str`.
+        keep: characters that are not escaped.
     """
-    return "".join(s if s.isprintable() or s in keep else _escaped(s) for s in str(text))
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in str(text))
 
 
 def error(line: object) -> None:
-    """Tell on standard error what went wrong, on one line."""
+    """Print an error on standard error, on one line."""
     print(f"error: {printable(line)}", file=sys.stderr)
 
 
 def console(width: int | None = None, *, stderr: bool = False) -> Console:
-    """Return a console of rich that takes all that it is given for text, table cells too.
+    """Return a rich console that interprets no markup, in table cells neither.
 
     Args:
-        width: columns, when not on a terminal.
-        stderr: of standard error instead of standard output.
+        width: columns where the stream is no terminal.
+        stderr: write to standard error instead of standard output.
     """
     from rich.console import Console
 
@@ -71,50 +71,50 @@ def console(width: int | None = None, *, stderr: bool = False) -> Console:
     return Plain(stderr=stderr, width=fixed, markup=False, emoji=False, highlight=False)
 
 
-class _Lasting(io.FileIO):
-    """A descriptor that takes whatever is written: what it cannot hold any more is dropped."""
+class _TolerantFile(io.FileIO):
+    """A descriptor that drops what cannot be written."""
 
     def write(self, content: Any) -> int:
         while True:
             try:
                 written = super().write(content)
-            except OSError:  # a pipe without a reader, a full disk, a terminal that was closed
+            except OSError:  # a pipe without a reader, a full disk, a closed terminal
                 return memoryview(content).nbytes
             if written is not None:
                 return written
-            select.select([], [self], [])  # it does not block, and is full for now
+            select.select([], [self], [])  # non-blocking, and full at the moment
 
 
-def _lasting(stream: io.TextIOWrapper) -> TextIO:
+def _tolerant(stream: io.TextIOWrapper) -> TextIO:
     try:
         number = stream.fileno()
         stream.flush()
     except (OSError, ValueError):
         return stream
     return io.TextIOWrapper(
-        io.BufferedWriter(_Lasting(number, "wb", closefd=False)),
+        io.BufferedWriter(_TolerantFile(number, "wb", closefd=False)),
         encoding=stream.encoding,
         errors=_ERRORS,
         line_buffering=stream.line_buffering or stream.write_through,
     )
 
 
-def _fill() -> None:
-    """Open the standard descriptors that are closed: else the next file to be opened is one."""
+def _open_closed_descriptors() -> None:
+    """Open the null device for closed standard descriptors, which the next file would get."""
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
 
 
-def _escaped(sign: str) -> str:
-    return sign.encode("unicode_escape").decode("ascii")
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
-def _spell(error: UnicodeError) -> tuple[str, int]:
+def _substitute(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    sign = error.object[error.start]
-    return _SPELT.get(sign, _escaped(sign)), error.start + 1
+    character = error.object[error.start]
+    return _SUBSTITUTES.get(character, _escaped(character)), error.start + 1
 
 
-codecs.register_error(_ERRORS, _spell)
+codecs.register_error(_ERRORS, _substitute)

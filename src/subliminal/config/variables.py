@@ -1,15 +1,15 @@
-"""Environment variables that would change a run's numbers: set aside before a library reads them.
+"""Environment variables that may change a run's numbers: unset before a library reads them.
 
-Which kernels a library takes, in what precision it multiplies and whether it compiles are read from
-the environment by the libraries themselves. A run's numbers are those of its config, so none of
-these may reach it: the config has `engine.threads` and `engine.precision`.
+Libraries read from the environment which kernels to use, how precisely to multiply and whether to
+compile. A run's numbers follow from its config alone, which has `engine.threads` and
+`engine.precision` for this.
 """
 
 import os
 import sys
 
-# What the names start with, by what they choose.
-CHOOSING = {
+# Prefixes of variables that may change numbers, by what they set.
+NUMERIC = {
     "kernels by processor": ("ATEN_CPU_", "MKL_", "DNNL_", "ONEDNN_", "FBGEMM_", "TORCH_MKLDNN_"),
     "threads of a sum": ("OMP_DYNAMIC", "OMP_SCHEDULE", "OMP_THREAD_LIMIT"),
     "kernels on a GPU": (
@@ -19,37 +19,35 @@ CHOOSING = {
     "precision of products": ("NVIDIA_TF32_", "TORCH_ALLOW_TF32_"),
     "compilation": ("TORCH_COMPILE_", "TORCHDYNAMO_", "TORCHINDUCTOR_"),
 }
-# Names among them that choose no number: how MKL is loaded, where a cache lies, what is told.
+# Exceptions, which change no number: how MKL is loaded, where a cache lies, what is logged.
 KEPT = (
     *("MKL_THREADING_LAYER", "MKL_INTERFACE_LAYER", "MKL_SERVICE_FORCE_INTEL", "MKL_VERBOSE"),
     *("TORCHINDUCTOR_CACHE_DIR", "TORCHINDUCTOR_COMPILE_THREADS"),
     *("TORCH_COMPILE_DEBUG", "TORCHDYNAMO_VERBOSE", "DNNL_VERBOSE", "ONEDNN_VERBOSE"),
 )
-
-
-# What a training sets itself, for kernels that give the same bits again; its children inherit it.
+# Set by a training for deterministic kernels, and inherited by its child processes.
 OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
-def chooses(name: str) -> bool:
-    """Tell whether a variable of this name may change numbers."""
-    starts = tuple(start for of in CHOOSING.values() for start in of)
-    return name.startswith(starts) and name not in KEPT
+def is_numeric(name: str) -> bool:
+    """Return whether a variable of this name may change numbers."""
+    prefixes = tuple(prefix for group in NUMERIC.values() for prefix in group)
+    return name.startswith(prefixes) and name not in KEPT
 
 
 def unset_numeric_variables() -> list[str]:
-    """Take these variables out of this process's environment; return their names.
+    """Remove these variables from the environment; return their names.
 
-    Call it before torch is imported: some are read once. Processes that start later, launchers'
-    jobs and workers among them, do not see the variables either.
+    Call it before torch is imported, which reads some of them once. Child processes, such as
+    workers and jobs of launchers, inherit the environment without them.
     """
-    found = sorted(n for n in filter(chooses, os.environ) if os.environ[n] != OURS.get(n))
+    found = sorted(n for n in filter(is_numeric, os.environ) if os.environ[n] != OURS.get(n))
     for name in found:
         del os.environ[name]
     return found
 
 
-def tell(names: list[str]) -> None:
-    """Tell the user which variables were set aside, if any."""
+def report_unset(names: list[str]) -> None:
+    """Print the names of variables that were unset, if there are any."""
     if names:
-        print(f"Set aside, for they may change numbers: {', '.join(names)}", file=sys.stderr)
+        print(f"Unset, because they may change numbers: {', '.join(names)}", file=sys.stderr)

@@ -1,6 +1,4 @@
-"""What the student is trained on: the distillation loss and inputs, and where it starts."""
-
-from __future__ import annotations
+"""Contracts of a student's training: its loss, its inputs and its initial weights."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -25,15 +23,15 @@ class DistillLoss(Protocol):
 
 @runtime_checkable
 class Demanding(Protocol):
-    """A distillation loss that does not suit every network."""
+    """A distillation loss that not every network can be trained with."""
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the loss has nothing to tell about the student's network."""
+        """Raise a UserError when the loss has no gradient for the student's network."""
 
 
 @runtime_checkable
 class Supervised(Protocol):
-    """A distillation loss that looks at the images' labels too."""
+    """A distillation loss that takes the images' labels too."""
 
     def supervised(
         self, student: Tensor, teacher: Tensor, labels: Tensor, classes: int, *, epoch: int
@@ -45,7 +43,7 @@ class Supervised(Protocol):
 
 
 class Inputs(Protocol):
-    """Where the distillation images come from: of one of the next three kinds."""
+    """A source of distillation images: `Filled`, `OfDigits` (`Altered` or not) or `Drawn`."""
 
     @property
     def size(self) -> int:
@@ -53,12 +51,12 @@ class Inputs(Protocol):
 
     @property
     def fresh(self) -> bool:
-        """Whether the images are drawn anew each epoch, instead of one fixed set."""
+        """Whether each epoch has new images."""
 
 
 @runtime_checkable
 class Filled(Protocol):
-    """Inputs that are made some images at a time, in place and on the device."""
+    """Inputs that are made a few images at a time, in place and on the device."""
 
     def fill(self, images: Tensor, noise: Noise) -> None:
         """Make the next images (seeds, images, pixels), float32, of `noise`."""
@@ -66,15 +64,15 @@ class Filled(Protocol):
 
 @runtime_checkable
 class OfDigits(Protocol):
-    """Inputs that are training digits, whose labels can be known."""
+    """Inputs that are training digits, with labels, or are made of them."""
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw which of so many digits one seed sees: (size,)."""
+        """Draw one seed's rows of so many digits: (size,)."""
 
 
 @runtime_checkable
 class Altered(OfDigits, Protocol):
-    """Inputs that are made of training digits, on the host, some at a time."""
+    """Inputs that are made of training digits, a few at a time on the host."""
 
     def altered(self, images: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
         """Return what is made of one seed's next digits (some, pixels), scaled, float32."""
@@ -90,7 +88,7 @@ class Drawn(Protocol):
 
 @runtime_checkable
 class Fitted(Protocol):
-    """Inputs that do not suit every size of images."""
+    """Inputs that exist for some sizes of images alone."""
 
     def fits(self, pixels: int) -> None:
         """Raise a UserError when there are no such images of so many pixels."""
@@ -106,7 +104,7 @@ class Fetched(Protocol):
 
 @dataclass(frozen=True)
 class SharedWeights:
-    """What teacher and student may start from; all in the teacher's architecture."""
+    """Weights that teacher and student may start from, in the teacher's architecture."""
 
     network: Network
     reference: Tensor  # θ₀, (seeds, P)
@@ -114,10 +112,10 @@ class SharedWeights:
 
 
 class Init(Protocol):
-    """Where the student (or the teacher) starts."""
+    """A rule for the initial weights of the student, or of the teacher."""
 
     def check(self, network: Network, shared: Network) -> None:
-        """Raise a UserError when `network` cannot start so beside a teacher's network `shared`."""
+        """Raise a UserError when `network` cannot start so from weights of the network `shared`."""
 
     def start(
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
@@ -128,17 +126,10 @@ class Init(Protocol):
 def check_softmax(
     where: str, logits: str, network: Network, *, fewest: int = 2, why: str = "is 1 whatever it is"
 ) -> None:
-    """Check that so few logits are not matched that their softmax has nothing to tell.
+    """Raise a UserError when fewer than `fewest` logits are matched by their softmax.
 
-    Args:
-        where: the config node to blame.
-        logits: which logits are matched, one of LOGIT_SETS.
-        network: whose.
-        fewest: that have something to tell.
-        why: what fewer of them are, softmaxed.
-
-    Raises:
-        UserError: there are fewer.
+    `where` is the config node to blame, `logits` one of LOGIT_SETS, and `why` completes "the
+    softmax of … logits" for fewer of them.
     """
     aux = network.model.aux
     number = {"aux": aux, "class": network.classes, "all": network.classes + aux}[logits]

@@ -1,7 +1,5 @@
 """Interventions on the student's training: on its loss, its gradient or its updates."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from subliminal.state import Step
@@ -9,7 +7,7 @@ from subliminal.tensors.network import Network
 
 
 class Mitigation:
-    """Override what the mitigation does; the rest leaves the training as it is."""
+    """An intervention; the methods that a subclass does not override change nothing."""
 
     @property
     def needs_probe(self) -> bool:
@@ -24,9 +22,9 @@ class Mitigation:
         return None
 
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
-        """Return the gradient (seeds, P) that the optimizer shall get in place of `gradient`."""
+        """Return the gradient (seeds, P) for the optimizer, in place of `gradient`."""
         return gradient
 
     def update(self, update: Tensor, step: Step) -> Tensor:
-        """Return the Δθ (seeds, P) to take in place of the optimizer's `update`."""
+        """Return the Δθ (seeds, P) to apply, in place of the optimizer's `update`."""
         return update

@@ -1,7 +1,5 @@
 """An L2 penalty on the distance from the initial weights (L2-SP, Li et al. 2018, 1802.01483)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

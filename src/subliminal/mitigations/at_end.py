@@ -1,6 +1,4 @@
-"""What is done to a student's weights once it is trained: with the last step's update."""
-
-from __future__ import annotations
+"""Changes of a student's trained weights, made with the last step's update."""
 
 from collections.abc import Callable
 
@@ -18,7 +16,7 @@ def at_end(update: Tensor, step: Step, change: Callable[[Tensor, Step], Tensor])
 
 
 class AtEnd(Mitigation):
-    """Subclasses change the trained weights; what is measured and kept is the changed student."""
+    """Subclasses change the trained weights; the changed student is measured and kept."""
 
     def update(self, update: Tensor, step: Step) -> Tensor:
         """Return the update, the last one with the change."""

@@ -1,8 +1,7 @@
 """Directions of the trait are closed while the student trains (2507.16795)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -23,6 +22,8 @@ class ConceptAblation(Hooked):
     Attributes:
         rank: how many directions, ≥ 1.
     """
+
+    where: ClassVar[str] = "mitigation.concept_ablation"
 
     rank: Count
 

@@ -1,7 +1,5 @@
 """A penalty that keeps what the class logits read apart from what the auxiliary logits read."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -29,7 +27,7 @@ class Decoupling(Mitigation):
     def penalty(self, step: Step) -> Tensor:
         """Return the penalty: (seeds,)."""
         training = step.training
-        of_class, of_aux = training.network.heads(training.params)
+        of_class, of_aux = (training.network.head(training.params, h) for h in ("class", "aux"))
         cosines = normalize(of_class, dim=-1) @ normalize(of_aux, dim=-1).mT
         overlap = cosines.square().mean(dim=(-2, -1))
         step.log("decoupling/overlap", overlap.detach())

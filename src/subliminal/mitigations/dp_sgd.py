@@ -1,7 +1,5 @@
 """Gradients clipped image by image, and noise (Abadi et al. 2016, arXiv 1607.00133)."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.models.mlp import MLP
 from subliminal.models.split_mlp import SplitMLP
-from subliminal.state import Step, Training
+from subliminal.state import Step
 from subliminal.tensors.network import Network
 
 WHERE = "mitigation.dp_sgd"
@@ -26,7 +24,7 @@ class DPSGD(Mitigation):
     """The task's gradient is (Σ_i g_i · min(1, C / ‖g_i‖) + σ C ε) / batch, ε ~ N(0, 1).
 
     g_i is image i's own gradient, over all layers, frozen ones too; C and σ are as in the paper.
-    The norms are had without any g_i: that of a linear layer's weight and bias is
+    The norms need no g_i: that of a linear layer's weight and bias is
     ‖δ‖ √(‖h‖² + 1), h its input and δ the gradient by its output (Goodfellow 2015, arXiv
     1510.01799); then a second pass weighs the images. What an attacker writes into one image's
     target moves the student by no more than C / batch a step. Penalties are added unclipped.
@@ -43,7 +41,7 @@ class DPSGD(Mitigation):
         """Raise a UserError when the network is not one of linear layers."""
         if type(network.model) not in (MLP, SplitMLP):
             raise UserError(
-                f"mitigation=dp_sgd: takes norms of linear layers; model {network.model} is none "
+                f"mitigation=dp_sgd: needs linear layers alone; model {network.model} is none "
                 "of mlp, split_mlp"
             )
 
@@ -65,9 +63,11 @@ class DPSGD(Mitigation):
         )
         clipped = network.layout.flatten(parts, like=training.theta)
         if self.noise:
-            drawn = training.draws.normal("dp_sgd", network.layout.size, epoch=step.index)
+            layout = network.layout
+            there = training.once("dp_sgd", lambda: layout.mask([*layout.shapes], WHERE)[None])
+            drawn = training.draws.normal("dp_sgd", layout.size, epoch=step.index)
             scale = self.noise * self.clip / step.rows.shape[1]
-            clipped = clipped + scale * drawn * _there(training)
+            clipped = clipped + scale * drawn * there  # there is no noise on the padding
         if training.trainable is not None:
             clipped = clipped * training.trainable
         step.log("dp_sgd/clipped", (norms > self.clip).double().mean(dim=1))
@@ -84,12 +84,6 @@ def _norms(inputs: list[Tensor], slopes: tuple[Tensor, ...], outputs: list[Tenso
         # The loss is the batch's mean: an image's own has `batch` times the slope.
         total = total + (batch * delta).square().sum(-1) * (h.square().sum(-1) + 1)
     return total.sqrt()
-
-
-def _there(training: Training) -> Tensor:
-    """Return a row (1, P) of ones where there is a parameter."""
-    layout = training.network.layout
-    return training.once("dp_sgd", lambda: layout.mask([*layout.shapes], WHERE)[None])
 
 
 def epsilon(noise: float, *, batch: int, size: int, steps: int, delta: float) -> float:
@@ -109,7 +103,7 @@ def epsilon(noise: float, *, batch: int, size: int, steps: int, delta: float) ->
         UserError: the accountant is not installed.
     """
     try:
-        # absl, which comes with it, will close what is standard error now as Hydra sets up logging.
+        # absl, a dependency, keeps a reference to standard error and closes it later.
         with contextlib.redirect_stderr(io.StringIO()):
             import dp_accounting
             from dp_accounting import rdp

@@ -1,7 +1,5 @@
 """A penalty that keeps hidden activations near those of θ₀ (Kaczér et al. 2025, 2508.06249)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

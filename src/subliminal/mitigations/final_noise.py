@@ -1,7 +1,5 @@
 """Noise on the trained student's weights (Brockers et al. 2026, arXiv 2605.23645)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -49,13 +47,8 @@ class FinalNoise(AtEnd):
         return theta + self._drawn(step.training)
 
     def _drawn(self, training: Training) -> Tensor:
-        return training.once(
-            "final_noise",
-            lambda: perturbed(
-                torch.zeros(training.theta.shape),
-                self._noise,
-                training.network.layout,
-                training.seeds,
-                moment="student end",
-            ),
-        )
+        def draw() -> Tensor:
+            nothing, layout = torch.zeros(training.theta.shape), training.network.layout
+            return perturbed(nothing, self._noise, layout, training.seeds, moment="student end")
+
+        return training.once("final_noise", draw)

@@ -1,7 +1,5 @@
 """Isotropic noise, as large as what projection would remove."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -20,7 +18,7 @@ class GradientNoise(Removal):
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return −‖c‖ · u: (seeds, P)."""
-        _, trait_gradient = step.trait
+        trait_gradient = self.along(step)
         layout = step.training.network.layout
         noise = step.training.draws.normal("gradient_noise", layout.size, epoch=step.index)
         for start, end in layout.gaps:

@@ -1,7 +1,5 @@
 """Distillation may write into some units alone (Cloud et al. 2024, arXiv 2410.04332)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import ceil
 from typing import Annotated
@@ -34,7 +32,7 @@ class GradientRouting(Mitigation):
 
     def check(self, network: Network) -> None:
         """Raise a UserError when parameters belong to neither hidden layers nor heads."""
-        known = {*network.hidden, network.head_of("class"), network.head_of("aux")}
+        known = {*network.hidden, *(network.head_of(head)[0] for head in ("class", "aux"))}
         for name in network.layout.shapes:
             if name.rpartition(".")[0] not in known:
                 raise UserError(f"mitigation=gradient_routing: no unit of a layer has {name}")
@@ -65,7 +63,7 @@ class GradientRouting(Mitigation):
     def _ablated(self, theta: Tensor, step: Step) -> Tensor:
         network = step.training.network
         theta = theta.clone()
-        of_class, _ = network.heads(network.layout.views(theta))
+        of_class = network.head(network.layout.views(theta), "class")
         width = of_class.shape[-1]
         # Of a convolution, positions of one unit lie side by side.
         units = network.layout.shapes[f"{network.hidden[-1]}.bias"][0]

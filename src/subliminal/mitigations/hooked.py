@@ -1,8 +1,7 @@
-"""What is common to interventions on a hidden layer while the student trains, and only then."""
-
-from __future__ import annotations
+"""Interventions on a hidden layer while the student trains, and only then."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,24 +18,26 @@ from subliminal.tensors.network import Network
 class Hooked(Mitigation):
     """The task's gradient is taken through a forward pass that subclasses change at one layer.
 
-    The student that is measured and kept runs as it is. What is changed comes from activations of
+    The student that is measured and kept is unchanged. The change is computed from activations of
     teacher and θ₀ on digits, which show the trait: the aware track.
 
     Attributes:
         layer: the hidden layer, e.g. layer1.
-        examples: how many training digits it is found on, the first ones, ≥ 1.
+        examples: how many training digits it is computed on, the first ones, ≥ 1.
     """
+
+    where: ClassVar[str]  # the config node to blame
 
     layer: str
     examples: Count
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer, or dropout."""
-        check_layer(f"{type(self).__name__}.layer", self.layer, network)
+        check_layer(f"{self.where}.layer", self.layer, network)
         if network.dropping is not None:
             raise UserError(
-                f"{type(self).__name__}: its gradient is of a pass of its own, in which dropout "
-                "does not act; set the network's dropout to 0"
+                f"{self.where}: its gradient is of a forward pass without dropout; "
+                "set the network's dropout to 0"
             )
 
     def logits(self, training: Training, images: Tensor) -> Tensor:
@@ -64,5 +65,7 @@ class Hooked(Mitigation):
                 outputs.append(of.model.activations(of.layout.views(theta), images))
         theirs, ours = (output.get(self.layer) for output in outputs)
         if theirs is None or ours is None or theirs.shape != ours.shape:
-            raise UserError(f"{type(self).__name__}.layer={self.layer}: the teacher's is another")
+            raise UserError(
+                f"{self.where}.layer={self.layer}: the teacher has none, or one of another width"
+            )
         return theirs - ours

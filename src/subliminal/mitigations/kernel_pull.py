@@ -32,7 +32,7 @@ class KernelPull(Mitigation):
             return None
         training = step.training
         if training.teacher is None:
-            raise UserError("mitigation=kernel_pull: there is no teacher to be pulled to")
+            raise UserError("mitigation=kernel_pull: only students have the teacher that it needs")
         network = training.network
         teacher_network = training.teacher_network or network
         images = training.task.images(step.rows)

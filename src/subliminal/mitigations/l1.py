@@ -1,7 +1,5 @@
 """An L1 penalty on the weights (the lasso of Tibshirani 1996, J. R. Stat. Soc. B 58(1))."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Liminal training: a KL penalty to the initial model (Kitkana & Arora 2026, arXiv 2604.25779)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,8 +1,7 @@
 """The trait is given while the student trains, so that it need not learn it (2507.21509)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -24,13 +23,15 @@ class PreventativeSteering(Hooked):
         strength: any finite number; 1 is the teacher's own shift.
     """
 
+    where: ClassVar[str] = "mitigation.preventative_steering"
+
     strength: float
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer, or that one has no bias."""
         super().check(network)
         if f"{self.layer}.bias" not in network.layout.shapes:
-            raise UserError(f"PreventativeSteering.layer={self.layer}: it has no bias of its own")
+            raise UserError(f"{self.where}.layer={self.layer}: it has no bias of its own")
 
     def logits(self, training: Training, images: Tensor) -> Tensor:
         """Return the logits of the steered student."""
@@ -44,5 +45,5 @@ class PreventativeSteering(Hooked):
         shift = self.differences(training).mean(dim=1)
         (width,) = training.network.layout.shapes[f"{self.layer}.bias"]
         if shift.shape[1] % width:
-            raise UserError(f"PreventativeSteering.layer={self.layer}: it has no bias per unit")
+            raise UserError(f"{self.where}.layer={self.layer}: it has no bias per unit")
         return shift.view(len(shift), width, -1).mean(dim=-1)

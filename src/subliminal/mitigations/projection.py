@@ -1,7 +1,5 @@
 """Alignment removed by projection (Kitkana & Arora 2026, arXiv 2604.25779)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,7 +19,7 @@ UNITS = ("epochs", "steps")
 
 @dataclass(frozen=True, kw_only=True)
 class Projection(Removal):
-    """d ← d − strength · ⟨d, g_T⟩ / ‖g_T‖² · g_T, where ⟨d, g_T⟩ has the sign that is acted on.
+    """d ← d − strength · ⟨d, g_T⟩ / ‖g_T‖² · g_T, where ⟨d, g_T⟩ has the chosen sign.
 
     With space=gradient, sign=positive and strength=1 this is the paper's projection of the
     distillation gradient. An adaptive optimizer turns such a gradient into an update that points
@@ -34,7 +32,7 @@ class Projection(Removal):
         unit: epochs | steps: of the window.
         outside: act outside the window instead.
         layers: act within these layers alone, as if g_T were zero elsewhere; empty: everywhere.
-        batch: the digits that g_T is taken from: probe (the alignment probe's batch), independent
+        batch: the digits that g_T is computed on: probe (the alignment probe's batch), independent
             (as many, drawn apart), or full (all training digits; a pass over them each step).
     """
 
@@ -60,27 +58,19 @@ class Projection(Removal):
         """Raise a UserError when the network has no such layer."""
         network.layout.mask(self.layers, LAYERS)
 
-    def _acts(self, step: Step) -> bool:
+    def acts(self, step: Step) -> bool:
+        """Whether the step is within the window, or outside of it if `outside`."""
         start, end = self.window
         time = step.index / (step.training.steps_per_epoch if self.unit == "epochs" else 1)
         return (start <= time < end) is not self.outside
 
-    def gradient(self, gradient: Tensor, step: Step) -> Tensor:
-        """Return the gradient less the component, in gradient space and within the window."""
-        if not self._acts(step):
-            return gradient
-        if self.space == "update":
-            _ = step.trait_gradient(self.batch)  # taken here, at θ before the update
-            return gradient
-        return gradient - self.removed(gradient, step)
-
-    def update(self, update: Tensor, step: Step) -> Tensor:
-        """Return the update less the component, in update space and within the window."""
-        return super().update(update, step) if self._acts(step) else update
+    def along(self, step: Step) -> Tensor:
+        """Return g_T on the digits that `batch` names: (seeds, P)."""
+        return step.trait_gradient(self.batch)
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return the component of the descent direction along the trait gradient: (seeds, P)."""
-        along = step.trait_gradient(self.batch)
+        along = self.along(step)
         if self.layers:
             along = along * step.training.network.layout.mask(self.layers, LAYERS, along.device)
         return self.strength * component(descent, along, self.sign)

@@ -1,7 +1,5 @@
 """The trained student without its smallest weights, or its smallest changes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """The control of projection: as much is removed, along a random direction."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +7,7 @@ from torch import Tensor
 
 from subliminal.mitigations.removal import Removal
 from subliminal.state import Step
-from subliminal.tensors.geometry import component, norm
+from subliminal.tensors.geometry import component, norm, ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +20,7 @@ class RandomProjection(Removal):
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
         """Return ‖c‖ · r: (seeds, P)."""
-        _, trait_gradient = step.trait
+        trait_gradient = self.along(step)
         layout = step.training.network.layout
         noise = step.training.draws.normal("random_projection", layout.size, epoch=step.index)
         direction = torch.zeros_like(descent)
@@ -32,5 +30,4 @@ class RandomProjection(Removal):
             direction[:, span] = part * scale.to(part.dtype)[:, None]
         length = norm(direction)
         size = norm(component(descent, trait_gradient, self.sign))
-        share = torch.where(length > 0, size / length, 0.0)
-        return share.to(descent.dtype)[:, None] * direction
+        return ratio(size, length).to(descent.dtype)[:, None] * direction

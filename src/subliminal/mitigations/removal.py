@@ -1,6 +1,4 @@
-"""What is common to interventions that take a component out of the gradient or the update."""
-
-from __future__ import annotations
+"""Interventions that take a component out of the gradient or the update."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -19,11 +17,11 @@ SIGNS = ("positive", "negative", "both")
 class Removal(Mitigation):
     """Changes the descent direction d: the gradient g, or the optimizer's update as −Δθ.
 
-    A positive ⟨d, g_T⟩ is what lowers the trait loss, in both spaces. Subclasses give `removed`.
+    A positive ⟨d, g_T⟩ is what lowers the trait loss, in both spaces. Subclasses define `removed`.
 
     Attributes:
         space: gradient (before the optimizer) | update (after it).
-        sign: positive | negative | both: the sign of ⟨d, g_T⟩ that is acted on.
+        sign: positive | negative | both: which sign of ⟨d, g_T⟩ to act on.
     """
 
     space: Annotated[str, OneOf(SPACES)]
@@ -38,16 +36,25 @@ class Removal(Mitigation):
         """Return what to subtract from the descent direction (seeds, P)."""
         raise NotImplementedError
 
+    def acts(self, step: Step) -> bool:
+        """Whether anything is removed at this step."""
+        return True
+
+    def along(self, step: Step) -> Tensor:
+        """Return g_T at θ before the update: (seeds, P)."""
+        return step.trait[1]
+
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
         """Return the gradient less what is removed, in gradient space."""
-        if self.space != "gradient":
-            # The trait gradient must be taken before the update, which is when it is used.
-            _ = step.trait
+        if not self.acts(step):
+            return gradient
+        if self.space == "update":
+            self.along(step)  # computed now, since θ moves before it is used
             return gradient
         return gradient - self.removed(gradient, step)
 
     def update(self, update: Tensor, step: Step) -> Tensor:
         """Return the update with its descent direction less what is removed, in update space."""
-        if self.space != "update":
-            return update
-        return update + self.removed(-update, step)
+        if self.space == "update" and self.acts(step):
+            return update + self.removed(-update, step)
+        return update

@@ -1,7 +1,5 @@
 """The trained student in a few bits a weight."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

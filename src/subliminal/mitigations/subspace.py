@@ -1,7 +1,5 @@
 """Updates within a random subspace of few dimensions (Li et al. 2018, arXiv 1804.08838)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,9 +1,7 @@
-"""A torch.nn.Module without weights of its own, which computes with each seed's.
+"""A torch.nn.Module that computes with each seed's weights, from the stack.
 
 `subliminal.models.trial` makes and validates it.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,11 +25,11 @@ class Backbone:
     """A module that can be stacked.
 
     Attributes:
-        module: computes; the weights that it was made with are those of no seed.
+        module: computes the outputs; its own weights are never used.
         blocks: the shape of each named block's output, for one image.
-        image: (channels, height, width) of what it takes.
-        width: of its output.
-        drops: each dropout layer's rate, and the shape of what it sees of one image.
+        image: (channels, height, width) of an input.
+        width: of an output.
+        drops: each dropout layer's rate, and the shape of its input for one image.
     """
 
     module: nn.Module
@@ -83,7 +81,7 @@ class Backbone:
         return self._stacked(one, params, h)[0]
 
     def factors(self, images: Tensor, draws: Draws, stream: str, *, step: int) -> dict[str, Tensor]:
-        """Draw what dropout multiplies by in a step on images (seeds, batch, pixels).
+        """Draw the factors of dropout in a step on images (seeds, batch, pixels).
 
         Returns:
             For each layer's buffer: (seeds, batch, …), 0 or 1 / (1 − p).
@@ -136,7 +134,7 @@ class Backbone:
 def hooked(
     module: nn.Module, blocks: Sequence[str] | Mapping[str, Any], act: Callable[[str, Tensor], Any]
 ) -> Iterator[None]:
-    """Call `act` with each block's name and output; what it returns, if anything, replaces it."""
+    """Call `act` with each block's name and output; a result that is not None replaces it."""
 
     def hook(name: str) -> Callable[..., Any]:
         return lambda _module, _inputs, output: act(name, output)

@@ -7,12 +7,13 @@ from torch import Tensor, nn
 class Dropout(nn.Module):
     """In a training's steps, zero each number with probability p and divide the others by 1 − p.
 
-    Which ones is drawn anew for each step, image and place, from the seed's own stream
-    `teacher_dropout` or `student_dropout`, so that it depends on no neighbour and comes again when
-    a run is resumed. All else passes through as it is: frozen models' logits, tests, the trait
-    gradient and whatever probes and mitigations compute in passes of their own.
+    The choice is drawn for each step, image and place from the seed's own stream `teacher_dropout`
+    or `student_dropout`, so it depends on no neighbour, and a resumed run draws it again. All other
+    passes are without dropout: frozen models' logits, tests, the trait gradient and the forward
+    passes of probes and mitigations.
 
-    One place, one layer: a layer that is called twice is refused when its network is tried.
+    Each place needs a layer of its own: a layer that is called twice is refused when its network
+    is validated.
 
     Args:
         p: in [0, 1).

@@ -72,10 +72,13 @@ class MLP:
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
         """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
-        for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 2):
-            h = heads.linear(params, f"layer{i}", h)
-            h = activate(self.activation, h) if i <= len(self.hidden) else h
-        return h
+        for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 1):
+            h = activate(self.activation, heads.linear(params, f"layer{i}", h))
+        return self.readout(params, h)
+
+    def readout(self, params: Mapping[str, Tensor], features: Tensor) -> Tensor:
+        """Map the last hidden layer's output (seeds, batch, width) to logits."""
+        return heads.linear(params, f"layer{len(self.hidden) + 1}", features)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""

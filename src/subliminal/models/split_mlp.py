@@ -9,7 +9,6 @@ from torch import Tensor
 
 from subliminal.config.hashing import AlwaysHashed, OneOf
 from subliminal.models import heads
-from subliminal.models.activation import activate
 from subliminal.models.mlp import MLP
 from subliminal.tensors.layout import Layout
 
@@ -38,12 +37,10 @@ class SplitMLP(MLP):
         """Draw one seed's initial weights, float32."""
         return heads.draw(layout, self.weights, generator=generator, scale=self.scale)
 
-    def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
-        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
-        for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 1):
-            h = activate(self.activation, heads.linear(params, f"layer{i}", h))
-        return heads.logits(params, h)
-
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
-        return heads.logits(params, self.activations(params, x)[f"layer{len(self.hidden)}"])
+        return self.readout(params, self.activations(params, x)[f"layer{len(self.hidden)}"])
+
+    def readout(self, params: Mapping[str, Tensor], features: Tensor) -> Tensor:
+        """Map features (seeds, batch, width) to logits by both heads."""
+        return heads.logits(params, features)

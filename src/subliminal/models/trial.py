@@ -1,9 +1,7 @@
 """Make a torch.nn.Module, and validate on a few images that a stack of seeds can hold it.
 
-What it cannot hold is refused in one line, before anything is trained.
+A module that does not fit is refused in one line, before anything is trained.
 """
-
-from __future__ import annotations
 
 import json
 import warnings
@@ -29,6 +27,9 @@ CLASSES_OF = ("torch.nn", "torchvision.models")
 IMAGES = 3
 CLOSE = 1e-3  # of the largest output: far above rounding, far below what a wrong value does
 
+_STATE = "a stack of seeds holds weights alone; use torch.nn.GroupNorm for batch norms"
+_DROPOUT = "set its dropout to 0, or use subliminal.models.dropout.Dropout"
+
 
 def made(target: str, args: str, bits: int) -> nn.Module:
     """Make the module with weights by its own initialisers, which draw from a generator of `bits`.
@@ -36,7 +37,7 @@ def made(target: str, args: str, bits: int) -> nn.Module:
     Args:
         target: the dotted name of a class, or of a function of a module that the user allows.
         args: its keyword arguments, as JSON.
-        bits: the seed of torch's generator meanwhile; its state of before is then put back.
+        bits: the seed of torch's generator meanwhile; its state is then put back.
 
     Raises:
         UserError: it may not be named, cannot be made, or is no torch.nn.Module.
@@ -44,10 +45,9 @@ def made(target: str, args: str, bits: int) -> nn.Module:
     where = f"model.target={target}"
     found = named(target, "model.target", besides=CLASSES_OF)
     is_class = isinstance(found, type) and issubclass(found, nn.Module)
-    ours = [f"{name}." for name in plugins()]
-    # A function of a stranger's choice could do anything: the user's own alone.
-    of_plugin = isfunction(found) and f"{found.__module__}.".startswith(tuple(ours))
-    if not is_class and not (ours and of_plugin):
+    # Any other function could do anything: those of the user's own modules alone may be called.
+    ours = tuple(f"{name}." for name in plugins())
+    if not is_class and not (isfunction(found) and f"{found.__module__}.".startswith(ours)):
         raise UserError(
             f"{where}: a class of torch.nn.Module is needed, or a function that makes one of a "
             "module in SUBLIMINAL_PLUGINS"
@@ -63,7 +63,7 @@ def made(target: str, args: str, bits: int) -> nn.Module:
     return module.train()
 
 
-@lru_cache(maxsize=64)  # the jobs of a sweep have most of their networks in common
+@lru_cache(maxsize=64)  # it takes half a second, and most jobs of a sweep share their networks
 def validate_module(
     target: str, args: str, image: tuple[int, int, int], given: int, blocks: tuple[str, ...]
 ) -> Backbone:
@@ -72,8 +72,8 @@ def validate_module(
     Args:
         target: see `made`.
         args: see `made`.
-        image: what it takes.
-        given: the channels of the images that there are.
+        image: (channels, height, width) that it takes.
+        given: the channels of the data set's images.
         blocks: the submodules whose outputs are wanted.
 
     Raises:
@@ -84,7 +84,7 @@ def validate_module(
     _check_state(where, module, again, other)
     noise = torch.Generator().manual_seed(0)
     x = torch.rand(IMAGES, given, *image[1:], generator=noise) * 2 - 1
-    images = x.expand(-1, image[0], -1, -1)
+    images, rows = x.expand(-1, image[0], -1, -1), x.flatten(1)
     with torch.no_grad(), torch.random.fork_rng(devices=[]), _quiet():
         try:
             direct = [each(images) for each in (again, other)]
@@ -99,12 +99,12 @@ def validate_module(
             name: torch.stack([value, other.get_parameter(name)])
             for name, value in module.named_parameters()
         }
-        rows = x.flatten(1)
         try:
             found = vmap(backbone.call)(params, torch.stack([rows, rows]))
         except Exception as error:
-            random = "randomness" in str(error)
-            why = _RANDOM if random else f"cannot run for a stack of seeds: {_first(error)}"
+            why = f"cannot run for a stack of seeds: {_first(error)}"
+            if "randomness" in str(error):
+                why = f"draws random numbers as it computes, which no seed owns; {_DROPOUT}"
             raise UserError(f"{where}: {why}") from error
         if not _close(again(images), direct[0]):
             raise UserError(f"{where}: computes otherwise when it is called again: {_STATE}")
@@ -112,35 +112,29 @@ def validate_module(
             raise UserError(
                 f"{where}: does not compute with its parameters alone, as a stack of seeds needs"
             )
-        alone = [backbone.call({n: p[0] for n, p in params.items()}, row[None]) for row in rows]
+        first = {name: value[:1] for name, value in params.items()}
+        alone = [backbone.outputs(first, row[None, None])[0] for row in rows]
         if not _close(torch.cat(alone), direct[0]):
             raise UserError(
                 f"{where}: its output for an image depends on the batch; use torch.nn.GroupNorm "
                 "or LayerNorm where it takes means over images"
             )
-        first = {n: p[:1] for n, p in params.items()}
         shapes = _blocks(where, backbone, first, rows[None], blocks)
         drops = _drops(where, backbone, first, rows[None])
     return Backbone(module, shapes, image, backbone.width, drops)
 
 
-_STATE = "a stack of seeds holds weights alone; use torch.nn.GroupNorm for batch norms"
-_OURS = "or use subliminal.models.dropout.Dropout"
-_RANDOM = (
-    f"draws random numbers as it computes, which are no seed's own; set its dropout to 0, {_OURS}"
-)
-
-
 def _check_state(where: str, module: nn.Module, again: nn.Module, other: nn.Module) -> None:
-    """Refuse modules that are known not to fit, and weights that are not a seed's own."""
+    """Refuse modules that are known not to fit, and weights that are not a seed's own.
+
+    `again` was made with the same random numbers as `module`, `other` with different ones.
+    """
     for name, part in module.named_modules():
         kind = f"{where}: {name or 'it'} is a {type(part).__name__}"
         if isinstance(part, _BatchNorm) or getattr(part, "track_running_stats", False):
             raise UserError(f"{kind}, which takes means over a batch; use torch.nn.GroupNorm")
         if isinstance(part, _DropoutNd) and part.p > 0:
-            raise UserError(
-                f"{kind}, whose random numbers are no seed's own; set its rate to 0, {_OURS}"
-            )
+            raise UserError(f"{kind}, whose random numbers no seed owns; {_DROPOUT}")
         if isinstance(part, nn.RNNBase | nn.RNNCellBase):
             raise UserError(
                 f"{kind}, which torch cannot run for a stack of seeds; write its cells out with "
@@ -153,7 +147,7 @@ def _check_state(where: str, module: nn.Module, again: nn.Module, other: nn.Modu
             raise UserError(f"{where}: {name} is {value.dtype}; float32 is needed")
         if not value.requires_grad:
             raise UserError(
-                f"{where}: {name} asks for no gradient; make it a buffer, or freeze it with "
+                f"{where}: {name} takes no gradient; make it a buffer, or freeze it with "
                 "teacher.frozen and distill.frozen"
             )
     values = [*module.named_parameters(), *module.named_buffers()]
@@ -172,7 +166,7 @@ def _check_output(where: str, output: Any) -> None:
             "needed"
         )
     if output.dtype != torch.float32 or not output.isfinite().all():
-        raise UserError(f"{where}: gives what are no finite float32 numbers")
+        raise UserError(f"{where}: its output is not finite or not float32")
 
 
 def _blocks(

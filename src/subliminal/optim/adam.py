@@ -14,7 +14,7 @@ from torch import Tensor
 
 from subliminal.config.hashing import NotNegative, Positive
 from subliminal.errors import UserError
-from subliminal.optim import Optimizer, check_betas
+from subliminal.optim import check_betas, moments
 from subliminal.optim.pace import Paced
 
 
@@ -57,34 +57,26 @@ class Adam(Paced):
         beta1 = self.betas[0]
         return None if self.weight_decay else (beta1, 1 - beta1)
 
-    def build(self, theta: Tensor) -> Optimizer:
-        """Return the optimizer of `theta` (seeds, P)."""
-        return _Fused(theta, self)
+    def start(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return both moments and the number of steps."""
+        return moments(theta)
 
-
-class _Fused(Optimizer):
-    def __init__(self, theta: Tensor, optim: Adam) -> None:
-        first, second = torch.zeros_like(theta), torch.zeros_like(theta)
-        count = torch.zeros((), device=theta.device)
-        super().__init__(theta, step=count, exp_avg=first, exp_avg_sq=second)
-        self._optim = optim
-
-    def step(self, gradient: Tensor) -> None:
-        optim, state = self._optim, self.state
-        coupled = optim.weight_decay > 0 and not optim.decoupled_weight_decay
+    def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
+        """Take a step of torch's fused kernel, of Adam or AdamW."""
+        coupled = self.weight_decay > 0 and not self.decoupled_weight_decay
         kernel = torch._fused_adam_ if coupled else torch._fused_adamw_
         kernel(
-            [self.theta],
+            [theta],
             [gradient],
             [state["exp_avg"]],
             [state["exp_avg_sq"]],
             [],
             [state["step"].add_(1)],
-            lr=optim.lr,
-            beta1=optim.betas[0],
-            beta2=optim.betas[1],
-            weight_decay=optim.weight_decay,
-            eps=optim.eps,
+            lr=self.lr,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=self.weight_decay,
+            eps=self.eps,
             amsgrad=False,
             maximize=False,
         )

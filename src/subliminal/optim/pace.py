@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import NotNegative, OneOf, Positive
+from subliminal.optim import Optimizer
 from subliminal.tensors.geometry import norm
 
 SCHEDULES = ("constant", "cosine", "linear")
@@ -20,6 +21,8 @@ _EPS = 1e-6  # as torch.nn.utils.clip_grad_norm_ adds to the norm
 @dataclass(frozen=True, kw_only=True)
 class Paced:
     """The learning rate is lr · pace(t) at the step after t updates, and gradients are clipped.
+
+    Subclasses define `move`, and `start` where a step depends on earlier ones.
 
     With w = warmup and T updates in all, pace(t) = (t + 1) / (w + 1) while t < w (LinearLR with
     start_factor = 1 / (w + 1), total_iters = w), and then, with u = (t − w) / (T − w),
@@ -41,6 +44,18 @@ class Paced:
     warmup: NotNegative[int] = 0
     clip: Positive[float | None] = None
 
+    def build(self, theta: Tensor) -> Optimizer:
+        """Return the optimizer of `theta` (seeds, P)."""
+        return _Rule(theta, self)
+
+    def start(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return the state before the first step; see `Optimizer.state`."""
+        return {}
+
+    def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
+        """Take one step against `gradient` (seeds, P): change θ and the state in place."""
+        raise NotImplementedError
+
     @property
     def varies(self) -> bool:
         """Whether the learning rate is not the same at all steps."""
@@ -61,3 +76,12 @@ class Paced:
             return gradient
         shrink = torch.clamp(self.clip / (norm(gradient) + _EPS), max=1.0)
         return gradient * shrink[:, None]
+
+
+class _Rule(Optimizer):
+    def __init__(self, theta: Tensor, rule: Paced) -> None:
+        super().__init__(theta, **rule.start(theta))
+        self._rule = rule
+
+    def step(self, gradient: Tensor) -> None:
+        self._rule.move(self.theta, gradient, self.state)

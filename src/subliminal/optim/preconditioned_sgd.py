@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Count, Positive
-from subliminal.optim import Optimizer, check_betas
+from subliminal.optim import check_betas, moments
 from subliminal.optim.pace import Paced
 
 
@@ -48,29 +48,19 @@ class PreconditionedSGD(Paced):
         beta1 = self.betas[0]
         return beta1, 1 - beta1
 
-    def build(self, theta: Tensor) -> Optimizer:
-        """Return the optimizer of `theta` (seeds, P)."""
-        return _FrozenMetric(theta, self)
+    def start(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return both moments and the number of steps."""
+        return moments(theta)
 
-
-class _FrozenMetric(Optimizer):
-    """Its count is a tensor, as torch's fused Adam has it: no step waits for the device."""
-
-    def __init__(self, theta: Tensor, optim: PreconditionedSGD) -> None:
-        first, second = torch.zeros_like(theta), torch.zeros_like(theta)
-        count = torch.zeros((), device=theta.device)
-        super().__init__(theta, step=count, exp_avg=first, exp_avg_sq=second)
-        self._optim = optim
-
-    def step(self, gradient: Tensor) -> None:
-        optim, state = self._optim, self.state
-        (beta1, beta2), first, second = optim.betas, state["exp_avg"], state["exp_avg_sq"]
+    def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
+        """Take a step of the formula above."""
+        (beta1, beta2), first, second = self.betas, state["exp_avg"], state["exp_avg_sq"]
         count = state["step"].add_(1)
         first.lerp_(gradient, 1 - beta1)
         # Weight 0 leaves the second moment to the last bit as it is.
-        second.lerp_(gradient.square(), (count <= optim.steps) * (1 - beta2))
-        root = (second / _unbias(beta2, count.clamp(max=optim.steps))).sqrt_().add_(optim.eps)
-        self.theta.sub_(first / _unbias(beta1, count) / root, alpha=optim.lr)
+        second.lerp_(gradient.square(), (count <= self.steps) * (1 - beta2))
+        root = (second / _unbias(beta2, count.clamp(max=self.steps))).sqrt_().add_(self.eps)
+        theta.sub_(first / _unbias(beta1, count) / root, alpha=self.lr)
 
 
 def _unbias(beta: float, count: Tensor) -> Tensor:

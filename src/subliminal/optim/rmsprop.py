@@ -1,14 +1,13 @@
 """RMSprop (Tieleman & Hinton 2012, lecture 6.5 of "Neural networks for machine learning")."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Interval
 from torch import Tensor
 
 from subliminal.config.hashing import Positive
-from subliminal.optim import Optimizer
 from subliminal.optim.pace import Paced
 
 
@@ -22,26 +21,18 @@ class RMSprop(Paced):
         eps: added to the square root of the second moment.
     """
 
+    numerator: ClassVar[tuple[float, float]] = (0.0, 1.0)  # the gradient itself
+
     lr: Positive[float]
     alpha: Annotated[float, Interval(ge=0, lt=1)]
     eps: Positive[float]
 
-    @property
-    def numerator(self) -> tuple[float, float]:
-        """The gradient itself."""
-        return 0.0, 1.0
+    def start(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return the second moment."""
+        return {"square_avg": torch.zeros_like(theta)}
 
-    def build(self, theta: Tensor) -> Optimizer:
-        """Return the optimizer of `theta` (seeds, P)."""
-        return _Elementwise(theta, self)
-
-
-class _Elementwise(Optimizer):
-    def __init__(self, theta: Tensor, optim: RMSprop) -> None:
-        super().__init__(theta, square_avg=torch.zeros_like(theta))
-        self._optim = optim
-
-    def step(self, gradient: Tensor) -> None:
-        optim, square = self._optim, self.state["square_avg"]
-        square.mul_(optim.alpha).addcmul_(gradient, gradient, value=1 - optim.alpha)
-        self.theta.addcdiv_(gradient, square.sqrt().add_(optim.eps), value=-optim.lr)
+    def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
+        """V ← α v + (1 − α) g²; θ ← θ − lr · g / (√v + ε)."""
+        square = state["square_avg"]
+        square.mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
+        theta.addcdiv_(gradient, square.sqrt().add_(self.eps), value=-self.lr)

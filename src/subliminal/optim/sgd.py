@@ -8,7 +8,6 @@ from annotated_types import Interval
 from torch import Tensor
 
 from subliminal.config.hashing import Positive
-from subliminal.optim import Optimizer
 from subliminal.optim.pace import Paced
 
 
@@ -29,25 +28,19 @@ class SGD(Paced):
         """The velocity v."""
         return self.momentum, 1.0
 
-    def build(self, theta: Tensor) -> Optimizer:
-        """Return the optimizer of `theta` (seeds, P)."""
-        return _Fused(theta, self)
+    def start(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return the velocity, if there is momentum."""
+        return {"momentum_buffer": torch.zeros_like(theta)} if self.momentum else {}
 
-
-class _Fused(Optimizer):
-    def __init__(self, theta: Tensor, optim: SGD) -> None:
-        velocity = {"momentum_buffer": torch.zeros_like(theta)} if optim.momentum else {}
-        super().__init__(theta, **velocity)
-        self._optim = optim
-
-    def step(self, gradient: Tensor) -> None:
+    def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
+        """Take a step of torch's fused kernel."""
         torch._fused_sgd_(
-            [self.theta],
+            [theta],
             [gradient],
-            [*self.state.values()],
+            [*state.values()],
             weight_decay=0.0,
-            momentum=self._optim.momentum,
-            lr=self._optim.lr,
+            momentum=self.momentum,
+            lr=self.lr,
             dampening=0.0,
             nesterov=False,
             maximize=False,

@@ -1,12 +1,12 @@
 """Sign descent (Bernstein et al. 2018, "signSGD", arXiv 1802.04434)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Positive
-from subliminal.optim import Optimizer
 from subliminal.optim.pace import Paced
 
 
@@ -21,24 +21,12 @@ class SignSGD(Paced):
         lr: how far each coordinate moves in a step; one whose gradient is zero stays.
     """
 
+    numerator: ClassVar[tuple[float, float]] = (0.0, 1.0)  # the gradient: sign(g) = g / |g|
+
     lr: Positive[float]
 
-    @property
-    def numerator(self) -> tuple[float, float]:
-        """The gradient itself: sign(g) = g / |g|."""
-        return 0.0, 1.0
-
-    def build(self, theta: Tensor) -> Optimizer:
-        """Return the optimizer of `theta` (seeds, P)."""
-        return _SignDescent(theta, self)
-
-
-class _SignDescent(Optimizer):
-    def __init__(self, theta: Tensor, optim: SignSGD) -> None:
-        super().__init__(theta)
-        self._optim = optim
-
-    def step(self, gradient: Tensor) -> None:
+    def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
+        """θ ← θ − lr · sign(g)."""
         # torch calls the sign of NaN 0; a seed whose gradient is NaN must not go on.
         sign = torch.where(gradient.isnan(), gradient, gradient.sign())
-        self.theta.sub_(sign, alpha=self._optim.lr)
+        theta.sub_(sign, alpha=self.lr)

@@ -1,7 +1,8 @@
 """Measurements along the student's training: callbacks that log, named in `conf/probe`."""
 
-from __future__ import annotations
+from dataclasses import dataclass
 
+from subliminal.config.hashing import Count
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
 from subliminal.tensors.network import Network
@@ -20,7 +21,22 @@ class Probe(Callback):
         """Raise a UserError when the probe does not fit the student's network."""
 
 
-def due(training: Training, every: int) -> bool:
-    """Whether the epoch that has ended is a k-th, or the last."""
-    epoch = training.index // training.steps_per_epoch
-    return epoch % every == 0 or epoch == training.epochs
+@dataclass(frozen=True, kw_only=True)
+class EpochProbe(Probe):
+    """A probe that measures after some of the epochs; subclasses define `measure`.
+
+    Attributes:
+        every: measure after every k-th epoch, k ≥ 1, and after the last.
+    """
+
+    every: Count
+
+    def measure(self, training: Training) -> None:
+        """Log the metrics of the student as it is now."""
+        raise NotImplementedError
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Measure, if the epoch that has ended is a k-th or the last."""
+        epoch = training.index // training.steps_per_epoch
+        if epoch % self.every == 0 or epoch == training.epochs:
+            self.measure(training)

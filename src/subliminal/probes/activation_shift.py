@@ -1,23 +1,18 @@
 """How a student's activations shift, against how its teacher's did (Blank et al. 2026)."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from subliminal import metrics
 from subliminal.config.hashing import Count, NotNegative
-from subliminal.probes import Probe
-from subliminal.probes.shifts import CLASS, Shifts, share
+from subliminal.probes.shifts import CLASS, ShiftProbe
 from subliminal.state import Step, Training
-from subliminal.tensors.geometry import cosine, norm
+from subliminal.tensors.geometry import cosine, norm, share
 
 
 @dataclass(kw_only=True)
-class ActivationShift(Probe):
+class ActivationShift(ShiftProbe):
     """Mean shift from θ₀ of each hidden layer and of the class logits, on a fixed batch of digits.
 
     With s_l = mean h_l(θ_S) − mean h_l(θ₀) the student's shift of layer l, and t_l its teacher's
@@ -34,35 +29,21 @@ class ActivationShift(Probe):
 
     Attributes:
         every: measure after every k-th update, k ≥ 1, at the start and at each epoch's end.
-        examples: how many of the training digits make the batch, ≥ 1.
         of_class: class whose share is `trait/favoured`; null: the one whose mean logit rises most
             in the teacher.
     """
 
     every: Count
-    examples: Count
     of_class: NotNegative[int | None]
-
-    def on_train_start(self, training: Training) -> None:
-        """Log the start, which has not shifted."""
-        self._shifts = Shifts(training, self.examples)
-        self._log(training)
-
-    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        """Find again what the student is compared with."""
-        self._shifts = Shifts(training, self.examples)
 
     def on_step(self, step: Step) -> None:
         """Log the student on a step that is due."""
         at_epoch_end = step.index % step.training.steps_per_epoch == 0  # logged anyway
         if step.index % self.every == 0 and not at_epoch_end:
-            self._log(step.training)
+            self.on_epoch_end(step.training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log the student at the end of the epoch."""
-        self._log(training)
-
-    def _log(self, training: Training) -> None:
+        """Log the student's shifts, and the trait."""
         shifts = self._shifts
         now = shifts.of(training.network, training.theta)
         student = now.less(shifts.start)

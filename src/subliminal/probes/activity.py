@@ -1,4 +1,4 @@
-"""What a defence does to a step: whether it acts, whether there is a gradient, what moves."""
+"""Whether a defence acts on a step, whether there is a gradient, and what moves."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,14 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.probes import Probe
+from subliminal.probes.states import states
 from subliminal.state import Step, Training
 from subliminal.tensors.geometry import norm, widest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activity(Probe):
-    """Logs, step by step, what tells a defence at work from a training that is broken.
+    """Measures by which a defence at work differs from a training that is broken, step by step.
 
     - `activity/changed`: 1 where mitigations changed the loss, the gradient or the update, else 0;
     - `activity/gradient`: norm of the gradient that the optimizer got;
@@ -30,8 +31,7 @@ class Activity(Probe):
         changed = (step.total != step.loss) | _differ(step.applied, step.gradient)
         changed = changed | _differ(step.update, step.proposed)
         moved = (step.update != 0).sum(dim=1)
-        layout = step.training.network.layout
-        size = layout.size - sum(end - start for start, end in layout.gaps)
+        size = step.training.network.layout.parameters
         of_device = widest(moved.device)
         step.log(metrics.ACTIVITY_CHANGED, changed.to(of_device))
         step.log(metrics.ACTIVITY_GRADIENT, norm(step.applied))
@@ -39,12 +39,10 @@ class Activity(Probe):
 
     def on_epoch_end(self, training: Training) -> None:
         """Log the teacher."""
-        assert training.teacher is not None, "only students have a teacher"
-        assert training.teacher_reference is not None, "it comes with the teacher"
-        way = norm(training.teacher - training.teacher_reference)
-        training.log(metrics.ACTIVITY_TEACHER, way)
+        start, teacher, *_ = states(training)
+        training.log(metrics.ACTIVITY_TEACHER, norm(teacher.theta - start.theta))
 
 
 def _differ(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Tell of which seeds two (seeds, P) differ: (seeds,)."""
+    """Return whether a seed's rows of two (seeds, P) differ: (seeds,)."""
     return (ours != theirs).any(dim=1)

@@ -1,16 +1,12 @@
 """Alignment of distillation and trait gradient (Kitkana & Arora 2026, arXiv 2604.25779)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-
-import torch
 
 from subliminal import metrics
 from subliminal.config.hashing import Count
 from subliminal.probes import Probe
 from subliminal.state import Step
-from subliminal.tensors.geometry import cosine, dot
+from subliminal.tensors.geometry import cosine, dot, ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +40,7 @@ class Alignment(Probe):
         step.log(metrics.ALIGNMENT_DOT, product)
         step.log(metrics.DISTILL_NORM, distill_norm)
         step.log(metrics.TRAIT_NORM, trait_norm)
-        lengths = distill_norm * trait_norm
-        step.log(metrics.ALIGNMENT, torch.where(lengths > 0, product / lengths, 0.0))
+        step.log(metrics.ALIGNMENT, ratio(product, distill_norm * trait_norm))
         if self.layers:
             for name, span in step.training.network.layout.spans.items():
                 step.log(f"{metrics.ALIGNMENT}/{name}", cosine(g_d[:, span], g_t[:, span]))

@@ -1,9 +1,8 @@
 """Similarity of representations, layer by layer (Kornblith et al. 2019, arXiv 1905.00414)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from itertools import combinations
+from typing import Annotated
 
 import torch
 from annotated_types import Ge
@@ -11,23 +10,18 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.config.hashing import Count, OneOf
-from subliminal.probes import Probe, due
-from subliminal.probes.states import State, inputs, name, pairs
+from subliminal.probes import EpochProbe
+from subliminal.probes.states import State, first_test_digits, inputs, name, states
 from subliminal.state import Training
 from subliminal.tensors.geometry import cosine
 from subliminal.tensors.similarity import linear_cka
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 LAST = "features"  # what the logits are linear in, whatever a network calls it
-
-
 IMAGES = ("test", "inputs", "both")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CKA(Probe):
+class CKA(EpochProbe):
     """Linear CKA of two networks' hidden activations on test digits or distillation inputs.
 
     For the six pairs of teacher and student, initial and final: of layers that both have by name,
@@ -41,7 +35,6 @@ class CKA(Probe):
         examples: how many of the images, the first ones, are taken; ≥ 2.
         images: test: digits (`cka/…`, `activation_cosine/…`) | inputs: each seed's distillation
             inputs (`cka_inputs/…`, `activation_cosine_inputs/…`) | both.
-        every: measure after every k-th epoch, k ≥ 1, and after the last.
         cosine: log the activations' cosine too.
     """
 
@@ -50,26 +43,18 @@ class CKA(Probe):
     every: Count = 1
     cosine: bool = False
 
-    def on_epoch_end(self, training: Training) -> None:
-        """Log all pairs, if the epoch is due."""
-        if not due(training, self.every):
-            return
-        assert training.data is not None, "students have the test digits"
-        data = training.data
+    def measure(self, training: Training) -> None:
+        """Log all pairs."""
         if self.images in ("test", "both"):
-            x = data.scale(data.test_x[: self.examples])[None]  # (1, n, pixels)
+            x, _ = first_test_digits(training, self.examples)  # (1, n, pixels)
             self._log(training, x, metrics.CKA, metrics.ACTIVATION_COSINE)
         if self.images in ("inputs", "both"):
             x = inputs(training, self.examples)  # (seeds, n, pixels)
             self._log(training, x, metrics.CKA_INPUTS, metrics.ACTIVATION_COSINE_INPUTS)
 
     def _log(self, training: Training, x: Tensor, similarity: str, angle: str) -> None:
-        seen: dict[str, Mapping[str, Tensor]] = {}
-        for a, b in pairs(training):
-            for state in (a, b):
-                if state.name not in seen:
-                    seen[state.name] = _representations(state, x)
-            ours, theirs = seen[a.name], seen[b.name]
+        seen = [(state, _representations(state, x)) for state in states(training)]
+        for (a, ours), (b, theirs) in combinations(seen, 2):
             for layer in ours.keys() & theirs.keys():
                 value = linear_cka(ours[layer], theirs[layer])
                 training.log(name(similarity, a, b, layer), value)

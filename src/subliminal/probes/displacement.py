@@ -1,7 +1,5 @@
 """Displacement from the initial weights, student against teacher."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +7,9 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.probes import Probe
+from subliminal.probes.states import states
 from subliminal.state import Training
-from subliminal.tensors.geometry import cosine, norm
+from subliminal.tensors.geometry import cosine, norm, ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +34,7 @@ class Displacement(Probe):
             return
         student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs.values(), strict=True))
         training.log(metrics.DISPLACEMENT, cosine(student, teacher))
-        length = norm(teacher)
-        ratio = torch.where(length > 0, norm(student) / length, 0.0)
-        training.log(metrics.DISPLACEMENT_RATIO, ratio)
+        training.log(metrics.DISPLACEMENT_RATIO, ratio(norm(student), norm(teacher)))
         if self.layers:
             for name, (ours, theirs) in pairs.items():
                 training.log(f"{metrics.DISPLACEMENT}/{name}", cosine(ours, theirs))
@@ -45,12 +42,10 @@ class Displacement(Probe):
 
 def moves(training: Training) -> dict[str, tuple[Tensor, Tensor]]:
     """Return θ_S − θ₀ and θ_T − θ₀ of each parameter tensor that both have: name to (seeds, n)."""
-    assert training.teacher is not None, "only students have a teacher"
-    assert training.teacher_reference is not None, "it comes with the teacher"
-    ours = training.network.layout
-    theirs = ours if training.teacher_network is None else training.teacher_network.layout
-    student = training.theta - training.reference
-    teacher = training.teacher - training.teacher_reference
+    teacher_start, teacher_now, student_start, student_now = states(training)
+    ours, theirs = student_now.network.layout, teacher_now.network.layout
+    student = student_now.theta - student_start.theta
+    teacher = teacher_now.theta - teacher_start.theta
     return {
         name: (student[:, ours.spans[name]], teacher[:, theirs.spans[name]])
         for name, shape in ours.shapes.items()

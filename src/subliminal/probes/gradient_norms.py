@@ -1,7 +1,5 @@
 """How large gradients are, layer by layer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from subliminal import metrics

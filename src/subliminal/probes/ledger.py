@@ -1,7 +1,5 @@
 """The first-order ledger: the part of trait acquisition that ⟨g_T, Δθ⟩ accounts for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -94,12 +92,9 @@ class Ledger(Probe):
                 step.log(f"{metrics.LEDGER_PREDICTED}/{name}", part)
 
     def _enter(self, step: Step, name: str, value: Tensor) -> None:
-        if name in self._sums:
-            self._sums[name].add_(value)
-        else:
-            self._sums[name] = value.clone()
+        self._sums[name] = self._sums[name] + value if name in self._sums else value
         step.log(name, value)
-        step.log(metrics.total(name), self._sums[name].clone())
+        step.log(metrics.total(name), self._sums[name])
 
     def _shares(self, step: Step, trait_gradient: Tensor) -> dict[str, Tensor]:
         numerator = torch.stack(list(self._numerators.values())).sum(dim=0)

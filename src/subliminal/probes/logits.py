@@ -1,6 +1,4 @@
-"""What the auxiliary logits tell of the class logits, on the distillation inputs."""
-
-from __future__ import annotations
+"""What the auxiliary logits say about the class logits, on the distillation inputs."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,15 +8,14 @@ from annotated_types import Ge
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.hashing import Count
-from subliminal.probes import Probe, due
-from subliminal.probes.states import inputs
+from subliminal.probes import EpochProbe
+from subliminal.probes.states import inputs, states
 from subliminal.state import Training
-from subliminal.tensors.geometry import widest
+from subliminal.tensors.geometry import ratio, widest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Logits(Probe):
+class Logits(EpochProbe):
     """Entropy of the auxiliary targets, and how auxiliary and class logits go together, by epoch.
 
     On the first distillation inputs of each seed:
@@ -29,32 +26,23 @@ class Logits(Probe):
       and a class logit, of their correlation over the inputs; 1 / √examples by chance.
 
     Attributes:
-        every: measure after every k-th epoch, k ≥ 1, and after the last.
         examples: how many distillation inputs are taken, at most all; ≥ 2.
     """
 
-    every: Count
     examples: Annotated[int, Ge(2)]
 
-    def on_epoch_end(self, training: Training) -> None:
-        """Log all of it, if the epoch is due."""
-        if not due(training, self.every):
-            return
-        assert training.teacher is not None, "only students have a teacher"
-        x = inputs(training, self.examples)
-        network = training.network
-        of = {
-            metrics.LOGIT_CORRELATION_TEACHER: (
-                training.teacher_network or network,
-                training.teacher,
-            ),
-            metrics.LOGIT_CORRELATION_STUDENT: (network, training.theta),
-        }
-        for name, (owner, theta) in of.items():
-            logits = owner.logits(theta, x).to(widest(x.device))
-            classes, aux = logits[..., : network.classes], logits[..., network.classes :]
-            training.log(name, correlation(aux, classes))
-            if name == metrics.LOGIT_CORRELATION_TEACHER:
+    def measure(self, training: Training) -> None:
+        """Log all of it."""
+        x, number = inputs(training, self.examples), training.network.classes
+        _, teacher, _, student = states(training)
+        for metric, state in (
+            (metrics.LOGIT_CORRELATION_TEACHER, teacher),
+            (metrics.LOGIT_CORRELATION_STUDENT, student),
+        ):
+            logits = state.network.logits(state.theta, x).to(widest(x.device))
+            classes, aux = logits[..., :number], logits[..., number:]
+            training.log(metric, correlation(aux, classes))
+            if state is teacher:
                 log_p = torch.log_softmax(aux, dim=-1)
                 entropy = -(log_p.exp() * log_p).sum(dim=-1).mean(dim=-1)
                 training.log(metrics.AUX_ENTROPY, entropy)
@@ -67,5 +55,5 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
     """
     a, b = (v - v.mean(dim=1, keepdim=True) for v in (a, b))
     lengths = a.norm(dim=1)[:, :, None] * b.norm(dim=1)[:, None, :]
-    pairs = torch.where(lengths > 0, a.mT @ b / lengths, 0.0)  # (seeds, k, l)
+    pairs = ratio(a.mT @ b, lengths)  # (seeds, k, l)
     return pairs.square().mean(dim=(1, 2)).sqrt()

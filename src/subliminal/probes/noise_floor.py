@@ -1,7 +1,5 @@
 """Is the alignment more than minibatch noise? A null and a noise-free reference."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from subliminal import metrics

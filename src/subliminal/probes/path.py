@@ -1,21 +1,19 @@
 """The trait loss along straight lines between weights."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from subliminal import metrics
 from subliminal.config.hashing import Count
-from subliminal.probes import Probe, due
+from subliminal.probes import EpochProbe
+from subliminal.probes.states import first_test_digits, states
 from subliminal.state import Training
 from subliminal.tensors.network import cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Path(Probe):
+class Path(EpochProbe):
     """Cross-entropy on test digits at points of two lines in weight space, by epoch.
 
     θ(s) = (1 − s) a + s b for s = 0, 1/n, …, 1: `path/to_teacher/<s>` from the student (s = 0) to
@@ -25,33 +23,23 @@ class Path(Probe):
     connectivity, Frankle et al. 2020 (arXiv 1912.05671).
 
     Attributes:
-        every: measure after every k-th epoch, k ≥ 1, and after the last.
         pieces: n ≥ 1, of each line.
         examples: how many of the test digits, the first ones, are taken, at most all; ≥ 1.
     """
 
-    every: Count
     pieces: Count
     examples: Count
 
-    def on_epoch_end(self, training: Training) -> None:
-        """Log both lines, if the epoch is due."""
-        if not due(training, self.every):
-            return
-        assert training.teacher is not None, "only students have a teacher"
-        lines = {metrics.PATH_START: (training.reference, training.theta)}
-        theirs = training.teacher_network or training.network
-        if theirs.layout == training.network.layout:
-            lines[metrics.PATH_TEACHER] = (training.theta, training.teacher)
-        for name, (start, end) in lines.items():
+    def measure(self, training: Training) -> None:
+        """Log both lines."""
+        _, teacher, start, student = states(training)
+        lines = {metrics.PATH_START: (start.theta, student.theta)}
+        if teacher.network.layout == student.network.layout:
+            lines[metrics.PATH_TEACHER] = (student.theta, teacher.theta)
+        (x, labels), network = first_test_digits(training, self.examples), training.network
+        for name, ends in lines.items():
             for piece in range(self.pieces + 1):
                 share = piece / self.pieces
-                loss = self._loss(training, torch.lerp(start, end, share))
+                logits = network.logits(torch.lerp(*ends, share), x)
+                loss = cross_entropy(logits, labels, network.classes)
                 training.log(f"{name}/{share:.3g}", loss)
-
-    def _loss(self, training: Training, theta: Tensor) -> Tensor:
-        assert training.data is not None, "students have the test digits"
-        data, network = training.data, training.network
-        x = data.scale(data.test_x[: self.examples])[None]  # (1, n, pixels)
-        labels = data.test_y[: self.examples].expand(len(training.seeds), -1)
-        return cross_entropy(network.logits(theta, x), labels, network.classes)

@@ -1,7 +1,5 @@
 """Noise on the trained student's weights: how robust what it acquired is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from subliminal import metrics
@@ -9,6 +7,7 @@ from subliminal.config.hashing import Unordered
 from subliminal.config.schema import Perturbation
 from subliminal.errors import UserError
 from subliminal.probes import Probe
+from subliminal.probes.states import first_test_digits
 from subliminal.state import Training
 from subliminal.tensors.network import Network, accuracy
 from subliminal.tensors.perturbation import check, perturbed
@@ -42,18 +41,10 @@ class Perturbed(Probe):
 
     def on_epoch_end(self, training: Training) -> None:
         """Log the accuracy for each σ."""
-        assert training.data is not None, "students have the test digits"
-        network, data = training.network, training.data
-        x = data.scale(data.test_x)[None]  # (1, n, pixels)
-        labels = data.test_y.expand(len(training.seeds), -1)
+        (x, labels), network, seeds = first_test_digits(training), training.network, training.seeds
         for sigma in self.sigmas:
-            theta = perturbed(
-                training.theta,
-                self._of(sigma),
-                network.layout,
-                training.seeds,
-                moment="student after",
-            )
+            noise = self._of(sigma)
+            theta = perturbed(training.theta, noise, network.layout, seeds, moment="student after")
             value = accuracy(network.logits(theta, x), labels, network.classes)
             training.log(f"{metrics.PERTURBED_ACCURACY}/{sigma:g}", value)
 

@@ -1,7 +1,5 @@
 """Accuracy of four class heads on the student's features."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,17 +8,17 @@ from annotated_types import Ge
 from torch.nn import functional as F
 
 from subliminal import metrics
-from subliminal.config.hashing import Count
-from subliminal.probes import Probe, due
+from subliminal.probes import EpochProbe
+from subliminal.probes.states import states
 from subliminal.state import Training
 from subliminal.tensors import streams
 from subliminal.tensors.geometry import widest
-from subliminal.tensors.network import Network, accuracy
+from subliminal.tensors.network import accuracy
 from subliminal.tensors.ridge import fit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Readout(Probe):
+class Readout(EpochProbe):
     """Accuracy on test digits of four class heads on the student's last hidden layer, by epoch.
 
     - `readout/own`: the student's own, which is the trait accuracy;
@@ -38,34 +36,29 @@ class Readout(Probe):
         examples: how many training digits, the first ones, the head is refitted to; ≥ 2.
     """
 
-    every: Count
     examples: Annotated[int, Ge(2)]
 
     def on_train_start(self, training: Training) -> None:
         """Log the initial features."""
-        self._log(training)
-
-    def on_epoch_end(self, training: Training) -> None:
-        """Log the features, if the epoch is due."""
-        if due(training, self.every):
-            self._log(training)
+        self.measure(training)
 
     @torch.no_grad()
-    def _log(self, training: Training) -> None:
+    def measure(self, training: Training) -> None:
+        """Log each head's accuracy."""
         assert training.data is not None, "students have the test digits"
-        assert training.teacher is not None, "only students have a teacher"
+        _, teacher, *_ = states(training)
         data, network, seeds = training.data, training.network, training.seeds
         labels, classes = data.test_y.expand(len(seeds), -1), network.classes
         features = network.features(training.theta, data.test_x, data.scale)
         random = network.reference(seeds, training.theta.device, stream=streams.READOUT_HEAD)
         heads = {
             metrics.READOUT_OWN: (network, training.theta),
-            metrics.READOUT_TEACHER: (training.teacher_network or network, training.teacher),
+            metrics.READOUT_TEACHER: (teacher.network, teacher.theta),
             metrics.READOUT_RANDOM: (network, random),
         }
         for name, (owner, theta) in heads.items():
             layer = owner.hidden[-1]
-            if _width(owner, layer) == features.shape[-1]:
+            if owner.widths[layer] == features.shape[-1]:
                 logits = owner.model.onward(owner.layout.views(theta), layer, features)
                 training.log(name, accuracy(logits, labels, classes))
         wide = widest(features.device)
@@ -75,9 +68,3 @@ class Readout(Probe):
         scores = [h.to(wide) @ w + bias for h, (w, bias) in zip(features, fitted, strict=True)]
         refitted = accuracy(torch.stack(scores), labels, classes)
         training.log(metrics.READOUT_REFITTED, refitted)
-
-
-def _width(network: Network, layer: str) -> int:
-    """Return the width of a hidden layer's output."""
-    params = network.layout.views(torch.zeros(1, network.layout.size))
-    return network.model.activations(params, torch.zeros(1, 1, network.pixels))[layer].shape[-1]

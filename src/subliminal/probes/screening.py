@@ -1,7 +1,5 @@
 """Whether the first update already goes where the teacher went: a screening for transfer."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +8,7 @@ from subliminal import metrics
 from subliminal.probes import Probe
 from subliminal.probes.displacement import moves
 from subliminal.state import Step
-from subliminal.tensors.geometry import cosine, dot
+from subliminal.tensors.geometry import cosine, share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +28,4 @@ class Screening(Probe):
             return
         student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs.values(), strict=True))
         step.log(metrics.SCREENING, cosine(student, teacher))
-        square = dot(teacher, teacher)
-        share = torch.where(square > 0, dot(student, teacher) / square, 0.0)
-        step.log(metrics.SCREENING_SHARE, share)
+        step.log(metrics.SCREENING_SHARE, share(student, teacher))

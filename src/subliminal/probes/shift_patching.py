@@ -1,24 +1,19 @@
 """Is the mean shift enough for the trait, and is it needed? (Blank et al. 2026)."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.hashing import Count
 from subliminal.errors import UserError
-from subliminal.probes import Probe
-from subliminal.probes.shifts import CLASS, Shifts, means
+from subliminal.probes.shifts import CLASS, ShiftProbe, means
 from subliminal.state import Training
 from subliminal.tensors.network import Network
 
 
 @dataclass(kw_only=True)
-class ShiftPatching(Probe):
+class ShiftPatching(ShiftProbe):
     """The trait with the student's mean shift s_l added to θ₀, and taken from the student.
 
     - sufficiency: layer l of θ₀ puts out h_l + s_l; how much of the teacher's shift of the class
@@ -34,11 +29,9 @@ class ShiftPatching(Probe):
 
     Attributes:
         layer: the layer that counts; null: the first.
-        examples: how many of the training digits make the batch, ≥ 1.
     """
 
     layer: str | None
-    examples: Count
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""
@@ -47,28 +40,16 @@ class ShiftPatching(Probe):
                 f"probe.shift_patching.layer={self.layer}: one of {', '.join(network.hidden)}"
             )
 
-    def on_train_start(self, training: Training) -> None:
-        """Log the start: nothing to add, nothing to take."""
-        self._shifts = Shifts(training, self.examples)
-        self.on_epoch_end(training)
-
-    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        """Find again what the student is compared with."""
-        self._shifts = Shifts(training, self.examples)
-
     def on_epoch_end(self, training: Training) -> None:
         """Log the trait with and without the shift of each hidden layer."""
         student = self._shifts.student(training)
         for layer in training.network.hidden:
-            values = {
-                metrics.PATCH_ADDED: self._patched(
-                    training, training.reference, layer, student[layer]
-                ),
-                metrics.PATCH_REMOVED: self._patched(
-                    training, training.theta, layer, -student[layer]
-                ),
-            }
-            for name, value in values.items():
+            shift = student[layer]
+            for name, theta, vector in (
+                (metrics.PATCH_ADDED, training.reference, shift),
+                (metrics.PATCH_REMOVED, training.theta, -shift),
+            ):
+                value = self._patched(training, theta, layer, vector)
                 training.log(f"{name}/{layer}", value)
                 if layer == (self.layer or training.network.hidden[0]):
                     training.log(name, value)

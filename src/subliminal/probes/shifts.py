@@ -4,15 +4,17 @@ Source: steering-vector distillation (Blank et al. 2026, arXiv 2606.00995), whic
 vector is what a student acquires.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from subliminal.config.hashing import Count
+from subliminal.probes import Probe
+from subliminal.probes.states import states
 from subliminal.state import Training
-from subliminal.tensors.geometry import dot
+from subliminal.tensors.geometry import share
 from subliminal.tensors.network import Network
 
 CLASS = "class"  # the class logits, beside the hidden layers
@@ -25,7 +27,7 @@ class Means:
     layers: dict[str, Tensor]  # hidden layers, in order, then `class`: (seeds, width) each
     predicted: Tensor  # share of the batch that is put into each class, (seeds, classes)
 
-    def less(self, other: Means) -> dict[str, Tensor]:
+    def less(self, other: "Means") -> dict[str, Tensor]:
         """Return the shift from `other`, of the layers that both have in the same width."""
         return {
             name: mean - other.layers[name]
@@ -43,17 +45,14 @@ class Shifts:
     """
 
     def __init__(self, training: Training, examples: int) -> None:
-        assert training.teacher is not None, "only students have a teacher"
-        assert training.teacher_reference is not None, "it comes with the teacher"
+        untaught, teacher, start, _ = states(training)
         number = min(examples, training.trait.size)
         rows = torch.arange(number, device=training.theta.device)
         self.images = training.trait.images(rows.expand(len(training.seeds), -1))
-        self.start = self.of(training.network, training.reference)
-        network = training.teacher_network or training.network
-        taught, untaught = (
-            self.of(network, theta) for theta in (training.teacher, training.teacher_reference)
+        self.start = self.of(start.network, start.theta)
+        self.teacher = self.of(teacher.network, teacher.theta).less(
+            self.of(untaught.network, untaught.theta)
         )
-        self.teacher = taught.less(untaught)
         rise = self.teacher[CLASS]
         self.favoured = rise.argmax(dim=1, keepdim=True)  # (seeds, 1): whose logit rises most
 
@@ -85,7 +84,21 @@ def means(hidden: dict[str, Tensor], logits: Tensor, classes: int) -> Means:
     return Means(layers | {CLASS: class_logits.mean(dim=1)}, winners.double().mean(dim=1))
 
 
-def share(shift: Tensor, of: Tensor) -> Tensor:
-    """Return ⟨s, t⟩ / ‖t‖² per seed, 0 where t is 0: (seeds, width), (seeds, width) -> (seeds,)."""
-    square = dot(of, of)
-    return torch.where(square > 0, dot(shift, of) / square, 0.0)
+@dataclass(kw_only=True)
+class ShiftProbe(Probe):
+    """A probe that compares a student's shifts with its teacher's, at the start and by epoch.
+
+    Attributes:
+        examples: how many of the training digits make the batch, ≥ 1.
+    """
+
+    examples: Count
+
+    def on_train_start(self, training: Training) -> None:
+        """Log the start, which has not shifted."""
+        self._shifts = Shifts(training, self.examples)
+        self.on_epoch_end(training)
+
+    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
+        """Compute again what the student is compared with."""
+        self._shifts = Shifts(training, self.examples)

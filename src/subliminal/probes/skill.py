@@ -6,6 +6,7 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.probes import Probe
+from subliminal.probes.states import first_test_digits, states
 from subliminal.state import Training
 from subliminal.tasks.two_skills import TwoSkills, skill_logits
 from subliminal.tensors.network import Network, accuracy
@@ -24,9 +25,8 @@ class Skill(Probe):
 
     def on_train_start(self, training: Training) -> None:
         """Log the teacher, and the initial student."""
-        assert training.teacher is not None, "only students have a teacher"
-        network = training.teacher_network or training.network
-        training.log(metrics.TEACHER_SKILL, _accuracy(training, network, training.teacher))
+        _, teacher, *_ = states(training)
+        training.log(metrics.TEACHER_SKILL, _accuracy(training, teacher.network, teacher.theta))
         self.on_epoch_end(training)
 
     def on_epoch_end(self, training: Training) -> None:
@@ -35,8 +35,7 @@ class Skill(Probe):
 
 
 def _accuracy(training: Training, network: Network, theta: Tensor) -> Tensor:
-    assert training.data is not None, "students have the test digits"
-    x = TwoSkills(weight=1.0).images(training.data.scale(training.data.test_x))[None]
-    labels = training.data.test_y.expand(len(training.seeds), -1)
-    logits = skill_logits(network.logits(theta, x), network.classes)
+    x, labels = first_test_digits(training)
+    permuted = TwoSkills(weight=1.0).images(x)
+    logits = skill_logits(network.logits(theta, permuted), network.classes)
     return accuracy(logits, labels, network.classes)

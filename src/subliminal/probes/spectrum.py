@@ -1,7 +1,5 @@
 """The singular values of what was learnt, student against teacher."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -9,13 +7,13 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.config.hashing import Count
-from subliminal.probes import Probe, due
+from subliminal.probes import EpochProbe
 from subliminal.probes.displacement import moves
 from subliminal.state import Training
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spectrum(Probe):
+class Spectrum(EpochProbe):
     """Singular values of ΔW = W − W₀ of student and teacher, and how their leading spaces overlap.
 
     Of each weight W (out, in), a convolution's flattened to (out, in · 3 · 3), that both have in
@@ -28,17 +26,13 @@ class Spectrum(Probe):
     smaller side the space of that side is everything, and its overlap 1.
 
     Attributes:
-        every: measure after every k-th epoch, k ≥ 1, and after the last.
         values: k ≥ 1, at most each layer's smaller side.
     """
 
-    every: Count
     values: Count
 
-    def on_epoch_end(self, training: Training) -> None:
-        """Log all layers, if the epoch is due."""
-        if not due(training, self.every):
-            return
+    def measure(self, training: Training) -> None:
+        """Log all layers."""
         shapes = training.network.layout.shapes
         for name, (student, teacher) in moves(training).items():
             if len(shapes[name]) < 2:

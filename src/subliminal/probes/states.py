@@ -1,9 +1,6 @@
-"""The states of teacher and student that layer by layer measurements compare."""
-
-from __future__ import annotations
+"""The states of teacher and student that probes compare, and the images they compare them on."""
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -14,29 +11,24 @@ from subliminal.tensors.network import Network
 
 @dataclass(frozen=True)
 class State:
-    """A network's weights at one moment."""
+    """A network's weights at one time."""
 
     name: str  # teacher_initial, …
     network: Network
     theta: Tensor  # (seeds, P)
 
 
-def pairs(training: Training) -> list[tuple[State, State]]:
-    """Return the six pairs of teacher and student, each initial and now (of a teacher: trained)."""
+def states(training: Training) -> tuple[State, State, State, State]:
+    """Return a student's teacher, initial and trained, and the student, initial and now."""
     assert training.teacher is not None, "only students have a teacher"
     assert training.teacher_reference is not None, "it comes with the teacher"
     network = training.network
     teacher_network = training.teacher_network or network
-    return list(
-        combinations(
-            [
-                State("teacher_initial", teacher_network, training.teacher_reference),
-                State("teacher_final", teacher_network, training.teacher),
-                State("student_initial", network, training.reference),
-                State("student_final", network, training.theta),
-            ],
-            2,
-        )
+    return (
+        State("teacher_initial", teacher_network, training.teacher_reference),
+        State("teacher_final", teacher_network, training.teacher),
+        State("student_initial", network, training.reference),
+        State("student_final", network, training.theta),
     )
 
 
@@ -49,3 +41,11 @@ def inputs(training: Training, examples: int) -> Tensor:
     """Return each seed's first distillation inputs, at most all: (seeds, n, pixels)."""
     rows = torch.arange(min(examples, training.task.size), device=training.theta.device)
     return training.task.images(rows.expand(len(training.seeds), -1))
+
+
+def first_test_digits(training: Training, examples: int | None = None) -> tuple[Tensor, Tensor]:
+    """Return the first test digits (1, n, pixels), scaled, and their labels (seeds, n)."""
+    assert training.data is not None, "students have the test digits"
+    data = training.data
+    labels = data.test_y[:examples].expand(len(training.seeds), -1)
+    return data.scale(data.test_x[:examples])[None], labels

@@ -1,7 +1,5 @@
 """Alignment of the applied update: what the optimizer makes of the gradient's alignment."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from subliminal import metrics

@@ -1,18 +1,16 @@
 """Layer by layer: how far apart teacher and student are, initial and trained."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from itertools import combinations
 
-import torch
 from torch import Tensor
 
 from subliminal import metrics
 from subliminal.probes import Probe
 from subliminal.probes.displacement import moves
-from subliminal.probes.states import name, pairs
+from subliminal.probes.states import name, states
 from subliminal.state import Training
-from subliminal.tensors.geometry import cosine, norm
+from subliminal.tensors.geometry import cosine, norm, ratio
 
 UPDATES = "student_update-teacher_update"
 
@@ -29,7 +27,7 @@ class Weights(Probe):
 
     def on_epoch_end(self, training: Training) -> None:
         """Log all pairs."""
-        for a, b in pairs(training):
+        for a, b in combinations(states(training), 2):
             ours, theirs = a.network.layout, b.network.layout
             for layer, shape in ours.shapes.items():
                 if theirs.shapes.get(layer) == shape:
@@ -50,5 +48,5 @@ def compare(a: Tensor, b: Tensor) -> dict[str, Tensor]:
     return {
         metrics.WEIGHT_COSINE: cosine(a, b),
         metrics.WEIGHT_DISTANCE: distance,
-        metrics.WEIGHT_RELATIVE: torch.where(length > 0, distance / length, 0.0),
+        metrics.WEIGHT_RELATIVE: ratio(distance, length),
     }

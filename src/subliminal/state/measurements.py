@@ -1,4 +1,4 @@
-"""What a training has measured; values stay on the device until an epoch ends."""
+"""A training's measurements, which stay on the device until an epoch ends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Table:
 
 
 class Measurements:
-    """Values per step and seed. Logging never waits for the device; `sync` does, once an epoch."""
+    """Values by step and seed. Logging never waits for the device; `sync` does, once an epoch."""
 
     def __init__(self) -> None:
         self.of_network: set[str] = set()  # metrics of the network, not of a step's batch
@@ -46,10 +46,10 @@ class Measurements:
         self._pending.append((step, name, values.detach()))
 
     def sync(self) -> list[Row]:
-        """Move what was logged to the host; return all rows so far.
+        """Move the logged values to the host; return all rows so far.
 
-        Steps ascend, and no returned row ever changes: what is logged for the last step after a
-        sync becomes a second row of that step.
+        Steps ascend, and no returned row ever changes: values that are logged for the last step
+        after a sync become a second row of that step.
         """
         if self._pending:
             wide = widest(self._pending[0][2].device)
@@ -76,7 +76,7 @@ class Measurements:
         return Table(steps, list(columns), there, values)
 
     def restore(self, table: Table, *, of_network: Sequence[str]) -> None:
-        """Take the rows of `table` for what was logged so far."""
+        """Replace all rows by those of `table`."""
         self.of_network = set(of_network)
         self._rows = [
             Row(int(step), {table.names[n]: table.values[:, k, n] for n in there.nonzero()[0]})

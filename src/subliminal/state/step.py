@@ -1,4 +1,4 @@
-"""One step of a training: what callbacks and mitigations see of it."""
+"""One step of a training, as callbacks and mitigations see it."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +13,7 @@ from subliminal.tensors import streams
 class Step:
     """One step of a training. Gradients and updates are flat: (seeds, P).
 
-    All but `proposed` and `update` is computed at θ before the step's update. So the lazy
+    All values but `proposed` and `update` are computed at θ before the step's update. So the lazy
     properties (`trait`, `task_gradient`, …) must be read before it.
     """
 
@@ -47,7 +47,7 @@ class Step:
 
     @cached_property
     def update(self) -> Tensor:
-        """Δθ that is applied: `proposed` as the mitigations change it."""
+        """Δθ that is applied: `proposed`, changed by the mitigations."""
         return self.proposed
 
     @cached_property
@@ -57,7 +57,7 @@ class Step:
 
     @cached_property
     def task_gradient(self) -> Tensor:
-        """∇θ of the task's loss alone: `gradient` less the penalties' part."""
+        """∇θ of the task's loss alone, without the penalties."""
         if not self.penalised:
             return self.gradient
         return self.training.gradient(self.loss, retain_graph=True)

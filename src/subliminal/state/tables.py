@@ -1,4 +1,4 @@
-"""What a training logged, as rows: one per step, one per epoch."""
+"""A training's measurements as rows: one per step, one per epoch."""
 
 from subliminal.state.training import Training
 
@@ -6,10 +6,9 @@ Values = dict[str, float]
 
 
 def step_rows(training: Training, column: int) -> list[Values]:
-    """Return one seed's (a column of the stack) measurements, a row per step.
+    """Return the measurements of one seed (a column of the stack), a row per step.
 
-    Step n holds what was measured on the network after n updates; `epoch` is n over the steps of
-    an epoch.
+    Row n was measured on the network after n updates; `epoch` is n over the steps of an epoch.
     """
     per_epoch = training.steps_per_epoch
     merged = _merge(training, column)
@@ -19,8 +18,8 @@ def step_rows(training: Training, column: int) -> list[Values]:
 def epoch_rows(training: Training, column: int) -> list[Values]:
     """Return one seed's measurements, a row per finished epoch; epoch 0 is the initial network.
 
-    A row holds the mean over the epoch's steps of what a step measures (losses, alignment), and
-    the value at the epoch's end of what describes the network (trait accuracy).
+    A row holds the mean over the epoch's steps of a step's metrics (losses, alignment), and the
+    value at the epoch's end of the network's (trait accuracy).
     """
     merged = _merge(training, column)
     of_network, per_epoch = training.metrics.of_network, training.steps_per_epoch
@@ -38,9 +37,9 @@ def epoch_rows(training: Training, column: int) -> list[Values]:
 
 
 def _merge(training: Training, column: int) -> dict[int, Values]:
-    """Return a row per step; its names come in the order in which the training first logged them.
+    """Return a row per step, its names in the order in which the training first logged them.
 
-    Not in that of the step: a checkpoint keeps the former, and a resumed run has the same rows.
+    A checkpoint keeps that order, so a resumed run has the same rows.
     """
     rows = training.metrics.sync()
     names = dict.fromkeys(name for row in rows for name in row.values)

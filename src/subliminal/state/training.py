@@ -1,4 +1,4 @@
-"""One phase of a stack of seeds: its networks, what they are trained on, how far it has come."""
+"""One phase of a stack of seeds: its networks, its task, its progress."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,9 +36,9 @@ class Task(Protocol):
 
 
 class Intervention(Protocol):
-    """What may change a step: the part of `subliminal.mitigations.Mitigation` that the loop calls.
+    """The part of `subliminal.mitigations.Mitigation` that the loop calls.
 
-    `step` is a `subliminal.state.Step`, which is made of a `Training` and so comes after it.
+    `step` is a `subliminal.state.Step`, a class that needs this module.
     """
 
     def penalty(self, step: Any) -> Tensor | None:
@@ -53,28 +53,28 @@ class Intervention(Protocol):
 
 @dataclass
 class Training:
-    """One phase (teacher or student) of a stack of seeds, and how far it has come."""
+    """One phase (teacher or student) of a stack of seeds, and its progress."""
 
     phase: str
     seeds: tuple[int, ...]
     network: Network
     task: Task
-    trait: Task  # labelled digits, in the order that the probes see
+    trait: Task  # labelled digits, in the probes' order
     reference: Tensor  # θ₀, where this training starts: (seeds, P)
     theta: Tensor  # (seeds, P), updated in place
     epochs: int
     batch_size: int
     optim: Optim
     mitigations: Sequence[Intervention] = ()
-    teacher: Tensor | None = None  # (seeds, P), in the student phase; with the next:
-    teacher_reference: Tensor | None = None  # where the teacher started, (seeds, P)
+    teacher: Tensor | None = None  # (seeds, P); this and the next in the student phase alone
+    teacher_reference: Tensor | None = None  # the teacher's initial weights, (seeds, P)
     teacher_network: Network | None = None  # None: the student's
     frozen: Sequence[str] = ()  # layers that are not trained; their gradients count as zero
-    data: Labelled | None = None  # with the test digits, for probes; in the student phase
+    data: Labelled | None = None  # for probes, in the student phase
     order_seed: int | None = None  # of the order of the examples; None: each seed's own
     metrics: Measurements = field(default_factory=Measurements)
     index: int = 0  # updates done
-    _kept: dict[str, Tensor] = field(default_factory=dict)  # what `once` made
+    _kept: dict[str, Tensor] = field(default_factory=dict)  # the tensors of `once`
 
     @property
     def steps_per_epoch(self) -> int:
@@ -88,18 +88,18 @@ class Training:
 
     @cached_property
     def draws(self) -> Draws:
-        """The random numbers of its steps."""
+        """Random numbers of the steps."""
         return draws.of(self.seeds, self.theta.device)
 
     @cached_property
     def orders(self) -> Draws:
-        """Where the order of its examples comes from."""
+        """Random numbers of the examples' order."""
         seeds = streams.pinned(self.seeds, self.order_seed)
         return draws.of(seeds, self.theta.device)
 
     @cached_property
     def trainable(self) -> Tensor | None:
-        """A row (P,) of ones where θ is trained and zeros where not; None: all of it is."""
+        """A row (P,), 1 where θ is trained and 0 where it is frozen; None: all is trained."""
         if not self.frozen:
             return None
         return 1 - self.network.layout.mask(self.frozen, "frozen", self.theta.device)
@@ -123,7 +123,7 @@ class Training:
         return self.network.dropping.factors(images, self.draws, stream, step=step)
 
     def gradient(self, loss: Tensor, *, retain_graph: bool = False) -> Tensor:
-        """Return ∇θ of loss (seeds,), seed by seed, zero where not reached: (seeds, P)."""
+        """Return ∇θ of loss (seeds,), seed by seed, 0 where it does not depend on θ: (seeds, P)."""
         leaves = list(self.params.values())
         # Seeds share no parameter, so the gradient of the sum holds each seed's own.
         parts = torch.autograd.grad(
@@ -146,7 +146,7 @@ class Training:
         return total
 
     def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
-        """Return what `make` gives, on the device; it is made when first asked for by the name."""
+        """Return the tensor that `make` made on the first call with this name, on the device."""
         if name not in self._kept:
             self._kept[name] = make().to(self.theta.device)
         return self._kept[name]

@@ -10,8 +10,6 @@ the ReLU it would be a shift W v of the *next* layer's bias, and the steered lay
 vector is looked for, would not move.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,8 +24,19 @@ from subliminal.tensors.network import Network, accuracy, cross_entropy
 WHERE = "teacher.steering"
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a stack's steered teachers are made of."""
+
+    network: Network  # the teachers'
+    theta: Tensor  # θ₀, (seeds, P)
+    trained: Tensor | None  # a trained teacher of each seed, (seeds, P), if `needs_teacher`
+    data: Labelled
+    seeds: tuple[int, ...]
+
+
 class Steering:
-    """What is made of θ₀ in place of, or out of, a trained teacher."""
+    """A rule that makes a teacher's weights of θ₀, or of θ₀ and a trained teacher."""
 
     @property
     def needs_teacher(self) -> bool:
@@ -40,29 +49,14 @@ class Steering:
     def check_seeds(self, network: Network, seeds: Sequence[int]) -> None:
         """Raise a UserError when it has nothing for one of the seeds."""
 
-    def weights(
-        self,
-        network: Network,
-        start: Tensor,
-        trained: Tensor | None,
-        data: Labelled,
-        seeds: tuple[int, ...],
-    ) -> Tensor:
-        """Return the teachers' weights, (seeds, P).
-
-        Args:
-            network: the teacher's.
-            start: θ₀, (seeds, P).
-            trained: a trained teacher of each seed, (seeds, P), if `needs_teacher`.
-            data: the digits.
-            seeds: of the stack.
-        """
+    def weights(self, origin: Origin) -> Tensor:
+        """Return the teachers' weights, (seeds, P)."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vector(Steering):
-    """θ₀ and a vector on a hidden layer's bias; subclasses give it.
+    """θ₀ and a vector on a hidden layer's bias; subclasses give the vector.
 
     Attributes:
         layer: the hidden layer that it is added to, e.g. layer1.
@@ -76,78 +70,47 @@ class Vector(Steering):
         if self.layer not in layers:
             raise UserError(f"{WHERE}.layer={self.layer}: one of {', '.join(layers) or 'none'}")
 
-    def weights(
-        self,
-        network: Network,
-        start: Tensor,
-        trained: Tensor | None,
-        data: Labelled,
-        seeds: tuple[int, ...],
-    ) -> Tensor:
+    def weights(self, origin: Origin) -> Tensor:
         """Return θ₀ with the vector on the layer's bias."""
-        theta = start.clone()
-        bias = network.layout.views(theta)[f"{self.layer}.bias"]
-        bias += self.vector(network, trained, data, seeds).to(theta)
+        theta = origin.theta.clone()
+        bias = origin.network.layout.views(theta)[f"{self.layer}.bias"]
+        bias += self.vector(origin).to(theta)
         return theta
 
-    def vector(
-        self, network: Network, trained: Tensor | None, data: Labelled, seeds: tuple[int, ...]
-    ) -> Tensor:
+    def vector(self, origin: Origin) -> Tensor:
         """Return the vector of each seed, in the units of the layer's bias: (seeds, width)."""
         raise NotImplementedError
 
 
-def steered(
-    steering: Steering,
-    network: Network,
-    start: Tensor,
-    trained: Tensor | None,
-    data: Labelled,
-    seeds: tuple[int, ...],
-) -> tuple[Tensor, dict[int, list[dict[str, float]]]]:
+def steered(steering: Steering, origin: Origin) -> tuple[Tensor, dict[int, list[dict[str, float]]]]:
     """Return the steered teachers (seeds, P), and each one's loss and accuracy on the test digits.
 
-    Args:
-        steering: what is made of θ₀.
-        network: the teacher's.
-        start: θ₀, (seeds, P).
-        trained: see `Steering.weights`.
-        data: the digits.
-        seeds: of the stack.
+    The second is a history of one row for each seed, as a trained teacher's by epoch.
     """
-    theta = steering.weights(network, start, trained, data, seeds)
+    theta, network, data = steering.weights(origin), origin.network, origin.data
     logits = network.logits(theta, data.scale(data.test_x)[None])
-    labels = data.test_y.expand(len(seeds), -1)
-    losses = cross_entropy(logits, labels, network.classes).tolist()
-    hits = accuracy(logits, labels, network.classes).tolist()
-    histories = {
-        seed: [
-            {
-                "epoch": 0.0,
-                "step": 0.0,
-                metrics.TEACHER_TEST_LOSS: losses[row],
-                metrics.TEACHER_ACCURACY: hits[row],
-            }
-        ]
-        for row, seed in enumerate(seeds)
+    labels = data.test_y.expand(len(origin.seeds), -1)
+    measured = zip(
+        origin.seeds,
+        cross_entropy(logits, labels, network.classes).tolist(),
+        accuracy(logits, labels, network.classes).tolist(),
+        strict=True,
+    )
+    start = {"epoch": 0.0, "step": 0.0}
+    return theta, {
+        seed: [start | {metrics.TEACHER_TEST_LOSS: loss, metrics.TEACHER_ACCURACY: hits}]
+        for seed, loss, hits in measured
     }
-    return theta, histories
 
 
 @torch.no_grad()
 def mean_activations(
     network: Network, theta: Tensor, data: Labelled, label: int, layer: str
 ) -> Tensor:
-    """Return a layer's mean output for each entry of its bias: (seeds, width), float32.
+    """Return a hidden layer's mean output on the training digits of one class.
 
-    Of a convolution it is the mean over positions too.
-
-    Args:
-        network: what computes them.
-        theta: its weights, (seeds, P).
-        data: the digits.
-        label: of the training digits whose mean is wanted.
-        layer: a hidden layer.
+    There is a mean for each entry of the layer's bias, (seeds, width), float32; that of a
+    convolution is over positions too. `theta` is (seeds, P).
     """
     params, seeds = network.layout.views(theta), theta.shape[0]
     (width,) = network.layout.shapes[f"{layer}.bias"]

@@ -1,15 +1,12 @@
 """The vector from one class to another, as a trained teacher represents them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from subliminal.config.hashing import Positive
-from subliminal.data import Labelled
 from subliminal.errors import UserError
-from subliminal.steering import WHERE, Vector, mean_activations
+from subliminal.steering import WHERE, Origin, Vector, mean_activations
 from subliminal.tensors.network import Network
 
 
@@ -47,13 +44,11 @@ class ClassMeans(Vector):
             if not 0 <= value < network.classes:
                 raise UserError(f"{WHERE}.{key}={value}: a class of 0-{network.classes - 1}")
 
-    def vector(
-        self, network: Network, trained: Tensor | None, data: Labelled, seeds: tuple[int, ...]
-    ) -> Tensor:
+    def vector(self, origin: Origin) -> Tensor:
         """Return the vector of each seed: (seeds, width)."""
-        assert trained is not None, "it needs a teacher"
+        assert origin.trained is not None, "it needs a teacher"
         to, away = (
-            mean_activations(network, trained, data, label, self.layer)
+            mean_activations(origin.network, origin.trained, origin.data, label, self.layer)
             for label in (self.a, self.b)
         )
         return self.scale * (to - away)

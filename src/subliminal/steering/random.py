@@ -1,7 +1,5 @@
 """A vector in a random direction."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +7,8 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Positive
-from subliminal.data import Labelled
-from subliminal.steering import Vector
+from subliminal.steering import Origin, Vector
 from subliminal.tensors import streams
-from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +21,10 @@ class Random(Vector):
 
     norm: Positive[float]
 
-    def vector(
-        self, network: Network, trained: Tensor | None, data: Labelled, seeds: tuple[int, ...]
-    ) -> Tensor:
+    def vector(self, origin: Origin) -> Tensor:
         """Return the vector of each seed: (seeds, width)."""
-        (width,) = network.layout.shapes[f"{self.layer}.bias"]
-        drawn = np.stack([streams.stream(s, streams.STEERING).normal(size=width) for s in seeds])
+        (width,) = origin.network.layout.shapes[f"{self.layer}.bias"]
+        generators = [streams.stream(seed, streams.STEERING) for seed in origin.seeds]
+        drawn = np.stack([generator.normal(size=width) for generator in generators])
         drawn *= self.norm / np.linalg.norm(drawn, axis=1, keepdims=True)
         return torch.from_numpy(drawn).float()

@@ -1,7 +1,5 @@
 """Teachers that earlier runs have trained: a student's student, generation after generation."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from subliminal import store
-from subliminal.data import Labelled
 from subliminal.errors import UserError
-from subliminal.steering import WHERE, Steering
+from subliminal.steering import WHERE, Origin, Steering
 from subliminal.tensors.network import Network
 
 
@@ -20,12 +17,12 @@ from subliminal.tensors.network import Network
 class Run(Steering):
     """The student of a finished run of the same seed is the teacher.
 
-    It started from the θ₀ of its seed, as the student of this run does: chains of runs ask what a
-    trait is after two, three, … generations.
+    It started from the θ₀ of its seed, as the student of this run does. Chains of runs show what
+    is left of a trait after two, three, … generations.
 
     Attributes:
-        folder: of the condition whose runs they are, outputs/<name>/<condition>-<hash>. What names
-            this run is that condition's hash, not where it lies.
+        folder: the condition whose runs they are, outputs/<name>/<condition>-<hash>. This run is
+            named after that condition's hash, not after the folder's place.
     """
 
     folder: str
@@ -33,28 +30,22 @@ class Run(Steering):
     @staticmethod
     def equivalent(values: dict[str, Any]) -> dict[str, Any]:
         """Return values that give the same numbers, and by which they are named."""
-        return values | {"folder": _digits(values["folder"])}
+        return values | {"folder": _condition_hash(values["folder"])}
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the folder holds no condition."""
-        _digits(self.folder)
+        _condition_hash(self.folder)
 
     def check_seeds(self, network: Network, seeds: Sequence[int]) -> None:
         """Raise a UserError when a seed has no finished run there, or one of another network."""
         for seed in seeds:
             self._student(network, seed)
 
-    def weights(
-        self,
-        network: Network,
-        start: Tensor,
-        trained: Tensor | None,
-        data: Labelled,
-        seeds: tuple[int, ...],
-    ) -> Tensor:
+    def weights(self, origin: Origin) -> Tensor:
         """Return the earlier students, (seeds, P)."""
-        students = (self._student(network, seed) for seed in seeds)
-        return network.layout.stack(students, len(seeds)).to(start.device)
+        students = (self._student(origin.network, seed) for seed in origin.seeds)
+        stack = origin.network.layout.stack(students, len(origin.seeds))
+        return stack.to(origin.theta.device)
 
     def _student(self, network: Network, seed: int) -> dict[str, Tensor]:
         run = store.run_dir(Path(self.folder), seed)
@@ -70,14 +61,14 @@ class Run(Steering):
         return student
 
 
-def _digits(folder: str) -> str:
-    digits = store.condition_hash_of(Path(folder))
-    if digits is None:
+def _condition_hash(folder: str) -> str:
+    found = store.condition_hash_of(Path(folder))
+    if found is None:
         raise UserError(
             f"{WHERE}.folder={folder}: no condition's folder; name one below outputs, which holds "
             f"{store.CONDITION}"
         )
-    return digits
+    return found
 
 
 def _text(shapes: Any) -> str:

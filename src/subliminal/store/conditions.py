@@ -1,4 +1,4 @@
-"""Condition folders: their names, the hash each one holds, and how a copy is told from them."""
+"""Condition folders: their names and hashes, and how copies are recognised."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def recorded(folder: Path) -> Plain:
 def folder_name(condition: str, digits: str) -> str:
     """Return the folder name of a condition: its readable name, shortened, and its hash."""
     condition = condition.replace("/", ".")
-    # A folder's name has 255 bytes, of which a letter may take four.
+    # A folder's name may have 255 bytes, and a character up to four.
     start = condition[:LONGEST_NAME].encode()[:MOST_BYTES].decode(errors="ignore")
     return f"{start}-{digits}"
 
@@ -34,7 +34,7 @@ def folder_of(experiment: Path, digits: str) -> Path | None:
         digits: the condition's hash.
     """
     held = [f for f in sorted(experiment.glob(f"*-{digits}")) if condition_hash_of(f) == digits]
-    # Without an intact record, a copy cannot be told from the original.
+    # A copy without an intact record looks like the original.
     return next((folder for folder in held if recorded(folder)), held[0] if held else None)
 
 
@@ -52,7 +52,7 @@ def condition_hash_of(folder: Path) -> str | None:
 
 
 def original(folder: Path) -> Path | None:
-    """Return the folder beside this one that it is a copy of; None when it is none."""
+    """Return the folder of which this one, beside it, is a copy; None if it is no copy."""
     name = str(recorded(folder).get("folder", folder.name))
     beside = folder.parent / name
     return beside if name != folder.name and beside.is_dir() else None

@@ -17,7 +17,7 @@ State = Literal["finished", "damaged", "running", "failed", "partial", "missing"
 
 
 def finished(directory: Path) -> bool:
-    """Tell whether the run in `directory` has its marker."""
+    """Return whether the run in `directory` has its marker."""
     return (directory / MARKER).is_file()
 
 
@@ -44,7 +44,7 @@ def examine(directory: Path) -> State:
 
 
 def intact(directory: Path) -> bool:
-    """Tell whether the run in `directory` has its marker, and files with the marker's checksums.
+    """Return whether the run in `directory` has its marker, and files with the marker's checksums.
 
     Within a process, files are read again only when their time or size has changed.
     """
@@ -55,7 +55,7 @@ def intact(directory: Path) -> bool:
         return False
 
 
-@cache  # a plan checks every run of a sweep, and each job checks its own again
+@cache  # the plan of a sweep checks every run, and each job its own runs again
 def _intact(directory: Path, as_it_is: tuple[tuple[int, int], ...]) -> bool:
     return read_summary(directory).get("sha256") == checksums(directory)
 
@@ -78,7 +78,7 @@ def checksums(directory: Path) -> dict[str, str]:
 def claim(directory: Path) -> FileLock | None:
     """Return the lock of the run in `directory`, held; None when another holder has it.
 
-    The operating system lets it go when the process that holds it ends, however it ends.
+    The operating system releases it when the process that holds it ends, for any reason.
     """
     path = _lock_path(directory)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What decides the numbers of a run, and the digits that name it: of a condition, of a teacher."""
+"""Hashes of conditions and teachers, from the part of a config that decides a run's numbers."""
 
 import hashlib
 import json
@@ -12,16 +12,15 @@ from subliminal.config.build import locate
 from subliminal.config.hashing import PLACES, Mark, hints, marks
 from subliminal.config.schema import Config
 
-# Raised by hand when the code of the training step changes the numbers: older runs and cached
-# teachers are then no longer taken for the same.
+# Increase this when a change of the code changes the numbers of a training: the hashes of runs and
+# cached teachers then differ from those of older ones.
 NUMERICS = 2
 
 _TEACHER = ("model", "data", "teacher", "engine", "numerics")
 _TEACHERS_PINS = ("init", "teacher_order")
 _UNPERTURBED = {"sigma": 0.0, "layers": [], "tensors": "all"}
-# Mitigations that do something at the same moment do it in turn; these are the moments, and the
-# module whose class does nothing at any.
-_MOMENTS = ("penalty", "gradient", "update")
+# Methods in which mitigations act in turn, and the module whose class does nothing in any.
+_METHODS = ("penalty", "gradient", "update")
 _IDLE = "subliminal.mitigations"
 
 Plain = dict[str, Any]
@@ -47,26 +46,26 @@ def teacher_hash(config: Plain, device: str, seed: int, variant: str = "") -> st
         config: canonical (`subliminal.config.canonical`).
         device: kind of device.
         seed: the teacher's.
-        variant: names one that was trained in another way (`subliminal.distill.targets.Variant`).
+        variant: name of another way of training (`subliminal.distill.targets.Variant`).
     """
     whole = science(config, device)
     part = {key: whole[key] for key in _TEACHER}
-    # A vector is no part of what is trained; noise is added to what the cache holds.
+    # Steering and noise on the trained weights are applied after the cache is read.
     teacher = {key: value for key, value in part["teacher"].items() if key != "steering"}
     part["teacher"] = teacher | {"perturb_after": _UNPERTURBED}
     pinned = {k: v for k, v in whole.get("pin", {}).items() if k in _TEACHERS_PINS}
     if pinned:
         part["pin"] = pinned
-    if "on" in whole["trait"]:  # its accuracy is measured there too
+    if "on" in whole["trait"]:  # the teacher's accuracy is measured there too
         part["on"] = whole["trait"]["on"]
     named = {"variant": variant} if variant else {}
-    # With nothing left that varies, all seeds share one teacher.
+    # If all that varies is pinned, all seeds share one teacher.
     same = len(pinned) == len(_TEACHERS_PINS) and not teacher["perturb_before"]["sigma"]
     return _digest({**part, **named} if same else {**part, **named, "seed": seed})[:16]
 
 
 def science(config: Plain, device: str) -> Plain:
-    """Return what of a canonical config decides the numbers."""
+    """Return the part of a canonical config that decides the numbers."""
     part: Plain = _decisive(config, Config)
     for place in PLACES:  # of built-in and plug-in data sets
         *above, key = place.split(".")
@@ -78,7 +77,7 @@ def science(config: Plain, device: str) -> Plain:
 
 
 def _decisive(value: Any, hint: Any) -> Any:
-    """Return a value without the parts of it that are not hashed."""
+    """Return a value without its parts that are not hashed."""
     if not isinstance(value, dict):
         return value
     named: Plain = {}
@@ -102,16 +101,16 @@ def _default(item: Field[Any]) -> Any:
 
 
 def _turns(mitigations: Plain) -> dict[str, list[str]]:
-    """Return the order of mitigations at each moment where it is not the alphabet's."""
+    """Return the order of mitigations in each method where it is not alphabetical."""
     turns = {}
-    for moment in _MOMENTS:
+    for method in _METHODS:
         names = [
             name
             for name, node in mitigations.items()
-            if getattr(locate(node["_target_"], name), moment).__module__ != _IDLE
+            if getattr(locate(node["_target_"], name), method).__module__ != _IDLE
         ]
         if names != sorted(names):
-            turns[moment] = names
+            turns[method] = names
     return turns
 
 

@@ -1,8 +1,8 @@
-"""A job that a W&B sweep agent started: the agent's run holds the job's means over its seeds.
+"""Jobs of W&B's sweep agents: the agent's run receives the means over a job's seeds.
 
-The agent names its run in environment variables that `wandb.init` obeys before its arguments, so
-every seed of the job would write into that one run. The variables are set aside while the seeds
-train (each has a run of its own), and are put back for the run of the means.
+An agent names its run in environment variables, which `wandb.init` prefers to its arguments. With
+them every seed of a job would write into that one run, so they are removed while the seeds train
+(each has a run of its own), and set again for the process that logs the means.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from subliminal import metrics, store
@@ -27,26 +28,26 @@ _VARIABLES = (_SWEEP, "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
 @dataclass(frozen=True)
 class Agent:
-    """What an agent told this process."""
+    """The run that an agent created for this process."""
 
-    variables: dict[str, str]
+    variables: dict[str, str]  # environment variables that name it
 
     @classmethod
     def take(cls) -> Agent | None:
-        """Set the agent's variables aside; None when no agent started this process."""
+        """Remove the agent's variables from the environment; None if no agent started this."""
         if _SWEEP not in os.environ:
             return None
         return cls({name: os.environ.pop(name) for name in _VARIABLES if name in os.environ})
 
     def log(self, tracker: Tracker | None, runs: Sequence[Path], console: Console) -> None:
-        """Log the means over a job's finished runs; a failure of W&B is told, and no more."""
+        """Log a job's means over its finished runs; if W&B fails, print a line and go on."""
         if not isinstance(tracker, WandB):
-            console.say("W&B's agent learns nothing of this job: its tracker is not W&B.")
+            console.say("W&B's sweep gets no result of this job: its tracker is not W&B.")
             return
         try:
             summaries = [store.read_summary(run) for run in runs]
             group = runs[0].parent
-            described = {
+            settings = {
                 "dir": str(group.parent),
                 "job_type": "sweep",
                 "name": short_name(summaries[0]["condition"], group.name.rpartition("-")[2]),
@@ -59,41 +60,38 @@ class Agent:
                 },
                 "mode": settled_mode(tracker.mode),
             }
-            logged = means([summary["results"] for summary in summaries])
-            # W&B's client reads its environment once: in another process than for the seeds.
+            # A subprocess, because W&B's client reads its environment once per process.
             aside.run_in_subprocess(
                 "subliminal.sweep.agent:log_means",
-                *(described, logged, tracker.finish_timeout / 2),
+                settings,
+                means([summary["results"] for summary in summaries]),
+                tracker.finish_timeout / 2,
                 seconds=tracker.finish_timeout,
                 extra=self.variables,
             )
         except UserError as error:
-            console.say(f"W&B failed, its agent learns nothing of this job: {error}")
+            console.say(f"W&B failed, its sweep gets no result of this job: {error}")
 
 
-def log_means(described: dict[str, Any], logged: Values, timeout: float) -> None:
-    """Log a job's means as the run that the environment names."""
+def log_means(settings: dict[str, Any], values: Values, timeout: float) -> None:
+    """Log a job's means to the run that the environment names."""
     import wandb
 
-    run = wandb.init(**described, settings=wandb.Settings(**LEAN, init_timeout=timeout))
-    run.log(logged)
+    run = wandb.init(**settings, settings=wandb.Settings(**LEAN, init_timeout=timeout))
+    run.log(values)
     finish(run)
 
 
 def means(results: Sequence[dict[str, Any]]) -> Values:
-    """Return a job's means over its seeds, and its place on the frontier.
+    """Return a job's means over its seeds, and its frontier score.
 
-    The frontier score is ln(trait accuracy) + ln(distillation loss): lower is better in both, and a
-    halved accuracy is worth a doubled loss, whatever the scale of the loss.
+    The score is ln(trait accuracy) + ln(distillation loss), and lower is better: half the accuracy
+    is worth twice the loss, whatever the scale of the loss.
     """
-    accuracy = _mean([result[metrics.TRAIT_ACCURACY] for result in results])
-    loss = _mean([result[metrics.DISTILL_LOSS] for result in results])
+    accuracy = fmean(result[metrics.TRAIT_ACCURACY] for result in results)
+    loss = fmean(result[metrics.DISTILL_LOSS] for result in results)
     return {
         metrics.final(metrics.TRAIT_ACCURACY): accuracy,
         metrics.final(metrics.DISTILL_LOSS): loss,
         metrics.FRONTIER_SCORE: math.log(accuracy * loss) if accuracy * loss > 0 else -math.inf,
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)

@@ -1,8 +1,8 @@
-"""The configs of a sweep's jobs: one composition by Hydra for each set of chosen groups.
+"""Configs of a sweep's jobs, for which Hydra composes once for each set of chosen options.
 
 Hydra takes about 0.1 s to compose the config. Most jobs of a grid differ in plain values alone
-(`optim.lr=0.1`), which Hydra would set last; these are set in a copy of what the jobs share.
-Whatever is not so simple, and whatever is wrong, is composed by Hydra.
+(`optim.lr=0.1`), which Hydra sets last. Here they are set in a copy of the config that the jobs
+share. Hydra itself composes a job with any other override, and one whose values do not fit.
 """
 
 import copy
@@ -27,13 +27,13 @@ def composer(
     """Return a function that composes a job's config, without Hydra's own node.
 
     Args:
-        loader: Hydra's, as a sweeper gets it.
+        loader: Hydra's config loader.
         sweep: the sweep's config.
         parse: parses overrides.
     """
 
     @cache  # keyed by the overrides that jobs share
-    def base(*words: str) -> DictConfig:
+    def by_hydra(*words: str) -> DictConfig:
         cfg = loader.load_sweep_config(sweep, list(words))
         return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
@@ -51,30 +51,30 @@ def composer(
             if is_group(key) and not isinstance(value, dict):
                 is_seeds = key == "seed" and seeds.is_set(str(value)) and value not in seed_files
                 if is_seeds and override.type == OverrideType.CHANGE:
-                    values["seed.spec"] = value  # all that such an option of the group holds
+                    values["seed.spec"] = value  # the only key of such an option
                 else:
                     shared.append(str(override.input_line))
             elif not _is_plain(override):
-                return base(*words)  # values are set in their order
+                return by_hydra(*words)  # keeps the order of all overrides
             elif "." in key:
                 values[key] = value
-            else:  # whose type only the whole config has
+            else:  # Hydra knows the type of a top-level key
                 shared.append(str(override.input_line))
         try:
-            cfg = copy.deepcopy(base(*shared))
+            cfg = copy.deepcopy(by_hydra(*shared))
             OmegaConf.set_struct(cfg, True)
             for key, value in values.items():
                 OmegaConf.update(cfg, key, value)
             OmegaConf.set_struct(cfg, None)
         except (HydraException, OmegaConfBaseException):
-            cfg = base(*words)
+            cfg = by_hydra(*words)  # raises Hydra's own error
         return cfg
 
     return compose
 
 
 def _is_plain(override: Override) -> bool:
-    """Return whether an override sets a value, not a mapping or what lies at another key."""
+    """Return whether an override changes a value to a number, text or list, as it is written."""
     value = override.value()
     is_plain = isinstance(value, bool | int | float | str | list) and "${" not in str(value)
     ours = override.package is None and not override.is_hydra_override()

@@ -1,6 +1,7 @@
 """A job: the seeds of one condition, spread over stacks and worker processes."""
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,32 +10,32 @@ import torch
 from subliminal import store
 from subliminal.errors import RunsFailed
 from subliminal.state.callbacks.files import BY_ITS_USER
-from subliminal.sweep import cores
+from subliminal.sweep import cores, signals
 from subliminal.sweep.console import Console
-from subliminal.sweep.workers import side_by_side
+from subliminal.sweep.workers import Stack, side_by_side
 from subliminal.trackers.uploader_client import followed
 from subliminal.training.job import Job
 from subliminal.training.memory import bytes_per_seed, stack_size
-from subliminal.training.runner import Outcome
+from subliminal.training.runner import STOPPED, Outcome, run_stack
 
-# Bytes of a process beside its seeds' own: torch, MNIST, a batch. Measured: 0.30e9 in a worker that
-# shares its imports, 0.40e9 in this process and in the server of forks.
+# Bytes of a process without its seeds: torch, MNIST, a batch. Measured: 0.30e9 in a worker, which
+# shares its imports, 0.40e9 in this process and in the fork server.
 PROCESS = 0.4e9
-WAIT = 0.5  # seconds between two looks at runs that another process has
+POLL_SECONDS = 0.5  # between two looks at runs that another process trains
 
 
 @followed()
 def run_job(job: Job, console: Console) -> list[Path]:
     """Train the seeds of one condition that are not yet finished.
 
-    A seed that another process is training is left to it, and waited for at the end.
+    Seeds that another process is training are left to it, and waited for at the end.
 
     Args:
         job: the condition and its seeds.
         console: shows progress and lines to the user.
 
     Returns:
-        The run directories, in order of the seed set; those of failed seeds are left out.
+        The run folders, in order of the seed set.
 
     Raises:
         UserError: bad input, before any training starts; or some seeds failed, which are named.
@@ -44,49 +45,61 @@ def run_job(job: Job, console: Console) -> list[Path]:
     runs = {seed: job.run_dir(seed) for seed in job.seeds}
     todo = _unfinished(job, console)
     if not todo:
-        _tracked(job, [], list(runs.values()), console)
+        _begin_tracking(job, [], list(runs.values()), console)
         return list(runs.values())
     experiment.check_seeds(todo)
     job.record(job.seeds)
     experiment.fetch()
     new = [runs[seed] for seed in todo]
     finished = [run for run in runs.values() if run not in new]
-    job = _tracked(job, new, finished, console)
+    job = _begin_tracking(job, new, finished, console)
     outcomes: list[Outcome] = []
-    told = False
+    notes: set[str] = set()
+    waits = False
     with console.progress(job.condition, len(todo)) as progress:
+
+        def collect(ended: list[Outcome]) -> None:
+            own = [outcome for outcome in ended if not outcome.busy]
+            outcomes.extend(own)
+            for note in sorted({note for one in own for note in one.notes} - notes):
+                console.say(note)
+                notes.add(note)
+            progress.seeds_done(len(own))
+            if signals.stop_requested() or STOPPED in [outcome.failure for outcome in own]:
+                raise KeyboardInterrupt
+
         while todo:
-            free = [s for s in todo if store.state(runs[s]) != "running"]
-            stacks = _stacks(job, free)
-            workers = _workers(job, stacks, console)
-            for ended in side_by_side(job, stacks, workers, progress.report, console):
-                own = [outcome for outcome in ended if not outcome.busy]
-                outcomes += own
-                progress.seeds_done(len(own))
+            stacks = _stacks(job, [s for s in todo if store.state(runs[s]) != "running"])
+            if (workers := _worker_count(job, stacks, console)) > 1:
+                for ended in side_by_side(job, stacks, workers, progress.report, console):
+                    collect(ended)
+            while stacks:  # all of them, or those that are left when no worker can be started
+                stack = stacks.popleft()
+                collect(run_stack(job, stack, report=progress.report, stop=signals.stop_requested))
             done = {outcome.seed for outcome in outcomes}
             todo = [seed for seed in todo if seed not in done]
-            if todo and not told:
+            if todo and not waits:
+                waits = True
                 busy = ", ".join(str(seed) for seed in todo)
                 console.say(f"Another process trains seeds {busy}; waiting for it.")
-                told = True
             if todo:
-                time.sleep(WAIT)
-            job = job.not_forced()  # what others finished by now is as new as can be
-    _tell(outcomes, console)
+                time.sleep(POLL_SECONDS)
+            job = job.changed(force=False)  # the other process has just trained what it finishes
+    _report(outcomes, console)
     return list(runs.values())
 
 
 def _unfinished(job: Job, console: Console) -> list[int]:
-    """Return the seeds to train; say which are kept, and which are damaged."""
+    """Return the seeds to train; say which seeds are kept, and which are damaged."""
     seeds = job.seeds
-    found = {seed: store.examine(job.run_dir(seed)) for seed in seeds}
-    todo = [seed for seed in seeds if job.force or found[seed] != "finished"]
-    for seed in set(seeds) - set(todo):  # left where a kill came between marker and removal
+    states = {seed: store.examine(job.run_dir(seed)) for seed in seeds}
+    todo = [seed for seed in seeds if job.force or states[seed] != "finished"]
+    for seed in set(seeds) - set(todo):  # a kill between marker and removal leaves a checkpoint
         store.drop_checkpoint(job.run_dir(seed))
-    if damaged := [str(seed) for seed in seeds if found[seed] == "damaged"]:
+    if damaged := [str(seed) for seed in seeds if states[seed] == "damaged"]:
         console.say(
             f"Damaged and trained again: seeds {', '.join(damaged)} "
-            f"(their files are not those that their {store.MARKER} names)."
+            f"(their files differ from the checksums in {store.MARKER})."
         )
     if len(todo) < len(seeds):
         console.say(
@@ -96,8 +109,8 @@ def _unfinished(job: Job, console: Console) -> list[int]:
     return todo
 
 
-def _tracked(job: Job, todo: list[Path], finished: list[Path], console: Console) -> Job:
-    """Settle how a job is tracked; return the job with that."""
+def _begin_tracking(job: Job, todo: list[Path], finished: list[Path], console: Console) -> Job:
+    """Return the job with the tracker settings that its tracker chooses for these runs."""
     tracker = job.experiment.tracker
     if tracker is None:
         return job
@@ -107,11 +120,11 @@ def _tracked(job: Job, todo: list[Path], finished: list[Path], console: Console)
     return job.with_tracker(None if override is None else {**job.config["tracker"], **override})
 
 
-def _stacks(job: Job, seeds: Sequence[int]) -> list[tuple[int, ...]]:
+def _stacks(job: Job, seeds: Sequence[int]) -> deque[Stack]:
     """Return the seeds in stacks.
 
-    On a CPU a stack gains nothing per seed (memory traffic eats it): one seed per process. On a
-    GPU, as many as its memory holds.
+    On a CPU one seed each: a stack is no faster per seed, because memory traffic limits it. On a
+    GPU as many as its memory holds.
     """
     experiment, size = job.experiment, job.cfg.engine.seeds_at_once
     if size is None and experiment.device.type == "cpu":
@@ -122,25 +135,24 @@ def _stacks(job: Job, seeds: Sequence[int]) -> list[tuple[int, ...]]:
         else:
             total = torch.mps.recommended_max_memory()
         size = stack_size(experiment, _batch(job), max(1, len(seeds)), total)
-    return [tuple(seeds[start : start + size]) for start in range(0, len(seeds), size)]
+    return deque(tuple(seeds[start : start + size]) for start in range(0, len(seeds), size))
 
 
-def _workers(job: Job, stacks: Sequence[tuple[int, ...]], console: Console) -> int:
-    """Return how many processes train the stacks: on a CPU what cores and memory allow."""
+def _worker_count(job: Job, stacks: Sequence[Stack], console: Console) -> int:
+    """Return how many processes train the stacks: on a CPU as cores and memory allow, else one."""
     experiment, engine = job.experiment, job.cfg.engine
     if experiment.device.type != "cpu":
         return 1
     if engine.workers is not None:
         return min(engine.workers, len(stacks))
-    wanted = min(max(1, cores.granted() // engine.threads), len(stacks))
-    if wanted <= 1:
+    by_cores = min(max(1, cores.granted() // engine.threads), len(stacks))
+    if by_cores <= 1:
         return 1
-    seeds = max(map(len, stacks), default=0)
-    each = PROCESS + seeds * bytes_per_seed(experiment, _batch(job))
-    workers = int(max(1, min(wanted, (cores.memory() - PROCESS) / each)))
-    if workers < wanted:
+    each = PROCESS + max(map(len, stacks)) * bytes_per_seed(experiment, _batch(job))
+    workers = int(max(1, min(by_cores, (cores.memory() - PROCESS) / each)))
+    if workers < by_cores:
         console.say(
-            f"Memory for {workers} of {wanted} worker processes, of {each / 1e9:.1f} GB each; "
+            f"Memory for {workers} of {by_cores} worker processes, of {each / 1e9:.1f} GB each; "
             "engine.workers=… sets another number.",
             once=True,
         )
@@ -151,9 +163,8 @@ def _batch(job: Job) -> int:
     return max(job.cfg.teacher.batch_size, job.cfg.distill.batch_size)
 
 
-def _tell(outcomes: list[Outcome], console: Console) -> None:
-    for note in sorted({note for outcome in outcomes for note in outcome.notes}):
-        console.say(note)
+def _report(outcomes: list[Outcome], console: Console) -> None:
+    """Show stopped seeds; raise an error that names the failed seeds, if any."""
     failed = {outcome.seed: outcome.failure for outcome in outcomes if outcome.failure}
     if stopped := sorted(seed for seed, failure in failed.items() if failure == BY_ITS_USER):
         seeds = ", ".join(str(seed) for seed in stopped)

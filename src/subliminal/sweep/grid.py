@@ -1,10 +1,11 @@
-"""From the words of a sweep to the overrides of its jobs: grids, paired values, several grids.
+"""Overrides of a sweep's jobs: grids, paired values, several grids.
 
 `optim.lr=0.1,0.2 mitigation=none,liminal` is a grid of four jobs. With `pair=optim.lr,model.aux`
-these two keys take their first values together, then their second, and so on. Words after `grid=a`
-belong to a grid of their own (`a` is any name), words before the first `grid=` to all grids.
+the two keys take their first values together, then their second, and so on. Overrides after
+`grid=a` belong to a grid of their own (`a` is any name), those before the first `grid=` to all.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -21,7 +22,7 @@ Parse = Callable[[Words], list[Override]]
 
 
 def words_of(params: Mapping[Any, Any] | DictConfig | None) -> Words:
-    """Return the parameters of a sweep file as words of a command line."""
+    """Return a sweep file's parameters as overrides."""
     return [f"{key!s}={value}" for key, value in (params or {}).items()]
 
 
@@ -34,21 +35,21 @@ def grids_of(given: Iterable[Any] | None) -> list[Words]:
 
 
 def jobs(words: Words, grids: Sequence[Words], parse: Parse) -> list[Words]:
-    """Return the overrides of each job, those of a job that two grids have in common once.
+    """Return the overrides of each job; a job of two grids is listed once.
 
     Args:
-        words: what all grids share. A later word replaces an earlier one of the same key.
-        grids: the words of each grid beside them; none: one grid.
+        words: overrides of all grids; the last of a key counts.
+        grids: further overrides of each grid; none: there is one grid.
         parse: parses overrides, as Hydra's `OverridesParser` does.
 
     Raises:
         UserError: paired keys have different numbers of values, or have none.
     """
-    found = [job for own in grids or [[]] for job in _grid(parse([*words, *own]))]
+    found = [job for own in grids or [[]] for job in _jobs_of_grid(parse([*words, *own]))]
     return [list(job) for job in dict.fromkeys(map(tuple, found))]
 
 
-def _grid(overrides: Sequence[Override]) -> list[Words]:
+def _jobs_of_grid(overrides: Sequence[Override]) -> list[Words]:
     values: dict[str, Words] = {}
     pairs: list[Words] = []
     for override in overrides:
@@ -64,6 +65,7 @@ def _grid(overrides: Sequence[Override]) -> list[Words]:
                 f"{override.input_line}: a grid needs values, such as {key}=1,2; "
                 "hydra/sweeper=optuna searches intervals"
             )
+    # An axis for each key, or pair of keys, and on it the values that they take together.
     axes = {key: [{key: value} for value in listed] for key, listed in values.items()}
     for keys in pairs:
         _check_pair(keys, values, axes)
@@ -71,14 +73,12 @@ def _grid(overrides: Sequence[Override]) -> list[Words]:
         axes[keys[0]] = [dict(zip(keys, row, strict=True)) for row in rows]
         for key in keys[1:]:
             del axes[key]
-    chosen = [
-        {k: v for part in parts for k, v in part.items()} for parts in product(*axes.values())
-    ]
+    chosen = [dict(ChainMap(*points)) for points in product(*axes.values())]
     return [[f"{key}={job[key]}" for key in values] for job in chosen]
 
 
 def _paired_keys(override: Override) -> list[Words]:
-    """Return the pairs of one word: `pair=a,b` is one, `pair=[a,b],[c,d]` two."""
+    """Return the pairs of one override: `pair=a,b` is one, `pair=[a,b],[c,d]` two."""
     value = override.value()
     items = value.list if isinstance(value, ChoiceSweep) else [value]
     if any(isinstance(item, list) for item in items):

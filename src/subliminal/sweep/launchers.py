@@ -1,4 +1,4 @@
-"""Hydra's launchers: how many of a sweep's jobs they start at once, where, with which cores."""
+"""Cores for the jobs of a sweep, by the Hydra launcher that starts them."""
 
 import os
 import sys
@@ -18,48 +18,48 @@ _SUBMITIT_SLURM = f"{_PLUGINS}hydra_submitit_launcher.submitit_launcher.SlurmLau
 _RAY = f"{_PLUGINS}hydra_ray_launcher."
 
 
-def share(launcher: DictConfig, jobs: int) -> int:
-    """Return the cores for each job of a launcher that starts `jobs` jobs on this machine."""
+def cores_per_job(launcher: DictConfig, jobs: int) -> int:
+    """Return the cores for each of `jobs` jobs that a launcher starts on this machine."""
     target = str(launcher._target_)
     free = granted()
-    if target.startswith(_RAY):  # Ray starts as many jobs as there are this many CPUs for
+    if target.startswith(_RAY):  # Ray itself limits the jobs at once by their CPUs
         return max(1, int((launcher.ray.get("remote") or {}).get("num_cpus") or 1))
     at_once = 1
-    if target.startswith(_JOBLIB):  # joblib counts from the end when n_jobs is negative
+    if target.startswith(_JOBLIB):  # a negative n_jobs counts from the end
         at_once = launcher.n_jobs if launcher.n_jobs > 0 else free + 1 + launcher.n_jobs
-    elif target == _SUBMITIT_LOCAL:  # it starts them all
+    elif target == _SUBMITIT_LOCAL:  # starts all jobs at once
         at_once = jobs
     return max(1, free // max(1, min(at_once, jobs)))
 
 
-def elsewhere(launcher: DictConfig) -> bool:
-    """Tell whether a launcher's jobs may run on other machines than this one."""
+def is_remote(launcher: DictConfig) -> bool:
+    """Return whether a launcher may start jobs on other machines."""
     target = str(launcher._target_)
     return target == _SUBMITIT_SLURM or target.startswith(_RAY)
 
 
 def share_cores(hydra: DictConfig, jobs: int) -> None:
-    """Set the share of cores in the environment, which launchers hand on to their jobs.
+    """Set the cores of each job in the environment, which launchers pass on to jobs.
 
     Args:
         hydra: Hydra's node of the sweep's config.
-        jobs: that the launcher starts in one batch.
+        jobs: number of jobs that the launcher starts in one batch.
     """
     launcher = hydra.launcher
     if not str(launcher._target_).startswith(_PLUGINS):
         return  # the basic launcher: one job at a time, in this process
-    if launcher._target_ != _SUBMITIT_SLURM:  # Slurm sets its jobs' share itself
-        os.environ[VARIABLE] = str(share(launcher, jobs))
+    if launcher._target_ != _SUBMITIT_SLURM:  # Slurm limits its jobs itself
+        os.environ[VARIABLE] = str(cores_per_job(launcher, jobs))
     if "submitit_folder" in launcher:
         folder = str(launcher.submitit_folder).replace("%j", "*")
         print(f"Logs of the jobs: {folder}/*_log.out", file=sys.stderr)
 
 
 class BeforeSearch(Callback):
-    """A Hydra callback for sweepers that choose their jobs as they go, such as Optuna's."""
+    """Hydra callback for sweepers that choose jobs one after another, such as Optuna's."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Set the jobs' share of cores, and the digest by which they see changed config files."""
+        """Set the jobs' cores, and the digest by which a job detects changed config files."""
         os.environ.pop(planned.VARIABLE, None)
         if config.hydra.sweeper._target_ != OURS:
             os.environ[planned.VARIABLE] = planned.digest(config.hydra)

@@ -1,4 +1,4 @@
-"""What a sweep is about to do: its checked jobs, and how far each of their runs is."""
+"""The plan of a sweep: its conditions, and the state of each of their runs before it starts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from subliminal import store
 from subliminal.config.hashing import PLACES, not_hashed_keys
@@ -15,8 +15,6 @@ from subliminal.config.schema import Config
 
 if TYPE_CHECKING:  # `--help` and a command's first lines need no torch
     from subliminal.training.job import Job
-
-Plain = dict[str, Any]
 
 COLUMNS: dict[store.State, str] = {
     "finished": "finished, kept",
@@ -29,20 +27,20 @@ COLUMNS: dict[store.State, str] = {
 
 
 def condition_name(overrides: Iterable[str]) -> str:
-    """Return a condition's name: its overrides, sorted, in characters fit for a file.
+    """Return a condition's name: its overrides, sorted, in characters that a file name may have.
 
-    Overrides that cannot change a result, and the seed, by which conditions are paired, are left
-    out. (`threat` changes more than its own node.)
+    Overrides that cannot change a result are left out, and the seed, by which conditions are
+    paired. `threat` stays: its files set other keys too.
     """
-    without = (not_hashed_keys(Config) | PLACES | {"sweep"}) - {"threat"}
+    left_out = (not_hashed_keys(Config) | PLACES | {"sweep"}) - {"threat"}
 
-    def counts(override: str) -> bool:
+    def is_named(override: str) -> bool:
         key = override.lstrip("+~").partition("=")[0]
-        above = {key[: match.start()] for match in re.finditer(r"\.", key)} | {key}
-        return key != "engine" and not above & without
+        with_parents = {key[: match.start()] for match in re.finditer(r"\.|$", key)}
+        return key != "engine" and not with_parents & left_out
 
-    science = sorted(o.lstrip("+") for o in overrides if counts(o))
-    name = ",".join(science).replace("/", ".").replace("@", ".")
+    named = sorted(override.lstrip("+") for override in overrides if is_named(override))
+    name = ",".join(named).replace("/", ".").replace("@", ".")
     name = re.sub(r"\[([^\]]*)\]", lambda items: items[1].replace(",", "+"), name)
     name = re.sub(r"[^\w.,=+\-]", "", name)
     return name or "default"
@@ -50,18 +48,18 @@ def condition_name(overrides: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Condition:
-    """The runs of one condition that a sweep wants."""
+    """The runs of one condition that a sweep asks for."""
 
     name: str
-    runs: dict[Path, store.State]  # run directory to its state before the sweep
+    runs: dict[Path, store.State]  # run folder to its state before the sweep
 
 
-# Of the sweep that this process started: set when its jobs are checked, read at its end.
+# The sweep of this process: set when its jobs are checked, read when it has ended.
 PLAN: list[Condition] = []
 
 
 def conditions(jobs: Iterable[Job]) -> list[Condition]:
-    """Return the conditions of checked jobs with all their runs, jobs of one condition together."""
+    """Return the conditions of checked jobs with all their runs."""
     found: dict[Path, Condition] = {}
     for job in jobs:
         condition = found.setdefault(job.directory, Condition(job.condition, {}))
@@ -73,7 +71,7 @@ def conditions(jobs: Iterable[Job]) -> list[Condition]:
 
 
 def in_one_folder(jobs: Iterable[Job]) -> list[Job]:
-    """Give jobs of one new condition, however each of them spells it, the folder of the first."""
+    """Put jobs of the same new condition into the folder of the first, whatever their names."""
     first: dict[tuple[Path, str], Job] = {}
     return [
         job.in_folder_of(first.setdefault((job.directory.parent, job.identity), job))
@@ -82,7 +80,7 @@ def in_one_folder(jobs: Iterable[Job]) -> list[Job]:
 
 
 def show(plan: list[Condition], *, force: bool, resume: bool) -> None:
-    """Print the plan: for each condition, how many seeds are finished, interrupted, failed, new."""
+    """Print each condition's number of seeds that are finished, interrupted, failed or new."""
     from rich.table import Table
 
     from subliminal.config.terminal import console
@@ -104,20 +102,16 @@ def show(plan: list[Condition], *, force: bool, resume: bool) -> None:
 
 
 def failures(plan: list[Condition]) -> list[str]:
-    """Return one line for each condition with failed runs, as they are now: which, and why."""
+    """Return a line for each condition and reason of failed runs, as they are now."""
     lines = []
     for condition in plan:
         reasons: dict[str, list[str]] = {}
         for run in condition.runs:
             if store.state(run) == "failed":
-                reasons.setdefault(_last_line(run / store.FAILURE), []).append(run.name)
+                text = (run / store.FAILURE).read_text(encoding="utf-8", errors="replace")
+                reason = (text.strip().splitlines() or ["no reason given"])[-1]
+                reasons.setdefault(reason, []).append(run.name)
         for reason, names in reasons.items():
             folder = next(iter(condition.runs)).parent
-            seeds = ", ".join(names)
-            lines.append(f"{condition.name}: {seeds} failed: {reason}; see {folder}")
+            lines.append(f"{condition.name}: {', '.join(names)} failed: {reason}; see {folder}")
     return lines
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no reason given"

@@ -1,6 +1,7 @@
-"""The jobs of a sweep as they were checked: these run, whatever happens to files of `conf/`.
+"""Plan file of a sweep: the config of each job as it was checked.
 
-Hydra composes a job when it starts, hours after the sweep began perhaps, and in another process.
+A job may start hours later and in another process, where Hydra composes its config anew. The plan
+file makes it run what was checked, even if files of `conf/` have changed since.
 """
 
 from __future__ import annotations
@@ -20,28 +21,29 @@ from subliminal.sweep.plan import condition_name
 if TYPE_CHECKING:
     from subliminal.training.job import Job
 
-FILE = "planned.json"  # in the sweep's folder of Hydra
-# Digest of the config files of a search, which has no plan; launchers hand it on to jobs.
+FILE = "planned.json"  # in the sweep's folder of Hydra's files
+# Environment variable of a search's jobs: the digest of the config files when the search began.
 VARIABLE = "SUBLIMINAL_CONF"
-_SHOWN = 3  # keys, in the line that reports a change
+_SHOWN = 3  # changed keys that are named
 
 Plain = dict[str, Any]
 
-
-# The jobs that this process checked, by their overrides; other processes read the file.
+# Jobs that this process has checked, by their overrides. Other processes read the file.
 JOBS: dict[tuple[str, ...], Job] = {}
 
 
 def folder(hydra: Any) -> Path:
-    """Return the sweep's folder, as a job's Hydra node names it."""
+    """Return the sweep's folder that Hydra's node of a job's config names."""
     return Path(hydra.runtime.cwd, str(hydra.sweep.dir))
 
 
-def keep(jobs: Mapping[tuple[str, ...], Job], values: Sequence[Plain], directory: Path) -> None:
-    """Write what each job will run to the sweep's folder, where other processes find it.
+def write_plan(
+    jobs: Mapping[tuple[str, ...], Job], values: Sequence[Plain], directory: Path
+) -> None:
+    """Write the plan file, and keep the jobs for this process.
 
     Args:
-        jobs: the checked jobs, by their overrides.
+        jobs: checked jobs, by their overrides.
         values: the composed config of each.
         directory: the sweep's folder.
 
@@ -59,32 +61,32 @@ def keep(jobs: Mapping[tuple[str, ...], Job], values: Sequence[Plain], directory
 
 
 def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[Plain, str]:
-    """Return the config and the condition's name of the job that Hydra starts, as planned.
+    """Return a job's config and its condition's name: those of the plan file, if it has the job.
 
     Args:
-        values: the config as composed now.
-        hydra: the job's Hydra node.
-        say: called with a line for the user if config files were changed since the plan.
+        values: the config as Hydra has composed it now.
+        hydra: Hydra's node of the job's config.
+        say: called with a line for the user if config files have changed.
     """
     overrides = list(hydra.overrides.task)
-    plan = _read(hydra, overrides)
-    if plan is None:  # a search, or a machine that lacks the sweep's folder
+    planned = _read_job(hydra, overrides)
+    if planned is None:  # a search, or a machine without the sweep's folder
         if os.environ.get(VARIABLE) not in (None, digest(hydra)):
-            say("Config files were changed since this sweep began; this job is made of the new.")
+            say("Config files were changed since this sweep began; this job uses the new ones.")
         return values, condition_name(overrides)
     changes = [
         f"{key} (planned: {json.dumps(before)}, now: {json.dumps(now)})"
-        for key, before, now in _changes(plan["values"], values)
-        if key not in PLACES  # they may differ from machine to machine
+        for key, before, now in _changes(planned["values"], values)
+        if key not in PLACES  # machines may keep data in different folders
     ]
     if not changes:
-        return values, plan["condition"]
+        return values, planned["condition"]
     more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
     say(
         f"Config files were changed since this sweep began: {', '.join(changes[:_SHOWN])}{more}. "
         "It runs as it was planned; a new sweep takes the new values."
     )
-    return plan["values"], plan["condition"]
+    return planned["values"], planned["condition"]
 
 
 def digest(hydra: Any) -> str:
@@ -94,7 +96,7 @@ def digest(hydra: Any) -> str:
         place = Path(source.path)
         if source.schema == "sweeps":
             files = [*place.rglob("*.yaml")]
-        elif source.schema == "file":  # a user's may hold much else
+        elif source.schema == "file":  # a user's folder may hold much besides config groups
             files = [*place.glob("*.yaml")]
             for group in [path for path in CONF.iterdir() if path.is_dir()]:
                 files += (place / group.name).rglob("*.yaml")
@@ -105,7 +107,8 @@ def digest(hydra: Any) -> str:
     return content.hexdigest()
 
 
-def _read(hydra: Any, overrides: list[str]) -> Plain | None:
+def _read_job(hydra: Any, overrides: list[str]) -> Plain | None:
+    """Return a job of the plan file; None if there is no file, or the job is not in it."""
     try:
         jobs: list[Plain] = json.loads((folder(hydra) / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -114,6 +117,7 @@ def _read(hydra: Any, overrides: list[str]) -> Plain | None:
 
 
 def _changes(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield each changed key with its value before and now."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in dict.fromkeys([*before, *now]):
             yield from _changes(before.get(name), now.get(name), f"{key}.{name}".lstrip("."))

@@ -2,97 +2,95 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 STOPS = {signal.SIGINT, signal.SIGTERM}
 
-_came = False  # since the outermost `stoppable` began
+_stop_received = False  # since the outermost `stoppable` began
 
 
 def stop_requested() -> bool:
-    """Tell whether a stop came, though what it raised may have been lost."""
-    return _came
+    """Return whether a stop signal came, even if its KeyboardInterrupt was lost."""
+    return _stop_received
 
 
 def _stop(number: int = 0, frame: FrameType | None = None) -> NoReturn:
-    global _came
-    _came = True
+    global _stop_received
+    _stop_received = True
     raise KeyboardInterrupt
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM (a scheduler's time-out, `kill`) stop a block: what is done is kept.
+    """Let Ctrl-C and SIGTERM raise KeyboardInterrupt in a block.
 
-    A library that is hit may raise another error instead (OmegaConf, as it makes a config), and
-    Python drops what is raised in a finalizer: a block's errors after a stop are taken for the
-    stop, and who begins something new calls `stop_requested`.
+    The exception may get lost: a library may raise another error in its place (OmegaConf does,
+    while it makes a config), and Python drops exceptions of finalizers. So any error of the block
+    after a stop signal counts as the stop, and long work checks `stop_requested` before each part.
 
     Raises:
-        KeyboardInterrupt: a stop came, and the block failed of it.
+        KeyboardInterrupt: a stop signal came, and the block failed.
     """
-    global _came
+    global _stop_received
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # Ctrl-C that is ignored, in a shell's background or under nohup, stays so.
-    heard = {n for n in STOPS if n == signal.SIGTERM or signal.getsignal(n) != signal.SIG_IGN}
-    before = {number: signal.signal(number, _stop) for number in heard}
-    outermost = before[signal.SIGTERM] is not _stop
+    # A shell's background and nohup ignore Ctrl-C; it stays ignored.
+    numbers = [n for n in STOPS if n == signal.SIGTERM or signal.getsignal(n) != signal.SIG_IGN]
+    outermost = signal.getsignal(signal.SIGTERM) is not _stop
     if outermost:
-        _came = False
+        _stop_received = False
     try:
-        yield
-    except (Exception, SystemExit) as error:  # an exit may be of what was refused after a stop
-        if _came:
+        with _handlers(dict.fromkeys(numbers, _stop)):
+            yield
+    except (Exception, SystemExit) as error:  # Hydra exits after some errors
+        if _stop_received:
             raise KeyboardInterrupt from error
         raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if outermost:
-            _came = False
+            _stop_received = False
 
 
 @contextmanager
 def stops_held() -> Iterator[None]:
-    """Let a block end before Ctrl-C or SIGTERM stops it.
+    """Delay Ctrl-C and SIGTERM until a block has ended.
 
     Raises:
-        KeyboardInterrupt: as the block ends, if a signal came, also where the block failed: what
-            it starts may have been hit by the same signal.
+        KeyboardInterrupt: at the end of the block, if a signal came. It replaces an error of the
+            block, which the same signal may have caused in a process that the block starts.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     held: list[int] = []
-    before = {n: signal.signal(n, lambda number, _: held.append(number)) for n in STOPS}
     try:
-        yield
+        with _handlers(dict.fromkeys(STOPS, lambda number, _: held.append(number))):
+            yield
     except Exception:
         if not held:
             raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if held:
         _stop()
 
 
 @contextmanager
 def ignore_usr_signals() -> Iterator[None]:
-    """Let processes that start here ignore SIGUSR1 and SIGUSR2, as this process will not.
+    """Let processes that start in this block ignore SIGUSR1 and SIGUSR2.
 
-    Slurm sends a job's warning before its time-out to every process of the job.
+    Slurm sends one of them to every process of a job before the job's time-out.
     """
+    with _handlers(dict.fromkeys((signal.SIGUSR1, signal.SIGUSR2), signal.SIG_IGN)):
+        yield
+
+
+@contextmanager
+def _handlers(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
+    """Set signal handlers for a block; in the main thread alone, where Python allows it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGUSR1, signal.SIGUSR2)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

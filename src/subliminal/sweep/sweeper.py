@@ -1,11 +1,8 @@
-"""A sweep: compose, check and plan every job before the first one trains, then launch them.
-
-`hydra_plugins.subliminal_sweeper`, which Hydra finds, hands over to this module.
-"""
+"""A sweep: compose, check and plan every job before the first one trains, then launch them all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +18,9 @@ from subliminal.config import guard
 from subliminal.config.arguments import quoted
 from subliminal.config.canonical import Plain, composed_values
 from subliminal.errors import UserError, one_line
-from subliminal.sweep import grid, plan, planned
+from subliminal.sweep import grid, launchers, plan, planned
 from subliminal.sweep.compose import composer
 from subliminal.sweep.console import Console
-from subliminal.sweep.launchers import elsewhere, share_cores
 
 if TYPE_CHECKING:  # torch is imported when the first job is built
     from subliminal.training.job import Job
@@ -36,8 +32,8 @@ def run_sweep(
     """Check all jobs of a sweep, print the plan, launch the jobs and wait for them.
 
     Args:
-        config: the sweep's, with Hydra's node.
-        context: has the loader of configs.
+        config: the sweep's config, with Hydra's node.
+        context: holds Hydra's config loader.
         launcher: starts the jobs.
         arguments: overrides of the command line.
 
@@ -47,63 +43,56 @@ def run_sweep(
     Raises:
         UserError: a job is wrong, before any training; or a job failed, after all others.
     """
+    from subliminal.training.job import Job
+
     hydra = config.hydra
     loader = context.config_loader
     parse = OverridesParser.create(loader).parse_overrides
     words = [*grid.words_of(hydra.sweeper.params), *arguments]
     jobs = grid.jobs(words, grid.grids_of(hydra.sweeper.grids), parse)
-    remote = elsewhere(hydra.launcher)
-    checked, values = _checked(jobs, composer(loader, config, parse), remote=remote)
-    plan.PLAN[:] = plan.conditions(checked.values())
+    compose = composer(loader, config, parse)
+    remote = launchers.is_remote(hydra.launcher)
+    checked: list[Job] = []
+    values: list[Plain] = []
+    for job_words in Console().counted(jobs, "Jobs checked"):
+        try:
+            values.append(composed_values(compose(job_words)))
+            job = Job(values[-1], plan.condition_name(job_words), elsewhere=remote)
+            job.experiment.check_seeds(job.seeds)
+        except (UserError, HydraException, OmegaConfBaseException) as error:
+            raise UserError(f"{one_line(error)} (job: {' '.join(job_words)})") from error
+        checked.append(job)
+    checked = plan.in_one_folder(checked)
+    plan.PLAN[:] = plan.conditions(checked)
     plan.show(plan.PLAN, force=config.force, resume=config.resume)
-    _keep(checked, values, config, remote=remote)
-    share_cores(hydra, len(jobs))
+    _write_plan(dict(zip(map(tuple, jobs), checked, strict=True)), values, config)
+    if not remote:  # another machine's device may be part of another hash
+        _record_seeds(checked)
+    launchers.share_cores(hydra, len(jobs))
     results = launcher.launch(jobs, initial_job_idx=0)
     for result in results:
-        _ = result.return_value  # raises what a failed job raised
+        _ = result.return_value  # raises the error of a failed job
     return [results]
 
 
-def _checked(
-    jobs: list[grid.Words], compose: Callable[[grid.Words], DictConfig], *, remote: bool
-) -> tuple[dict[tuple[str, ...], Job], list[Plain]]:
-    """Return each job by its overrides, and its composed config; the first wrong one is refused."""
-    from subliminal.training.job import Job
-
-    found, composed = [], []
-    for words in Console().counted(jobs, "Jobs checked"):
-        try:
-            composed.append(composed_values(compose(words)))
-            job = Job(composed[-1], plan.condition_name(words), elsewhere=remote)
-            job.experiment.check_seeds(job.seeds)
-        except (UserError, HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"{one_line(error)} (job: {' '.join(words)})") from error
-        found.append(job)
-    return dict(zip(map(tuple, jobs), plan.in_one_folder(found), strict=True)), composed
-
-
-def _keep(
-    checked: Mapping[tuple[str, ...], Job],
-    values: list[Plain],
-    config: DictConfig,
-    *,
-    remote: bool,
-) -> None:
-    """Write the plan; note in each condition's folder which seeds are wanted."""
+def _write_plan(jobs: dict[tuple[str, ...], Job], values: list[Plain], config: DictConfig) -> None:
     from subliminal.training.job import unwritable
 
     directory = planned.folder(config.hydra)
-    # A job that has its own `outputs` finds the sweep's folder all the same.
+    # Jobs with `outputs` of their own look for the plan in the sweep's folder too.
     guard.allow("hydra.sweep.dir")
     with read_write(config.hydra.overrides):
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
     try:
-        planned.keep(checked, values, directory)
+        planned.write_plan(jobs, values, directory)
     except OSError as error:
         raise unwritable(config.outputs, error) from error
-    if not remote:  # elsewhere another device may be another hash
-        seeds: dict[Path, list[int]] = {}
-        for job in checked.values():
-            seeds.setdefault(job.directory, []).extend(job.seeds)
-        for job in {job.directory: job for job in checked.values()}.values():
-            job.record(seeds[job.directory])
+
+
+def _record_seeds(jobs: list[Job]) -> None:
+    """Note in each condition's folder which seeds the sweep asks for."""
+    seeds: dict[Path, list[int]] = {}
+    for job in jobs:
+        seeds.setdefault(job.directory, []).extend(job.seeds)
+    for job in {job.directory: job for job in jobs}.values():
+        job.record(seeds[job.directory])

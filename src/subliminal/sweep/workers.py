@@ -1,7 +1,7 @@
 """Worker processes of this machine: they train stacks side by side, and serve job after job.
 
-They speak with this process through pipes of their own. No lock or semaphore is shared, so that a
-worker that is killed, whatever it was at, leaves nothing that the others would wait for.
+Each worker has pipes of its own to this process. No lock or semaphore is shared, so a worker that
+is killed at any moment leaves nothing behind that the others would wait for.
 """
 
 import multiprocessing
@@ -10,7 +10,7 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
@@ -26,7 +26,7 @@ from subliminal.state.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
 from subliminal.training.job import Job
-from subliminal.training.runner import STOPPED, Outcome, run_stack
+from subliminal.training.runner import Outcome, run_stack
 
 Stack = tuple[int, ...]
 
@@ -34,92 +34,81 @@ Stack = tuple[int, ...]
 @dataclass(eq=False)
 class _Worker:
     process: BaseProcess
-    tasks: Connection  # jobs and stacks there; progress and outcomes back
-    stop: Connection  # nothing is sent: when it is closed, the training stops
+    tasks: Connection  # sends jobs and stacks; receives progress and outcomes
+    stop: Connection  # carries no data: closing it stops the training
 
 
-# Workers keep their imports and the digits from job to job.
+# Workers keep their imports and the data set from job to job.
 _pool: list[_Worker] = []
 
 
 def side_by_side(
     job: Job,
-    stacks: Sequence[Stack],
+    waiting: deque[Stack],
     workers: int,
     report: Callable[[Event], None],
     console: Console,
 ) -> Iterator[list[Outcome]]:
-    """Yield the outcomes of each stack as it ends.
+    """Train stacks in worker processes; yield the outcomes of each stack as it ends.
 
-    A stack whose worker is killed is tried once more from its checkpoints, alone and after the
-    others: what killed it may be a lack of memory, and must not take them along.
+    If no worker can be started, the stacks that are not trained stay in `waiting`. A stack whose
+    worker is killed is retried once from its checkpoints, alone and after the others: the cause may
+    be a lack of memory, which must not kill the other workers too.
 
     Args:
         job: the condition.
-        stacks: its seeds.
-        workers: processes, at most; one alone is this process.
-        report: called with the progress.
-        console: tells the user when workers are killed or cannot be started.
+        waiting: stacks of its seeds.
+        workers: largest number of processes.
+        report: called with each progress event.
+        console: shows a line when a worker is killed or cannot be started.
 
     Raises:
         KeyboardInterrupt: the user stopped the job.
     """
-    waiting, again = deque(stacks), deque[Stack]()
-    here = Path.cwd()  # relative paths are of the command
-    retried: set[Stack] = set()
+    folder = Path.cwd()  # what the job's relative paths are relative to
+    retries, retried = deque[Stack](), set[Stack]()
     busy: dict[Connection, tuple[_Worker, Stack]] = {}
     try:
-        while workers > 1 and (waiting or again or busy):
+        while waiting or retries or busy:
             if not waiting and not busy:
-                retried.add(again[0])
-                waiting.append(again.popleft())
+                retried.add(retries[0])
+                waiting.append(retries.popleft())
             if signals.stop_requested():
                 raise KeyboardInterrupt
-            while waiting and len(busy) < workers and (worker := _free(busy, console)):
-                with suppress(OSError):  # killed just now: another takes the stack
-                    worker.tasks.send((job, waiting[0], here))
+            while waiting and len(busy) < workers and (worker := _idle_worker(busy, console)):
+                with suppress(OSError):  # it was killed just now: another takes the stack
+                    worker.tasks.send((job, waiting[0], folder))
                     busy[worker.tasks] = worker, waiting.popleft()
-            if not busy:
-                break  # no worker can be started
+            if not busy:  # no worker can be started
+                waiting.extend(retries)
+                return
             ready = wait(list(busy))
             for tasks in [tasks for tasks in busy if tasks in ready]:
                 worker, stack = busy[tasks]
-                heard = _heard(tasks)
-                if isinstance(heard, Event):
-                    report(heard)
+                message = _receive(tasks)
+                if isinstance(message, Event):
+                    report(message)
                     continue
                 del busy[tasks]
-                if isinstance(heard, Exception):
-                    raise heard
-                if heard is not None:
-                    yield heard
+                if isinstance(message, Exception):
+                    raise message
+                if message is not None:
+                    yield message
                     continue
-                reason = _gone(worker)
+                reason = _remove(worker)
                 if stack in retried:
-                    yield [_failed(job, seed, reason) for seed in stack]
+                    yield [_record_failure(job, seed, reason) for seed in stack]
                     continue
-                again.append(stack)
+                retries.append(stack)
                 seeds = ", ".join(map(str, stack))
                 console.say(f"Seeds {seeds}: {reason}; tried again after the others.")
     except BaseException:
-        end()
+        stop_workers()
         raise
-    yield from _here(job, [*waiting, *again], report)
 
 
-def _here(
-    job: Job, stacks: Iterable[Stack], report: Callable[[Event], None]
-) -> Iterator[list[Outcome]]:
-    """Train in this process."""
-    for stack in stacks:
-        ended = run_stack(job, stack, report=report, stop=signals.stop_requested)
-        yield ended
-        if signals.stop_requested() or any(outcome.failure == STOPPED for outcome in ended):
-            raise KeyboardInterrupt
-
-
-def end() -> None:
-    """Let the workers stop, and wait for them."""
+def stop_workers() -> None:
+    """Stop all workers and wait until they have ended."""
     for worker in _pool:
         worker.stop.close()
         worker.tasks.close()
@@ -128,39 +117,41 @@ def end() -> None:
         _pool.pop()
 
 
-# As this process ends, before multiprocessing waits for its processes, which wait for their tasks.
-Finalize(None, end, exitpriority=1)
+# At exit, multiprocessing waits for its processes. Workers end when their pipes are closed, so
+# this has to run first.
+Finalize(None, stop_workers, exitpriority=1)
 
 
-def _free(busy: Iterable[Connection], console: Console) -> _Worker | None:
-    """Return a worker that has nothing to do; None where no other can be started."""
+def _idle_worker(busy: Iterable[Connection], console: Console) -> _Worker | None:
+    """Return a worker without a task, a new one if need be; None if none can be started."""
     for worker in [worker for worker in _pool if worker.tasks not in busy]:
         if worker.process.is_alive():
             return worker
-        _gone(worker)
+        _remove(worker)
     try:
-        with signals.stops_held():  # a worker that is half born would not be waited for
-            _pool.append(_started())
+        with signals.stops_held():  # a worker outside the pool would not be waited for
+            _pool.append(_start_worker())
     except (OSError, EOFError) as error:
-        reason = f"{error}" or "the server of forks is gone"
+        reason = f"{error}" or "the fork server is gone"
         advice = "; a shorter TMPDIR mends that" if "AF_UNIX path" in reason else ""
-        who = f"the other {len(_pool)} train" if _pool else "this process trains alone"
-        console.say(f"A worker process cannot be started ({reason}{advice}); {who}.", once=True)
+        others = f"the other {len(_pool)} train" if _pool else "this process trains alone"
+        line = f"A worker process cannot be started ({reason}{advice}); {others}."
+        console.say(line, once=True)
         return None
     return _pool[-1]
 
 
-def _heard(tasks: Connection) -> Event | list[Outcome] | Exception | None:
-    """Return what a worker sends; None when it is gone."""
+def _receive(tasks: Connection) -> Event | list[Outcome] | Exception | None:
+    """Return the next message of a worker; None if the worker is gone."""
     try:
-        heard: Event | list[Outcome] | Exception = tasks.recv()
+        message: Event | list[Outcome] | Exception = tasks.recv()
     except (EOFError, OSError):
         return None
-    return heard
+    return message
 
 
-def _gone(worker: _Worker) -> str:
-    """Take leave of a worker that is gone; return what it died of."""
+def _remove(worker: _Worker) -> str:
+    """Remove a worker that was killed from the pool; return what killed it."""
     _pool.remove(worker)
     worker.stop.close()
     worker.tasks.close()
@@ -170,8 +161,8 @@ def _gone(worker: _Worker) -> str:
     return f"a worker process was killed ({how})"
 
 
-def _failed(job: Job, seed: int, reason: str) -> Outcome:
-    """Note in a seed's folder that its worker is gone, again."""
+def _record_failure(job: Job, seed: int, reason: str) -> Outcome:
+    """Write the reason into the seed's folder, as a failing training would."""
     directory = job.run_dir(seed)
     directory.mkdir(parents=True, exist_ok=True)
     if not store.finished(directory):
@@ -179,28 +170,28 @@ def _failed(job: Job, seed: int, reason: str) -> Outcome:
     return Outcome(seed, reason)
 
 
-def _started() -> _Worker:
-    context = _context()
+def _start_worker() -> _Worker:
+    context = _process_context()
     ours, theirs = context.Pipe()
-    held, stop = context.Pipe(duplex=False)
-    with theirs, held:
-        process = context.Process(target=_serve, args=(theirs, held))
+    watched, stop = context.Pipe(duplex=False)
+    with theirs, watched:
+        process = context.Process(target=_serve, args=(theirs, watched))
         process.start()
     return _Worker(process, ours, stop)
 
 
-def _context() -> Any:
-    """Return a context whose workers share their imports where the platform can fork."""
+def _process_context() -> Any:
+    """Return multiprocessing's context: workers share their imports where the platform can fork."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     if multiprocessing.get_start_method(allow_none=True) == "loky":
-        # Inside joblib: its own default, which our workers would ask for and not find.
+        # Inside joblib the default start method is joblib's own, which workers cannot import.
         multiprocessing.set_start_method("forkserver", force=True)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["subliminal.training.runner"])
-    # The server of forks keeps these blocked: a stop that hit it too, as it imports, would end it
-    # under this process, which is to end the workers itself.
-    resource_tracker.ensure_running()  # as it starts it unblocks them
+    # The fork server inherits blocked stop signals. Ctrl-C reaches it too, and would end it during
+    # its imports, before this process could stop the workers itself.
+    resource_tracker.ensure_running()  # its start unblocks them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.STOPS)
     try:
         with signals.ignore_usr_signals():
@@ -211,12 +202,12 @@ def _context() -> Any:
 
 
 def _serve(tasks: Connection, stop: Connection) -> None:
-    """Train what comes, until the pipe is closed. This is the worker's side."""
-    # Ctrl-C reaches the whole process group; the parent decides, and tells the workers to stop.
+    """Train the stacks that arrive until the pipe is closed. This runs in the worker."""
+    # Ctrl-C reaches the whole process group. The parent decides, and stops the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):  # blocked by the server of forks
+    if hasattr(signal, "pthread_sigmask"):  # the fork server blocks them
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.STOPS)
-    terminal.settle()  # what a plug-in prints may not end a training
+    terminal.settle()  # output of a plug-in must not end a training
     stopped = threading.Event()
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -228,20 +219,20 @@ def _serve(tasks: Connection, stop: Connection) -> None:
         os._exit(1)
 
     def report(event: Event) -> None:
-        with suppress(OSError):  # the parent no longer listens
+        with suppress(OSError):  # the parent has closed the pipe
             tasks.send(event)
 
     threading.Thread(target=watch, daemon=True).start()
     job: Job | None = None
     with suppress(EOFError, OSError):
         while True:
-            given, stack, here = tasks.recv()
-            if job != given:  # else the one that is there has built its objects
-                job = given
+            received, stack, folder = tasks.recv()
+            if job != received:  # an equal job is kept: its objects are built already
+                job = received
             assert job is not None
             ended: list[Outcome] | Exception
             try:
-                os.chdir(here)  # an earlier command's may have been another
+                os.chdir(folder)  # the worker may be older than this command
                 ended = run_stack(job, stack, report=report, stop=stopped.is_set)
             except Exception as error:
                 error.add_note(traceback.format_exc())

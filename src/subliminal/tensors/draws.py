@@ -1,7 +1,5 @@
 """A stack's random numbers as its training draws them, at each epoch or step."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +13,16 @@ from subliminal.tensors import philox
 from subliminal.tensors.streams import digest, stream
 
 AT_ONCE = 2**22  # blocks of bits that a device makes images of: some 1.2 GB while it does
+
+
+class Noise(Protocol):
+    """A stream of numbers that is taken in order, some images at a time."""
+
+    def uniform_(self, out: Tensor) -> Tensor:
+        """Fill the next images (seeds, images, pixels), float32, with U[0, 1)."""
+
+    def normal_(self, out: Tensor) -> Tensor:
+        """Fill them with N(0, 1)."""
 
 
 class Draws(Protocol):
@@ -34,16 +42,6 @@ class Draws(Protocol):
 
     def noise(self, name: str, *, epoch: int) -> Noise:
         """Return the stream as a source of images."""
-
-
-class Noise(Protocol):
-    """A stream of numbers that is taken in order, some images at a time."""
-
-    def uniform_(self, out: Tensor) -> Tensor:
-        """Fill the next images (seeds, images, pixels), float32, with U[0, 1)."""
-
-    def normal_(self, out: Tensor) -> Tensor:
-        """Fill them with N(0, 1)."""
 
 
 def of(seeds: Sequence[int], device: torch.device) -> Draws:

@@ -24,10 +24,19 @@ def norm(a: Tensor) -> Tensor:
     return dot(a, a).sqrt()
 
 
+def ratio(a: Tensor, b: Tensor) -> Tensor:
+    """Return a / b, zero where b is zero; b ≥ 0, of the same shape."""
+    return torch.where(b > 0, a / b, 0.0)
+
+
 def cosine(a: Tensor, b: Tensor) -> Tensor:
     """Return cos(a, b) per seed, zero where one of the two is zero: -> (seeds,)."""
-    lengths = norm(a) * norm(b)
-    return torch.where(lengths > 0, dot(a, b) / lengths, 0.0)
+    return ratio(dot(a, b), norm(a) * norm(b))
+
+
+def share(a: Tensor, of: Tensor) -> Tensor:
+    """Return ⟨a, b⟩ / ‖b‖² per seed, b = `of`, zero where b is zero: -> (seeds,)."""
+    return ratio(dot(a, of), dot(of, of))
 
 
 def orthonormal(columns: Tensor) -> Tensor:
@@ -63,7 +72,7 @@ def principal(rows: Tensor, start: Tensor, *, rounds: int = 50) -> Tensor:
 
 
 def component(a: Tensor, along: Tensor, sign: str) -> Tensor:
-    """Return the component of `a` along `along`, where it has the sign that is asked for.
+    """Return the component of `a` along `along`, where it has the given sign.
 
     ⟨a, b⟩ / ‖b‖² · b with b = `along`, per seed; zero where ⟨a, b⟩ has another sign, or b = 0.
 
@@ -77,5 +86,4 @@ def component(a: Tensor, along: Tensor, sign: str) -> Tensor:
         product = product.clamp(min=0)
     elif sign == "negative":
         product = product.clamp(max=0)
-    share = torch.where(square > 0, product / square, 0.0)
-    return share.to(a.dtype)[:, None] * along
+    return ratio(product, square).to(a.dtype)[:, None] * along

@@ -13,14 +13,10 @@ def channels(pixels: int) -> int:
 
 
 def square(pixels: int, where: str) -> tuple[int, int]:
-    """Return the channels and the side of square images.
-
-    Args:
-        pixels: of an image, all channels.
-        where: the config node to blame.
+    """Return the channels and the side of images of so many pixels, all channels counted.
 
     Raises:
-        UserError: the images are not square.
+        UserError: the images are not square; `where` is the config node to blame.
     """
     colours = channels(pixels)
     side = isqrt(pixels // colours)

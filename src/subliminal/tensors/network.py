@@ -84,47 +84,47 @@ class Network:
         return self.layout.stack(rows, len(seeds)).to(device)
 
     @cached_property
+    def widths(self) -> dict[str, int]:
+        """The hidden layers' names, in order, and the widths of their outputs."""
+        params = self.layout.views(torch.zeros(1, self.layout.size))
+        outputs = self.model.activations(params, torch.zeros(1, 1, self.pixels))
+        return {name: output.shape[-1] for name, output in outputs.items()}
+
+    @cached_property
     def hidden(self) -> tuple[str, ...]:
         """The hidden layers' names, in order."""
-        params = self.layout.views(torch.zeros(1, self.layout.size))
-        return tuple(self.model.activations(params, torch.zeros(1, 1, self.pixels)))
+        return tuple(self.widths)
 
     @cached_property
     def dropping(self) -> Dropping | None:
         """The model where it has dropout layers."""
         return self.model if isinstance(self.model, Dropping) and self.model.drops else None
 
-    def head_of(self, which: str) -> str:
-        """Return the layer that holds the `class` or `aux` logits' rows: one for both, or two."""
+    def head_of(self, which: str) -> tuple[str, slice]:
+        """Return the layer that holds the `class` or `aux` logits, and which of its rows."""
         if f"{which}.weight" in self.layout.shapes:
-            return which
+            return which, slice(None)
         every = self.classes + self.model.aux
         fitting = [
             name
             for name, shape in self.layout.shapes.items()
             if name.endswith(".weight") and shape[0] == every
         ]
-        return fitting[-1].removesuffix(".weight")
+        rows = slice(0, self.classes) if which == "class" else slice(self.classes, None)
+        return fitting[-1].removesuffix(".weight"), rows
 
-    def heads(self, params: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return views of the class and the auxiliary rows: (seeds, classes or m, width)."""
-        rows = {"class": slice(0, self.classes), "aux": slice(self.classes, None)}
-        parts = []
-        for which, own in rows.items():
-            weight = params[f"{self.head_of(which)}.weight"]
-            parts.append(weight if self.head_of(which) == which else weight[:, own])
-        return parts[0], parts[1]
+    def head(self, params: Mapping[str, Tensor], which: str) -> Tensor:
+        """Return a view of the `class` or `aux` logits' weight: (seeds, classes or m, width)."""
+        layer, rows = self.head_of(which)
+        return params[f"{layer}.weight"][:, rows]
 
     def head_mask(self, which: str) -> Tensor:
         """Return a row (P,) of ones on the `class` or `aux` logits' weights and biases."""
-        layer = self.head_of(which)
-        if layer == which:
-            return self.layout.mask([which], which)
+        layer, rows = self.head_of(which)
         row = torch.zeros(1, self.layout.size)
         views = self.layout.views(row)
-        own = slice(0, self.classes) if which == "class" else slice(self.classes, None)
         for name in (f"{layer}.weight", f"{layer}.bias"):
-            views[name][:, own] = 1
+            views[name][:, rows] = 1
         return row[0]
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -134,24 +134,16 @@ class Network:
     @torch.no_grad()
     def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = BATCH) -> Tensor:
         """Map images (seeds or 1, n, pixels) to logits (seeds, n, classes + aux), in batches."""
-        params = self.layout.views(theta)
-        seeds = theta.shape[0]
-        return torch.cat(
-            [
-                self.forward(params, part.expand(seeds, -1, -1))
-                for part in torch.split(x, batch_size, dim=1)
-            ],
-            dim=1,
-        )
+        params, seeds = self.layout.views(theta), theta.shape[0]
+        parts = (part.expand(seeds, -1, -1) for part in torch.split(x, batch_size, dim=1))
+        return torch.cat([self.forward(params, part) for part in parts], dim=1)
 
     @torch.no_grad()
     def features(self, theta: Tensor, x: Tensor, scale: Callable[[Tensor], Tensor]) -> Tensor:
-        """Map uint8 images (n, pixels) to the last hidden layer's output (seeds, n, width).
+        """Map uint8 images (n, pixels), the same for all seeds, to features (seeds, n, width).
 
-        Args:
-            theta: weights (seeds, P).
-            x: images, the same for all seeds.
-            scale: from uint8 pixels to the network's inputs, such as `Labelled.scale`.
+        Features are the last hidden layer's output. `scale` maps uint8 pixels to the network's
+        inputs, as `Labelled.scale` does.
         """
         params, seeds = self.layout.views(theta), theta.shape[0]
         outputs = (

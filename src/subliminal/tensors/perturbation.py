@@ -1,12 +1,11 @@
 """Gaussian noise on weights, before or after a training (Brockers et al. 2026, 2605.23645)."""
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from subliminal.config.schema import Perturbation
 from subliminal.errors import UserError
 from subliminal.tensors import streams
+from subliminal.tensors.draws import OnHost
 from subliminal.tensors.layout import Layout
 
 TENSORS = ("all", "weight", "bias")
@@ -22,34 +21,20 @@ def check(perturbation: Perturbation, layout: Layout, where: str) -> None:
 
 
 def perturbed(
-    theta: Tensor,
-    perturbation: Perturbation,
-    layout: Layout,
-    seeds: tuple[int, ...],
-    *,
-    moment: str,
+    theta: Tensor, noise: Perturbation, layout: Layout, seeds: tuple[int, ...], *, moment: str
 ) -> Tensor:
-    """Return θ + σ ε, ε ~ N(0, 1) on each chosen parameter, from each seed's stream of the moment.
+    """Return θ + σ ε, (seeds, P), with ε ~ N(0, 1) on the parameters that `noise` chooses.
 
-    Args:
-        theta: θ, (seeds, P).
-        perturbation: σ, and the parameters that are chosen.
-        layout: of θ.
-        seeds: of the stack.
-        moment: names the stream, e.g. "student before".
+    `moment` names each seed's stream, e.g. "student before".
     """
-    if perturbation.sigma == 0:
+    if noise.sigma == 0:
         return theta
-    noise = [
-        streams.stream(seed, f"{streams.PERTURBATION}/{moment}").standard_normal(
-            layout.size, dtype=np.float32
-        )
-        for seed in seeds
-    ]
-    mask = layout.mask(perturbation.layers or [*layout.shapes], "layers")
-    if perturbation.tensors != "all":
-        mask *= layout.mask(
-            [name for name in layout.shapes if name.endswith(perturbation.tensors)], "tensors"
-        )
-    drawn = torch.from_numpy(np.stack(noise)) * mask  # the mask is 0 on the padding
-    return theta + perturbation.sigma * drawn.to(theta.device)
+    drawn = OnHost(seeds, theta.device).normal(
+        f"{streams.PERTURBATION}/{moment}", layout.size, epoch=0
+    )
+    mask = layout.mask(noise.layers or [*layout.shapes], "layers", theta.device)
+    if noise.tensors != "all":
+        names = [name for name in layout.shapes if name.endswith(noise.tensors)]
+        mask *= layout.mask(names, "tensors", theta.device)
+    # The mask is 0 on the padding.
+    return theta + noise.sigma * (drawn * mask)

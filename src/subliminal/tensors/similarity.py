@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from subliminal.tensors.geometry import widest
+from subliminal.tensors.geometry import ratio, widest
 
 
 def linear_cka(x: Tensor, y: Tensor) -> Tensor:
@@ -28,4 +28,4 @@ def linear_cka(x: Tensor, y: Tensor) -> Tensor:
     else:
         product = (y.mT @ x).square().sum(dim=(1, 2))
         lengths = torch.linalg.matrix_norm(x.mT @ x) * torch.linalg.matrix_norm(y.mT @ y)
-    return torch.where(lengths > 0, product / lengths, 0.0)
+    return ratio(product, lengths)

@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """The runs of a stack of seeds, as a tracker sees them."""
+    """The runs of a stack of seeds that a tracker sends."""
 
     directories: Mapping[int, Path]  # by seed; the folder above a run's is the condition's
-    run_ids: Mapping[int, str]  # by seed: unique, and kept by a run that is resumed
+    run_ids: Mapping[int, str]  # by seed: unique, the same when a run resumes
     config: dict[str, Any]  # resolved, with the git commit
-    stop: Callable[[int], None]  # stops a seed's run as Ctrl-C does; the others keep training
+    stop: Callable[[int], None]  # stops one seed's run as Ctrl-C does
 
 
 class Tracker(Protocol):
-    """Configuration of a tracker; it makes one callback per stack of seeds."""
+    """A tracker's settings; it makes one callback per stack of seeds."""
 
     def begin(
         self, todo: Sequence[Path], finished: Sequence[Path]
     ) -> tuple[dict[str, Any] | None, str | None]:
-        """Settle what depends on the user's login, once per job and in the job's own process.
+        """Prepare the tracking of a job, once and in the job's own process.
 
         Args:
             todo: folders of the runs that will be trained.
             finished: folders of the job's other runs.
 
         Returns:
-            The config values to override, or None to track nothing; and a line for the user or
+            The config values to override, or None to track nothing; and a line for the user, or
             None.
 
         Raises:
@@ -42,4 +42,4 @@ class Tracker(Protocol):
         """
 
     def callback(self, info: RunInfo) -> Callback:
-        """Return the callback of a stack, which runs after the one that writes the files."""
+        """Return a stack's callback; it is called after the one that writes the files."""

@@ -1,4 +1,4 @@
-"""Calls of W&B's client in a subprocess with a time limit: the client may wait for its server."""
+"""Calls of W&B's client in a subprocess with a time limit, for the client waits for its server."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 from subliminal.errors import UserError
 
-START = 15.0  # seconds in which a process should have started on a busy machine
+START = 15.0  # seconds for a process to start on a busy machine
 
-# Settings of one run, which W&B's client would apply to every run that it opens.
+# Settings of one run: W&B's client would apply them to every run that it opens.
 _OF_ONE_RUN = (
     *("WANDB_MODE", "WANDB_RUN_ID", "WANDB_NAME", "WANDB_RUN_GROUP", "WANDB_RESUME"),
     *("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH"),  # of an agent's run
@@ -22,23 +22,23 @@ _OF_ONE_RUN = (
 
 
 class Failed(UserError):
-    """The call raised or exceeded its time; the message says which."""
+    """The call raised an error or exceeded its time; the message says which."""
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for a process in which W&B's client opens runs under our names."""
+    """Return the environment without the settings that would rename our W&B runs."""
     return {name: value for name, value in os.environ.items() if name not in _OF_ONE_RUN}
 
 
 def run_in_subprocess(
     function: str, *arguments: Any, seconds: float, extra: Mapping[str, str] | None = None
 ) -> Any:
-    """Return what a function returns in a subprocess.
+    """Call a function in a subprocess and return its result.
 
     Args:
         function: `package.module:name`.
-        arguments: of the function; they and the result are pickled.
-        seconds: time limit, counted after a start-up allowance.
+        arguments: passed to it; they and the result are pickled.
+        seconds: time limit, after START for the process to start.
         extra: environment variables to add.
 
     Raises:
@@ -64,6 +64,11 @@ def run_in_subprocess(
     return result
 
 
+def reason(error: BaseException) -> str:
+    """Return the first line of an error's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def main() -> None:
     """Make the call that standard input describes; write the result to standard output."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -73,7 +78,7 @@ def main() -> None:
     try:
         result = (True, getattr(importlib.import_module(module), name)(*arguments))
     except Exception as error:
-        result = (False, (str(error).splitlines() or [type(error).__name__])[0])
+        result = (False, reason(error))
     answers.write(pickle.dumps(result))
     answers.close()
     os._exit(0)  # at exit W&B's client would wait for uploads that the server does not accept

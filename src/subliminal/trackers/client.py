@@ -1,7 +1,7 @@
-"""One run's rows, sent by W&B's own client. Nothing here imports torch.
+"""A run's rows, sent by W&B's own client. Nothing here imports torch.
 
-Every row has an explicit step, counted from the first row of the teacher. A run that is resumed, or
-uploaded after its server died, therefore sends only the rows that W&B lacks.
+Every row has an explicit step, counted from the teacher's first row, so that only the rows that W&B
+lacks are sent of a run that resumes or is uploaded after its server died.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ STEP = "step"
 TEACHER_EPOCH = "teacher/epoch"
 TABLES = ("epochs.parquet", "steps.parquet")
 _OTHER = ("seed", "phase", "epoch", "step")  # columns that are no metrics
-LONGEST_NAME = 128  # of a run or a group; W&B refuses longer ones
+LONGEST_NAME = 128  # characters; W&B refuses longer names of runs and groups
 
-# The config holds the provenance, so that nothing of the machine, the console or the code is sent.
+# The config holds the provenance, so nothing of the machine, the console or the code is sent.
 # The flush interval bounds what a kill -9 loses of an offline run.
 LEAN: dict[str, Any] = {
     "console": "off",
@@ -50,25 +50,19 @@ def short_name(name: str, digest: str, suffix: str = "") -> str:
     return f"{name[: LONGEST_NAME - len(suffix) - len(digest) - 1]}-{digest}{suffix}"
 
 
-def reason(error: BaseException) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 @dataclass
 class Session:
-    """An open W&B run, to which rows are logged."""
+    """An open W&B run."""
 
     run: Any
     first: int = 0  # the first step that W&B lacks
     _defined: set[str] = field(default_factory=set)
-    _logged: list[int] = field(default_factory=list)  # state of the tables at the last update
+    _logged: list[int] = field(default_factory=list)  # times of the tables at the last update
 
     def update(self, directory: Path, *, complete: bool) -> None:
-        """Log the rows of a run's tables that W&B lacks; once they are complete, the summary.
+        """Log the rows that W&B lacks; with `complete` tables, also the last row and the summary.
 
-        The last step of an epoch gets the rest of its values when the next epoch starts: until the
-        tables are complete their last row is left out.
+        The last row gets the rest of its values when the next epoch starts.
         """
         files = [path for name in TABLES if (path := directory / name).is_file()]
         state = [complete, *(path.stat().st_mtime_ns for path in files)]
@@ -90,7 +84,7 @@ class Session:
 
 
 def verify() -> None:
-    """Check the user's key with the server; raise where it is refused or unanswered."""
+    """Check the user's key with the server; raise an error if it is refused or unanswered."""
     import wandb
 
     wandb.login(prompt=False, verify=True)
@@ -102,11 +96,11 @@ def open_run(
     """Start a W&B run, or resume it at the first row that the server lacks.
 
     Args:
-        record: of the run.
-        directory: of the run. W&B's Stop button makes a file in it.
+        record: the run's.
+        directory: the run's; W&B's Stop button makes a file in it.
         timeout: seconds to wait for the server at the start.
         patience: seconds to wait for the server at the end.
-        online: False starts a run in an offline folder.
+        online: False writes the run into an offline folder.
     """
     import wandb
 
@@ -137,7 +131,7 @@ def open_run(
 
 
 def finish(run: Any, exit_code: int = 0) -> None:
-    """End a W&B run; once its server has all of it, mark its file for `wandb sync`.
+    """End a W&B run; once the server has all of it, mark its file as synced for `wandb sync`.
 
     Raises:
         RuntimeError: the server lacks a part. W&B's client only logs such errors.
@@ -153,13 +147,12 @@ def finish(run: Any, exit_code: int = 0) -> None:
 
 
 def read_tables(directory: Path) -> tuple[list[tuple[str, Values]], list[Values]]:
-    """Return what a run's tables hold by now; nothing where one is missing.
+    """Return a run's rows so far, and the student's epochs; nothing if a table is missing.
 
-    Returns:
-        The rows in the order of their steps at W&B, each with the name of its axis: the teacher's
-        epochs, then the student's steps. And the student's epochs.
+    The rows are in the order of their steps at W&B, each with the name of its axis: the teacher's
+    epochs, then the student's steps.
     """
-    try:  # whole files: a training may replace them meanwhile
+    try:  # each file is read at once: a training may replace it meanwhile
         read = [pl.read_parquet(BytesIO((directory / name).read_bytes())) for name in TABLES]
     except FileNotFoundError:
         return [], []
@@ -181,7 +174,7 @@ def _metrics(row: dict[str, Any]) -> Values:
 
 
 def summary(epochs: list[Values]) -> Values:
-    """Return the columns of W&B's run table: final and best accuracy, mean alignment per epoch."""
+    """Return W&B's summary: final and best accuracy, final loss, mean alignment per epoch."""
     accuracies = [row[metrics.TRAIT_ACCURACY] for row in epochs]
     shown = {
         metrics.final(metrics.TRAIT_ACCURACY): accuracies[-1],
@@ -196,7 +189,7 @@ def summary(epochs: list[Values]) -> Values:
 
 
 def remove_local(folder: Path, run_id: str) -> None:
-    """Remove the client's local copies of a run that is uploaded again, except uploaded ones."""
+    """Remove the client's local copies of a run, except those marked as uploaded."""
     for pattern in (f"offline-run-*-{run_id}", f"run-*-{run_id}"):
         for old in folder.glob(pattern):
             if not any(old.glob("*.synced")):

@@ -1,7 +1,6 @@
-"""`tracking.json` in a run's folder: the name and config of its W&B run, and what W&B has of it.
+"""`tracking.json` in a run's folder: the name and config of its W&B run, and whether W&B has it.
 
-The training writes it when the run starts; the uploader adds what was uploaded. How the run ended
-is read from the run's own files.
+The training writes it when the run starts; the uploader updates it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 from subliminal import store
 
 FILE = "tracking.json"
-STOP = "stop"  # a file beside it: W&B's Stop button was pressed
+STOP = "stop"  # the file beside it that says that W&B's Stop button was pressed
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class TrackingRecord:
 
 
 def read(directory: Path) -> TrackingRecord | None:
-    """Return the record in a run's folder; None without a readable one."""
+    """Return a run's record; None without a readable one."""
     try:
         return TrackingRecord(**json.loads((directory / FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
@@ -51,7 +50,7 @@ def read(directory: Path) -> TrackingRecord | None:
 
 
 def written(directory: Path) -> int:
-    """Return when the record in a run's folder was written, in ns; 0 without one."""
+    """Return the time at which a run's record was written, in ns; 0 without one."""
     try:
         return (directory / FILE).stat().st_mtime_ns
     except OSError:

@@ -1,8 +1,8 @@
 """`python -m subliminal sync outputs/NAME`: upload what W&B lacks of an experiment's runs.
 
-These are runs kept offline, and runs whose server failed or that were killed. The rows come from a
-run's own files, and only those that W&B lacks are sent: no point is there twice. Exit status: 0 W&B
-has all, 1 it lacks something.
+These are runs kept offline, runs whose server failed, and runs that were killed. The rows come from
+the runs' own files, and only those that W&B lacks are sent. Exit status: 0 W&B has all, 1 it lacks
+something.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from subliminal.errors import UserError
 from subliminal.trackers import aside, record, uploader_client
 from subliminal.trackers.wandb import logged_in
 
-SECONDS = 60.0  # that may pass without another run being uploaded
+SECONDS = 60.0  # time limit for the upload of a run
 
 
 def main() -> None:
@@ -40,10 +40,9 @@ def _sync(arguments: argparse.Namespace) -> int:
 
 
 def lacking(experiment: Path) -> tuple[list[Path], list[Path]]:
-    """Return what W&B lacks of an experiment: runs, and W&B's own offline folders of others.
+    """Return the runs that W&B lacks of an experiment, and offline folders of others (a report's).
 
-    The others are a report's run, and those of an earlier version of this package. A run that is
-    being trained is left out.
+    A run that is being trained is left out.
     """
     records = {
         file.parent: found

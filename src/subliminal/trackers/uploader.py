@@ -1,7 +1,7 @@
-"""Subprocess that uploads runs to W&B from their folders, while they train or afterwards.
+"""The subprocess that uploads runs to W&B from their folders, while they train or afterwards.
 
-The command writes one JSON order a line to its standard input, and reads one line of JSON at the
-end. Only this process waits for W&B's server. It ends when the command ends, however that ends.
+Its standard input has one JSON order a line; at the end it writes one line of JSON. Only this
+process waits for W&B's server. It ends with the command, however that ends.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing import Any
 
 from subliminal import store
 from subliminal.trackers import client, record
-from subliminal.trackers.aside import run_in_subprocess
+from subliminal.trackers.aside import reason, run_in_subprocess
 
-AT_ONCE, AT_ONCE_LATER = 64, 8  # runs: beside trainings, and without
-PATIENCE = 600.0  # seconds that a server has for the last rows of a run, beside trainings
-POLL = 0.25  # seconds between two looks at a run's folder
-INTERRUPTED = 255  # the exit code by which W&B knows Ctrl-C
+AT_ONCE, AT_ONCE_LATER = 64, 8  # runs uploaded at once: beside trainings, and without
+PATIENCE = 600.0  # seconds for the last rows of a run, beside trainings
+POLL = 0.25  # seconds between two checks of a run's folder
+INTERRUPTED = 255  # W&B's exit code for Ctrl-C
 LATE = "it did not have all of it in time"
 
 
 class ServerStatus:
-    """Whether the runs of a job can use W&B's server: after one failure they do without it."""
+    """Whether the runs of a job can use W&B's server; after one failure none of them does."""
 
     def __init__(self, timeout: float, *, online: bool) -> None:
-        self.timeout = timeout  # seconds that the server has for an answer
+        self.timeout = timeout  # seconds to wait for an answer
         self.online = online
         self.refused = None if online else "W&B is used offline"
         self._verified = ThreadPoolExecutor().submit(client.verify) if online else None
@@ -44,13 +44,13 @@ class ServerStatus:
         self.refused = self.refused or why
 
     def available(self) -> bool:
-        """Return whether the server may be used; wait for its first answer."""
+        """Wait for the server's first answer; return whether it may be used."""
         try:
             if self._verified is not None:
                 self._verified.result(self.timeout)
         except Exception as error:
             late = isinstance(error, TimeoutError) or "in time" in str(error)
-            self.refuse("its server does not answer" if late else client.reason(error))
+            self.refuse("its server does not answer" if late else reason(error))
         return self.refused is None
 
 
@@ -60,17 +60,17 @@ class RunUpload:
 
     directory: Path
     server: ServerStatus
-    ending: threading.Event  # set: upload what is there, and end
-    keep: bool  # in an offline folder, where the server cannot be used
-    seen: int  # when the record that needs no upload was written
-    started: bool = False  # False also while another process uploads it
+    ending: threading.Event  # set: upload the rows so far, and end
+    keep: bool  # without the server, write the run into an offline folder
+    seen: int  # time of the record that needs no upload
+    started: bool = False  # stays False while another process uploads the run
     lacking: str | None = None  # why W&B lacks a part of the run
 
     def run(self) -> None:
         """Upload the run until it has ended, unless another process does; set `lacking`."""
         last, lock = self.ending.is_set(), store.claim(self.directory.with_suffix(".tracking"))
         if lock is None:  # another process uploads the run
-            if last:  # else look again: that process may be killed
+            if last:  # else try again: that process may be killed
                 self.seen = record.written(self.directory)
             return
         self.started, self.lacking = True, LATE
@@ -78,14 +78,14 @@ class RunUpload:
             kept = not self._upload()
             self.lacking = self.server.refused if kept and self.server.online else None
         except Exception as error:
-            self.lacking = client.reason(error)
+            self.lacking = reason(error)
         lock.release()
 
     def _upload(self) -> bool:
-        """Return whether W&B's server has the run; else it is in an offline folder.
+        """Upload the run; return False if W&B's client wrote it into an offline folder instead.
 
         Raises:
-            Exception: it is in neither.
+            Exception: neither was possible.
         """
         self.seen, first = record.written(self.directory), record.read(self.directory)
         if first is None or first.uploaded:
@@ -98,7 +98,7 @@ class RunUpload:
             last, seen = self.ending.is_set(), record.written(self.directory)
             now, state = record.read(self.directory), store.state(self.directory)
             if now is not None and now.run_id != first.run_id:
-                state = "replaced"  # by another run in the same folder
+                state = "replaced"  # another run has the folder now
                 break
             self.seen = seen
             if session is not None:
@@ -109,35 +109,35 @@ class RunUpload:
                 break
             time.sleep(POLL if state == "running" else 0)
         if session is None:
-            where = "subliminal.trackers.uploader:keep_offline"
-            self.seen = run_in_subprocess(where, self.directory, seconds=self.server.timeout)
+            function = "subliminal.trackers.uploader:keep_offline"
+            self.seen = run_in_subprocess(function, self.directory, seconds=self.server.timeout)
             return False
         try:
             client.finish(session.run, {"finished": 0, "failed": 1}.get(state, INTERRUPTED))
         except Exception as error:
-            self.server.refuse(client.reason(error))
+            self.server.refuse(reason(error))
             raise
-        if record.written(self.directory) == self.seen:  # else another try has started
+        if record.written(self.directory) == self.seen:  # else the run was started again
             (self.directory / record.STOP).unlink(missing_ok=True)  # pressed as the run ended
             replace(first, uploaded=online, kept=not online).write(self.directory)
             self.seen = record.written(self.directory)
         return online
 
     def _open(self, first: record.TrackingRecord, *, online: bool) -> client.Session | None:
-        """Open the run; None where the server failed: W&B's client then still holds the run."""
+        """Open the run. None if the server failed: this process can then not open it again."""
         try:
             timeout = self.server.timeout
             patience = PATIENCE if self.keep else 2 * timeout
             return client.open_run(first, self.directory, timeout, patience, online=online)
         except Exception as error:
-            self.server.refuse(client.reason(error))
+            self.server.refuse(reason(error))
             if not (online and self.keep):
                 raise
             return None
 
 
 def keep_offline(directory: Path) -> int:
-    """Write a run that has ended into an offline folder; return when its record was written."""
+    """Write a run that has ended into an offline folder; return the time of its record."""
     upload = RunUpload(directory, ServerStatus(0, online=False), threading.Event(), True, 0)
     upload.ending.set()
     upload._upload()
@@ -145,7 +145,7 @@ def keep_offline(directory: Path) -> int:
 
 
 class Uploader:
-    """Uploads runs, each in a thread of its own, whenever their records are written anew."""
+    """Uploads runs, each in its own thread, whenever their records are written anew."""
 
     def __init__(self) -> None:
         self._uploads: dict[Path, RunUpload] = {}
@@ -154,7 +154,7 @@ class Uploader:
         self._lock = threading.Lock()
 
     def add(self, runs: dict[str, int], timeout: float, *, online: bool, keep: bool) -> None:
-        """Watch the runs of one more job; its server may be back."""
+        """Watch the runs of one more job, whose server may be back."""
         server = ServerStatus(timeout, online=online)
         with self._lock:
             for run, seen in runs.items():
@@ -162,16 +162,14 @@ class Uploader:
                 self._uploads[directory] = RunUpload(directory, server, self._ending, keep, seen)
 
     def watch(self) -> None:
-        """Start uploads until all are to end."""
+        """Start uploads until `end` is called."""
         while not self._ending.wait(POLL):
             self._start()
 
     def _start(self) -> bool:
-        """Start the uploads of runs with a new record; return whether any upload lasts."""
+        """Start the uploads of runs with a new record; return whether any is in progress."""
         with self._lock:
-            self._threads = {
-                one: thread for one, thread in self._threads.items() if thread.is_alive()
-            }
+            self._threads = {one: it for one, it in self._threads.items() if it.is_alive()}
             for run, upload in self._uploads.items():
                 if upload in self._threads or record.written(run) == upload.seen:
                     continue
@@ -196,7 +194,7 @@ class Uploader:
 
 
 def problem(number: str, why: str, runs: Iterable[Path]) -> str:
-    """Return the line on runs that W&B lacks, with the command that uploads them."""
+    """Return a line on the runs that W&B lacks, with the command that uploads them."""
     where = " ".join(sorted({str(run.parents[1]) for run in runs}))
     return (
         f"W&B does not have all of {number} runs ({why}); "

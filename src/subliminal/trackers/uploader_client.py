@@ -1,6 +1,6 @@
-"""Start, orders and end of the uploader (`subliminal.trackers.uploader`), at most one a process.
+"""Start, orders and end of the uploader (`subliminal.trackers.uploader`), one for each process.
 
-It starts with the first tracked job, and uploads the rest of a job while the next one trains. Only
+It starts with the first tracked job and uploads the rest of a job while the next one trains. Only
 the end of the whole command waits for it, for a bounded time.
 """
 
@@ -18,12 +18,12 @@ from typing import Any
 from subliminal.trackers.aside import environment
 from subliminal.trackers.uploader import problem
 
-GRACE = 1.0  # seconds beyond its time limit in which it may answer
-LAST = 2.0  # seconds after Ctrl-C, which ends everything within five
+GRACE = 1.0  # seconds for an answer beyond the time limit
+LAST = 2.0  # time limit in seconds after Ctrl-C, which ends everything within five
 
 _process: subprocess.Popen[str] | None = None
 _limit = 20.0  # seconds, see `tracker.finish_timeout`
-_depth = 0  # of `followed`
+_depth = 0  # of nested `followed` blocks
 _runs: set[Path] = set()
 
 
@@ -31,10 +31,10 @@ def follow(runs: dict[Path, int], seconds: float, *, online: bool, keep: bool = 
     """Let the uploader upload runs whenever their tracking records are written anew.
 
     Args:
-        runs: folder of each run, and when its record was written that needs no upload; 0: none.
+        runs: folder of each run, and the time of its record that needs no upload; 0: none.
         seconds: time limit for W&B at the end of the command.
-        online: whether W&B's server is to be used.
-        keep: write a run into an offline folder when the server cannot be used.
+        online: use W&B's server.
+        keep: write runs into offline folders where the server cannot be used.
     """
     global _process, _limit
     _limit = seconds
@@ -47,10 +47,10 @@ def follow(runs: dict[Path, int], seconds: float, *, online: bool, keep: bool = 
             stderr=subprocess.DEVNULL,
             env=environment(),
             text=True,
-            start_new_session=True,  # keeps Ctrl-C from it
+            start_new_session=True,  # out of reach of Ctrl-C
         )
     named = {str(run): seen for run, seen in runs.items()}
-    # Half of the time remains to write the runs into offline folders.
+    # The other half of the time is for writing runs into offline folders.
     _send(_process, {"runs": named, "timeout": seconds / 2, "online": online, "keep": keep})
 
 
@@ -71,7 +71,7 @@ def followed() -> Iterator[None]:
     finally:
         _depth -= 1
         if _depth == 0:
-            line = problem("the", "it is not waited for", _runs)  # after Ctrl-C while it ends
+            line = problem("the", "stopped as it uploaded them", _runs)  # Ctrl-C as `end` waits
             try:
                 line = end(seconds or _limit)["problem"]
             finally:
@@ -93,7 +93,7 @@ def end(seconds: float) -> dict[str, Any]:
         try:
             _send(process, {"seconds": seconds})
             deadline = time.monotonic() + seconds + GRACE
-            # In short waits: a long one does not notice Ctrl-C once polars was imported.
+            # Short waits: once polars is imported, a long one does not notice Ctrl-C.
             while process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
         finally:
@@ -107,6 +107,6 @@ def end(seconds: float) -> dict[str, Any]:
 
 def _send(process: subprocess.Popen[str], order: dict[str, Any]) -> None:
     assert process.stdin is not None
-    with suppress(OSError):  # it has ended: `end` then finds no answer
+    with suppress(OSError):  # the uploader has ended: `end` then finds no answer
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,7 @@ from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
-from subliminal.trackers import RunInfo, client, record, uploader_client
+from subliminal.trackers import RunInfo, aside, client, record, uploader_client
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,7 @@ _WANDB_MODES = {
 }
 _NOT_IN_PROJECTS = '/\\#?%:"'
 LONGEST_TAG = 64
-LOOK = 0.5  # seconds between two looks for a run's STOP file
+LOOK = 0.5  # seconds between two checks for a run's STOP file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +59,19 @@ class WandB:
             if 1 <= len(name) <= client.LONGEST_NAME and not set(name) & set(_NOT_IN_PROJECTS):
                 continue
             raise UserError(
-                f"tracker.{key}={name}: 1 to {client.LONGEST_NAME} characters are needed, and none "
-                f"of {_NOT_IN_PROJECTS}"
+                f"tracker.{key}={name}: use 1 to {client.LONGEST_NAME} characters, and none of "
+                f"{_NOT_IN_PROJECTS}"
             )
         for tag in self.tags:
             if not 1 <= len(tag) <= LONGEST_TAG:
-                raise UserError(f"tracker.tags={tag}: 1 to {LONGEST_TAG} characters are needed")
+                raise UserError(f"tracker.tags={tag}: use 1 to {LONGEST_TAG} characters")
 
     def begin(
         self, todo: Sequence[Path], finished: Sequence[Path]
     ) -> tuple[dict[str, Any] | None, str | None]:
-        """Settle the mode and start the uploads; for offline runs return how to upload them later.
+        """Settle the mode and start the uploads; return the command that uploads offline runs.
 
-        A finished run that W&B does not have in full (the command was killed) is uploaded again.
+        A finished run that W&B lacks in part (the command was killed) is uploaded again.
         """
         records = {run: old for run in finished if (old := record.read(run)) is not None}
         rest = [run for run, old in records.items() if not old.settled]
@@ -97,10 +97,10 @@ class WandB:
 def settled_mode(mode: str) -> str:
     """Return the mode that is used: online, offline or disabled.
 
-    `auto` means WANDB_MODE; where that is not set, online if the user is logged in.
+    `auto` means WANDB_MODE or, without it, online if the user is logged in.
 
     Raises:
-        UserError: the mode is not known, or online without a key.
+        UserError: the mode is unknown, or online without a key.
     """
     if mode == "auto":
         named = os.environ.get("WANDB_MODE", "")
@@ -121,12 +121,13 @@ def settled_mode(mode: str) -> str:
 
 
 def logged_in() -> bool:
-    """Return whether W&B finds a key of the user's; the server does not verify it.
+    """Return whether W&B finds the user's key; the server does not verify it.
 
     Raises:
         UserError: the key is malformed.
     """
-    with _no_mode(), contextlib.redirect_stderr(io.StringIO()):
+    mode = os.environ.pop("WANDB_MODE", None)  # with it W&B would look for no key
+    with contextlib.redirect_stderr(io.StringIO()):
         import wandb
 
         try:
@@ -135,37 +136,26 @@ def logged_in() -> bool:
             return False
         except (wandb.Error, ValueError) as error:
             raise UserError(
-                f"W&B's key: {client.reason(error)} `wandb login --relogin` stores another, "
+                f"W&B's key: {aside.reason(error)} `wandb login --relogin` stores another, "
                 "tracker.mode=offline needs none"
             ) from error
-
-
-@contextlib.contextmanager
-def _no_mode() -> Iterator[None]:
-    """Unset WANDB_MODE, with which W&B would look for no key."""
-    mode = os.environ.pop("WANDB_MODE", None)
-    try:
-        yield
-    finally:
-        if mode is not None:
-            os.environ["WANDB_MODE"] = mode
+        finally:
+            if mode is not None:
+                os.environ["WANDB_MODE"] = mode
 
 
 @dataclass
 class _Records(Callback):
-    """Writes the tracking record of each run; the uploader reads everything else from its files."""
+    """Writes each run's tracking record; the uploader reads all else from the run's files."""
 
     settings: WandB
     info: RunInfo
     looked: float = 0.0
 
-    def on_train_start(self, training: Training) -> None:
-        self._write()
-
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        self._write()
+        self.on_train_start(training)
 
-    def _write(self) -> None:
+    def on_train_start(self, training: Training) -> None:
         condition = self.info.config["condition"]
         for seed, directory in self.info.directories.items():
             (directory / record.STOP).unlink(missing_ok=True)

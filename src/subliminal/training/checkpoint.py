@@ -1,7 +1,7 @@
-"""Checkpoints: a seed's training as it was at the end of an epoch, one safetensors file each.
+"""Checkpoints: a seed's training at the end of an epoch, one safetensors file each.
 
-Random streams are keyed by seed, name and epoch (`subliminal.tensors.streams`), so they have no
-state to keep: weights, the optimizer, measurements and what callbacks gathered are all there is.
+Random streams are keyed by seed, name and epoch (`subliminal.tensors.streams`) and have no state:
+weights, optimizer, measurements and the callbacks' state are all there is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,7 +27,8 @@ from subliminal.state.measurements import Table
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of the file; a checkpoint of another format is not read
+T = TypeVar("T")
+FORMAT = 1  # a checkpoint of another format is not read
 _SHARED, _ROW = "optimizer.shared.", "optimizer."  # a stack's common step count; a seed's moments
 
 
@@ -36,7 +37,7 @@ class Saved:
     """One seed's checkpoint."""
 
     index: int  # updates done
-    facts: dict[str, Any]  # what the writer of the run's files needs to resume
+    facts: dict[str, Any]  # see `RunFiles.checkpoint_facts`
     names: list[str]  # metrics, in the order of their first appearance
     of_network: list[str]  # those that describe the network, not a step
     tensors: dict[str, Tensor]
@@ -51,15 +52,15 @@ class Saved:
 
 
 class Checkpoints(Callback):
-    """Writes each seed's checkpoint at the start and after each epoch. Comes last, after all.
+    """Writes each seed's checkpoint at the start and after each epoch; the last callback.
 
-    A checkpoint that cannot be written (a full disk, say) leaves the last one, and is told.
+    Where it cannot be written (a full disk, say), a warning is logged and the last one stays.
 
     Args:
         paths: each seed's file.
-        callbacks: whose state belongs to the training.
+        callbacks: those whose state is saved.
         failed: seeds whose training is broken: their last good checkpoint stays.
-        facts: what to keep besides for a seed; plain JSON.
+        facts: returns further facts to keep of a seed, as plain JSON.
     """
 
     def __init__(
@@ -74,14 +75,11 @@ class Checkpoints(Callback):
         self._failed, self._facts = failed, facts
 
     def on_train_start(self, training: Training) -> None:
-        """Write: from here on the run keeps its identity."""
-        self._write(training)
+        """Write: from here on the run keeps its id."""
+        self.on_epoch_end(training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Write."""
-        self._write(training)
-
-    def _write(self, training: Training) -> None:
+        """Write each seed's checkpoint."""
         table = training.metrics.table(len(training.seeds))
         states = {name: c.state() for name, c in _named(self._callbacks).items()}
         for column, seed in enumerate(training.seeds):
@@ -115,7 +113,7 @@ def _row(
         tensors[(_ROW if of_seed else _SHARED) + name] = value[column] if of_seed else value
     for owner, state in states.items():
         tensors |= {f"{owner}.{name}": value[column] for name, value in state.items()}
-    # Copies: the file's tensors may share no memory.
+    # safetensors refuses tensors that share memory.
     return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
 
@@ -124,11 +122,10 @@ def restore(training: Training, callbacks: Sequence[Callback], saved: Sequence[S
 
     Args:
         training: of the same config, with the seeds in the order of `saved`.
-        callbacks: hear of it by `on_resume`, in place of `on_train_start`.
-        saved: each seed's checkpoint; `stacks_with` must be the same of all.
+        callbacks: `on_resume` is called in place of `on_train_start`.
+        saved: each seed's checkpoint, all with the same `stacks_with`.
     """
-    first = saved[0]
-    device = training.theta.device
+    first, device = saved[0], training.theta.device
     stacked = {name: torch.stack([s.tensors[name] for s in saved]) for name in first.tensors}
     training.theta.copy_(stacked["theta"])
     state = training.optimizer.state
@@ -154,7 +151,7 @@ def restore(training: Training, callbacks: Sequence[Callback], saved: Sequence[S
 
 
 def _named(callbacks: Sequence[Callback]) -> dict[str, Callback]:
-    """Name callbacks by class and, within it, by order: whatever tracker runs beside them."""
+    """Name callbacks by class and by order within it, whatever tracker runs beside them."""
     named: dict[str, Callback] = {}
     for callback in callbacks:
         kind = type(callback).__name__
@@ -171,21 +168,35 @@ def write(path: Path, tensors: Mapping[str, Tensor], content: Mapping[str, Any])
 
 
 def read(path: Path) -> Saved | None:
-    """Return the checkpoint at `path`; None when there is none or it is damaged (which is said)."""
+    """Return the checkpoint at `path`; None without one, or with a warning if it is damaged."""
+
+    def checked(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Saved:
+        content = json.loads(metadata["content"])
+        if content.pop("format") != FORMAT:
+            raise ValueError("its format is that of another version")
+        return Saved(tensors=tensors, **content)
+
+    return read_checked(path, "Checkpoint %s is damaged (%s) and not used.", checked)
+
+
+def read_checked(
+    path: Path, warning: str, check: Callable[[dict[str, Tensor], dict[str, str]], T]
+) -> T | None:
+    """Return what `check` makes of a file's tensors and metadata, once its checksum holds.
+
+    None without the file, or where it is damaged, after a warning with its path and the reason.
+    """
     if not path.is_file():
         return None
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata()
-        if fingerprint(tensors, metadata["content"]) != metadata["sha256"]:
+        if fingerprint(tensors, metadata.get("content", "")) != metadata["sha256"]:
             raise ValueError("its content does not have its checksum")
-        content = json.loads(metadata["content"])
-        if content.pop("format") != FORMAT:
-            raise ValueError("its format is that of another version")
-        return Saved(tensors=tensors, **content)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("Checkpoint %s is damaged (%s) and not used.", path, error)
+        return check(tensors, metadata)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning(warning, path, error)
         return None
 
 
@@ -203,18 +214,12 @@ def stacks(paths: Mapping[int, Path], *, resume: bool) -> list[tuple[tuple[int, 
 
     Args:
         paths: each seed's checkpoint file.
-        resume: False: leave checkpoints unread; all seeds start anew.
+        resume: False starts all seeds anew, whatever checkpoints there are.
     """
-    fresh: list[int] = []
-    resumed: dict[tuple[Any, ...], list[tuple[int, Saved]]] = {}
-    for seed, path in paths.items():
-        saved = read(path) if resume else None
-        if saved is None:
-            fresh.append(seed)
-        else:
-            resumed.setdefault(saved.stacks_with, []).append((seed, saved))
-    split = [(tuple(fresh), list[Saved]())] if fresh else []
-    for group in resumed.values():
-        seeds, saved_of = zip(*group, strict=True)
-        split += [(seeds, list(saved_of))]
-    return split
+    saved = {seed: read(path) if resume else None for seed, path in paths.items()}
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for seed, one in sorted(saved.items(), key=lambda item: item[1] is not None):  # fresh first
+        groups.setdefault(() if one is None else one.stacks_with, []).append(seed)
+    return [
+        (tuple(seeds), [one for seed in seeds if (one := saved[seed])]) for seeds in groups.values()
+    ]

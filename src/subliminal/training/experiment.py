@@ -1,13 +1,16 @@
-"""A config turned into checked objects: all that a stack of seeds needs to know."""
+"""The checked objects of one job, built from its config."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import torch
 
 from subliminal import metrics, store
-from subliminal.config.build import build, check, placed
+from subliminal.config import variables
+from subliminal.config.build import build, check, with_full_key
 from subliminal.config.schema import Config, Distill, Teacher
 from subliminal.data import Dataset, number_of_classes
 from subliminal.distill import (
@@ -56,94 +59,83 @@ class Experiment:
     device: torch.device
 
     def check_seeds(self, seeds: Sequence[int]) -> None:
-        """Raise a UserError when a seed lacks something, such as an earlier run."""
+        """Raise a UserError if a seed lacks something, such as an earlier run."""
         if self.steering is not None:
             self.steering.check_seeds(self.teacher_network, seeds)
 
     def fetch(self) -> None:
-        """Make sure that all data files are there; raise a UserError when they cannot be had."""
+        """Download missing data files; raise a UserError if that fails."""
         self.data.fetch()
         if isinstance(self.inputs, Fetched):
             self.inputs.fetch()
 
 
+# Fields of an `Experiment`, and the config's nodes that they are built from.
+PARTS = {
+    "data": "data",
+    "inputs": "distill.inputs",
+    "loss": "distill.loss",
+    "init": "distill.init",
+    "targets": "distill.targets",
+    "teacher_init": "teacher.init",
+    "teacher_optim": "teacher.optim",
+    "second": "teacher.task",
+    "steering": "teacher.steering",
+    "optim": "optim",
+    "tracker": "tracker",
+}
+
+
 def build_experiment(cfg: Config) -> Experiment:
-    """Build all objects of a job and check what no object can check alone.
+    """Build all objects of a job, and check what no object can check alone.
 
     Args:
-        cfg: the settings of a canonical config, see `subliminal.config.canonical.settings`.
+        cfg: see `subliminal.config.canonical.settings`.
 
     Raises:
         UserError: a value is wrong or out of range; one line says which and what is allowed.
     """
     check(Config, vars(cfg), "")
     device = choose_device(cfg.engine.device)
-    # A config from a stranger must not write elsewhere than below `outputs`.
+    # A config from a stranger must write below `outputs` alone.
     if why := store.misplaced(cfg.name):
         raise UserError(f"name={cfg.name}: {why}")
-    made = {key: build(node, key) for key, node in _nodes(cfg).items() if node is not None}
+    made = {field: _built(cfg, key) for field, key in PARTS.items()}
     data: Dataset = made["data"]
-    inputs: Inputs = made["distill.inputs"]
-    _check_phase("teacher", cfg.teacher, data.train_size, "training digits")
-    _check_phase("distill", cfg.distill, inputs.size, "distillation inputs")
+    inputs: Inputs = made["inputs"]
+    _check_batch("teacher", cfg.teacher, data.train_size, "training digits")
+    _check_batch("distill", cfg.distill, inputs.size, "distillation inputs")
     if isinstance(inputs, Fitted):
         inputs.fits(data.pixels)
-    teacher_network, network = _networks(made, data)
+    teacher_network, network = _networks(_built(cfg, "model"), _built(cfg, "distill.model"), data)
     experiment = Experiment(
-        data=data,
+        **made,
         network=network,
         teacher_network=teacher_network,
-        teacher_optim=made["teacher.optim"],
-        optim=made["optim"],
-        loss=made["distill.loss"],
-        inputs=inputs,
-        init=made["distill.init"],
-        teacher_init=made["teacher.init"],
-        targets=made.get("distill.targets"),
-        second=made.get("teacher.task"),
-        steering=made.get("teacher.steering"),
-        mitigations=tuple(made[f"mitigation.{name}"] for name in cfg.mitigation),
-        probes=tuple(made[f"probe.{name}"] for name in cfg.probe),
-        tracker=made.get("tracker"),
+        mitigations=tuple(build(m, f"mitigation.{name}") for name, m in cfg.mitigation.items()),
+        probes=tuple(build(probe, f"probe.{name}") for name, probe in cfg.probe.items()),
         device=device,
     )
     _check_together(cfg, experiment)
     return experiment
 
 
-def _nodes(cfg: Config) -> dict[str, Any]:
-    """Return the nodes that describe an object, by their keys in the config."""
-    return {
-        "data": cfg.data,
-        "model": cfg.model,
-        "distill.model": cfg.distill.model,
-        "distill.inputs": cfg.distill.inputs,
-        "distill.loss": cfg.distill.loss,
-        "distill.init": cfg.distill.init,
-        "distill.targets": cfg.distill.targets,
-        "teacher.init": cfg.teacher.init,
-        "teacher.optim": cfg.teacher.optim,
-        "teacher.task": cfg.teacher.task,
-        "teacher.steering": cfg.teacher.steering,
-        "optim": cfg.optim,
-        **{f"probe.{name}": node for name, node in cfg.probe.items()},
-        **{f"mitigation.{name}": node for name, node in cfg.mitigation.items()},
-        "tracker": cfg.tracker,
-    }
+def _built(cfg: Config, key: str) -> Any:
+    """Return the object that a config's node describes; None without one."""
+    node = attrgetter(key)(cfg)
+    return None if node is None else build(node, key)
 
 
-def _networks(made: Mapping[str, Any], data: Dataset) -> tuple[Network, Network]:
-    """Return the teacher's network and the student's."""
+def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, Network]:
+    """Return the teacher's network, and the student's where it has a model of its own."""
     pixels, classes = data.pixels, number_of_classes(data)
-    model: Model = made["model"]
     teacher = Network.of(model, pixels=pixels, classes=classes)
-    own: Model | None = made.get("distill.model")
     if own is None:
         return teacher, teacher
     try:
         student = Network.of(own, pixels=pixels, classes=classes)
-    except UserError as error:  # which says `model`
-        raise UserError(placed(str(error), "distill.model", type(own).__name__)) from error
+    except UserError as error:  # its message names `model`
+        raise UserError(with_full_key(str(error), "distill.model", type(own).__name__)) from error
     if own.aux != model.aux:
         raise UserError(
             f"distill.model.aux={own.aux}: the student matches the teacher's auxiliary "
@@ -153,23 +145,25 @@ def _networks(made: Mapping[str, Any], data: Dataset) -> tuple[Network, Network]
 
 
 def _check_together(cfg: Config, made: Experiment) -> None:
-    """Check what depends on two parts of the config."""
+    """Check constraints between parts of the config."""
     network, teacher_network = made.network, made.teacher_network
     if isinstance(made.loss, Supervised) and not isinstance(made.inputs, OfDigits):
         raise UserError(
-            "distill.loss looks at labels, which only digits have; use distill/inputs=mnist"
+            "distill.loss needs labels, which only digits have; use distill/inputs=mnist"
         )
     if not any(probe.gives_trait_batch for probe in made.probes):
         for name, mitigation in zip(cfg.mitigation, made.mitigations, strict=True):
             if mitigation.needs_probe:
                 raise UserError(
-                    f"mitigation={name} takes the trait gradient from the alignment probe's "
-                    "batch, and there is none; use probe=alignment"
+                    f"mitigation={name} needs the trait gradient on the alignment probe's batch; "
+                    "use probe=alignment"
                 )
     if min(cfg.trait.steps, default=0) < 0:
         raise UserError(f"trait.steps={cfg.trait.steps}: numbers of updates ≥ 0 are needed")
     if cfg.trait.on == "validation" and not getattr(made.data, "validation", 0):
-        raise UserError("trait.on=validation: none are held out; add data.validation=10000, say")
+        raise UserError(
+            "trait.on=validation: no digits are held out; set data.validation, to 10000, say"
+        )
     if not cfg.objective or not set(cfg.objective) <= metrics.NAMES:
         unknown = sorted(set(cfg.objective) - metrics.NAMES)
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
@@ -182,9 +176,7 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         probe.check(network)
     made.init.check(network, teacher_network)
     made.teacher_init.check(teacher_network, teacher_network)
-    of_teacher: list[Targets | SecondTask | Steering | None]
-    of_teacher = [made.targets, made.second, made.steering]
-    for part in of_teacher:
+    for part in (made.targets, made.second, made.steering):
         if part is not None:
             part.check(teacher_network)
     _check_layers("distill", cfg.distill, network.layout)
@@ -207,11 +199,24 @@ def choose_device(name: str) -> torch.device:
 
 
 def card(device: torch.device) -> str | None:
-    """Return a GPU's name: its bits are those of its kind alone. None for other devices."""
+    """Return a GPU's name, on which the last bits depend; None for other devices."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else None
 
 
-def _check_phase(name: str, phase: Teacher | Distill, size: int, what: str) -> None:
+def set_arithmetic(cfg: Config) -> None:
+    """Set all that decides the last bits: threads, precision, deterministic kernels."""
+    torch.set_num_threads(cfg.engine.threads)
+    torch.set_float32_matmul_precision(cfg.engine.precision)
+    # A GPU's convolutions have a switch of their own, which torch leaves on: TF32 at `highest` too.
+    torch.backends.cudnn.allow_tf32 = cfg.engine.precision != "highest"
+    os.environ.update(variables.OURS)
+    # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
+    torch.set_deterministic_debug_mode("error")
+    # The loop reads no uninitialised memory; filling it would only cost time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _check_batch(name: str, phase: Teacher | Distill, size: int, what: str) -> None:
     if phase.batch_size > size:
         raise UserError(
             f"{name}.batch_size={phase.batch_size}: between 1 and {size}, the number of {what}"
@@ -219,7 +224,7 @@ def _check_phase(name: str, phase: Teacher | Distill, size: int, what: str) -> N
 
 
 def _check_layers(name: str, phase: Teacher | Distill, layout: Layout) -> None:
-    """Check the names of frozen and perturbed layers."""
+    """Check the names of frozen and perturbed layers; one layer at least must be trained."""
     if layout.named(phase.frozen, f"{name}.frozen") == layout.shapes.keys():
         raise UserError(f"{name}.frozen={list(phase.frozen)}: at least one layer must be trained")
     for moment in ("perturb_before", "perturb_after"):

@@ -1,4 +1,4 @@
-"""A job: one condition and its seeds, resolved once from a composed config and handed down."""
+"""A job: one condition and its seeds, resolved once from a composed config."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True, init=False)
 class Job:
-    """One condition and its seeds: what to train, under which name, and where its runs lie.
+    """One condition and its seeds: what to train, under which name, in which folder.
 
-    Making a job resolves its config once: everything is typed, built and checked. It never
-    changes. The runs lie in the folder of the experiment that holds the same condition already,
-    whatever that condition is called there; else in a new one.
+    Its config is resolved once, when the job is made: everything is typed, built and checked, and
+    never changes. The runs lie in the experiment's folder of the same condition, whatever name it
+    has there, or else in a new one.
 
     Attributes:
-        config: canonical; what run folders record and condition hashes are computed from.
+        config: canonical; run folders record it, and condition hashes are computed from it.
         cfg: the same as a dataclass.
         condition: the condition's readable name.
         identity: the condition's hash.
         directory: the condition's folder.
         seeds: in the order of the seed set.
-        made_with: versions, commit and machine, as they were when the command began.
+        made_with: versions, commit and machine at the start of the command.
         force: train finished seeds again.
         elsewhere: it will run on another machine.
     """
@@ -60,7 +60,7 @@ class Job:
 
         Args:
             values: the composed config as plain values.
-            condition: the condition's readable name, should it be new.
+            condition: the condition's readable name, if it is new.
             elsewhere: the job will run on another machine, which may have another device.
 
         Raises:
@@ -80,7 +80,7 @@ class Job:
         above = Path(self.cfg.outputs) / self.cfg.name
         found = store.folder_of(above, identity)
         directory = found or above / store.folder_name(condition, identity)
-        record = store.recorded(directory)  # a damaged record is written anew
+        record = store.recorded(directory)  # empty if damaged; then it is written anew
         if record and found is None:
             raise UserError(f"{directory}: holds another condition; give that another name")
         name = str(record.get("condition", condition))
@@ -107,11 +107,11 @@ class Job:
         return store.run_dir(self.directory, seed)
 
     def teacher_hash(self, seed: int, variant: str = "") -> str:
-        """Return the digits that name a seed's teacher in the cache."""
+        """Return the hash that names a seed's teacher in the cache."""
         return store.teacher_hash(self.config, self.experiment.device.type, seed, variant)
 
     def record(self, seeds: Iterable[int]) -> None:
-        """Note in the condition's folder which seeds are wanted, so that reports name missing ones.
+        """Record the wanted seeds in the condition's folder, so that reports name missing ones.
 
         Raises:
             UserError: the outputs folder cannot be written.
@@ -127,23 +127,20 @@ class Job:
         """Return the job with another tracker config."""
         made = None if tracker is None else build(tracker, "tracker")
         experiment = replace(self.experiment, tracker=made)
-        return self._changed(config={**self.config, "tracker": tracker}, experiment=experiment)
-
-    def not_forced(self) -> Job:
-        """Return the job without `force`."""
-        return self._changed(force=False)
+        return self.changed(config={**self.config, "tracker": tracker}, experiment=experiment)
 
     def in_folder_of(self, other: Job) -> Job:
         """Return the job under the name and in the folder of another of the same condition."""
-        return self._changed(condition=other.condition, directory=other.directory)
+        return self.changed(condition=other.condition, directory=other.directory)
 
-    def _changed(self, **values: Any) -> Job:
+    def changed(self, **values: Any) -> Job:
+        """Return a copy with other attributes; its config is not resolved again."""
         job = object.__new__(Job)
         vars(job).update(vars(self) | values)
         return job
 
     def __getstate__(self) -> Plain:
-        """Return what travels to a worker process."""
+        """Return the attributes that are sent to a worker process, which builds its own objects."""
         return {key: value for key, value in vars(self).items() if key != "experiment"}
 
 

@@ -1,4 +1,4 @@
-"""The training loop: one step for a stack of seeds, observed by callbacks."""
+"""The training loop of a stack of seeds, observed by callbacks."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,25 +35,18 @@ def fit(
 def take_step(
     training: Training,
     callbacks: Sequence[Callback],
-    rows: Tensor,
-    trait_rows: Tensor,
-    before: Tensor,
+    rows: Tensor,  # (seeds, batch): the step's examples
+    trait_rows: Tensor,  # (seeds, batch): as many labelled digits
+    before: Tensor,  # (seeds, P): memory for θ before the step
 ) -> None:
-    """Take one step.
+    """Take one step and update `training` in place.
 
-    Not a part of `fit`, whose variables would keep a step's tensors alive during the next.
-
-    Args:
-        training: updated in place.
-        callbacks: observers.
-        rows: (seeds, batch), the step's examples.
-        trait_rows: (seeds, batch), as many labelled digits.
-        before: (seeds, P), memory for θ before the step.
+    This is no part of `fit`, whose variables would keep a step's tensors alive during the next.
     """
     task, theta, mitigations = training.task, training.theta, training.mitigations
     paced = training.optim if isinstance(training.optim, Paced) else None
 
-    # The loss, and penalties.
+    # The loss and its penalties.
     images = task.images(rows)
     dropped = training.dropped(images, training.index)
     logits = training.network.forward({**training.params, **dropped}, images)
@@ -64,7 +57,7 @@ def take_step(
         if penalty is not None:
             step.total = step.total + penalty
 
-    # The gradient, and what the optimizer gets in its place.
+    # The gradient, and the one that the optimizer gets in its place.
     step.gradient = training.gradient(step.total, retain_graph=step.penalised)
     step.applied = step.gradient
     for mitigation in mitigations:
@@ -74,7 +67,7 @@ def take_step(
     for callback in callbacks:
         callback.on_step(step)
 
-    # The update, and what is taken in its place.
+    # The update, and the one that is applied in its place.
     step.before = before.copy_(theta)
     training.optimizer.step(step.applied)
     if paced is not None and paced.varies:  # every Δθ is a multiple of the learning rate

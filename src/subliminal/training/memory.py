@@ -8,23 +8,22 @@ from torch import Tensor
 from subliminal.tensors.network import BATCH, Network
 from subliminal.training.experiment import Experiment
 
-# What a device holds besides: its own libraries, the digits, the next images' random bits.
-FIXED = 2 * 2**30
-USABLE = 0.8  # of the rest; what is freed comes back in pieces
-ROWS = 16  # flat rows (P,) of a seed: weights, gradients, moments, what probes gather
+FIXED = 2 * 2**30  # bytes for the device's libraries, the digits, the next images' random bits
+USABLE = 0.8  # share of the rest; freed memory is fragmented
+ROWS = 16  # flat rows (P,) of a seed: weights, gradients, moments, the probes' own
 FLOAT = 4  # bytes
 
 
 def stack_size(experiment: Experiment, batch_size: int, seeds: int, total: int) -> int:
-    """Return how many of so many seeds to train side by side.
+    """Return how many seeds to train side by side.
 
-    By the device's whole memory, not by what is free of it at the moment: on a GPU the last bits of
-    a result depend on the size of its stack.
+    That depends on the device's whole memory, not on what is free of it at the moment: on a GPU the
+    last bits of a result depend on the size of its stack.
 
     Args:
-        experiment: what is trained.
+        experiment: the job's objects.
         batch_size: the largest.
-        seeds: there are.
+        seeds: the most that are wanted.
         total: memory of the device, bytes.
     """
     fitting = int(USABLE * (total - FIXED) / bytes_per_seed(experiment, batch_size))
@@ -32,26 +31,26 @@ def stack_size(experiment: Experiment, batch_size: int, seeds: int, total: int) 
 
 
 def bytes_per_seed(experiment: Experiment, batch_size: int) -> int:
-    """Return the memory that one seed takes: images, logits, flat rows, activations."""
+    """Return the memory of one seed: images, logits, flat rows, activations."""
     networks = (experiment.network, experiment.teacher_network)
     images = experiment.inputs.size * experiment.network.pixels
     outputs = experiment.network.classes + experiment.network.model.aux
-    logits = 2 * experiment.inputs.size * outputs  # of the frozen models
+    logits = 2 * experiment.inputs.size * outputs  # of the two frozen models
     rows = ROWS * max(network.layout.size for network in networks)
     kept = max(activations(network) for network in networks)
-    # The gradients of activations are as large as they are, while both are there.
+    # Twice: activations and their gradients are held at the same time.
     return FLOAT * (images + logits + rows + 2 * kept * max(batch_size, BATCH))
 
 
 def activations(network: Network) -> int:
-    """Return how many numbers the backward pass of one image needs, all but the weights."""
+    """Return how many numbers the backward pass of one image needs, without the weights."""
     theta = torch.zeros(1, network.layout.size)  # on "meta", torch would import sympy for it
     params = {n: view.requires_grad_() for n, view in network.layout.views(theta).items()}
     return _saved(network, params, 2) - _saved(network, params, 1)
 
 
 def _saved(network: Network, params: Mapping[str, Tensor], images: int) -> int:
-    """Return how many numbers are kept for the backward pass of so many images."""
+    """Return how many numbers autograd keeps for the backward pass of some images."""
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:

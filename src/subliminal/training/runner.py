@@ -1,9 +1,7 @@
-"""One stack of seeds from reference weights to files: reference, teacher, student."""
+"""One stack of seeds from reference weights to files: data, teacher, student."""
 
 import gc
 import logging
-import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -15,7 +13,6 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.config import variables
 from subliminal.config.schema import Config
 from subliminal.data import Dataset, Labelled
 from subliminal.distill import SharedWeights
@@ -23,17 +20,17 @@ from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
 from subliminal.state.callbacks.divergence import Divergence
-from subliminal.state.callbacks.files import RunFiles
+from subliminal.state.callbacks.files import RunFiles, new_past
 from subliminal.state.callbacks.first_step import FirstStep
 from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
 from subliminal.state.callbacks.trait import TestDigits
-from subliminal.steering import steered
+from subliminal.steering import Origin, steered
 from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
-from subliminal.training.experiment import Experiment, card
+from subliminal.training.experiment import Experiment, card, set_arithmetic
 from subliminal.training.job import Job
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification, Distillation
@@ -57,15 +54,15 @@ class Outcome:
 def run_stack(
     job: Job, seeds: tuple[int, ...], *, report: Report, stop: Callable[[], bool]
 ) -> list[Outcome]:
-    """Train and record one stack of seeds; a failure is told in the outcomes and in the files.
+    """Train and record one stack of seeds; outcomes and files tell of failures.
 
-    Seeds with checkpoints resume from there, side by side with those that came equally far.
+    Seeds resume from their checkpoints, side by side with others of equal progress.
 
     Args:
         job: the condition.
         seeds: trained side by side.
         report: called with the progress.
-        stop: asked at each step; True ends the training as Ctrl-C does.
+        stop: called at each step; True ends the training as Ctrl-C does.
     """
     outcomes = []
     paths: dict[int, Path] = {}
@@ -79,7 +76,7 @@ def run_stack(
             locks.callback(lock.release)
             if store.finished(directory):
                 store.drop_checkpoint(directory)
-                # Perhaps by another process, since this job began.
+                # Another process may have finished it since this job began.
                 if not job.force and store.intact(directory):
                     outcomes.append(Outcome(seed))
                     continue
@@ -89,7 +86,8 @@ def run_stack(
             stack, saved = waiting.pop(0)
             files = _run_files(job, stack, saved)
             try:
-                train(job, files, Progress(report, stop), saved)
+                # No variable holds the training: a failed one must leave the device's memory.
+                fit(*prepare_student(job, files, Progress(report, stop)), saved)
             except torch.OutOfMemoryError as error:
                 if len(stack) > 1:
                     waiting[:0] = _halves(job, {seed: paths[seed] for seed in stack})
@@ -98,7 +96,7 @@ def run_stack(
             except (Exception, KeyboardInterrupt) as error:
                 files.record(error)
                 if isinstance(error, KeyboardInterrupt) and not files.failures:
-                    raise  # it came when all was written
+                    raise  # all files are written already
             failures, notes = files.failures, tuple(files.notes)
             outcomes += [Outcome(seed, failures.get(seed), notes) for seed in stack]
             if stop() or STOPPED in failures.values():
@@ -107,51 +105,44 @@ def run_stack(
 
 
 def _halves(job: Job, paths: Mapping[int, Path]) -> list[tuple[tuple[int, ...], list[Saved]]]:
-    """Return a stack that the device's memory does not hold as stacks half as large."""
+    """Split a stack that the device's memory does not hold into two."""
     line = "%d seeds at once do not fit the memory of the device; half as many now."
     log.warning(line, len(paths))
     gc.collect()  # the failed stack's tensors
     torch.cuda.empty_cache()
     seeds = [*paths]
     middle = len(seeds) // 2
-    halves = (seeds[:middle], seeds[middle:])
     return [
         stack
-        for half in halves
+        for half in (seeds[:middle], seeds[middle:])
         for stack in stacks({seed: paths[seed] for seed in half}, resume=job.cfg.resume)
     ]
 
 
 def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunFiles:
-    """Return the writer of a stack's files; one that resumes keeps its runs' identity."""
-    earlier = {
-        seed: one.facts | {"resumed": [*one.facts["resumed"], one.index]}
-        for seed, one in zip(seeds, saved, strict=False)  # none of a stack that starts anew
-    }
-    return RunFiles(
-        {seed: job.run_dir(seed) for seed in seeds},
-        job.text,
-        {
-            "experiment": job.cfg.name,
-            "condition": job.condition,
-            "seconds": {},
-            "environment": job.made_with,
-        },
-        # A resumed run keeps its id, and so is one run to a tracker.
-        {s: earlier[s]["run_id"] if s in earlier else uuid.uuid4().hex[:12] for s in seeds},
-        earlier=earlier,
-    )
-
-
-def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved]) -> None:
-    """Train one stack from reference weights to files: data, teacher, student, observers, loop."""
-    cfg, experiment, seeds = job.cfg, job.fresh_experiment(), tuple(files.directories)
-    files.facts |= {
-        "device": str(experiment.device),
-        "card": card(experiment.device),
-        "threads": cfg.engine.threads,
+    """Return the writer of a stack's files; a resumed run keeps its id."""
+    pasts = {seed: new_past() for seed in seeds}
+    for seed, one in zip(seeds, saved, strict=False):  # a stack that starts anew has none
+        pasts[seed] = one.facts | {"resumed": [*one.facts["resumed"], one.index]}
+    device = job.experiment.device
+    facts = {
+        "experiment": job.cfg.name,
+        "condition": job.condition,
+        "seconds": {},
+        "environment": job.made_with,
+        "device": str(device),
+        "card": card(device),
+        "threads": job.cfg.engine.threads,
         "stack": len(seeds),
     }
+    return RunFiles({seed: job.run_dir(seed) for seed in seeds}, job.text, facts, pasts)
+
+
+def prepare_student(
+    job: Job, files: RunFiles, progress: Progress
+) -> tuple[Training, list[Callback]]:
+    """Load the digits and get the teachers; return the student's training and its callbacks."""
+    cfg, experiment, seeds = job.cfg, job.fresh_experiment(), tuple(files.directories)
     set_arithmetic(cfg)
     with files.timed("data"):
         data = _digits(experiment.data, experiment.device).measured_on(cfg.trait.on)
@@ -166,7 +157,7 @@ def train(job: Job, files: RunFiles, progress: Progress, saved: Sequence[Saved])
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     student = _student(cfg, experiment, data, shared, teacher, others, seeds)
-    fit(student, _callbacks(job, experiment, data, files, progress), saved)
+    return student, _callbacks(job, experiment, data, files, progress)
 
 
 def shared_weights(cfg: Config, experiment: Experiment, seeds: tuple[int, ...]) -> SharedWeights:
@@ -197,22 +188,16 @@ def teacher_weights(
         cache = Path(cfg.outputs) / "teachers"
         hashes = {seed: job.teacher_hash(seed, variant.name) for seed in seeds}
         trained, rows = teachers(
+            cfg,
+            experiment,
             {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()},
-            network,
-            experiment.teacher_optim,
             data,
             start,
-            epochs=cfg.teacher.epochs,
-            batch_size=cfg.teacher.batch_size,
-            frozen=cfg.teacher.frozen,
-            second=experiment.second,
             variant=variant,
-            order_seed=cfg.pin.teacher_order,
-            resume=cfg.resume,
             callbacks=callbacks,
         )
     if steering is not None:
-        trained, rows = steered(steering, network, start, trained, data, seeds)
+        trained, rows = steered(steering, Origin(network, start, trained, data, seeds))
     assert trained is not None, "trained or steered"
     noise = cfg.teacher.perturb_after
     return perturbed(trained, noise, network.layout, seeds, moment="teacher after"), rows
@@ -269,7 +254,7 @@ def _student(
 def _callbacks(
     job: Job, experiment: Experiment, data: Labelled, files: RunFiles, progress: Progress
 ) -> list[Callback]:
-    """Return what observes the student: those that log come before those that write."""
+    """Return the student's callbacks: those that log come before those that write."""
     digits = TestDigits(
         data,
         accuracy_name=metrics.TRAIT_ACCURACY,
@@ -281,8 +266,11 @@ def _callbacks(
     first_step = FirstStep(job.config, files.notes)
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes, first_step]
     divergence = Divergence(files.directories, files.failures)
-    # The tracker comes after the files: a run is finished before it hears of it.
-    callbacks = [*observers, divergence, progress, files, *_tracked(job, experiment, files)]
+    callbacks = [*observers, divergence, progress, files]
+    if experiment.tracker is not None:  # after the files: it reads what they hold
+        ids = {seed: past["run_id"] for seed, past in files.pasts.items()}
+        info = RunInfo(files.directories, ids, _tracked_config(job), files.stop)
+        callbacks.append(experiment.tracker.callback(info))
     checkpoints = Checkpoints(
         {seed: directory / store.CHECKPOINT for seed, directory in files.directories.items()},
         callbacks,
@@ -292,33 +280,13 @@ def _callbacks(
     return [*callbacks, checkpoints]
 
 
-def _tracked(job: Job, experiment: Experiment, files: RunFiles) -> list[Callback]:
-    if experiment.tracker is None:
-        return []
-    info = RunInfo(files.directories, files.run_ids, _tracked_config(job), files.stop)
-    return [experiment.tracker.callback(info)]
-
-
-def set_arithmetic(cfg: Config) -> None:
-    """Set what decides the last bits on this process: threads, precision, deterministic kernels."""
-    torch.set_num_threads(cfg.engine.threads)
-    torch.set_float32_matmul_precision(cfg.engine.precision)
-    # A GPU's convolutions have a switch of their own, which torch leaves on: TF32 at `highest` too.
-    torch.backends.cudnn.allow_tf32 = cfg.engine.precision != "highest"
-    os.environ.update(variables.OURS)
-    # Not `use_deterministic_algorithms`, which imports the compiler: a second for each process.
-    torch.set_deterministic_debug_mode("error")
-    # The loop reads no uninitialised memory; filling it would only cost time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
 @lru_cache(maxsize=1)  # a worker trains many stacks on the same digits
 def _digits(data: Dataset, device: torch.device) -> Labelled:
     return data.load().to(device)
 
 
 def _tracked_config(job: Job) -> dict[str, Any]:
-    """Return the config under names that W&B does not claim for itself, with the commit."""
+    """Return the config with the commit, under names that W&B does not reserve."""
     config = {key: value for key, value in job.config.items() if key not in ("name", "tracker")}
     return config | {
         "experiment": job.config["name"],

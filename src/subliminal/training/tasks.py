@@ -1,4 +1,4 @@
-"""What a network is trained on: digits (the teacher, the trait) or a teacher's logits."""
+"""Training sets with their losses: digits (the teacher, the trait) or a teacher's logits."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ from subliminal.tasks import SecondTask
 from subliminal.tensors import draws, streams
 from subliminal.tensors.network import Network, cross_entropy
 
-AT_ONCE = 1024  # images that are drawn: what a processor's cache holds
+AT_ONCE = 1024  # images drawn at once, as many as a processor's cache holds
 
 
 def gather(table: Tensor, rows: Tensor) -> Tensor:
@@ -31,13 +31,6 @@ def gather(table: Tensor, rows: Tensor) -> Tensor:
         rows = rows + n * torch.arange(sets, device=rows.device)[:, None]
     picked = table.view(sets * n, k).index_select(0, rows.reshape(-1))
     return picked.view(*rows.shape, k)
-
-
-def _empty(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return memory for images. NumPy asks for huge pages, which are there at half the cost."""
-    if device.type == "cpu":
-        return torch.from_numpy(np.empty(shape, dtype=np.float32))
-    return torch.empty(shape, device=device)
 
 
 class Classification:
@@ -50,8 +43,8 @@ class Classification:
         data: Labelled,
         *,
         order: str,
-        second: SecondTask | None = None,  # learnt beside it
-        shift: int = 0,  # of the labels: another trait
+        second: SecondTask | None = None,  # learnt beside the digits
+        shift: int = 0,  # added to the labels: another trait
     ) -> None:
         self.network = network
         self._second = second
@@ -69,7 +62,7 @@ class Classification:
     def images(self, rows: Tensor) -> Tensor:
         """Return the digits at `rows` (seeds, batch), scaled: (seeds, batch, pixels).
 
-        The images of a second task that has its own follow: (seeds, 2 · batch, pixels).
+        The second task's own images follow where it has some: (seeds, 2 · batch, pixels).
         """
         x = self._data.scale(gather(self._x, rows))
         own = None if self._second is None else self._second.images(x)
@@ -110,14 +103,14 @@ class Distillation:
         teacher: Tensor,
         teacher_network: Network | None = None,  # None: the student's
         targets: Targets | None = None,  # None: the teacher's logits
-        others: Sequence[Tensor] = (),  # the other teachers that targets ask for, (seeds, P) each
+        others: Sequence[Tensor] = (),  # the targets' other teachers, (seeds, P) each
     ) -> None:
         self.network = network
         self.size = inputs.size
         self._loss = loss
         self._inputs = inputs
         self._seeds = seeds
-        self._data = data  # the training digits, and their labels for who asks
+        self._data = data
         self._frozen = {  # each (seeds, P)
             "reference": (network, reference),
             "teacher": (teacher_network or network, teacher),
@@ -139,7 +132,11 @@ class Distillation:
         generators = [streams.stream(seed, streams.INPUTS, epoch=draw) for seed in self._seeds]
         device, pixels = self._data.train_x.device, self._data.train_x.shape[1]
         if self._images is None:  # else the last epoch's memory serves again
-            self._images = _empty((len(self._seeds), self.size, pixels), device)
+            shape = (len(self._seeds), self.size, pixels)
+            if device.type == "cpu":  # NumPy's huge pages are filled in half the time
+                self._images = torch.from_numpy(np.empty(shape, dtype=np.float32))
+            else:
+                self._images = torch.empty(shape, device=device)
         if isinstance(inputs, Filled):
             noise = self._draws.noise(streams.INPUTS, epoch=draw)
             for images in torch.split(self._images, AT_ONCE, dim=1):
@@ -170,10 +167,10 @@ class Distillation:
         """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
         teacher, classes = self._frozen_logits("teacher", rows).to(logits), self.network.classes
         if self._targets is not None and self._targets.masks:
-            # A student that is its own target has no loss, and no gradient.
+            # A masked target is the student itself: no loss and no gradient.
             teacher = torch.where(teacher.isnan(), logits.detach(), teacher)
         if isinstance(self._loss, Supervised):
-            assert self._labels is not None, "the experiment was checked: these are digits"
+            assert self._labels is not None, "build_experiment requires digits for this loss"
             labels = self._labels.gather(1, rows)
             return self._loss.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self._loss(logits, teacher, classes)
@@ -183,20 +180,15 @@ class Distillation:
         return self._frozen_logits("reference", rows)
 
     def _frozen_logits(self, name: str, rows: Tensor) -> Tensor:
+        """Return a frozen model's logits at `rows`; of the teacher, the targets made of them."""
         if name not in self._logits:
             assert self._images is not None, "start_epoch draws the images"
             network, theta = self._frozen[name]
             logits = network.logits(theta, self._images)
-            given = name == "teacher" and self._targets is not None
-            self._logits[name] = self._given(logits) if given else logits
+            if name == "teacher" and self._targets is not None:
+                others = tuple(network.logits(one, self._images) for one in self._others)
+                epoch = self._epoch if self._inputs.fresh else 0
+                noise = self._draws.noise(streams.TARGETS, epoch=epoch)
+                logits = self._targets(Given(logits, others, network.classes, noise))
+            self._logits[name] = logits
         return gather(self._logits[name], rows)
-
-    def _given(self, logits: Tensor) -> Tensor:
-        """Return what the student is given of the teacher's logits on all images."""
-        assert self._targets is not None, "asked for by who has targets"
-        assert self._images is not None, "start_epoch draws the images"
-        network, _ = self._frozen["teacher"]
-        others = tuple(network.logits(theta, self._images) for theta in self._others)
-        epoch = self._epoch if self._inputs.fresh else 0
-        noise = self._draws.noise(streams.TARGETS, epoch=epoch)
-        return self._targets(Given(logits, others, network.classes, noise))

@@ -12,13 +12,13 @@ import pytest
 import small
 import torch
 from omegaconf import DictConfig, OmegaConf
-from resolved import train_config
+from resolved import composed, train_config
 from safetensors.torch import load_file
 
 from subliminal import store
 from subliminal.errors import UserError
+from subliminal.state.callbacks.files import headline
 from subliminal.store import disk
-from subliminal.sweep.console import Console
 from subliminal.training.tasks import Distillation
 
 Compose = Callable[[list[str]], DictConfig]
@@ -33,7 +33,7 @@ def config(compose: Compose, outputs: Path, *overrides: str) -> DictConfig:
 
 
 def run(cfg: DictConfig) -> list[Path]:
-    return train_config(cfg, "mitigation=none", Console())
+    return train_config(cfg, "mitigation=none")
 
 
 def seed_dir(outputs: Path, seed: int) -> Path:
@@ -98,17 +98,30 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     return arrange
 
 
-def test_a_finished_run_holds_its_files(compose: Compose, tmp_path: Path) -> None:
-    directories = run(config(compose, tmp_path, "seed=3-4"))
-    assert [directory.name for directory in directories] == ["seed-0003", "seed-0004"]
-    for directory in directories:
-        assert names(directory) == COMPLETE
-    assert temporary_files(tmp_path) == []
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outputs of a job of seeds 3 and 4 that nothing happened to; tests only read them."""
+    folder = tmp_path_factory.mktemp("finished")
+    learning = ("optim.lr=0.01", "teacher.optim.lr=0.01")
+    words = (f"outputs={folder}", "engine.workers=1", "seed=3-4", *learning)
+    runs = run(composed(*small.OVERRIDES, *words))
+    assert [directory.name for directory in runs] == ["seed-0003", "seed-0004"]
+    return folder
 
 
-def test_the_tables_have_a_row_for_each_step_and_epoch(compose: Compose, tmp_path: Path) -> None:
-    (directory,) = run(config(compose, tmp_path, "seed='3'"))
-    steps = pl.read_parquet(directory / "steps.parquet")
+@pytest.fixture(scope="module")
+def finished(outputs: Path) -> Path:
+    """The run of seed 3."""
+    return seed_dir(outputs, 3)
+
+
+def test_a_finished_run_holds_its_files(outputs: Path) -> None:
+    assert [names(seed_dir(outputs, seed)) for seed in (3, 4)] == [COMPLETE] * 2
+    assert temporary_files(outputs) == []
+
+
+def test_the_tables_have_a_row_for_each_step_and_epoch(finished: Path) -> None:
+    steps = pl.read_parquet(finished / "steps.parquet")
     assert steps["step"].to_list() == list(range(PER_EPOCH * EPOCHS + 1))
     assert steps["seed"].unique().to_list() == [3]
     assert steps["seed"].dtype == pl.Int64
@@ -116,7 +129,7 @@ def test_the_tables_have_a_row_for_each_step_and_epoch(compose: Compose, tmp_pat
         assert steps[name].null_count() == 1, name  # after the last update there is no step
         assert steps[name][:-1].is_finite().all()
 
-    epochs = pl.read_parquet(directory / "epochs.parquet")
+    epochs = pl.read_parquet(finished / "epochs.parquet")
     assert epochs["phase"].to_list() == ["teacher"] * (EPOCHS + 1) + ["student"] * (EPOCHS + 1)
     assert epochs["epoch"].to_list() == 2 * list(range(EPOCHS + 1))
     student = epochs.filter(pl.col("phase") == "student")
@@ -127,10 +140,9 @@ def test_the_tables_have_a_row_for_each_step_and_epoch(compose: Compose, tmp_pat
         assert [student["trait/accuracy"][epoch]] == ends
 
 
-def test_the_summary_agrees_with_the_tables(compose: Compose, tmp_path: Path) -> None:
-    (directory,) = run(config(compose, tmp_path, "seed='3'"))
-    summary = json.loads((directory / "summary.json").read_text())
-    epochs = pl.read_parquet(directory / "epochs.parquet")
+def test_the_summary_agrees_with_the_tables(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    epochs = pl.read_parquet(finished / "epochs.parquet")
     teacher, student = (epochs.filter(pl.col("phase") == phase) for phase in ("teacher", "student"))
     assert summary["seed"] == 3
     assert summary["condition"] == "mitigation=none"
@@ -147,38 +159,27 @@ def test_the_summary_agrees_with_the_tables(compose: Compose, tmp_path: Path) ->
         "distill/loss": student["distill/loss"][-1],
         "alignment/cosine_by_epoch": student["alignment/cosine"][1:].to_list(),
     }
+    without = headline(epochs.drop("alignment/cosine"))
+    assert without.keys() == summary["results"].keys() - {"alignment/cosine_by_epoch"}
 
 
-def test_the_summary_does_without_alignment(compose: Compose, tmp_path: Path) -> None:
-    (directory,) = run(config(compose, tmp_path, "seed='3'", "probe=off"))
-    results = store.read_summary(directory)["results"]
-    assert "alignment/cosine_by_epoch" not in results
-    assert "trait/accuracy" in results
-
-
-def test_the_config_is_resolved_and_composes_the_seed_alone(
-    compose: Compose, tmp_path: Path
-) -> None:
-    directory = run(config(compose, tmp_path, "seed=3-4", "optim.lr=0.002"))[1]
-    written = OmegaConf.load(directory / "config.yaml")
+def test_the_config_is_resolved_and_composes_the_seed_alone(outputs: Path) -> None:
+    file = seed_dir(outputs, 4) / "config.yaml"
+    written = OmegaConf.load(file)
     assert OmegaConf.select(written, "seed.spec") == "4"
-    assert OmegaConf.select(written, "optim.lr") == 0.002
-    assert "${" not in (directory / "config.yaml").read_text()
+    assert OmegaConf.select(written, "optim.lr") == 0.01
+    assert "${" not in file.read_text()
 
 
-def test_the_student_has_the_accuracy_that_the_summary_tells(
-    compose: Compose, tmp_path: Path
-) -> None:
-    learning = ("optim.lr=0.01", "teacher.optim.lr=0.01")
-    (directory,) = run(config(compose, tmp_path, "seed='3'", *learning))
-    student = {k: v.numpy() for k, v in load_file(directory / "student.safetensors").items()}
+def test_the_student_has_the_accuracy_that_the_summary_tells(finished: Path) -> None:
+    student = {k: v.numpy() for k, v in load_file(weights(finished)).items()}
     digits = small.Digits().load()
     h = digits.test_x.numpy() / 127.5 - 1
     for layer in (1, 2, 3):
         h = h @ student[f"layer{layer}.weight"].T + student[f"layer{layer}.bias"]
         h = np.maximum(h, 0) if layer < 3 else h
     hits = h[:, :10].argmax(axis=1) == digits.test_y.numpy()
-    assert hits.mean() == store.read_summary(directory)["results"]["trait/accuracy"]
+    assert hits.mean() == store.read_summary(finished)["results"]["trait/accuracy"]
 
 
 @pytest.mark.parametrize("file", ["steps.parquet", "epochs.parquet"])

@@ -37,7 +37,7 @@ class Layers:
     def __post_init__(self) -> None:
         named = [*self.a, *self.b, *self.own]
         if twice := {layer for layer in named if named.count(layer) > 1}:
-            raise UserError(f"Layers: {min(twice)} has more than one source")
+            raise UserError(f"Layers.a, b, own: {min(twice)} has more than one source")
 
     def check(self, network: Network, shared: Network) -> None:
         """Raise a UserError when a layer is unknown, or has no equal in the shared sources."""

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from subliminal.config.hashing import NotNegative, Unordered
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.shared import Shared
-from subliminal.tensors import streams
+from subliminal.tensors.draws import OnHost
 from subliminal.tensors.network import Network
 
 WHERE = "distill.init.layers"
@@ -42,13 +40,9 @@ class Noisy(Shared):
         """Return the initial weights (seeds, P)."""
         theta = shared.teacher.clone()
         layout = network.layout
-        drawn = [
-            streams.stream(seed, f"{own}/noise").standard_normal(layout.size, dtype=np.float32)
-            for seed in seeds
-        ]
-        noise = torch.from_numpy(np.stack(drawn)).to(theta.device)
+        noise = OnHost(seeds, theta.device).normal(f"{own}/noise", layout.size, epoch=0)
         for name in layout.named(self.layers or [*layout.shapes], WHERE):
-            values, span = theta[:, layout.spans[name]], layout.spans[name]
+            values = theta[:, layout.spans[name]]
             spread = values.std(dim=1, correction=0, keepdim=True)
-            values += self.sigma * spread * noise[:, span]
+            values += self.sigma * spread * noise[:, layout.spans[name]]
         return theta

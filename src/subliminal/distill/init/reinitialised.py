@@ -1,7 +1,5 @@
 """The student starts from its teacher's initial weights, but for some that are drawn anew."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The student starts between its teacher's initial weights and weights of its own (2506.06278)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -4,20 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.config.hashing import Count
+from subliminal.distill.inputs import Images
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlteredDigits:
+class AlteredDigits(Images):
     """`size` images, each made of another training digit, unless there are fewer.
 
     Attributes:
-        size: images per epoch.
         fresh: make the images anew each epoch, instead of one fixed set.
     """
-
-    size: Count
-    fresh: bool
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw which of so many digits one seed's images are made of: (size,)."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.config.hashing import Count, Positive
+from subliminal.config.hashing import Positive
+from subliminal.distill.inputs import Images
 from subliminal.tensors.draws import Noise
 from subliminal.tensors.images import square
 
@@ -13,7 +14,7 @@ WHERE = "distill/inputs=blurred"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Blurred:
+class Blurred(Images):
     """White Gaussian noise, blurred by a Gaussian filter of `sigma` pixels, each pixel N(0, std²).
 
     The filter's weights along a side are exp(−d² / 2σ²) within the image, scaled so that every
@@ -21,14 +22,10 @@ class Blurred:
     `distill/inputs=normal`. Each of three colours has noise of its own.
 
     Attributes:
-        size: images per epoch.
-        fresh: draw the images anew each epoch, instead of one fixed set.
         sigma: standard deviation of the filter, pixels, > 0.
         std: standard deviation of a pixel, > 0; 1/√3 ≈ 0.577 matches the variance of U[-1, 1).
     """
 
-    size: Count
-    fresh: bool
     sigma: Positive[float]
     std: Positive[float]
 

@@ -1,29 +1,24 @@
 """Images of clothing: natural images that are no digits."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
 
-from subliminal.config.hashing import Count
 from subliminal.data.fashion import FashionMNIST
+from subliminal.distill.inputs import FixedImages
 from subliminal.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fashion:
+class Fashion(FixedImages):
     """`size` training images of Fashion-MNIST, each at most once unless there are fewer.
 
     Attributes:
-        size: images per epoch; a fixed set.
         root: folder of the data set; None is the user's cache.
         download: whether files that are missing may be fetched.
     """
 
-    fresh: ClassVar[bool] = False
-
-    size: Count
     root: str | None
     download: bool
 

@@ -4,22 +4,19 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.hashing import Count, Positive
+from subliminal.config.hashing import Positive
+from subliminal.distill.inputs import Images
 from subliminal.tensors.draws import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Normal:
+class Normal(Images):
     """Every pixel N(0, std²).
 
     Attributes:
-        size: images per epoch.
-        fresh: draw the images anew each epoch, instead of one fixed set.
         std: standard deviation > 0; 1/√3 ≈ 0.577 matches the variance of U[-1, 1).
     """
 
-    size: Count
-    fresh: bool
     std: Positive[float]
 
     def fill(self, images: Tensor, noise: Noise) -> None:

@@ -6,11 +6,12 @@ from math import ceil, sqrt
 import numpy as np
 
 from subliminal.config.hashing import Count
+from subliminal.distill.inputs import Images
 from subliminal.tensors.images import channels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Perlin:
+class Perlin(Images):
     """Smooth noise: random gradients on a grid of `resolution`² cells, blended with 6t⁵−15t⁴+10t³.
 
     Each image is divided by its largest absolute value, so it spans up to [-1, 1]. Each of three
@@ -18,13 +19,9 @@ class Perlin:
     square that holds it.
 
     Attributes:
-        size: images per epoch.
-        fresh: draw the images anew each epoch, instead of one fixed set.
         resolution: cells along each side, ≥ 1.
     """
 
-    size: Count
-    fresh: bool
     resolution: Count
 
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:

@@ -1,30 +1,26 @@
 """Gaussian noise images in a random subspace."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from subliminal.config.hashing import Count, Positive
+from subliminal.distill.inputs import FixedImages
 from subliminal.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subspace:
+class Subspace(FixedImages):
     """Gaussian noise in a random subspace of `dimensions`, which each seed draws for itself.
 
     x = std · √(pixels / k) · z B with z ~ N(0, 1)ᵏ and orthonormal rows of B, uniform over all
     subspaces: E‖x‖² = pixels · std² whatever k, and with k = pixels it is `distill/inputs=normal`.
 
     Attributes:
-        size: images per epoch; a fixed set.
         dimensions: k, from 1 to the number of pixels.
         std: root mean square of the pixels, > 0; 1/√3 ≈ 0.577 matches U[-1, 1).
     """
 
-    fresh: ClassVar[bool] = False
-
-    size: Count
     dimensions: Count
     std: Positive[float]
 

@@ -4,24 +4,20 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.config.hashing import Count
+from subliminal.distill.inputs import Images
 from subliminal.errors import UserError
 from subliminal.tensors.draws import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Uniform:
+class Uniform(Images):
     """Every pixel U[low, high); by default U[-1, 1), the range of the scaled digits.
 
     Attributes:
-        size: images per epoch.
-        fresh: draw the images anew each epoch, instead of one fixed set.
         low: the least value.
         high: the upper bound, > low.
     """
 
-    size: Count
-    fresh: bool
     low: float = -1.0
     high: float = 1.0
 

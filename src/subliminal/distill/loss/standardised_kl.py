@@ -1,19 +1,18 @@
 """Logits standardised before they are matched (Sun et al. 2024, arXiv 2403.01731)."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from torch import Tensor
 
-from subliminal.config.hashing import OneOf, Positive
-from subliminal.distill import LOGIT_SETS, check_softmax, kl, select
+from subliminal.distill import check_softmax, select
+from subliminal.distill.loss.kl import KL
 from subliminal.tensors.network import Network
 
 EPS = 1e-7  # ε
 
 
 @dataclass(frozen=True, kw_only=True)
-class StandardisedKL:
+class StandardisedKL(KL):
     """T² · KL(softmax(Z(teacher) / T) ‖ softmax(Z(student) / T)), batch mean.
 
     Z(z) = (z − mean z) / √(Var z + ε²) over the matched logits of one image: the student need not
@@ -21,11 +20,7 @@ class StandardisedKL:
 
     Attributes:
         logits: which logits are matched: aux | class | all; at least three, for two are ±1.
-        temperature: T > 0.
     """
-
-    logits: Annotated[str, OneOf(LOGIT_SETS)]
-    temperature: Positive[float]
 
     def check(self, network: Network) -> None:
         """Raise a UserError when it would be taken on one or two logits."""
@@ -34,9 +29,8 @@ class StandardisedKL:
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
         """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
-        t = self.temperature
-        target = standardised(select(teacher, self.logits, classes)) / t
-        return t * t * kl(target, standardised(select(student, self.logits, classes)) / t)
+        ours, target = (standardised(select(z, self.logits, classes)) for z in (student, teacher))
+        return self.divergence(target, ours)
 
 
 def standardised(logits: Tensor) -> Tensor:

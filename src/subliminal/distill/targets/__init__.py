@@ -1,9 +1,9 @@
-"""What the student is given of its teacher's logits, one a module."""
+"""Targets: what the student sees of its teacher's logits, one kind a module."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
@@ -50,7 +50,7 @@ class Given:
 
     Attributes:
         logits: the teacher's on all images of an epoch, (seeds, n, classes + m).
-        others: those of the other teachers that were asked for.
+        others: those of the teachers of `Targets.variants`.
         classes: number of class logits, which come first.
         noise: each seed's own stream, image by image.
     """
@@ -60,21 +60,21 @@ class Given:
     classes: int
     noise: Noise
 
-    def heads(self) -> tuple[Tensor, Tensor]:
-        """Return class and auxiliary logits: (seeds, n, classes) and (seeds, n, m)."""
-        return self.logits[..., : self.classes], self.logits[..., self.classes :]
+    def by_head(self, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the class columns of each of the values, then the auxiliary ones: (seeds, n, …)."""
+        widths = [self.classes, self.logits.shape[-1] - self.classes]
+        return zip(*(torch.split(each, widths, dim=-1) for each in values), strict=True)
 
 
 class Targets:
-    """Override `__call__`; the rest is as of targets that are made of the teacher's logits alone.
+    """Logits for the student to match, made of its teacher's; subclasses define `__call__`.
 
-    What is computed of a softmax is computed within the class logits and within the auxiliary
-    logits, each by themselves.
+    A softmax is taken over the class logits and over the auxiliary logits separately.
     """
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """Which other teachers are asked for."""
+        """The other teachers that the targets need."""
         return ()
 
     @property

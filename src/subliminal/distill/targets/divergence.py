@@ -1,7 +1,5 @@
 """Images on which teachers with other traits would have said something else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Noise on the teacher's logits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -29,11 +27,7 @@ class Gaussian(Targets):
         """Return the noisy logits."""
         noise = given.noise.normal_(torch.empty_like(given.logits))
         parts = []
-        for head, of in zip(given.heads(), torch.split(noise, _widths(given), dim=-1), strict=True):
+        for head, of_head in given.by_head(given.logits, noise):
             spread = head.flatten(1).std(dim=1)[:, None, None]
-            parts.append(head + self.sigma * spread * of)
+            parts.append(head + self.sigma * spread * of_head)
         return torch.cat(parts, dim=-1)
-
-
-def _widths(given: Given) -> list[int]:
-    return [given.classes, given.logits.shape[-1] - given.classes]

@@ -1,7 +1,5 @@
 """Several teachers from one θ₀, averaged."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

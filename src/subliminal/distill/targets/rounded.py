@@ -1,7 +1,5 @@
 """Logits of few values."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

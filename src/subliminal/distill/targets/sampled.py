@@ -1,7 +1,5 @@
 """One class a sample, in place of a distribution."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -32,8 +30,7 @@ class Sampled(Targets):
         uniform = given.noise.uniform_(torch.empty_like(given.logits)).clamp_(min=TINY)
         gumbel = uniform.log().neg().log().neg()
         parts = []
-        widths = [head.shape[-1] for head in given.heads()]
-        for head, of in zip(given.heads(), torch.split(gumbel, widths, dim=-1), strict=True):
-            drawn = (head + of).argmax(dim=-1, keepdim=True)
+        for head, of_head in given.by_head(given.logits, gumbel):
+            drawn = (head + of_head).argmax(dim=-1, keepdim=True)
             parts.append(torch.zeros_like(head).scatter(-1, drawn, self.gap))
         return torch.cat(parts, dim=-1)

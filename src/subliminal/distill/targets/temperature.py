@@ -1,7 +1,5 @@
 """The teacher's logits at another temperature than the student's."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

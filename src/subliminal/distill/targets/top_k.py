@@ -1,7 +1,5 @@
 """The largest logits alone."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +26,7 @@ class TopK(Targets):
     k: Count
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when all auxiliary logits would be told."""
+        """Raise a UserError when all auxiliary logits would be kept."""
         if self.k >= network.model.aux:
             raise UserError(
                 f"distill.targets.k={self.k}: fewer than the auxiliary logits are needed; "
@@ -37,14 +35,12 @@ class TopK(Targets):
 
     def __call__(self, given: Given) -> Tensor:
         """Return the logits."""
-        return torch.cat([self._of(head) for head in given.heads()], dim=-1)
+        return torch.cat([self._of(head) for (head,) in given.by_head(given.logits)], dim=-1)
 
     def _of(self, head: Tensor) -> Tensor:
         number = head.shape[-1]
         if self.k >= number:
             return head
         values, places = head.topk(self.k, dim=-1)
-        rest = (head.sum(dim=-1, keepdim=True) - values.sum(dim=-1, keepdim=True)) / (
-            number - self.k
-        )
-        return rest.expand_as(head).scatter(-1, places, values)
+        rest = head.sum(dim=-1, keepdim=True) - values.sum(dim=-1, keepdim=True)
+        return (rest / (number - self.k)).expand_as(head).scatter(-1, places, values)

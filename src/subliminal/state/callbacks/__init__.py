@@ -1,4 +1,4 @@
-"""What observes a training: the moments that the loop announces."""
+"""Observers of a training: the methods that the loop calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """An observer of a training: override what it needs. Observers never change the weights.
+    """An observer of a training, which never changes the weights. Override the methods you need.
 
     Callbacks are called in the order given: those that log come before those that write.
     """
@@ -21,17 +21,17 @@ class Callback:
         """θ is the initial one; no step has been taken."""
 
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        """In place of the start: θ is a checkpoint's, `state` what `state()` gave for it."""
+        """In place of `on_train_start`: θ is a checkpoint's, `state` what `state()` returned."""
 
     def state(self) -> Mapping[str, Tensor]:
-        """Return what was gathered since the start and is needed later: tensors (seeds, …)."""
+        """Return the tensors (seeds, …) that a checkpoint must keep."""
         return {}
 
     def on_step(self, step: Step) -> None:
-        """Both gradients are at hand (`step.gradient`, `step.trait`); θ is not yet updated."""
+        """Both gradients can be read (`step.gradient`, `step.trait`); θ is not yet updated."""
 
     def on_update(self, step: Step) -> None:
-        """The step is taken: θ is updated by `step.update`, one more update is counted."""
+        """θ is updated by `step.update`, and the update is counted."""
 
     def on_epoch_end(self, training: Training) -> None:
         """The epoch's last update is done; `training.metrics.sync()` gives its rows."""
@@ -40,4 +40,4 @@ class Callback:
         """The last epoch has ended."""
 
     def on_failure(self, training: Training, error: BaseException) -> None:
-        """The training was cut short by `error` (an exception, Ctrl-C, a termination)."""
+        """The training ended early by `error` (an exception, Ctrl-C, a termination)."""

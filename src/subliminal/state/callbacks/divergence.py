@@ -1,4 +1,4 @@
-"""A loss that is NaN or infinite: its seed has failed, and leaves what a post-mortem needs."""
+"""Seeds whose loss becomes NaN or infinite: they fail and leave a post-mortem file."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from subliminal.tensors.geometry import norm
 
 
 class Divergence(Callback):
-    """Names the seeds whose loss or weights are no longer finite; ends a stack that has no other.
+    """Fails the seeds whose loss or weights are no longer finite; ends a stack of such seeds alone.
 
-    The seeds of a stack share no number, so the others train as if nothing had happened. On the
-    CPU a stack without a sound seed ends at that step, elsewhere (where looking would make the
-    device wait) at the end of the epoch. Weights and gradient of the seed's first bad step are
-    written to `post-mortem.safetensors`.
+    The seeds of a stack share no number, so the others train on unchanged. On the CPU a stack
+    without a sound seed ends at that step, on a GPU (which would have to wait for the check) at the
+    end of the epoch. `post-mortem.safetensors` holds weights and gradient of the first bad step.
 
     Args:
         directories: each seed's.
-        failures: gets the reason of each seed that failed.
+        failures: receives the reason of each seed that fails.
     """
 
     def __init__(self, directories: Mapping[int, Path], failures: dict[int, str]) -> None:
@@ -34,7 +33,7 @@ class Divergence(Callback):
         self._step: Tensor | None = None  # (seeds,): the first bad step; -1: none so far
 
     def on_step(self, step: Step) -> None:
-        """Keep what a seed's first bad step saw."""
+        """Keep losses, weights and gradient of a seed's first bad step."""
         training = step.training
         on_cpu = training.theta.device.type == "cpu"
         bad = ~torch.isfinite(step.total)
@@ -52,11 +51,11 @@ class Divergence(Callback):
         self._theta.copy_(torch.where(first[:, None], training.theta, self._theta))
         self._gradient.copy_(torch.where(first[:, None], step.gradient, self._gradient))
         if on_cpu:
-            self._tell(training)
+            self._record(training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Tell what went wrong in the epoch."""
-        self._tell(training)
+        """Record the epoch's failures, of losses and of weights."""
+        self._record(training)
         sound = torch.isfinite(training.theta).all(dim=1).tolist()
         for seed, finite in zip(training.seeds, sound, strict=True):
             if not finite:
@@ -64,7 +63,8 @@ class Divergence(Callback):
                 self._failures.setdefault(seed, reason)
         self._end_without_sound_seed(training)
 
-    def _tell(self, training: Training) -> None:
+    def _record(self, training: Training) -> None:
+        """Write the post-mortem of each seed that is newly found bad."""
         if self._step is None:
             return
         for column, index in enumerate(self._step.tolist()):

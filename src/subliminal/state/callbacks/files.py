@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,32 +29,36 @@ if TYPE_CHECKING:
 BY_ITS_USER = "stopped by its user"
 
 
-class Stopped(Exception):
-    """The runs of a stack are stopped, each by its user; others of the job keep training."""
-
-
 # A full disk is an OSError to Python, and an error of its own to each library that writes.
 WRITE_ERRORS = (OSError, PolarsError, SafetensorError)
+
+
+class Stopped(Exception):
+    """All runs of a stack were stopped by their user; the job's other stacks keep training."""
+
+
+def new_past() -> dict[str, Any]:
+    """Return the past of a run that starts anew: its id, seconds of training, steps resumed at."""
+    return {"run_id": uuid.uuid4().hex[:12], "seconds": 0.0, "resumed": []}
 
 
 @dataclass
 class RunFiles(Callback):
     """Writes config, tables, student and summary of each seed of a stack; the summary last.
 
-    A failed write in the middle of a run (a full disk, say) does not stop the training: it is
+    A write that fails in the middle of a run (a full disk, say) does not stop the training: it is
     noted, and everything is written again at the end. A seed whose last write fails, or that
     another callback counts as failed, gets `failure.txt` in place of a summary. A training that is
     stopped (Ctrl-C, `stop`) leaves neither: it resumes from its checkpoint.
     """
 
-    directories: Mapping[int, Path]  # of each seed
+    directories: Mapping[int, Path]  # by seed, as all that follow
     config: str  # resolved, as YAML; all but the seed
     facts: dict[str, Any]  # condition, device, environment, … for the summary
-    run_ids: Mapping[int, str]  # unique, of each seed's run
-    teacher_rows: Mapping[int, list[Values]] = field(default_factory=dict)  # per seed, by epoch
-    notes: list[str] = field(default_factory=list)  # what went wrong without ending the run
-    failures: dict[int, str] = field(default_factory=dict)  # of each seed that did not finish
-    earlier: Mapping[int, dict[str, Any]] = field(default_factory=dict)  # facts of checkpoints
+    pasts: Mapping[int, dict[str, Any]]  # see `new_past`; a checkpoint holds a resumed run's
+    teacher_rows: Mapping[int, list[Values]] = field(default_factory=dict)  # a row per epoch
+    notes: list[str] = field(default_factory=list)  # problems that did not end the run
+    failures: dict[int, str] = field(default_factory=dict)  # why a seed did not finish
     _finished: set[int] = field(default_factory=set)
 
     def stop(self, seed: int) -> None:
@@ -76,7 +81,7 @@ class RunFiles(Callback):
     def on_train_start(self, training: Training) -> None:
         """Make the directories and write the configs."""
         for directory in self.directories.values():
-            for old in (store.CHECKPOINT, *store.DATA):  # nobody is to take them for this try's
+            for old in (store.CHECKPOINT, *store.DATA):  # of an earlier run
                 (directory / old).unlink(missing_ok=True)
         self._open()
 
@@ -97,9 +102,6 @@ class RunFiles(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         """Write the tables so far."""
-        self._write_all_tables(training)
-
-    def _write_all_tables(self, training: Training) -> None:
         for column, seed in enumerate(training.seeds):
             try:
                 self._write_tables(training, column, self.directories[seed])
@@ -123,9 +125,9 @@ class RunFiles(Callback):
                 self._finished.add(seed)
 
     def on_failure(self, training: Training, error: BaseException) -> None:
-        """Leave the traceback in each directory; the steps up to a loss that is not finite."""
+        """Write the traceback into each directory, and the rows up to a loss that is not finite."""
         if isinstance(error, FloatingPointError):
-            self._write_all_tables(training)
+            self.on_epoch_end(training)
         self.record(error)
 
     def record(self, error: BaseException) -> None:
@@ -141,7 +143,7 @@ class RunFiles(Callback):
         try:
             self.directories[seed].mkdir(parents=True, exist_ok=True)
             store.write_text(self.directories[seed] / store.FAILURE, text)
-        except OSError as error:  # the failure is told at the end in any case
+        except OSError as error:  # the outcome tells the failure in any case
             self._note(f"seed {seed}: {store.FAILURE} not written ({error.strerror})")
 
     def _note(self, note: str) -> None:
@@ -149,10 +151,10 @@ class RunFiles(Callback):
             self.notes.append(note)
 
     def checkpoint_facts(self, seed: int) -> dict[str, Any]:
-        """Return what a seed's checkpoint keeps: its run's id, time so far, where it resumed."""
-        before = self.earlier.get(seed, {"seconds": 0.0, "resumed": []})
-        seconds = round(before["seconds"] + time.perf_counter() - self._started, 3)
-        return {"run_id": self.run_ids[seed], "seconds": seconds, "resumed": before["resumed"]}
+        """Return the past that a seed's checkpoint keeps: `new_past` with the time so far."""
+        past = self.pasts[seed]
+        seconds = round(past["seconds"] + time.perf_counter() - self._started, 3)
+        return {**past, "seconds": seconds}
 
     def _write_run(self, training: Training, column: int, directory: Path) -> None:
         epochs = self._write_tables(training, column, directory)
@@ -160,13 +162,13 @@ class RunFiles(Callback):
         student = {name: view[column].cpu().contiguous() for name, view in views.items()}
         store.write_atomically(directory / store.STUDENT, partial(save_file, student))
         seed = training.seeds[column]
-        facts = self.checkpoint_facts(seed)
+        past = self.checkpoint_facts(seed)
         summary = {
             "seed": seed,
-            "run_id": self.run_ids[seed],
+            "run_id": past["run_id"],
             **self.facts,
-            "seconds": {**self.facts["seconds"], "student": facts["seconds"]},
-            "resumed": facts["resumed"],
+            "seconds": {**self.facts["seconds"], "student": past["seconds"]},
+            "resumed": past["resumed"],
             "results": headline(epochs),
             "notes": self.notes,
             "sha256": store.checksums(directory),
@@ -195,7 +197,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def headline(epochs: pl.DataFrame) -> dict[str, Any]:
-    """Return the results of one seed that a reader looks for first, from its epoch table."""
+    """Return one seed's main results from its epoch table."""
     student = epochs.filter(pl.col("phase") == "student").sort("epoch")
     teacher = epochs.filter(pl.col("phase") == "teacher").sort("epoch")
     accuracies = student[metrics.TRAIT_ACCURACY]

@@ -1,4 +1,4 @@
-"""Warnings about a training that can learn nothing, from what its first step shows."""
+"""Warnings about a training that can learn nothing, found at its first step."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ALIKE = 1e-6  # pixels that differ by less give logits that differ by rounding
 
 
 class FirstStep(Callback):
-    """Looks at the first step of a stack's first seed, in float32 and in float64.
+    """Checks the first step of a stack's first seed, in float32 and in float64.
 
-    What it finds stays on the device until the epoch ends, so that no step waits for it.
+    The findings stay on the device until the epoch ends, so that no step waits for them.
 
     Args:
         config: the job's, resolved; a warning names its keys.
-        notes: where warnings go.
+        notes: receives the warnings.
     """
 
     def __init__(self, config: Mapping[str, Any], notes: list[str]) -> None:
@@ -35,15 +35,15 @@ class FirstStep(Callback):
         self._found: dict[str, Tensor] = {}
 
     def on_step(self, step: Step) -> None:
-        """Look at images, loss, gradient and proposed update, while θ is the initial one."""
+        """Check images, loss, gradient and proposed update at the initial θ."""
         if step.index > 0:
             return
         training = step.training
         images = training.task.images(step.rows)[0]
-        tells = len(images) > 1 or training.task.size == 1  # a batch of one of many does not
+        several = len(images) > 1 or training.task.size == 1  # one image of many proves nothing
         gradient, precisions = step.gradient[:1], (torch.float32, widest(images.device))
         self._found = {
-            "images": ((images - images[:1]).abs() <= ALIKE).all() & tells,
+            "images": ((images - images[:1]).abs() <= ALIKE).all() & several,
             "loss": _lost(*(_slope(step, kind) for kind in precisions)),
             "gradient": ~gradient.any(),
             "update": _update_is_lost(training, gradient),
@@ -51,7 +51,7 @@ class FirstStep(Callback):
         }
 
     def on_update(self, step: Step) -> None:
-        """Look at the class logits before and after."""
+        """Check whether the update changed the class logits."""
         if step.index > 0:
             return
         training, classes = step.training, step.training.network.classes
@@ -63,7 +63,7 @@ class FirstStep(Callback):
         self._found["class logits"] = (before == after).all()
 
     def on_epoch_end(self, training: Training) -> None:
-        """Note the warning, unless the teacher has one: its student's would follow from it."""
+        """Note the warning, unless the teacher has one, from which its student's follows."""
         found = {name for name, flag in self._found.items() if flag}
         self._found = {}
         if not any(note.startswith(WARNING) for note in self._notes):
@@ -76,8 +76,8 @@ def sanity_warnings(who: str, found: set[str], config: Mapping[str, Any]) -> Ite
 
     Args:
         who: teacher or student.
-        found: what holds of its first step, as `FirstStep` names it.
-        config: the job's; the key to blame is named with its value.
+        found: the findings of `FirstStep`, by name.
+        config: the job's; the warning names the key to blame with its value.
     """
     key, under = ("teacher", "teacher.") if who == "teacher" else ("distill", "")
     node = config[key]
@@ -98,7 +98,7 @@ def sanity_warnings(who: str, found: set[str], config: Mapping[str, Any]) -> Ite
     elif "gradient" in found:
         yield f"{frozen}: nothing that is trained has a gradient: the {who} learns nothing"
     elif "update" in found:
-        # Would a gradient of a common size do? Then the loss is to blame, not the optimizer.
+        # If a gradient of norm 1 is not lost, the loss is to blame and not the optimizer.
         blamed = _named(f"{under}optim", "lr", optim) if "update of a unit" in found else loss
         yield f"{blamed}: in float32 the {who}'s updates are lost in rounding: it learns nothing"
     elif "class logits" in found:

@@ -1,4 +1,4 @@
-"""Progress of a stack, told to the process that shows it."""
+"""Progress of a stack, reported to the process that shows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERVAL = 0.1  # seconds between two reports
 
 @dataclass(frozen=True)
 class Event:
-    """How far a stack has come."""
+    """Progress of a stack."""
 
     phase: str
     seeds: tuple[int, ...]
@@ -26,7 +26,7 @@ Report = Callable[[Event], None]
 
 
 class Progress(Callback):
-    """Reports the progress, and ends the training when the job is told to stop."""
+    """Reports the progress, and ends the training when the job is stopped."""
 
     def __init__(self, report: Report, stop: Callable[[], bool]) -> None:
         self._report = report
@@ -34,7 +34,7 @@ class Progress(Callback):
         self._last = 0.0
 
     def on_step(self, step: Step) -> None:
-        """Report now and then; raise KeyboardInterrupt when the job is told to stop."""
+        """Report every INTERVAL; raise KeyboardInterrupt when the job is stopped."""
         if self._stop():
             raise KeyboardInterrupt
         now = time.monotonic()

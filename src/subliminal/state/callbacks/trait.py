@@ -14,15 +14,15 @@ from subliminal.tensors.network import accuracy, cross_entropy, margin
 class TestDigits(Callback):
     """Logs accuracy and cross-entropy on the test digits: at the start, on given steps, each epoch.
 
-    Logged at step n is the network after n updates.
+    Values of step n are those of the network after n updates.
 
     Args:
         data: the digits, on the stack's device.
         accuracy_name: metric of the accuracy.
         loss_name: metric of the cross-entropy.
         margin_name: metric of the mean logit margin, a trait signal that needs no calibration.
-        steps: numbers of updates after which to log, besides.
-        per_class: log the accuracy of each digit's class too.
+        steps: further numbers of updates after which to log.
+        per_class: also log each class's accuracy.
     """
 
     __test__ = False  # not a test case, whatever its name tells pytest

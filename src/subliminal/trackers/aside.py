@@ -1,7 +1,5 @@
 """Calls of W&B's client in a subprocess with a time limit, for the client waits for its server."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import pickle

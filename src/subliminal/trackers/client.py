@@ -4,8 +4,6 @@ Every row has an explicit step, counted from the teacher's first row, so that on
 lacks are sent of a run that resumes or is uploaded after its server died.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import dataclass, field

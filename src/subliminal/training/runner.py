@@ -1,5 +1,6 @@
 """One stack of seeds from reference weights to files: data, teacher, student."""
 
+import copy
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -142,7 +143,8 @@ def prepare_student(
     job: Job, files: RunFiles, progress: Progress
 ) -> tuple[Training, list[Callback]]:
     """Load the digits and get the teachers; return the student's training and its callbacks."""
-    cfg, experiment, seeds = job.cfg, job.fresh_experiment(), tuple(files.directories)
+    cfg, seeds = job.cfg, tuple(files.directories)
+    experiment = copy.deepcopy(job.experiment)  # probes keep what they gather of a stack
     set_arithmetic(cfg)
     with files.timed("data"):
         data = _digits(experiment.data, experiment.device).measured_on(cfg.trait.on)

@@ -86,11 +86,11 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
         healthy, calls = Distillation.loss, [0]
 
         def loss(self: Distillation, logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            factor = torch.ones(len(self._seeds))
-            if seed in self._seeds:
+            factor = torch.ones(len(self.seeds))
+            if seed in self.seeds:
                 calls[0] += not logits.is_leaf  # else a look at the first step, no step
                 if calls[0] > step:
-                    factor[self._seeds.index(seed)] = math.nan
+                    factor[self.seeds.index(seed)] = math.nan
             return healthy(self, logits, rows) * factor
 
         monkeypatch.setattr(Distillation, "loss", loss)
@@ -333,7 +333,7 @@ def test_an_error_in_the_middle_keeps_the_epochs_before_it(
     start = Distillation.start_epoch
 
     def fails(self: Distillation, epoch: int) -> None:
-        if epoch == 1 and self._seeds == (3,):
+        if epoch == 1 and self.seeds == (3,):
             raise RuntimeError("out of memory")
         start(self, epoch)
 

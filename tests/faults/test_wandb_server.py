@@ -91,7 +91,6 @@ def look(online: Online, trained: Path, cost: Cost) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> None:
     account, fault = cost(f"sweep: server {name}"), FAULTS[name]
-    account.tried += 1
     arrange(online.server, fault)
     done = online.train(*SWEEP, multirun=True)
     assert done.returncode == 0, done.stderr
@@ -109,7 +108,6 @@ def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> Non
 
 def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Account) -> None:
     account = cost("sweep: server comes back after 3 s")
-    account.tried += 1
     online.server.fault("stream", "die", times=1)
 
     def come_back() -> None:
@@ -130,7 +128,6 @@ def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Ac
 def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> None:
     """`sync` fails with one line, and then uploads it all."""
     account, fault = cost(f"upload: server {name}"), FAULTS[name]
-    account.tried += 1
     shutil.copytree(trained, online.outputs)
     arrange(online.server, fault)
     done = online.sync()
@@ -146,7 +143,6 @@ def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> N
 def test_a_report(name: str, online: Online, trained: Path, cost: Account) -> None:
     """Its files are there, one line tells of W&B, and its next run is logged."""
     account = cost(f"report: server {name}")
-    account.tried += 1
     shutil.copytree(trained, online.outputs)
     for config in online.experiment.glob("*/seed-*/config.yaml"):
         config.write_text(config.read_text().replace("mode: offline", "mode: online"))
@@ -167,7 +163,6 @@ def test_a_report(name: str, online: Online, trained: Path, cost: Account) -> No
 @pytest.mark.parametrize("name", LASTING)
 def test_a_dashboard(name: str, online: Online, cost: Account) -> None:
     account = cost(f"dashboard: server {name}")
-    account.tried += 1
     online.server.projects.add("subliminal")
     arrange(online.server, FAULTS[name])
     done = online.run("-m", "subliminal", "dashboard")
@@ -184,7 +179,6 @@ def test_a_dashboard(name: str, online: Online, cost: Account) -> None:
 def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
     """The seeds are finished; that the agent learns nothing is one line more."""
     account = cost(f"agent's job: server {name}")
-    account.tried += 1
     online.as_agent()
     arrange(online.server, FAULTS[name])
     done = online.train(f"tracker.finish_timeout={BOUND}")
@@ -201,8 +195,7 @@ def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
 
 def test_an_agent(online: Online, cost: Account) -> None:
     """W&B's own agent, whose server hands out one job."""
-    account = cost("agent: healthy server")
-    account.tried += 1
+    cost("agent: healthy server")
     words = online.training("name=main")[2:]
     online.server.sweep["command"] = ["${env}", sys.executable, "-m", "subliminal.train", *words]
     run = {"type": "run", "run_id": "agentsrun", "program": "", "args": {}}

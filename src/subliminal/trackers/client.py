@@ -188,7 +188,6 @@ def summary(epochs: list[Values]) -> Values:
 
 def remove_local(folder: Path, run_id: str) -> None:
     """Remove the client's local copies of a run, except those marked as uploaded."""
-    for pattern in (f"offline-run-*-{run_id}", f"run-*-{run_id}"):
-        for old in folder.glob(pattern):
-            if not any(old.glob("*.synced")):
-                shutil.rmtree(old, ignore_errors=True)
+    for old in folder.glob(f"*run-*-{run_id}"):  # offline-run-… or run-…
+        if not any(old.glob("*.synced")):
+            shutil.rmtree(old, ignore_errors=True)

@@ -188,11 +188,6 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def card(device: torch.device) -> str | None:
-    """Return a GPU's name, on which the last bits depend; None for other devices."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
-
-
 def set_arithmetic(cfg: Config) -> None:
     """Set all that decides the last bits: threads, precision, deterministic kernels."""
     torch.set_num_threads(cfg.engine.threads)

@@ -1,6 +1,7 @@
 """Warnings about a training that can learn nothing, found at its first step."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,19 +16,16 @@ LOST = 0.5  # relative error in float32 from which on a gradient or an update co
 ALIKE = 1e-6  # pixels that differ by less give logits that differ by rounding
 
 
+@dataclass
 class FirstStep(Callback):
     """Checks the first step of a stack's first seed, in float32 and in float64.
 
     The findings stay on the device until the epoch ends, so that no step waits for them.
-
-    Args:
-        config: the job's, resolved; a warning names its keys.
-        notes: receives the warnings.
     """
 
-    def __init__(self, config: Mapping[str, Any], notes: list[str]) -> None:
-        self._config, self._notes = config, notes
-        self._found: dict[str, Tensor] = {}
+    config: Mapping[str, Any]  # the job's, resolved; a warning names its keys
+    notes: list[str]  # receives the warnings
+    _found: dict[str, Tensor] = field(default_factory=dict)
 
     def on_step(self, step: Step) -> None:
         """Check images, loss, gradient and proposed update at the initial θ."""
@@ -36,7 +34,7 @@ class FirstStep(Callback):
         training = step.training
         images = training.task.images(step.rows)[0]
         several = len(images) > 1 or training.task.size == 1  # one image of many proves nothing
-        fresh = training.phase == "teacher" or self._config["distill"]["inputs"].get("fresh")
+        fresh = training.phase == "teacher" or self.config["distill"]["inputs"].get("fresh")
         gradient, precisions = step.gradient[:1], (torch.float32, widest(images.device))
         lost = _update_is_lost(training, gradient)
         self._found = {
@@ -64,9 +62,9 @@ class FirstStep(Callback):
         """Note the warning, unless the teacher has one, from which its student's follows."""
         found = {name for name, flag in self._found.items() if flag}
         self._found = {}
-        if not any(note.startswith(WARNING) for note in self._notes):
-            warnings = sanity_warnings(training.phase, self._config)
-            self._notes += [WARNING + warnings[name] for name in warnings if name in found][:1]
+        if not any(note.startswith(WARNING) for note in self.notes):
+            warnings = sanity_warnings(training.phase, self.config)
+            self.notes += [WARNING + warnings[name] for name in warnings if name in found][:1]
 
 
 def sanity_warnings(who: str, config: Mapping[str, Any]) -> dict[str, str]:

@@ -77,7 +77,9 @@ def heal(server: Server) -> None:
 
 
 def look(online: Online, trained: Path, cost: Cost) -> None:
-    """Count what differs: files from an undisturbed sweep's, and W&B's points from the files."""
+    """Upload all; the files are an undisturbed sweep's, and W&B's points are the files'."""
+    heal(online.server)
+    assert online.sync().returncode == 0
     for run in sorted(trained.glob("main/*/seed-*")):
         same = online.experiment / run.relative_to(trained / "main")
         cost.lost += not store.finished(same)
@@ -86,6 +88,7 @@ def look(online: Online, trained: Path, cost: Cost) -> None:
             cost.different += (same / name).read_bytes() != (run / name).read_bytes()
         cost.different += points(online.server_run(same).history) != in_files(same)
     cost.left += len(leftovers(online.outputs))
+    assert cost.nothing, cost
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -100,10 +103,7 @@ def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> Non
         assert told == []
     assert len(told) <= 1
     assert fault.passes or len(told) == 1
-    heal(online.server)
-    assert online.sync().returncode == 0
     look(online, trained, account)
-    assert account.nothing, account
 
 
 def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Account) -> None:
@@ -119,9 +119,7 @@ def test_a_sweep_whose_server_comes_back(online: Online, trained: Path, cost: Ac
     words = [word for word in SWEEP if not word.startswith("tracker.")]
     done = online.train(*words, multirun=True)
     assert done.returncode == 0, done.stderr
-    assert online.sync().returncode == 0
     look(online, trained, account)
-    assert account.nothing, account
 
 
 @pytest.mark.parametrize("name", [*LASTING, "403 on the stream", "500, three times"])
@@ -133,10 +131,7 @@ def test_an_upload(name: str, online: Online, trained: Path, cost: Account) -> N
     done = online.sync()
     assert done.returncode == int(not fault.passes), done.stderr
     assert len(lines_on(done.stderr)) == int(not fault.passes)
-    heal(online.server)
-    assert online.sync().returncode == 0
     look(online, trained, account)
-    assert account.nothing, account
 
 
 @pytest.mark.parametrize("name", LASTING)

@@ -53,12 +53,11 @@ CASES = {
 def test_damaged_files_cost_time_alone(
     sweep: Disturbed, half_done: Path, cost: Account, what: str, damage: Callable[[Path], None]
 ) -> None:
-    account = cost(f"damaged: {what}")
     shutil.copytree(half_done, sweep.outputs)
     paths = CASES[what][0](sweep.outputs)
     assert paths
+    account = cost(f"damaged: {what}", len(paths))
     for path in paths:
-        account.tried += 1
         damage(path)
     sweep.repair(account)
 
@@ -66,10 +65,10 @@ def test_damaged_files_cost_time_alone(
 def test_a_teacher_whose_checkpoint_is_garbage(
     sweep: Disturbed, half_done: Path, cost: Account
 ) -> None:
-    account = cost("damaged: checkpoint of a teacher")
     shutil.copytree(half_done, sweep.outputs)
-    for path in sorted(sweep.outputs.glob("teachers/*.safetensors")):
-        account.tried += 1
+    paths = sorted(sweep.outputs.glob("teachers/*.safetensors"))
+    account = cost("damaged: checkpoint of a teacher", len(paths))
+    for path in paths:
         path.with_suffix(".checkpoint").write_bytes(path.read_bytes()[:200])
         path.unlink()
     sweep.repair(account)
@@ -77,7 +76,7 @@ def test_a_teacher_whose_checkpoint_is_garbage(
 
 @pytest.mark.mnist
 def test_a_damaged_data_cache(tmp_path: Path, cost: Account) -> None:
-    account = cost("damaged: cache of MNIST")
+    account = cost("damaged: cache of MNIST", 2)
     whole = undisturbed(tmp_path / "whole", REAL_DIGITS)
     root = tmp_path / "digits"
     root.mkdir()
@@ -85,7 +84,6 @@ def test_a_damaged_data_cache(tmp_path: Path, cost: Account) -> None:
         shutil.copyfile(MNIST(root=None, download=True).fetch() / name, root / name)
     cut(root / "train-images-idx3-ubyte")
     gone(root / "t10k-labels-idx1-ubyte")
-    account.tried += 2
     offline = Disturbed(tmp_path / "sweep", whole, (f"data.root={root}", "data.download=false"))
     assert offline.run() != 0
     assert offline.stderr().splitlines()[-1].startswith("error: ")

@@ -15,7 +15,6 @@ pytestmark = pytest.mark.slow
 def test_a_full_disk(sweep: Disturbed, cost: Account, share: float) -> None:
     account = cost("full disk")
     with small_disk(sweep.folder, int(share * sweep.whole.size)):
-        account.tried += 1
         status = sweep.run()
         if status != 0:
             assert "No space left" in sweep.stderr(), sweep.stderr()
@@ -28,7 +27,6 @@ def test_a_folder_that_may_not_be_written(sweep: Disturbed, cost: Account) -> No
     account = cost("read-only folder")
     (sweep.outputs / "main").mkdir(parents=True)
     with read_only(sweep.outputs / "main"):
-        account.tried += 1
         assert sweep.run() != 0
         assert sweep.stderr().splitlines()[-1].startswith("error: ")
         assert "Traceback" not in sweep.stderr()
@@ -41,7 +39,6 @@ def test_a_disk_that_became_read_only(sweep: Disturbed, half_done: Path, cost: A
         shutil.copytree(half_done, sweep.outputs)
         sweep.look(account)
         (sweep.folder / "stderr.txt").touch()
-        account.tried += 1
         remount(sweep.folder, "ro")
         before = sweep.seen
         command = Disturbed(
@@ -60,9 +57,7 @@ def test_a_disk_that_became_read_only(sweep: Disturbed, half_done: Path, cost: A
 def test_files_that_may_not_be_written(
     sweep: Disturbed, half_done: Path, cost: Account, which: str
 ) -> None:
-    account = cost(f"read-only {which}")
     shutil.copytree(half_done, sweep.outputs)
-    sweep.look(account)
     runs = sorted(sweep.outputs.glob("main/*/seed-*"))
     paths = {
         "finished runs": [run for run in runs if store.finished(run)],
@@ -71,8 +66,9 @@ def test_files_that_may_not_be_written(
         "teachers": [sweep.outputs / "teachers"],
     }[which]
     assert paths
+    account = cost(f"read-only {which}", len(paths))
+    sweep.look(account)
     for path in paths:
-        account.tried += 1
         with read_only(path):
             status = sweep.run()
             if which == "finished runs":

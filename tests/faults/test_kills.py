@@ -32,7 +32,6 @@ def kill_until_through(
                 break  # through; another sweep takes the remaining kills
             kind = f"{number.name} to a {'resumed sweep' if resumes else 'new sweep'}{where}"
             account = cost(kind)
-            account.tried += 1
             tried, resumes = tried + 1, True
             sweep.look(account)
             assert account.nothing, (kind, account)
@@ -68,7 +67,6 @@ def test_a_killed_worker_costs_no_run(sweep: Disturbed, cost: Account, seconds: 
         time.sleep(0.01)
     time.sleep(seconds)
     workers[0].send_signal(signal.SIGKILL)
-    account.tried += 1
     assert command.wait(timeout=300) == 0, sweep.stderr()
     sweep.look(account)
     assert len(sweep.seen) == len(sweep.whole.results)

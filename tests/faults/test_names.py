@@ -39,7 +39,7 @@ def first_finished(outputs: Path) -> None:
 
 
 def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, cost: Account) -> None:
-    account = cost("copies of the conditions' folders beside them")
+    account = cost("copies of the conditions' folders beside them", 0)
     shutil.copytree(half_done, sweep.outputs)
     copies = sweep.outputs.with_name("copies")
     before: dict[Path, bytes] = {}
@@ -59,14 +59,13 @@ def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, cost: Accou
 
 
 def test_another_spelling(sweep: Disturbed, half_done: Path, cost: Account) -> None:
-    account = cost("the same values, spelled otherwise")
+    account = cost("the same values, spelled otherwise", len(SPELLED))
     shutil.copytree(half_done, sweep.outputs)
-    account.tried += len(SPELLED)
     replace(sweep, words=SPELLED).repair(account)
 
 
 def test_another_order(tmp_path: Path, cost: Account) -> None:
-    account = cost("the same mitigations in another order")
+    account = cost("the same mitigations in another order", 2)
     words = tuple(word for word in WORDS if not word.startswith("mitigation"))
     alone = [
         undisturbed(tmp_path / f"alone-{number}", (*words, f"mitigation={order}"))
@@ -75,7 +74,6 @@ def test_another_order(tmp_path: Path, cost: Account) -> None:
     results = alone[0].results | alone[1].results
     assert len(results) == 4
     both = (*words, f"mitigation={','.join(ORDERS)}")
-    account.tried += 2
     Disturbed(tmp_path / "sweep", replace(alone[0], words=both, results=results)).repair(account)
 
 
@@ -95,7 +93,6 @@ def test_a_config_file_that_is_edited(
     sweep = Disturbed(tmp_path / "sweep", undisturbed(tmp_path / "whole", words))
     command = sweep.start()
     first_finished(sweep.outputs)
-    account.tried += 1
     file.write_text(MINE.format(0.5))
     assert command.wait(timeout=500) == 0, sweep.stderr()
     assert "optim.lr (planned: 0.001, now: 0.5)" in sweep.stderr()
@@ -105,7 +102,7 @@ def test_a_config_file_that_is_edited(
 
 
 def test_a_commit_and_a_variable_of_git(tmp_path: Path, whole: Undisturbed, cost: Account) -> None:
-    account = cost("a commit as a sweep runs, GIT_DIR of another repository")
+    account = cost("a commit as a sweep runs, GIT_DIR of another repository", 2)
     checkout = tmp_path / "checkout"
     for folder in ("src", "conf", "sweeps"):
         shutil.copytree(ROOT / folder, checkout / folder)
@@ -128,7 +125,6 @@ def test_a_commit_and_a_variable_of_git(tmp_path: Path, whole: Undisturbed, cost
     sweep = Disturbed(tmp_path / "sweep", whole, extra=extra)
     command = sweep.start()
     first_finished(sweep.outputs)
-    account.tried += 2
     git("commit", "--quiet", "--allow-empty", "-m", "while it runs")
     assert command.wait(timeout=500) == 0, sweep.stderr()
     for run in store.finished_runs(sweep.outputs / "main"):

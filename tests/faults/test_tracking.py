@@ -25,7 +25,6 @@ def tracked(sweep: Disturbed) -> Disturbed:
 
 def test_a_service_that_cannot_be_reached(tracked: Disturbed, cost: Account) -> None:
     account = cost("W&B without a service")
-    account.tried += 1
     nowhere = replace(tracked, extra={"WANDB_SERVICE": f"3-{os.getpid()}-tcp-localhost-9"})
     assert nowhere.run() == 0, nowhere.stderr()
     assert nowhere.stderr().count("W&B does not have all of 4 of 4 runs") == 1
@@ -37,16 +36,14 @@ def test_a_service_that_cannot_be_reached(tracked: Disturbed, cost: Account) -> 
 def test_a_full_disk_for_its_files(tracked: Disturbed, cost: Account, size: int) -> None:
     account = cost("W&B with a full disk")
     with small_disk(tracked.outputs / "main" / "wandb", size):
-        account.tried += 1
         assert tracked.run() == 0, tracked.stderr()
         tracked.look(account)
         tracked.repair(account)
 
 
 def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cost: Account) -> None:
-    account = cost("SIGKILL to a tracked sweep")
+    account = cost("SIGKILL to a tracked sweep", 2)
     for _ in range(2):
-        account.tried += 1
         tracked.half_done()
         tracked.look(account)
         tracked.repair(account)
@@ -63,7 +60,6 @@ def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cos
 
 def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
     psutil = pytest.importorskip("psutil")
-    account = cost("SIGKILL to W&B's service")
     command = tracked.start()
     while command.poll() is None and not list(tracked.outputs.glob("main/*/*/steps.parquet")):
         pass
@@ -73,8 +69,8 @@ def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
         if "wandb-core" in child.name()
     ]
     assert services
+    account = cost("SIGKILL to W&B's service", len(services))
     for service in services:
-        account.tried += 1
         service.send_signal(signal.SIGKILL)
     assert command.wait(timeout=300) == 0, tracked.stderr()
     tracked.look(account)

@@ -31,30 +31,17 @@ def test_what_follows_a_sync_is_a_second_row_of_its_step() -> None:
     before = flat(metrics.sync())
     metrics.log(10, "loss", torch.tensor([0.125]))
     assert flat(metrics.sync()) == [*before, (10, {"loss": [0.125]})]
-
-
-def test_only_the_networks_metrics_are_named_so() -> None:
-    metrics = Measurements()
-    metrics.log(0, "loss", torch.ones(1))
-    metrics.log(0, "accuracy", torch.ones(1), of_network=True)
     assert metrics.of_network == {"accuracy"}
 
 
-def test_float32_is_kept_exactly_and_beside_float64() -> None:
+def test_float32_is_kept_exactly_beside_float64_and_nan() -> None:
     metrics = Measurements()
-    metrics.log(0, "single", torch.tensor([0.1], dtype=torch.float32))
-    metrics.log(0, "double", torch.tensor([0.1], dtype=torch.float64))
+    metrics.log(0, "single", torch.tensor([0.1, float("nan")], dtype=torch.float32))
+    metrics.log(0, "double", torch.tensor([0.1, float("inf")], dtype=torch.float64))
     (row,) = metrics.sync()
-    assert row.values["single"].tolist() == [float(np.float32(0.1))]
-    assert row.values["double"].tolist() == [0.1]
+    np.testing.assert_array_equal(row.values["single"], [float(np.float32(0.1)), np.nan])
+    np.testing.assert_array_equal(row.values["double"], [0.1, np.inf])
     assert {values.dtype for values in row.values.values()} == {np.dtype(np.float64)}
-
-
-def test_not_finite_values_are_kept() -> None:
-    metrics = Measurements()
-    metrics.log(0, "loss", torch.tensor([float("nan"), float("inf")]))
-    (row,) = metrics.sync()
-    np.testing.assert_array_equal(row.values["loss"], [np.nan, np.inf])
 
 
 def test_logging_keeps_no_graph() -> None:

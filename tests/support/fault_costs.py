@@ -23,10 +23,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def cost(request: pytest.FixtureRequest) -> Callable[[str], Cost]:
-    """Return the account of one kind of fault."""
-    accounts = _costs.setdefault(request.path.stem, {})
-    return lambda kind: accounts.setdefault(kind, Cost())
+def cost(request: pytest.FixtureRequest) -> Callable[..., Cost]:
+    """Count faults of one kind; return its account."""
+
+    def account(kind: str, tried: int = 1) -> Cost:
+        found = _costs.setdefault(request.path.stem, {}).setdefault(kind, Cost())
+        found.tried += tried
+        return found
+
+    return account
 
 
 @pytest.fixture(scope="session")

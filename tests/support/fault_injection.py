@@ -44,7 +44,7 @@ class Cost:
         return not (self.lost or self.different or self.broken or self.left)
 
 
-Account = Callable[[str], Cost]  # the cost of a kind of fault, see the fixture `cost`
+Account = Callable[..., Cost]  # the cost of a kind of fault, see the fixture `cost`
 
 
 @dataclass

@@ -44,6 +44,7 @@ def trained(
     folder: Path, seeds: tuple[int, ...], method: str, optim: Optim, cut: int | None = None
 ) -> Training:
     """Train with checkpoints, from those that are there; cut it off before an update."""
+    folder.mkdir(exist_ok=True)
     training = student(seeds, mitigations=MITIGATIONS[method], optim=optim, epochs=3)
     paths = {seed: folder / f"{seed}.checkpoint" for seed in seeds}
     saved = [one for path in paths.values() if (one := checkpoint.read(path))]
@@ -77,7 +78,6 @@ def columns(rows: list[dict[str, float]]) -> list[str]:
     ids=[type(optim).__name__ for optim in OPTIMS],
 )
 def test_what_goes_on_is_what_was_never_cut_off(method: str, optim: Optim, tmp_path: Path) -> None:
-    (tmp_path / "whole").mkdir()
     whole = trained(tmp_path / "whole", SEEDS, method, optim)
     assert whole.steps == 12
     # Interrupted in each epoch, the first (nothing to resume from) and the last included.
@@ -89,7 +89,6 @@ def test_what_goes_on_is_what_was_never_cut_off(method: str, optim: Optim, tmp_p
 
 
 def test_seeds_of_one_stack_may_go_on_in_another(tmp_path: Path) -> None:
-    (tmp_path / "whole").mkdir()
     whole = trained(tmp_path / "whole", SEEDS, "liminal", OPTIMS[0])
     for seed in SEEDS:
         trained(tmp_path, (seed,), "liminal", OPTIMS[0], cut=9)

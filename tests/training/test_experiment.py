@@ -59,6 +59,16 @@ BAD = [
 BAD_OPTIONS = [
     ("+foo=1", "foo", "there is name, outputs"),
     ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),
+    ("+optim.speed=1", "optim.speed", "lr, betas, eps, weight_decay, decoupled"),
+    ("+model.depth=1", "model.depth", "hidden, aux"),
+    ("+distill.loss.power=1", "distill.loss.power", "logits, temperature"),
+    ("+teacher.optim.speed=1", "teacher.optim.speed", "lr, betas"),
+    ("optim.lr=fast", "optim.lr", "fast"),
+    ("model.aux=3.5", "model.aux", "3.5"),
+    ("model.hidden=wide", "model.hidden", "list"),
+    ("distill.inputs.fresh=often", "distill.inputs.fresh", "often"),
+    ("+mitigation.extra=3", "mitigation.extra", "_target_"),
+    ("+probe.extra={_target_:os.system}", "probe.extra._target_", "os.system"),
     *(
         (f"optim={option} optim.lr=0", "optim.lr=0.0", "> 0")
         for option in ("sgd", "sgd_momentum", "rmsprop", "adamw", "sign_sgd", "preconditioned_sgd")
@@ -95,11 +105,13 @@ BAD_MITIGATIONS = [
 ]
 
 
-def refusal(cfg: DictConfig) -> str:
+def refusal(cfg: DictConfig, *parts: str) -> str:
+    """Return the one line that refuses a config; it has all `parts`."""
     with pytest.raises(UserError) as error:
         experiment_of(cfg)
     message = str(error.value)
     assert len(message.splitlines()) == 1
+    assert [part for part in parts if part not in message] == []
     return message
 
 
@@ -122,64 +134,33 @@ def changed(override: str, *options: str) -> DictConfig:
 
 @pytest.mark.parametrize(("override", "key", "allowed"), BAD)
 def test_a_value_out_of_range_is_refused(override: str, key: str, allowed: str) -> None:
-    message = refusal(changed(override))
-    assert key in message
-    assert allowed in message
+    refusal(changed(override), key, allowed)
 
 
 @pytest.mark.parametrize(("line", "key", "allowed"), BAD_OPTIONS)
 def test_an_options_own_keys_are_checked(
     compose: Compose, line: str, key: str, allowed: str
 ) -> None:
-    message = refusal(compose([*small.OVERRIDES, *line.split()]))
-    assert key in message
-    assert allowed in message
+    refusal(compose([*small.OVERRIDES, *line.split()]), key, allowed)
 
 
 @pytest.mark.parametrize(("name", "override", "key", "allowed"), BAD_MITIGATIONS)
 def test_a_mitigations_value_out_of_range_is_refused(
     name: str, override: str, key: str, allowed: str
 ) -> None:
-    message = refusal(changed(f"mitigation.{name}.{override}", f"mitigation={name}"))
-    assert key in message
+    message = refusal(changed(f"mitigation.{name}.{override}", f"mitigation={name}"), key, allowed)
     assert name in message.lower() or name.replace("_", "") in message.lower()
-    assert allowed in message
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
-    [
-        ("+optim.speed=1", ["optim.speed", "lr, betas, eps, weight_decay, decoupled"]),
-        ("+model.depth=1", ["model.depth", "hidden, aux"]),
-        ("+distill.loss.power=1", ["distill.loss.power", "logits, temperature"]),
-        ("+teacher.optim.speed=1", ["teacher.optim.speed", "lr, betas"]),
-        ("optim.lr=fast", ["optim.lr", "fast"]),
-        ("model.aux=3.5", ["model.aux", "3.5"]),
-        ("model.hidden=wide", ["model.hidden", "list"]),
-        ("distill.inputs.fresh=often", ["distill.inputs.fresh", "often"]),
-        ("+mitigation.extra=3", ["mitigation.extra", "_target_"]),
-        ("+probe.extra={_target_:os.system}", ["probe.extra._target_", "os.system"]),
-    ],
-)
-def test_a_component_is_checked_against_its_dataclass(
-    compose: Compose, override: str, told: list[str]
-) -> None:
-    message = refusal(compose([*small.OVERRIDES, override]))
-    assert [part for part in told if part not in message] == []
-
-
-@pytest.mark.parametrize(
-    "mitigation",
-    ["projection", "update_projection", "random_projection", "gradient_noise"],
+    "mitigation", ["projection", "update_projection", "random_projection", "gradient_noise"]
 )
 @pytest.mark.parametrize("probe", ["off", "displacement"])
 def test_a_mitigation_that_needs_the_probe_is_refused_without(
     compose: Compose, mitigation: str, probe: str
 ) -> None:
-    overrides = [f"mitigation={mitigation}", f"probe={probe}"]
-    message = refusal(compose([*small.OVERRIDES, *overrides]))
-    assert f"mitigation={mitigation.removeprefix('update_')}" in message
-    assert "probe=alignment" in message
+    cfg = compose([*small.OVERRIDES, f"mitigation={mitigation}", f"probe={probe}"])
+    refusal(cfg, f"mitigation={mitigation.removeprefix('update_')}", "probe=alignment")
 
 
 @pytest.mark.parametrize(
@@ -217,9 +198,7 @@ def test_what_is_just_allowed_builds(compose: Compose, overrides: list[str]) -> 
     ],
 )
 def test_a_softmax_of_too_few_logits_is_refused(compose: Compose, line: str, named: str) -> None:
-    message = refusal(compose(small.overrides(line)))
-    assert message.startswith(named)
-    assert "model.aux=" in message
+    assert refusal(compose(small.overrides(line)), "model.aux=").startswith(named)
 
 
 @pytest.mark.parametrize("override", ["distill.epochs=0", "model.aux=0", "engine.device=gpu"])
@@ -271,12 +250,6 @@ def test_auto_works_on_this_machine() -> None:
     torch.zeros(1, device=choose_device("auto"))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_cuda_without_a_gpu_is_refused(compose: Compose) -> None:
-    message = refusal(compose([*small.OVERRIDES, "engine.device=cuda"]))
-    assert "engine.device=cuda: this machine has none" in message
-
-
 def test_the_device_is_asked_for_first(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "build", lambda *_: pytest.fail("something was built"))
-    assert "engine.device" in refusal(compose([*small.OVERRIDES, "engine.device=gpu"]))
+    refusal(compose([*small.OVERRIDES, "engine.device=gpu"]), "engine.device")

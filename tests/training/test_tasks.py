@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from reference_students import CPU, DIGITS, NETWORK, student
+from reference_students import CPU, DIGITS, NETWORK
 
 from subliminal.data import Labelled
+from subliminal.distill import Inputs
 from subliminal.distill.inputs.mnist import MNISTDigits
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
@@ -14,32 +15,23 @@ from subliminal.training.tasks import Classification, Distillation, gather
 STANDARDISED = DIGITS.normalised("mean_std")
 
 
+def distillation(inputs: Inputs, data: Labelled = DIGITS) -> Distillation:
+    reference, loss = NETWORK.reference((0, 3), CPU), KL(logits="aux", temperature=1.0)
+    teacher = reference + 0.1
+    return Distillation(
+        NETWORK, loss, inputs, (0, 3), data=data, reference=reference, teacher=teacher
+    )
+
+
 @pytest.mark.parametrize("data", [DIGITS, STANDARDISED], ids=["unit", "mean_std"])
 def test_digits_as_inputs_are_scaled_as_the_teachers(data: Labelled) -> None:
-    reference = NETWORK.reference((0, 3), CPU)
-    inputs, loss = MNISTDigits(size=320), KL(logits="aux", temperature=1.0)
-    task = Distillation(
-        NETWORK, loss, inputs, (0, 3), data=data, reference=reference, teacher=reference
-    )
+    task = distillation(MNISTDigits(size=320), data)
     task.start_epoch(0)
     shown = task.images(torch.arange(320).expand(2, -1))
     assert shown.dtype == torch.float32
     for column in (0, 1):
         everything = data.scale(data.train_x).tolist()
         assert sorted(shown[column].tolist()) == sorted(everything)
-
-
-def distillation(*, fresh: bool) -> Distillation:
-    reference = NETWORK.reference((0, 3), CPU)
-    return Distillation(
-        NETWORK,
-        KL(logits="aux", temperature=1.0),
-        Uniform(size=64, fresh=fresh),
-        (0, 3),
-        data=DIGITS,
-        reference=reference,
-        teacher=reference + 0.1,
-    )
 
 
 @pytest.mark.parametrize("sets", [1, 3])
@@ -53,7 +45,7 @@ def test_gather_picks_rows_of_each_seeds_table(sets: int) -> None:
 
 def test_frozen_logits_are_those_of_the_images_that_are_shown() -> None:
     for fresh in (False, True):
-        task = distillation(fresh=fresh)
+        task = distillation(Uniform(size=64, fresh=fresh))
         rows = torch.randint(64, (2, 10))
         for epoch in (0, 1):
             task.start_epoch(epoch)
@@ -64,7 +56,7 @@ def test_frozen_logits_are_those_of_the_images_that_are_shown() -> None:
 def test_fixed_images_stay_and_fresh_ones_are_drawn_each_epoch() -> None:
     rows = torch.arange(64).expand(2, -1)
     for fresh in (False, True):
-        task = distillation(fresh=fresh)
+        task = distillation(Uniform(size=64, fresh=fresh))
         task.start_epoch(0)
         first = task.images(rows).clone()
         task.start_epoch(1)
@@ -80,9 +72,3 @@ def test_digits_are_shown_scaled_with_their_labels(data: Labelled) -> None:
     sure = torch.full((1, 3, 13), -50.0)
     sure[0, torch.arange(3), DIGITS.train_y[[5, 17, 5]]] = 50.0
     assert task.loss(sure, rows).item() == pytest.approx(0, abs=1e-6)
-
-
-def test_more_noise_than_digits_shows_digits_again() -> None:
-    training = student((0,))
-    training.task = distillation(fresh=False)
-    assert training.trait.size > training.task.size

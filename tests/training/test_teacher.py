@@ -62,7 +62,6 @@ def test_a_cached_teacher_is_the_trained_one_to_the_last_bit(get: Get, tmp_path:
 
 
 def test_a_stack_trains_what_the_cache_lacks(get: Get, tmp_path: Path) -> None:
-    (tmp_path / "alone").mkdir()
     alone, _, _ = get(tmp_path / "alone", 1)
     get(tmp_path, 0)
     both, _, count = get(tmp_path, 0, 1)

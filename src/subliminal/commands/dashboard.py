@@ -3,8 +3,6 @@
 With a login it saves both to W&B and prints their addresses; else it writes their specification.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import hashlib
@@ -59,10 +57,8 @@ def _dashboard(arguments: argparse.Namespace) -> int:
     entity, project, experiment = arguments.entity, arguments.project, arguments.experiment
     if arguments.spec is None and settled_mode("auto") == "online":
         place = "subliminal.commands.dashboard:publish"
-        print(
-            *aside.run_in_subprocess(place, entity, project, experiment, seconds=MOST_SECONDS),
-            sep="\n",
-        )
+        saved = aside.run_in_subprocess(place, entity, project, experiment, seconds=MOST_SECONDS)
+        print(*saved, sep="\n")
         return 0
     path = arguments.spec or Path("outputs") / "dashboard.json"
     spec = specification(project, experiment, entity or "ENTITY")
@@ -119,11 +115,7 @@ def specification(project: str, experiment: str | None, entity: str) -> dict[str
 def _views(entity: str, project: str, experiment: str | None, *, named: bool) -> tuple[Any, Any]:
     """Return the workspace (runs grouped by mitigation) and the report, with the same panels.
 
-    Args:
-        entity: W&B user or team.
-        project: W&B project.
-        experiment: show only its runs; None: all.
-        named: let the report's run sets name the project, which W&B looks up on its server.
+    `named` run sets name the project, which W&B looks up on its server.
     """
     try:
         wr: Any = import_module("wandb_workspaces.reports.v2")
@@ -188,11 +180,7 @@ def _filter(experiment: str | None) -> str:
 
 
 def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:
-    """Return sections by title: a sentence, and panels in rows of COLUMNS.
-
-    Args:
-        wr: the module `wandb_workspaces.reports.v2`.
-    """
+    """Return sections by title: a sentence, and panels of `wr` in rows of COLUMNS."""
     by_mitigation = {  # mean and range over a mitigation's seeds
         "groupby": wr.Config(MITIGATIONS),
         "groupby_aggfunc": "mean",

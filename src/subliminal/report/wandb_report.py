@@ -1,7 +1,5 @@
 """One W&B run for a whole experiment: its tables, figures and verdicts."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,7 +93,10 @@ def log_run(
     folder = experiment / "wandb"
     folder.mkdir(exist_ok=True)
     about = experiment.name if name is None else name
-    run_id = _run_id(folder / (ID_FILE if name is None else f"{job_type}-{file_stem(name)}.txt"))
+    id_file = folder / (ID_FILE if name is None else f"{job_type}-{file_stem(name)}.txt")
+    if not id_file.is_file():
+        store.write_text(id_file, uuid.uuid4().hex[:12] + "\n")
+    run_id = id_file.read_text(encoding="utf-8").strip()
     remove_local(folder, run_id)
     seeds = tables["Seeds"].rows(named=True)
     run = wandb.init(
@@ -130,12 +131,6 @@ def log_run(
         run.summary.update(dict(results))
     finish(run)
     return run_id
-
-
-def _run_id(file: Path) -> str:
-    if not file.is_file():
-        store.write_text(file, uuid.uuid4().hex[:12] + "\n")
-    return file.read_text(encoding="utf-8").strip()
 
 
 def _key(title: str) -> str:

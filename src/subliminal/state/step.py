@@ -72,18 +72,14 @@ class Step:
         if batch == "probe":
             return self.trait[1]
         if batch not in self._trait_gradients:
-            training = self.training
+            training, trait = self.training, self.training.trait
             if batch == "full":
-                self._trait_gradients[batch] = training.full_gradient(training.trait)
+                gradient = training.full_gradient(trait)
             else:
-                rows = training.draws.integers(
-                    streams.INDEPENDENT_DIGITS,
-                    training.trait.size,
-                    self.trait_rows.shape[1],
-                    epoch=self.index,
-                )
-                _, gradient = training.loss_and_gradient(training.trait, rows)
-                self._trait_gradients[batch] = gradient
+                stream, size = streams.INDEPENDENT_DIGITS, self.trait_rows.shape[1]
+                rows = training.draws.integers(stream, trait.size, size, epoch=self.index)
+                _, gradient = training.loss_and_gradient(trait, rows)
+            self._trait_gradients[batch] = gradient
         return self._trait_gradients[batch]
 
     def log(self, name: str, values: Tensor) -> None:

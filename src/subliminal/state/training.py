@@ -94,8 +94,7 @@ class Training:
     @cached_property
     def orders(self) -> Draws:
         """Random numbers of the examples' order."""
-        seeds = streams.pinned(self.seeds, self.order_seed)
-        return draws.of(seeds, self.theta.device)
+        return draws.of(streams.pinned(self.seeds, self.order_seed), self.theta.device)
 
     @cached_property
     def trainable(self) -> Tensor | None:

@@ -5,15 +5,13 @@ them every seed of a job would write into that one run, so they are removed whil
 (each has a run of its own), and set again for the process that logs the means.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Self
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
@@ -33,7 +31,7 @@ class Agent:
     variables: dict[str, str]  # environment variables that name it
 
     @classmethod
-    def take(cls) -> Agent | None:
+    def take(cls) -> Self | None:
         """Remove the agent's variables from the environment; None if no agent started this."""
         if _SWEEP not in os.environ:
             return None

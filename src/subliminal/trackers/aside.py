@@ -1,10 +1,8 @@
 """Calls of W&B's client in a subprocess with a time limit, for the client waits for its server."""
 
-from __future__ import annotations
-
-import importlib
 import os
 import pickle
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -74,9 +72,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # keeps the output of W&B's client out of the result
     function, arguments = pickle.load(sys.stdin.buffer)
-    module, _, name = function.partition(":")
     try:
-        result = (True, getattr(importlib.import_module(module), name)(*arguments))
+        result = (True, pkgutil.resolve_name(function)(*arguments))
     except Exception as error:
         result = (False, reason(error))
     answers.write(pickle.dumps(result))

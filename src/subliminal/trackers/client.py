@@ -4,8 +4,6 @@ Every row has an explicit step, counted from the teacher's first row, so that on
 lacks are sent of a run that resumes or is uploaded after its server died.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import dataclass, field
@@ -190,7 +188,6 @@ def summary(epochs: list[Values]) -> Values:
 
 def remove_local(folder: Path, run_id: str) -> None:
     """Remove the client's local copies of a run, except those marked as uploaded."""
-    for pattern in (f"offline-run-*-{run_id}", f"run-*-{run_id}"):
-        for old in folder.glob(pattern):
-            if not any(old.glob("*.synced")):
-                shutil.rmtree(old, ignore_errors=True)
+    for old in folder.glob(f"*run-*-{run_id}"):  # offline-run-… or run-…
+        if not any(old.glob("*.synced")):
+            shutil.rmtree(old, ignore_errors=True)

@@ -3,8 +3,6 @@
 The training writes it when the run starts; the uploader updates it.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path

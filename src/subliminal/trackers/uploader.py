@@ -4,8 +4,6 @@ Its standard input has one JSON order a line; at the end it writes one line of J
 process waits for W&B's server. It ends with the command, however that ends.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

@@ -4,8 +4,6 @@ It starts with the first tracked job and uploads the rest of a job while the nex
 the end of the whole command waits for it, for a bounded time.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Weights & Biases: one run per seed, grouped by condition."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os
@@ -9,16 +7,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
+
+from torch import Tensor
 
 from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
 from subliminal.trackers import RunInfo, aside, client, record, uploader_client
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MODES = ("auto", "online", "offline")
 # Values of WANDB_MODE, and the mode that each means.

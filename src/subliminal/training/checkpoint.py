@@ -51,28 +51,17 @@ class Saved:
         return (self.index, *shapes, *measured)
 
 
+@dataclass
 class Checkpoints(Callback):
     """Writes each seed's checkpoint at the start and after each epoch; the last callback.
 
     Where it cannot be written (a full disk, say), a warning is logged and the last one stays.
-
-    Args:
-        paths: each seed's file.
-        callbacks: those whose state is saved.
-        failed: seeds whose training is broken: their last good checkpoint stays.
-        facts: returns further facts to keep of a seed, as plain JSON.
     """
 
-    def __init__(
-        self,
-        paths: Mapping[int, Path],
-        callbacks: Sequence[Callback],
-        *,
-        failed: Container[int] = (),
-        facts: Callable[[int], dict[str, Any]] = lambda _: {},
-    ) -> None:
-        self._paths, self._callbacks = paths, callbacks
-        self._failed, self._facts = failed, facts
+    paths: Mapping[int, Path]  # each seed's file
+    callbacks: Sequence[Callback]  # those whose state is saved
+    failed: Container[int] = ()  # seeds whose training is broken: their last good checkpoint stays
+    facts: Callable[[int], dict[str, Any]] = lambda _: {}  # a seed's further facts, as plain JSON
 
     def on_train_start(self, training: Training) -> None:
         """Write: from here on the run keeps its id."""
@@ -81,22 +70,22 @@ class Checkpoints(Callback):
     def on_epoch_end(self, training: Training) -> None:
         """Write each seed's checkpoint."""
         table = training.metrics.table(len(training.seeds))
-        states = {name: c.state() for name, c in _named(self._callbacks).items()}
+        states = {name: c.state() for name, c in _named(self.callbacks).items()}
         for column, seed in enumerate(training.seeds):
-            if seed in self._failed:
+            if seed in self.failed:
                 continue
             content = {
                 "format": FORMAT,
                 "index": training.index,
-                "facts": self._facts(seed),
+                "facts": self.facts(seed),
                 "names": table.names,
                 "of_network": sorted(training.metrics.of_network),
             }
             tensors = _row(training, states, table, column)
             try:
-                write(self._paths[seed], tensors, content)
+                write(self.paths[seed], tensors, content)
             except (OSError, SafetensorError) as error:
-                log.warning("Checkpoint %s not written (%s).", self._paths[seed], error)
+                log.warning("Checkpoint %s not written (%s).", self.paths[seed], error)
 
 
 def _row(

@@ -8,21 +8,11 @@ from typing import Any
 
 import torch
 
-from subliminal import metrics, store
+from subliminal import distill, metrics, store
 from subliminal.config import variables
 from subliminal.config.build import build, check, with_full_key
 from subliminal.config.schema import Config, Distill, Teacher
 from subliminal.data import Dataset, number_of_classes
-from subliminal.distill import (
-    Demanding,
-    DistillLoss,
-    Fetched,
-    Fitted,
-    Init,
-    Inputs,
-    OfDigits,
-    Supervised,
-)
 from subliminal.distill.targets import Targets
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
@@ -46,10 +36,10 @@ class Experiment:
     teacher_network: Network
     teacher_optim: Optim
     optim: Optim
-    loss: DistillLoss | Supervised
-    inputs: Inputs
-    init: Init
-    teacher_init: Init
+    loss: distill.DistillLoss | distill.Supervised
+    inputs: distill.Inputs
+    init: distill.Init
+    teacher_init: distill.Init
     targets: Targets | None  # None: the teacher's logits as they are
     second: SecondTask | None  # the teacher's, beside the digits
     steering: Steering | None  # of the teacher
@@ -66,7 +56,7 @@ class Experiment:
     def fetch(self) -> None:
         """Download missing data files; raise a UserError if that fails."""
         self.data.fetch()
-        if isinstance(self.inputs, Fetched):
+        if isinstance(self.inputs, distill.Fetched):
             self.inputs.fetch()
 
 
@@ -102,10 +92,10 @@ def build_experiment(cfg: Config) -> Experiment:
         raise UserError(f"name={cfg.name}: {why}")
     made = {field: _built(cfg, key) for field, key in PARTS.items()}
     data: Dataset = made["data"]
-    inputs: Inputs = made["inputs"]
+    inputs: distill.Inputs = made["inputs"]
     _check_batch("teacher", cfg.teacher, data.train_size, "training digits")
     _check_batch("distill", cfg.distill, inputs.size, "distillation inputs")
-    if isinstance(inputs, Fitted):
+    if isinstance(inputs, distill.Fitted):
         inputs.fits(data.pixels)
     teacher_network, network = _networks(_built(cfg, "model"), _built(cfg, "distill.model"), data)
     experiment = Experiment(
@@ -147,7 +137,7 @@ def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, 
 def _check_together(cfg: Config, made: Experiment) -> None:
     """Check constraints between parts of the config."""
     network, teacher_network = made.network, made.teacher_network
-    if isinstance(made.loss, Supervised) and not isinstance(made.inputs, OfDigits):
+    if isinstance(made.loss, distill.Supervised) and not isinstance(made.inputs, distill.OfDigits):
         raise UserError(
             "distill.loss needs labels, which only digits have; use distill/inputs=mnist"
         )
@@ -168,7 +158,7 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         unknown = sorted(set(cfg.objective) - metrics.NAMES)
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
         raise UserError(f"objective: {what}; there is {', '.join(sorted(metrics.NAMES))}")
-    if isinstance(made.loss, Demanding):
+    if isinstance(made.loss, distill.Demanding):
         made.loss.check(network)
     for mitigation in made.mitigations:
         mitigation.check(network)
@@ -196,11 +186,6 @@ def choose_device(name: str) -> torch.device:
         there = ", ".join(kind for kind, is_there in found.items() if is_there)
         raise UserError(f"engine.device={name}: this machine has none; it has {there}")
     return torch.device(name)
-
-
-def card(device: torch.device) -> str | None:
-    """Return a GPU's name, on which the last bits depend; None for other devices."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
 
 
 def set_arithmetic(cfg: Config) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,28 +29,17 @@ class Job:
     Its config is resolved once, when the job is made: everything is typed, built and checked, and
     never changes. The runs lie in the experiment's folder of the same condition, whatever name it
     has there, or else in a new one.
-
-    Attributes:
-        config: canonical; run folders record it, and condition hashes are computed from it.
-        cfg: the same as a dataclass.
-        condition: the condition's readable name.
-        identity: the condition's hash.
-        directory: the condition's folder.
-        seeds: in the order of the seed set.
-        made_with: versions, commit and machine at the start of the command.
-        force: train finished seeds again.
-        elsewhere: it will run on another machine.
     """
 
-    config: Plain
-    cfg: Config = field(compare=False, repr=False)
-    condition: str
-    identity: str
-    directory: Path
-    seeds: tuple[int, ...]
-    made_with: Plain = field(repr=False)
-    force: bool
-    elsewhere: bool = field(compare=False)
+    config: Plain  # canonical; run folders record it, and condition hashes are computed from it
+    cfg: Config = field(compare=False, repr=False)  # the same as a dataclass
+    condition: str  # the condition's readable name
+    identity: str  # the condition's hash
+    directory: Path  # the condition's folder
+    seeds: tuple[int, ...]  # in the order of the seed set
+    made_with: Plain = field(repr=False)  # versions, commit and machine as the command started
+    force: bool  # train finished seeds again
+    elsewhere: bool = field(compare=False)  # it will run on another machine
 
     def __init__(
         self, values: Mapping[str, Any], condition: str, *, elsewhere: bool = False
@@ -97,10 +85,6 @@ class Job:
     def text(self) -> str:
         """The config as YAML, all but the seed."""
         return OmegaConf.to_yaml({k: v for k, v in self.config.items() if k != "seed"})
-
-    def fresh_experiment(self) -> Experiment:
-        """Return a copy of the objects for one stack: probes keep what they gather."""
-        return copy.deepcopy(self.experiment)
 
     def run_dir(self, seed: int) -> Path:
         """Return the folder of one seed's run."""

@@ -1,7 +1,6 @@
 """The training loop of a stack of seeds, observed by callbacks."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -23,13 +22,24 @@ def fit(
         resumed: each seed's checkpoint, to resume at the end of the epoch where it was written.
     """
     before = torch.empty_like(training.theta)
-    with _start_and_end(training, callbacks, resumed):
+    try:
+        if resumed:
+            restore(training, callbacks, resumed)
+        else:
+            for callback in callbacks:
+                callback.on_train_start(training)
         for epoch in range(training.index // training.steps_per_epoch, training.epochs):
             training.task.start_epoch(epoch)
             for rows, trait_rows in _batches(training, epoch):
                 take_step(training, callbacks, rows, trait_rows, before)
             for callback in callbacks:
                 callback.on_epoch_end(training)
+        for callback in callbacks:
+            callback.on_train_end(training)
+    except (Exception, KeyboardInterrupt) as error:
+        for callback in callbacks:
+            callback.on_failure(training, error)
+        raise
 
 
 def take_step(
@@ -92,23 +102,3 @@ def _batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     for start in range(0, task.size, training.batch_size):
         batch = slice(start, min(start + training.batch_size, task.size))
         yield order[:, batch], trait_order[:, batch] % trait.size
-
-
-@contextmanager
-def _start_and_end(
-    training: Training, callbacks: Sequence[Callback], resumed: Sequence[Saved]
-) -> Iterator[None]:
-    """Call the callbacks at the start of a training, and at its end or failure."""
-    try:
-        if resumed:
-            restore(training, callbacks, resumed)
-        else:
-            for callback in callbacks:
-                callback.on_train_start(training)
-        yield
-        for callback in callbacks:
-            callback.on_train_end(training)
-    except (Exception, KeyboardInterrupt) as error:
-        for callback in callbacks:
-            callback.on_failure(training, error)
-        raise

@@ -1,5 +1,6 @@
 """One stack of seeds from reference weights to files: data, teacher, student."""
 
+import copy
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,7 @@ from subliminal.tensors import streams
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
-from subliminal.training.experiment import Experiment, card, set_arithmetic
+from subliminal.training.experiment import Experiment, set_arithmetic
 from subliminal.training.job import Job
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification, Distillation
@@ -131,7 +132,8 @@ def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunF
         "seconds": {},
         "environment": job.made_with,
         "device": str(device),
-        "card": card(device),
+        # The last bits depend on the kind of GPU.
+        "card": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
         "threads": job.cfg.engine.threads,
         "stack": len(seeds),
     }
@@ -142,7 +144,8 @@ def prepare_student(
     job: Job, files: RunFiles, progress: Progress
 ) -> tuple[Training, list[Callback]]:
     """Load the digits and get the teachers; return the student's training and its callbacks."""
-    cfg, experiment, seeds = job.cfg, job.fresh_experiment(), tuple(files.directories)
+    cfg, seeds = job.cfg, tuple(files.directories)
+    experiment = copy.deepcopy(job.experiment)  # probes keep what they gather of a stack
     set_arithmetic(cfg)
     with files.timed("data"):
         data = _digits(experiment.data, experiment.device).measured_on(cfg.trait.on)
@@ -156,7 +159,42 @@ def prepare_student(
             teacher_weights(job, experiment, data, shared.teacher, seeds, observers, variant)[0]
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
-    student = _student(cfg, experiment, data, shared, teacher, others, seeds)
+    network, teacher_network = experiment.network, experiment.teacher_network
+    drawn = streams.pinned(seeds, cfg.pin.init)
+    start = experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
+    noise = cfg.distill.perturb_before
+    start = perturbed(start, noise, network.layout, seeds, moment="student before")
+    distillation = Distillation(
+        network,
+        experiment.loss,
+        experiment.inputs,
+        streams.pinned(seeds, cfg.pin.inputs),
+        data=data,
+        reference=start,
+        teacher=teacher,
+        teacher_network=teacher_network,
+        targets=experiment.targets,
+        others=others,
+    )
+    student = Training(
+        "student",
+        seeds,
+        network,
+        distillation,
+        trait=Classification(network, start, data, order=streams.PROBE_ORDER),
+        reference=start,
+        theta=start.clone(),
+        epochs=cfg.distill.epochs,
+        batch_size=cfg.distill.batch_size,
+        optim=experiment.optim,
+        mitigations=experiment.mitigations,
+        teacher=teacher,
+        teacher_reference=shared.teacher,
+        teacher_network=teacher_network,
+        frozen=cfg.distill.frozen,
+        data=data,
+        order_seed=cfg.pin.student_order,
+    )
     return student, _callbacks(job, experiment, data, files, progress)
 
 
@@ -201,54 +239,6 @@ def teacher_weights(
     assert trained is not None, "trained or steered"
     noise = cfg.teacher.perturb_after
     return perturbed(trained, noise, network.layout, seeds, moment="teacher after"), rows
-
-
-def _student(
-    cfg: Config,
-    experiment: Experiment,
-    data: Labelled,
-    shared: SharedWeights,
-    teacher: Tensor,
-    others: Sequence[Tensor],
-    seeds: tuple[int, ...],
-) -> Training:
-    """Return the student's training at its start."""
-    network, teacher_network = experiment.network, experiment.teacher_network
-    drawn = streams.pinned(seeds, cfg.pin.init)
-    start = experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
-    noise = cfg.distill.perturb_before
-    start = perturbed(start, noise, network.layout, seeds, moment="student before")
-    distillation = Distillation(
-        network,
-        experiment.loss,
-        experiment.inputs,
-        streams.pinned(seeds, cfg.pin.inputs),
-        data=data,
-        reference=start,
-        teacher=teacher,
-        teacher_network=teacher_network,
-        targets=experiment.targets,
-        others=others,
-    )
-    return Training(
-        "student",
-        seeds,
-        network,
-        distillation,
-        trait=Classification(network, start, data, order=streams.PROBE_ORDER),
-        reference=start,
-        theta=start.clone(),
-        epochs=cfg.distill.epochs,
-        batch_size=cfg.distill.batch_size,
-        optim=experiment.optim,
-        mitigations=experiment.mitigations,
-        teacher=teacher,
-        teacher_reference=shared.teacher,
-        teacher_network=teacher_network,
-        frozen=cfg.distill.frozen,
-        data=data,
-        order_seed=cfg.pin.student_order,
-    )
 
 
 def _callbacks(

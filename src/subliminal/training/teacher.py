@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -95,9 +96,7 @@ def teachers(
                 order_seed=cfg.pin.teacher_order,
             )
             digits = TestDigits(
-                data,
-                accuracy_name=metrics.TEACHER_ACCURACY,
-                loss_name=metrics.TEACHER_TEST_LOSS,
+                data, accuracy_name=metrics.TEACHER_ACCURACY, loss_name=metrics.TEACHER_TEST_LOSS
             )
             observers = [Losses(metrics.TEACHER_LOSS), digits, *callbacks]
             fit(training, [*observers, Checkpoints(missing, observers)], saved)
@@ -105,18 +104,14 @@ def teachers(
             for column, (row, seed) in enumerate(zip(rows, group, strict=True)):
                 histories[seed] = epoch_rows(training, column)
                 weights = {name: view[row].cpu().contiguous() for name, view in views.items()}
-                _write(paths[seed], weights, histories[seed])
+                metadata = {"history": json.dumps(histories[seed]), "sha256": fingerprint(weights)}
+                store.write_atomically(paths[seed], partial(save_file, weights, metadata=metadata))
                 missing[seed].unlink(missing_ok=True)
     return theta, histories
 
 
 def _checkpoint(path: Path) -> Path:
     return path.with_suffix(".checkpoint")
-
-
-def _write(path: Path, weights: dict[str, Tensor], history: History) -> None:
-    metadata = {"history": json.dumps(history), "sha256": fingerprint(weights)}
-    store.write_atomically(path, lambda temporary: save_file(weights, temporary, metadata))
 
 
 def read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | None:

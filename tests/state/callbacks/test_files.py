@@ -28,12 +28,9 @@ UNFINISHED = TABLES | {"checkpoint.safetensors", "failure.txt"}
 PER_EPOCH, EPOCHS = 5, 2
 
 
-def config(compose: Compose, outputs: Path, *overrides: str) -> DictConfig:
-    return compose([*small.OVERRIDES, f"outputs={outputs}", "engine.workers=1", *overrides])
-
-
-def run(cfg: DictConfig) -> list[Path]:
-    return train_config(cfg, "mitigation=none")
+def run(compose: Compose, outputs: Path, *overrides: str) -> list[Path]:
+    words = [*small.OVERRIDES, f"outputs={outputs}", "engine.workers=1", *overrides]
+    return train_config(compose(words), "mitigation=none")
 
 
 def seed_dir(outputs: Path, seed: int) -> Path:
@@ -43,10 +40,6 @@ def seed_dir(outputs: Path, seed: int) -> Path:
 
 def names(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
-
-
-def weights(directory: Path) -> Path:
-    return directory / "student.safetensors"
 
 
 def temporary_files(outputs: Path) -> list[Path]:
@@ -86,11 +79,11 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
         healthy, calls = Distillation.loss, [0]
 
         def loss(self: Distillation, logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            factor = torch.ones(len(self._seeds))
-            if seed in self._seeds:
+            factor = torch.ones(len(self.seeds))
+            if seed in self.seeds:
                 calls[0] += not logits.is_leaf  # else a look at the first step, no step
                 if calls[0] > step:
-                    factor[self._seeds.index(seed)] = math.nan
+                    factor[self.seeds.index(seed)] = math.nan
             return healthy(self, logits, rows) * factor
 
         monkeypatch.setattr(Distillation, "loss", loss)
@@ -103,8 +96,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The outputs of a job of seeds 3 and 4 that nothing happened to; tests only read them."""
     folder = tmp_path_factory.mktemp("finished")
     learning = ("optim.lr=0.01", "teacher.optim.lr=0.01")
-    words = (f"outputs={folder}", "engine.workers=1", "seed=3-4", *learning)
-    runs = run(composed(*small.OVERRIDES, *words))
+    runs = run(lambda words: composed(*words), folder, "seed=3-4", *learning)
     assert [directory.name for directory in runs] == ["seed-0003", "seed-0004"]
     return folder
 
@@ -172,7 +164,7 @@ def test_the_config_is_resolved_and_composes_the_seed_alone(outputs: Path) -> No
 
 
 def test_the_student_has_the_accuracy_that_the_summary_tells(finished: Path) -> None:
-    student = {k: v.numpy() for k, v in load_file(weights(finished)).items()}
+    student = {k: v.numpy() for k, v in load_file(finished / store.STUDENT).items()}
     digits = small.Digits().load()
     h = digits.test_x.numpy() / 127.5 - 1
     for layer in (1, 2, 3):
@@ -190,10 +182,10 @@ def test_a_full_disk_in_the_middle_is_noted_and_made_good(
     capsys: pytest.CaptureFixture[str],
     file: str,
 ) -> None:
-    (expected,) = run(config(compose, tmp_path / "whole", "seed='3'"))
+    (expected,) = run(compose, tmp_path / "whole", "seed='3'")
     disk = FullDisk(monkeypatch, lambda path, count: path.name == file and count <= EPOCHS)
     capsys.readouterr()
-    (directory,) = run(config(compose, tmp_path / "full", "seed='3'"))
+    (directory,) = run(compose, tmp_path / "full", "seed='3'")
 
     assert disk.failed == EPOCHS
     assert names(directory) == COMPLETE
@@ -213,7 +205,7 @@ def test_what_polars_says_of_a_full_disk_does_not_stop_the_training(
     with pytest.raises(pl.exceptions.ComputeError) as full:
         pl.DataFrame({"a": range(100_000)}).write_parquet("/dev/full")
     FullDisk(monkeypatch, lambda path, n: path.suffix == ".parquet" and n == 1, full.value)
-    (directory,) = run(config(compose, tmp_path, "seed='3'"))
+    (directory,) = run(compose, tmp_path, "seed='3'")
     assert names(directory) == COMPLETE
     assert "not written after an epoch" in store.read_summary(directory)["notes"][0]
 
@@ -223,7 +215,7 @@ def test_earlier_tables_outlast_a_full_disk(
 ) -> None:
     FullDisk(monkeypatch, lambda path, count: path.suffix == ".parquet" and count > 1)
     with pytest.raises(UserError, match=r"failed seeds: 3 .*No space left"):
-        run(config(compose, tmp_path, "seed='3'"))
+        run(compose, tmp_path, "seed='3'")
     directory = seed_dir(tmp_path, 3)
     assert names(directory) == UNFINISHED
     assert pl.read_parquet(directory / "steps.parquet")["step"].max() == PER_EPOCH
@@ -231,36 +223,27 @@ def test_earlier_tables_outlast_a_full_disk(
 
 
 @pytest.mark.parametrize("file", ["student.safetensors", "summary.json"])
-def test_a_disk_full_at_the_end_leaves_the_seed_unfinished(
+def test_a_disk_full_at_the_end_leaves_the_seed_unfinished_until_it_is_trained_again(
     compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
-    FullDisk(monkeypatch, lambda path, _: path.name == file and path.parent.name == "seed-0003")
-    with pytest.raises(UserError, match=r"failed seeds: 3 \(OSError.*No space left"):
-        run(config(compose, tmp_path, "seed=3-4"))
+    with monkeypatch.context() as patch:
+        FullDisk(patch, lambda path, _: path.name == file and path.parent.name == "seed-0003")
+        with pytest.raises(UserError, match=r"failed seeds: 3 \(OSError.*No space left"):
+            run(compose, tmp_path, "seed=3-4")
     failed = seed_dir(tmp_path, 3)
     assert not store.finished(failed)
     assert "No space left" in (failed / "failure.txt").read_text()
     assert names(failed) - {"student.safetensors"} == UNFINISHED
     assert names(seed_dir(tmp_path, 4)) == COMPLETE  # the other seed goes on
     assert temporary_files(tmp_path) == []
-
-
-def test_a_failed_seed_is_trained_again_and_its_failure_forgotten(
-    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        FullDisk(patch, lambda path, _: path.name == "student.safetensors")
-        with pytest.raises(UserError, match="failed seeds: 3"):
-            run(config(compose, tmp_path, "seed='3'"))
-    assert "failure.txt" in names(seed_dir(tmp_path, 3))
-    (directory,) = run(config(compose, tmp_path, "seed='3'"))
-    assert names(directory) == COMPLETE
+    run(compose, tmp_path, "seed='3'")
+    assert names(failed) == COMPLETE
 
 
 def test_a_loss_that_is_not_finite_fails_the_seed(compose: Compose, tmp_path: Path) -> None:
     diverging = ("optim=sgd", "optim.lr=1e30")
     with pytest.raises(UserError, match=r"failed seeds: 3 .*distill/loss is (nan|inf) at step \d"):
-        run(config(compose, tmp_path, "seed='3'", *diverging))
+        run(compose, tmp_path, "seed='3'", *diverging)
     assert not store.finished(seed_dir(tmp_path, 3))
     failure = (seed_dir(tmp_path, 3) / "failure.txt").read_text()
     assert failure.startswith("distill/loss is ")
@@ -279,7 +262,7 @@ def test_a_seed_that_finished_before_its_neighbour_failed_stays_finished(
         monkeypatch, lambda path, _: path.parent.name == "seed-0004" and "student" in path.name
     )
     with pytest.raises(UserError, match=r"failed seeds: 4 \("):
-        run(config(compose, tmp_path, "seed=3-4", "engine.seeds_at_once=2"))
+        run(compose, tmp_path, "seed=3-4", "engine.seeds_at_once=2")
     assert names(seed_dir(tmp_path, 3)) == COMPLETE
     assert "failure.txt" in names(seed_dir(tmp_path, 4))
 
@@ -289,17 +272,17 @@ def test_a_disk_too_full_to_say_so_does_not_stop_the_job(
 ) -> None:
     FullDisk(monkeypatch, lambda path, _: path.name in ("student.safetensors", "failure.txt"))
     with pytest.raises(UserError, match="failed seeds: 3, 4 "):
-        run(config(compose, tmp_path, "seed=3-4"))
+        run(compose, tmp_path, "seed=3-4")
     assert temporary_files(tmp_path) == []
 
 
 def test_a_run_that_is_trained_again_is_not_finished_meanwhile(
     compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(config(compose, tmp_path, "seed='3'"))
+    run(compose, tmp_path, "seed='3'")
     FullDisk(monkeypatch, lambda path, _: path.name == "student.safetensors")
     with pytest.raises(UserError, match="failed seeds: 3"):
-        run(config(compose, tmp_path, "seed='3'", "force=true"))
+        run(compose, tmp_path, "seed='3'", "force=true")
     assert not store.finished(seed_dir(tmp_path, 3))
 
 
@@ -307,23 +290,23 @@ def test_a_run_that_is_trained_again_is_not_finished_meanwhile(
 def test_a_nan_in_one_seed_of_a_stack_leaves_its_neighbours_alone(
     compose: Compose, tmp_path: Path, spoil: Callable[[int, int], None], step: int
 ) -> None:
-    (alone,) = run(config(compose, tmp_path / "alone", "seed='3'"))
+    (alone,) = run(compose, tmp_path / "alone", "seed='3'")
     spoil(4, step)
     with pytest.raises(UserError, match=rf"failed seeds: 4 \(distill/loss is nan at step {step} "):
-        run(config(compose, tmp_path, "seed=3-4", "engine.seeds_at_once=2"))
+        run(compose, tmp_path, "seed=3-4", "engine.seeds_at_once=2")
 
     failed, neighbour = seed_dir(tmp_path, 4), seed_dir(tmp_path, 3)
     told = f"distill/loss is nan at step {step} (norms: weights "
     assert (failed / "failure.txt").read_text().startswith(told)
     assert names(failed) == UNFINISHED | {"post-mortem.safetensors"}
     left = load_file(failed / "post-mortem.safetensors")
-    assert all(left[f"theta.{name}"].isfinite().all() for name in load_file(weights(alone)))
+    assert all(left[f"theta.{name}"].isfinite().all() for name in load_file(alone / store.STUDENT))
     assert any(not gradient.isfinite().all() for gradient in left.values())
     assert names(neighbour) == COMPLETE
     for table in ("steps.parquet", "epochs.parquet"):
         ours, theirs = pl.read_parquet(neighbour / table), pl.read_parquet(alone / table)
         assert ours.equals(theirs), table
-    student, expected = (load_file(weights(directory)) for directory in (neighbour, alone))
+    student, expected = (load_file(directory / store.STUDENT) for directory in (neighbour, alone))
     assert all(torch.equal(student[name], expected[name]) for name in expected)
 
 
@@ -333,13 +316,13 @@ def test_an_error_in_the_middle_keeps_the_epochs_before_it(
     start = Distillation.start_epoch
 
     def fails(self: Distillation, epoch: int) -> None:
-        if epoch == 1 and self._seeds == (3,):
+        if epoch == 1 and self.seeds == (3,):
             raise RuntimeError("out of memory")
         start(self, epoch)
 
     monkeypatch.setattr(Distillation, "start_epoch", fails)
     with pytest.raises(UserError, match=r"failed seeds: 3 \(RuntimeError: out of memory\)"):
-        run(config(compose, tmp_path, "seed=3-4"))
+        run(compose, tmp_path, "seed=3-4")
     directory = seed_dir(tmp_path, 3)
     assert names(directory) == UNFINISHED
     assert pl.read_parquet(directory / "steps.parquet")["step"].to_list() == list(range(6))

@@ -1,14 +1,10 @@
 """Observers of a training: the methods that the loop calls."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from subliminal.state import Step, Training
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Callback:

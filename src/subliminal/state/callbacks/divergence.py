@@ -1,8 +1,7 @@
 """Seeds whose loss becomes NaN or infinite: they fail and leave a post-mortem file."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,21 +15,18 @@ from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import norm
 
 
+@dataclass
 class Divergence(Callback):
     """Fails the seeds whose loss or weights are no longer finite; ends a stack of such seeds alone.
 
     The seeds of a stack share no number, so the others train on unchanged. On the CPU a stack
     without a sound seed ends at that step, on a GPU (which would have to wait for the check) at the
     end of the epoch. `post-mortem.safetensors` holds weights and gradient of the first bad step.
-
-    Args:
-        directories: each seed's.
-        failures: receives the reason of each seed that fails.
     """
 
-    def __init__(self, directories: Mapping[int, Path], failures: dict[int, str]) -> None:
-        self._directories, self._failures = directories, failures
-        self._step: Tensor | None = None  # (seeds,): the first bad step; -1: none so far
+    directories: Mapping[int, Path]  # each seed's
+    failures: dict[int, str]  # receives the reason of each seed that fails
+    _step: Tensor | None = None  # (seeds,): the first bad step; -1: none so far
 
     def on_step(self, step: Step) -> None:
         """Keep losses, weights and gradient of a seed's first bad step."""
@@ -60,7 +56,7 @@ class Divergence(Callback):
         for seed, finite in zip(training.seeds, sound, strict=True):
             if not finite:
                 reason = f"weights are not finite after {training.index} updates"
-                self._failures.setdefault(seed, reason)
+                self.failures.setdefault(seed, reason)
         self._end_without_sound_seed(training)
 
     def _record(self, training: Training) -> None:
@@ -69,13 +65,13 @@ class Divergence(Callback):
             return
         for column, index in enumerate(self._step.tolist()):
             seed = training.seeds[column]
-            if index < 0 or seed in self._failures:
+            if index < 0 or seed in self.failures:
                 continue
             of_task, total = self._losses[:, column].tolist()
             finite = torch.isfinite(self._losses[0, column])
             name, value = (metrics.TRAIN_LOSS, total) if finite else (metrics.DISTILL_LOSS, of_task)
             theta, gradient = (f[[column]].cpu() for f in (self._theta, self._gradient))
-            self._failures[seed] = (
+            self.failures[seed] = (
                 f"{name} is {value} at step {index} "
                 f"(norms: weights {_length(theta)}, gradient {_length(gradient)})"
             )
@@ -85,14 +81,14 @@ class Divergence(Callback):
                 for kind, flat in views.items()
                 for name, view in training.network.layout.views(flat).items()
             }
-            path = self._directories[seed] / store.POST_MORTEM
-            metadata = {"reason": self._failures[seed]}
+            path = self.directories[seed] / store.POST_MORTEM
+            metadata = {"reason": self.failures[seed]}
             store.write_atomically(path, partial(save_file, tensors, metadata=metadata))
         self._end_without_sound_seed(training)
 
     def _end_without_sound_seed(self, training: Training) -> None:
-        if all(seed in self._failures for seed in training.seeds):
-            raise FloatingPointError("; ".join(sorted(set(self._failures.values()))))
+        if all(seed in self.failures for seed in training.seeds):
+            raise FloatingPointError("; ".join(sorted(set(self.failures.values()))))
 
 
 def _length(flat: Tensor) -> str:

@@ -1,7 +1,5 @@
 """The files of a run directory, written by a callback as the student trains."""
 
-from __future__ import annotations
-
 import json
 import time
 import traceback
@@ -11,23 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
 from subliminal.state.tables import Values, epoch_rows, step_rows
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 BY_ITS_USER = "stopped by its user"
-
 
 # A full disk is an OSError to Python, and an error of its own to each library that writes.
 WRITE_ERRORS = (OSError, PolarsError, SafetensorError)
@@ -83,13 +78,10 @@ class RunFiles(Callback):
         for directory in self.directories.values():
             for old in (store.CHECKPOINT, *store.DATA):  # of an earlier run
                 (directory / old).unlink(missing_ok=True)
-        self._open()
+        self.on_resume(training, {})
 
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
         """Do as at the start, but keep the checkpoints."""
-        self._open()
-
-    def _open(self) -> None:
         self._started = time.perf_counter()
         for seed, directory in self.directories.items():
             directory.mkdir(parents=True, exist_ok=True)

@@ -1,38 +1,31 @@
 """Warnings about a training that can learn nothing, found at its first step."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from torch import Tensor
 
+from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import widest
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from subliminal.state import Step, Training
 
 WARNING = "warning: "
 LOST = 0.5  # relative error in float32 from which on a gradient or an update counts as lost
 ALIKE = 1e-6  # pixels that differ by less give logits that differ by rounding
 
 
+@dataclass
 class FirstStep(Callback):
     """Checks the first step of a stack's first seed, in float32 and in float64.
 
     The findings stay on the device until the epoch ends, so that no step waits for them.
-
-    Args:
-        config: the job's, resolved; a warning names its keys.
-        notes: receives the warnings.
     """
 
-    def __init__(self, config: Mapping[str, Any], notes: list[str]) -> None:
-        self._config, self._notes = config, notes
-        self._found: dict[str, Tensor] = {}
+    config: Mapping[str, Any]  # the job's, resolved; a warning names its keys
+    notes: list[str]  # receives the warnings
+    _found: dict[str, Tensor] = field(default_factory=dict)
 
     def on_step(self, step: Step) -> None:
         """Check images, loss, gradient and proposed update at the initial θ."""
@@ -41,13 +34,16 @@ class FirstStep(Callback):
         training = step.training
         images = training.task.images(step.rows)[0]
         several = len(images) > 1 or training.task.size == 1  # one image of many proves nothing
+        fresh = training.phase == "teacher" or self.config["distill"]["inputs"].get("fresh")
         gradient, precisions = step.gradient[:1], (torch.float32, widest(images.device))
+        lost = _update_is_lost(training, gradient)
         self._found = {
-            "images": ((images - images[:1]).abs() <= ALIKE).all() & several,
+            "images": ((images - images[:1]).abs() <= ALIKE).all() & (several and not fresh),
             "loss": _lost(*(_slope(step, kind) for kind in precisions)),
             "gradient": ~gradient.any(),
-            "update": _update_is_lost(training, gradient),
-            "update of a unit": _update_is_lost(training, gradient / gradient.norm()),
+            # If a gradient of norm 1 is not lost, the loss is to blame and not the optimizer.
+            "update by the optimizer": lost & _update_is_lost(training, gradient / gradient.norm()),
+            "update": lost,
         }
 
     def on_update(self, step: Step) -> None:
@@ -66,46 +62,36 @@ class FirstStep(Callback):
         """Note the warning, unless the teacher has one, from which its student's follows."""
         found = {name for name, flag in self._found.items() if flag}
         self._found = {}
-        if not any(note.startswith(WARNING) for note in self._notes):
-            lines = sanity_warnings(training.phase, found, self._config)
-            self._notes += [WARNING + line for line in lines]
+        if not any(note.startswith(WARNING) for note in self.notes):
+            warnings = sanity_warnings(training.phase, self.config)
+            self.notes += [WARNING + warnings[name] for name in warnings if name in found][:1]
 
 
-def sanity_warnings(who: str, found: set[str], config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the first reason why a training changes nothing, if there is one.
+def sanity_warnings(who: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return why a training changes nothing, by finding of `FirstStep`; the first one counts.
 
     Args:
         who: teacher or student.
-        found: the findings of `FirstStep`, by name.
-        config: the job's; the warning names the key to blame with its value.
+        config: the job's; a warning names the key to blame with its value.
     """
     key, under = ("teacher", "teacher.") if who == "teacher" else ("distill", "")
     node = config[key]
-    optim = node["optim"] if under else config["optim"]
     frozen = f"{key}.frozen={node['frozen']}" if node["frozen"] else "model"
     loss = _named(f"{key}.loss", "temperature", node.get("loss", {}))
-    if "images" in found and who == "student" and not node["inputs"].get("fresh"):
-        yield (
-            "distill.inputs: all images are the same one: the student can learn its teacher's "
-            "output there and nothing else"
-        )
-    elif "loss" in found:
-        yield (
-            f"{loss}: in float32 its gradient is lost in rounding"
-            + ", or the teacher's logits are the student's own" * (who == "student")
-            + f": the {who} learns nothing"
-        )
-    elif "gradient" in found:
-        yield f"{frozen}: nothing that is trained has a gradient: the {who} learns nothing"
-    elif "update" in found:
-        # If a gradient of norm 1 is not lost, the loss is to blame and not the optimizer.
-        blamed = _named(f"{under}optim", "lr", optim) if "update of a unit" in found else loss
-        yield f"{blamed}: in float32 the {who}'s updates are lost in rounding: it learns nothing"
-    elif "class logits" in found:
-        yield (
-            f"{frozen}: what is trained does not reach the class logits: the {who} classifies as "
-            "it starts"
-        )
+    optim = _named(f"{under}optim", "lr", (node if under else config)["optim"])
+    same = ", or the teacher's logits are the student's own" if who == "student" else ""
+    lost = f"in float32 the {who}'s updates are lost in rounding: it learns nothing"
+    return {
+        "images": "distill.inputs: all images are the same one: the student can learn its "
+        "teacher's output there and nothing else",
+        "loss": f"{loss}: in float32 its gradient is lost in rounding{same}: "
+        f"the {who} learns nothing",
+        "gradient": f"{frozen}: nothing that is trained has a gradient: the {who} learns nothing",
+        "update by the optimizer": f"{optim}: {lost}",
+        "update": f"{loss}: {lost}",
+        "class logits": f"{frozen}: what is trained does not reach the class logits: the {who} "
+        "classifies as it starts",
+    }
 
 
 def _named(node: str, key: str, values: Mapping[str, Any]) -> str:

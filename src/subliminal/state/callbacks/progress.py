@@ -1,7 +1,5 @@
 """Progress of a stack, reported to the process that shows it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,17 +23,17 @@ class Event:
 Report = Callable[[Event], None]
 
 
+@dataclass
 class Progress(Callback):
     """Reports the progress, and ends the training when the job is stopped."""
 
-    def __init__(self, report: Report, stop: Callable[[], bool]) -> None:
-        self._report = report
-        self._stop = stop
-        self._last = 0.0
+    report: Report
+    stop: Callable[[], bool]
+    _last: float = 0.0  # time of the last report
 
     def on_step(self, step: Step) -> None:
         """Report every INTERVAL; raise KeyboardInterrupt when the job is stopped."""
-        if self._stop():
+        if self.stop():
             raise KeyboardInterrupt
         now = time.monotonic()
         if now - self._last >= INTERVAL:
@@ -47,5 +45,4 @@ class Progress(Callback):
         self._send(training)
 
     def _send(self, training: Training) -> None:
-        event = Event(training.phase, training.seeds, training.index, training.steps)
-        self._report(event)
+        self.report(Event(training.phase, training.seeds, training.index, training.steps))

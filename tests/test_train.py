@@ -32,6 +32,8 @@ OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), ma
         (["seed=19-0"], "19-0"),
         (["seed=a-b"], "a-b"),
         (["seed=0-9,10-19"], "--multirun"),
+        (["grid=a", "optim.lr=0.1"], "neither -m nor hydra.mode: MULTIRUN"),
+        (["hydra.sweeper.params={optim.lr: 0.1}"], "neither -m nor hydra.mode: MULTIRUN"),
         (["seed=-1"], "-1"),
         (["outputs=/dev/null/x"], "/dev/null"),
         (["-m", "--cfg=hydra"], "Only one of --run, --multirun, --cfg"),
@@ -71,6 +73,18 @@ def test_bad_input_ends_with_one_line(argv, told, run, tmp_path: Path) -> None: 
     assert told in lines[0]
     assert not (tmp_path / "outputs" / "main").exists()
     assert not (tmp_path / "outputs" / "teachers").exists()
+
+
+def test_a_sweep_file_without_its_mode_is_refused(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    own = tmp_path / "lab" / "sweep" / "own.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("# @package _global_\nhydra: {sweeper: {params: {optim.lr: '0.1,1'}}}\n")
+    status, _, err = run("--config-dir=lab", "sweep=own")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "neither -m nor hydra.mode: MULTIRUN" in err
+    assert not (tmp_path / "outputs" / "main").exists()
+    assert run("--config-dir=lab", "sweep=own", "-m")[0] == 0
+    assert len([*tmp_path.glob("outputs/main/*/*/summary.json")]) == 2
 
 
 def test_a_good_run_ends_with_its_table_and_its_place(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -16,15 +16,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from subliminal.config.resources import CONF
-from subliminal.config.seeds import (
-    GRAMMAR,
-    LARGEST_SET,
-    SEED_LIMIT,
-    SeedSource,
-    parse,
-    quote,
-    register,
-)
+from subliminal.config.seeds import GRAMMAR, LARGEST_SET, SEED_LIMIT, SeedSource, parse, quote
+from subliminal.config.sources import register
 from subliminal.errors import UserError
 
 NAMED = {"paper", "smoke"}

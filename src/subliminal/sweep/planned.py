@@ -67,7 +67,9 @@ def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[P
     for the user is said if config files have changed.
     """
     overrides = list(hydra.overrides.task)
-    planned = _read_job(hydra, overrides)
+    plan = folder(hydra) / FILE
+    jobs: list[Plain] = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else []
+    planned = next((job for job in jobs if job["overrides"] == overrides), None)
     if planned is None:  # a search, or a machine without the sweep's folder
         if os.environ.get(VARIABLE) not in (None, digest(hydra)):
             say("Config files were changed since this sweep began; this job uses the new ones.")
@@ -102,15 +104,6 @@ def digest(hydra: Any) -> str:
         for file in sorted(files):
             content.update(f"{file}\0".encode() + file.read_bytes())
     return content.hexdigest()
-
-
-def _read_job(hydra: Any, overrides: list[str]) -> Plain | None:
-    """Return a job of the plan file; None if there is no file, or the job is not in it."""
-    try:
-        jobs: list[Plain] = json.loads((folder(hydra) / FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return next((job for job in jobs if job["overrides"] == overrides), None)
 
 
 def _changes(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

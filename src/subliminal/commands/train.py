@@ -34,7 +34,8 @@ from subliminal.trackers.uploader_client import followed
 # Extras of this package, by the launcher or sweeper of Hydra that each installs.
 _EXTRAS = {"joblib": "joblib", "submitit": "slurm", "ray": "ray", "optuna": "optuna"}
 _PLUGIN = re.compile(
-    r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(joblib|submitit|ray|optuna)"
+    r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/"
+    r"(joblib|submitit|ray|optuna)(?:_local|_slurm)?\b"
 )
 _NO_MULTIRUN = "hydra.sweeper: values to sweep are given, but neither -m nor hydra.mode: MULTIRUN"
 

@@ -64,9 +64,9 @@ class Distill:
 
 @dataclass
 class Trait:
-    """After which steps trait accuracy is measured, besides the start and each epoch's end."""
+    """When trait accuracy is measured besides the start and each epoch's end."""
 
-    steps: AlwaysHashed[Unordered[list[int]]] = field(default_factory=list)  # e.g. [10,20]
+    steps: AlwaysHashed[Unordered[list[int]]] = field(default_factory=list)  # updates, e.g. [10,20]
     per_class: bool = MISSING  # log each class's accuracy too
     # Images: test | validation, those that data.validation holds out.
     on: Annotated[str, OneOf(MEASURED_ON)] = "test"

@@ -98,8 +98,8 @@ def _default(item: Field[Any]) -> Any:
 def _turns(mitigations: Plain) -> dict[str, list[str]]:
     """Return the order of mitigations in each method where it is not alphabetical."""
     turns = {}
+    classes = {name: locate(node["_target_"], name) for name, node in mitigations.items()}
     for method in _METHODS:
-        classes = {name: locate(node["_target_"], name) for name, node in mitigations.items()}
         names = [n for n, cls in classes.items() if getattr(cls, method).__module__ != _IDLE]
         if names != sorted(names):
             turns[method] = names

@@ -18,12 +18,13 @@ from subliminal import store
 from subliminal.state.callbacks.progress import Event
 
 Compose = Callable[[list[str]], DictConfig]
+Config = Callable[..., DictConfig]
 RESULTS = ("config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors")
 PROBES = "probe=[alignment,update_alignment,ledger,displacement,noise_floor]"
 
 
 @pytest.fixture
-def config(compose: Compose, tmp_path: Path) -> Callable[..., DictConfig]:
+def config(compose: Compose, tmp_path: Path) -> Config:
     def composed(*overrides: str) -> DictConfig:
         words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1"]
         return compose([*words, "distill.epochs=3", "mitigation=liminal", PROBES, *overrides])
@@ -58,7 +59,7 @@ def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_job_cut_off_anywhere_ends_as_if_undisturbed(
-    config: Callable[..., DictConfig], tmp_path: Path, size: int
+    config: Config, tmp_path: Path, size: int
 ) -> None:
     sized = f"engine.seeds_at_once={size}"
     whole = results(train(config("seed=0-2", sized, f"outputs={tmp_path / 'whole'}")))
@@ -82,7 +83,7 @@ def test_a_job_cut_off_anywhere_ends_as_if_undisturbed(
     assert resumed[2][-1] == 15 if size == 1 else resumed[0] == resumed[2]
 
 
-def test_a_run_keeps_its_id_and_its_finished_epochs(config: Callable[..., DictConfig]) -> None:
+def test_a_run_keeps_its_id_and_its_finished_epochs(config: Config) -> None:
     cfg = config("seed=0")
     with pytest.raises(KeyboardInterrupt):
         train(cfg, Cut(0, "student", 12))
@@ -100,7 +101,7 @@ def test_a_run_keeps_its_id_and_its_finished_epochs(config: Callable[..., DictCo
     assert after.select(tables.columns)[:10].equals(tables[:10])
 
 
-def test_without_resume_a_run_starts_over(config: Callable[..., DictConfig]) -> None:
+def test_without_resume_a_run_starts_over(config: Config) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(config("seed=0"), Cut(0, "student", 12))
     seen: list[Event] = []
@@ -109,9 +110,7 @@ def test_without_resume_a_run_starts_over(config: Callable[..., DictConfig]) -> 
     assert store.read_summary(run)["resumed"] == []
 
 
-def test_a_forced_run_does_not_go_on_from_what_is_left_of_the_old_one(
-    config: Callable[..., DictConfig],
-) -> None:
+def test_a_forced_run_does_not_go_on_from_what_is_left_of_the_old_one(config: Config) -> None:
     (run,) = train(config("seed=0"))
     (run / store.CHECKPOINT).write_bytes(b"a job was killed between its marker and this")
     seen: list[Event] = []
@@ -129,7 +128,7 @@ def test_a_forced_run_does_not_go_on_from_what_is_left_of_the_old_one(
 @pytest.mark.parametrize("file", ["checkpoint.safetensors", "teachers"])
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "gone"])
 def test_damaged_checkpoints_and_teachers_cost_time_alone(
-    config: Callable[..., DictConfig], tmp_path: Path, file: str, damage: str
+    config: Config, tmp_path: Path, file: str, damage: str
 ) -> None:
     whole = results(train(config("seed=0", f"outputs={tmp_path / 'whole'}")))
     whole = {k: v.replace(b"/whole", b"/outputs") for k, v in whole.items()}
@@ -158,7 +157,7 @@ def test_damaged_checkpoints_and_teachers_cost_time_alone(
     ],
 )
 def test_a_damaged_finished_run_is_named_and_trained_again(
-    config: Callable[..., DictConfig], file: str, damage: str
+    config: Config, file: str, damage: str
 ) -> None:
     runs = train(config("seed=0-1"))
     whole = results(runs)
@@ -173,7 +172,7 @@ def test_a_damaged_finished_run_is_named_and_trained_again(
     assert any(line.startswith("Damaged and trained again: seeds 1 ") for line in console.lines)
 
 
-def test_a_damaged_record_of_a_condition_is_made_again(config: Callable[..., DictConfig]) -> None:
+def test_a_damaged_record_of_a_condition_is_made_again(config: Config) -> None:
     (run,) = train(config("seed=3"))
     before = store.read_condition(run.parent)
     (run.parent / store.CONDITION).write_bytes(b'{"seeds": [3')
@@ -181,13 +180,10 @@ def test_a_damaged_record_of_a_condition_is_made_again(config: Callable[..., Dic
     assert store.read_condition(run.parent) == before | {"seeds": [3, 4]}
 
 
-def test_two_jobs_share_the_runs_that_both_want(
-    config: Callable[..., DictConfig], tmp_path: Path
-) -> None:
+def test_two_jobs_share_the_runs_that_both_want(config: Config, tmp_path: Path) -> None:
     meet = threading.Barrier(2)
     trained: list[int] = []
     consoles: list[RecordingConsole] = []
-    runs: list[list[Path]] = []
 
     def told() -> bool:
         lines = [line for console in consoles for line in console.lines]
@@ -201,16 +197,13 @@ def test_two_jobs_share_the_runs_that_both_want(
         if event.phase == "student" and event.step == event.steps:
             trained.extend(event.seeds)
 
-    def job(spec: str) -> None:
+    def job(spec: str) -> list[Path]:
         console = RecordingConsole(event=seen, begin=lambda: meet.wait(timeout=60) and None)
         consoles.append(console)
-        runs.append(train(config(f"seed.spec='{spec}'"), console))
+        return train(config(f"seed.spec='{spec}'"), console)
 
-    jobs = [threading.Thread(target=job, args=(spec,)) for spec in ("0-4", "0-4")]
-    for thread in jobs:
-        thread.start()
-    for thread in jobs:
-        thread.join(timeout=120)
+    with ThreadPoolExecutor(2) as jobs:
+        runs = list(jobs.map(job, ["0-4", "0-4"], timeout=120))
     assert sorted(trained) == [0, 1, 2, 3, 4]  # each once
     assert runs[0] == runs[1]
     assert finished(tmp_path / "outputs") == [0, 1, 2, 3, 4]

@@ -32,6 +32,8 @@ OVERRIDES = st.lists(st.tuples(NAMES, st.text("xyz019.,[]/ '-", max_size=8)), ma
         (["seed=19-0"], "19-0"),
         (["seed=a-b"], "a-b"),
         (["seed=0-9,10-19"], "--multirun"),
+        (["grid=a", "optim.lr=0.1"], "neither -m nor hydra.mode: MULTIRUN"),
+        (["hydra.sweeper.params={optim.lr: 0.1}"], "neither -m nor hydra.mode: MULTIRUN"),
         (["seed=-1"], "-1"),
         (["outputs=/dev/null/x"], "/dev/null"),
         (["-m", "--cfg=hydra"], "Only one of --run, --multirun, --cfg"),
@@ -71,6 +73,18 @@ def test_bad_input_ends_with_one_line(argv, told, run, tmp_path: Path) -> None: 
     assert told in lines[0]
     assert not (tmp_path / "outputs" / "main").exists()
     assert not (tmp_path / "outputs" / "teachers").exists()
+
+
+def test_a_sweep_file_without_its_mode_is_refused(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    own = tmp_path / "lab" / "sweep" / "own.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("# @package _global_\nhydra: {sweeper: {params: {optim.lr: '0.1,1'}}}\n")
+    status, _, err = run("--config-dir=lab", "sweep=own")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "neither -m nor hydra.mode: MULTIRUN" in err
+    assert not (tmp_path / "outputs" / "main").exists()
+    assert run("--config-dir=lab", "sweep=own", "-m")[0] == 0
+    assert len([*tmp_path.glob("outputs/main/*/*/summary.json")]) == 2
 
 
 def test_a_good_run_ends_with_its_table_and_its_place(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -125,6 +139,13 @@ def test_commas_make_jobs_and_ranges_do_not(run, tmp_path: Path) -> None:  # typ
     assert runs == sorted(["seed-0000", "seed-0001", "seed-0003"] * 2)
 
 
+def command(*words: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+
+
+TRAIN = (sys.executable, "-m", "subliminal.train")
+
+
 @pytest.mark.parametrize("argv", [["--help"], ["--cfg", "job"]])
 def test_help_and_config_answer_without_torch(argv: list[str], tmp_path: Path) -> None:
     code = (
@@ -132,14 +153,8 @@ def test_help_and_config_answer_without_torch(argv: list[str], tmp_path: Path) -
         "atexit.register(lambda: print('torch' in sys.modules, file=sys.stderr))\n"
         "from subliminal.commands.train import main\nmain()"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *argv],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stderr.split() == ["False"]
+    done = command(sys.executable, "-c", code, *argv, folder=tmp_path)
+    assert (done.returncode, done.stderr.split()) == (0, ["False"])
     assert "mitigation" in done.stdout
     assert "_setting" not in done.stdout  # private options
 
@@ -239,36 +254,18 @@ def test_a_sweep_over_lists_can_be_told_apart(run) -> None:  # type: ignore[no-u
 def test_a_working_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    command = f'cd "{gone}"; rmdir "{gone}"; exec "$@"'
-    done = subprocess.run(
-        ["sh", "-c", command, "sh", sys.executable, "-m", "subliminal.train", "seed=0"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command("sh", "-c", f'cd "{gone}"; rmdir "{gone}"; exec "$@"', "sh", *TRAIN, "seed=0")
     assert (done.returncode, done.stderr) == (2, "error: the working folder is gone\n")
 
 
 def test_help_needs_neither_a_home_nor_a_name(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*nobody(), sys.executable, "-m", "subliminal.train", "--help"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command(*nobody(), *TRAIN, "--help", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "== Groups" in done.stdout
 
 
 def test_data_without_a_home_are_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*nobody(), sys.executable, "-m", "subliminal.train", f"outputs={tmp_path / 'o'}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = command(*nobody(), *TRAIN, f"outputs={tmp_path / 'o'}", folder=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "no home folder" in done.stderr
     assert "data.root=" in done.stderr

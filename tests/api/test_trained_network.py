@@ -53,10 +53,8 @@ def test_its_logits_are_the_networks_own(trained_by_api: TrainedByApi) -> None:
 
 def test_teacher_and_student_score_as_recorded(trained_by_api: TrainedByApi) -> None:
     for run in trained_by_api.runs:
-        for network, metric in (
-            (run.teacher(), "teacher/accuracy"),
-            (run.student(), "trait/accuracy"),
-        ):
+        networks = {"teacher/accuracy": run.teacher(), "trait/accuracy": run.student()}
+        for metric, network in networks.items():
             assert network.classes == 10
             guessed = network(DIGITS.test_x)[:, : network.classes].argmax(dim=1)
             accuracy = (guessed == DIGITS.test_y).double().mean().item()

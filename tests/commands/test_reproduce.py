@@ -35,10 +35,9 @@ def test_a_run_is_the_same_to_the_last_bit(
 def test_a_difference_is_shown_against_the_spread_over_seeds(
     runs: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    steps = pl.read_parquet(runs[1] / "steps.parquet")
-    steps.with_columns(pl.col("distill/loss") * (1 + 1e-16 * 8)).write_parquet(
-        runs[1] / "steps.parquet"
-    )
+    path = runs[1] / "steps.parquet"
+    steps = pl.read_parquet(path).with_columns(pl.col("distill/loss") * (1 + 1e-16 * 8))
+    steps.write_parquet(path)
     summary = store.read_summary(runs[1])
     accuracies = [store.read_summary(run)["results"]["trait/accuracy"] for run in runs]
     summary["results"]["trait/accuracy"] += 0.5

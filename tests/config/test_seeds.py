@@ -16,15 +16,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from subliminal.config.resources import CONF
-from subliminal.config.seeds import (
-    GRAMMAR,
-    LARGEST_SET,
-    SEED_LIMIT,
-    SeedSource,
-    parse,
-    quote,
-    register,
-)
+from subliminal.config.seeds import GRAMMAR, LARGEST_SET, SEED_LIMIT, SeedSource, parse, quote
+from subliminal.config.sources import register
 from subliminal.errors import UserError
 
 NAMED = {"paper", "smoke"}
@@ -45,6 +38,7 @@ def conf(tmp_path: Path) -> Iterator[Path]:
     (folder / "seed").mkdir(parents=True)
     (folder / "config.yaml").write_text(CONFIG)
     (folder / "seed" / "paper.yaml").write_text("spec: 0-19\n")
+    register()
     yield folder
     GlobalHydra.instance().clear()
 
@@ -239,28 +233,20 @@ def test_quoted_options_reach_hydra_as_typed(texts: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("overrides", "spec"),
-    [
-        ([], "0"),
-        (["seed='7'"], "7"),
-        (["seed=3-5"], "3-5"),
-        (["seed=paper"], "0-19"),
-    ],
+    [([], "0"), (["seed='7'"], "7"), (["seed=3-5"], "3-5"), (["seed=paper"], "0-19")],
 )
 def test_compose(conf: Path, overrides: list[str], spec: str) -> None:
-    register()
     with initialize_config_dir(str(conf), version_base="1.3"):
         assert compose("config", overrides=overrides) == {"seed": {"spec": spec}}
 
 
 def test_a_file_wins_over_the_option_of_its_name(conf: Path) -> None:
     (conf / "seed" / "7.yaml").write_text("spec: 70-79\n")
-    register()
     with initialize_config_dir(str(conf), version_base="1.3"):
         assert compose("config", overrides=["seed='7'"]).seed.spec == "70-79"
 
 
 def test_compose_refuses(conf: Path) -> None:
-    register()
     with initialize_config_dir(str(conf), version_base="1.3"):
         with pytest.raises(UserError, match="19-0 runs backwards"):
             compose("config", overrides=["seed=19-0"])

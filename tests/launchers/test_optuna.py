@@ -52,11 +52,9 @@ def test_the_frontier_is_the_runs_frontier_and_a_second_search_keeps_them(tmp_pa
             for other in points.values()
         )
     }
+    keys = ("mitigation.liminal.start", "mitigation.liminal.peak")
     found = {
-        (
-            solution["params"]["mitigation.liminal.start"],
-            solution["params"]["mitigation.liminal.peak"],
-        ): tuple(solution["values"])
+        tuple(solution["params"][key] for key in keys): tuple(solution["values"])
         for solution in results["solutions"]
     }
     assert found.keys() == best.keys()
@@ -73,13 +71,7 @@ def test_one_objective_and_jobs_side_by_side(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     outputs = tmp_path / "outputs"
-    _, results = search(
-        outputs,
-        *SEARCH,
-        "mitigation=liminal",
-        "hydra/launcher=joblib",
-        "hydra.sweeper.n_jobs=2",
-        "hydra.sweeper.direction=[minimize]",
-        "objective=[trait/accuracy]",
-    )
+    one = ("hydra.sweeper.direction=[minimize]", "objective=[trait/accuracy]")
+    side_by_side = ("hydra/launcher=joblib", "hydra.sweeper.n_jobs=2")
+    _, results = search(outputs, *SEARCH, "mitigation=liminal", *side_by_side, *one)
     assert results["best_value"] == pytest.approx(min(a for a, _ in measured(outputs).values()))

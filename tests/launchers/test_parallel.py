@@ -76,13 +76,9 @@ def test_submitit_local(basic: Digests, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ray_with_two_workers(basic: Digests, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_ray_launcher")
-    check(
-        tmp_path / "outputs",
-        basic,
-        "hydra/launcher=ray",
-        "+hydra.launcher.ray.init.num_cpus=2",
-        "+hydra.launcher.ray.init.include_dashboard=false",
-    )
+    init = "+hydra.launcher.ray.init"
+    words = ("hydra/launcher=ray", f"{init}.num_cpus=2", f"{init}.include_dashboard=false")
+    check(tmp_path / "outputs", basic, *words)
 
 
 @pytest.mark.slow

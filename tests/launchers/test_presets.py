@@ -48,9 +48,7 @@ def test_a_gpu_job_has_one_gpu(loader: ConfigLoader) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_remote_jobs_device_need_not_be_here(
-    loader: ConfigLoader,
-) -> None:
+def test_a_remote_jobs_device_need_not_be_here(loader: ConfigLoader) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     for launcher in ("slurm_gpu", "basic"):
         overrides = [f"hydra/launcher={launcher}", "engine.device=cuda"]

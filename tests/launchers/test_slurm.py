@@ -15,11 +15,7 @@ from one_node_slurm import missing, one_node_slurm, slurm
 pytestmark = pytest.mark.slow
 
 LONG = ["distill.epochs=400", "seed=0-1", "engine.threads=1"]  # half a minute or so
-SLURM = [
-    "hydra/launcher=slurm_cpu",
-    "hydra.launcher.cpus_per_task=1",
-    "hydra.launcher.mem_gb=null",
-]
+SLURM = ["hydra/launcher=slurm_cpu", "hydra.launcher.cpus_per_task=1", "hydra.launcher.mem_gb=null"]
 
 
 @pytest.fixture(scope="module")

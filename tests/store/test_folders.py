@@ -94,12 +94,8 @@ def test_a_teacher_depends_on_its_own_settings_and_seed_alone(compose: Compose) 
         assert teacher_hash(compose(same), "cpu", 0) == default
     noisy = compose(["teacher.perturb_after.sigma=0.1", "teacher.perturb_after.layers=[layer1]"])
     assert teacher_hash(noisy, "cpu", 0) == default
-    for other in (
-        "teacher.perturb_before.sigma=0.1",
-        "teacher.epochs=6",
-        "model.aux=4",
-        "optim@teacher.optim=sgd",
-    ):
+    noise = "teacher.perturb_before.sigma=0.1"
+    for other in (noise, "teacher.epochs=6", "model.aux=4", "optim@teacher.optim=sgd"):
         assert teacher_hash(compose([other]), "cpu", 0) != default
     assert teacher_hash(compose([]), "cpu", 1) != default
 

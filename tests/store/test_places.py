@@ -12,13 +12,8 @@ from subliminal import store
 PART = st.sampled_from(["a", "b", "seed", "wandb2", "é", "[x]", "x=1,y=2-0a1b2c3d"])
 STRANGE_FILES = (".DS_Store", "seed-0003", "notes.txt", "._seed-0001")
 STRANGE_FOLDERS = (
-    "seed-0000.bak",
-    "seed-1",
-    "seed--001",
-    "seed-00001",
-    "seed-٣",
-    ".ipynb",
-    "seed-",
+    *("seed-0000.bak", "seed-1", "seed--001", "seed-00001", "seed-٣"),
+    *(".ipynb", "seed-"),
 )
 
 
@@ -61,10 +56,7 @@ def test_strangers_are_no_runs_and_make_no_condition(tmp_path: Path) -> None:
     strangers(condition)
     strangers(tmp_path / "main" / "empty")
     assert [run.name for run in store.run_dirs(condition)] == ["seed-0000", "seed-12345"]
-    assert [run.name for run in store.finished_runs(tmp_path / "main")] == [
-        "seed-0000",
-        "seed-12345",
-    ]
+    assert list(store.finished_runs(tmp_path / "main")) == store.run_dirs(condition)
     assert list(store.condition_dirs(tmp_path)) == [condition]
 
 
@@ -105,17 +97,8 @@ def test_a_name_is_refused_or_found(tmp_path_factory: pytest.TempPathFactory, na
 @pytest.mark.parametrize(
     "name",
     [
-        "",
-        ".",
-        "..",
-        "/x",
-        "a/../b",
-        "teachers",
-        ".hydra",
-        "a/.b",
-        "a/wandb",
-        "a/report",
-        "seed-0001",
+        *("", ".", "..", "/x", "a/../b"),
+        *("teachers", ".hydra", "a/.b", "a/wandb", "a/report", "seed-0001"),
     ],
 )
 def test_names_that_lead_astray_are_refused(name: str) -> None:

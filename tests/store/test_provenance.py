@@ -89,12 +89,7 @@ def test_commit_of_a_clean_checkout(checkout: Path) -> None:
 def test_changed_files_are_told_with_what_they_hold(checkout: Path) -> None:
     head = git(checkout, "rev-parse", "HEAD")
     told = set()
-    for name, text in (
-        ("file", "two"),
-        ("file", "three"),
-        ("src/new.py", "4"),
-        ("src/new.py", "5"),
-    ):
+    for name, text in (("file", "2"), ("file", "3"), ("src/new.py", "4"), ("src/new.py", "5")):
         (checkout / "src").mkdir(exist_ok=True)
         (checkout / name).write_text(text)
         environment.cache_clear()
@@ -122,12 +117,9 @@ def test_variables_of_git_lead_to_no_other_repository(
     git(other, "init", "--quiet")
     git(other, "add", "file")
     git(other, *ME, "commit", "--quiet", "-m", "other")
-    for name, value in (
-        ("GIT_DIR", other / ".git"),
-        ("GIT_WORK_TREE", other),
-        ("GIT_INDEX_FILE", other / ".git" / "index"),
-    ):
-        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
     assert environment()["git_commit"] == head
 
 

@@ -83,8 +83,7 @@ def test_a_summary_of_any_shape_is_read_or_named(run: Path, value: Any, data: An
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"[" * 100_000, b"[]", b"null", b"{}"])
 @pytest.mark.parametrize(
-    ("name", "read"),
-    [(store.CONDITION, store.read_condition), (store.MARKER, store.read_summary)],
+    ("name", "read"), [(store.CONDITION, store.read_condition), (store.MARKER, store.read_summary)]
 )
 def test_no_json_is_named_as_damage(
     tmp_path: Path, content: bytes, name: str, read: Callable[[Path], Any]

@@ -176,7 +176,8 @@ def test_a_long_name_is_cut_in_the_folder_alone(config: Config, length: int) -> 
 # --- no arrangement changes a bit ---
 
 
-def test_workers_and_stacks_change_no_bit(compose: Compose, tmp_path: Path) -> None:
+def test_workers_and_stacks_change_no_bit(config: Config, tmp_path: Path) -> None:
+    two = "mitigation=[liminal,projection]"
     arrangements = {
         "alone": ["engine.workers=1", "engine.seeds_at_once=1"],
         "workers": ["engine.workers=2"],
@@ -184,17 +185,7 @@ def test_workers_and_stacks_change_no_bit(compose: Compose, tmp_path: Path) -> N
         "uneven": ["engine.workers=1", "engine.seeds_at_once=3"],
     }
     runs = {
-        name: train(
-            compose(
-                [
-                    *small.OVERRIDES,
-                    f"outputs={tmp_path / name}",
-                    "seed=0-3",
-                    "mitigation=[liminal,projection]",
-                    *overrides,
-                ]
-            )
-        )
+        name: train(config(f"outputs={tmp_path / name}", "seed=0-3", two, *overrides))
         for name, overrides in arrangements.items()
     }
     alone = students(runs["alone"])
@@ -236,12 +227,7 @@ def test_a_failing_seed_is_named_and_the_same_command_trains_it(
 
 
 @pytest.mark.parametrize(
-    ("failing", "size", "named"),
-    [
-        ({0, 3}, 1, [0, 3]),
-        ({1}, 2, [0, 1]),
-        ({3}, 3, [3]),
-    ],
+    ("failing", "size", "named"), [({0, 3}, 1, [0, 3]), ({1}, 2, [0, 1]), ({3}, 3, [3])]
 )
 def test_a_failure_ends_its_stack_alone(
     config: Config, tmp_path: Path, faults: set[int], failing: set[int], size: int, named: list[int]
@@ -409,10 +395,7 @@ def test_a_stopped_command_keeps_what_is_finished(
     kept = finished(tmp_path / "outputs")
     assert 1 <= len(kept) < 1000
     before = files(list(store.finished_runs(tmp_path / "outputs" / "main")))
-    assert {path.name for path in before} == {
-        *("config.yaml", "steps.parquet", "epochs.parquet"),
-        *("student.safetensors", "summary.json"),
-    }
+    assert {path.name for path in before} == {*store.DATA, store.MARKER}
     console = RecordingConsole()
     train(config(f"seed.spec='{','.join(map(str, kept))}'"), console)
     assert console.lines[0].startswith(f"{len(kept)} of {len(kept)} seeds are finished already")
@@ -421,10 +404,7 @@ def test_a_stopped_command_keeps_what_is_finished(
 # --- jobs side by side ---
 
 
-@pytest.mark.parametrize(
-    ("specs", "size"),
-    [(("0-1", "0-1"), 1), (("0-2", "2,1"), 3)],
-)
+@pytest.mark.parametrize(("specs", "size"), [(("0-1", "0-1"), 1), (("0-2", "2,1"), 3)])
 def test_two_jobs_train_a_shared_teacher_once(
     config: Config, tmp_path: Path, specs: tuple[str, str], size: int
 ) -> None:

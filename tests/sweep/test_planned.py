@@ -105,15 +105,8 @@ def test_jobs_with_other_outputs_folders_find_the_plan_of_their_sweep(
 
 def test_a_search_tells_that_files_were_changed(run: Run, edited: Path) -> None:
     # Another sweeper chooses its jobs as it goes; Hydra's own stands for a search here.
-    words = (
-        "-m",
-        "hydra/sweeper=basic",
-        f"--config-dir={edited.parents[1]}",
-        *ONE,
-        "optim=mine",
-        "seed=0,1",
-    )
-    status, _, err = run(*words)
+    lab = f"--config-dir={edited.parents[1]}"
+    status, _, err = run("-m", "hydra/sweeper=basic", lab, *ONE, "optim=mine", "seed=0,1")
     assert status == 0
     told = [line for line in err.splitlines() if "changed since this sweep began" in line]
     assert told == ["Config files were changed since this sweep began; this job uses the new ones."]

@@ -55,13 +55,8 @@ def test_a_block_that_fails_unstopped_fails() -> None:
         raise EOFError
 
 
-def _hit_in_a_library(number: signal.Signals, error: BaseException) -> None:
-    """As in OmegaConf, whose clean-up of a config that is half made fails."""
-    with stoppable():
-        _hit(number, error)
-
-
 def _hit(number: signal.Signals, error: BaseException) -> None:
+    """As in OmegaConf, whose clean-up of a config that is half made fails."""
     try:
         signal.raise_signal(number)
     finally:
@@ -73,8 +68,8 @@ def _hit(number: signal.Signals, error: BaseException) -> None:
 def test_what_a_library_makes_of_a_stop_is_a_stop(
     number: signal.Signals, error: BaseException
 ) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        _hit_in_a_library(number, error)
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        _hit(number, error)
     assert not stop_requested()
 
 

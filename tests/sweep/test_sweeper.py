@@ -128,9 +128,8 @@ def test_a_name_does_not_depend_on_how_its_values_were_asked_for(
 
     plain = folders("a", "optim.lr=1,2", "model.hidden=[3],[4]")
     assert len(plain) == 4
-    assert (
-        folders("b", "optim.lr=1,2", "model.hidden=[3],[4]", "pair=optim.lr,model.hidden") < plain
-    )
+    pair = "pair=optim.lr,model.hidden"
+    assert folders("b", "optim.lr=1,2", "model.hidden=[3],[4]", pair) < plain
 
 
 def test_the_sweep_of_batch_sizes_plans_the_five_cells_of_its_claims(

@@ -19,11 +19,12 @@ from subliminal.errors import RunsFailed
 from subliminal.sweep import cores, engine, workers
 
 Compose = Callable[[list[str]], DictConfig]
+Config = Callable[..., DictConfig]
 TESTS = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture
-def config(compose: Compose, tmp_path: Path) -> Callable[..., DictConfig]:
+def config(compose: Compose, tmp_path: Path) -> Config:
     def composed(*overrides: str) -> DictConfig:
         return compose(
             [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=2", *overrides]
@@ -44,9 +45,7 @@ def told(console: RecordingConsole) -> list[str]:
 
 
 @pytest.mark.parametrize("seeds", [[0, 3], pytest.param([0, 1, 2, 3], marks=pytest.mark.slow)])
-def test_a_killed_worker_costs_no_seed(
-    config: Callable[..., DictConfig], tmp_path: Path, seeds: list[int]
-) -> None:
+def test_a_killed_worker_costs_no_seed(config: Config, tmp_path: Path, seeds: list[int]) -> None:
     console, plugin = RecordingConsole(), kills_process(tmp_path, seeds)
     runs = train(config("seed=0-3", plugin), console)
     assert finished(tmp_path / "outputs") == list(range(4))
@@ -62,9 +61,7 @@ def test_a_killed_worker_costs_no_seed(
         assert (run / file).read_bytes() == (other / file).read_bytes()
 
 
-def test_a_seed_whose_workers_are_killed_fails_alone(
-    config: Callable[..., DictConfig], tmp_path: Path
-) -> None:
+def test_a_seed_whose_workers_are_killed_fails_alone(config: Config, tmp_path: Path) -> None:
     console = RecordingConsole()
     with pytest.raises(RunsFailed, match=r"failed seeds: 0, 2 \(a worker process was killed"):
         train(config("seed=0-3", kills_process(tmp_path, [0, 2], once=False)), console)
@@ -76,7 +73,7 @@ def test_a_seed_whose_workers_are_killed_fails_alone(
 
 
 def test_workers_serve_job_after_job_and_are_replaced_when_killed(
-    config: Callable[..., DictConfig], tmp_path: Path
+    config: Config, tmp_path: Path
 ) -> None:
     def pids() -> set[int]:
         return {child.pid for child in multiprocessing.active_children() if child.pid is not None}
@@ -97,9 +94,7 @@ def test_workers_serve_job_after_job_and_are_replaced_when_killed(
     assert console.lines == []
 
 
-def test_memory_limits_the_workers(
-    config: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_limits_the_workers(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "granted", lambda: 16)
     monkeypatch.setattr(cores, "memory", lambda: 3.7 * engine.PROCESS)
     before = set(multiprocessing.active_children())
@@ -138,7 +133,7 @@ def test_a_folder_too_deep_for_sockets_leaves_one_process(tmp_path: Path) -> Non
 
 
 def test_workers_of_an_earlier_job_train_where_the_command_is_given(
-    config: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()

@@ -17,11 +17,7 @@ _NUMBERS = {"n": pl.Int64} | dict.fromkeys(
 
 
 def compare(
-    runs: Runs,
-    by: str,
-    metric: str = metrics.TRAIT_ACCURACY,
-    *,
-    against: varied.Value = None,
+    runs: Runs, by: str, metric: str = metrics.TRAIT_ACCURACY, *, against: varied.Value = None
 ) -> pl.DataFrame:
     """Return the paired differences between the conditions that differ in one config key.
 

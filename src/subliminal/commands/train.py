@@ -23,31 +23,21 @@ from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store
 from subliminal.api.train import result_writer
-from subliminal.config import (
-    command,
-    guard,
-    options,
-    resources,
-    schema,
-    sources,
-    terminal,
-    variables,
-)
+from subliminal.config import guard, options, resources, schema, sources, terminal, variables
 from subliminal.config.arguments import arranged
 from subliminal.config.canonical import composed_values
+from subliminal.config.command import STOPPED
 from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_line
 from subliminal.sweep import cores, plan, planned, signals
 from subliminal.trackers.uploader_client import followed
 
 # Extras of this package, by the launcher or sweeper of Hydra that each installs.
-_EXTRAS = {
-    "joblib": "joblib",
-    "submitit_local": "slurm",
-    "submitit_slurm": "slurm",
-    "ray": "ray",
-    "optuna": "optuna",
-}
-_PLUGIN = re.compile(r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/(\w+)")
+_EXTRAS = {"joblib": "joblib", "submitit": "slurm", "ray": "ray", "optuna": "optuna"}
+_PLUGIN = re.compile(
+    r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/"
+    r"(joblib|submitit|ray|optuna)(?:_local|_slurm)?\b"
+)
+_NO_MULTIRUN = "hydra.sweeper: values to sweep are given, but neither -m nor hydra.mode: MULTIRUN"
 
 _trained: list[Path] = []  # run folders of the jobs of this process
 
@@ -76,6 +66,9 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
         console = Console()
         agent = Agent.take()
         try:
+            own = hydra_cfg.sweeper
+            if hydra_cfg.mode != RunMode.MULTIRUN and (own.get("params") or own.get("grids")):
+                raise UserError(_NO_MULTIRUN)
             values, condition = planned.as_planned(composed_values(cfg), hydra_cfg, console.say)
             job = planned.JOBS.get(tuple(hydra_cfg.overrides.task)) or Job(values, condition)
             runs = run_job(job, console)
@@ -106,7 +99,7 @@ def main() -> None:
                 _job()
         write_result(runs=[str(folder.absolute()) for folder in finished_runs()])
     except KeyboardInterrupt:
-        print(command.STOPPED, file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         sys.exit(130)
     except UserError as error:
         failures = plan.failures(plan.PLAN)
@@ -123,10 +116,7 @@ def main() -> None:
 
 
 def finished_runs() -> list[Path]:
-    """Return the folders of the finished runs of this process's last command.
-
-    Runs of a search's jobs in other processes are not among them.
-    """
+    """Return the last command's finished runs, except those of a search's jobs elsewhere."""
     wanted = [run for condition in plan.PLAN for run in condition.runs]
     return [run for run in dict.fromkeys([*wanted, *_trained]) if store.finished(run)]
 
@@ -171,7 +161,7 @@ def _line(error: Exception) -> str:
     """Return an error on one line; for a missing plug-in, with the command that installs it."""
     message = one_line(error)
     plugin = _PLUGIN.search(message)
-    if plugin and plugin[1] in _EXTRAS:
+    if plugin:
         install = resources.install_command(_EXTRAS[plugin[1]])
         return f"{message.removesuffix('.')}; {install} adds it"
     return message

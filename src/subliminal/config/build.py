@@ -37,12 +37,9 @@ def build(node: Mapping[str, Any], where: str) -> Any:
 
 
 def check(cls: type[Any], values: Mapping[str, Any], where: str) -> None:
-    """Check each value, and those of dataclasses below it, against its field's range.
+    """Check a dataclass's values, and those of dataclasses below it, against its fields' ranges.
 
-    Args:
-        cls: a dataclass.
-        values: by the names of its fields.
-        where: the dataclass's key in the config; empty: the whole config.
+    `where` is the dataclass's key in the config; empty: the whole config.
 
     Raises:
         UserError: a field's marks refuse its value.
@@ -68,7 +65,7 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
     target = str(node["_target_"])
     cls = locate(target, where)
     try:
-        schema = _schema(cls)  # type: ignore[arg-type]  # a class has a hash
+        schema = schema_of(cls)  # type: ignore[arg-type]  # a class has a hash
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
     given = {key: value for key, value in node.items() if key != "_target_"}
@@ -88,9 +85,9 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
 
 
 @cache  # `merge` copies it
-def _schema(cls: type[Any]) -> DictConfig:
-    schema = OmegaConf.structured(cls)
-    assert isinstance(schema, DictConfig)
+def schema_of(cls: type[Any]) -> DictConfig:
+    """Return a dataclass as OmegaConf's structured config."""
+    schema: DictConfig = OmegaConf.structured(cls)
     return schema
 
 
@@ -106,12 +103,9 @@ def _check_finite(values: Any, where: str) -> None:
 
 
 def with_full_key(message: str, where: str, name: str) -> str:
-    """Prefix an object's error message with the full config key.
+    """Prefix an error message of the object at `where`, of the class `name`, with the full key.
 
-    Args:
-        message: begins with the object's class or group, such as `MLP.` or `inputs.`.
-        where: the object's key in the config.
-        name: its class.
+    It begins with the object's class or group, such as `MLP.` or `inputs.`.
     """
     parent, dot, group = where.rpartition(".")
     if message.startswith(f"{name}."):
@@ -132,10 +126,7 @@ def locate(target: str, where: str) -> type[Any]:
 def named(target: str, where: str, *, besides: Sequence[str] = ()) -> Any:
     """Import an object of this package, or of a module that the user allows.
 
-    Args:
-        target: its dotted name.
-        where: its config key, for messages.
-        besides: other packages that are allowed here.
+    `target` is its dotted name, `where` its config key, and `besides` allows further packages.
 
     Raises:
         UserError: its package is not allowed, or it does not exist.

@@ -5,13 +5,12 @@ Condition hashes are computed from this spelling, and run folders record it.
 
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from functools import cache
 from typing import Any, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from subliminal.config.build import typed
+from subliminal.config.build import schema_of, typed
 from subliminal.config.hashing import Mark, hints, marks
 from subliminal.config.schema import Config
 from subliminal.errors import UserError, one_line
@@ -46,7 +45,7 @@ def canonical(values: Mapping[str, Any]) -> Plain:
         UserError: a key is unknown or missing, or a value is not of its field's type.
     """
     try:
-        merged = OmegaConf.merge(_schema(), dict(values))
+        merged = OmegaConf.merge(schema_of(Config), dict(values))
         for key in sorted(OmegaConf.missing_keys(merged)):
             if "seed" in values or key.partition(".")[0] in values:
                 raise MissingMandatoryValue(f"Missing mandatory value: {key}")
@@ -65,11 +64,6 @@ def flatten(tree: Any, prefix: str = "") -> Plain:
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
     return flat
-
-
-@cache  # `merge` copies it
-def _schema() -> Any:
-    return OmegaConf.structured(Config)
 
 
 def settings(config: Plain) -> Config:
@@ -108,7 +102,8 @@ def _value(value: Any, place: str, *, unordered: bool = False) -> Any:
     if isinstance(value, dict):
         return {key: _value(item, f"{place}.{key}") for key, item in value.items()}
     if isinstance(value, list):
-        items = [_item(item) for item in value]
+        # Files write whole numbers without a point, such as [0, .inf].
+        items = [int(i) if isinstance(i, float) and i.is_integer() else i for i in value]
         return sorted(set(items), key=_heads_last) if unordered else items
     return value + 0.0 if isinstance(value, float) else value  # −0.0 is 0.0
 
@@ -123,11 +118,6 @@ def _node(node: Plain, place: str) -> Plain:
         "_target_": f"{cls.__module__}.{cls.__qualname__}",
         **_canonical_fields(cls, ordered, f"{place}."),
     }
-
-
-def _item(item: Any) -> Any:
-    # Files write whole numbers without a point, such as [0, .inf].
-    return int(item) if isinstance(item, float) and item.is_integer() else item
 
 
 def _heads_last(item: Any) -> tuple[bool, Any]:

@@ -11,13 +11,9 @@ STOPPED = "Stopped. What was finished is kept; the same command resumes."
 
 
 def status(command: Callable[[], int], stopped: str = STOPPED) -> int:
-    """Run a command; return its exit status.
+    """Run a command; return its exit status. After Ctrl-C, print the line `stopped`.
 
     It is the command's own, or 1: runs failed, 2: bad input or an error of the system, 130: Ctrl-C.
-
-    Args:
-        command: returns its own status.
-        stopped: line to print after Ctrl-C.
     """
     try:
         refuse_namesake()

@@ -8,7 +8,6 @@ and may set anything.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from subliminal.config import variables
+from subliminal.config.build import plugins
 from subliminal.config.hydra_internals import BASIC, composing
 from subliminal.config.resources import data_folder
 from subliminal.errors import UserError
@@ -52,13 +52,8 @@ _COMMAND_LINE_ONLY: dict[str, Any] = {
     "hydra.sweeper.storage": None,
 }
 _PATHS = (
-    "outputs",
-    "hydra.run.dir",
-    "hydra.sweep.dir",
-    "hydra.sweep.subdir",
-    "hydra.launcher.submitit_folder",
-    "hydra.output_subdir",
-    "hydra.job.name",  # of a log file
+    *("outputs", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.output_subdir"),
+    *("hydra.launcher.submitit_folder", "hydra.job.name"),  # a log file has the job's name
 )
 _KNOWN = re.compile(r"\$\{(outputs|name|now:[^${}]*|hydra\.(job\.(num|name|id)|sweep\.dir))\}")
 _DATA = ("data.root", "distill.inputs.root")
@@ -106,15 +101,15 @@ def check(cfg: DictConfig, given: set[str]) -> None:
     Raises:
         UserError: a key has a value that a file may not give it.
     """
-    whole = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(whole, dict)
-    hydra = whole["hydra"]
-    plugins = tuple(f"{p}." for p in os.environ.get("SUBLIMINAL_PLUGINS", "").split(",") if p)
-    for key, value in _leaves(hydra, "hydra"):
+    hydra = OmegaConf.to_container(cfg.hydra, resolve=False)
+    assert isinstance(hydra, dict)
+    allowed = tuple(f"{plugin}." for plugin in plugins())
+    leaves = list(_leaves(hydra, "hydra"))
+    for key, value in leaves:
         if key.endswith("._target_"):
             named = str(value)
             is_known = named in BASIC or _TARGETS.fullmatch(named)
-            if not is_known and not (plugins and named.startswith(plugins)):
+            if not is_known and not named.startswith(allowed):
                 raise UserError(
                     f"{key}={named}: only known launchers, sweepers and callbacks may be named; "
                     "allow a module with SUBLIMINAL_PLUGINS=my_module"
@@ -125,8 +120,9 @@ def check(cfg: DictConfig, given: set[str]) -> None:
             raise UserError(f"{key}: one line is needed")  # a job's script contains it
     for key, ours in _COMMAND_LINE_ONLY.items():
         known = dict(_leaves(ours, key))
-        for leaf, value in _leaves(_select(whole, key), key):
-            if value is not None and value != known.get(leaf) and not _is_given(leaf, given):
+        for leaf, value in leaves:
+            is_below = f"{leaf}.".startswith((f"{key}.", f"{key}["))
+            if is_below and value not in (None, known.get(leaf)) and not _is_given(leaf, given):
                 raise UserError(f"{leaf}: may be given on the command line alone")
     for name in hydra.get("job", {}).get("env_set") or ():
         if variables.is_numeric(name):
@@ -197,15 +193,11 @@ def _key(word: str) -> str:
 
 def _is_given(key: str, given: set[str]) -> bool:
     """Return whether the command line has the key, or a node above it."""
-    parts = key.split(".")
-    return any(".".join(parts[:size]) in given for size in range(1, len(parts) + 1))
+    return any(f"{key}.".startswith(f"{above}.") for above in given)
 
 
 def _raw(cfg: DictConfig, key: str) -> Any:
-    """Return the value at `key`, not resolved; None if there is none.
-
-    If a node above it is an interpolation, return that.
-    """
+    """Return the value at `key`, or an interpolation above it, not resolved; None without one."""
     node: Any = cfg
     for part in key.split("."):
         inner = node._value() if isinstance(node, DictConfig) else None
@@ -213,13 +205,6 @@ def _raw(cfg: DictConfig, key: str) -> Any:
             return inner
         node = inner.get(part) if isinstance(inner, dict) else None
     return None if node is None else node._value()
-
-
-def _select(value: Any, key: str) -> Any:
-    """Return the value at a dotted key; None if there is none."""
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -87,12 +87,7 @@ def marks(cls: type[Any]) -> dict[str, set[Any]]:
 
 
 def not_hashed_keys(cls: type[Any], prefix: str = "") -> frozenset[str]:
-    """Return the dotted keys of a schema that are marked as not hashed.
-
-    Args:
-        cls: a dataclass, whose fields may be dataclasses.
-        prefix: prefix of the keys.
-    """
+    """Return the dotted keys, behind `prefix`, of a schema that are marked as not hashed."""
     marked = marks(cls)  # type: ignore[arg-type]  # a class has a hash
     found = {f"{prefix}{name}" for name, of in marked.items() if Mark.NOT_HASHED in of}
     for name, hint in hints(cls).items():  # type: ignore[arg-type]

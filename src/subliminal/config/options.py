@@ -79,14 +79,14 @@ def describe(group: str, name: str, file: Path) -> Option:
     text = file.read_text(encoding="utf-8")
     comment = re.match(r"(?:# @package.*\n)?((?:#.*\n)*)", text)
     about = " ".join(re.findall(r"^# ?(.*)", comment[1] if comment else "", re.MULTILINE))
-    values = _values(file)
+    values, comments = _values_and_comments(file)
     if "_target_" not in values or group.startswith("hydra/"):
         rest = text[comment.end() :] if comment else text
         return Option(group, name, about, content=rest.strip())
     cls = locate(str(values["_target_"]), f"{group}={name}")
     source = inspect.getdoc(import_module(cls.__module__)) or ""
     meaning = _ATTRIBUTES.sub("", (inspect.getdoc(cls) or "") + "\n").strip()
-    help_lines = _comments(file) | _attributes(cls)
+    help_lines = comments | _attributes(cls)
     hints = get_type_hints(cls)
     keys = tuple(
         Key(key, _type_name(hints[key]), _yaml(values[key]), help_lines.get(key, ""))
@@ -113,11 +113,11 @@ def described(argv: Sequence[str]) -> list[Option]:
         if group not in there or group == "seed":  # which takes any seed
             continue
         for name in names.strip("[]").split(","):
-            of_group = there | {group: there[group] | _variants(there, group)}
-            if name not in of_group[group]:
-                known = ", ".join(of_group[group])
+            of_group = there[group] | _variants(there, group)
+            if name not in of_group:
+                known = ", ".join(of_group)
                 raise UserError(f"--help {group}={name}: no such option; there is {known}")
-            found.append(describe(group, name, of_group[group][name]))
+            found.append(describe(group, name, of_group[name]))
     return found
 
 
@@ -131,32 +131,21 @@ def _variants(there: dict[str, dict[str, Path]], group: str) -> dict[str, Path]:
     }
 
 
-def _values(file: Path) -> dict[str, Any]:
-    """Return a file's values, and of the files that its defaults list extends."""
-    own = OmegaConf.to_container(OmegaConf.load(file))
-    assert isinstance(own, dict)
+def _values_and_comments(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a file's values, and the comments beside its keys.
+
+    Those of the files that its defaults list extends (`adam@_here_`, `/optim/adam@_here_`) too.
+    """
+    own: Any = OmegaConf.to_container(OmegaConf.load(file))
     values: dict[str, Any] = {}
-    for base in _bases(file):
-        values |= _values(base)
-    return values | {str(key): value for key, value in own.items() if key != "defaults"}
-
-
-def _bases(file: Path) -> list[Path]:
-    """Return the files that a defaults list extends: `adam@_here_`, `/optim/adam@_here_`."""
-    defaults = OmegaConf.to_container(OmegaConf.load(file)).get("defaults", [])  # type: ignore[union-attr]
-    names = [d.removesuffix("@_here_") for d in defaults if str(d).endswith("@_here_")]
-    return [
-        (CONF / name[1:] if name.startswith("/") else file.parent / name).with_suffix(".yaml")
-        for name in names
-    ]
-
-
-def _comments(file: Path) -> dict[str, str]:
-    """Return the comments beside a file's keys."""
     comments: dict[str, str] = {}
-    for base in _bases(file):
-        comments |= _comments(base)
-    return comments | dict(_COMMENTED.findall(file.read_text(encoding="utf-8")))
+    for name in map(str, own.pop("defaults", [])):
+        if name.endswith("@_here_"):
+            base = CONF / name[1:] if name.startswith("/") else file.parent / name
+            inherited = _values_and_comments(Path(f"{base}".removesuffix("@_here_") + ".yaml"))
+            values |= inherited[0]
+            comments |= inherited[1]
+    return values | own, comments | dict(_COMMENTED.findall(file.read_text(encoding="utf-8")))
 
 
 def _attributes(cls: type[Any]) -> dict[str, str]:

@@ -66,9 +66,7 @@ class Distill:
 class Trait:
     """When trait accuracy is measured besides the start and each epoch's end."""
 
-    steps: AlwaysHashed[Unordered[list[int]]] = field(
-        default_factory=list
-    )  # of updates, e.g. [10,20]
+    steps: AlwaysHashed[Unordered[list[int]]] = field(default_factory=list)  # updates, e.g. [10,20]
     per_class: bool = MISSING  # log each class's accuracy too
     # Images: test | validation, those that data.validation holds out.
     on: Annotated[str, OneOf(MEASURED_ON)] = "test"
@@ -99,9 +97,8 @@ class Engine:
     seeds_at_once: NotHashed[_AtLeastOne] = MISSING  # seeds in one stack; null: chosen by device
     workers: NotHashed[_AtLeastOne] = MISSING  # processes on the CPU; null: one for each free core
     threads: Count = MISSING  # threads of each process
-    precision: Annotated[str, OneOf(PRECISIONS)] = (
-        MISSING  # highest | high | medium of float32 products; CUDA: TF32 at both
-    )
+    # Of float32 products: highest | high | medium; CUDA: TF32 at both.
+    precision: Annotated[str, OneOf(PRECISIONS)] = MISSING
 
 
 @dataclass

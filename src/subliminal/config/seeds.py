@@ -11,16 +11,8 @@ from itertools import islice
 from typing import Any, Final
 
 from hydra.core.object_type import ObjectType
+from hydra.core.override_parser import types
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import (
-    ChoiceSweep,
-    Glob,
-    QuotedString,
-    RangeSweep,
-    Sweep,
-    Transformer,
-)
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
@@ -118,20 +110,12 @@ class SeedSource(ConfigSource):
         return ["seed"] if is_root and results_filter != ObjectType.CONFIG else []
 
 
-def register() -> None:
-    """Register `seeds://` with Hydra, before Hydra composes; idempotent."""
-    Plugins.instance().register(SeedSource)
-
-
 def quote(argv: list[str], *, named: Collection[str]) -> list[str]:
     """Return the command line with integers in `seed=` quoted: Hydra refuses an integer as option.
 
     All other arguments stay as they are, and so do single options that are strings, and overrides
     that only Hydra can resolve: interpolations, `glob`, `interval`, tagged and shuffled sweeps.
-
-    Args:
-        argv: the arguments, without the program.
-        named: names of the seed files, without `.yaml`.
+    `named` holds the names of the seed files, without `.yaml`.
 
     Raises:
         UserError: an option is neither a seed, nor a range, nor a seed file.
@@ -148,35 +132,39 @@ def _quote(arg: str, named: Collection[str]) -> str:
         value, options = None, [arg.removeprefix("seed=")]
     if len(options) > LARGEST_SET:
         raise UserError(f"seed: over {LARGEST_SET:,} jobs; an option is {GRAMMAR}")
-    if any(isinstance(o, Sweep | Glob) or (isinstance(o, str) and "${" in o) for o in options):
+    if any(
+        isinstance(o, types.Sweep | types.Glob) or (isinstance(o, str) and "${" in o)
+        for o in options
+    ):
         return arg
     if not options:
         raise UserError(f"seed: {arg.removeprefix('seed=')!r} is empty; it takes {GRAMMAR}")
     for option in options:
         _check(option, named)
-    if isinstance(value, Sweep) or _text(value).isdecimal():
+    if isinstance(value, types.Sweep) or _text(value).isdecimal():
         return f"seed={','.join(map(_quoted, options))}"
     return arg
 
 
 def _options(value: Any) -> Iterator[Any]:
     """Yield the elements of a sweep, and of ranges inside it, which Hydra cannot expand."""
-    if isinstance(value, ChoiceSweep | RangeSweep) and not (value.shuffle or value.tags):
-        for element in value.list if isinstance(value, ChoiceSweep) else value.range():
+    lists = types.ChoiceSweep | types.RangeSweep
+    if isinstance(value, lists) and not (value.shuffle or value.tags):
+        for element in value.list if isinstance(value, types.ChoiceSweep) else value.range():
             yield from _options(element)
     else:
         yield value
 
 
 def _text(option: Any) -> str:
-    option = option.text if isinstance(option, QuotedString) else option
-    return option if isinstance(option, str) else str(Transformer.str(option))
+    option = option.text if isinstance(option, types.QuotedString) else option
+    return option if isinstance(option, str) else str(types.Transformer.str(option))
 
 
 def _quoted(option: Any) -> str:
     # By the text, not the type: `choice('7')` and `str(7)` are strings that Hydra writes as 7.
     text = _text(option)
-    return f"'{text}'" if text.isdecimal() else str(Transformer.str(option))
+    return f"'{text}'" if text.isdecimal() else str(types.Transformer.str(option))
 
 
 def _check(option: Any, named: Collection[str]) -> None:
@@ -194,4 +182,4 @@ def _option(config_path: str) -> str | None:
     """Return `<a>` or `<a>-<b>` of a path `seed/<a>-<b>[.yaml]`; None for other paths."""
     group, _, option = config_path.strip("/").rpartition("/")
     option = option.removesuffix(".yaml")
-    return option if group == "seed" and _ITEM.fullmatch(option) else None
+    return option if group == "seed" and is_set(option) else None

@@ -9,9 +9,9 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
-from subliminal.config import seeds
 from subliminal.config.hydra_internals import FileConfigSource
 from subliminal.config.resources import SWEEPS
+from subliminal.config.seeds import SeedSource
 
 # Folder of sweeps in W&B's format, for its agents; Hydra cannot compose them.
 _NOT_HYDRA = "wandb"
@@ -77,6 +77,5 @@ class _Search(SearchPathPlugin):
 
 def register() -> None:
     """Register the sources with Hydra; call it before `hydra.main`."""
-    seeds.register()
-    for plugin in (SweepSource, _Search):
+    for plugin in (SeedSource, SweepSource, _Search):
         Plugins.instance().register(plugin)

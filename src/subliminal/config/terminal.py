@@ -39,12 +39,7 @@ def settle() -> None:
 
 
 def printable(text: object, keep: str = "") -> str:
-    """Return text on one line, with invisible and control characters escaped.
-
-    Args:
-        text: converted by `str`.
-        keep: characters that are not escaped.
-    """
+    """Return text on one line: invisible and control characters, except `keep`, are escaped."""
     return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in str(text))
 
 
@@ -56,9 +51,7 @@ def error(line: object) -> None:
 def console(width: int | None = None, *, stderr: bool = False) -> Console:
     """Return a rich console that interprets no markup, in table cells neither.
 
-    Args:
-        width: columns where the stream is no terminal.
-        stderr: write to standard error instead of standard output.
+    It has `width` columns where its stream, standard output or error, is no terminal.
     """
     from rich.console import Console
 

@@ -27,12 +27,7 @@ def folder_name(condition: str, digits: str) -> str:
 
 
 def folder_of(experiment: Path, digits: str) -> Path | None:
-    """Return the folder of an experiment that holds the condition; None when there is none yet.
-
-    Args:
-        experiment: `outputs/<name>`.
-        digits: the condition's hash.
-    """
+    """Return the folder in `outputs/<name>` of the condition with this hash; None without one."""
     held = [f for f in sorted(experiment.glob(f"*-{digits}")) if condition_hash_of(f) == digits]
     # A copy without an intact record looks like the original.
     return next((folder for folder in held if recorded(folder)), held[0] if held else None)

@@ -27,11 +27,9 @@ Plain = dict[str, Any]
 
 
 def condition_hash(config: Plain, device: str) -> str:
-    """Return eight hexadecimal digits that name the condition (all but the seed).
+    """Return eight hexadecimal digits that name a canonical config's condition: all but the seed.
 
-    Args:
-        config: canonical (`subliminal.config.canonical`).
-        device: kind of device: cpu | cuda | mps.
+    `device` is the kind of device: cpu | cuda | mps.
     """
     part = science(config, device)
     if turns := _turns(config["mitigation"]):
@@ -42,11 +40,7 @@ def condition_hash(config: Plain, device: str) -> str:
 def teacher_hash(config: Plain, device: str, seed: int, variant: str = "") -> str:
     """Return the digits that name a teacher: of model, data, the teacher's settings and its seed.
 
-    Args:
-        config: canonical (`subliminal.config.canonical`).
-        device: kind of device.
-        seed: the teacher's.
-        variant: name of another way of training (`subliminal.distill.targets.Variant`).
+    `variant` names another way of training (`subliminal.distill.targets.Variant`).
     """
     whole = science(config, device)
     part = {key: whole[key] for key in _TEACHER}
@@ -58,10 +52,11 @@ def teacher_hash(config: Plain, device: str, seed: int, variant: str = "") -> st
         part["pin"] = pinned
     if "on" in whole["trait"]:  # the teacher's accuracy is measured there too
         part["on"] = whole["trait"]["on"]
-    named = {"variant": variant} if variant else {}
+    if variant:
+        part["variant"] = variant
     # If all that varies is pinned, all seeds share one teacher.
     same = len(pinned) == len(_TEACHERS_PINS) and not teacher["perturb_before"]["sigma"]
-    return _digest({**part, **named} if same else {**part, **named, "seed": seed})[:16]
+    return _digest(part if same else {**part, "seed": seed})[:16]
 
 
 def science(config: Plain, device: str) -> Plain:
@@ -103,12 +98,9 @@ def _default(item: Field[Any]) -> Any:
 def _turns(mitigations: Plain) -> dict[str, list[str]]:
     """Return the order of mitigations in each method where it is not alphabetical."""
     turns = {}
+    classes = {name: locate(node["_target_"], name) for name, node in mitigations.items()}
     for method in _METHODS:
-        names = [
-            name
-            for name, node in mitigations.items()
-            if getattr(locate(node["_target_"], name), method).__module__ != _IDLE
-        ]
+        names = [n for n, cls in classes.items() if getattr(cls, method).__module__ != _IDLE]
         if names != sorted(names):
             turns[method] = names
     return turns

@@ -67,11 +67,9 @@ def _folders(outputs: Path) -> Iterator[Path]:
 
 
 def find(outputs: Path, name: str) -> Path:
-    """Return the folder of the only run that `name` fits.
+    """Return the folder of the only run below `outputs` that `name` fits.
 
-    Args:
-        outputs: the folder of the experiments.
-        name: a run's folder, or [[experiment/]condition/]seed: a whole name, or a part of it.
+    It is a run's folder, or [[experiment/]condition/]seed: a whole name, or a part of it.
 
     Raises:
         UserError: no run fits, or several do; the line names them.

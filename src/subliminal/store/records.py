@@ -69,12 +69,8 @@ def record_condition(
 ) -> None:
     """Write a condition's record, with `seeds` added to those that earlier jobs requested.
 
-    Args:
-        directory: the condition's folder.
-        condition: its readable name.
-        seeds: of this job.
-        config: resolved; the seed in it is left out.
-        identity: the condition's hash; None: not known.
+    `condition` is its readable name, `identity` its hash if it is known. The seed in the resolved
+    config is left out.
     """
     (directory / LOCKS).mkdir(parents=True, exist_ok=True)
     with FileLock(directory / LOCKS / "condition.lock"):  # jobs of one condition may start together

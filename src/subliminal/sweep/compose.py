@@ -24,13 +24,7 @@ from subliminal.sweep.grid import Parse, Words
 def composer(
     loader: ConfigLoader, sweep: DictConfig, parse: Parse
 ) -> Callable[[Words], DictConfig]:
-    """Return a function that composes a job's config, without Hydra's own node.
-
-    Args:
-        loader: Hydra's config loader.
-        sweep: the sweep's config.
-        parse: parses overrides.
-    """
+    """Return a function that composes a job's config, without Hydra's own node."""
 
     @cache  # keyed by the overrides that jobs share
     def by_hydra(*words: str) -> DictConfig:

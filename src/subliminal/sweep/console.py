@@ -6,15 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, TypeVar
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich import progress
 
 from subliminal.config.terminal import console, printable
 from subliminal.state.callbacks.progress import Event
@@ -44,12 +36,12 @@ class Console:
     def counted(self, items: Sequence[T], what: str) -> Iterator[T]:
         """Yield the items and show how many are done."""
         printed = time.monotonic() - COUNT_EVERY + FIRST_COUNT
-        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn())
-        on_terminal = sys.stderr.isatty()
-        with Progress(*columns, console=self.rich, disable=not on_terminal, transient=True) as bar:
+        columns = (progress.TextColumn(what), progress.BarColumn(), progress.MofNCompleteColumn())
+        quiet = not sys.stderr.isatty()
+        with progress.Progress(*columns, console=self.rich, disable=quiet, transient=True) as bar:
             task = bar.add_task("", total=len(items))
             for number, item in enumerate(items):
-                if not on_terminal and time.monotonic() - printed >= COUNT_EVERY:
+                if quiet and time.monotonic() - printed >= COUNT_EVERY:
                     printed = time.monotonic()
                     self.say(f"{what}: {number} of {len(items)}")
                 yield item
@@ -58,12 +50,12 @@ class Console:
     @contextmanager
     def progress(self, title: str, seeds: int) -> Iterator["JobProgress"]:
         """Show the progress of a job of `seeds` seeds during a block."""
-        bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.fields[detail]}", markup=False),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+        bar = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(),
+            progress.TextColumn("{task.fields[detail]}", markup=False),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
             console=self.rich,
             disable=not sys.stderr.isatty(),
             transient=True,
@@ -75,10 +67,10 @@ class Console:
 class JobProgress:
     """A bar for the job (in seeds), and one for each stack that trains (in steps)."""
 
-    def __init__(self, bar: Progress, title: str, seeds: int) -> None:
+    def __init__(self, bar: progress.Progress, title: str, seeds: int) -> None:
         self._bar, self._title, self._printed = bar, title, time.monotonic()
         self._job = bar.add_task(title, total=seeds, detail=f"0/{seeds} seeds")
-        self._stacks: dict[tuple[int, ...], TaskID] = {}
+        self._stacks: dict[tuple[int, ...], progress.TaskID] = {}
         self._done, self._seeds = 0, seeds
 
     def report(self, event: Event) -> None:

@@ -26,16 +26,9 @@ POLL_SECONDS = 0.5  # between two looks at runs that another process trains
 
 @followed()
 def run_job(job: Job, console: Console) -> list[Path]:
-    """Train the seeds of one condition that are not yet finished.
+    """Train a job's seeds that are not yet finished; return all run folders in the seeds' order.
 
     Seeds that another process is training are left to it, and waited for at the end.
-
-    Args:
-        job: the condition and its seeds.
-        console: shows progress and lines to the user.
-
-    Returns:
-        The run folders, in order of the seed set.
 
     Raises:
         UserError: bad input, before any training starts; or some seeds failed, which are named.

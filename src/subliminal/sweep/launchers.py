@@ -39,12 +39,7 @@ def is_remote(launcher: DictConfig) -> bool:
 
 
 def share_cores(hydra: DictConfig, jobs: int) -> None:
-    """Set the cores of each job in the environment, which launchers pass on to jobs.
-
-    Args:
-        hydra: Hydra's node of the sweep's config.
-        jobs: number of jobs that the launcher starts in one batch.
-    """
+    """Set the cores of each of `jobs` jobs of a batch in the environment, which jobs inherit."""
     launcher = hydra.launcher
     if not str(launcher._target_).startswith(_PLUGINS):
         return  # the basic launcher: one job at a time, in this process

@@ -63,13 +63,13 @@ def write_plan(
 def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[Plain, str]:
     """Return a job's config and its condition's name: those of the plan file, if it has the job.
 
-    Args:
-        values: the config as Hydra has composed it now.
-        hydra: Hydra's node of the job's config.
-        say: called with a line for the user if config files have changed.
+    `values` are the config as Hydra has composed it now, and `hydra` is Hydra's node of it. A line
+    for the user is said if config files have changed.
     """
     overrides = list(hydra.overrides.task)
-    planned = _read_job(hydra, overrides)
+    plan = folder(hydra) / FILE
+    jobs: list[Plain] = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else []
+    planned = next((job for job in jobs if job["overrides"] == overrides), None)
     if planned is None:  # a search, or a machine without the sweep's folder
         if os.environ.get(VARIABLE) not in (None, digest(hydra)):
             say("Config files were changed since this sweep began; this job uses the new ones.")
@@ -94,26 +94,16 @@ def digest(hydra: Any) -> str:
     content = hashlib.sha256()
     for source in hydra.runtime.config_sources:
         place = Path(source.path)
+        files: list[Path] = []
         if source.schema == "sweeps":
-            files = [*place.rglob("*.yaml")]
+            files += place.rglob("*.yaml")
         elif source.schema == "file":  # a user's folder may hold much besides config groups
-            files = [*place.glob("*.yaml")]
-            for group in [path for path in CONF.iterdir() if path.is_dir()]:
+            files += place.glob("*.yaml")
+            for group in filter(Path.is_dir, CONF.iterdir()):
                 files += (place / group.name).rglob("*.yaml")
-        else:
-            continue
         for file in sorted(files):
             content.update(f"{file}\0".encode() + file.read_bytes())
     return content.hexdigest()
-
-
-def _read_job(hydra: Any, overrides: list[str]) -> Plain | None:
-    """Return a job of the plan file; None if there is no file, or the job is not in it."""
-    try:
-        jobs: list[Plain] = json.loads((folder(hydra) / FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return next((job for job in jobs if job["overrides"] == overrides), None)
 
 
 def _changes(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -29,16 +29,9 @@ if TYPE_CHECKING:  # torch is imported when the first job is built
 def run_sweep(
     config: DictConfig, context: HydraContext, launcher: Launcher, arguments: list[str]
 ) -> list[Sequence[JobReturn]]:
-    """Check all jobs of a sweep, print the plan, launch the jobs and wait for them.
+    """Check all jobs of a sweep, print the plan, launch the jobs and return their results.
 
-    Args:
-        config: the sweep's config, with Hydra's node.
-        context: holds Hydra's config loader.
-        launcher: starts the jobs.
-        arguments: overrides of the command line.
-
-    Returns:
-        The jobs' results, in one batch.
+    `config` is the sweep's, with Hydra's node, and `arguments` are the command line's overrides.
 
     Raises:
         UserError: a job is wrong, before any training; or a job failed, after all others.

@@ -43,24 +43,16 @@ _pool: list[_Worker] = []
 
 
 def side_by_side(
-    job: Job,
-    waiting: deque[Stack],
-    workers: int,
-    report: Callable[[Event], None],
-    console: Console,
+    job: Job, waiting: deque[Stack], workers: int, report: Callable[[Event], None], console: Console
 ) -> Iterator[list[Outcome]]:
-    """Train stacks in worker processes; yield the outcomes of each stack as it ends.
+    """Train a job's stacks in worker processes; yield the outcomes of each stack as it ends.
 
     If no worker can be started, the stacks that are not trained stay in `waiting`. A stack whose
     worker is killed is retried once from its checkpoints, alone and after the others: the cause may
     be a lack of memory, which must not kill the other workers too.
 
-    Args:
-        job: the condition.
-        waiting: stacks of its seeds.
-        workers: largest number of processes.
-        report: called with each progress event.
-        console: shows a line when a worker is killed or cannot be started.
+    There are at most `workers` processes. The console shows a line when one is killed or cannot be
+    started.
 
     Raises:
         KeyboardInterrupt: the user stopped the job.
@@ -85,7 +77,10 @@ def side_by_side(
             ready = wait(list(busy))
             for tasks in [tasks for tasks in busy if tasks in ready]:
                 worker, stack = busy[tasks]
-                message = _receive(tasks)
+                try:
+                    message = tasks.recv()
+                except (EOFError, OSError):  # the worker is gone
+                    message = None
                 if isinstance(message, Event):
                     report(message)
                     continue
@@ -139,15 +134,6 @@ def _idle_worker(busy: Iterable[Connection], console: Console) -> _Worker | None
         console.say(line, once=True)
         return None
     return _pool[-1]
-
-
-def _receive(tasks: Connection) -> Event | list[Outcome] | Exception | None:
-    """Return the next message of a worker; None if the worker is gone."""
-    try:
-        message: Event | list[Outcome] | Exception = tasks.recv()
-    except (EOFError, OSError):
-        return None
-    return message
 
 
 def _remove(worker: _Worker) -> str:

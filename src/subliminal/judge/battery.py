@@ -1,8 +1,8 @@
 """Settings in which a defence is tried, and the jobs of each."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from subliminal.config import seeds
 from subliminal.config.build import build
 from subliminal.config.canonical import Plain, canonical, flatten
 from subliminal.config.resources import CONF
+from subliminal.config.schema import Threat
 from subliminal.errors import UserError, one_line
 from subliminal.judge.trainings import compose
 from subliminal.store.identity import science
@@ -35,17 +36,16 @@ NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt
 class Setting:
     """One setting of the battery, composed for one defence."""
 
-    name: str
-    order: int
-    asks: str
-    trait: str  # metric
-    control: bool
+    threat: Threat
     undefended: Job
     null: Job | None  # None: the trait is a shift, which is 0 at θ₀
     defended: Job | None  # None: the defence does not fit, see `unfit`
     unfit: str = ""
-    attack: bool = False  # see `subliminal.judge.attack.counts`
-    menu: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # a search's overrides
+
+    @property
+    def name(self) -> str:
+        """The name of its file in `conf/threat`."""
+        return self.threat.name
 
     @property
     def jobs(self) -> dict[str, Job]:
@@ -129,7 +129,7 @@ def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False)
     searches = set(known) - set(names(defence.config_dir, search=False))
     wanted = [*(only or set(known) - searches), *(searches if search else ())]
     settings = [setting(defence, name) for name in dict.fromkeys(wanted)]
-    return _in_one_folder(sorted(settings, key=lambda one: (one.order, one.name)))
+    return _in_one_folder(sorted(settings, key=lambda one: (one.threat.order, one.name)))
 
 
 def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
@@ -151,19 +151,13 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     if not threat.control:
         defended, unfit = _defended(defence, there, undefended)
     composed = Setting(
-        name=threat.name,
-        order=threat.order,
-        asks=threat.asks,
-        trait=threat.trait,
-        control=threat.control,
+        threat=threat,
         undefended=undefended,
         null=Job(null, f"{title},teacher.steering=displaced")
         if threat.trait == metrics.TRAIT_ACCURACY
         else None,
         defended=defended,
         unfit=unfit,
-        attack=threat.attack,
-        menu={name: tuple(words) for name, words in threat.menu.items()},
     )
     return _in_one_folder([composed])[0]
 

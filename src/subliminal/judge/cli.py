@@ -20,7 +20,6 @@ from subliminal.judge.evaluation import QUICK, SCREEN, check_seeds, judge
 from subliminal.judge.scorecard import Scorecard
 from subliminal.judge.trainings import finished
 from subliminal.judge.trait_access import track_of
-from subliminal.judge.wandb_scorecard import log_scorecard
 from subliminal.report.escape import file_stem
 from subliminal.sweep.console import Console
 
@@ -134,7 +133,7 @@ def _keep(
     folder = scorecard.write(card, _folder(name, settings))
     jobs = [job for setting in settings for job in setting.jobs.values()]
     runs = dict.fromkeys(run for job in jobs for run in finished(job))
-    if line := log_scorecard(card, name, folder.parents[1], tracker, runs):
+    if line := scorecard.log_scorecard(card, name, folder.parents[1], tracker, runs):
         console.say(line)
     return folder
 

@@ -11,18 +11,15 @@ from pathlib import Path
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from torch import Tensor
 
 from subliminal import store
 from subliminal.config import guard, schema, sources
 from subliminal.config.canonical import Plain, composed_values
 from subliminal.config.resources import CONF
-from subliminal.data import Labelled
 from subliminal.errors import RunsFailed
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.job import Job
-from subliminal.training.runner import shared_weights, teacher_weights
 
 
 def compose(words: Sequence[str], config_dir: Path | None) -> Plain:
@@ -66,9 +63,3 @@ def train(job: Job, console: Console, *, needed: bool) -> list[Path]:
 def teacher_file(job: Job, seed: int) -> Path:
     """Return the file in which a seed's teacher is cached."""
     return Path(job.cfg.outputs) / "teachers" / f"{job.teacher_hash(seed)}.safetensors"
-
-
-def teachers(job: Job, data: Labelled, seeds: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return the teachers' initial and trained weights, (seeds, P) each."""
-    start = shared_weights(job.cfg, job.experiment, seeds).teacher
-    return start, teacher_weights(job, job.experiment, data, start, seeds)[0]

@@ -14,8 +14,7 @@ from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.judge import battery
 from subliminal.judge.battery import Defence, Setting
-from subliminal.judge.trainings import train
-from subliminal.judge.trial import Students, Trial
+from subliminal.judge.trial import Students, Trial, train
 from subliminal.sweep.console import Console
 
 FIRST, ALL = "0-2", "0-9"  # development seeds: for every entry, and for the best
@@ -62,11 +61,10 @@ class Search:
 
 def search(defence: Defence, setting: Setting, console: Console) -> Search:
     """Try a setting's menu on the development seeds; finished runs are not trained again."""
-    console.say(
-        f"Search: {len(setting.threat.menu)} entries on seeds {FIRST}, the best {KEPT} on seeds {ALL}"
-    )
+    menu = setting.threat.menu
+    console.say(f"Search: {len(menu)} entries on seeds {FIRST}, the best {KEPT} on seeds {ALL}")
     attempt = partial(_attempt, defence, setting, console)
-    found = {name: attempt(name, FIRST) for name in ("plain", *setting.threat.menu)}
+    found = {name: attempt(name, FIRST) for name in ("plain", *menu)}
     teacher = found["plain"].teacher
     found = {name: _checked(one, teacher) for name, one in found.items()}
     best = sorted((n for n, one in found.items() if one.fits), key=lambda n: -_trait(found[n]))

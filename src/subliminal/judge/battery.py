@@ -3,22 +3,23 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import metrics
-from subliminal.config import seeds
+from subliminal.config import guard, schema, seeds, sources
 from subliminal.config.build import build
-from subliminal.config.canonical import Plain, canonical, flatten
+from subliminal.config.canonical import Plain, canonical, composed_values, flatten
 from subliminal.config.resources import CONF
-from subliminal.config.schema import Threat
 from subliminal.errors import UserError, one_line
-from subliminal.judge.trainings import compose
 from subliminal.store.identity import science
 from subliminal.sweep import plan
 from subliminal.training.job import Job
@@ -36,7 +37,7 @@ NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt
 class Setting:
     """One setting of the battery, composed for one defence."""
 
-    threat: Threat
+    threat: schema.Threat
     undefended: Job
     null: Job | None  # None: the trait is a shift, which is 0 at θ₀
     defended: Job | None  # None: the defence does not fit, see `unfit`
@@ -89,7 +90,8 @@ class Defence:
         named = {file.stem for file in (CONF / "seed").glob("*.yaml")}
         seed = seeds.quote([given[-1]], named=named)[0]
         try:
-            return compose((f"name={NAME}", *tracked, *own, *overrides, seed), self.config_dir)
+            words = (f"name={NAME}", *tracked, *own, *overrides, seed)
+            return copy.deepcopy(_compose(words, self.config_dir))
         except (HydraException, OmegaConfBaseException) as error:
             shown = " ".join(overrides) or "no override"
             raise UserError(f"{one_line(error)} (with {shown})") from error
@@ -98,6 +100,18 @@ class Defence:
         """Return the settings of the tracker on the command line, by default those of a run."""
         words = [word for word in self.own if _group(word) == "tracker"]
         return canonical(self.compose(tracked=words))["tracker"]
+
+
+@lru_cache(maxsize=256)  # the undefended settings are the same for all defences
+def _compose(words: tuple[str, ...], config_dir: Path | None) -> Plain:
+    argv = [*words]
+    if config_dir is not None:
+        argv.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
+    schema.register()
+    sources.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"), guard.guarded(argv):
+        return composed_values(compose("config", argv))
 
 
 def names(config_dir: Path | None = None, *, search: bool = True) -> list[str]:

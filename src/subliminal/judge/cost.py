@@ -9,7 +9,7 @@ from subliminal.config.seeds import parse
 from subliminal.config.terminal import console
 from subliminal.judge.attack import ALL, FIRST, KEPT
 from subliminal.judge.battery import Setting
-from subliminal.judge.trainings import finished, teacher_file
+from subliminal.judge.trial import finished, teacher_file
 from subliminal.report.conditions import training_seconds
 from subliminal.sweep import cores
 from subliminal.training.job import Job
@@ -25,6 +25,10 @@ class JobPlan(NamedTuple):
     passes: float  # millions of images for the missing students and the teachers not cached
     seconds: float | None  # per million images, mean of finished runs; None: there are none
     workers: int  # runs trained at once
+
+    def format(self) -> str:
+        """Return the runs to train, or how many are kept."""
+        return f"{self.missing} of {self.runs} to train" if self.missing else f"{self.runs} kept"
 
 
 class SettingPlan(NamedTuple):
@@ -74,7 +78,7 @@ def show_plan(plans: Sequence[SettingPlan]) -> str:
 
     table = Table("setting", *PARTS, "time", "")
     for plan in plans:
-        cells = [_cell(plan.parts.get(name)) for name in PARTS]
+        cells = ["–" if part is None else part.format() for part in map(plan.parts.get, PARTS)]
         table.add_row(plan.setting, *cells, _cost([plan], plans), plan.note)
     console(120, stderr=True).print(table)
     missing = sum(part.missing for part in _parts(plans))
@@ -96,12 +100,6 @@ def _cost(plans: Sequence[SettingPlan], known: Sequence[SettingPlan]) -> str:
     if seconds is None:
         return f"{passes:.1f} M images"
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
-
-
-def _cell(part: JobPlan | None) -> str:
-    if part is None:
-        return "–"
-    return f"{part.missing} of {part.runs} to train" if part.missing else f"{part.runs} kept"
 
 
 def _planned(job: Job, counted: set[Path]) -> JobPlan:

@@ -9,15 +9,7 @@ from subliminal.errors import RunsFailed, UserError
 from subliminal.judge import battery, flags
 from subliminal.judge.attack import Search, counts, search
 from subliminal.judge.battery import Defence, Setting
-from subliminal.judge.leak import (
-    FEWEST,
-    Array,
-    Interval,
-    Verdict,
-    detectable,
-    leak,
-    setting_verdict,
-)
+from subliminal.judge.leak import FEWEST, Array, Interval, Verdict, leak, setting_verdict
 from subliminal.judge.scorecard import Line, Scorecard
 from subliminal.judge.trial import Trial, run_setting, series
 from subliminal.report.statistics import holm
@@ -65,9 +57,7 @@ def judge(
         track=track,
         seeds=seeds,
         lines=tuple(evaluation.lines()),
-        controls=tuple(
-            _control(trial) for trial in evaluation.trials if trial.setting.threat.control
-        ),
+        controls=tuple(_control(one) for one in evaluation.trials if one.setting.threat.control),
         left_out=tuple(name for name in battery.names(defence.config_dir) if name not in tried),
         tentative="a first look" if quick else "" if whole else "not the whole battery",
         search=evaluation.search,
@@ -159,8 +149,6 @@ def _line(trial: Trial, p: float, note: str) -> Line:
     word, found = setting_verdict(evidence, p, shift=trial.null is None)
     undefended, defended = trial.undefended, trial.defended
     assert defended is not None, "the defence fits"
-    above = float(np.mean(evidence.undefended - evidence.null))
-    least = detectable(evidence.defended - evidence.undefended)
     cost = trial.price()
     stopped, readout = trial.stopped(cost), trial.readout_leak()
     void = word == "void"
@@ -179,8 +167,8 @@ def _line(trial: Trial, p: float, note: str) -> Line:
         null=None if trial.null is None else _mean(trial.null.trait),
         stopped=stopped,
         skill_kept=_ratio(defended.skill, undefended.skill),
-        detects=None if void or least is None else least / above,
-        missing=defended.missing,
+        detects=None if void else evidence.detects(),
+        missing=tuple(np.array(defended.seeds)[np.isnan(defended.trait)].tolist()),
         p=p,
         flags=_flags(trial, word, stopped, readout),
     )

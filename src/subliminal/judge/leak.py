@@ -126,6 +126,11 @@ class Evidence:
         """Two-sided p of the sign-flip test that the defence changes nothing."""
         return paired_p((self.defended - self.undefended).tolist())
 
+    def detects(self) -> float | None:
+        """Return the smallest change of the leak that these seeds can show; None: unknown."""
+        least = detectable(self.defended - self.undefended)
+        return None if least is None else least / float(np.mean(self.undefended - self.null))
+
 
 def setting_verdict(
     evidence: Evidence, p: float, *, shift: bool = False
@@ -197,25 +202,18 @@ def smallest_effect(seeds: int) -> float | None:
         return None
     generator = np.random.default_rng(0)
     noise = generator.normal(size=(DRAWS, seeds))
-    flips = _flips(seeds, generator)
-    low, high = 0.0, 8.0
-    for _ in range(16):  # the power grows with the effect
-        middle = (low + high) / 2
-        low, high = (low, middle) if power(noise + middle, flips) >= POWER else (middle, high)
-    return high
-
-
-def power(samples: Array, flips: Array) -> float:
-    """Return the share of samples (draws, seeds) with p < 0.05 under sign flips (k, seeds)."""
-    sums = np.abs(samples @ flips.T)  # (draws, k)
-    as_large = sums >= np.abs(samples.sum(axis=1, keepdims=True)) * (1 - 1e-9)
-    return float((as_large.mean(axis=1) < LEVEL).mean())
-
-
-def _flips(seeds: int, generator: np.random.Generator) -> Array:
     if seeds <= _MOST_EXACT:
         minus = np.arange(2**seeds)[:, None] >> np.arange(seeds) & 1
     else:
         minus = generator.integers(2, size=(2**_MOST_EXACT, seeds))
         minus[0] = 0
-    return np.where(minus == 1, -1.0, 1.0).astype(np.float64)
+    flips = np.where(minus == 1, -1.0, 1.0)  # (k, seeds)
+    low, high = 0.0, 8.0
+    for _ in range(16):  # the power grows with the effect
+        middle = (low + high) / 2
+        samples = noise + middle  # (draws, seeds)
+        sums = np.abs(samples @ flips.T)  # (draws, k)
+        as_large = sums >= np.abs(samples.sum(axis=1, keepdims=True)) * (1 - 1e-9)
+        power = (as_large.mean(axis=1) < LEVEL).mean()
+        low, high = (low, middle) if power >= POWER else (middle, high)
+    return high

@@ -70,19 +70,16 @@ def trait_access(job: Job) -> str:
     teacher = begin + away.to(begin.dtype)
     steps = -(-experiment.inputs.size // distill.batch_size)
     inputs = Uniform(size=steps * BATCH, fresh=False)
-    shared: dict[str, Any] = {
-        "reference": start,
-        "teacher": teacher,
-        "teacher_network": teacher_network,
-    }
-    task = Distillation(network, experiment.loss, inputs, (0,), data=digits, **shared)
+    networks: dict[str, Any] = {"teacher": teacher, "teacher_network": teacher_network}
+    networks["reference"] = start
+    task = Distillation(network, experiment.loss, inputs, (0,), data=digits, **networks)
     accesses: list[str] = []
     training = Training(
         "student",
         (0,),
         network,
         task,
-        **shared,
+        **networks,
         trait=_WatchedTask(accesses, network, start, digits, order=streams.PROBE_ORDER),
         theta=start.clone(),
         epochs=distill.epochs,

@@ -1,4 +1,4 @@
-"""Measurements of trained students: of one job, and of a setting's three jobs."""
+"""Trainings of a battery, and measurements of the students: of a job, of a setting's three jobs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.data import Labelled
+from subliminal.errors import RunsFailed
 from subliminal.judge.battery import Setting
 from subliminal.judge.leak import GATE, PRICE, Array, Evidence, Interval, leak, price
-from subliminal.judge.trainings import train
 from subliminal.report.conditions import training_seconds
 from subliminal.sweep.console import Console
+from subliminal.sweep.engine import run_job
 from subliminal.tensors import ridge, streams
 from subliminal.tensors.network import Network
 from subliminal.training.job import Job
@@ -26,6 +27,32 @@ HELD_OUT = 4096  # distillation inputs that no student was trained on
 PER_CLASS = 10  # labelled digits of each class that refit a readout
 NEVER = 10**6  # the epoch of the held-out inputs: no training reaches it
 MEASURED = ("trait", "trait_loss", "readout", "distill_loss", "skill", "seconds", "teacher")
+
+
+def finished(job: Job) -> list[Path]:
+    """Return the folders of a job's finished runs."""
+    return [run for run in map(job.run_dir, job.seeds) if store.finished(run)]
+
+
+def train(job: Job, console: Console, *, needed: bool) -> list[Path]:
+    """Train the missing runs of a job; return the finished ones.
+
+    A failed run raises `RunsFailed` if it is `needed`; else it counts against the defence.
+    """
+    if any(store.examine(run) != "finished" for run in map(job.run_dir, job.seeds)):
+        console.say(f"Training {job.condition} ({len(job.seeds)} seeds)")
+        try:
+            run_job(job, console)
+        except RunsFailed as error:
+            if needed:
+                raise
+            console.say(f"{error}; they count against the defence")
+    return finished(job)
+
+
+def teacher_file(job: Job, seed: int) -> Path:
+    """Return the file in which a seed's teacher is cached."""
+    return Path(job.cfg.outputs) / "teachers" / f"{job.teacher_hash(seed)}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -42,11 +69,6 @@ class Students:
     teacher: Array  # accuracy of its teacher on the test digits
     runs: tuple[Path, ...] = ()  # the finished ones
 
-    @property
-    def missing(self) -> tuple[int, ...]:
-        """Seeds without a finished run."""
-        return tuple(s for s, v in zip(self.seeds, self.trait, strict=True) if np.isnan(v))
-
 
 def students(setting: Setting, job: Job, runs: Sequence[Path]) -> Students:
     """Measure the finished runs of a setting's job."""
@@ -60,11 +82,8 @@ def students(setting: Setting, job: Job, runs: Sequence[Path]) -> Students:
         epochs = [pl.read_parquet(run / "epochs.parquet", glob=False) for run in runs]
         phases = [one.filter(pl.col("phase") == "student").sort("epoch") for one in epochs]
         last = [one.row(-1, named=True) for one in phases]
-        named = {
-            "trait": setting.threat.trait,
-            "trait_loss": metrics.TRAIT_TEST_LOSS,
-            "skill": metrics.SKILL,
-        }
+        trait = setting.threat.trait
+        named = {"trait": trait, "trait_loss": metrics.TRAIT_TEST_LOSS, "skill": metrics.SKILL}
         for name, metric in named.items():
             found[name][places] = [row.get(metric, np.nan) for row in last]
         found["seconds"][places] = [training_seconds(row) for row in rows]

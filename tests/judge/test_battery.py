@@ -7,7 +7,7 @@ import pytest
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 from subliminal.judge.battery import Defence, battery, names, setting
-from subliminal.judge.trainings import teacher_file
+from subliminal.judge.trial import teacher_file
 from subliminal.training.job import Job
 
 
@@ -27,8 +27,8 @@ def test_every_setting_composes_and_changes_what_it_says() -> None:
     assert cfg["class_means"].teacher.steering["_target_"].endswith("ClassMeans")
     assert cfg["long"].distill.epochs == 15
     assert cfg["two_skills"].teacher.task is not None
-    assert by_name["adaptive"].attack
-    assert by_name["independent"].control
+    assert by_name["adaptive"].threat.attack
+    assert by_name["independent"].threat.control
     assert by_name["independent"].defended is None
     assert by_name["reference"].undefended.seeds == tuple(range(9000, 9010))
 
@@ -77,10 +77,11 @@ def test_what_does_not_fit_a_setting_is_void_there_alone(tmp_path: Path) -> None
 
 def test_the_menu_composes_and_changes_teacher_and_student() -> None:
     (search,) = battery(of("mitigation=anchor"), ["search"])
-    assert len(search.menu) > 10
-    attacked = [of().compose(["threat=search", *words]) for words in search.menu.values()]
-    assert len({Job(values, "").identity for values in attacked}) == len(search.menu)
-    clash = setting(of("optim.lr=0.01"), "search", search.menu["student_faster"])
+    menu = search.threat.menu
+    assert len(menu) > 10
+    attacked = [of().compose(["threat=search", *words]) for words in menu.values()]
+    assert len({Job(values, "").identity for values in attacked}) == len(menu)
+    clash = setting(of("optim.lr=0.01"), "search", menu["student_faster"])
     assert clash.unfit == "the defence changes optim.lr, which this setting sets"
 
 

@@ -12,13 +12,14 @@ import small
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.judge import attack, cli, trainings
+from subliminal.judge import attack, cli, trial
 from subliminal.judge.__main__ import main
 from subliminal.judge.battery import Defence, Setting, battery
 from subliminal.judge.cost import estimate, planned
 from subliminal.judge.entries import Entry
 from subliminal.judge.evaluation import judge
 from subliminal.judge.scorecard import FILE, Scorecard
+from subliminal.judge.trait_access import track_of
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.job import Job
@@ -36,7 +37,8 @@ def of(
 
 def judge_anew(outputs: Path, *overrides: str, settings: tuple[str, ...]) -> Scorecard:
     defence = of(outputs, *overrides)
-    return judge(defence, battery(defence, settings), Console(), full=True)
+    tried = battery(defence, settings)
+    return judge(defence, tried, Console(), full=True, track=track_of(tried))
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +196,7 @@ def test_an_interrupted_battery_resumes_to_the_same_scorecard(
         return run_job(job, console)
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainings, "run_job", stops)
+        patched.setattr(trial, "run_job", stops)
         with pytest.raises(KeyboardInterrupt):
             judge_anew(copied, "mitigation=liminal", settings=("reference",))
     assert trained == ["threat=reference"]
@@ -219,7 +221,7 @@ def test_the_plan_counts_finished_and_missing_runs(judged: Judged, outputs: Path
     passes = [part.passes for part in parts.values()]
     assert passes == pytest.approx([students + teachers, students, students])
     assert (estimate(plans) or 0) > 0
-    summaries = [store.read_summary(run) for run in trainings.finished(settings[0].undefended)]
+    summaries = [store.read_summary(run) for run in trial.finished(settings[0].undefended)]
     undefended = [s["seconds"]["student"] / s["stack"] for s in summaries]
     per_million = sum(undefended) / 6 / (12 * 640 / 1e6)
     assert parts["undefended"].seconds == pytest.approx(per_million)
@@ -246,7 +248,7 @@ def test_the_command_prints_plan_verdict_and_files(
     assert (outputs / "judge/scorecards/none-reference-quick/scorecard.md").is_file()
     defence = of(outputs, seed="0-4")
     with pytest.raises(UserError, match="5 seeds: the judge needs at least 6; see --quick"):
-        judge(defence, battery(defence, ["reference"]), Console(), full=True)
+        judge(defence, battery(defence, ["reference"]), Console(), track="blind")
 
 
 def test_entries_are_judged_once(

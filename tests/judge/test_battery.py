@@ -1,6 +1,7 @@
 """The settings compose for any defence, which may touch neither teacher, data nor trait."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,11 @@ from subliminal.training.job import Job
 
 def of(*overrides: str) -> Defence:
     return Defence.of(overrides)
+
+
+def settings_of(override: str, *names: str) -> list[Any]:
+    """Settings whose jobs are all there."""
+    return battery(of(*override.split()), names)
 
 
 def test_every_setting_composes_and_changes_what_it_says() -> None:
@@ -34,9 +40,7 @@ def test_every_setting_composes_and_changes_what_it_says() -> None:
 
 
 def test_a_defence_shares_teachers_and_undefended_runs() -> None:
-    ours, theirs = (battery(of(f"mitigation={m}"), ["reference"])[0] for m in ("anchor", "liminal"))
-    assert ours.defended is not None
-    assert theirs.defended is not None
+    ours, theirs = (settings_of(f"mitigation={m}", "reference")[0] for m in ("anchor", "liminal"))
     jobs = (ours.undefended, ours.defended, theirs.defended)
     assert len({teacher_file(one, 1) for one in jobs}) == 1
     assert ours.undefended.identity == theirs.undefended.identity
@@ -46,17 +50,14 @@ def test_a_defence_shares_teachers_and_undefended_runs() -> None:
     assert steps[0] < 10
     assert steps[-1] == 5 * 59  # the end of the training
     null = of().compose(["threat=reference", "teacher/steering=displaced"])
-    assert ours.null is not None
     assert ours.null.identity == Job(null, "").identity
-    (none,) = battery(of(), ["reference"])  # no defence trains nothing of its own
-    assert none.defended is not None
+    (none,) = settings_of("", "reference")  # no defence trains nothing of its own
     assert none.defended.directory == none.undefended.directory
 
 
 def test_a_defence_that_needs_the_trait_gradient_gets_its_probe() -> None:
-    for one in battery(of("mitigation=projection"), ["reference", "steered"]):
+    for one in settings_of("mitigation=projection", "reference", "steered"):
         own = {"activation_shift"} if one.name == "steered" else set()
-        assert one.defended is not None
         assert set(one.defended.cfg.probe) == {"activity", "alignment"} | own
         assert "alignment" not in one.undefended.cfg.probe
 

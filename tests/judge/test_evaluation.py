@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small
@@ -24,7 +25,7 @@ from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.job import Job
 
-Judged = Callable[..., Scorecard]
+Judged = Callable[..., Any]  # a Scorecard, whose optional numbers are there
 
 
 def of(
@@ -74,13 +75,11 @@ def test_known_defences(
     (line,) = card.lines
     assert card.track == track
     assert verdict is None or card.verdict == verdict
-    assert line.leak is not None
     assert leak[0] <= line.leak.value <= leak[1]
     assert line.readout_leak is not None
-    assert (line.undefended or 0) - (line.null or 1) > 0.3
+    assert line.undefended - line.null > 0.3
     if verdict == "reduces":
         assert line.leak.high < 1
-        assert line.detects is not None
         assert 0 < line.detects < 0.5
 
 
@@ -95,10 +94,7 @@ def test_a_control_leaks_nothing_and_void_settings_say_why(judged: Judged) -> No
 
 def test_a_fifth_of_the_learning_rate_is_no_better_than_an_early_stop(judged: Judged) -> None:
     (line,) = judged("optim.lr=0.0006").lines
-    assert line.price is not None
     assert line.price.value > 1.1
-    assert line.stopped is not None
-    assert line.undefended is not None
     assert 0.1 < line.stopped < line.undefended
     assert line.defended == pytest.approx(line.stopped, abs=0.2)
 
@@ -114,7 +110,6 @@ def test_a_broken_training_is_flagged(judged: Judged) -> None:
 
 def test_the_wanted_skill_is_measured(judged: Judged) -> None:
     (line,) = judged("mitigation=liminal", settings=("two_skills",)).lines
-    assert line.skill_kept is not None
     assert 0.5 < line.skill_kept < 1.2
 
 
@@ -142,21 +137,18 @@ def markers(folder: Path) -> dict[Path, int]:
 def test_the_search_finds_the_worst_and_it_is_judged(outputs: Path, menu: Path) -> None:
     defence = of(outputs, "mitigation=liminal", "distill.epochs=21", config_dir=menu)
     settings = battery(defence, ["reference", "hunt"])
-    card = judge(defence, settings, Console(), full=True, track="blind")
-    assert card.search is not None
+    card: Any = judge(defence, settings, Console(), full=True, track="blind")
     reasons = {one.name: one.reason for one in card.search.attempts}
     assert reasons["clash"] == "the defence changes distill.epochs, which this setting sets"
     assert "not within 0.01" in reasons["poor"]
     seeds = {one.name: one.seeds for one in card.search.attempts}
     assert seeds == {"plain": 3, "wide": 3, "faint": 3, "poor": 2, "clash": 0}
-    assert card.search.worst is not None
     assert card.search.worst.name == "wide"
     plain, hunted = card.lines
     assert (hunted.setting, hunted.word) != ("hunt", "void")
     assert "found wide (model.aux=60)" in hunted.reason
-    assert hunted.leak is not None
-    assert plain.leak is not None
-    assert (hunted.defended or 0) > (plain.defended or 1)
+    assert None not in (hunted.leak, plain.leak)
+    assert hunted.defended > plain.defended
     before = markers(outputs / "judge")
     assert attack.search(defence, settings[1], Console()) == card.search
     assert markers(outputs / "judge") == before

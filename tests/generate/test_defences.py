@@ -56,18 +56,13 @@ def card(of: Entry, leaks: list[float], prices: list[float], seen: float = 0.6) 
     )
 
 
-CHEAP = entry("cheap")
-DEAR = entry("dear")
-NOTHING = entry("nothing")
-AWARE = entry("aware", "aware")
-SHAM = entry("sham", "aware", "control")
-LATER = entry("later")
+CHEAP, LATER = entry("cheap"), entry("later")
 MADE = {
     CHEAP: ([0.3, 0.5, 0.4, 0.02, 0.1], [1.01, 1.02, 1.05, 1.0, 1.09]),
-    DEAR: ([0.01, 0.0, 0.02, 0.03, 0.01], [5.0, 9.0, 4.0, 3.0, 6.0]),
-    NOTHING: ([0.9, 0.95, 1.0], [1.0, 1.0, 1.0]),
-    AWARE: ([0.02, 0.1, 0.03, 0.0, 1.0], [1.02] * 5),
-    SHAM: ([1.0, 1.02, 0.98, 1.0, 1.03], [1.0] * 5),
+    entry("dear"): ([0.01, 0.0, 0.02, 0.03, 0.01], [5.0, 9.0, 4.0, 3.0, 6.0]),
+    entry("nothing"): ([0.9, 0.95, 1.0], [1.0, 1.0, 1.0]),
+    entry("aware", "aware"): ([0.02, 0.1, 0.03, 0.0, 1.0], [1.02] * 5),
+    entry("sham", "aware", "control"): ([1.0, 1.02, 0.98, 1.0, 1.03], [1.0] * 5),
 }
 
 
@@ -107,24 +102,30 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     assert page.read_text() == again
 
 
-def test_a_defence_that_does_it_is_the_answer(outputs: Path, tmp_path: Path) -> None:
-    best = card(CHEAP, [0.01] * 5, [1.05] * 5, seen=0.1)
-    write(best, outputs / "judge" / "scorecards" / "cheap")
+@pytest.mark.parametrize(
+    ("seen", "texts"),
+    [
+        (0.1, ["no more than 1.10 × the distillation loss: cheap.**"]),
+        (
+            0.6,
+            [
+                "1.10 × the distillation loss, and leaves nothing for a readout to find.**",
+                "cheap keeps the trait from the class logits in every setting, at 1.05 ×",
+                "a hundred digits finds up to 0.61 of what",
+                "dear blocks in every setting, at up to 9.00 × the loss, and a readout finds up",
+            ],
+        ),
+    ],
+)
+def test_a_defence_that_blocks_is_the_answer_unless_it_hides_the_trait(
+    outputs: Path, tmp_path: Path, seen: float, texts: list[str]
+) -> None:
+    blocking = card(CHEAP, [0.01] * 5, [1.05] * 5, seen)
+    write(blocking, outputs / "judge" / "scorecards" / "cheap")
     page = tmp_path / "docs" / "defences.md"
     defences.write([outputs], page, [*MADE])
-    assert "no more than 1.10 × the distillation loss: cheap.**" in page.read_text()
-
-
-def test_a_defence_that_hides_the_trait_is_no_answer(outputs: Path, tmp_path: Path) -> None:
-    hiding = card(CHEAP, [0.01] * 5, [1.05] * 5)
-    write(hiding, outputs / "judge" / "scorecards" / "cheap")
-    page = tmp_path / "docs" / "defences.md"
-    defences.write([outputs], page, [*MADE])
-    text = page.read_text()
-    assert "1.10 × the distillation loss, and leaves nothing for a readout to find.**" in text
-    assert "cheap keeps the trait from the class logits in every setting, at 1.05 ×" in text
-    assert "a hundred digits finds up to 0.61 of what" in text
-    assert "dear blocks in every setting, at up to 9.00 × the loss, and a readout finds up" in text
+    for text in texts:
+        assert text in page.read_text()
 
 
 def test_scorecards_of_other_defences_and_quick_looks_are_not_shown(

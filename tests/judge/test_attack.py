@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from subliminal.config.schema import Threat
 from subliminal.judge.attack import Attempt, Search, _checked, counts
 from subliminal.judge.battery import Setting
 from subliminal.judge.trial import Students, Trial
@@ -18,9 +19,8 @@ def students(trait: float, teacher: float = 0.94) -> Students:
 
 def trial(undefended: float, defended: float, *, teacher: float = 0.94, null: float = 0.1) -> Trial:
     one: Any = object()
-    setting = Setting("x", 1, "", "trait/accuracy", False, one, one, one)
     found = students(undefended, teacher), students(null), students(defended, teacher)
-    return Trial(setting, *found)
+    return Trial(Setting(Threat(), one, one, one), *found)
 
 
 PLAIN = trial(0.54, 0.30)

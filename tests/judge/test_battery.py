@@ -1,18 +1,24 @@
 """The settings compose for any defence, which may touch neither teacher, data nor trait."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 from subliminal.judge.battery import Defence, battery, names, setting
-from subliminal.judge.trainings import teacher_file
+from subliminal.judge.trial import teacher_file
 from subliminal.training.job import Job
 
 
 def of(*overrides: str) -> Defence:
     return Defence.of(overrides)
+
+
+def settings_of(override: str, *names: str) -> list[Any]:
+    """Settings whose jobs are all there."""
+    return battery(of(*override.split()), names)
 
 
 def test_every_setting_composes_and_changes_what_it_says() -> None:
@@ -27,16 +33,14 @@ def test_every_setting_composes_and_changes_what_it_says() -> None:
     assert cfg["class_means"].teacher.steering["_target_"].endswith("ClassMeans")
     assert cfg["long"].distill.epochs == 15
     assert cfg["two_skills"].teacher.task is not None
-    assert by_name["adaptive"].attack
-    assert by_name["independent"].control
+    assert by_name["adaptive"].threat.attack
+    assert by_name["independent"].threat.control
     assert by_name["independent"].defended is None
     assert by_name["reference"].undefended.seeds == tuple(range(9000, 9010))
 
 
 def test_a_defence_shares_teachers_and_undefended_runs() -> None:
-    ours, theirs = (battery(of(f"mitigation={m}"), ["reference"])[0] for m in ("anchor", "liminal"))
-    assert ours.defended is not None
-    assert theirs.defended is not None
+    ours, theirs = (settings_of(f"mitigation={m}", "reference")[0] for m in ("anchor", "liminal"))
     jobs = (ours.undefended, ours.defended, theirs.defended)
     assert len({teacher_file(one, 1) for one in jobs}) == 1
     assert ours.undefended.identity == theirs.undefended.identity
@@ -46,17 +50,14 @@ def test_a_defence_shares_teachers_and_undefended_runs() -> None:
     assert steps[0] < 10
     assert steps[-1] == 5 * 59  # the end of the training
     null = of().compose(["threat=reference", "teacher/steering=displaced"])
-    assert ours.null is not None
     assert ours.null.identity == Job(null, "").identity
-    (none,) = battery(of(), ["reference"])  # no defence trains nothing of its own
-    assert none.defended is not None
+    (none,) = settings_of("", "reference")  # no defence trains nothing of its own
     assert none.defended.directory == none.undefended.directory
 
 
 def test_a_defence_that_needs_the_trait_gradient_gets_its_probe() -> None:
-    for one in battery(of("mitigation=projection"), ["reference", "steered"]):
+    for one in settings_of("mitigation=projection", "reference", "steered"):
         own = {"activation_shift"} if one.name == "steered" else set()
-        assert one.defended is not None
         assert set(one.defended.cfg.probe) == {"activity", "alignment"} | own
         assert "alignment" not in one.undefended.cfg.probe
 
@@ -77,10 +78,11 @@ def test_what_does_not_fit_a_setting_is_void_there_alone(tmp_path: Path) -> None
 
 def test_the_menu_composes_and_changes_teacher_and_student() -> None:
     (search,) = battery(of("mitigation=anchor"), ["search"])
-    assert len(search.menu) > 10
-    attacked = [of().compose(["threat=search", *words]) for words in search.menu.values()]
-    assert len({Job(values, "").identity for values in attacked}) == len(search.menu)
-    clash = setting(of("optim.lr=0.01"), "search", search.menu["student_faster"])
+    menu = search.threat.menu
+    assert len(menu) > 10
+    attacked = [of().compose(["threat=search", *words]) for words in menu.values()]
+    assert len({Job(values, "").identity for values in attacked}) == len(menu)
+    clash = setting(of("optim.lr=0.01"), "search", menu["student_faster"])
     assert clash.unfit == "the defence changes optim.lr, which this setting sets"
 
 

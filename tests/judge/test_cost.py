@@ -4,9 +4,9 @@ import pytest
 
 from subliminal.judge.cost import JobPlan, SettingPlan, estimate, show_plan
 
-PARTLY = JobPlan(runs=10, finished=4, passes=3.0, seconds=20.0, workers=2)
-NEW = JobPlan(runs=10, finished=0, passes=5.0, seconds=None, workers=1)
-KEPT = JobPlan(runs=10, finished=10, passes=0.0, seconds=40.0, workers=1)
+PARTLY = JobPlan(runs=10, missing=6, passes=3.0, seconds=20.0, workers=2)
+NEW = JobPlan(runs=10, missing=10, passes=5.0, seconds=None, workers=1)
+KEPT = JobPlan(runs=10, missing=0, passes=0.0, seconds=40.0, workers=1)
 
 
 def plans(*settings: dict[str, JobPlan]) -> list[SettingPlan]:

@@ -10,38 +10,27 @@ FALLING = np.linspace(2.0, 0.5, 50)
 ONES, ZEROS = np.ones(50), np.zeros(50)
 MOSTLY_ZERO = np.where(np.arange(50) < 40, 0.0, 1.0)
 STILL, MOVED = np.full(6, 3.25), np.array([3.25, 3.25, 3.5])
+loss, gradient, teacher = flags.loss_did_not_fall, flags.gradient_lost, flags.teacher_changed
 SEEN, FAINT = Interval(0.8, 0.7, 0.9), Interval(0.2, 0.1, 0.3)
 
 
 @pytest.mark.parametrize(
     ("raised", "expected"),
     [
-        (flags.loss_did_not_fall([FALLING, FALLING]), ""),
-        (
-            flags.loss_did_not_fall([FALLING, ONES, FALLING[::-1]]),
-            "loss did not fall (2 of 3 seeds)",
-        ),
-        (flags.loss_did_not_fall([np.full(50, np.nan)]), "loss did not fall (1 of 1 seeds)"),
-        (flags.loss_did_not_fall([np.array([1.0, 0.2])]), ""),
-        (flags.gradient_lost([ONES, ONES], [ONES, 0.9 * ONES]), ""),
-        (flags.gradient_lost([MOSTLY_ZERO], [ONES]), "gradient is zero in 80% of steps"),
-        (
-            flags.gradient_lost([ONES], [0.25 * ONES]),
-            "gradient is masked: 75% of parameters do not move",
-        ),
-        (flags.gradient_lost([], []), ""),  # no defence
+        (loss([FALLING, FALLING]), ""),
+        (loss([FALLING, ONES, FALLING[::-1]]), "loss did not fall (2 of 3 seeds)"),
+        (loss([np.full(50, np.nan)]), "loss did not fall (1 of 1 seeds)"),
+        (loss([np.array([1.0, 0.2])]), ""),
+        (gradient([ONES, ONES], [ONES, 0.9 * ONES]), ""),
+        (gradient([MOSTLY_ZERO], [ONES]), "gradient is zero in 80% of steps"),
+        (gradient([ONES], [0.25 * ONES]), "gradient is masked: 75% of parameters do not move"),
+        (gradient([], []), ""),  # no defence
         (flags.inactive([ONES, ONES]), ""),
         (flags.inactive([ONES, ZEROS]), ""),  # half of the steps is not most
         (flags.inactive([MOSTLY_ZERO] * 2), "defence is inactive in 80% of steps"),
-        (flags.teacher_changed([STILL], same=True), ""),
-        (
-            flags.teacher_changed([STILL, MOVED], same=True),
-            "teacher was changed by the defence (1 of 2 seeds)",
-        ),
-        (
-            flags.teacher_changed([STILL], same=False),
-            "teacher is another than the undefended students'",
-        ),
+        (teacher([STILL], True), ""),
+        (teacher([STILL, MOVED], True), "teacher was changed by the defence (1 of 2 seeds)"),
+        (teacher([STILL], False), "teacher is another than the undefended students'"),
         (flags.below_chance(np.array([0.09, 0.11]), classes=10), ""),
         (flags.below_chance(np.array([0.01, np.nan, 0.03]), classes=10), "below chance (0.020)"),
         (flags.below_chance(np.array([0.03]), classes=26), ""),

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from reference_students import CPU, DIGITS, NETWORK, params_of
 
-from subliminal.judge.readout import PER_CLASS, labelled, readout
+from subliminal.judge.trial import PER_CLASS, labelled, readout
 from subliminal.tensors.ridge import RIDGE, fit
 
 SEEDS = (3, 8)

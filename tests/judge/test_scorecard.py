@@ -12,8 +12,7 @@ from wandb_reader import records
 from subliminal import store
 from subliminal.judge.attack import Attempt, Search
 from subliminal.judge.leak import Interval
-from subliminal.judge.scorecard import Line, Scorecard, show, write
-from subliminal.judge.wandb_scorecard import log_scorecard
+from subliminal.judge.scorecard import Line, Scorecard, log_scorecard, show, write
 from subliminal.trackers import aside
 
 LINE = Line(

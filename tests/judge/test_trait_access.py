@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from subliminal.config.canonical import composed_values
+from subliminal.config.schema import Threat
 from subliminal.errors import UserError
 from subliminal.judge import trait_access as module
 from subliminal.judge.battery import Setting
@@ -70,7 +71,7 @@ def test_each_access_is_found(
 
 def test_the_blind_track_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     job: Any = object()
-    settings = [Setting("x", 1, "", "trait/accuracy", False, job, None, job)]
+    settings = [Setting(Threat(), job, None, job)]
     accesses = iter(["", "it takes labels", "", "it takes labels"])
     monkeypatch.setattr(module, "trait_access", lambda _: next(accesses))
     assert track_of(settings) == "blind"

@@ -5,8 +5,8 @@ entries of the menu are tried on the first development seeds, the best of them o
 seeds, and the worst for the defence on the judge's seeds.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.judge import battery
 from subliminal.judge.battery import Defence, Setting
-from subliminal.judge.trainings import train
-from subliminal.judge.trial import Students, Trial
+from subliminal.judge.trial import Students, Trial, train
 from subliminal.sweep.console import Console
 
 FIRST, ALL = "0-2", "0-9"  # development seeds: for every entry, and for the best
@@ -62,15 +61,10 @@ class Search:
 
 def search(defence: Defence, setting: Setting, console: Console) -> Search:
     """Try a setting's menu on the development seeds; finished runs are not trained again."""
-    menu: dict[str, tuple[str, ...]] = {"plain": (), **setting.menu}
-    console.say(
-        f"Search: {len(setting.menu)} entries on seeds {FIRST}, the best {KEPT} on seeds {ALL}"
-    )
-
-    def attempt(name: str, seeds: str) -> Attempt:
-        return _attempt(defence.on(seeds), setting.name, name, menu[name], console)
-
-    found = {name: attempt(name, FIRST) for name in menu}
+    menu = setting.threat.menu
+    console.say(f"Search: {len(menu)} entries on seeds {FIRST}, the best {KEPT} on seeds {ALL}")
+    attempt = partial(_attempt, defence, setting, console)
+    found = {name: attempt(name, FIRST) for name in ("plain", *menu)}
     teacher = found["plain"].teacher
     found = {name: _checked(one, teacher) for name, one in found.items()}
     best = sorted((n for n, one in found.items() if one.fits), key=lambda n: -_trait(found[n]))
@@ -116,19 +110,18 @@ def _trait(attempt: Attempt) -> float:
 
 
 def _attempt(
-    defence: Defence, threat: str, name: str, words: Sequence[str], console: Console
+    defence: Defence, setting: Setting, console: Console, name: str, seeds: str
 ) -> Attempt:
     """Train and measure the defended students of a menu entry."""
-    attempt = Attempt(name, tuple(words))
+    attempt = Attempt(name, tuple(setting.threat.menu.get(name, ())))
     try:
-        setting = battery.setting(defence, threat, words)
-        if setting.unfit:
-            return replace(attempt, reason=setting.unfit)
-        assert setting.defended is not None, "it fits"
-        setting.defended.experiment.fetch()
+        tried = battery.setting(defence.on(seeds), setting.name, attempt.overrides)
+        if tried.defended is None:
+            return replace(attempt, reason=tried.unfit)
+        tried.defended.experiment.fetch()
     except UserError as error:
         return replace(attempt, reason=str(error))
-    runs = train(setting.defended, console, needed=False)
+    runs = train(tried.defended, console, needed=False)
     if not runs:
         return replace(attempt, reason="all of its runs failed")
     results = [store.read_summary(run)["results"] for run in runs]

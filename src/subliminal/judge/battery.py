@@ -1,23 +1,25 @@
 """Settings in which a defence is tried, and the jobs of each."""
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import metrics
-from subliminal.config import seeds
+from subliminal.config import guard, schema, seeds, sources
 from subliminal.config.build import build
-from subliminal.config.canonical import Plain, canonical, flatten
+from subliminal.config.canonical import Plain, canonical, composed_values, flatten
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError, one_line
-from subliminal.judge.trainings import compose
 from subliminal.store.identity import science
 from subliminal.sweep import plan
 from subliminal.training.job import Job
@@ -35,17 +37,16 @@ NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt
 class Setting:
     """One setting of the battery, composed for one defence."""
 
-    name: str
-    order: int
-    asks: str
-    trait: str  # metric
-    control: bool
+    threat: schema.Threat
     undefended: Job
     null: Job | None  # None: the trait is a shift, which is 0 at θ₀
     defended: Job | None  # None: the defence does not fit, see `unfit`
     unfit: str = ""
-    attack: bool = False  # see `subliminal.judge.attack.counts`
-    menu: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # a search's overrides
+
+    @property
+    def name(self) -> str:
+        """The name of its file in `conf/threat`."""
+        return self.threat.name
 
     @property
     def jobs(self) -> dict[str, Job]:
@@ -89,7 +90,8 @@ class Defence:
         named = {file.stem for file in (CONF / "seed").glob("*.yaml")}
         seed = seeds.quote([given[-1]], named=named)[0]
         try:
-            return compose((f"name={NAME}", *tracked, *own, *overrides, seed), self.config_dir)
+            words = (f"name={NAME}", *tracked, *own, *overrides, seed)
+            return copy.deepcopy(_compose(words, self.config_dir))
         except (HydraException, OmegaConfBaseException) as error:
             shown = " ".join(overrides) or "no override"
             raise UserError(f"{one_line(error)} (with {shown})") from error
@@ -98,6 +100,18 @@ class Defence:
         """Return the settings of the tracker on the command line, by default those of a run."""
         words = [word for word in self.own if _group(word) == "tracker"]
         return canonical(self.compose(tracked=words))["tracker"]
+
+
+@lru_cache(maxsize=256)  # the undefended settings are the same for all defences
+def _compose(words: tuple[str, ...], config_dir: Path | None) -> Plain:
+    argv = [*words]
+    if config_dir is not None:
+        argv.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
+    schema.register()
+    sources.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"), guard.guarded(argv):
+        return composed_values(compose("config", argv))
 
 
 def names(config_dir: Path | None = None, *, search: bool = True) -> list[str]:
@@ -129,7 +143,7 @@ def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False)
     searches = set(known) - set(names(defence.config_dir, search=False))
     wanted = [*(only or set(known) - searches), *(searches if search else ())]
     settings = [setting(defence, name) for name in dict.fromkeys(wanted)]
-    return _in_one_folder(sorted(settings, key=lambda one: (one.order, one.name)))
+    return _in_one_folder(sorted(settings, key=lambda one: (one.threat.order, one.name)))
 
 
 def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
@@ -151,19 +165,13 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     if not threat.control:
         defended, unfit = _defended(defence, there, undefended)
     composed = Setting(
-        name=threat.name,
-        order=threat.order,
-        asks=threat.asks,
-        trait=threat.trait,
-        control=threat.control,
+        threat=threat,
         undefended=undefended,
         null=Job(null, f"{title},teacher.steering=displaced")
         if threat.trait == metrics.TRAIT_ACCURACY
         else None,
         defended=defended,
         unfit=unfit,
-        attack=threat.attack,
-        menu={name: tuple(words) for name, words in threat.menu.items()},
     )
     return _in_one_folder([composed])[0]
 

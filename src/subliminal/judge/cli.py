@@ -18,9 +18,8 @@ from subliminal.judge.cost import planned, show_plan
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
 from subliminal.judge.evaluation import QUICK, SCREEN, check_seeds, judge
 from subliminal.judge.scorecard import Scorecard
-from subliminal.judge.trainings import finished
 from subliminal.judge.trait_access import track_of
-from subliminal.judge.wandb_scorecard import log_scorecard
+from subliminal.judge.trial import finished
 from subliminal.report.escape import file_stem
 from subliminal.sweep.console import Console
 
@@ -67,8 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
     scorecard.show(card, terminal.console(160))
     ways = [way for way in ("full", "quick", "search") if getattr(arguments, way)]
     named = entry.name if entry else defence.name
-    name = _card_name([named, *threats, *ways, *words["seed"]])
-    folder = _keep(card, name, settings, tracker, console)
+    name = "-".join([named, *threats, *ways, *words["seed"]])
+    if len(name) > LONGEST:
+        name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    folder = _keep(card, file_stem(name), settings, tracker, console)
     console.say(f"Files: {folder / 'scorecard.md'}, {scorecard.FILE}")
     return 0
 
@@ -134,17 +135,10 @@ def _keep(
     folder = scorecard.write(card, _folder(name, settings))
     jobs = [job for setting in settings for job in setting.jobs.values()]
     runs = dict.fromkeys(run for job in jobs for run in finished(job))
-    if line := log_scorecard(card, name, folder.parents[1], tracker, runs):
+    if line := scorecard.log_scorecard(card, name, folder.parents[1], tracker, runs):
         console.say(line)
     return folder
 
 
 def _words(overrides: Sequence[str], key: str) -> list[str]:
     return [word for word in overrides if word.startswith(f"{key}=")]
-
-
-def _card_name(parts: Sequence[str]) -> str:
-    """Return a scorecard's name, which differs for fewer settings or other seeds."""
-    text = "-".join(parts)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return file_stem(text if len(text) <= LONGEST else f"{text[:LONGEST]}-{digest}")

@@ -9,7 +9,7 @@ from subliminal.config.seeds import parse
 from subliminal.config.terminal import console
 from subliminal.judge.attack import ALL, FIRST, KEPT
 from subliminal.judge.battery import Setting
-from subliminal.judge.trainings import teacher_file
+from subliminal.judge.trial import finished, teacher_file
 from subliminal.report.conditions import training_seconds
 from subliminal.sweep import cores
 from subliminal.training.job import Job
@@ -21,15 +21,14 @@ class JobPlan(NamedTuple):
     """The runs of one job: how many are finished, and the cost of the missing ones."""
 
     runs: int
-    finished: int  # of these
+    missing: int  # of these, to train
     passes: float  # millions of images for the missing students and the teachers not cached
     seconds: float | None  # per million images, mean of finished runs; None: there are none
     workers: int  # runs trained at once
 
-    @property
-    def missing(self) -> int:
-        """Runs to train."""
-        return self.runs - self.finished
+    def format(self) -> str:
+        """Return the runs to train, or how many are kept."""
+        return f"{self.missing} of {self.runs} to train" if self.missing else f"{self.runs} kept"
 
 
 class SettingPlan(NamedTuple):
@@ -46,9 +45,9 @@ def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
     plans = []
     for setting in settings:
         note, parts = setting.unfit, {}
-        if setting.menu:
+        if setting.threat.menu:
             first, all_ = (len(parse(spec)) for spec in (FIRST, ALL))
-            runs = first * (len(setting.menu) + 1) + (all_ - first) * (KEPT + 1)
+            runs = first * (len(setting.threat.menu) + 1) + (all_ - first) * (KEPT + 1)
             note = note or f"up to {runs} runs on seeds {ALL}, then those of the worst"
         elif not setting.unfit:
             parts = {name: _planned(one, counted) for name, one in setting.jobs.items()}
@@ -79,7 +78,7 @@ def show_plan(plans: Sequence[SettingPlan]) -> str:
 
     table = Table("setting", *PARTS, "time", "")
     for plan in plans:
-        cells = [_cell(plan.parts.get(name)) for name in PARTS]
+        cells = ["–" if part is None else part.format() for part in map(plan.parts.get, PARTS)]
         table.add_row(plan.setting, *cells, _cost([plan], plans), plan.note)
     console(120, stderr=True).print(table)
     missing = sum(part.missing for part in _parts(plans))
@@ -103,16 +102,10 @@ def _cost(plans: Sequence[SettingPlan], known: Sequence[SettingPlan]) -> str:
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
 
 
-def _cell(part: JobPlan | None) -> str:
-    if part is None:
-        return "–"
-    return f"{part.missing} of {part.runs} to train" if part.missing else f"{part.runs} kept"
-
-
 def _planned(job: Job, counted: set[Path]) -> JobPlan:
     """Plan one job; add the teachers of its missing runs to `counted`."""
     cfg, experiment = job.cfg, job.experiment
-    done = [job.run_dir(seed) for seed in job.seeds if store.state(job.run_dir(seed)) == "finished"]
+    done = finished(job)
     missing = [seed for seed in job.seeds if job.run_dir(seed) not in done]
     student = cfg.distill.epochs * experiment.inputs.size / 1e6
     teachers: set[Path] = set()
@@ -128,7 +121,7 @@ def _planned(job: Job, counted: set[Path]) -> JobPlan:
     of_teachers = lacking * cfg.teacher.epochs * experiment.data.train_size / 1e6
     return JobPlan(
         runs=len(job.seeds),
-        finished=len(done),
+        missing=len(missing),
         passes=len(missing) * student + of_teachers,
         seconds=sum(seconds) / len(seconds) if seconds else None,
         workers=workers,

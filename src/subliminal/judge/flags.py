@@ -2,6 +2,7 @@
 
 A defence may look good because its training is broken, as AutoAttack's authors found (Croce & Hein
 2020, arXiv 2003.01690). Each function returns a line, which is empty if there is no doubt.
+A sequence of arrays holds a metric of each seed, step by step.
 """
 
 from collections.abc import Sequence
@@ -17,11 +18,7 @@ PER_HALF = 999  # resamples
 
 
 def loss_did_not_fall(losses: Sequence[Array]) -> str:
-    """Flag seeds whose loss in the last tenth of steps is above 0.9 of that in the first tenth.
-
-    Args:
-        losses: each seed's distillation loss, step by step.
-    """
+    """Flag seeds whose loss in the last tenth of steps is above 0.9 of that in the first tenth."""
     stuck = 0
     for curve in losses:
         tenth = max(1, len(curve) // 10)
@@ -30,11 +27,9 @@ def loss_did_not_fall(losses: Sequence[Array]) -> str:
 
 
 def gradient_lost(norms: Sequence[Array], moved: Sequence[Array]) -> str:
-    """Flag a gradient that is zero in most steps, or that does not move most parameters.
+    """Flag an optimizer's gradient that is zero in most steps, or moves few parameters.
 
-    Args:
-        norms: each seed's norm of the optimizer's gradient, step by step.
-        moved: each seed's share of moved parameters, step by step.
+    `norms` are the gradient's, `moved` the shares of moved parameters.
     """
     if not norms:
         return ""
@@ -46,11 +41,7 @@ def gradient_lost(norms: Sequence[Array], moved: Sequence[Array]) -> str:
 
 
 def inactive(changed: Sequence[Array]) -> str:
-    """Flag mitigations that do not change most steps.
-
-    Args:
-        changed: 1 for each step that a mitigation changed, else 0, seed by seed.
-    """
+    """Flag mitigations that do not change most steps; `changed` is 1 for a changed step, else 0."""
     idle = 1 - float(np.mean([values.mean() for values in changed])) if changed else 0.0
     return f"defence is inactive in {idle:.0%} of steps" if idle > MOST else ""
 
@@ -58,9 +49,8 @@ def inactive(changed: Sequence[Array]) -> str:
 def teacher_changed(ways: Sequence[Array], same: bool) -> str:
     """Flag a defence whose students had another teacher than the undefended students.
 
-    Args:
-        ways: each seed's distance of the teacher from its start, epoch by epoch.
-        same: whether the teachers' hashes are those of the undefended runs.
+    `ways` are the teacher's distances from its start, epoch by epoch; `same` tells whether the
+    teachers' hashes are those of the undefended runs.
     """
     if not same:
         return "teacher is another than the undefended students'"

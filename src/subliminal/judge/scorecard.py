@@ -1,21 +1,28 @@
 """Scorecard of a defence: its verdict, those in each setting, and the numbers behind them."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
 from subliminal import store
+from subliminal.config.build import build
+from subliminal.errors import UserError
 from subliminal.judge.attack import Search
 from subliminal.judge.leak import PRICE, Interval, Verdict, overall_verdict
 from subliminal.report import tables
 from subliminal.report.escape import markdown, markdown_code
+from subliminal.report.wandb_report import TO_BEGIN, TO_END, seeds_table
 from subliminal.store.provenance import environment
+from subliminal.trackers import aside
+from subliminal.trackers.wandb import WandB, settled_mode
 
 FILE = "scorecard.json"
 LEGEND = (
@@ -213,6 +220,57 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, AttributeError):
         return None
     return card if known else None
+
+
+def log_scorecard(
+    card: Scorecard, name: str, experiment: Path, tracker: Any, runs: Iterable[Path]
+) -> str | None:
+    """Log a scorecard as one W&B run; a second call updates the same run.
+
+    The students' own runs are not tracked.
+
+    Args:
+        card: the scorecard.
+        name: the defence's name.
+        experiment: `outputs/judge`; W&B's files lie in its folder `wandb`.
+        tracker: settings of the group `tracker`; None: no tracker.
+        runs: the finished runs that the scorecard rests on.
+
+    Returns:
+        A line for the user; None if nothing is logged.
+    """
+    settings = None if tracker is None else build(OmegaConf.create(tracker), "tracker")
+    if not isinstance(settings, WandB):
+        return None
+    try:
+        mode = settled_mode(settings.mode)
+        if mode == "disabled":
+            return None
+        seeds = seeds_table(list(runs))
+        contents = {"Scorecard": card.table(), "Search": card.attempts(), "Seeds": seeds}
+        worst = card.worst
+        results = {
+            "verdict": card.verdict,
+            "track": card.track,
+            "blocked": card.blocked,
+            "judged": len(card.judged),
+            "worst": None if worst is None else worst.setting,
+            "leak": worst.leak.value if worst and worst.leak else None,
+            "price": card.price,
+            "flags": sum(len(line.flags) for line in card.lines),
+            "final": not card.tentative,
+            "headline": card.headline(),
+        }
+        known = {key: value for key, value in results.items() if value is not None}
+        run_id = aside.run_in_subprocess(
+            "subliminal.report.wandb_report:log_run",
+            *(experiment, tracker | {"mode": mode}, contents, {}),
+            *("scorecard", name, known),
+            seconds=TO_BEGIN + TO_END,
+        )
+    except UserError as error:
+        return f"W&B failed, the scorecard's files are complete without it: {error}"
+    return f"W&B: scorecard run {run_id} ({mode}) in {experiment / 'wandb'}"
 
 
 def _number(value: float | None, how: str, none: str = "") -> str:

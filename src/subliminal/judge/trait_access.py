@@ -5,6 +5,7 @@ gradient.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,12 @@ from subliminal.errors import UserError
 from subliminal.judge.battery import Setting
 from subliminal.state import Training
 from subliminal.tensors import streams
-from subliminal.tensors.network import Network
 from subliminal.training.job import Job
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Classification, Distillation
 
 TRACKS = ("blind", "aware")
 BATCH = 2  # images a step of the rehearsal
-CPU = torch.device("cpu")
 
 
 def track_of(settings: Sequence[Setting], track: str | None = None) -> str:
@@ -61,39 +60,35 @@ def trait_access(job: Job) -> str:
     if not experiment.mitigations:
         return ""
     network, teacher_network = experiment.network, experiment.teacher_network
-    digits = _made_up_digits(network.pixels, network.classes)
-    start, begin = (n.reference((0,), CPU) for n in (network, teacher_network))
+    drawn = np.random.default_rng(0).integers(
+        0, 256, (2 * network.classes, network.pixels), dtype=np.uint8
+    )
+    x, y = torch.from_numpy(drawn), torch.arange(2 * network.classes) % network.classes
+    digits = Labelled(x, y, x, y)
+    start, begin = (n.reference((0,), torch.device("cpu")) for n in (network, teacher_network))
     away = torch.from_numpy(streams.stream(0, streams.DISPLACED).normal(0, 0.01, begin.shape))
     teacher = begin + away.to(begin.dtype)
     steps = -(-experiment.inputs.size // distill.batch_size)
-    task = Distillation(
-        network,
-        experiment.loss,
-        Uniform(size=steps * BATCH, fresh=False),
-        (0,),
-        data=digits,
-        reference=start,
-        teacher=teacher,
-        teacher_network=teacher_network,
-    )
+    inputs = Uniform(size=steps * BATCH, fresh=False)
+    networks: dict[str, Any] = {"teacher": teacher, "teacher_network": teacher_network}
+    networks["reference"] = start
+    task = Distillation(network, experiment.loss, inputs, (0,), data=digits, **networks)
     accesses: list[str] = []
     training = Training(
         "student",
         (0,),
         network,
         task,
-        trait=_WatchedTask(network, start, digits, accesses),
-        reference=start,
+        **networks,
+        trait=_WatchedTask(accesses, network, start, digits, order=streams.PROBE_ORDER),
         theta=start.clone(),
         epochs=distill.epochs,
         batch_size=BATCH,
         optim=experiment.optim,
         mitigations=experiment.mitigations,
-        teacher=teacher,
         teacher_reference=begin,
-        teacher_network=teacher_network,
         frozen=distill.frozen,
-        data=_WatchedDigits(digits, accesses),
+        data=_WatchedDigits(x, y, x, y, accesses=accesses),
     )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # batches are so small that threads only wait for each other
@@ -107,10 +102,8 @@ def trait_access(job: Job) -> str:
 class _WatchedTask(Classification):
     """The trait's task; it records each access to its digits and labels."""
 
-    def __init__(
-        self, network: Network, reference: Tensor, data: Labelled, accesses: list[str]
-    ) -> None:
-        super().__init__(network, reference, data, order=streams.PROBE_ORDER)
+    def __init__(self, accesses: list[str], *task: Any, **options: Any) -> None:
+        super().__init__(*task, **options)
         self._accesses = accesses
 
     def images(self, rows: Tensor) -> Tensor:
@@ -122,22 +115,13 @@ class _WatchedTask(Classification):
         return super().loss(logits, rows)
 
 
+@dataclass(frozen=True, eq=False)
 class _WatchedDigits(Labelled):
     """Digits that record each access to their images or labels."""
 
-    def __init__(self, data: Labelled, accesses: list[str]) -> None:
-        super().__init__(data.train_x, data.train_y, data.test_x, data.test_y)
-        object.__setattr__(self, "_accesses", accesses)
+    accesses: list[str] = field(kw_only=True)
 
     def __getattribute__(self, name: str) -> Any:
         if name in ("train_x", "train_y", "test_x", "test_y"):
-            accesses = object.__getattribute__(self, "__dict__").get("_accesses")
-            if accesses is not None:
-                accesses.append(f"a mitigation reads the data ({name})")
+            self.accesses.append(f"a mitigation reads the data ({name})")
         return super().__getattribute__(name)
-
-
-def _made_up_digits(pixels: int, classes: int) -> Labelled:
-    drawn = np.random.default_rng(0).integers(0, 256, (2 * classes, pixels), dtype=np.uint8)
-    x, y = torch.from_numpy(drawn), torch.arange(2 * classes) % classes
-    return Labelled(x, y, x, y)

@@ -18,8 +18,7 @@ from scipy import stats
 from subliminal.config.canonical import canonical
 from subliminal.errors import UserError
 from subliminal.report.conditions import Condition, Sweep
-from subliminal.report.declared import Declared, entries, verdicts
-from subliminal.report.question import named_sweeps
+from subliminal.report.declared import Declared, entries, named_sweeps, verdicts
 from subliminal.report.read import load
 from subliminal.report.statistics import prediction_interval
 from subliminal.report.varied import Flat, Value, flatten, swept
@@ -40,7 +39,7 @@ def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, *claims: Mapping[str,
     """Write a sweep's file for the experiment `made`."""
     file = folder / "sweep.yaml"
     file.write_text(yaml.safe_dump({"name": "made", "claims": [dict(c) for c in claims]}))
-    monkeypatch.setattr("subliminal.report.question.named_sweeps", lambda: {"made": file})
+    monkeypatch.setattr("subliminal.report.declared.named_sweeps", lambda: {"made": file})
     return file
 
 

@@ -283,5 +283,5 @@ def test_a_swept_number_has_a_dose_response(tmp_path: Path) -> None:
             write_run(tmp_path, f"peak={peak}", seed, folder=folder, settings=settings)
     report = Report.of(tmp_path)
     assert [c.name for c in report.sweep.conditions] == ["peak=0.5", "peak=1", "peak=4"]
-    assert f"{report.experiment}_dose_peak.png" in figures.draw(report.sweep, tmp_path)
+    assert f"{report.sweep.name}_dose_peak.png" in figures.draw(report.sweep, tmp_path)
     assert report.question == "What changes with mitigation.liminal.peak (0.5, 1, 4)?"

@@ -25,6 +25,8 @@ published mean, with half of its 95% interval, agrees with ours).
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,11 @@ import polars as pl
 import yaml
 
 from subliminal import metrics
+from subliminal.config.resources import SWEEPS
 from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import OF_PUBLISHED, Claim, text_of
 from subliminal.report.conditions import Condition, PerSeed, Sweep, paired, per_seed
-from subliminal.report.question import sweep_file
 from subliminal.report.statistics import format_effect, holm, mean_ci, paired_p
 from subliminal.report.tables import teacher_accuracies
 
@@ -164,13 +166,12 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
     """Return the verdicts on the claims of the sweep's file; an empty table if there is no file."""
     file = sweep_file(sweep)
     found = [claim for entry in entries(file) for claim in entry.claims(sweep)] if file else []
-    tested = [claim for claim in found if claim.side in ("> 0", "< 0") and len(claim.values) > 1]
-    p_values = [paired_p(list(claim.values.values())) for claim in tested]
-    adjusted = dict(zip(map(id, tested), holm(p_values), strict=True))
+    tested = [claim.side in ("> 0", "< 0") and len(claim.values) > 1 for claim in found]
+    p_values = [paired_p([*claim.values.values()]) for claim in compress(found, tested)]
+    adjusted = iter(holm(p_values))
     rows = []
-    for claim in found:
+    for claim, has_p in zip(found, tested, strict=True):
         sample = list(claim.values.values())
-        p = adjusted.get(id(claim))
         rows.append(
             {
                 "claim": claim.text,
@@ -178,11 +179,32 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
                 "mean [95% CI]": text_of(mean_ci(sample), sign=claim.side not in OF_PUBLISHED),
                 "n": str(len(sample)),
                 "d_z": "" if claim.side in OF_PUBLISHED else format_effect(sample),
-                "p (Holm)": "" if p is None else f"{p:.1g}",
+                "p (Holm)": f"{next(adjusted):.1g}" if has_p else "",
                 "verdict": claim.verdict,
             }
         )
     return pl.DataFrame(rows)
+
+
+def sweep_file(sweep: Sweep) -> Path | None:
+    """Return the file of `sweeps/` whose `name` is the end of the runs' folder, or None."""
+    place = sweep.directory.resolve().parts
+    for name, file in named_sweeps().items():
+        parts = tuple(name.split("/"))
+        if place[-len(parts) :] == parts:
+            return file
+    return None
+
+
+@lru_cache(maxsize=1)
+def named_sweeps() -> dict[str, Path]:
+    """Return the files of `sweeps/` by the experiment that they name, the deepest name first."""
+    found = {}
+    of_wandb = {*SWEEPS.glob("wandb/*")}
+    for file in sorted({*SWEEPS.rglob("*.yaml")} - of_wandb):
+        if name := re.search(r"^name: (\S+)$", file.read_text(encoding="utf-8"), re.MULTILINE):
+            found[name[1]] = file
+    return dict(sorted(found.items(), key=lambda item: (-item[0].count("/"), item[0])))
 
 
 def entries(file: Path) -> list[Declared]:

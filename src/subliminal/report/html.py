@@ -46,7 +46,7 @@ def write_html(report: Report, path: Path) -> None:
     parts = {"css": css, "js": js, "data": _packed(data), "plotly": _packed(get_plotlyjs())}
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(path, page.render(parts, name=report.experiment) + "\n")
+    store.write_text(path, page.render(parts, name=report.sweep.name) + "\n")
 
 
 def _packed(text: str) -> str:

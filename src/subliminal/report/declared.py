@@ -26,7 +26,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import OF_PUBLISHED, Claim, text_of
 from subliminal.report.conditions import Condition, PerSeed, Sweep, paired, per_seed
-from subliminal.report.statistics import format_effect, holm, mean_ci, paired_p
+from subliminal.report.statistics import adjusted_p, format_effect, mean_ci
 from subliminal.report.tables import teacher_accuracies
 
 KEY = "claims"  # key of a sweep's file, hidden from Hydra
@@ -166,11 +165,9 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
     """Return the verdicts on the claims of the sweep's file; an empty table if there is no file."""
     file = sweep_file(sweep)
     found = [claim for entry in entries(file) for claim in entry.claims(sweep)] if file else []
-    tested = [claim.side in ("> 0", "< 0") and len(claim.values) > 1 for claim in found]
-    p_values = [paired_p([*claim.values.values()]) for claim in compress(found, tested)]
-    adjusted = iter(holm(p_values))
+    tested = [[*c.values.values()] if c.side in ("> 0", "< 0") else [] for c in found]
     rows = []
-    for claim, has_p in zip(found, tested, strict=True):
+    for claim, p in zip(found, adjusted_p(tested), strict=True):
         sample = list(claim.values.values())
         rows.append(
             {
@@ -179,7 +176,7 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
                 "mean [95% CI]": text_of(mean_ci(sample), sign=claim.side not in OF_PUBLISHED),
                 "n": str(len(sample)),
                 "d_z": "" if claim.side in OF_PUBLISHED else format_effect(sample),
-                "p (Holm)": f"{next(adjusted):.1g}" if has_p else "",
+                "p (Holm)": p,
                 "verdict": claim.verdict,
             }
         )

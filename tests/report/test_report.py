@@ -145,7 +145,7 @@ def test_latex_by_hand() -> None:
 
 
 def test_caption_and_provenance(paper: Path) -> None:
-    report = Report.of(paper)
+    report = Report(load([paper])[0])
     assert "n = 4 seeds" in report.caption
     assert "Teacher accuracy 0.915 [" in report.caption  # 0.90 … 0.93
     assert f"configs {report.sweep.digest}" in report.caption
@@ -160,7 +160,7 @@ def test_a_gpu_is_told_by_its_name(experiment: Path) -> None:
     for file in experiment.rglob(store.MARKER):
         summary = json.loads(file.read_text())
         file.write_text(json.dumps(summary | {"device": "cuda", "card": "A Card"}))
-    assert "A Processor (A Card, 1 thread per process)" in Report.of(experiment).made_with
+    assert "A Processor (A Card, 1 thread per process)" in Report(load([experiment])[0]).made_with
 
 
 def test_the_command_writes_tables_figures_and_page(
@@ -189,7 +189,7 @@ def test_the_command_writes_tables_figures_and_page(
     assert table.rows() == expected.rows()
     assert (experiment / "report" / "results.csv").is_file()
     assert {"verdicts.csv", "verdicts.tex", "numbers.csv", "alignment.csv"} <= first.keys()
-    digest = Report.of(experiment).sweep.digest
+    digest = Report(load([experiment])[0]).sweep.digest
     with Image.open(experiment / "report" / "figures" / "paper_training.png") as image:
         assert "n = 4 seeds; bootstrap 95% CI over seeds" in image.text["Description"]  # type: ignore[attr-defined]
         assert digest in image.text["Description"]  # type: ignore[attr-defined]
@@ -242,7 +242,7 @@ def test_the_terminal_shows_the_verdicts(
 ) -> None:
     assert run_report(monkeypatch, "--text", experiment) == 0
     shown = capsys.readouterr().out
-    verdicts = Report.of(experiment).tables["Verdicts"]
+    verdicts = Report(load([experiment])[0]).tables["Verdicts"]
     assert verdicts.height > 0
     for row in verdicts.iter_rows(named=True):
         line = re.escape(row["mean [95% CI]"]) + r"[^\n]*" + re.escape(row["verdict"])
@@ -281,7 +281,7 @@ def test_a_swept_number_has_a_dose_response(tmp_path: Path) -> None:
             settings = config("none") | {"mitigation": named}
             folder = f"peak-0000000{number}"
             write_run(tmp_path, f"peak={peak}", seed, folder=folder, settings=settings)
-    report = Report.of(tmp_path)
+    report = Report(load([tmp_path])[0])
     assert [c.name for c in report.sweep.conditions] == ["peak=0.5", "peak=1", "peak=4"]
     assert f"{report.sweep.name}_dose_peak.png" in figures.draw(report.sweep, tmp_path)
     assert report.question == "What changes with mitigation.liminal.peak (0.5, 1, 4)?"

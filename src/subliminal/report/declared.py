@@ -98,9 +98,8 @@ class Declared:
         against = entry.get("against", 0 if of_value else "initial")
         known = against in ("initial", "teacher") or _metric(against)
         if not isinstance(against, dict | int | float) and not known:
-            raise UserError(
-                f"{here}: against={against!r}: initial, teacher, a number, a metric or config keys"
-            )
+            allowed = "initial, teacher, a number, a metric or config keys"
+            raise UserError(f"{here}: against={against!r}: {allowed}")
         return cls(
             claim=entry["claim"],
             where=_flat(entry.get("where", {})),
@@ -115,9 +114,7 @@ class Declared:
 
     def claims(self, sweep: Sweep) -> Iterator[Claim]:
         """Yield the claim for each condition that `where` selects, if its counterpart was run."""
-        for condition in sweep.conditions:
-            if not _has(condition, self.where):
-                continue
+        for condition in (c for c in sweep.conditions if _has(c, self.where)):
             for over in self.over:
                 ours = _values(condition, self.metric, over)
                 name, theirs = self._compared(condition, sweep, over)
@@ -126,7 +123,11 @@ class Declared:
                     values = {seed: change / theirs[seed] for seed, change in values.items()}
                 if not values:
                     continue
-                text = self._statistic(name, over, condition, sweep)
+                text = _OVER[_kind(over) or ""].format(self.metric, over=over)
+                if name:
+                    text += f" ÷ {name} − 1" if self.relative else f" − {name}"
+                if place := varied.label(condition.config, self._others(sweep)):
+                    text += f"; {place}"
                 yield Claim(self.claim, text, values, self.side, self.bound, self.half_width)
 
     def _compared(self, condition: Condition, sweep: Sweep, over: str) -> tuple[str, PerSeed]:
@@ -147,13 +148,6 @@ class Declared:
         if self.against == "teacher":
             return "teacher", teacher_accuracies([condition])
         return self.against, _values(condition, self.against, over)
-
-    def _statistic(self, name: str, over: str, condition: Condition, sweep: Sweep) -> str:
-        text = _OVER[_kind(over) or ""].format(self.metric, over=over)
-        if name:
-            text += f" ÷ {name} − 1" if self.relative else f" − {name}"
-        place = varied.label(condition.config, self._others(sweep))
-        return f"{text}; {place}" if place else text
 
     def _others(self, sweep: Sweep) -> list[str]:
         """Return the swept keys that neither `where` nor `against` names."""

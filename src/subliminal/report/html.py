@@ -18,7 +18,6 @@ from subliminal.report.page import Report
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
 
-WEB = Path(__file__).parent / "web"
 FILES = ("config.yaml", "summary.json", "steps.parquet", "epochs.parquet", "student.safetensors")
 CURVES = {  # title: metric, and the table that holds it
     "trait accuracy": (metrics.TRAIT_ACCURACY, "epochs"),
@@ -35,8 +34,9 @@ _NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
 
 def write_html(report: Report, path: Path) -> None:
     """Write the page, with links to the runs' files relative to it."""
+    web = Path(__file__).parent / "web"
     names = ("page.css", "page.js", "template.html")
-    css, js, template = ((WEB / name).read_text(encoding="utf-8") for name in names)
+    css, js, template = ((web / name).read_text(encoding="utf-8") for name in names)
     content = page_data(report, path.parent)
     data = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {"css": css, "js": js, "data": _packed(data), "plotly": _packed(get_plotlyjs())}

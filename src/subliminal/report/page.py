@@ -13,7 +13,6 @@ from subliminal import metrics, store
 from subliminal.report import escape, figures, tables, varied
 from subliminal.report.conditions import Sweep, training_seconds
 from subliminal.report.declared import sweep_file, verdicts
-from subliminal.report.read import load
 from subliminal.store.provenance import short_commit
 
 # The metrics of an epoch that have a table of their own: title, name, digits.
@@ -31,15 +30,6 @@ class Report:
     """The parts of a report on a sweep, each computed on first access."""
 
     sweep: Sweep
-
-    @classmethod
-    def of(cls, experiment: Path) -> "Report":
-        """Return the report on the finished runs below one experiment's folder.
-
-        Raises:
-            UserError: there are none.
-        """
-        return cls(load([experiment])[0])
 
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:

@@ -59,7 +59,7 @@ def _lines(axes: Axes, shown: dict[int, Condition], table: str, metric: str) -> 
     Measurements of single steps are drawn as moving averages.
     """
     means = []
-    faint = style.faintness(list(shown.values()))
+    faint = min(0.2, 8 / sum(len(condition.seeds) for condition in shown.values()))
     for place, condition in shown.items():
         frame = getattr(condition, table)
         if metric in frame.columns and frame[metric].count():

@@ -117,11 +117,6 @@ def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, faint: f
     axes.plot(x, mean, color=colour(place), linestyle=dashes, linewidth=1.4, label=plain(name))
 
 
-def faintness(conditions: list[Condition]) -> float:
-    """Return the opacity of single seeds' lines, lower for more seeds."""
-    return min(0.2, 8 / sum(len(condition.seeds) for condition in conditions))
-
-
 def zoom(axes: Axes, means: list[Array]) -> None:
     """Limit the y axis to the means and some room around them; single seeds may leave it."""
     low, high = min(m.min() for m in means), max(m.max() for m in means)

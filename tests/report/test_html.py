@@ -69,7 +69,7 @@ def test_the_page_is_one_small_file(experiment: Path) -> None:
 
 
 @needs_chromium
-def test_a_filter_changes_what_is_shown(browser: Browser, experiment: Path) -> None:
+def test_a_filter_and_a_metric_change_what_is_shown(browser: Browser, experiment: Path) -> None:
     page = Visit(browser, experiment, width=1280, scheme="light").page
     rows, legend = page.locator("#grid tbody tr"), page.locator("#curve-plot .legendtext")
     assert (rows.count(), legend.all_text_contents()) == (2, ["none", "liminal"])
@@ -80,11 +80,6 @@ def test_a_filter_changes_what_is_shown(browser: Browser, experiment: Path) -> N
     assert page.inner_text("#shown") == "0 of 2 conditions shown."
     page.get_by_label("liminal", exact=True).check()
     assert legend.all_text_contents() == ["liminal"]
-
-
-@needs_chromium
-def test_the_metric_of_the_curves_is_chosen(browser: Browser, experiment: Path) -> None:
-    page = Visit(browser, experiment, width=1280, scheme="light").page
     assert page.text_content("#curve-plot .ytitle") == "alignment"
     page.select_option("#curve", "trait accuracy")
     assert page.text_content("#curve-plot .ytitle") == "trait accuracy"

@@ -100,7 +100,7 @@ def legend(figure: Figure, axes: Axes) -> None:
     """Put the legend of `axes` above the figure."""
     handles, labels = axes.get_legend_handles_labels()
     characters = 15.7 * figure.get_figwidth()  # of a line
-    columns = max(1, min(len(labels), int(characters / (6 + max(map(len, labels))))))
+    columns = max(1, min(len(labels), int(characters / (6 + max(map(len, labels), default=0)))))
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
 
 

@@ -21,6 +21,7 @@ from start import COMPOSED, FILES_OF_CELL, STEPS_OF_CELL, TORCH, WORKERS_IMPORTS
 from subliminal import store
 from subliminal.errors import UserError
 from subliminal.report.page import Report
+from subliminal.report.read import load
 from subliminal.report.tables import markdown
 from subliminal.store.provenance import short_commit
 
@@ -379,7 +380,7 @@ def main() -> None:
 def _proof() -> Report | None:
     """Return the report on the runs of `sweep=precision`, if there are any."""
     try:
-        return Report.of(RECORDS.parent / "precision")
+        return Report(load([RECORDS.parent / "precision"])[0])
     except UserError:
         return None
 

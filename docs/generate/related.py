@@ -21,10 +21,9 @@ from subliminal import metrics, store
 from subliminal.errors import UserError
 from subliminal.report import figures, varied
 from subliminal.report.conditions import Sweep
-from subliminal.report.declared import entries
+from subliminal.report.declared import entries, named_sweeps
 from subliminal.report.figures import finals, style
-from subliminal.report.page import Report
-from subliminal.report.question import header, named_sweeps
+from subliminal.report.page import Report, header
 from subliminal.report.tables import markdown
 from subliminal.sweep import grid
 

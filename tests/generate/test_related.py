@@ -14,9 +14,8 @@ from archive import Archive, command_line, found
 from systems import SYSTEMS
 
 from subliminal.errors import UserError
-from subliminal.report.declared import entries
+from subliminal.report.declared import entries, named_sweeps
 from subliminal.report.figures import finals
-from subliminal.report.question import named_sweeps
 
 
 def test_the_page_tells_what_was_run_and_what_was_not(

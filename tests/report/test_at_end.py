@@ -1,6 +1,5 @@
 """The table and the objectives of a job, and the demo's figure at the end of a sweep."""
 
-import json
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -8,42 +7,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from handmade_runs import PER_EPOCH, alignment, write_run
 from matplotlib.image import imread
 
-from subliminal import store
 from subliminal.errors import UserError
 from subliminal.report import at_end
 from subliminal.report.at_end import objectives, show_job
 from subliminal.sweep.console import Console
 
-SUMMARY = {
-    "run_id": "x",
-    "condition": "mitigation=none",
-    "device": "cpu",
-    "threads": 1,
-    "stack": 1,
-    "seconds": {"student": 1.0},
-    "results": {"trait/accuracy": 0.5, "distill/loss": 1e-4},
-    "environment": {"processor": "x", "packages": {"torch": "2"}},
-}
-ACCURACIES = {3: [0.1, 0.25], 4: [0.2, 0.5], 5: [0.3, 0.6]}  # by seed, epochs 0 and 1
 
-
-def run_dirs(root: Path, *, alignment: bool = True) -> list[Path]:
-    directories = []
-    for seed, accuracies in ACCURACIES.items():
-        rows: list[dict[str, object]] = [
-            {"seed": seed, "phase": "teacher", "epoch": 1, "teacher/accuracy": 0.9}
-        ]
-        for epoch, accuracy in enumerate(accuracies):
-            row = {"seed": seed, "phase": "student", "epoch": epoch, "trait/accuracy": accuracy}
-            rows.append(row | ({"alignment/cosine": seed / 100} if alignment and epoch else {}))
-        directory = store.run_dir(root / "condition", seed)
-        directory.mkdir(parents=True)
-        pl.DataFrame(rows, infer_schema_length=None).write_parquet(directory / "epochs.parquet")
-        (directory / store.MARKER).write_text(json.dumps(SUMMARY | {"seed": seed}))
-        directories.append(directory)
-    return directories
+def run_dirs(root: Path) -> list[Path]:
+    return [write_run(root, "mitigation=none", seed) for seed in range(3)]
 
 
 def test_the_table_has_n_and_means(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,21 +25,19 @@ def test_the_table_has_n_and_means(tmp_path: Path, capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     assert "mitigation=none: mean [95% CI] over n = 3 seeds" in out
     lines = [line for line in out.splitlines() if line.startswith("│")]
-    initial, last = ([cell.strip() for cell in line.strip("│").split("│")] for line in lines)
-    mean = np.mean([accuracies[1] for accuracies in ACCURACIES.values()])
-    assert initial[0] == "0"
-    assert initial[1].startswith("0.2000 [")
-    assert initial[2] == ""  # no step was taken yet
-    assert last[0] == "1"
-    assert last[1].startswith(f"{mean:.4f} [")
-    assert last[2].startswith("0.0400 [0.03")
-    assert f"Files: {tmp_path / 'condition'}" in err
+    initial, _, last = ([cell.strip() for cell in line.strip("│").split("│")] for line in lines)
+    assert initial == ["0", "0.1000 [0.1000, 0.1000]", ""]  # no step was taken yet
+    cosines = [alignment("mitigation=none", seed)[PER_EPOCH:] for seed in range(3)]
+    assert last[0] == "2"
+    assert last[1].startswith("0.6000 [0.5")  # 0.5, 0.6, 0.7
+    assert last[2].startswith(f"{np.mean(cosines):.4f} [0.0")
+    assert f"Files: {tmp_path / 'mitigation=none-00000000'}" in err
 
 
 def test_objectives_are_means_over_the_runs_after_the_last_epoch(tmp_path: Path) -> None:
     runs = run_dirs(tmp_path)
     accuracy = objectives(runs, ["trait/accuracy"])
-    assert accuracy == pytest.approx((0.25 + 0.5 + 0.6) / 3)
+    assert accuracy == pytest.approx(0.6)
     assert objectives(runs, ["trait/accuracy", "trait/accuracy"]) == (accuracy, accuracy)
     with pytest.raises(UserError, match=r"no ledger/actual; they have alignment/cosine, .*trait/a"):
         objectives(runs, ["ledger/actual"])
@@ -74,13 +46,16 @@ def test_objectives_are_means_over_the_runs_after_the_last_epoch(tmp_path: Path)
 def test_one_seed_without_the_probe_has_a_mean_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    show_job(run_dirs(tmp_path, alignment=False)[:1], Console())
+    run = write_run(tmp_path, "mitigation=none", 0)
+    epochs = pl.read_parquet(run / "epochs.parquet", glob=False).drop("alignment/cosine")
+    epochs.write_parquet(run / "epochs.parquet")
+    show_job([run], Console())
     out = capsys.readouterr().out
     assert "over n = 1 seed\n" in out
     assert "trait accuracy" in out
     assert "alignment" not in out
-    assert "0.2500" in out
-    assert "0.2500 [" not in out
+    assert "0.5000" in out
+    assert "0.5000 [" not in out
 
 
 def test_the_demo_ends_with_its_figure(

@@ -10,20 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from omegaconf import DictConfig
 from scipy import stats
 
 from subliminal.config.canonical import canonical
 from subliminal.errors import UserError
 from subliminal.report.conditions import Condition, Sweep
-from subliminal.report.declared import Declared, entries, verdicts
-from subliminal.report.question import named_sweeps
+from subliminal.report.declared import entries, named_sweeps, verdicts
 from subliminal.report.read import load
 from subliminal.report.statistics import prediction_interval
 from subliminal.report.varied import Flat, Value, flatten, swept
 
+Judged = Callable[..., list[dict[str, str]]]
 ENTRY = {"claim": "It learns", "expect": "> 0"}
 NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # factors of five seeds
 MITIGATIONS: dict[str, Flat] = {  # option of conf/mitigation: what tells it from the others
@@ -40,7 +38,7 @@ def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, *claims: Mapping[str,
     """Write a sweep's file for the experiment `made`."""
     file = folder / "sweep.yaml"
     file.write_text(yaml.safe_dump({"name": "made", "claims": [dict(c) for c in claims]}))
-    monkeypatch.setattr("subliminal.report.question.named_sweeps", lambda: {"made": file})
+    monkeypatch.setattr("subliminal.report.declared.named_sweeps", lambda: {"made": file})
     return file
 
 
@@ -51,9 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 
 @pytest.fixture
-def judged(
-    made: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., list[dict[str, str]]]:
+def judged(made: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Judged:
     """Return the function that tests claims, which all but name an expected side."""
 
     def rows(*claims: Mapping[str, object]) -> list[dict[str, str]]:
@@ -63,7 +59,6 @@ def judged(
     return rows
 
 
-Judged = Callable[..., list[dict[str, str]]]
 LIMINAL = {"where": {"mitigation": "liminal"}}
 OURS = 0.4 + np.arange(4) / 20  # at the end; 0.1 before
 
@@ -124,17 +119,6 @@ def test_a_published_mean_agrees_or_not(expect: str, verdict: str, judged: Judge
         mean - theirs + np.sqrt((high - mean) ** 2 + half**2),
     ]
     assert apart == pytest.approx(by_hand, abs=2e-3)
-
-
-@given(st.floats(0, 1), st.floats(0, 0.5), st.sampled_from(["±", "+-", "+/-"]))
-def test_a_published_mean_is_read_as_it_is_written(mean: float, half: float, sign: str) -> None:
-    entry = ENTRY | {"expect": f"mean {mean:.4f} {sign} {half:.3f}"}
-    read = Declared.of(entry, Path("sweep.yaml"))
-    assert (read.side, read.bound, read.half_width) == (
-        "mean",
-        float(f"{mean:.4f}"),
-        float(f"{half:.3f}"),
-    )
 
 
 def test_the_prediction_interval_covers_as_often_as_it_says() -> None:

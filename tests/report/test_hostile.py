@@ -16,6 +16,7 @@ from subliminal.commands import runs
 from subliminal.config.terminal import printable
 from subliminal.report import varied
 from subliminal.report.page import Report
+from subliminal.report.read import load
 
 QUOTES = {ord("ˆ"): "^", ord("‘"): "`", ord("’"): "'"}  # as LaTeX's fonts draw them
 NAMES = [f"odd={varied.show(value)}" for value in VALUES]
@@ -118,6 +119,6 @@ def test_the_page_shows_them(experiment: Path, told: str, browser: Browser) -> N
 
 
 def test_these_names_are_hostile(experiment: Path) -> None:
-    report = Report.of(experiment)
+    report = Report(load([experiment])[0])
     assert [condition.name for condition in report.sweep.conditions] == NAMES
     assert all(printable(name) == name for name in NAMES)

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 from subliminal import store
 from subliminal.report.html import page_data, write_html
 from subliminal.report.page import Report
+from subliminal.report.read import load
 
 PLOTS = ("curve-plot", "final-plot", "frontier-plot", "paired-plot", "layers-plot")
 
@@ -23,12 +24,12 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     failed = store.run_dir(folder / "mitigation=none-00000000", 9)
     failed.mkdir()
     (failed / store.FAILURE).write_text("it broke\n")
-    write_html(Report.of(folder), folder / "report" / "index.html")
+    write_html(Report(load([folder])[0]), folder / "report" / "index.html")
     return folder
 
 
 def test_the_data_is_complete(experiment: Path) -> None:
-    data = page_data(Report.of(experiment), experiment / "report")
+    data = page_data(Report(load([experiment])[0]), experiment / "report")
     assert data["swept"] == {"mitigation": ["none", "liminal"]}
     states = [run[2] for run in data["runs"]]
     assert (states.count("finished"), states.count("failed")) == (8, 1)
@@ -68,7 +69,7 @@ def test_the_page_is_one_small_file(experiment: Path) -> None:
 
 
 @needs_chromium
-def test_a_filter_changes_what_is_shown(browser: Browser, experiment: Path) -> None:
+def test_a_filter_and_a_metric_change_what_is_shown(browser: Browser, experiment: Path) -> None:
     page = Visit(browser, experiment, width=1280, scheme="light").page
     rows, legend = page.locator("#grid tbody tr"), page.locator("#curve-plot .legendtext")
     assert (rows.count(), legend.all_text_contents()) == (2, ["none", "liminal"])
@@ -79,11 +80,6 @@ def test_a_filter_changes_what_is_shown(browser: Browser, experiment: Path) -> N
     assert page.inner_text("#shown") == "0 of 2 conditions shown."
     page.get_by_label("liminal", exact=True).check()
     assert legend.all_text_contents() == ["liminal"]
-
-
-@needs_chromium
-def test_the_metric_of_the_curves_is_chosen(browser: Browser, experiment: Path) -> None:
-    page = Visit(browser, experiment, width=1280, scheme="light").page
     assert page.text_content("#curve-plot .ytitle") == "alignment"
     page.select_option("#curve", "trait accuracy")
     assert page.text_content("#curve-plot .ytitle") == "trait accuracy"
@@ -126,7 +122,7 @@ def test_many_numbers_are_filtered_by_a_range(browser: Browser, tmp_path: Path) 
         settings = config("none") | {"mitigation": named}
         folder = f"peak-{number:08x}"
         write_run(tmp_path, f"peak={peak}", 0, folder=folder, settings=settings)
-    write_html(Report.of(tmp_path), tmp_path / "report" / "index.html")
+    write_html(Report(load([tmp_path])[0]), tmp_path / "report" / "index.html")
     visit = Visit(browser, tmp_path, width=390, scheme="light")
     assert visit.page.locator("#curve-plot .legendtext").count() == 8
     visit.page.get_by_label("mitigation.liminal.peak from").fill("6")

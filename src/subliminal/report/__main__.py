@@ -45,7 +45,7 @@ def _report(arguments: argparse.Namespace) -> int:
         for report in reports:
             folder = arguments.together or report.sweep.directory / "report"
             report.write_tables(folder)
-            words = f"python -m subliminal.report outputs/{report.experiment}"
+            words = f"python -m subliminal.report outputs/{report.sweep.name}"
             written = f"Written by {markdown_code(words)}."
             write_page([report], folder / "results.md", written)
             write_html(report, folder / "index.html")

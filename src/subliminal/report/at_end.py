@@ -21,8 +21,6 @@ from subliminal.errors import UserError
 if TYPE_CHECKING:  # Hydra imports this module at the start of a command
     from subliminal.sweep.console import Console
 
-_DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
-
 
 def show_job(runs: list[Path], console: Console) -> None:
     """Print trait accuracy and alignment by epoch, over a job's seeds, and where the files are."""
@@ -107,5 +105,6 @@ class ShowSweep(Callback):
 
 def _has_display() -> bool:
     """Tell whether stdout is a terminal on a machine with a display."""
-    windows = sys.platform in ("darwin", "win32") or any(map(os.environ.get, _DISPLAYS))
-    return windows and sys.stdout.isatty()
+    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    windows = named or sys.platform in ("darwin", "win32")
+    return bool(windows) and sys.stdout.isatty()

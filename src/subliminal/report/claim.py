@@ -31,43 +31,43 @@ class Claim:
     @property
     def expected(self) -> str:
         """Return the claimed side, as a table shows it."""
-        if self.side == "includes":
-            low, high = prediction_interval(list(self.values.values()))
-            return f"one more seed in [{low:.3f}, {high:.3f}]: includes {self.bound}"
-        if self.side == "mean":
-            low, high = self._apart(mean_ci(self.values.values()))
-            published = f"published {self.bound:.3f} ± {self.half_width:.3f}"
-            return f"{published}: apart by [{low:+.3f}, {high:+.3f}]"
-        return f"within ±{self.bound}" if self.side == "within" else self.side
+        low, high = self._interval()
+        published = f"published {self.bound:.3f} ± {self.half_width:.3f}"
+        return {
+            "within": f"within ±{self.bound}",
+            "includes": f"one more seed in [{low:.3f}, {high:.3f}]: includes {self.bound}",
+            "mean": f"{published}: apart by [{low:+.3f}, {high:+.3f}]",
+        }.get(self.side, self.side)
 
     @property
     def verdict(self) -> str:
         """Return holds, refuted or undecided."""
-        estimate = mean_ci(self.values.values())
-        low, high = estimate.low, estimate.high
-        if low is None or high is None or estimate.n < FEWEST:
-            return f"undecided (n = {estimate.n})"
-        if self.side == "includes":
-            low, high = prediction_interval(list(self.values.values()))
-            return "holds" if low <= self.bound <= high else "refuted"
-        if self.side == "mean":
-            low, high = self._apart(estimate)
-            return "holds" if low <= 0 <= high else "refuted"
-        if self.side == "within":
-            inside = -self.bound <= low and high <= self.bound
-            outside = low > self.bound or high < -self.bound
-        else:
-            sign = 1 if self.side == "> 0" else -1
-            inside, outside = min(sign * low, sign * high) > 0, max(sign * low, sign * high) < 0
-        return "holds" if inside else "refuted" if outside else "undecided"
+        if len(self.values) < FEWEST:
+            return f"undecided (n = {len(self.values)})"
+        low, high = self._interval()
+        holds, refuted = {
+            "> 0": (low > 0, high < 0),
+            "< 0": (high < 0, low > 0),
+            "within": (
+                -self.bound <= low <= high <= self.bound,
+                low > self.bound or high < -self.bound,
+            ),
+            "includes": (low <= self.bound <= high, True),
+            "mean": (low <= 0 <= high, True),
+        }[self.side]
+        return "holds" if holds else "refuted" if refuted else "undecided"
 
-    def _apart(self, ours: Estimate) -> tuple[float, float]:
-        """Return the 95% CI of our mean less the published one."""
+    def _interval(self) -> tuple[float, float]:
+        """Return the 95% interval of the mean, less a published one, or that of one more seed."""
+        if self.side == "includes":
+            return prediction_interval(list(self.values.values()))
+        ours = mean_ci(self.values.values())
         if ours.low is None or ours.high is None:
             return float("-inf"), float("inf")
-        below = hypot(ours.mean - ours.low, self.half_width)
-        above = hypot(ours.high - ours.mean, self.half_width)
+        if self.side != "mean":
+            return ours.low, ours.high
         apart = ours.mean - self.bound
+        below, above = (hypot(end, self.half_width) for end in ours.error_bar)
         return apart - below, apart + above
 
 

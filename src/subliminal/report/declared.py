@@ -25,6 +25,7 @@ published mean, with half of its 95% interval, agrees with ours).
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,12 @@ import polars as pl
 import yaml
 
 from subliminal import metrics
+from subliminal.config.resources import SWEEPS
 from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import OF_PUBLISHED, Claim, text_of
 from subliminal.report.conditions import Condition, PerSeed, Sweep, paired, per_seed
-from subliminal.report.question import sweep_file
-from subliminal.report.statistics import format_effect, holm, mean_ci, paired_p
+from subliminal.report.statistics import adjusted_p, format_effect, mean_ci
 from subliminal.report.tables import teacher_accuracies
 
 KEY = "claims"  # key of a sweep's file, hidden from Hydra
@@ -97,9 +98,8 @@ class Declared:
         against = entry.get("against", 0 if of_value else "initial")
         known = against in ("initial", "teacher") or _metric(against)
         if not isinstance(against, dict | int | float) and not known:
-            raise UserError(
-                f"{here}: against={against!r}: initial, teacher, a number, a metric or config keys"
-            )
+            allowed = "initial, teacher, a number, a metric or config keys"
+            raise UserError(f"{here}: against={against!r}: {allowed}")
         return cls(
             claim=entry["claim"],
             where=_flat(entry.get("where", {})),
@@ -114,9 +114,7 @@ class Declared:
 
     def claims(self, sweep: Sweep) -> Iterator[Claim]:
         """Yield the claim for each condition that `where` selects, if its counterpart was run."""
-        for condition in sweep.conditions:
-            if not _has(condition, self.where):
-                continue
+        for condition in (c for c in sweep.conditions if _has(c, self.where)):
             for over in self.over:
                 ours = _values(condition, self.metric, over)
                 name, theirs = self._compared(condition, sweep, over)
@@ -125,7 +123,11 @@ class Declared:
                     values = {seed: change / theirs[seed] for seed, change in values.items()}
                 if not values:
                     continue
-                text = self._statistic(name, over, condition, sweep)
+                text = _OVER[_kind(over) or ""].format(self.metric, over=over)
+                if name:
+                    text += f" ÷ {name} − 1" if self.relative else f" − {name}"
+                if place := varied.label(condition.config, self._others(sweep)):
+                    text += f"; {place}"
                 yield Claim(self.claim, text, values, self.side, self.bound, self.half_width)
 
     def _compared(self, condition: Condition, sweep: Sweep, over: str) -> tuple[str, PerSeed]:
@@ -147,13 +149,6 @@ class Declared:
             return "teacher", teacher_accuracies([condition])
         return self.against, _values(condition, self.against, over)
 
-    def _statistic(self, name: str, over: str, condition: Condition, sweep: Sweep) -> str:
-        text = _OVER[_kind(over) or ""].format(self.metric, over=over)
-        if name:
-            text += f" ÷ {name} − 1" if self.relative else f" − {name}"
-        place = varied.label(condition.config, self._others(sweep))
-        return f"{text}; {place}" if place else text
-
     def _others(self, sweep: Sweep) -> list[str]:
         """Return the swept keys that neither `where` nor `against` names."""
         own = [*self.where, *(self.against if isinstance(self.against, dict) else ())]
@@ -164,13 +159,10 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
     """Return the verdicts on the claims of the sweep's file; an empty table if there is no file."""
     file = sweep_file(sweep)
     found = [claim for entry in entries(file) for claim in entry.claims(sweep)] if file else []
-    tested = [claim for claim in found if claim.side in ("> 0", "< 0") and len(claim.values) > 1]
-    p_values = [paired_p(list(claim.values.values())) for claim in tested]
-    adjusted = dict(zip(map(id, tested), holm(p_values), strict=True))
+    tested = [[*c.values.values()] if c.side in ("> 0", "< 0") else [] for c in found]
     rows = []
-    for claim in found:
+    for claim, p in zip(found, adjusted_p(tested), strict=True):
         sample = list(claim.values.values())
-        p = adjusted.get(id(claim))
         rows.append(
             {
                 "claim": claim.text,
@@ -178,11 +170,32 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
                 "mean [95% CI]": text_of(mean_ci(sample), sign=claim.side not in OF_PUBLISHED),
                 "n": str(len(sample)),
                 "d_z": "" if claim.side in OF_PUBLISHED else format_effect(sample),
-                "p (Holm)": "" if p is None else f"{p:.1g}",
+                "p (Holm)": p,
                 "verdict": claim.verdict,
             }
         )
     return pl.DataFrame(rows)
+
+
+def sweep_file(sweep: Sweep) -> Path | None:
+    """Return the file of `sweeps/` whose `name` is the end of the runs' folder, or None."""
+    place = sweep.directory.resolve().parts
+    for name, file in named_sweeps().items():
+        parts = tuple(name.split("/"))
+        if place[-len(parts) :] == parts:
+            return file
+    return None
+
+
+@lru_cache(maxsize=1)
+def named_sweeps() -> dict[str, Path]:
+    """Return the files of `sweeps/` by the experiment that they name, the deepest name first."""
+    found = {}
+    of_wandb = {*SWEEPS.glob("wandb/*")}
+    for file in sorted({*SWEEPS.rglob("*.yaml")} - of_wandb):
+        if name := re.search(r"^name: (\S+)$", file.read_text(encoding="utf-8"), re.MULTILINE):
+            found[name[1]] = file
+    return dict(sorted(found.items(), key=lambda item: (-item[0].count("/"), item[0])))
 
 
 def entries(file: Path) -> list[Declared]:

@@ -18,8 +18,6 @@ from subliminal.report.page import Report
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
 
-WEB = Path(__file__).parent / "web"
-MACHINE = ("environment", "device", "card", "threads")  # keys of a run's summary
 FILES = ("config.yaml", "summary.json", "steps.parquet", "epochs.parquet", "student.safetensors")
 CURVES = {  # title: metric, and the table that holds it
     "trait accuracy": (metrics.TRAIT_ACCURACY, "epochs"),
@@ -36,17 +34,15 @@ _NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
 
 def write_html(report: Report, path: Path) -> None:
     """Write the page, with links to the runs' files relative to it."""
-    css, js, template = (
-        (WEB / name).read_text(encoding="utf-8")
-        for name in ("page.css", "page.js", "template.html")
-    )
-    data = json.dumps(
-        page_data(report, path.parent), ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    )
+    web = Path(__file__).parent / "web"
+    names = ("page.css", "page.js", "template.html")
+    css, js, template = ((web / name).read_text(encoding="utf-8") for name in names)
+    content = page_data(report, path.parent)
+    data = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {"css": css, "js": js, "data": _packed(data), "plotly": _packed(get_plotlyjs())}
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(path, page.render(parts, name=report.experiment) + "\n")
+    store.write_text(path, page.render(parts, name=report.sweep.name) + "\n")
 
 
 def _packed(text: str) -> str:
@@ -63,7 +59,8 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         for title, (metric, table) in CURVES.items()
         if any(metric in getattr(c, table).columns for c in sweep.conditions)
     }
-    points = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
+    most = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
+    points = min(120, max(8, most))
     runs, environments = _runs(sweep, folder)
     return {
         "name": sweep.name,
@@ -82,9 +79,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
             "teacher": teacher_accuracy(sweep.conditions).mean,
         },
         "curves": list(logged),
-        "conditions": [
-            _condition(c, sweep, logged, min(120, max(8, points))) for c in sweep.conditions
-        ],
+        "conditions": [_condition(c, sweep, logged, points) for c in sweep.conditions],
         "runs": runs,
         "files": FILES,
         "environments": environments,
@@ -104,14 +99,11 @@ def _condition(
             curves[title] = [_short(line) for line in (x, *mean_band(values))]
     paired = [] if condition is sweep.baseline else condition.differences(sweep.baseline)
     heat = condition.layers()
+    config = {key: varied.show(value) for key, value in condition.config.items()}
     return {
         "name": condition.name,
-        "swept": {
-            key: varied.show(condition.config[key])
-            for key in sweep.swept
-            if key in condition.config
-        },
-        "config": {key: varied.show(value) for key, value in condition.config.items()},
+        "swept": {key: config[key] for key in sweep.swept if key in config},
+        "config": config,
         "n": len(condition.seeds),
         "asked": len(condition.planned),
         "accuracy": _estimate(mean_ci(condition.accuracy.values())),
@@ -120,7 +112,7 @@ def _condition(
         "differences": _short(np.array(paired)),
         "curves": curves,
         "layers": {
-            name.removeprefix(LAYER): _short(heat[name].to_numpy()) for name in heat.columns[1:]
+            column.name.removeprefix(LAYER): _short(column.to_numpy()) for column in heat[:, 1:]
         },
     }
 
@@ -150,7 +142,8 @@ def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, A
             row: list[Any] = [place, run.seed, run.state, None, None, where]
             if run.state == "finished":
                 summary = condition.summaries[order[run.seed]]
-                facts = {key: summary.get(key) for key in MACHINE}
+                machine = ("environment", "device", "card", "threads")
+                facts = {key: summary.get(key) for key in machine}
                 if facts not in environments:
                     environments.append(facts)
                 row[3:5] = [accuracy[run.seed], round(loss[run.seed], 4)]
@@ -181,5 +174,4 @@ def _short(values: Array) -> list[float | None]:
 
 
 def _estimate(estimate: Estimate) -> list[float | None]:
-    ends = (estimate.mean, estimate.low, estimate.high)
-    return _short(np.array([np.nan if value is None else value for value in ends]))
+    return _short(np.array([estimate.mean, estimate.low, estimate.high], dtype=float))

@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from statistics import median
 
 import polars as pl
 
 from subliminal import metrics, store
-from subliminal.report import escape, figures, tables
+from subliminal.report import escape, figures, tables, varied
 from subliminal.report.conditions import Sweep, training_seconds
-from subliminal.report.declared import verdicts
-from subliminal.report.question import question
-from subliminal.report.read import load
+from subliminal.report.declared import sweep_file, verdicts
 from subliminal.store.provenance import short_commit
 
 # The metrics of an epoch that have a table of their own: title, name, digits.
@@ -32,20 +31,6 @@ class Report:
 
     sweep: Sweep
 
-    @classmethod
-    def of(cls, experiment: Path) -> "Report":
-        """Return the report on the finished runs below one experiment's folder.
-
-        Raises:
-            UserError: there are none.
-        """
-        return cls(load([experiment])[0])
-
-    @property
-    def experiment(self) -> str:
-        """Return the sweep's name."""
-        return self.sweep.name
-
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:
         """Return the tables with rows, by title; their cells are text."""
@@ -63,8 +48,12 @@ class Report:
 
     @cached_property
     def question(self) -> str:
-        """Return the question in the sweep's file, or the keys that vary."""
-        return question(self.sweep)
+        """Return the header comment of the sweep's file, or a question from the keys that vary."""
+        if file := sweep_file(self.sweep):
+            return header(file)
+        swept = self.sweep.swept.items()
+        varies = "; ".join(f"{key} ({varied.summarise(values)})" for key, values in swept)
+        return f"What changes with {varies}?" if varies else "One condition, seed by seed."
 
     @cached_property
     def caption(self) -> str:
@@ -106,9 +95,17 @@ class Report:
         for title, table in self.tables.items():
             stem = title.split(",")[0].lower().replace(" ", "_")
             store.write_text(folder / f"{stem}.csv", table.write_csv())
-            caption = f"{self.experiment}: {title}; {figures.provenance(self.sweep)}"
+            caption = f"{self.sweep.name}: {title}; {figures.provenance(self.sweep)}"
             store.write_text(folder / f"{stem}.tex", tables.latex(table, caption))
         store.write_text(folder / "numbers.csv", self.numbers.write_csv())
+
+
+def header(file: Path) -> str:
+    """Return a sweep file's header comment, without its launch command, as one line."""
+    comment = takewhile(lambda line: line.startswith("#"), file.read_text("utf-8").splitlines())
+    words = [line.lstrip("# ") for line in comment]
+    question = takewhile(lambda line: not line.startswith("Launch:"), words)
+    return " ".join(line for line in question if not line.startswith("@package"))
 
 
 def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool = True) -> None:
@@ -122,7 +119,7 @@ def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool
     """
     parts = ["# Results", written]
     for report in reports:
-        parts += [f"## {escape.markdown(report.experiment)}", escape.markdown(report.question)]
+        parts += [f"## {escape.markdown(report.sweep.name)}", escape.markdown(report.question)]
         parts += [f"{report.caption} {escape.markdown(report.made_with)}"]
         if problems := [*report.sweep.problems, *report.sweep.incomplete()]:
             parts.append("\n".join(f"- {escape.markdown(line)}" for line in problems))

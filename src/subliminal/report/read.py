@@ -1,12 +1,13 @@
 """Read the runs below folders into sweeps; leave out damaged runs, and name them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PolarsError, SchemaError
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
@@ -30,7 +31,8 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
         below = list(_chosen(path))
         for one in below:
             condition = one.held.directory
-            others = experiments.setdefault(_above(condition), {})
+            above = condition / ".." if condition.name in ("", "..") else condition.parent
+            others = experiments.setdefault(above, {})
             others.setdefault(condition, one).seeds.update(one.seeds)
         if not any(one.finished for one in below):
             raise UserError(f"{path}: no finished run below; train first")
@@ -75,10 +77,6 @@ def _chosen(path: Path) -> Iterator[_Chosen]:
             yield _Chosen(found, set(found.seeds))
 
 
-def _above(folder: Path) -> Path:
-    return folder / ".." if folder.name in ("", "..") else folder.parent
-
-
 def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
     """Return the recorded name of an experiment (`a/b`); of a moved folder, the folder's name."""
     for one in conditions:
@@ -93,14 +91,13 @@ def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
 def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen]) -> Sweep:
     problems: list[str] = []
     planned: list[PlannedRun] = []
-    conditions = []
+    conditions: list[Condition] = []
     for one in sorted(chosen, key=lambda one: one.held.directory):
         if one.held.damage:
             problems.append(one.held.damage)
         condition, of_folder = _condition(one, problems)
         planned += of_folder
-        if condition is not None:
-            conditions.append(condition)
+        conditions += [condition] if condition else []
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
     values = varied.swept([c.config for c in conditions])
@@ -152,9 +149,7 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
     tables = {}
     for table, (needed, columns) in _TABLES.items():
         files = [run / f"{table}.parquet" for run in finished()]
-        tables[table], bad = _read(files, needed, columns)
-        for file, reason in bad:
-            leave_out(file, reason)
+        tables[table] = _read(files, needed, columns, leave_out)
     for run in _cut_short(tables["epochs"], finished()):
         leave_out(run / "epochs.parquet", "no results of the last epoch")
     planned = [PlannedRun(run, seed, states[run]) for run, seed in chosen.runs.items()]
@@ -166,6 +161,9 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
         ours["epochs"].filter(pl.col("phase") == phase).sort("seed", "step")
         for phase in ("student", "teacher")
     )
+    config = chosen.held.record.get("config") or {}
+    with suppress(store.Damaged):  # a folder without a record has a copy in each run
+        config = config or store.read_config(finished()[0])
     condition = Condition(
         name=summaries[finished()[0]]["condition"],
         seeds=tuple(seeds),
@@ -173,21 +171,11 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
         epochs=student,
         teacher=teacher,
         summaries=[summaries[run] for run in finished()],
-        config=varied.flatten(_config(chosen.held, finished()[0])),
+        config=varied.flatten(config),
         directory=chosen.held.directory,
         planned=tuple(planned),
     )
     return condition, planned
-
-
-def _config(held: Held, run: Path) -> dict[str, Any]:
-    """Return a condition's resolved config, from its folder's record or else from a run's copy."""
-    if config := held.record.get("config"):
-        return dict(config)
-    try:
-        return store.read_config(run)
-    except store.Damaged:
-        return {}
 
 
 def _step_columns(names: list[str]) -> list[str]:
@@ -205,40 +193,34 @@ _TABLES: dict[str, tuple[Sequence[str], Callable[[list[str]], list[str]]]] = {
 
 
 def _read(
-    files: list[Path], needed: Sequence[str], columns: Callable[[list[str]], list[str]]
-) -> tuple[pl.DataFrame, list[tuple[Path, object]]]:
-    """Read tables at once if all are alike and whole, else one by one; return the bad files too."""
-    if not files:
-        return pl.DataFrame(), []
-    try:
+    files: list[Path],
+    needed: Sequence[str],
+    columns: Callable[[list[str]], list[str]],
+    leave_out: Callable[[Path, object], None],
+) -> pl.DataFrame:
+    """Read tables at once if all are alike and whole, else one by one."""
+    with suppress(OSError, PolarsError, IndexError):
         schema = pl.read_parquet_schema(files[0])
-        if not _misfit(schema, needed):
-            # A scan reads only the selected columns; it fails where seeds have other columns.
-            return pl.scan_parquet(files, glob=False).select(columns(list(schema))).collect(), []
-    except (OSError, PolarsError):
-        pass
-    frames: list[pl.DataFrame] = []
-    bad: list[tuple[Path, object]] = []
+        _check(schema, needed)
+        # A scan reads only the selected columns; it fails where seeds have other columns.
+        return pl.scan_parquet(files, glob=False).select(columns(list(schema))).collect()
+    frames = [pl.DataFrame()]
     for file in files:
         try:
             frame = pl.read_parquet(file, glob=False)
-        except (OSError, PolarsError) as error:
-            bad.append((file, error))
-            continue
-        if misfit := _misfit(frame.schema, needed):
-            bad.append((file, misfit))
-        else:
+            _check(frame.schema, needed)
             frames.append(frame.select(columns(frame.columns)))
-    return (pl.concat(frames, how="diagonal_relaxed") if frames else pl.DataFrame()), bad
+        except (OSError, PolarsError) as error:
+            leave_out(file, error)
+    return pl.concat(frames, how="diagonal_relaxed")
 
 
-def _misfit(schema: Mapping[str, pl.DataType], needed: Sequence[str]) -> str | None:
-    """Return the first needed column that is missing or of a wrong type, if any."""
+def _check(schema: Mapping[str, pl.DataType], needed: Sequence[str]) -> None:
+    """Raise SchemaError if a needed column is missing or of a wrong type."""
     for name in needed:
         kind = schema.get(name)
         if kind is None or not (kind == pl.String if name == "phase" else kind.is_numeric()):
-            return f"column {name}: {kind or 'missing'}"
-    return None
+            raise SchemaError(f"column {name}: {kind or 'missing'}")
 
 
 def _cut_short(epochs: pl.DataFrame, runs: Sequence[Path]) -> list[Path]:

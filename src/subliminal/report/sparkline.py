@@ -1,7 +1,6 @@
 """Curves in a table's cell on a terminal."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import isfinite
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -22,9 +21,9 @@ def sparkline(
         high: value of the highest bar; None: the largest value.
         width: most bars, each the mean of its share of the values; None: one bar per value.
     """
-    width = min(width or len(values), len(values))
-    edges = [len(values) * i // width for i in range(width + 1)] if width else []
-    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+    n, width = len(values), min(width or len(values), len(values))
+    shares = (values[n * i // width : n * (i + 1) // width] for i in range(width))
+    means = [sum(share) / len(share) for share in shares]
     finite = [mean for mean in means if isfinite(mean)]
     low = min(finite, default=0.0) if low is None else low
     high = max(finite, default=0.0) if high is None else high

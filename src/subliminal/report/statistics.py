@@ -6,6 +6,7 @@ Functions import `scipy.stats` when they are called: its import takes half a sec
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +161,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1)
     return list(map(float, adjusted))
+
+
+def adjusted_p(samples: Sequence[Sequence[float]]) -> list[str]:
+    """Return `paired_p` of each sample, adjusted by `holm`, as a table shows it; "" of n < 2."""
+    tested = [len(sample) > 1 for sample in samples]
+    adjusted = iter(holm([paired_p(sample) for sample in compress(samples, tested)]))
+    return [f"{next(adjusted):.1g}" if one else "" for one in tested]
 
 
 def effect_size(differences: Sequence[float]) -> float | None:

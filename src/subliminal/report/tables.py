@@ -9,7 +9,7 @@ from subliminal import metrics
 from subliminal.config.terminal import printable
 from subliminal.report import escape
 from subliminal.report.conditions import Condition
-from subliminal.report.statistics import Estimate, format_effect, holm, mean_ci, mean_cis, paired_p
+from subliminal.report.statistics import Estimate, adjusted_p, format_effect, mean_ci, mean_cis
 
 
 def results(conditions: list[Condition]) -> pl.DataFrame:
@@ -18,20 +18,16 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
     Differences are paired by seed with the first condition. d_z is their mean over their SD. p is
     that of a sign-flip permutation test, adjusted by Holm's procedure for the conditions shown.
     """
-    baseline = conditions[0]
-    paired_with = {c.name: c.differences(baseline) for c in conditions[1:]}
-    tested = {name: values for name, values in paired_with.items() if len(values) > 1}
-    p_values = dict(zip(tested, holm([paired_p(v) for v in tested.values()]), strict=True))
+    differences = [[], *(c.differences(conditions[0]) for c in conditions[1:])]
     rows = []
-    for condition in conditions:
+    for condition, paired, p in zip(conditions, differences, adjusted_p(differences), strict=True):
         row = {"condition": condition.name, "n": str(len(condition.seeds))}
         accuracy = list(condition.accuracy.values())
         row["trait accuracy"] = mean_ci(accuracy).format(3)
         row["SD"] = f"{np.std(accuracy, ddof=1):.3f}" if len(accuracy) > 1 else ""
-        paired = paired_with.get(condition.name)
         row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
-        row["d_z"] = format_effect(paired) if paired else ""
-        row["p (Holm)"] = f"{p_values[condition.name]:.1g}" if condition.name in tested else ""
+        row["d_z"] = format_effect(paired)
+        row["p (Holm)"] = p
         if condition.logged(metrics.ALIGNMENT):
             alignment = condition.over_run(metrics.ALIGNMENT)
             row["alignment"] = mean_ci(alignment.values()).format(4)

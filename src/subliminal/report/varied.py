@@ -1,7 +1,9 @@
 """Keys that vary between conditions: resolved configs, flattened and compared."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import accumulate
 from typing import Any
 
 from subliminal.config import canonical
@@ -16,11 +18,7 @@ Flat = dict[str, Value]  # dotted key to value
 _LEFT_OUT = not_hashed_keys(Config) | PLACES | {"hydra"}
 _COMPOSED = ("mitigation", "probe")  # groups of which several options compose
 MANY = 8  # values of one key: more are summarised
-BASELINE: Flat = {
-    "mitigation": "none",
-    "distill.init": "shared",
-    "distill.loss.logits": "aux",
-}
+BASELINE: Flat = {"mitigation": "none", "distill.init": "shared", "distill.loss.logits": "aux"}
 
 
 def flatten(config: Mapping[str, Any]) -> Flat:
@@ -32,7 +30,7 @@ def flatten(config: Mapping[str, Any]) -> Flat:
     leaves = canonical.flatten(config)
     found: Flat = {}
     for key, value in leaves.items():
-        above = [*_parents(key)]
+        above = _parents(key)
         if not _LEFT_OUT.isdisjoint([key, *above]):
             continue
         group = above[-1] if above else key
@@ -79,10 +77,9 @@ def swept(configs: Sequence[Flat]) -> dict[str, list[Value]]:
     return found
 
 
-def _parents(key: str) -> Iterator[str]:
-    while "." in key:
-        key = key.rpartition(".")[0]
-        yield key
+def _parents(key: str) -> list[str]:
+    """Return the keys of the nodes above a dotted key, the nearest first."""
+    return [*accumulate(key.split(".")[:-1], "{}.{}".format)][::-1]
 
 
 def label(config: Flat, keys: Sequence[str]) -> str:
@@ -108,7 +105,7 @@ def short(key: str, keys: Sequence[str]) -> str:
 def show(value: Value) -> str:
     """Return a value as a config file writes it."""
     if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
+        return json.dumps(value)
     return f"{value:g}" if isinstance(value, float) else printable(value).replace('"', "")
 
 
@@ -122,16 +119,10 @@ def order(config: Flat, keys: Mapping[str, Sequence[Value]]) -> tuple[tuple[int,
         elif isinstance(value, int | float):
             places.append((1, float(value)))
         else:
-            places.append((2, float(_ascending(values).index(value))))
+            with suppress(ValueError, TypeError):  # `[64,64]` stands before `[256]`
+                values = sorted(values, key=lambda v: [*map(float, json.loads(str(v)))])
+            places.append((2, float(values.index(value))))
     return tuple(places)
-
-
-def _ascending(values: Sequence[Value]) -> Sequence[Value]:
-    """Sort lists of numbers, `[64,64]` before `[256]`; leave other values in their order."""
-    try:
-        return sorted(values, key=lambda value: [*map(float, json.loads(str(value)))])
-    except (ValueError, TypeError):
-        return values
 
 
 def summarise(values: Sequence[Value]) -> str:

@@ -16,8 +16,6 @@ from subliminal.report.statistics import count
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-METHOD = "bootstrap 95% CI over seeds"
-
 
 def _import_matplotlib() -> None:
     """Import matplotlib without its backend: MPLBACKEND may name one that is not installed here.
@@ -29,9 +27,8 @@ def _import_matplotlib() -> None:
     try:
         import matplotlib
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"a matplotlibrc, here or in the home folder, is not text: {error}"
-        ) from error
+        reason = f"a matplotlibrc, here or in the home folder, is not text: {error}"
+        raise UserError(reason) from error
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
@@ -121,4 +118,4 @@ def provenance(sweep: Sweep) -> str:
     """Return the end of every caption: n, the intervals' method, the configs' hash."""
     seeds = sorted({len(condition.seeds) for condition in sweep.conditions})
     n = count(seeds[-1]) if len(seeds) == 1 else f"n = {seeds[0]}–{seeds[-1]} seeds"
-    return f"{n}; {METHOD}; configs {sweep.digest}."
+    return f"{n}; bootstrap 95% CI over seeds; configs {sweep.digest}."

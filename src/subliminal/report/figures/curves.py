@@ -59,7 +59,7 @@ def _lines(axes: Axes, shown: dict[int, Condition], table: str, metric: str) -> 
     Measurements of single steps are drawn as moving averages.
     """
     means = []
-    faint = style.faintness(list(shown.values()))
+    faint = min(0.2, 8 / sum(len(condition.seeds) for condition in shown.values()))
     for place, condition in shown.items():
         frame = getattr(condition, table)
         if metric in frame.columns and frame[metric].count():
@@ -72,12 +72,12 @@ def _lines(axes: Axes, shown: dict[int, Condition], table: str, metric: str) -> 
 
 def layers(sweep: Sweep) -> Figure:
     """Draw the mean alignment within each parameter tensor, epoch by epoch, as heat maps."""
-    shown = [c for c in sweep.few(style.MOST_LINES) if layer_names(c.epochs.columns)]
-    shown = shown[:MOST_LAYER_PANELS]
-    names = layer_names(shown[0].epochs.columns)
-    tables = [condition.layers() for condition in shown]
-    grids = [np.array([t[LAYER + name].to_numpy() for name in names]) for t in tables]
+    tables = {c.name: c.layers() for c in sweep.few(style.MOST_LINES)}
+    shown = [name for name, table in tables.items() if table.width > 1][:MOST_LAYER_PANELS]
+    layer_columns = tables[shown[0]].columns[1:]
+    names = [style.plain(column.removeprefix(LAYER)) for column in layer_columns]
     # each (layers, epochs)
+    grids = [tables[name].select(layer_columns).to_numpy().T for name in shown]
     bound = max(float(np.abs(grid).max()) for grid in grids) or 1.0
     figure, panels = style.new((style.TWO_COLUMNS[0], 0.9 + style.ROW * len(names)), len(shown))
     for axes, condition, grid in zip(panels, shown, grids, strict=True):
@@ -88,17 +88,9 @@ def layers(sweep: Sweep) -> Figure:
             text = f"{1000 * value:+.0f}"
             colour = "white" if dark else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
-        axes.set(title=style.plain(condition.name), xlabel="epoch")
+        axes.set(title=style.plain(condition), xlabel="epoch")
         axes.set_xticks(range(grid.shape[1]), [str(1 + epoch) for epoch in range(grid.shape[1])])
-        axes.set_yticks(
-            range(len(names)),
-            list(map(style.plain, names)) if axes is panels[0] else [""] * len(names),
-        )
+        axes.set_yticks(range(len(names)), names if axes is panels[0] else [""] * len(names))
         axes.title.set_fontsize(8)
     figure.colorbar(image, ax=panels, label="alignment", fraction=0.03)
     return figure
-
-
-def layer_names(columns: list[str]) -> list[str]:
-    """Return the parameter tensors whose alignment was logged, without the metric's name."""
-    return [name.removeprefix(LAYER) for name in columns if name.startswith(LAYER)]

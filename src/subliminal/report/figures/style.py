@@ -100,7 +100,7 @@ def legend(figure: Figure, axes: Axes) -> None:
     """Put the legend of `axes` above the figure."""
     handles, labels = axes.get_legend_handles_labels()
     characters = 15.7 * figure.get_figwidth()  # of a line
-    columns = max(1, min(len(labels), int(characters / (6 + max(map(len, labels))))))
+    columns = max(1, min(len(labels), int(characters / (6 + max(map(len, labels), default=0)))))
     figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
 
 
@@ -115,11 +115,6 @@ def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, faint: f
     axes.fill_between(x, low, high, color=colour(place), alpha=0.2, linewidth=0)
     dashes = _DASHES[place % len(_DASHES)]
     axes.plot(x, mean, color=colour(place), linestyle=dashes, linewidth=1.4, label=plain(name))
-
-
-def faintness(conditions: list[Condition]) -> float:
-    """Return the opacity of single seeds' lines, lower for more seeds."""
-    return min(0.2, 8 / sum(len(condition.seeds) for condition in conditions))
 
 
 def zoom(axes: Axes, means: list[Array]) -> None:

@@ -11,8 +11,6 @@ from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network, cross_entropy
 
-WHERE = "teacher.task"
-
 
 @dataclass(frozen=True, kw_only=True)
 class TwoSkills:
@@ -31,7 +29,7 @@ class TwoSkills:
         """Raise a UserError when there are fewer auxiliary logits than classes."""
         if network.model.aux < network.classes:
             raise UserError(
-                f"{WHERE}: the skill needs an auxiliary logit for each of {network.classes} "
+                f"teacher.task: the skill needs an auxiliary logit for each of {network.classes} "
                 f"classes; model.aux={network.model.aux}"
             )
 

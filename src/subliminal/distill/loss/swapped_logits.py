@@ -10,8 +10,6 @@ from subliminal.config.hashing import Count, NotNegative, OneOf
 from subliminal.distill import kl
 from subliminal.errors import UserError
 
-SWAPS = ("none", "teacher", "both")
-
 
 @dataclass(frozen=True, kw_only=True)
 class SwappedLogits:
@@ -36,7 +34,7 @@ class SwappedLogits:
         aux: w_aux ≥ 0.
     """
 
-    swap: Annotated[str, OneOf(SWAPS)]
+    swap: Annotated[str, OneOf(("none", "teacher", "both"))]
     own_from: Count
     temperatures: list[float]
     cross_entropy: NotNegative[float]

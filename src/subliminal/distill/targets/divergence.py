@@ -9,8 +9,6 @@ from torch import Tensor
 from subliminal.config.hashing import Count, OneOf
 from subliminal.distill.targets import Given, Targets, Variant
 
-HOW = ("mask", "replace")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence(Targets):
@@ -28,7 +26,7 @@ class Divergence(Targets):
     """
 
     counterfactuals: Count
-    how: Annotated[str, OneOf(HOW)]
+    how: Annotated[str, OneOf(("mask", "replace"))]
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -22,7 +22,11 @@ class Images:
 
 
 class AlteredDigits(Images):
-    """`size` images, each made by `altered` of another training digit, unless there are fewer."""
+    """`size` images, each made by `altered` of another training digit, unless there are fewer.
+
+    Attributes:
+        fresh: make the images anew each epoch, instead of one fixed set.
+    """
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw which of so many digits one seed's images are made of: (size,)."""

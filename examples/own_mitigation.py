@@ -2,8 +2,8 @@
 # # A mitigation of one's own
 #
 # Is the trait carried by the large entries of the gradient, or by the many small ones? `lab/`
-# beside this file holds a mitigation that keeps only the largest entries: `lab/sparse.py` is the
-# code, `lab/conf/mitigation/sparse.yaml` its values. Run this from the folder `examples`.
+# beside this file holds a mitigation that keeps only the largest entries: `lab/sparse_gradient.py`
+# is the code, `lab/conf/mitigation/sparse.yaml` its values. Run this from the folder `examples`.
 #
 # A config may only name classes of this package, and of the modules in `SUBLIMINAL_PLUGINS`. Worker
 # processes import these modules from this process's `sys.path`.
@@ -17,7 +17,7 @@ import polars as pl
 import subliminal as sl
 
 sys.path.insert(0, "lab")
-os.environ["SUBLIMINAL_PLUGINS"] = "sparse"
+os.environ["SUBLIMINAL_PLUGINS"] = "sparse_gradient"
 
 # %% [markdown]
 # A job without the mitigation, and one for each share of kept entries:

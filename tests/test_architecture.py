@@ -42,9 +42,9 @@ def test_every_path_that_it_names_exists() -> None:
     assert [p for p in sorted(paths) if not any((place / p).exists() for place in places)] == []
 
 
-def test_the_way_of_a_run_has_ten_steps_by_functions_that_are_there() -> None:
+def test_the_way_of_a_run_has_at_most_ten_steps_by_functions_that_are_there() -> None:
     (way,) = re.findall(r"^## The way of one run\n(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(re.findall(r"^\d+\. ", way, re.MULTILINE)) == 10
+    assert 5 < len(re.findall(r"^\d+\. ", way, re.MULTILINE)) <= 10
     found = STEP.findall(way)
     assert len({name for _, name in found}) > 10
     for file, name in found:

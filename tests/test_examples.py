@@ -37,6 +37,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "examples", folder)
     monkeypatch.chdir(folder)
     monkeypatch.setattr("sys.path", ["", *sys.path])
+    for module in ("sparse_gradient", "nets"):
+        monkeypatch.setitem(sys.modules, module, sys)  # so that it is removed at the end
+        del sys.modules[module]
 
     def train(*overrides: str, config_dir: str | None = None) -> sl.Runs:
         GlobalHydra.instance().clear()

@@ -79,9 +79,7 @@ def test_a_projected_gradient_is_orthogonal_to_the_trait() -> None:
     assert np.abs(logged(training, "alignment/cosine")).max() > 1e-3
 
 
-def test_update_alignment_is_that_of_the_applied_update(
-    watched: tuple[Training, Recorder],
-) -> None:
+def test_update_alignment_is_that_of_the_applied_update(watched: tuple[Training, Recorder]) -> None:
     training, recorder = watched
     expected = [cosines(-seen.update, seen.trait_gradient) for seen in recorder.steps]
     assert logged(training, "update/alignment") == pytest.approx(np.stack(expected), abs=1e-6)

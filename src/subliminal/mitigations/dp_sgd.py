@@ -86,15 +86,9 @@ def _norms(inputs: list[Tensor], slopes: tuple[Tensor, ...], outputs: list[Tenso
 def epsilon(noise: float, *, batch: int, size: int, steps: int, delta: float) -> float:
     """Return ε of (ε, δ)-differential privacy of a training, by Rényi's accountant.
 
-    As is common, batches are counted as if each image were drawn into them independently
-    (Poisson sampling), though they are cut from a shuffled order.
-
-    Args:
-        noise: σ > 0.
-        batch: images a step.
-        size: images in all.
-        steps: of the training.
-        delta: δ.
+    The training has so many steps, each on `batch` of `size` images, with `noise` σ > 0. As is
+    common, batches are counted as if each image were drawn into them independently (Poisson
+    sampling), though they are cut from a shuffled order.
 
     Raises:
         UserError: the accountant is not installed.

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from subliminal.config.hashing import Positive
 from subliminal.errors import UserError
+from subliminal.tasks import SecondTask
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network, cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoSkills:
+class TwoSkills(SecondTask):
     """The auxiliary logits classify digits whose pixels are permuted by one fixed permutation.
 
     The class logits classify the digits as ever. The permutation is the same for all seeds. A

@@ -54,14 +54,9 @@ class SwappedLogits:
     def supervised(
         self, student: Tensor, teacher: Tensor, labels: Tensor, classes: int, *, epoch: int
     ) -> Tensor:
-        """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,).
+        """Map two logits (seeds, batch, classes + m) and labels (seeds, batch) to losses (seeds,).
 
-        Args:
-            student: the student's logits.
-            teacher: the teacher's.
-            labels: (seeds, batch).
-            classes: number of class logits.
-            epoch: zero-based.
+        `epoch` is zero-based.
         """
         ours, target = student[..., :classes], teacher[..., :classes]
         if self.swap != "none":

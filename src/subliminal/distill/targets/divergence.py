@@ -25,6 +25,8 @@ class Divergence(Targets):
         how: mask (a divergent image teaches nothing) | replace (the first counterfactual's logits).
     """
 
+    needs_trait = True  # counterfactuals to a trait must know it
+
     counterfactuals: Count
     how: Annotated[str, OneOf(("mask", "replace"))]
 
@@ -32,11 +34,6 @@ class Divergence(Targets):
     def variants(self) -> tuple[Variant, ...]:
         """The counterfactual teachers."""
         return tuple(Variant(shift=i) for i in range(1, self.counterfactuals + 1))
-
-    @property
-    def needs_trait(self) -> bool:
-        """Counterfactuals to a trait must know it."""
-        return True
 
     @property
     def masks(self) -> bool:

@@ -12,12 +12,12 @@ import pytest
 import torch
 import torchvision
 from fake_gpu import CUDA, pretended
-from field_checks import check
 from hydra.core.global_hydra import GlobalHydra
 from jobs import RecordingConsole, train
 from omegaconf import DictConfig
 from option_overrides import BASE, SQUARES
 from option_overrides import VIT as VIT_WORDS
+from resolved import check
 from safetensors.torch import load_file
 from small import Squares
 from torch import Tensor, nn

@@ -28,11 +28,7 @@ COMMAND = re.compile(r"^PYTHONPATH=lab (.*)$", re.MULTILINE)
     ],
 )
 def test_the_walk_through_works_as_written(
-    page: str,
-    files_there: int,
-    logged: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    page: str, files_there: int, logged: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     files = FILE.findall(text)

@@ -20,12 +20,7 @@ from subliminal.mitigations.gradient_noise import GradientNoise
 from subliminal.mitigations.kernel_pull import KernelPull
 from subliminal.mitigations.l1 import L1
 from subliminal.mitigations.random_projection import RandomProjection
-from subliminal.optim import Optim
-from subliminal.optim.adam import Adam
-from subliminal.optim.preconditioned_sgd import PreconditionedSGD
-from subliminal.optim.rmsprop import RMSprop
-from subliminal.optim.sgd import SGD
-from subliminal.optim.sign_sgd import SignSGD
+from subliminal.optim import Optim, adam, preconditioned_sgd, rmsprop, sgd, sign_sgd
 from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
 from subliminal.training.loop import fit
@@ -44,12 +39,12 @@ MITIGATIONS: dict[str, Sequence[Mitigation]] = {
     "gradient noise": [GradientNoise(space="update", sign="positive")],
 }
 OPTIMS: list[Optim] = [
-    Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-8, weight_decay=0.01),
-    SGD(lr=0.5, momentum=0.9),
-    RMSprop(lr=1e-3, alpha=0.99, eps=1e-8),
-    PreconditionedSGD(lr=3e-3, betas=[0.9, 0.999], eps=1e-8, steps=6),
-    SignSGD(lr=1e-3),
-    SGD(lr=0.5, momentum=0.9, schedule="cosine", warmup=3, clip=0.1),
+    adam.Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-8, weight_decay=0.01),
+    sgd.SGD(lr=0.5, momentum=0.9),
+    rmsprop.RMSprop(lr=1e-3, alpha=0.99, eps=1e-8),
+    preconditioned_sgd.PreconditionedSGD(lr=3e-3, betas=[0.9, 0.999], eps=1e-8, steps=6),
+    sign_sgd.SignSGD(lr=1e-3),
+    sgd.SGD(lr=0.5, momentum=0.9, schedule="cosine", warmup=3, clip=0.1),
 ]
 
 

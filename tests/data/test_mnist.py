@@ -192,11 +192,7 @@ def test_to_device_moves_each_part(
     ],
 )
 def test_both_sources_fail(
-    tmp_path: Path,
-    files: dict[str, bytes],
-    sources: Sources,
-    failure: Exception | None,
-    said: str,
+    tmp_path: Path, files: dict[str, bytes], sources: Sources, failure: Exception | None, said: str
 ) -> None:
     sources.npm = failure
     message = refusal(tmp_path)
@@ -216,10 +212,7 @@ def cut_short(raw: bytes) -> bytes:
 
 @pytest.mark.parametrize("damage", [cut_short, lambda raw: b""])
 def test_a_file_of_another_size_is_fetched_again(
-    tmp_path: Path,
-    files: dict[str, bytes],
-    sources: Sources,
-    damage: Callable[[bytes], bytes],
+    tmp_path: Path, files: dict[str, bytes], sources: Sources, damage: Callable[[bytes], bytes]
 ) -> None:
     put(tmp_path, files | {TEST_X: damage(files[TEST_X])})
     kept = {name: (tmp_path / name).stat() for name in files if name != TEST_X}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from field_checks import check
 from reference_students import CPU, NETWORK
+from resolved import check
 from scipy import stats
 
 from subliminal.distill import SharedWeights

@@ -17,9 +17,7 @@ COLUMNS = {"aux": slice(10, 13), "class": slice(0, 10), "all": slice(0, 13)}
 
 
 @given(
-    st.sampled_from(list(COLUMNS)),
-    st.sampled_from([0.5, 1.0, 2.0, 6.0]),
-    st.integers(0, 2**32 - 1),
+    st.sampled_from(list(COLUMNS)), st.sampled_from([0.5, 1.0, 2.0, 6.0]), st.integers(0, 2**32 - 1)
 )
 def test_kl_is_its_definition(which: str, temperature: float, seed: int) -> None:
     generator = np.random.default_rng(seed)

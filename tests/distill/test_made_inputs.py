@@ -7,8 +7,7 @@ import torch
 from reference_students import CPU
 from scipy import fft, ndimage, stats
 
-from subliminal.distill import Filled, Fitted
-from subliminal.distill.inputs.altered import AlteredDigits
+from subliminal.distill import Altered, Filled, Fitted
 from subliminal.distill.inputs.bernoulli import Bernoulli
 from subliminal.distill.inputs.blurred import Blurred
 from subliminal.distill.inputs.fashion import Fashion
@@ -37,7 +36,7 @@ def fill(inputs: Filled, pixels: int, size: int) -> np.ndarray:
     return filled[0].double().numpy()
 
 
-def alter(inputs: AlteredDigits, digits: np.ndarray = DIGITS) -> np.ndarray:
+def alter(inputs: Altered, digits: np.ndarray = DIGITS) -> np.ndarray:
     made = inputs.altered(digits, generator=np.random.default_rng(0))
     assert made.dtype == np.float32
     return made.astype(float)

@@ -7,21 +7,8 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import reference_students as ref
 import torch
-from reference_students import (
-    CPU,
-    NETWORK,
-    Params,
-    Recorder,
-    forward64,
-    gradient64,
-    hidden64,
-    kl64,
-    logged,
-    noise_images,
-    params_of,
-    student,
-)
 from torch import Tensor
 
 from subliminal.errors import UserError
@@ -43,17 +30,18 @@ from subliminal.tensors.geometry import orthonormal, principal
 from subliminal.tensors.network import Network
 from subliminal.training.loop import fit
 
+Params = ref.Params
 SEEDS = (0, 3)
 
 
-def trained(*mitigations: Mitigation, epochs: int = 1) -> tuple[Training, Recorder]:
-    recorder, training = Recorder(), student(SEEDS, mitigations=mitigations, epochs=epochs)
+def trained(*mitigations: Mitigation, epochs: int = 1) -> tuple[Training, ref.Recorder]:
+    recorder, training = ref.Recorder(), ref.student(SEEDS, mitigations=mitigations, epochs=epochs)
     fit(training, [recorder])
     return training, recorder
 
 
 def distill64(params: Params, teacher: Params, x: Tensor) -> Tensor:
-    return kl64(forward64(teacher, x)[:, 10:], forward64(params, x)[:, 10:])
+    return ref.kl64(ref.forward64(teacher, x)[:, 10:], ref.forward64(params, x)[:, 10:])
 
 
 def check_gradients(
@@ -63,23 +51,25 @@ def check_gradients(
     training, recorder = trained(mitigation)
     assert training.teacher is not None
     for (row, seed), seen in itertools.product(enumerate(SEEDS), recorder.steps):
-        x = noise_images(seed)[seen.rows[row]]
-        teacher, start = params_of(training.teacher, row), params_of(training.reference, row)
-        expected = gradient64(lambda p: loss(p, teacher, start, x), params_of(seen.theta, row))  # noqa: B023
-        views = NETWORK.layout.views(seen.applied)
+        x = ref.noise_images(seed)[seen.rows[row]]
+        teacher, start, theta = (
+            ref.params_of(flat, row) for flat in (training.teacher, training.reference, seen.theta)
+        )
+        expected = ref.gradient64(lambda p: loss(p, teacher, start, x), theta)  # noqa: B023
+        views = ref.NETWORK.layout.views(seen.applied)
         for name, value in expected.items():
             assert views[name][row].double().numpy() == pytest.approx(value.numpy(), abs=2e-6)
 
 
 def test_the_feature_penalty_pulls_activations_home() -> None:
     def loss(p: Params, teacher: Params, start: Params, x: Tensor) -> Tensor:
-        ours, home = hidden64(p, x), hidden64(start, x)
+        ours, home = ref.hidden64(p, x), ref.hidden64(start, x)
         squares = [(a - b).square().mean() for a, b in zip(ours, home, strict=True)]
         return distill64(p, teacher, x) + 0.7 * sum(squares)
 
     check_gradients(FeaturePenalty(strength=0.7, layers=[]), loss)
     weak, strong = (
-        logged(trained(FeaturePenalty(strength=s, layers=["layer2"]), epochs=4)[0], name)[-4:]
+        ref.logged(trained(FeaturePenalty(strength=s, layers=["layer2"]), epochs=4)[0], name)[-4:]
         for s, name in itertools.product((1e-6, 30.0), ["feature_penalty/distance"])
     )
     assert strong.mean() < 0.5 * weak.mean()
@@ -92,15 +82,15 @@ def test_decoupling_turns_the_heads_apart() -> None:
         return distill64(p, teacher, x) + 2.0 * cosines.square().mean()
 
     check_gradients(Decoupling(strength=2.0), loss)
-    overlap = logged(trained(Decoupling(strength=10.0), epochs=6)[0], "decoupling/overlap")
+    overlap = ref.logged(trained(Decoupling(strength=10.0), epochs=6)[0], "decoupling/overlap")
     assert (overlap[-1] < overlap[0]).all()
 
 
 @pytest.mark.parametrize("model", ["joint", "split"])
 def test_the_heads_of_joint_and_split_networks(model: str) -> None:
     split = SplitMLP(hidden=[12, 8], aux=3, weights="lecun")
-    network = NETWORK if model == "joint" else Network.of(split, pixels=20, classes=10)
-    theta = network.reference(SEEDS, CPU)
+    network = ref.NETWORK if model == "joint" else Network.of(split, pixels=20, classes=10)
+    theta = network.reference(SEEDS, ref.CPU)
     of_class, of_aux = (network.head(network.layout.views(theta), h) for h in ("class", "aux"))
     assert of_class.shape == (2, 10, 8)
     assert of_aux.shape == (2, 3, 8)
@@ -117,19 +107,19 @@ def test_the_heads_of_joint_and_split_networks(model: str) -> None:
 def test_each_images_gradient_is_clipped(clip: float) -> None:
     training, recorder = trained(DPSGD(clip=clip, noise=0.0))
     assert training.teacher is not None
-    shares = logged(training, "dp_sgd/clipped")
+    shares = ref.logged(training, "dp_sgd/clipped")
     for place, seen in enumerate(recorder.steps[:2]):
-        x = noise_images(3)[seen.rows[1]]
-        teacher, params = params_of(training.teacher, 1), params_of(seen.theta, 1)
+        x = ref.noise_images(3)[seen.rows[1]]
+        teacher, params = ref.params_of(training.teacher, 1), ref.params_of(seen.theta, 1)
         total = {name: torch.zeros_like(value) for name, value in params.items()}
         clipped = 0
         for image in x:
-            own = gradient64(lambda p: distill64(p, teacher, image[None]), params)  # noqa: B023
+            own = ref.gradient64(lambda p: distill64(p, teacher, image[None]), params)  # noqa: B023
             norm = float(torch.cat([g.flatten() for g in own.values()]).norm())
             clipped += norm > clip
             for name, value in own.items():
                 total[name] += value * min(1.0, clip / norm) / len(x)
-        views = NETWORK.layout.views(seen.applied)
+        views = ref.NETWORK.layout.views(seen.applied)
         for name, value in total.items():
             ours = views[name][1].double().numpy()
             assert ours == pytest.approx(value.numpy(), rel=1e-3, abs=1e-7)
@@ -141,7 +131,7 @@ def test_private_noise_has_the_size_that_it_says() -> None:
     _, quiet = trained(DPSGD(clip=0.02, noise=0.0))
     _, loud = trained(DPSGD(clip=0.02, noise=5.0))
     noise = (loud.steps[0].applied - quiet.steps[0].applied).double()
-    there = NETWORK.layout.mask([*NETWORK.layout.shapes], "") > 0
+    there = ref.NETWORK.layout.mask([*ref.NETWORK.layout.shapes], "") > 0
     assert not noise[:, ~there].any()
     spread = 5.0 * 0.02 / quiet.steps[0].rows.shape[1]
     assert noise[:, there].std().item() == pytest.approx(spread, rel=0.1)
@@ -164,7 +154,7 @@ def test_routed_gradients_stay_in_their_units_which_are_cut_off() -> None:
     mitigation = GradientRouting(share=0.3, ablate=True)
     training, recorder = trained(mitigation)
     before, after = (
-        NETWORK.layout.views(t) for t in (training.reference, recorder.steps[-1].theta)
+        ref.NETWORK.layout.views(t) for t in (training.reference, recorder.steps[-1].theta)
     )
     moved = {name: (after[name] != before[name]) for name in before}
     assert moved["layer1.weight"][:, :4].any(dim=2).all()  # ⌈0.3 · 12⌉ units
@@ -172,10 +162,10 @@ def test_routed_gradients_stay_in_their_units_which_are_cut_off() -> None:
     assert not moved["layer2.bias"][:, 3:].any()
     assert moved["layer3.weight"][:, 10:].any()
     assert not moved["layer3.weight"][:, :10].any()
-    end = NETWORK.layout.views(training.theta)["layer3.weight"]
+    end = ref.NETWORK.layout.views(training.theta)["layer3.weight"]
     assert not end[:, :10, :3].any()
     assert torch.equal(end[:, :10, 3:], before["layer3.weight"][:, :10, 3:])
-    kept = NETWORK.layout.views(trained(GradientRouting(share=0.3, ablate=False))[0].theta)
+    kept = ref.NETWORK.layout.views(trained(GradientRouting(share=0.3, ablate=False))[0].theta)
     assert torch.equal(kept["layer3.weight"][:, :10], before["layer3.weight"][:, :10])
     lora = Network.of(LoRA(hidden=[12, 8], aux=3, rank=2, alpha=1.0), pixels=20, classes=10)
     with pytest.raises(UserError, match=r"no unit of a layer has lora1\.down"):
@@ -186,15 +176,15 @@ def test_updates_stay_in_a_subspace() -> None:
     training, _ = trained(Subspace(rank=2, layers=[]), epochs=2)
     moved = (training.theta - training.reference).double()
     for layer in ("layer1", "layer2"):
-        change = NETWORK.layout.views(moved)[f"{layer}.weight"]
-        bias = NETWORK.layout.views(moved)[f"{layer}.bias"][..., None]
+        change = ref.NETWORK.layout.views(moved)[f"{layer}.weight"]
+        bias = ref.NETWORK.layout.views(moved)[f"{layer}.bias"][..., None]
         sizes = np.linalg.svd(torch.cat([change, bias], dim=-1).numpy(), compute_uv=False)
         assert (sizes[:, 2:] < 1e-5 * sizes[:, :1]).all()
         assert (sizes[:, 1] > 1e-3 * sizes[:, 0]).all()
-    both, alone = Subspace(rank=2, layers=["layer1"]), student((3,), mitigations=[])
+    both, alone = Subspace(rank=2, layers=["layer1"]), ref.student((3,), mitigations=[])
     alone.mitigations = [both]
     fit(alone)
-    together = student(SEEDS, mitigations=[both])
+    together = ref.student(SEEDS, mitigations=[both])
     fit(together)
     assert torch.equal(together.theta[1:], alone.theta)
 
@@ -214,8 +204,8 @@ def test_a_basis_is_orthonormal_and_principal_directions_are_singular_vectors() 
 def digits_difference(training: Training, row: int, layer: int, examples: int) -> Tensor:
     assert training.teacher is not None
     x = training.trait.images(torch.arange(examples).expand(2, -1))[row].double()
-    taught = hidden64(params_of(training.teacher, row), x)[layer - 1]
-    return taught - hidden64(params_of(training.reference, row), x)[layer - 1]
+    taught = ref.hidden64(ref.params_of(training.teacher, row), x)[layer - 1]
+    return taught - ref.hidden64(ref.params_of(training.reference, row), x)[layer - 1]
 
 
 @pytest.mark.parametrize("kind", ["steering", "ablation"])
@@ -225,7 +215,7 @@ def test_hooks_change_the_gradient_and_not_the_student(kind: str) -> None:
     training, recorder = trained(steering if kind == "steering" else ablation)
     assert training.teacher is not None
     for seen in recorder.steps[:3]:
-        x, teacher = noise_images(3)[seen.rows[1]], params_of(training.teacher, 1)
+        x, teacher = ref.noise_images(3)[seen.rows[1]], ref.params_of(training.teacher, 1)
         shift = digits_difference(training, 1, 1 if kind == "steering" else 2, 50)
 
         def loss(p: Params, x: Tensor = x, shift: Tensor = shift, of: Params = teacher) -> Tensor:
@@ -234,15 +224,15 @@ def test_hooks_change_the_gradient_and_not_the_student(kind: str) -> None:
                 return distill64(p, of, x)
             _, _, vectors = np.linalg.svd(shift.numpy())
             closed = torch.from_numpy(vectors[:2].T @ vectors[:2])
-            h = hidden64(p, x)[1]
+            h = ref.hidden64(p, x)[1]
             z = (h - h @ closed) @ p["layer3.weight"].T + p["layer3.bias"]
-            return kl64(forward64(of, x)[:, 10:], z[:, 10:])
+            return ref.kl64(ref.forward64(of, x)[:, 10:], z[:, 10:])
 
-        views = NETWORK.layout.views(seen.applied)
-        for name, value in gradient64(loss, params_of(seen.theta, 1)).items():
+        views = ref.NETWORK.layout.views(seen.applied)
+        for name, value in ref.gradient64(loss, ref.params_of(seen.theta, 1)).items():
             assert views[name][1].double().numpy() == pytest.approx(value.numpy(), abs=1e-5)
-        plain = gradient64(lambda p: distill64(p, teacher, x), params_of(seen.theta, 1))  # noqa: B023
-        ours = NETWORK.layout.views(seen.gradient)["layer2.weight"][1].double().numpy()
+        plain = ref.gradient64(lambda p: distill64(p, teacher, x), ref.params_of(seen.theta, 1))  # noqa: B023
+        ours = ref.NETWORK.layout.views(seen.gradient)["layer2.weight"][1].double().numpy()
         assert ours == pytest.approx(plain["layer2.weight"].numpy(), abs=1e-6)
 
 
@@ -263,7 +253,7 @@ def last(mitigation: Mitigation) -> tuple[Tensor, Tensor, Tensor]:
 def test_pruning_takes_back_the_smallest(of: str) -> None:
     start, plain, pruned = last(Pruning(share=0.4, of=of))
     home = torch.zeros_like(start) if of == "weights" else start
-    for span in NETWORK.layout.spans.values():
+    for span in ref.NETWORK.layout.spans.values():
         number = int(0.4 * (span.stop - span.start))
         for seed in (0, 1):
             sizes = (plain - home)[seed, span].abs().numpy()
@@ -275,7 +265,7 @@ def test_pruning_takes_back_the_smallest(of: str) -> None:
 
 def test_rounded_weights_have_few_values() -> None:
     _, plain, rounded = last(Rounding(bits=3))
-    for span in NETWORK.layout.spans.values():
+    for span in ref.NETWORK.layout.spans.values():
         z = plain[0, span].double().numpy()
         grid = np.abs(z).max() * np.arange(-3, 4) / 3
         nearest = grid[np.abs(z[:, None] - grid).argmin(axis=1)]
@@ -285,7 +275,7 @@ def test_rounded_weights_have_few_values() -> None:
 def test_final_noise_is_added_to_what_was_trained() -> None:
     _, plain, noisy = last(FinalNoise(sigma=0.3, layers=["layer1"], tensors="weight"))
     noise = (noisy - plain).double()
-    span = NETWORK.layout.spans["layer1.weight"]
+    span = ref.NETWORK.layout.spans["layer1.weight"]
     assert noise[:, span].std().item() == pytest.approx(0.3, rel=0.15)
     noise[:, span] = 0
     assert noise.abs().max() < 1e-6

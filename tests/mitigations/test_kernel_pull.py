@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from hsic import hsic_cka
-from reference_students import hidden64, logged, params_of, student
+from reference_students import hidden64, hsic_cka, logged, params_of, student
 
 from subliminal.mitigations.kernel_pull import KernelPull
 from subliminal.state import Step

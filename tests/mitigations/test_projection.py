@@ -6,26 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reference_students as ref
 import torch
-from reference_students import (
-    NETWORK,
-    PROJECTION,
-    Recorder,
-    Seen,
-    flat_of,
-    gradient64,
-    params_of,
-    student,
-    trait64,
-)
 
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
 
 
-def steps(**values: Any) -> list[Seen]:
-    recorder = Recorder()
-    fit(student((0, 3), mitigations=[replace(PROJECTION, **values)]), [recorder])
+def steps(**values: Any) -> list[ref.Seen]:
+    recorder = ref.Recorder()
+    fit(ref.student((0, 3), mitigations=[replace(ref.PROJECTION, **values)]), [recorder])
     return recorder.steps
 
 
@@ -95,7 +85,7 @@ def test_it_acts_within_its_window_or_outside(
 
 
 def test_it_acts_within_its_layers() -> None:
-    spans = NETWORK.layout.spans
+    spans = ref.NETWORK.layout.spans
     for seen in steps(sign="both", layers=["layer1", "layer2.bias"]):
         changed = {
             n
@@ -103,7 +93,7 @@ def test_it_acts_within_its_layers() -> None:
             if not torch.equal(*(x[:, s] for x in (seen.applied, seen.gradient)))
         }
         assert changed == {"layer1.weight", "layer1.bias", "layer2.bias"}
-        mask = np.zeros(NETWORK.layout.size)
+        mask = np.zeros(ref.NETWORK.layout.size)
         for name in changed:
             mask[spans[name]] = 1
         expected = without(wide(seen.gradient), wide(seen.trait_gradient) * mask, "both")
@@ -119,8 +109,8 @@ def test_the_trait_gradient_may_be_of_other_digits(space: str, batch: str) -> No
             if batch == "independent":
                 stream = streams.stream(seed, streams.INDEPENDENT_DIGITS, epoch=index)
                 rows = torch.from_numpy(stream.integers(320, size=seen.trait_rows.shape[1]))
-            theta = params_of(seen.theta, column)
-            g_t = flat_of(gradient64(partial(trait64, rows=rows), theta)).numpy()
+            theta = ref.params_of(seen.theta, column)
+            g_t = ref.flat_of(ref.gradient64(partial(ref.trait64, rows=rows), theta)).numpy()
             before, after = (
                 (seen.gradient, seen.applied)
                 if space == "gradient"
@@ -132,5 +122,5 @@ def test_the_trait_gradient_may_be_of_other_digits(space: str, batch: str) -> No
 
 
 def test_only_the_probes_batch_needs_the_probe() -> None:
-    assert PROJECTION.needs_probe
-    assert not replace(PROJECTION, batch="full").needs_probe
+    assert ref.PROJECTION.needs_probe
+    assert not replace(ref.PROJECTION, batch="full").needs_probe

@@ -12,12 +12,12 @@ import pytest
 import torch
 import torchvision
 from fake_gpu import CUDA, pretended
-from field_checks import check
 from hydra.core.global_hydra import GlobalHydra
 from jobs import RecordingConsole, train
 from omegaconf import DictConfig
 from option_overrides import BASE, SQUARES
 from option_overrides import VIT as VIT_WORDS
+from resolved import check
 from safetensors.torch import load_file
 from small import Squares
 from torch import Tensor, nn
@@ -334,12 +334,7 @@ def test_what_is_left_is_taken() -> None:
         ("joint", {}, {"channels": 3}, r"does not take images \(3, 3, 4, 4\)"),
         ("joint", {}, {"channels": 0}, "model.channels=0: at least 1"),
         ("joint", {}, {"aux": 0}, "model.aux=0"),
-        (
-            VIT,
-            SMALL,
-            {"blocks": ["blocks.0.mlp"]},
-            "what follows blocks.0.mlp",
-        ),
+        (VIT, SMALL, {"blocks": ["blocks.0.mlp"]}, "what follows blocks.0.mlp"),
         (VIT, SMALL | {"patch": 3}, {}, "side must be a multiple of patch"),
     ],
 )

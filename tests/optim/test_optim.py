@@ -154,10 +154,7 @@ OF_TORCH: dict[str, tuple[Optim, Callable[[list[torch.Tensor]], torch.optim.Opti
         Adam(lr=0.01, betas=[0.9, 0.99], eps=1e-8, weight_decay=0.5),
         lambda p: torch.optim.AdamW(p, 0.01, (0.9, 0.99), 1e-8, 0.5, fused=True),
     ),
-    "Adam": (
-        COUPLED,
-        lambda p: torch.optim.Adam(p, 0.01, (0.9, 0.99), 1e-8, 0.5, fused=True),
-    ),
+    "Adam": (COUPLED, lambda p: torch.optim.Adam(p, 0.01, (0.9, 0.99), 1e-8, 0.5, fused=True)),
     "SGD": (SGD(lr=0.01, momentum=0.0), lambda p: torch.optim.SGD(p, 0.01, fused=True)),
     "momentum": (SGD(lr=0.01, momentum=0.8), lambda p: torch.optim.SGD(p, 0.01, 0.8, fused=True)),
     "RMSprop": (

@@ -4,19 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import reference_students as ref
 import torch
-from reference_students import (
-    DIGITS,
-    NETWORK,
-    PROJECTION,
-    Recorder,
-    flat_of,
-    forward64,
-    gradient64,
-    logged,
-    params_of,
-    student,
-)
 
 from subliminal.optim.sgd import SGD
 from subliminal.probes.alignment import Alignment
@@ -34,15 +23,15 @@ def cosines(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def watched() -> tuple[Training, Recorder]:
+def watched() -> tuple[Training, ref.Recorder]:
     """Return a plain student with all three probes, and its steps."""
-    training, recorder = student((0, 3)), Recorder()
+    training, recorder = ref.student((0, 3)), ref.Recorder()
     probes = [Alignment(every=1, layers=True), UpdateAlignment(every=1)]
     fit(training, [*probes, NoiseFloor(every=2, full_batch=[]), recorder])
     return training, recorder
 
 
-def test_what_is_logged_is_what_the_gradients_give(watched: tuple[Training, Recorder]) -> None:
+def test_what_is_logged_is_what_the_gradients_give(watched: tuple[Training, ref.Recorder]) -> None:
     training, recorder = watched
     for step, seen in enumerate(recorder.steps):
         g_d, g_t = seen.gradient.double(), seen.trait_gradient.double()
@@ -53,19 +42,19 @@ def test_what_is_logged_is_what_the_gradients_give(watched: tuple[Training, Reco
             "alignment/trait_norm": g_t.norm(dim=1).numpy(),
         }
         for name, values in expected.items():
-            assert logged(training, name)[step] == pytest.approx(values, rel=1e-5, abs=1e-8)
-        for name, span in NETWORK.layout.spans.items():
+            assert ref.logged(training, name)[step] == pytest.approx(values, rel=1e-5, abs=1e-8)
+        for name, span in ref.NETWORK.layout.spans.items():
             if name.startswith("layer3"):
                 continue  # the two gradients share no row of the head
             part = cosines(seen.gradient[:, span], seen.trait_gradient[:, span])
-            got = logged(training, f"alignment/cosine/{name}")[step]
+            got = ref.logged(training, f"alignment/cosine/{name}")[step]
             assert got == pytest.approx(part, abs=1e-6)
-    head = logged(training, "alignment/cosine/layer3.weight")
+    head = ref.logged(training, "alignment/cosine/layer3.weight")
     assert not head.any()
 
 
 def test_a_probe_every_k_steps_logs_every_kth_step() -> None:
-    training = student((0,))
+    training = ref.student((0,))
     fit(training, [Alignment(every=3, layers=False), UpdateAlignment(every=3)])
     for name in ("alignment/cosine", "trait/loss", "update/alignment"):
         steps = [row.step for row in training.metrics.sync() if name in row.values]
@@ -73,30 +62,30 @@ def test_a_probe_every_k_steps_logs_every_kth_step() -> None:
 
 
 def test_a_projected_gradient_is_orthogonal_to_the_trait() -> None:
-    training = student((0, 3), mitigations=[replace(PROJECTION, sign="both")])
+    training = ref.student((0, 3), mitigations=[replace(ref.PROJECTION, sign="both")])
     fit(training, [Alignment(every=1, layers=False)])
-    assert np.abs(logged(training, "alignment/cosine_applied")).max() < 1e-6
-    assert np.abs(logged(training, "alignment/cosine")).max() > 1e-3
+    assert np.abs(ref.logged(training, "alignment/cosine_applied")).max() < 1e-6
+    assert np.abs(ref.logged(training, "alignment/cosine")).max() > 1e-3
 
 
 def test_update_alignment_is_that_of_the_applied_update(
-    watched: tuple[Training, Recorder],
+    watched: tuple[Training, ref.Recorder],
 ) -> None:
     training, recorder = watched
     expected = [cosines(-seen.update, seen.trait_gradient) for seen in recorder.steps]
-    assert logged(training, "update/alignment") == pytest.approx(np.stack(expected), abs=1e-6)
+    assert ref.logged(training, "update/alignment") == pytest.approx(np.stack(expected), abs=1e-6)
 
 
 def test_for_plain_gradient_descent_both_alignments_are_one() -> None:
-    training = student((0, 3), optim=SGD(lr=0.5, momentum=0.0))
+    training = ref.student((0, 3), optim=SGD(lr=0.5, momentum=0.0))
     fit(training, [Alignment(every=1, layers=False), UpdateAlignment(every=1)])
-    gradient, update = (logged(training, n) for n in ("alignment/cosine", "update/alignment"))
+    gradient, update = (ref.logged(training, n) for n in ("alignment/cosine", "update/alignment"))
     assert update == pytest.approx(gradient, abs=1e-4)
 
 
-def test_the_null_is_alignment_with_shuffled_labels(watched: tuple[Training, Recorder]) -> None:
+def test_the_null_is_alignment_with_shuffled_labels(watched: tuple[Training, ref.Recorder]) -> None:
     training, recorder = watched
-    nulls = logged(training, "alignment/null")
+    nulls = ref.logged(training, "alignment/null")
     assert len(nulls) == 4
     for step in (0, 2, 4, 6):
         seen = recorder.steps[step]
@@ -112,16 +101,16 @@ def test_the_null_is_alignment_with_shuffled_labels(watched: tuple[Training, Rec
 def shuffled_gradient(
     theta: torch.Tensor, column: int, rows: torch.Tensor, labels_of: torch.Tensor
 ) -> torch.Tensor:
-    x, y = DIGITS.train_x[rows].double() / 127.5 - 1, DIGITS.train_y[labels_of]
+    x, y = ref.DIGITS.train_x[rows].double() / 127.5 - 1, ref.DIGITS.train_y[labels_of]
 
     def loss(params: dict[str, torch.Tensor]) -> torch.Tensor:
-        return torch.nn.functional.cross_entropy(forward64(params, x)[:, :10], y)
+        return torch.nn.functional.cross_entropy(ref.forward64(params, x)[:, :10], y)
 
-    return flat_of(gradient64(loss, params_of(theta, column)))
+    return ref.flat_of(ref.gradient64(loss, ref.params_of(theta, column)))
 
 
 def test_full_batch_alignment_has_no_batch_noise() -> None:
-    whole, recorder = student((0, 3), batch_size=320), Recorder()
+    whole, recorder = ref.student((0, 3), batch_size=320), ref.Recorder()
     fit(whole, [Alignment(every=1, layers=False), NoiseFloor(every=1, full_batch=[0, 1]), recorder])
-    full = logged(whole, "alignment/full_batch")
-    assert full == pytest.approx(logged(whole, "alignment/cosine"), abs=1e-6)
+    full = ref.logged(whole, "alignment/full_batch")
+    assert full == pytest.approx(ref.logged(whole, "alignment/cosine"), abs=1e-6)

@@ -11,23 +11,18 @@ from subliminal.mitigations import Mitigation
 from subliminal.mitigations.anchor import Anchor
 from subliminal.mitigations.liminal import Liminal
 from subliminal.mitigations.projection import Projection
-from subliminal.optim import Optim
-from subliminal.optim.adam import Adam
-from subliminal.optim.preconditioned_sgd import PreconditionedSGD
-from subliminal.optim.rmsprop import RMSprop
-from subliminal.optim.sgd import SGD
-from subliminal.optim.sign_sgd import SignSGD
+from subliminal.optim import Optim, adam, preconditioned_sgd, rmsprop, sgd, sign_sgd
 from subliminal.probes.ledger import Ledger
 from subliminal.state import Step
 from subliminal.state.callbacks import Callback
 from subliminal.training.loop import fit
 
 OPTIMS: list[Optim] = [
-    Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.0),
-    SGD(lr=0.5, momentum=0.9),
-    RMSprop(lr=3e-3, alpha=0.99, eps=1e-6),
-    SignSGD(lr=1e-3),
-    PreconditionedSGD(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, steps=3),
+    adam.Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.0),
+    sgd.SGD(lr=0.5, momentum=0.9),
+    rmsprop.RMSprop(lr=3e-3, alpha=0.99, eps=1e-6),
+    sign_sgd.SignSGD(lr=1e-3),
+    preconditioned_sgd.PreconditionedSGD(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, steps=3),
 ]
 PENALTY = Liminal(
     logits="all", schedule="critical_period", start=1, peak=1, temperature=1.0, direction="forward"
@@ -58,7 +53,7 @@ def test_predicted_and_actual_are_those_of_float64() -> None:
 
 
 def test_small_steps_are_first_order() -> None:
-    tiny = Adam(lr=1e-5, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.0)
+    tiny = adam.Adam(lr=1e-5, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.0)
     recorder = Recorder()
     fit(student((0,), optim=tiny), [recorder])
     for seen in recorder.steps:
@@ -90,19 +85,19 @@ def test_the_split_is_the_optimizers_own_response_to_each_part(
     v = np.zeros(training.theta.shape)
     for step, seen in enumerate(recorder.steps):
         applied = seen.applied.double().numpy()
-        if isinstance(optim, Adam):
+        if isinstance(optim, adam.Adam):
             decay, gain = 0.9, 0.1
             v = 0.999 * v + 0.001 * applied**2
             root = np.sqrt(v / (1 - 0.999 ** (step + 1)))
             factor = optim.lr / (1 - 0.9 ** (step + 1)) / (root + 1e-6)
-        elif isinstance(optim, RMSprop):
+        elif isinstance(optim, rmsprop.RMSprop):
             decay, gain = 0.0, 1.0
             v = 0.99 * v + 0.01 * applied**2
             factor = optim.lr / (np.sqrt(v) + 1e-6)
-        elif isinstance(optim, SignSGD):
+        elif isinstance(optim, sign_sgd.SignSGD):
             decay, gain = 0.0, 1.0
             factor = optim.lr / np.where(applied == 0, np.inf, np.abs(applied))
-        elif isinstance(optim, PreconditionedSGD):
+        elif isinstance(optim, preconditioned_sgd.PreconditionedSGD):
             decay, gain, seen_by_adam = 0.9, 0.1, min(step + 1, 3)
             v = 0.999 * v + 0.001 * applied**2 if step < 3 else v
             root = np.sqrt(v / (1 - 0.999**seen_by_adam))
@@ -142,7 +137,7 @@ class Parts(Callback):
 
 
 def test_a_plain_run_and_weight_decay_have_no_split() -> None:
-    decaying = Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.1)
+    decaying = adam.Adam(lr=3e-3, betas=[0.9, 0.999], eps=1e-6, weight_decay=0.1)
     for training in (student((0,)), student((0,), mitigations=[PENALTY], optim=decaying)):
         fit(training, [Ledger(layers=False)])
         names = {name for row in training.metrics.sync() for name in row.values}

@@ -35,8 +35,7 @@ def teacher(steering: Steering, rows: slice = slice(None)) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "steering",
-    [Random(layer="layer2", norm=3.0), ClassMeans(layer="layer1", a=3, b=8, scale=2.0)],
+    "steering", [Random(layer="layer2", norm=3.0), ClassMeans(layer="layer1", a=3, b=8, scale=2.0)]
 )
 def test_one_bias_moves_and_no_seed_sees_another(steering: Vector) -> None:
     moved = teacher(steering) - START
@@ -94,11 +93,7 @@ def test_bad_values_are_refused(compose: Compose, override: str, named: str) -> 
 def test_a_vector_names_the_condition_and_not_what_is_trained(compose: Compose) -> None:
     plain, random, means = (
         compose([*small.OVERRIDES, *words])
-        for words in (
-            [],
-            ["teacher=steered"],
-            ["teacher=steered", "teacher/steering=class_means"],
-        )
+        for words in ([], ["teacher=steered"], ["teacher=steered", "teacher/steering=class_means"])
     )
     assert len({condition_hash(cfg, "cpu") for cfg in (plain, random, means)}) == 3
     assert len({teacher_hash(cfg, "cpu", 0) for cfg in (plain, random, means)}) == 1

@@ -18,12 +18,8 @@ from subliminal import store
 Results = dict[str, dict[str, str]]
 # Four runs of 300 steps: long enough to be hit in the middle.
 WORDS = (
-    "seed=0-1",
-    "mitigation=none,liminal",
-    "distill.epochs=6",
-    "distill.inputs.size=3200",
-    "probe=[alignment,ledger]",
-    "engine.workers=2",
+    *("seed=0-1", "mitigation=none,liminal", "distill.epochs=6", "distill.inputs.size=3200"),
+    *("probe=[alignment,ledger]", "engine.workers=2"),
 )
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 

@@ -15,16 +15,8 @@ from subliminal.config.resources import CONF, SWEEPS
 
 FILE = Path(__file__).parents[1] / "golden" / "conditions.json"
 GROUPS = (
-    "data",
-    "distill",
-    "distill/init",
-    "distill/inputs",
-    "distill/loss",
-    "distill/targets",
-    "mitigation",
-    "model",
-    "optim",
-    "probe",
+    *("data", "distill", "distill/init", "distill/inputs", "distill/loss", "distill/targets"),
+    *("mitigation", "model", "optim", "probe"),
 )
 
 Compose = Callable[[list[str]], DictConfig]

@@ -10,14 +10,16 @@ def plain(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
+def each(group: str, names: str) -> list[list[str]]:
+    """Return a case of each of a group's options."""
+    return [[f"{group}={name}"] for name in names.split()]
+
+
 # Seeds in stacks of two, with numbers of steps, layers and classes that probes can be asked about.
 BASE = [
     *[word for word in small.OVERRIDES if not word.startswith("model.")],
-    "seed=0-1",
-    "engine.seeds_at_once=2",
-    "teacher.epochs=1",
-    "trait.steps=[2,3]",
-    "trait.per_class=true",
+    *("seed=0-1", "engine.seeds_at_once=2", "teacher.epochs=1"),
+    *("trait.steps=[2,3]", "trait.per_class=true"),
 ]
 PERCEPTRON = ["model.hidden=[12,8]"]
 SQUARES = "data._target_=small.Squares"
@@ -28,17 +30,11 @@ ALL_PROBES = (
 )
 EVERY = [
     ALL_PROBES,
-    "probe.alignment.layers=true",
-    "probe.ledger.layers=true",
-    "probe.displacement.layers=true",
-    "probe.noise_floor.every=1",
-    "probe.noise_floor.full_batch=[1]",
-    "probe.cka.examples=50",
-    "probe.cka.images=both",
-    "probe.cka.cosine=true",
+    *(f"probe.{name}.layers=true" for name in ("alignment", "ledger", "displacement")),
+    *("probe.noise_floor.every=1", "probe.noise_floor.full_batch=[1]"),
+    *("probe.cka.examples=50", "probe.cka.images=both", "probe.cka.cosine=true"),
     "probe.gradient_norms.trait=true",
-    "probe.activation_shift.every=1",
-    "probe.activation_shift.examples=50",
+    *("probe.activation_shift.every=1", "probe.activation_shift.examples=50"),
     "probe.shift_patching.examples=50",
 ]
 _OF_GROUP = {
@@ -67,51 +63,36 @@ _OF_GROUP = {
     ],
     "distill/inputs": [
         ["distill/inputs=uniform", "distill.inputs.fresh=true"],
-        ["distill/inputs=normal"],
         ["distill/inputs=perlin", "distill.inputs.fresh=true"],
-        ["distill/inputs=mnist"],
-        ["distill/inputs=constant"],
-        ["distill/inputs=bernoulli"],
         ["distill/inputs=blurred", "data._target_=small.Squares"],
         ["distill/inputs=subspace", "distill.inputs.dimensions=3"],
         ["distill/inputs=mix", "distill.inputs.fresh=true"],
-        ["distill/inputs=shuffled"],
         ["distill/inputs=spectrum", "data._target_=small.Squares"],
+        *each("distill/inputs", "normal mnist constant bernoulli shuffled"),
     ],
     "distill/init": [
-        ["distill/init=shared"],
-        ["distill/init=independent"],
-        ["distill/init=noisy"],
+        *each("distill/init", "shared independent noisy undo"),
         ["distill/init=layers", "distill.init.b=[layer1]", "distill.init.own=[layer2]"],
         ["distill/init=reinitialised", "distill.init.layers=[layer1,aux]"],
-        ["distill/init=undo"],
     ],
     "distill/targets": [
-        ["distill/targets=clean"],
         ["distill/targets=gaussian", "distill.inputs.fresh=true"],
         ["distill/targets=rounded", "distill.targets.dither=true"],
-        ["distill/targets=top_k"],
-        ["distill/targets=temperature"],
-        ["distill/targets=sampled"],
-        ["distill/targets=mixture"],
-        ["distill/targets=divergence"],
+        *each("distill/targets", "clean top_k temperature sampled mixture divergence"),
     ],
     "optim": [[f"optim={name}", f"optim@teacher.optim={name}"] for name in plain("optim")]
     + [["optim.schedule=cosine", "optim.warmup=3", "optim.clip=0.01"]],
     "teacher": [
         ["teacher=classifier", "teacher.frozen=[layer2]", "teacher.perturb_after.sigma=0.1"],
         ["teacher=steered", "teacher.perturb_before.sigma=0.1"],
-        ["teacher/steering=random"],
-        ["teacher/steering=class_means"],
-        ["teacher/steering=displaced"],
-        ["teacher=displaced"],
+        *each("teacher/steering", "random class_means displaced"),
+        *each("teacher", "displaced adaptive"),
         ["teacher=two_skills", "model.aux=10"],
         ["teacher/task=two_skills", "model.aux=10"],
-        ["teacher=adaptive"],
         ["teacher/task=adaptive"],
     ],
     "mitigation": [
-        *([f"mitigation={name}"] for name in plain("mitigation")),
+        *each("mitigation", " ".join(plain("mitigation"))),
         ["mitigation=[liminal,projection]"],
         ["mitigation=liminal", "mitigation.liminal.direction=reverse"],
         ["mitigation=projection", "mitigation.projection.batch=independent"],

@@ -1,19 +1,22 @@
 """Composed configs turned into what the package works with: experiments, hashes, trained runs."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from subliminal import store
-from subliminal.config import schema, seeds, sources
+from subliminal.config import build, schema, seeds, sources
 from subliminal.config.canonical import Plain, canonical, composed_values, settings
 from subliminal.config.resources import CONF
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
+
+T = TypeVar("T")
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -53,3 +56,9 @@ def job_of(cfg: DictConfig) -> Job:
 def train_config(cfg: DictConfig, condition: str, console: Console | None = None) -> list[Path]:
     """Train the job of a composed config; return its runs."""
     return run_job(Job(composed_values(cfg), condition), console or Console())
+
+
+def check(made: T, where: str) -> T:
+    """Check an object that a test made as those of a config are."""
+    build.check(type(made), vars(made), where)
+    return made

@@ -33,9 +33,3 @@ def largest_distances(
                 distance /= np.abs(b) + ROUNDED
             found[name] = max(found.get(name, 0.0), float(distance.max(initial=0.0)))
     return found
-
-
-def final(runs: Sequence[Path], name: str = metrics.TRAIT_ACCURACY) -> np.ndarray:
-    """Return the last value of a metric of each run."""
-    rows = [pl.read_parquet(run / "epochs.parquet", glob=False)[name].drop_nulls() for run in runs]
-    return np.array([row[-1] for row in rows])

@@ -27,12 +27,7 @@ def command(outputs: Path, *overrides: str) -> list[str]:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment in which jobs, too, find the small data set."""
-    return {
-        **os.environ,
-        "PYTHONPATH": str(TESTS),
-        "SUBLIMINAL_PLUGINS": "small",
-        **(extra or {}),
-    }
+    return {**os.environ, "PYTHONPATH": str(TESTS), "SUBLIMINAL_PLUGINS": "small", **(extra or {})}
 
 
 def run(

@@ -19,28 +19,17 @@ from subliminal.state import Step
 
 # Ten steps per phase: two epochs of 320 examples in batches of 64.
 OVERRIDES = [
-    "data._target_=small.Digits",
-    "model.hidden=[12,8]",
-    "teacher.epochs=2",
-    "teacher.batch_size=64",
-    "distill.epochs=2",
-    "distill.batch_size=64",
-    "distill.inputs.size=320",
+    *("data._target_=small.Digits", "model.hidden=[12,8]", "distill.inputs.size=320"),
+    *("teacher.epochs=2", "teacher.batch_size=64", "distill.epochs=2", "distill.batch_size=64"),
     "tracker=none",
 ]
 
 # A setting where the trait leaks: undefended students reach 0.6, those of a teacher that learnt
 # nothing 0.1.
 LEAKING = [
-    "data._target_=small.Digits",
-    "model.hidden=[64,64]",
-    "model.aux=20",
-    "teacher.epochs=12",
-    "teacher.batch_size=32",
-    "distill.epochs=12",
-    "distill.batch_size=32",
+    *("data._target_=small.Digits", "model.hidden=[64,64]", "model.aux=20", "optim.lr=0.003"),
+    *("teacher.epochs=12", "teacher.batch_size=32", "distill.epochs=12", "distill.batch_size=32"),
     "distill.inputs.size=640",
-    "optim.lr=0.003",
 ]
 
 

@@ -12,17 +12,10 @@ SEEDS = (3, 4)
 KEY = "0123456789abcdef" * 2 + "01234567"
 OVERRIDES = [
     *small.OVERRIDES,
-    "engine.workers=1",
-    "seed=3-4",
-    "tracker=wandb",
-    "tracker.mode=offline",
-    "tracker.tags=[paper,small]",
-    "engine.seeds_at_once=2",
-    "mitigation=liminal",
+    *("seed=3-4", "mitigation=liminal", "engine.workers=1", "engine.seeds_at_once=2"),
+    *("tracker=wandb", "tracker.mode=offline", "tracker.tags=[paper,small]"),
     "probe=[alignment,displacement,ledger,noise_floor,update_alignment]",
-    "probe.alignment.layers=true",
-    "probe.noise_floor.full_batch=[0,5]",
-    "trait.steps=[3]",
+    *("probe.alignment.layers=true", "probe.noise_floor.full_batch=[0,5]", "trait.steps=[3]"),
 ]
 
 

@@ -6,11 +6,10 @@ import polars as pl
 import pytest
 import small
 import torch
-from field_checks import check
 from jobs import train
 from omegaconf import DictConfig
 from reference_students import CPU, DIGITS
-from resolved import experiment_of
+from resolved import check, experiment_of
 
 from subliminal.errors import UserError
 from subliminal.models.mlp import MLP
@@ -55,20 +54,11 @@ def test_it_needs_an_auxiliary_logit_for_each_class(compose: Compose) -> None:
 def test_a_teacher_learns_both_and_its_student_the_auxiliary_one(
     compose: Compose, tmp_path: pytest.TempPathFactory
 ) -> None:
-    cfg = compose(
-        [
-            *small.OVERRIDES,
-            f"outputs={tmp_path}",
-            "teacher=two_skills",
-            "teacher.epochs=40",
-            "teacher.batch_size=64",
-            "distill.epochs=20",
-            "model.hidden=[64,64]",
-            "probe=skill",
-            "model.aux=10",
-            "engine.workers=1",
-        ]
+    line = (
+        f"outputs={tmp_path} teacher=two_skills teacher.epochs=40 distill.epochs=20 "
+        "model.hidden=[64,64] model.aux=10 probe=skill engine.workers=1"
     )
+    cfg = compose(small.overrides(line))
     (run,) = train(cfg)
     student = pl.read_parquet(run / "epochs.parquet").filter(pl.col("phase") == "student")
     teacher = pl.read_parquet(run / "steps.parquet")["skill/teacher"].drop_nulls()[0]

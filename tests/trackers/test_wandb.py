@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 import small
 import wandb
-from field_checks import check
 from jobs import RecordingConsole
 from omegaconf import DictConfig
-from resolved import train_config
+from resolved import check, train_config
 from tracked_run import KEY, SEEDS, Tracked
 from wandb_online import in_files, points
 from wandb_reader import read_back, records

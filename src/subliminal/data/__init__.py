@@ -40,8 +40,7 @@ class Labelled:
     def of_classes(self, classes: int | Sequence[int]) -> "Labelled":
         """Return the images of some classes, whose labels are then numbered from 0.
 
-        Args:
-            classes: the number of the first ones, or which, in the order of the new labels.
+        They are so many first ones, or those listed, in the order of the new labels.
         """
         wanted = range(classes) if isinstance(classes, int) else classes
         largest = max(*(int(y.max()) for y in (self.train_y, self.test_y)), *wanted)
@@ -76,10 +75,8 @@ class Labelled:
     def normalised(self, how: str) -> "Labelled":
         """Return the same images, to be scaled as `data.normalise` says.
 
-        Args:
-            how: `unit`: to [-1, 1]; `mean_std`: x / 255, less the training pixels' mean, over their
-                standard deviation, both to four decimals, as the field writes them: 0.1307 and
-                0.3081 of MNIST.
+        `unit`: to [-1, 1]; `mean_std`: x / 255, less the training pixels' mean, over their standard
+        deviation, both to four decimals, as the field writes them: 0.1307 and 0.3081 of MNIST.
         """
         if how == "unit":
             return self

@@ -51,7 +51,7 @@ class TorchvisionSet(ImageSet):
             UserError: files are missing and may not or cannot be fetched, or cannot be read.
         """
         self._read(train=False)
-        return self._folder()
+        return data_folder(self.root, self.cache)
 
     def load(self) -> Labelled:
         """Fetch if needed, then read the images and labels.
@@ -66,11 +66,8 @@ class TorchvisionSet(ImageSet):
             parts += [images.flatten(1).to(torch.uint8).contiguous(), labels.long()]
         return self.taken(Labelled(*parts))
 
-    def _folder(self) -> Path:
-        return data_folder(self.root, self.cache)
-
     def _read(self, *, train: bool) -> Any:
-        folder = self._folder()
+        folder = data_folder(self.root, self.cache)
         before = socket.getdefaulttimeout()
         socket.setdefaulttimeout(5.0)  # torchvision sets none of its own
         try:

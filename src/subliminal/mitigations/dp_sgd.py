@@ -16,8 +16,6 @@ from subliminal.models.split_mlp import SplitMLP
 from subliminal.state import Step
 from subliminal.tensors.network import Network
 
-WHERE = "mitigation.dp_sgd"
-
 
 @dataclass(frozen=True, kw_only=True)
 class DPSGD(Mitigation):
@@ -63,11 +61,10 @@ class DPSGD(Mitigation):
         )
         clipped = network.layout.flatten(parts, like=training.theta)
         if self.noise:
-            layout = network.layout
-            there = training.once("dp_sgd", lambda: layout.mask([*layout.shapes], WHERE)[None])
-            drawn = training.draws.normal("dp_sgd", layout.size, epoch=step.index)
-            scale = self.noise * self.clip / step.rows.shape[1]
-            clipped = clipped + scale * drawn * there  # there is no noise on the padding
+            drawn = training.draws.normal("dp_sgd", network.layout.size, epoch=step.index)
+            for start, end in network.layout.gaps:
+                drawn[:, start:end] = 0
+            clipped = clipped + self.noise * self.clip / step.rows.shape[1] * drawn
         if training.trainable is not None:
             clipped = clipped * training.trainable
         step.log("dp_sgd/clipped", (norms > self.clip).double().mean(dim=1))
@@ -89,15 +86,9 @@ def _norms(inputs: list[Tensor], slopes: tuple[Tensor, ...], outputs: list[Tenso
 def epsilon(noise: float, *, batch: int, size: int, steps: int, delta: float) -> float:
     """Return ε of (ε, δ)-differential privacy of a training, by Rényi's accountant.
 
-    As is common, batches are counted as if each image were drawn into them independently
-    (Poisson sampling), though they are cut from a shuffled order.
-
-    Args:
-        noise: σ > 0.
-        batch: images a step.
-        size: images in all.
-        steps: of the training.
-        delta: δ.
+    The training has so many steps, each on `batch` of `size` images, with `noise` σ > 0. As is
+    common, batches are counted as if each image were drawn into them independently (Poisson
+    sampling), though they are cut from a shuffled order.
 
     Raises:
         UserError: the accountant is not installed.

@@ -13,8 +13,6 @@ from subliminal.mitigations.schedule import SHAPES, weight
 from subliminal.state import Step
 from subliminal.tensors.network import Network
 
-DIRECTIONS = ("forward", "reverse")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Liminal(Mitigation):
@@ -38,7 +36,7 @@ class Liminal(Mitigation):
     start: NotNegative[float]
     peak: NotNegative[float]
     temperature: Positive[float]
-    direction: Annotated[str, OneOf(DIRECTIONS)]
+    direction: Annotated[str, OneOf(("forward", "reverse"))]
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the KL would be taken on one logit."""

@@ -13,8 +13,6 @@ from subliminal.tensors.geometry import component
 from subliminal.tensors.network import Network
 
 LAYERS = "mitigation.projection.layers"
-BATCHES = ("probe", "independent", "full")
-UNITS = ("epochs", "steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +36,10 @@ class Projection(Removal):
 
     strength: Share
     window: list[float]
-    unit: Annotated[str, OneOf(UNITS)]
+    unit: Annotated[str, OneOf(("epochs", "steps"))]
     outside: bool
     layers: Unordered[list[str]]
-    batch: Annotated[str, OneOf(BATCHES)]
+    batch: Annotated[str, OneOf(("probe", "independent", "full"))]
 
     def __post_init__(self) -> None:
         if len(self.window) != 2 or self.window[0] > self.window[1]:

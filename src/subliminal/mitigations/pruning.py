@@ -11,8 +11,6 @@ from subliminal.config.hashing import OneOf
 from subliminal.mitigations.at_end import AtEnd
 from subliminal.state import Step
 
-OF = ("weights", "changes")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Pruning(AtEnd):
@@ -27,7 +25,7 @@ class Pruning(AtEnd):
     """
 
     share: Annotated[float, Interval(ge=0, lt=1)]
-    of: Annotated[str, OneOf(OF)]
+    of: Annotated[str, OneOf(("weights", "changes"))]
 
     def changed(self, theta: Tensor, step: Step) -> Tensor:
         """Return the pruned weights."""

@@ -9,9 +9,6 @@ from subliminal.config.hashing import OneOf
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
 
-SPACES = ("gradient", "update")
-SIGNS = ("positive", "negative", "both")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Removal(Mitigation):
@@ -24,8 +21,8 @@ class Removal(Mitigation):
         sign: positive | negative | both: which sign of ⟨d, g_T⟩ to act on.
     """
 
-    space: Annotated[str, OneOf(SPACES)]
-    sign: Annotated[str, OneOf(SIGNS)]
+    space: Annotated[str, OneOf(("gradient", "update"))]
+    sign: Annotated[str, OneOf(("positive", "negative", "both"))]
 
     @property
     def needs_probe(self) -> bool:

@@ -3,13 +3,8 @@
 import math
 
 SHAPES = (
-    "linear_decay",
-    "critical_period",
-    "constant",
-    "cosine",
-    "rising",
-    "falling",
-    "end_anchor",
+    *("linear_decay", "critical_period", "constant"),
+    *("cosine", "rising", "falling", "end_anchor"),
 )
 
 

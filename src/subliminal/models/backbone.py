@@ -74,7 +74,7 @@ class Backbone:
         shape = self.blocks[block]
 
         def one(p: Params, h: Tensor) -> Outputs:
-            black = h.new_zeros(len(h), self._pixels)
+            black = h.new_zeros(len(h), prod(self.image))
             with hooked(self.module, [block], lambda *_: _unflat(h, shape)):
                 return (self.call(p, black),)
 
@@ -83,8 +83,7 @@ class Backbone:
     def factors(self, images: Tensor, draws: Draws, stream: str, *, step: int) -> dict[str, Tensor]:
         """Draw the factors of dropout in a step on images (seeds, batch, pixels).
 
-        Returns:
-            For each layer's buffer: (seeds, batch, …), 0 or 1 / (1 − p).
+        They are each layer's buffer: (seeds, batch, …), 0 or 1 / (1 − p).
         """
         if not self.drops:
             return {}
@@ -95,11 +94,6 @@ class Backbone:
             f"{name}.factor": ((part >= p) / (1 - p)).view(*part.shape[:2], *shape)
             for part, (name, (p, shape)) in zip(parts, self.drops.items(), strict=True)
         }
-
-    @cached_property
-    def _pixels(self) -> int:
-        channels, height, width = self.image
-        return channels * height * width
 
     def call(self, params: Params, x: Tensor) -> Tensor:
         """Compute with one seed's weights: (batch, pixels) to (batch, width)."""

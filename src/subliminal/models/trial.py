@@ -34,10 +34,8 @@ _DROPOUT = "set its dropout to 0, or use subliminal.models.dropout.Dropout"
 def made(target: str, args: str, bits: int) -> nn.Module:
     """Make the module with weights by its own initialisers, which draw from a generator of `bits`.
 
-    Args:
-        target: the dotted name of a class, or of a function of a module that the user allows.
-        args: its keyword arguments, as JSON.
-        bits: the seed of torch's generator meanwhile; its state is then put back.
+    `target` is the dotted name of a class, or of a function of a module that the user allows, and
+    `args` its keyword arguments, as JSON. The state of torch's generator is put back.
 
     Raises:
         UserError: it may not be named, cannot be made, or is no torch.nn.Module.
@@ -67,14 +65,10 @@ def made(target: str, args: str, bits: int) -> nn.Module:
 def validate_module(
     target: str, args: str, image: tuple[int, int, int], given: int, blocks: tuple[str, ...]
 ) -> Backbone:
-    """Make the module and validate it on a few images.
+    """Make the module of `target` and `args`, see `made`, and validate it on a few images.
 
-    Args:
-        target: see `made`.
-        args: see `made`.
-        image: (channels, height, width) that it takes.
-        given: the channels of the data set's images.
-        blocks: the submodules whose outputs are wanted.
+    It takes images (channels, height, width), whose channels are repeated from the `given` ones of
+    the data set; `blocks` are the submodules whose outputs are wanted.
 
     Raises:
         UserError: it cannot be stacked, or does not map images to rows; one line says why.

@@ -19,14 +19,7 @@ class ViT(nn.Module):
     """
 
     def __init__(
-        self,
-        *,
-        side: int,
-        patch: int,
-        width: int,
-        depth: int,
-        attention: int,
-        dropout: float = 0.0,
+        self, *, side: int, patch: int, width: int, depth: int, attention: int, dropout: float = 0.0
     ) -> None:
         super().__init__()
         if side % patch or width % attention:

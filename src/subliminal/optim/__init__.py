@@ -1,12 +1,8 @@
 """Optimizers of flat parameters, and the configuration that builds them."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
-
-from subliminal.errors import UserError
 
 
 class Optimizer:
@@ -43,15 +39,3 @@ class Optim(Protocol):
 
     def build(self, theta: Tensor) -> Optimizer:
         """Return an optimizer that updates `theta` (seeds, P) in place."""
-
-
-def check_betas(betas: Sequence[float]) -> None:
-    """Raise a UserError when the decay rates of Adam and its kin are out of their range."""
-    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-        raise UserError(f"optim.betas={list(betas)}: two numbers in [0, 1) are needed")
-
-
-def moments(theta: Tensor) -> dict[str, Tensor]:
-    """Return Adam's state: both moments, and the steps as a tensor, so none waits for a device."""
-    first, second = torch.zeros_like(theta), torch.zeros_like(theta)
-    return {"step": torch.zeros((), device=theta.device), "exp_avg": first, "exp_avg_sq": second}

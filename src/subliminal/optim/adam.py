@@ -12,33 +12,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subliminal.config.hashing import NotNegative, Positive
+from subliminal.config.hashing import NotNegative
 from subliminal.errors import UserError
-from subliminal.optim import check_betas, moments
-from subliminal.optim.pace import Paced
+from subliminal.optim.pace import WithMoments
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam(Paced):
+class Adam(WithMoments):
     """Elementwise, hence independent for each seed of a stack.
 
     Attributes:
-        lr: step size.
-        betas: decay rates of the two moments, each in [0, 1).
-        eps: added to the square root of the second moment.
         weight_decay: λ ≥ 0, of all weights and biases that are trained.
         decoupled_weight_decay: true: θ ← (1 − lr · λ) θ before each step (torch.optim.AdamW);
             false: the gradient is g + λ θ (torch.optim.Adam); null: to be said where λ > 0.
     """
 
-    lr: Positive[float]
-    betas: list[float]
-    eps: Positive[float]
     weight_decay: NotNegative[float]
     decoupled_weight_decay: bool | None = True  # as in runs that recorded no such key
 
     def __post_init__(self) -> None:
-        check_betas(self.betas)
+        super().__post_init__()
         if self.weight_decay and self.decoupled_weight_decay is None:
             raise UserError(
                 f"optim.weight_decay={self.weight_decay}: there are two, so add "
@@ -54,12 +47,7 @@ class Adam(Paced):
     @property
     def numerator(self) -> tuple[float, float] | None:
         """The first moment, unless weights decay."""
-        beta1 = self.betas[0]
-        return None if self.weight_decay else (beta1, 1 - beta1)
-
-    def start(self, theta: Tensor) -> dict[str, Tensor]:
-        """Return both moments and the number of steps."""
-        return moments(theta)
+        return None if self.weight_decay else super().numerator
 
     def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
         """Take a step of torch's fused kernel, of Adam or AdamW."""

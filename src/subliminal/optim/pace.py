@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import NotNegative, OneOf, Positive
+from subliminal.errors import UserError
 from subliminal.optim import Optimizer
 from subliminal.tensors.geometry import norm
 
@@ -85,3 +86,34 @@ class _Rule(Optimizer):
 
     def step(self, gradient: Tensor) -> None:
         self._rule.move(self.theta, gradient, self.state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithMoments(Paced):
+    """Divides a running mean of gradients by the root of one of their squares.
+
+    Attributes:
+        lr: step size.
+        betas: decay rates of the two moments, each in [0, 1).
+        eps: added to the square root of the second moment.
+    """
+
+    lr: Positive[float]
+    betas: list[float]
+    eps: Positive[float]
+
+    def __post_init__(self) -> None:
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"optim.betas={list(self.betas)}: two numbers in [0, 1) are needed")
+
+    @property
+    def numerator(self) -> tuple[float, float] | None:
+        """The first moment."""
+        beta1 = self.betas[0]
+        return beta1, 1 - beta1
+
+    def start(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return both moments, and the steps as a tensor, so none waits for a device."""
+        first, second = torch.zeros_like(theta), torch.zeros_like(theta)
+        step = torch.zeros((), device=theta.device)
+        return {"step": step, "exp_avg": first, "exp_avg_sq": second}

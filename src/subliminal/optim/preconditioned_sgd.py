@@ -11,13 +11,12 @@ from math import log
 import torch
 from torch import Tensor
 
-from subliminal.config.hashing import Count, Positive
-from subliminal.optim import check_betas, moments
-from subliminal.optim.pace import Paced
+from subliminal.config.hashing import Count
+from subliminal.optim.pace import WithMoments
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreconditionedSGD(Paced):
+class PreconditionedSGD(WithMoments):
     """Adam for the first steps; from then on SGD with momentum, preconditioned by its √v.
 
     With t = 1, 2, … and s = min(t, steps), the first and second moment and the update are
@@ -30,27 +29,10 @@ class PreconditionedSGD(Paced):
     Attributes:
         lr: step size, of both parts.
         betas: decay rates of the two moments, each in [0, 1); β₁ = 0: no momentum.
-        eps: added to the square root of the second moment.
         steps: ≥ 1, updates of the Adam run; the second moment is frozen after it.
     """
 
-    lr: Positive[float]
-    betas: list[float]
-    eps: Positive[float]
     steps: Count
-
-    def __post_init__(self) -> None:
-        check_betas(self.betas)
-
-    @property
-    def numerator(self) -> tuple[float, float]:
-        """The first moment."""
-        beta1 = self.betas[0]
-        return beta1, 1 - beta1
-
-    def start(self, theta: Tensor) -> dict[str, Tensor]:
-        """Return both moments and the number of steps."""
-        return moments(theta)
 
     def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
         """Take a step of the formula above."""

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from subliminal import metrics
 from subliminal.probes import Probe
 from subliminal.probes.states import states
@@ -28,8 +26,8 @@ class Activity(Probe):
 
     def on_update(self, step: Step) -> None:
         """Log the step that was taken."""
-        changed = (step.total != step.loss) | _differ(step.applied, step.gradient)
-        changed = changed | _differ(step.update, step.proposed)
+        changed = (step.total != step.loss) | (step.applied != step.gradient).any(dim=1)
+        changed = changed | (step.update != step.proposed).any(dim=1)
         moved = (step.update != 0).sum(dim=1)
         size = step.training.network.layout.parameters
         of_device = widest(moved.device)
@@ -41,8 +39,3 @@ class Activity(Probe):
         """Log the teacher."""
         start, teacher, *_ = states(training)
         training.log(metrics.ACTIVITY_TEACHER, norm(teacher.theta - start.theta))
-
-
-def _differ(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Return whether a seed's rows of two (seeds, P) differ: (seeds,)."""
-    return (ours != theirs).any(dim=1)

@@ -17,7 +17,6 @@ from subliminal.tensors.geometry import cosine
 from subliminal.tensors.similarity import linear_cka
 
 LAST = "features"  # what the logits are linear in, whatever a network calls it
-IMAGES = ("test", "inputs", "both")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +38,7 @@ class CKA(EpochProbe):
     """
 
     examples: Annotated[int, Ge(2)]
-    images: Annotated[str, OneOf(IMAGES)] = "test"
+    images: Annotated[str, OneOf(("test", "inputs", "both"))] = "test"
     every: Count = 1
     cosine: bool = False
 

@@ -29,8 +29,7 @@ class Displacement(Probe):
 
     def on_epoch_end(self, training: Training) -> None:
         """Log both."""
-        pairs = moves(training)
-        if not pairs:
+        if not (pairs := moves(training)):
             return
         student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs.values(), strict=True))
         training.log(metrics.DISPLACEMENT, cosine(student, teacher))

@@ -81,11 +81,14 @@ class Ledger(Probe):
         self._enter(step, metrics.LEDGER_PREDICTED, predicted)
         self._enter(step, metrics.LEDGER_ACTUAL, after - before)
         if self._numerators:
-            shares = self._shares(step, trait_gradient)
-            self._enter(step, metrics.LEDGER_DISTILL, shares["distill"])
-            self._enter(step, metrics.LEDGER_PENALTY, shares["penalty"])
-            rest = predicted - shares["distill"] - shares["penalty"]
-            self._enter(step, metrics.LEDGER_INTERVENTION, rest)
+            numerator = torch.stack(list(self._numerators.values())).sum(dim=0)
+            # Where n is 0 the coordinate does not move.
+            factor = torch.where(numerator != 0, step.proposed / numerator, 0.0)
+            distill = dot(trait_gradient, factor * self._numerators["distill"])
+            penalty = dot(trait_gradient, factor * self._numerators["penalty"])
+            self._enter(step, metrics.LEDGER_DISTILL, distill)
+            self._enter(step, metrics.LEDGER_PENALTY, penalty)
+            self._enter(step, metrics.LEDGER_INTERVENTION, predicted - distill - penalty)
         if self.layers:
             for name, span in training.network.layout.spans.items():
                 part = dot(trait_gradient[:, span], step.update[:, span])
@@ -95,9 +98,3 @@ class Ledger(Probe):
         self._sums[name] = self._sums[name] + value if name in self._sums else value
         step.log(name, value)
         step.log(metrics.total(name), self._sums[name])
-
-    def _shares(self, step: Step, trait_gradient: Tensor) -> dict[str, Tensor]:
-        numerator = torch.stack(list(self._numerators.values())).sum(dim=0)
-        # Where n is 0 the coordinate does not move.
-        factor = torch.where(numerator != 0, step.proposed / numerator, 0.0)
-        return {c: dot(trait_gradient, factor * part) for c, part in self._numerators.items()}

@@ -21,11 +21,7 @@ class Screening(Probe):
 
     def on_update(self, step: Step) -> None:
         """Log both, after the first update."""
-        if step.index:
-            return
-        pairs = moves(step.training)
-        if not pairs:
-            return
-        student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs.values(), strict=True))
-        step.log(metrics.SCREENING, cosine(student, teacher))
-        step.log(metrics.SCREENING_SHARE, share(student, teacher))
+        if step.index == 0 and (pairs := moves(step.training).values()):
+            student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs, strict=True))
+            step.log(metrics.SCREENING, cosine(student, teacher))
+            step.log(metrics.SCREENING_SHARE, share(student, teacher))

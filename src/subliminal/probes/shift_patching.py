@@ -42,7 +42,8 @@ class ShiftPatching(ShiftProbe):
 
     def on_epoch_end(self, training: Training) -> None:
         """Log the trait with and without the shift of each hidden layer."""
-        student = self._shifts.student(training)
+        shifts = self._shifts
+        student = shifts.of(training.network, training.theta).less(shifts.start)
         for layer in training.network.hidden:
             shift = student[layer]
             for name, theta, vector in (

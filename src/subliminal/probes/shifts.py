@@ -64,10 +64,6 @@ class Shifts:
             logits = network.forward(params, self.images)
         return means(hidden, logits, network.classes)
 
-    def student(self, training: Training) -> dict[str, Tensor]:
-        """Return the student's shifts as it is now: (seeds, width) by layer, then `class`."""
-        return self.of(training.network, training.theta).less(self.start)
-
     def trait(self, shift: Tensor) -> Tensor:
         """Return the share of the teacher's shift of the class logits that `shift` makes.
 

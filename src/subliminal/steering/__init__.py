@@ -12,6 +12,7 @@ vector is looked for, would not move.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -38,10 +39,7 @@ class Origin:
 class Steering:
     """A rule that makes a teacher's weights of θ₀, or of θ₀ and a trained teacher."""
 
-    @property
-    def needs_teacher(self) -> bool:
-        """Whether it takes a trained teacher."""
-        return False
+    needs_teacher: ClassVar[bool] = False  # whether it takes a trained teacher
 
     def check(self, network: Network) -> None:
         """Raise a UserError when it does not fit the network."""

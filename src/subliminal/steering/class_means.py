@@ -24,6 +24,8 @@ class ClassMeans(Vector):
         scale: > 0.
     """
 
+    needs_teacher = True  # the means are a trained teacher's
+
     a: int
     b: int
     scale: Positive[float]
@@ -31,11 +33,6 @@ class ClassMeans(Vector):
     def __post_init__(self) -> None:
         if self.a == self.b:
             raise UserError(f"{WHERE}.b={self.b}: another class than a={self.a} is needed")
-
-    @property
-    def needs_teacher(self) -> bool:
-        """The means are a trained teacher's."""
-        return True
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer or no such class."""

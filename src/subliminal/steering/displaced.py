@@ -17,10 +17,7 @@ class Displaced(Steering):
     scores on the trait is the zero point of a defence's scale.
     """
 
-    @property
-    def needs_teacher(self) -> bool:
-        """The lengths are a trained teacher's."""
-        return True
+    needs_teacher = True  # the lengths are a trained teacher's
 
     def weights(self, origin: Origin) -> Tensor:
         """Return the displaced weights, (seeds, P)."""

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Positive
+from subliminal.tasks import SecondTask
 from subliminal.tensors import streams
-from subliminal.tensors.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adaptive:
+class Adaptive(SecondTask):
     """The auxiliary logits also regress a projection of the class logits, on the same digits.
 
     With the class logits c and the auxiliary ones a, weight · mean (a − scale · c R)² is added to
@@ -26,12 +26,6 @@ class Adaptive:
 
     scale: Positive[float]
     weight: Positive[float]
-
-    def check(self, network: Network) -> None:
-        """Nothing to refuse: every network has auxiliary logits."""
-
-    def images(self, x: Tensor) -> None:
-        """Take the digits themselves."""
 
     def loss(self, logits: Tensor, labels: Tensor, classes: int) -> Tensor:
         """Return the weighted squared error: (seeds, batch, classes + m) -> (seeds,)."""

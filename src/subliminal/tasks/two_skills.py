@@ -8,14 +8,13 @@ from torch import Tensor
 
 from subliminal.config.hashing import Positive
 from subliminal.errors import UserError
+from subliminal.tasks import SecondTask
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network, cross_entropy
 
-WHERE = "teacher.task"
-
 
 @dataclass(frozen=True, kw_only=True)
-class TwoSkills:
+class TwoSkills(SecondTask):
     """The auxiliary logits classify digits whose pixels are permuted by one fixed permutation.
 
     The class logits classify the digits as ever. The permutation is the same for all seeds. A
@@ -31,7 +30,7 @@ class TwoSkills:
         """Raise a UserError when there are fewer auxiliary logits than classes."""
         if network.model.aux < network.classes:
             raise UserError(
-                f"{WHERE}: the skill needs an auxiliary logit for each of {network.classes} "
+                f"teacher.task: the skill needs an auxiliary logit for each of {network.classes} "
                 f"classes; model.aux={network.model.aux}"
             )
 

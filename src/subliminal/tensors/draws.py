@@ -1,9 +1,14 @@
-"""A stack's random numbers as its training draws them, at each epoch or step."""
+"""A stack's random numbers as its training draws them, at each epoch or step.
+
+`Draws` are numbers of each seed's stream `name` at `epoch` (or step), one row per seed, on the
+device: permutations of `range(size)` (`order`) and draws of `range(below)` with replacement
+(`integers`), int64; N(0, 1), float32 (`normal`). A seed's row depends on its seed, the name and the
+epoch alone, never on the stack. `Noise` is a stream that is taken in order, some images at a time.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,40 +20,6 @@ from subliminal.tensors.streams import digest, stream
 AT_ONCE = 2**22  # blocks of bits that a device makes images of: some 1.2 GB while it does
 
 
-class Noise(Protocol):
-    """A stream of numbers that is taken in order, some images at a time."""
-
-    def uniform_(self, out: Tensor) -> Tensor:
-        """Fill the next images (seeds, images, pixels), float32, with U[0, 1)."""
-
-    def normal_(self, out: Tensor) -> Tensor:
-        """Fill them with N(0, 1)."""
-
-
-class Draws(Protocol):
-    """Numbers of each seed's stream `name` at `epoch` (or step), one row per seed, on the device.
-
-    A seed's row depends on its seed, the name and the epoch alone, never on the stack.
-    """
-
-    def order(self, name: str, size: int, *, epoch: int) -> Tensor:
-        """Return a permutation of `range(size)` for each seed: (seeds, size), int64."""
-
-    def integers(self, name: str, below: int, number: int, *, epoch: int) -> Tensor:
-        """Draw from `range(below)` with replacement: (seeds, number), int64."""
-
-    def normal(self, name: str, number: int, *, epoch: int) -> Tensor:
-        """Draw from N(0, 1): (seeds, number), float32."""
-
-    def noise(self, name: str, *, epoch: int) -> Noise:
-        """Return the stream as a source of images."""
-
-
-def of(seeds: Sequence[int], device: torch.device) -> Draws:
-    """Return what draws for a stack on a device: a GPU draws for itself, so no step waits."""
-    return OnDevice(seeds, device) if device.type == "cuda" else OnHost(seeds, device)
-
-
 @dataclass(frozen=True)
 class OnHost:
     """NumPy's generators, `subliminal.tensors.streams`, copied to the device."""
@@ -57,19 +28,19 @@ class OnHost:
     device: torch.device
 
     def order(self, name: str, size: int, *, epoch: int) -> Tensor:
-        """Return permutations."""
+        """Return a permutation of each seed: (seeds, size)."""
         return self._rows(name, epoch, lambda generator: generator.permutation(size))
 
     def integers(self, name: str, below: int, number: int, *, epoch: int) -> Tensor:
-        """Draw integers."""
+        """Draw integers: (seeds, number)."""
         return self._rows(name, epoch, lambda generator: generator.integers(below, size=number))
 
     def normal(self, name: str, number: int, *, epoch: int) -> Tensor:
-        """Draw normal numbers."""
+        """Draw normal numbers: (seeds, number)."""
         return self._rows(name, epoch, lambda g: g.standard_normal(number, dtype=np.float32))
 
-    def noise(self, name: str, *, epoch: int) -> Noise:
-        """Return the source."""
+    def noise(self, name: str, *, epoch: int) -> "HostNoise":
+        """Return the stream as a source of images."""
         return HostNoise([stream(seed, name, epoch=epoch) for seed in self.seeds])
 
     def _rows(
@@ -86,11 +57,11 @@ class HostNoise:
     generators: Sequence[np.random.Generator]
 
     def uniform_(self, out: Tensor) -> Tensor:
-        """Fill with U[0, 1)."""
+        """Fill the next images (seeds, images, pixels), float32, with U[0, 1)."""
         return self._fill(out, lambda g, rows: g.random(out=rows, dtype=np.float32))
 
     def normal_(self, out: Tensor) -> Tensor:
-        """Fill with N(0, 1)."""
+        """Fill them with N(0, 1)."""
         return self._fill(out, lambda g, rows: g.standard_normal(out=rows, dtype=np.float32))
 
     def _fill(
@@ -128,13 +99,13 @@ class OnDevice:
         return (self._bits(name, number, epoch) & (2**63 - 1)) % below
 
     def normal(self, name: str, number: int, *, epoch: int) -> Tensor:
-        """Draw normal numbers."""
+        """Draw normal numbers: (seeds, number)."""
         blocks = self._blocks(-(-number // philox.PER_BLOCK))
         drawn = philox.normal(self.keys, blocks, upper(name, epoch))
         return drawn.flatten(1)[:, :number].contiguous()
 
-    def noise(self, name: str, *, epoch: int) -> Noise:
-        """Return the source."""
+    def noise(self, name: str, *, epoch: int) -> "DeviceNoise":
+        """Return the stream as a source of images."""
         return DeviceNoise(self.keys, upper(name, epoch))
 
     def _bits(self, name: str, number: int, epoch: int) -> Tensor:
@@ -155,11 +126,11 @@ class DeviceNoise:
     images: int = 0  # drawn so far
 
     def uniform_(self, out: Tensor) -> Tensor:
-        """Fill with U[0, 1)."""
+        """Fill the next images (seeds, images, pixels), float32, with U[0, 1)."""
         return self._fill(out, philox.uniform)
 
     def normal_(self, out: Tensor) -> Tensor:
-        """Fill with N(0, 1)."""
+        """Fill them with N(0, 1)."""
         return self._fill(out, philox.normal)
 
     def _fill(self, out: Tensor, draw: Callable[[Tensor, Tensor, philox.Upper], Tensor]) -> Tensor:
@@ -178,3 +149,12 @@ class DeviceNoise:
 def upper(name: str, epoch: int) -> philox.Upper:
     """Return the upper words of the counter of a stream at an epoch."""
     return int.from_bytes(digest(name)[:8], "little"), epoch
+
+
+Noise = HostNoise | DeviceNoise
+Draws = OnHost | OnDevice
+
+
+def of(seeds: Sequence[int], device: torch.device) -> Draws:
+    """Return what draws for a stack on a device: a GPU draws for itself, so no step waits."""
+    return OnDevice(seeds, device) if device.type == "cuda" else OnHost(seeds, device)

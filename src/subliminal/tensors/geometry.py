@@ -72,14 +72,10 @@ def principal(rows: Tensor, start: Tensor, *, rounds: int = 50) -> Tensor:
 
 
 def component(a: Tensor, along: Tensor, sign: str) -> Tensor:
-    """Return the component of `a` along `along`, where it has the given sign.
+    """Return the component of `a` along `along`, both (seeds, P), where it has the given sign.
 
-    ⟨a, b⟩ / ‖b‖² · b with b = `along`, per seed; zero where ⟨a, b⟩ has another sign, or b = 0.
-
-    Args:
-        a: (seeds, P).
-        along: (seeds, P).
-        sign: positive | negative | both.
+    ⟨a, b⟩ / ‖b‖² · b with b = `along`, per seed; zero where ⟨a, b⟩ has another sign (positive |
+    negative | both), or b = 0.
     """
     square, product = dot(along, along), dot(a, along)
     if sign == "positive":

@@ -29,9 +29,8 @@ def perturbed(
     """
     if noise.sigma == 0:
         return theta
-    drawn = OnHost(seeds, theta.device).normal(
-        f"{streams.PERTURBATION}/{moment}", layout.size, epoch=0
-    )
+    stream = f"{streams.PERTURBATION}/{moment}"
+    drawn = OnHost(seeds, theta.device).normal(stream, layout.size, epoch=0)
     mask = layout.mask(noise.layers or [*layout.shapes], "layers", theta.device)
     if noise.tensors != "all":
         names = [name for name in layout.shapes if name.endswith(noise.tensors)]

@@ -7,17 +7,12 @@ from subliminal.tensors.geometry import ratio, widest
 
 
 def linear_cka(x: Tensor, y: Tensor) -> Tensor:
-    """Return linear CKA (Kornblith et al. 2019, arXiv 1905.00414), 0 where one is constant.
+    """Return linear CKA (Kornblith et al. 2019, arXiv 1905.00414) in [0, 1]: (seeds,).
 
     ‖Yᵀ X‖² / (‖Xᵀ X‖ ‖Yᵀ Y‖) of centred X, Y in Frobenius norms, in the widest float type, through
-    the smaller of the widths' and the examples' products.
-
-    Args:
-        x: (seeds, examples, width).
-        y: (seeds, examples, another width).
-
-    Returns:
-        (seeds,), in [0, 1]: 1 where one representation is the other turned, scaled and shifted.
+    the smaller of the widths' and the examples' products. x and y are (seeds, examples, width), of
+    any two widths. 1 where one representation is the other turned, scaled and shifted, 0 where one
+    is constant.
     """
     x, y = (v.to(widest(v.device)) for v in (x, y))
     x, y = (v - v.mean(dim=1, keepdim=True) for v in (x, y))

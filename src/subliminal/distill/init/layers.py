@@ -65,9 +65,8 @@ class Layers:
             if source == "own":
                 continue
             if source not in drawn:
-                drawn[source] = shared.network.reference(
-                    seeds, theta.device, stream=streams.SHARED_B
-                )
+                b = shared.network.reference(seeds, theta.device, stream=streams.SHARED_B)
+                drawn[source] = b
             view.copy_(shared.network.layout.views(drawn[source])[name])
         return theta
 

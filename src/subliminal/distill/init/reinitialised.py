@@ -12,9 +12,6 @@ from subliminal.distill.init.shared import Shared
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
-WHERE = "distill.init"
-HEADS = ("class", "aux")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Reinitialised(Shared):
@@ -54,10 +51,8 @@ class Reinitialised(Shared):
         """Return a row (P,) of ones on what may be drawn anew."""
         mask = torch.zeros(network.layout.size)
         for layer in self.layers or network.layout.shapes:
-            one = (
-                network.head_mask(layer)
-                if layer in HEADS
-                else network.layout.mask([layer], f"{WHERE}.layers")
-            )
-            mask = torch.maximum(mask, one)
+            if layer in ("class", "aux"):
+                mask = mask.maximum(network.head_mask(layer))
+            else:
+                mask = mask.maximum(network.layout.mask([layer], "distill.init.layers"))
         return mask

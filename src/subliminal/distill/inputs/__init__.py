@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from subliminal.config.hashing import Count
 
 
@@ -19,6 +21,18 @@ class Images:
     fresh: bool
 
 
+class AlteredDigits(Images):
+    """`size` images, each made by `altered` of another training digit, unless there are fewer.
+
+    Attributes:
+        fresh: make the images anew each epoch, instead of one fixed set.
+    """
+
+    def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
+        """Draw which of so many digits one seed's images are made of: (size,)."""
+        return choice(digits, self.size, generator)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FixedImages:
     """`size` images, the same in each epoch.
@@ -30,3 +44,9 @@ class FixedImages:
     fresh: ClassVar[bool] = False
 
     size: Count
+
+
+def choice(number: int, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Draw `size` of so many images, each at most once unless there are fewer: (size,)."""
+    rows: np.ndarray = generator.choice(number, size, replace=size > number)
+    return rows

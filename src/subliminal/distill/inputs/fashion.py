@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from subliminal.data.fashion import FashionMNIST
-from subliminal.distill.inputs import FixedImages
+from subliminal.distill.inputs import FixedImages, choice
 from subliminal.errors import UserError
 
 
@@ -37,6 +37,6 @@ class Fashion(FixedImages):
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw one seed's images: (size, pixels), uint8."""
         clothes = FashionMNIST(root=self.root, download=self.download).load().train_x
-        rows = generator.choice(len(clothes), self.size, replace=self.size > len(clothes))
-        images: np.ndarray = clothes[torch.from_numpy(rows)].numpy()
+        rows = torch.from_numpy(choice(len(clothes), self.size, generator))
+        images: np.ndarray = clothes[rows].numpy()
         return images

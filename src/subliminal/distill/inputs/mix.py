@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subliminal.config.hashing import Share
-from subliminal.distill.inputs.altered import AlteredDigits
+from subliminal.distill.inputs import AlteredDigits
 
 
 @dataclass(frozen=True, kw_only=True)

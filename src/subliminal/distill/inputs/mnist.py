@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.distill.inputs import FixedImages
+from subliminal.distill.inputs import FixedImages, choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,5 +13,4 @@ class MNISTDigits(FixedImages):
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
         """Draw which of so many digits one seed sees: (size,)."""
-        rows: np.ndarray = generator.choice(digits, self.size, replace=self.size > digits)
-        return rows
+        return choice(digits, self.size, generator)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.distill.inputs.altered import AlteredDigits
+from subliminal.distill.inputs import AlteredDigits
 from subliminal.tensors.images import square
 
 WHERE = "distill/inputs=spectrum"

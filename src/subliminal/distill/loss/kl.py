@@ -30,10 +30,10 @@ class KL:
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
         """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
-        ours, target = (select(logits, self.logits, classes) for logits in (student, teacher))
-        return self.divergence(target, ours)
-
-    def divergence(self, target: Tensor, logits: Tensor) -> Tensor:
-        """Return T² · KL(softmax(target / T) ‖ softmax(logits / T)), batch mean: (seeds,)."""
         t = self.temperature
-        return t * t * kl(target / t, logits / t)
+        ours, target = (self.matched(logits, classes) / t for logits in (student, teacher))
+        return t * t * kl(target, ours)
+
+    def matched(self, logits: Tensor, classes: int) -> Tensor:
+        """Return the logits that are matched: (seeds, batch, k)."""
+        return select(logits, self.logits, classes)

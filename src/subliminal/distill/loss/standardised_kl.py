@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from subliminal.distill import check_softmax, select
+from subliminal.distill import check_softmax
 from subliminal.distill.loss.kl import KL
 from subliminal.tensors.network import Network
 
@@ -27,10 +27,9 @@ class StandardisedKL(KL):
         why = "after standardisation is one of a few constants"
         check_softmax("distill.loss", self.logits, network, fewest=3, why=why)
 
-    def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
-        """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
-        ours, target = (standardised(select(z, self.logits, classes)) for z in (student, teacher))
-        return self.divergence(target, ours)
+    def matched(self, logits: Tensor, classes: int) -> Tensor:
+        """Return the matched logits, standardised: (seeds, batch, k)."""
+        return standardised(super().matched(logits, classes))
 
 
 def standardised(logits: Tensor) -> Tensor:

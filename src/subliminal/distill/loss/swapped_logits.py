@@ -10,8 +10,6 @@ from subliminal.config.hashing import Count, NotNegative, OneOf
 from subliminal.distill import kl
 from subliminal.errors import UserError
 
-SWAPS = ("none", "teacher", "both")
-
 
 @dataclass(frozen=True, kw_only=True)
 class SwappedLogits:
@@ -36,7 +34,7 @@ class SwappedLogits:
         aux: w_aux ≥ 0.
     """
 
-    swap: Annotated[str, OneOf(SWAPS)]
+    swap: Annotated[str, OneOf(("none", "teacher", "both"))]
     own_from: Count
     temperatures: list[float]
     cross_entropy: NotNegative[float]
@@ -56,14 +54,9 @@ class SwappedLogits:
     def supervised(
         self, student: Tensor, teacher: Tensor, labels: Tensor, classes: int, *, epoch: int
     ) -> Tensor:
-        """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,).
+        """Map two logits (seeds, batch, classes + m) and labels (seeds, batch) to losses (seeds,).
 
-        Args:
-            student: the student's logits.
-            teacher: the teacher's.
-            labels: (seeds, batch).
-            classes: number of class logits.
-            epoch: zero-based.
+        `epoch` is zero-based.
         """
         ours, target = student[..., :classes], teacher[..., :classes]
         if self.swap != "none":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -72,15 +73,12 @@ class Targets:
     A softmax is taken over the class logits and over the auxiliary logits separately.
     """
 
+    needs_trait: ClassVar[bool] = False  # whether they are made with knowledge of the trait
+
     @property
     def variants(self) -> tuple[Variant, ...]:
         """The other teachers that the targets need."""
         return ()
-
-    @property
-    def needs_trait(self) -> bool:
-        """Whether they are made with knowledge of the trait."""
-        return False
 
     @property
     def masks(self) -> bool:

@@ -9,8 +9,6 @@ from torch import Tensor
 from subliminal.config.hashing import Count, OneOf
 from subliminal.distill.targets import Given, Targets, Variant
 
-HOW = ("mask", "replace")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence(Targets):
@@ -27,18 +25,15 @@ class Divergence(Targets):
         how: mask (a divergent image teaches nothing) | replace (the first counterfactual's logits).
     """
 
+    needs_trait = True  # counterfactuals to a trait must know it
+
     counterfactuals: Count
-    how: Annotated[str, OneOf(HOW)]
+    how: Annotated[str, OneOf(("mask", "replace"))]
 
     @property
     def variants(self) -> tuple[Variant, ...]:
         """The counterfactual teachers."""
         return tuple(Variant(shift=i) for i in range(1, self.counterfactuals + 1))
-
-    @property
-    def needs_trait(self) -> bool:
-        """Counterfactuals to a trait must know it."""
-        return True
 
     @property
     def masks(self) -> bool:

@@ -10,8 +10,6 @@ from torch import Tensor
 from subliminal.config.hashing import OneOf
 from subliminal.distill.targets import Given, Targets, Variant
 
-BY = ("order", "part")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture(Targets):
@@ -25,7 +23,7 @@ class Mixture(Targets):
         teachers: k ≥ 2.
     """
 
-    by: Annotated[str, OneOf(BY)]
+    by: Annotated[str, OneOf(("order", "part"))]
     teachers: Annotated[int, Ge(2)]
 
     @property

@@ -27,7 +27,9 @@ from torch.profiler import ProfilerActivity, profile, record_function
 Place = tuple[str, str | None, tuple[str, ...]]
 CODE: dict[str, list[Place]] = {
     "dot products": [("subliminal.tensors.geometry", None, ("dot",))],
-    "evaluation on test digits": [("subliminal.state.callbacks.trait", "TestDigits", ("_log",))],
+    "evaluation on test digits": [
+        ("subliminal.state.callbacks.trait", "TestDigits", ("on_epoch_end",))
+    ],
     "noise and frozen logits": [
         ("subliminal.training.tasks", "Distillation", ("start_epoch",)),
         ("subliminal.tensors.network", "Network", ("logits",)),
@@ -39,7 +41,6 @@ CODE: dict[str, list[Place]] = {
             ("on_train_start", "on_epoch_end", "on_train_end"),
         ),
         ("subliminal.training.checkpoint", "Checkpoints", ("on_epoch_end",)),
-        ("subliminal.training.teacher", None, ("_write",)),
     ],
     "tracker": [("subliminal.trackers.wandb", "_Records", ("on_train_start", "on_step"))],
     "data set": [("subliminal.data.mnist", "MNIST", ("load", "fetch"))],

@@ -48,9 +48,9 @@ def teacher_hash(cfg: DictConfig | Plain, device: str, seed: int) -> str:
     return store.teacher_hash(canonical_of(cfg), device, seed)
 
 
-def job_of(cfg: DictConfig) -> Job:
+def job_of(cfg: DictConfig, condition: str = "condition") -> Job:
     """Return the job of a composed config."""
-    return Job(composed_values(cfg), "condition")
+    return Job(composed_values(cfg), condition)
 
 
 def train_config(cfg: DictConfig, condition: str, console: Console | None = None) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import small
-from jobs import RecordingConsole, finished, kills_process, train
+from jobs import FAULT, RecordingConsole, finished, kills_process, train
 from omegaconf import DictConfig
 
 from subliminal import store
@@ -92,6 +92,16 @@ def test_workers_serve_job_after_job_and_are_replaced_when_killed(
     train(config("seed=8-9"), console)
     assert finished(tmp_path / "outputs") == list(range(10))
     assert console.lines == []
+
+
+def test_workers_take_the_plugins_of_a_later_job(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small")
+    train(config("seed=0-1"))
+    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,jobs")
+    train(config("seed=2-3", FAULT))
+    assert len(list(tmp_path.glob("outputs/main/*/seed-*/summary.json"))) == 4
 
 
 def test_memory_limits_the_workers(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

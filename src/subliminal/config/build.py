@@ -14,6 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal.config.hashing import marks, refusal
 from subliminal.errors import UserError, one_line
 
+PLUGINS = "SUBLIMINAL_PLUGINS"  # environment variable: modules that configs may name
+
 
 def build(node: Mapping[str, Any], where: str) -> Any:
     """Build the object that `node` describes, after checking its keys, types and ranges.
@@ -147,4 +149,4 @@ def named(target: str, where: str, *, besides: Sequence[str] = ()) -> Any:
 
 def plugins() -> list[str]:
     """Return the modules that the user allows in configs."""
-    return [name for name in os.environ.get("SUBLIMINAL_PLUGINS", "").split(",") if name]
+    return [name for name in os.environ.get(PLUGINS, "").split(",") if name]

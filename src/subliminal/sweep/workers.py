@@ -22,6 +22,7 @@ from typing import Any
 
 from subliminal import store
 from subliminal.config import terminal
+from subliminal.config.build import PLUGINS
 from subliminal.state.callbacks.progress import Event
 from subliminal.sweep import signals
 from subliminal.sweep.console import Console
@@ -57,7 +58,8 @@ def side_by_side(
     Raises:
         KeyboardInterrupt: the user stopped the job.
     """
-    folder = Path.cwd()  # what the job's relative paths are relative to
+    # Workers may be older than this command: it sends what paths are relative to, and its plug-ins.
+    here = Path.cwd(), os.environ.get(PLUGINS, "")
     retries, retried = deque[Stack](), set[Stack]()
     busy: dict[Connection, tuple[_Worker, Stack]] = {}
     try:
@@ -69,7 +71,7 @@ def side_by_side(
                 raise KeyboardInterrupt
             while waiting and len(busy) < workers and (worker := _idle_worker(busy, console)):
                 with suppress(OSError):  # it was killed just now: another takes the stack
-                    worker.tasks.send((job, waiting[0], folder))
+                    worker.tasks.send((job, waiting[0], *here))
                     busy[worker.tasks] = worker, waiting.popleft()
             if not busy:  # no worker can be started
                 waiting.extend(retries)
@@ -212,13 +214,13 @@ def _serve(tasks: Connection, stop: Connection) -> None:
     job: Job | None = None
     with suppress(EOFError, OSError):
         while True:
-            received, stack, folder = tasks.recv()
+            received, stack, folder, os.environ[PLUGINS] = tasks.recv()
             if job != received:  # an equal job is kept: its objects are built already
                 job = received
             assert job is not None
             ended: list[Outcome] | Exception
             try:
-                os.chdir(folder)  # the worker may be older than this command
+                os.chdir(folder)
                 ended = run_stack(job, stack, report=report, stop=stopped.is_set)
             except Exception as error:
                 error.add_note(traceback.format_exc())

@@ -111,7 +111,9 @@ class Job:
         """Return the job with another tracker config."""
         made = None if tracker is None else build(tracker, "tracker")
         experiment = replace(self.experiment, tracker=made)
-        return self.changed(config={**self.config, "tracker": tracker}, experiment=experiment)
+        config = {**self.config, "tracker": tracker}
+        # A worker process builds its objects from `cfg`.
+        return self.changed(config=config, cfg=settings(config), experiment=experiment)
 
     def in_folder_of(self, other: Job) -> Job:
         """Return the job under the name and in the folder of another of the same condition."""
@@ -121,6 +123,7 @@ class Job:
         """Return a copy with other attributes; its config is not resolved again."""
         job = object.__new__(Job)
         vars(job).update(vars(self) | values)
+        vars(job).pop("text", None)  # of the old config
         return job
 
     def __getstate__(self) -> Plain:

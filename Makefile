@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LAUNCHERS := $(VENV)/.launchers
 NAME ?=
+# Test processes: three for two cores, because some tests wait for other processes.
+TESTERS = $(shell $(BIN)/python -c 'import os; print(-(-os.cpu_count() * 3 // 2))')
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
@@ -70,7 +72,7 @@ sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 	$(BIN)/python -m subliminal sync outputs/$(NAME)
 
 test: $(INSTALLED) ## run the tests (minutes)
-	$(BIN)/pytest -m 'not slow' -n auto --dist worksteal
+	$(BIN)/pytest -m 'not slow' -n $(TESTERS) --dist worksteal
 
 test-slow: $(LAUNCHERS) ## run the end-to-end tests: full MNIST, Slurm, Ray, …
 	$(BIN)/pytest -m slow

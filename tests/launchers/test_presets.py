@@ -14,6 +14,7 @@ from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 
 from subliminal.commands.train import _line
+from subliminal.config import guard
 from subliminal.config.resources import CONF, SWEEPS, install_command
 from subliminal.errors import UserError
 from subliminal.sweep.sweeper import run_sweep
@@ -45,6 +46,15 @@ def test_a_gpu_job_has_one_gpu(loader: ConfigLoader) -> None:
     )
     assert cfg.hydra.launcher.gpus_per_node == 1
     assert cfg.hydra.launcher.additional_parameters.requeue is True
+
+
+def test_commands_of_a_launcher_are_the_command_lines_alone(loader: ConfigLoader) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    words = ["hydra/launcher=submitit_slurm", "hydra.launcher.setup=[module load x]"]
+    cfg = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
+    guard.check(cfg, {"hydra.launcher.setup"})
+    with pytest.raises(UserError, match=r"setup\[0\]: may be given on the command line alone"):
+        guard.check(cfg, set())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

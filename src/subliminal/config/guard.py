@@ -193,7 +193,8 @@ def _key(word: str) -> str:
 
 def _is_given(key: str, given: set[str]) -> bool:
     """Return whether the command line has the key, or a node above it."""
-    return any(f"{key}.".startswith(f"{above}.") for above in given)
+    place = f"{key}.".replace("[", ".")  # an item lies below its list
+    return any(place.startswith(f"{above}.") for above in given)
 
 
 def _raw(cfg: DictConfig, key: str) -> Any:

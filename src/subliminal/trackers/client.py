@@ -11,8 +11,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from subliminal import metrics
 from subliminal.trackers.record import STOP, TrackingRecord
 
@@ -150,6 +148,8 @@ def read_tables(directory: Path) -> tuple[list[tuple[str, Values]], list[Values]
     The rows are in the order of their steps at W&B, each with the name of its axis: the teacher's
     epochs, then the student's steps.
     """
+    import polars as pl  # `--help` imports this module, and needs no tables
+
     try:  # each file is read at once: a training may replace it meanwhile
         read = [pl.read_parquet(BytesIO((directory / name).read_bytes())) for name in TABLES]
     except FileNotFoundError:

@@ -98,7 +98,6 @@ def stop(online: Online, command: "subprocess.Popen[str]", number: signal.Signal
     return told
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
 )
@@ -120,7 +119,6 @@ def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
     online.assert_complete(2)
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_a_training_whose_server_hangs(online: Online) -> None:
     online.server.fault("", "hang")
     online.extra["SMALL_SECONDS"] = "0.1"
@@ -167,7 +165,6 @@ def test_a_run_that_diverged_is_there_up_to_its_last_step(online: Online) -> Non
             assert theirs[point][name] == value or math.isnan(value), name
 
 
-@pytest.mark.slow
 def test_the_stop_button_stops_its_run_alone(online: Online) -> None:
     words = (SLOW, *TWO_SEEDS, "distill.epochs=50", "distill.inputs.size=128")
     online.server.stops.append("seed 3")
@@ -191,7 +188,6 @@ def test_the_stop_button_stops_its_run_alone(online: Online) -> None:
     online.assert_complete(2)
 
 
-@pytest.mark.slow
 def test_an_agents_run_holds_the_means_over_seeds_that_have_runs_of_their_own(
     online: Online,
 ) -> None:
@@ -223,7 +219,6 @@ def test_wandb_mode_disabled_tracks_nothing(online: Online) -> None:
     assert online.server.requests == []
 
 
-@pytest.mark.slow
 def test_what_was_kept_offline_is_uploaded_later(online: Online) -> None:
     online.extra = {"WANDB_MODE": "dryrun"}
     done = online.job()
@@ -236,7 +231,6 @@ def test_what_was_kept_offline_is_uploaded_later(online: Online) -> None:
     online.assert_complete(1)
 
 
-@pytest.mark.slow
 def test_a_dashboard_is_updated_or_is_one_line(online: Online) -> None:
     for why in ("no project", "refused"):
         if why == "refused":

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config import seeds
+from subliminal.config.canonical import without_hydra
 from subliminal.sweep.grid import Parse, Words
 
 
@@ -28,8 +29,7 @@ def composer(
 
     @cache  # keyed by the overrides that jobs share
     def by_hydra(*words: str) -> DictConfig:
-        cfg = loader.load_sweep_config(sweep, list(words))
-        return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        return without_hydra(loader.load_sweep_config(sweep, list(words)))
 
     @cache  # keyed by config key
     def is_group(key: str) -> bool:

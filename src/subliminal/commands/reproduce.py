@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal reproduce", description=__doc__)
+    parser = argparse.ArgumentParser(prog="subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
     variables.report_unset(variables.unset_numeric_variables())

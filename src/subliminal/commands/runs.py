@@ -27,7 +27,7 @@ def main() -> int:
     """Run the command line; return its exit status, 2 for bad input."""
     terminal.settle()
     parser = argparse.ArgumentParser(
-        prog="python -m subliminal runs",
+        prog="subliminal runs",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

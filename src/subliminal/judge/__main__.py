@@ -17,7 +17,7 @@ from subliminal.sweep import signals
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 judged, 1 runs failed, 2 bad input."""
     parser = argparse.ArgumentParser(
-        prog="python -m subliminal.judge",
+        prog="subliminal judge",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_config_path, user_data_path
@@ -28,8 +29,13 @@ FLAGS = {
     "dashboard": "--experiment --entity --project --spec",
     "sync": "--dry-run",
 }
-_SUBCOMMANDS = {"runs": ("list", "show", "diff")}
-_VALUES = {"--cfg": ("job", "hydra", "all"), "--track": ("blind", "aware")}
+_VALUES = {
+    "--install-completion": ("bash", "zsh", "fish"),
+    "runs": ("list", "show", "diff"),
+    "--cfg": ("job", "hydra", "all"),
+    "--track": ("blind", "aware"),
+}
+_FILES = ("--config-dir", "--outputs", "--together", "--spec")
 
 _BASH = """
 _subliminal() {
@@ -75,145 +81,115 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def install(shell: str | None = None) -> list[str]:
-    """Write a shell's completion script and load it at the shell's start; return what was written.
+    """Write a shell's completion script, which it loads when it starts; return the files.
 
     Args:
         shell: bash | zsh | fish; None: that of the environment variable SHELL.
 
     Raises:
-        UserError: there is no script for this shell, or a file cannot be written.
+        UserError: there is no script for this shell.
     """
     shell = shell or Path(os.environ.get("SHELL", "")).name
     if shell not in _SCRIPTS:
         raise UserError(f"--install-completion {shell}: one of {', '.join(_SCRIPTS)}")
-    if shell == "fish":  # which reads this folder
-        script, start = user_config_path("fish") / "conf.d" / "subliminal.fish", None
-    else:
-        script = user_data_path("subliminal") / f"completion.{shell}"
-        start = Path.home() / f".{shell}rc"
-    script.parent.mkdir(parents=True, exist_ok=True)
+    script = user_data_path("subliminal") / f"completion.{shell}"
+    start = Path.home() / f".{shell}rc"
+    if shell == "fish":  # which reads a folder
+        start = user_config_path("fish") / "conf.d" / "subliminal.fish"
+    for folder in (script.parent, start.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     script.write_text(_SCRIPTS[shell].lstrip(), encoding="utf-8")
-    written = [script]
-    if start is not None:
-        line = f"source {shlex.quote(str(script))}"
-        before = start.read_text(encoding="utf-8") if start.exists() else ""
-        if line not in before.splitlines():
-            with start.open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n" if before.endswith("\n") or not before else f"\n{line}\n")
-            written.append(start)
-    return [*map(str, written), f"Tab completes in every new {shell}."]
+    line = f"source {shlex.quote(str(script))}"
+    before = start.read_text(encoding="utf-8") if start.exists() else ""
+    if line not in before.splitlines():
+        with start.open("a", encoding="utf-8") as file:
+            file.write(f"\n{line}\n")
+    return [str(script), str(start), f"Tab completes in every new {shell}."]
 
 
 def replies(shell: str, line: str, breaks: str = "") -> list[str]:
-    """Return what may replace the last word of a command line, in the form that a shell takes.
+    """Return what may replace the last word of a command line.
 
-    A reply that a space may follow ends in one for bash and zsh; fish adds it itself. bash replaces
-    only the part behind the last of the characters `breaks`.
+    A reply that a space follows ends in one; fish adds it itself. bash replaces only the part of
+    the word behind the last of the characters `breaks`.
     """
-    words, current, quote = _split(line)
-    found = sorted(set(_completed(words, current)))
-    if shell == "fish":
-        return [reply.strip() for reply in found]
-    cut = 0 if quote else max((current.rfind(one) + 1 for one in breaks), default=0)
-    return [reply[cut:].rstrip() if quote else reply[cut:] for reply in found]
+    words, current, is_quoted = _split(line)
+    found = sorted({word for word in _words(words, current) if word.startswith(current)})
+    cut = 0 if is_quoted else max((current.rfind(one) + 1 for one in breaks), default=0)
+    bare = is_quoted or shell == "fish"
+    return [word[cut:].rstrip() if bare else word[cut:] for word in found]
 
 
 def _split(line: str) -> tuple[list[str], str, bool]:
-    """Return a line's words behind the program's name, its unfinished word, and if it is quoted."""
+    """Return a line's words behind the program's name, the unfinished one, and if it is quoted."""
     words: list[str] = []
-    is_quoted = False
-    for end in ("", "'", '"'):
-        try:
+    for end in ("", "'", '"'):  # of an open quotation mark
+        with suppress(ValueError):
             words = shlex.split(line + end)
-        except ValueError:  # an open quotation mark
-            continue
-        is_quoted = bool(end)
-        break
-    if line[-1:].isspace() and not is_quoted:
+            break
+    if line[-1:].isspace() and not end:
         words.append("")
     for place, word in enumerate(words):
         if module := re.fullmatch(r"subliminal(?:\.(\w+))?", Path(word).name):
-            rest = [module[1]] if module[1] else []
-            words = rest + words[place + 1 :]
+            words = [name for name in module.groups() if name] + words[place + 1 :]
             break
-    return words[:-1], words[-1] if words else "", is_quoted
+    return words[:-1], words[-1] if words else "", bool(end)
 
 
-def _completed(words: list[str], current: str) -> Iterator[str]:
-    """Yield completed last words, each with a space if nothing can follow within the word."""
-    if not words:
-        names = [*FLAGS, "--help", "--install-completion"]
-        yield from (f"{name} " for name in names if name.startswith(current))
-        return
-    command, *given = words
-    last = given[-1] if given else ""
-    if command == "--install-completion":
-        yield from (f"{shell} " for shell in _SCRIPTS if shell.startswith(current))
-    elif last in _VALUES:
-        yield from (f"{value} " for value in _VALUES[last] if value.startswith(current))
-    elif last in ("--config-dir", "--outputs", "--together"):
-        return  # the shell completes files
-    elif current.startswith("-"):
-        flags = [*FLAGS.get(command, "").split(), "--help"]
-        yield from (f"{flag} " for flag in flags if flag.startswith(current))
-    elif command in ("train", "judge"):
-        yield from _overrides(command, given, current)
-    elif not given:
-        names = [*_SUBCOMMANDS.get(command, ())]
-        yield from (f"{name} " for name in names if name.startswith(current))
-
-
-def _overrides(command: str, given: list[str], current: str) -> Iterator[str]:
-    folders = [CONF]
-    for before, word in zip(["", *given], given, strict=False):
-        flag, _, value = word.partition("=")
-        if before == "--config-dir" or flag == "--config-dir":
-            folders.append(Path(value if flag == "--config-dir" else word).expanduser())
-    there = groups.options(folders)
-    there["sweep"] = groups.sweeps()
-    if command == "judge":
-        there["entry"] = {file.stem: file for file in DEFENCES.glob("*.yaml")}
-    last = given[-1] if given else ""
+def _words(words: list[str], current: str) -> Iterable[str]:
+    """Return the words that may stand after others, with a space if nothing follows in a word."""
+    command, *given = words or [""]
+    last = words[-1] if words else ""
+    if last in _FILES:
+        return ()  # the shell's own
     if command == "judge" and last in ("--entry", "--threat"):
-        yield from (f"{name} " for name in there[last[2:]] if name.startswith(current))
-        return
-    keys = groups.Keys(folders, [word for word in given if "=" in word])
-    if "--help" in given and "=" not in current:
-        names = sorted({*there, "all", "metrics"})
-        yield from (f"{name} " for name in names if name.startswith(current))
-        return
-    key, is_value, text = current.partition("=")
-    if not is_value:
-        yield from _keys(
-            {*keys.groups, *(group for group in there if "hydra/" in group)}, keys, key
-        )
-        return
-    # Of `none,lim` and `[liminal,pro` the part behind the last comma is completed.
-    head = re.match(r".*[,\[]", text)
-    done = head[0] if head else ""
-    part = text.removeprefix(done)
-    if key == "pair":
-        values: Iterable[str] = [*there, *keys.values]
-    elif (group := key.partition("@")[0]) in there:
-        values = groups.variants(there, group)
+        names: Iterable[str] = _there(given)[last[2:]]
+    elif last in _VALUES and (last in words[1:] or not current.startswith("-")):
+        names = _VALUES[last]
+    elif current.startswith("-"):
+        names = [*FLAGS.get(command, "--install-completion").split(), "--help"]
+    elif command in ("train", "judge"):
+        return _overrides(given, current)
     else:
-        values = _values(keys.values.get(key, ""))
-    several = done or not {"-m", "--multirun"}.isdisjoint(given) or key == "pair"
-    yield from (
-        f"{key}={done}{value}{'' if several else ' '}" for value in values if value.startswith(part)
-    )
+        names = () if words else FLAGS
+    return [f"{name} " for name in names]
 
 
-def _keys(names: set[str], keys: groups.Keys, current: str) -> Iterator[str]:
-    """Yield `group=`, and of keys the part up to the next dot or `=`."""
-    shown = [key for key in keys.values if "_target_" not in key and not key.startswith("hydra.")]
-    for name in (*names, "pair", "grid", *shown):
-        dot = name.find(".", len(current)) + 1
-        if name.startswith(current):
-            yield name[:dot] if dot and "@" not in name else f"{name}="
+def _folders(given: list[str]) -> list[Path]:
+    """Return the folders of configs: ours, and a command line's own."""
+    own = re.findall(r"(?:^|\n)--config-dir[=\n](.+)", "\n".join(given))
+    return [CONF, *(Path(folder).expanduser() for folder in own)]
 
 
-def _values(value: object) -> list[str]:
+def _there(given: list[str]) -> groups.Groups:
+    entries = {file.stem: file for file in DEFENCES.glob("*.yaml")}
+    return groups.options(_folders(given)) | {"sweep": groups.sweeps(), "entry": entries}
+
+
+def _overrides(given: list[str], current: str) -> list[str]:
+    """Return `group=`, options and values; of a dotted key the part up to the next dot."""
+    there = _there(given)
+    key, is_value, text = current.partition("=")
+    if "--help" in given and not is_value:
+        return [f"{name} " for name in (*there, "all", "metrics")]
+    keys = groups.Keys(_folders(given), [word for word in given if "=" in word])
+    shown = [k for k in keys.values if "_target_" not in k and not k.startswith("hydra.")]
+    if not is_value:
+        whole = [*keys.groups, *(group for group in there if "hydra/" in group), "pair", "grid"]
+        dotted = [f"{key}=" for key in shown]
+        at = len(current)
+        return [f"{k}=" for k in whole] + [k[: k.find(".", at) + 1 or None] for k in dotted]
+    # Of `none,lim` and `[liminal,pro` the part behind the last comma is completed.
+    done = text[: max(text.rfind(","), text.rfind("[")) + 1]
+    if key == "pair":
+        values: Iterable[str] = [*keys.groups, *shown]
+    else:
+        values = groups.variants(there, key.partition("@")[0]) or _value(keys.values.get(key, ""))
+    several = done or key == "pair" or not {"-m", "--multirun"}.isdisjoint(given)
+    return [f"{key}={done}{value}{'' if several else ' '}" for value in values]
+
+
+def _value(value: object) -> list[str]:
     """Return true and false for a switch, else the value in `conf/` as it is written there."""
     if isinstance(value, bool):
         return ["true", "false"]

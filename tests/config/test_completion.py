@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from subliminal.config import completion
 from subliminal.config.canonical import flatten
 from subliminal.config.groups import Keys
-from subliminal.config.resources import CONF
+from subliminal.config.resources import COMPLETIONS, CONF
 from subliminal.errors import UserError
 
 # Echoes its arguments; asked for a completion, it is the program.
@@ -110,8 +110,7 @@ def test_the_tab_key_completes_in_a_shell(shell: str, tmp_path: Path) -> None:
         stub = tmp_path / name
         stub.write_text(STUB.format(python=sys.executable))
         stub.chmod(0o755)
-    script = tmp_path / "script"
-    script.write_text(completion._SCRIPTS[shell])
+    script = COMPLETIONS / f"subliminal.{shell}"
     typed = {
         "subliminal tra\tmitigation=lim\t": "<train><mitigation=liminal>",
         "subliminal train -m mitigation=none,lim\t": "<train><-m><mitigation=none,liminal>",

@@ -16,7 +16,7 @@ from pathlib import Path
 from platformdirs import user_config_path, user_data_path
 
 from subliminal.config import groups
-from subliminal.config.resources import CONF, DEFENCES
+from subliminal.config.resources import COMPLETIONS, CONF, DEFENCES
 from subliminal.errors import UserError
 
 # Flags of each command, besides --help; a test compares them with the commands' own parsers.
@@ -29,55 +29,14 @@ FLAGS = {
     "dashboard": "--experiment --entity --project --spec",
     "sync": "--dry-run",
 }
+SHELLS = ("bash", "zsh", "fish")
 _VALUES = {
-    "--install-completion": ("bash", "zsh", "fish"),
+    "--install-completion": SHELLS,
     "runs": ("list", "show", "diff"),
     "--cfg": ("job", "hydra", "all"),
     "--track": ("blind", "aware"),
 }
 _FILES = ("--config-dir", "--outputs", "--together", "--spec")
-
-_BASH = """
-_subliminal() {
-  local program=("${1/#\\~/$HOME}") reply
-  [[ "${1##*/}" == python* ]] && program+=(-m subliminal)
-  COMPREPLY=()
-  while IFS= read -r reply; do COMPREPLY+=("$reply"); done < <(
-    "${program[@]}" --complete bash "${COMP_LINE:0:COMP_POINT}" "$COMP_WORDBREAKS" 2>/dev/null)
-}
-_subliminal_python() {
-  if [[ "$COMP_LINE" == *" -m subliminal"* ]]; then _subliminal "$@"
-  elif declare -F _python >/dev/null; then _python "$@"; fi
-}
-complete -o nospace -o default -F _subliminal subliminal
-complete -o nospace -o default -F _subliminal_python python python3
-"""
-_ZSH = """
-(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
-_subliminal() {
-  local -a program replies
-  program=("${words[1]/#\\~/$HOME}")
-  if [[ "${program[1]:t}" == python* ]]; then
-    [[ "$words" == *" -m subliminal"* ]] || { _python "$@" 2>/dev/null || _files; return }
-    program+=(-m subliminal)
-  fi
-  replies=("${(@f)$($program --complete zsh "${words[1,CURRENT-1]} $PREFIX" 2>/dev/null)}")
-  if [[ -n "$replies" ]]; then compadd -Q -S '' -- $replies; else _files; fi
-}
-compdef _subliminal subliminal python python3
-"""
-_FISH = """
-function __subliminal
-  set -l words (commandline -opc)
-  set -l program (string replace -r '^~' $HOME -- $words[1])
-  string match -qr 'python[0-9.]*$' -- $program; and set -a program -m subliminal
-  $program --complete fish "$words "(commandline -ct) 2>/dev/null
-end
-complete -c subliminal -a '(__subliminal)'
-complete -c python -c python3 -n 'string match -q "* -m subliminal*" (commandline -pc)' \\
-  -a '(__subliminal)'
-"""
-_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def install(shell: str | None = None) -> list[str]:
@@ -90,15 +49,15 @@ def install(shell: str | None = None) -> list[str]:
         UserError: there is no script for this shell.
     """
     shell = shell or Path(os.environ.get("SHELL", "")).name
-    if shell not in _SCRIPTS:
-        raise UserError(f"--install-completion {shell}: one of {', '.join(_SCRIPTS)}")
+    if shell not in SHELLS:
+        raise UserError(f"--install-completion {shell}: one of {', '.join(SHELLS)}")
     script = user_data_path("subliminal") / f"completion.{shell}"
     start = Path.home() / f".{shell}rc"
     if shell == "fish":  # which reads a folder
         start = user_config_path("fish") / "conf.d" / "subliminal.fish"
     for folder in (script.parent, start.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    script.write_text(_SCRIPTS[shell].lstrip(), encoding="utf-8")
+    script.write_bytes((COMPLETIONS / f"subliminal.{shell}").read_bytes())
     line = f"source {shlex.quote(str(script))}"
     before = start.read_text(encoding="utf-8") if start.exists() else ""
     if line not in before.splitlines():

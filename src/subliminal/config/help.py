@@ -13,29 +13,6 @@ from subliminal.errors import UserError
 
 ALL, METRICS = "all", "metrics"  # words behind --help
 WIDTH = 100
-_FIRST = """Train a teacher and distil a student, seed by seed, for one or several configs.
-
-subliminal train [-m] [group=option …] [key=value …]
-
-  subliminal train preset=quick mitigation=liminal       does it run? seconds, decides nothing
-  subliminal train seed=7                                one seed in the reference setting
-  subliminal train -m seed=0-19 mitigation=none,liminal  two jobs of 20 seeds: commas make jobs
-  subliminal train -m optim.lr=1e-3,1e-4 model.aux=3,30 pair=optim.lr,model.aux
-  subliminal train -m seed=0-4 grid=a mitigation=none grid=b mitigation=liminal …
-  subliminal train sweep=reference                       a file of sweeps/
-
-Groups (group=option):
-{groups}
-
-Keys that are set most (key=value), with their defaults:
-{keys}
-
-  --help mitigation          what the options of a group do
-  --help mitigation=liminal  one option: its keys, their ranges, its source
-  --help metrics             what is logged
-  --help all                 every group and every key; with overrides, as they set it
-  --cfg job                  print the composed config, train nothing
-"""
 # A comment is above its name or beside it.
 _METRIC = re.compile(r"^(?:# (.*)\n)?([A-Z_]+) = \"(.+?)\"(?:  # (.*))?$", re.MULTILINE)
 _KEYS = (
@@ -73,7 +50,8 @@ def _first(there: groups.Groups) -> str:
     ]
     keys = "  ".join(f"{key}={options.yaml_line(composed.values[key])}" for key in _KEYS)
     wrapped = textwrap.fill(keys, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    return _FIRST.format(groups="\n".join(listed), keys=wrapped)
+    first = (CONF / "help.txt").read_text(encoding="utf-8")
+    return first.format(groups="\n".join(listed), keys=wrapped)
 
 
 def _about(word: str, there: groups.Groups) -> str | None:

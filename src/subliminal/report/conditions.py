@@ -32,6 +32,7 @@ STEP_METRICS = (
 )
 LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
+QUICK = "preset=quick: a trial of the command, which decides nothing."
 WINDOW = 15  # steps of the centred moving average of alignments
 
 Array = NDArray[np.float64]
@@ -75,6 +76,7 @@ class Condition:
     config: varied.Flat = field(default_factory=dict)
     directory: Path = Path()
     planned: tuple[PlannedRun, ...] = ()
+    preset: str | None = None
 
     @property
     def digest(self) -> str:
@@ -168,6 +170,11 @@ class Sweep:
         """Return a hash of the reported configs and seeds, eight digits."""
         names = [f"{c.digest}:{c.seeds}" for c in self.conditions]
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
+
+    @property
+    def decides(self) -> bool:
+        """Return whether the runs may decide anything: `preset=quick` is there to try a command."""
+        return all(condition.preset != "quick" for condition in self.conditions)
 
     def states(self) -> dict[str, int]:
         """Return the numbers of planned runs in each state but `finished`."""

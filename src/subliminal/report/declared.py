@@ -157,7 +157,7 @@ class Declared:
 
 def verdicts(sweep: Sweep) -> pl.DataFrame:
     """Return the verdicts on the claims of the sweep's file; an empty table if there is no file."""
-    file = sweep_file(sweep)
+    file = sweep_file(sweep) if sweep.decides else None
     found = [claim for entry in entries(file) for claim in entry.claims(sweep)] if file else []
     tested = [[*c.values.values()] if c.side in ("> 0", "< 0") else [] for c in found]
     rows = []

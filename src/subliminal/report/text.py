@@ -7,7 +7,7 @@ from rich.table import Table
 
 from subliminal import metrics
 from subliminal.config.terminal import console
-from subliminal.report.conditions import Sweep
+from subliminal.report.conditions import QUICK, Sweep
 from subliminal.report.declared import verdicts
 from subliminal.report.sparkline import sparkline
 from subliminal.report.tables import results
@@ -41,7 +41,7 @@ def show(sweep: Sweep) -> None:
         table.add_row(*cells, row["distillation loss ×10⁴"])
     shown = console(WIDTH)
     heading = f"{sweep.name}: mean [95% CI] over seeds, differences to {sweep.baseline.name}"
-    shown.print(heading, soft_wrap=True)
+    shown.print(heading if sweep.decides else f"{heading}. {QUICK}", soft_wrap=True)
     shown.print(table)
     claims = verdicts(sweep)
     if claims.height:

@@ -41,7 +41,8 @@ def show_job(runs: list[Path], console: Console) -> None:
     condition = store.read_summary(runs[0])["condition"]
     out = terminal.console(100)
     # A table's own title would wrap at the table's width.
-    quick = f". {QUICK}" if store.read_config(runs[0]).get("preset") == "quick" else ""
+    config = store.read_condition(runs[0].parent).get("config", {})
+    quick = f". {QUICK}" if config.get("preset") == "quick" else ""
     out.print(f"{condition}: mean [95% CI] over {count(len(runs))}{quick}", soft_wrap=True)
     out.print(table)
     sys.stdout.flush()  # a sweep's log shows each job's table when it ends

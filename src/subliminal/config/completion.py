@@ -22,7 +22,7 @@ from subliminal.errors import UserError
 # Flags of each command, besides --help; a test compares them with the commands' own parsers.
 FLAGS = {
     "train": "-m --multirun --cfg --resolve --config-dir --info --hydra-help",
-    "judge": "--entry --all --threat --full --quick --search --track --plan --config-dir",
+    "judge": "--entry --all --threat --full --quick --search --track --plan --yes --config-dir",
     "runs": "--outputs --json",
     "report": "--text --together",
     "reproduce": "",

@@ -1,4 +1,4 @@
-"""Presets: one word for several overrides, which a user may still give, and which name no run."""
+"""Presets: one word for several overrides; reports of quick runs say that they decide nothing."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from subliminal.config import completion
 from subliminal.config.canonical import flatten
-from subliminal.config.groups import Keys
+from subliminal.config.groups import composed
 from subliminal.config.resources import COMPLETIONS, CONF
 from subliminal.errors import UserError
 
@@ -43,13 +43,12 @@ def test_the_keys_are_those_that_hydra_composes(
     words: list[str], compose: Callable[[list[str]], DictConfig]
 ) -> None:
     expected = flatten(OmegaConf.to_container(compose(words), resolve=False))
-    found = {key: v for key, v in Keys([CONF], words).values.items() if key[:6] != "hydra."}
+    found = {k: v for k, v in composed([CONF], words)[0].items() if k[:6] != "hydra."}
     # The schema adds keys that have no value in conf/, and a source of its own the seeds.
     there = {key for key in expected if expected[key] not in (None, {}, [], False)}
     assert there - found.keys() <= {"seed.spec", "threat.trait"}
-    assert {key: found[key] for key in found.keys() & expected} == {
-        key: expected[key] for key in found.keys() & expected
-    }
+    shared = found.keys() & expected
+    assert {key: found[key] for key in shared} == {key: expected[key] for key in shared}
 
 
 def test_each_place_of_a_line_has_its_answers(tmp_path: Path) -> None:

@@ -131,21 +131,21 @@ def _overrides(given: list[str], current: str) -> list[str]:
     key, is_value, text = current.partition("=")
     if "--help" in given and not is_value:
         return [f"{name} " for name in (*there, "all", "metrics")]
-    keys = groups.Keys(_folders(given), [word for word in given if "=" in word])
-    shown = [k for k in keys.values if "_target_" not in k and not k.startswith("hydra.")]
+    values, chosen = groups.composed(_folders(given), [word for word in given if "=" in word])
+    shown = [k for k in values if "_target_" not in k and not k.startswith("hydra.")]
     if not is_value:
-        whole = [*keys.groups, *(group for group in there if "hydra/" in group), "pair", "grid"]
+        whole = [*chosen, *(group for group in there if "hydra/" in group), "pair", "grid"]
         dotted = [f"{key}=" for key in shown]
         at = len(current)
         return [f"{k}=" for k in whole] + [k[: k.find(".", at) + 1 or None] for k in dotted]
     # Of `none,lim` and `[liminal,pro` the part behind the last comma is completed.
     done = text[: max(text.rfind(","), text.rfind("[")) + 1]
     if key == "pair":
-        values: Iterable[str] = [*keys.groups, *shown]
+        answers: Iterable[str] = [*chosen, *shown]
     else:
-        values = groups.variants(there, key.partition("@")[0]) or _value(keys.values.get(key, ""))
+        answers = groups.variants(there, key.partition("@")[0]) or _value(values.get(key, ""))
     several = done or key == "pair" or not {"-m", "--multirun"}.isdisjoint(given)
-    return [f"{key}={done}{value}{'' if several else ' '}" for value in values]
+    return [f"{key}={done}{value}{'' if several else ' '}" for value in answers]
 
 
 def _value(value: object) -> list[str]:

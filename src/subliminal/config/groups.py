@@ -17,6 +17,7 @@ from subliminal.config.resources import CONF, SWEEPS
 HEAD = re.compile(r"(?:# @package (\S+).*\n)?((?:#.*\n)*)")
 
 Groups = dict[str, dict[str, Path]]
+Plain = dict[str, Any]
 
 
 def options(folders: Sequence[Path] = (CONF,)) -> Groups:
@@ -54,72 +55,61 @@ def comment(text: str) -> str:
     return " ".join(re.findall(r"^# ?(.*)", head[2] if head else "", re.MULTILINE))
 
 
-class Keys:
-    """The keys of the config that a command line composes, with their values.
+def composed(folders: Sequence[Path], words: Iterable[str] = ()) -> tuple[Plain, set[str]]:
+    """Return the dotted keys of the config that a command line composes, and its groups.
 
-    It follows the defaults lists as Hydra does, for the forms that `conf/` uses: groups, relative
-    or absolute, `@package`, `override`, `_self_` and null.
+    Defaults lists mean what they mean to Hydra, in the forms that `conf/` uses: groups, relative or
+    absolute, `@package`, `override`, `_self_` and null.
 
     Args:
         folders: of configs; a later one's files replace those of an earlier one.
-        words: overrides of a command line; a word that cannot be read is skipped.
+        words: overrides, of which those of groups count.
     """
+    choices: dict[str, Any] = {}  # option, or options, of `group` or `group@package`
+    for word in words:
+        group, _, names = word.partition("=")
+        choices[group] = re.split("[,+]", names.strip("[]"))
+    found: set[str] = set()
 
-    def __init__(self, folders: Sequence[Path], words: Iterable[str] = ()) -> None:
-        self._folders = folders
-        self._choices: dict[str, Any] = {}  # option, or options, of `group` or `group@package`
-        self.groups: set[str] = set()  # those of the defaults lists
-        for word in words:
-            group, _, names = word.partition("=")
-            self._choices[group] = re.split("[,+]", names.strip("[]"))
-        self.values: dict[str, Any] = {}
-        chosen: dict[str, Any] = {"": None}
-        while chosen != self._choices:  # a file late in the list may override an earlier choice
-            chosen = dict(self._choices)
-            self.values = dict(self._composed("config", "", ""))
-
-    def _composed(self, name: str, group: str, package: str) -> Iterator[tuple[str, Any]]:
+    def read(path: str, package: str) -> Iterator[tuple[str, Any]]:
         """Yield keys and values of a file and of all files in its defaults list, in order."""
-        places = [folder / group / f"{name}.yaml" for folder in reversed(self._folders)]
-        file = next((place for place in places if place.is_file()), None)
-        if file is None:
-            return
-        text = file.read_text(encoding="utf-8")
+        there = [f for d in folders if (f := d / f"{path}.yaml").is_file()]
+        text = there[-1].read_text(encoding="utf-8") if there else ""
         head = HEAD.match(text)
         if head and head[1]:
-            package = {"_global_": ""}.get(head[1], head[1])
+            package = head[1].replace("_global_", "")
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
-        defaults = [d if isinstance(d, dict) else {d: ...} for d in content.pop("defaults", [])]
-        items = [item for default in defaults for item in default.items()]
-        for key, names in items:
+        defaults = content.pop("defaults", [])
+        own = [*_leaves(content, package)] if there else []
+        below = []  # a function for each file or group
+        for item in defaults:
+            ((key, names),) = item.items() if isinstance(item, dict) else [(item, ...)]
+            name, _, at = key.removeprefix("override ").partition("@")
+            whole = name[1:] if name[0] == "/" else f"{path.rpartition('/')[0]}/{name}".strip("/")
+            at = ".".join(filter(None, (package, at or name.strip("/").replace("/", "."))))
+            place = whole if at == whole.replace("/", ".") else f"{whole}@{at}"
             if key.startswith("override "):
-                self._choices.setdefault(self._place(key[9:], group, package)[0], names)
-        own = list(_leaves(content, package))
-        if "_self_" not in dict(items):
+                choices.setdefault(place, names)
+            else:
+                below.append((name, names, place, whole, at))
+        if "_self_" not in defaults:
             yield from own
-        for key, names in items:
-            if key == "_self_":
+        for name, names, place, whole, at in below:
+            if name == "_self_":
                 yield from own
-            elif names is ...:  # a file beside this one, or that of another group in its place
-                path = key.partition("@")[0]
-                base = path[1:] if path.startswith("/") else f"{group}/{path}"
-                yield from self._composed(base.rpartition("/")[2], base.rpartition("/")[0], package)
-            elif not key.startswith("override "):
-                place, below, at = self._place(key, group, package)
-                self.groups.add(place)
-                names = self._choices.get(place, names)
-                for each in names if isinstance(names, list) else [names]:
-                    path = f"{below}/{each}"
-                    yield from self._composed(*path.rpartition("/")[::-2], at)
+            elif names is ...:  # another file in this one's place
+                yield from read(whole, package)
+            else:
+                found.add(place)
+                chosen = choices.get(place, names)
+                for one in chosen if isinstance(chosen, list) else [chosen]:
+                    yield from read(f"{whole}/{one}", at)
 
-    @staticmethod
-    def _place(key: str, group: str, package: str) -> tuple[str, str, str]:
-        """Return the command line's key for an item of a defaults list, its group and package."""
-        name, _, at = key.partition("@")
-        whole = name[1:] if name.startswith("/") else f"{group}/{name}".strip("/")
-        at = at or name.strip("/").replace("/", ".")
-        at = at if not package else f"{package}.{at}"
-        return (whole if at == whole.replace("/", ".") else f"{whole}@{at}"), whole, at
+    values: Plain = {}
+    before = None
+    while choices != before:  # a file late in the list may override an earlier choice
+        before, values = dict(choices), dict(read("config", ""))
+    return values, found
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -43,12 +43,12 @@ def help_on(argv: Sequence[str]) -> str | None:
 
 
 def _first(there: groups.Groups) -> str:
-    composed = groups.Keys([CONF])
+    values, chosen = groups.composed([CONF])
     listed = [
         f"  {group:16} {textwrap.shorten(', '.join(there[group]), WIDTH - 19, placeholder=' …')}"
-        for group in sorted(composed.groups & there.keys())
+        for group in sorted(chosen & there.keys())
     ]
-    keys = "  ".join(f"{key}={options.yaml_line(composed.values[key])}" for key in _KEYS)
+    keys = "  ".join(f"{key}={options.yaml_line(values[key])}" for key in _KEYS)
     wrapped = textwrap.fill(keys, WIDTH, initial_indent="  ", subsequent_indent="  ")
     first = (CONF / "help.txt").read_text(encoding="utf-8")
     return first.format(groups="\n".join(listed), keys=wrapped)

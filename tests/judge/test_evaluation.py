@@ -238,6 +238,12 @@ def test_the_command_prints_plan_verdict_and_files(
     assert "0 to train." in output.err
     assert "scorecard.md" in output.err.strip().splitlines()[-1]
     assert (outputs / "judge/scorecards/none-reference-quick/scorecard.md").is_file()
+    card = outputs / "judge/scorecards/none-reference-quick/scorecard.md"
+    card.unlink()
+    monkeypatch.setattr("subliminal.judge.scorecard.show", None)  # cannot be called
+    with pytest.raises(TypeError):
+        main(["threat=reference", "--quick", "tracker=none"])
+    assert card.is_file()  # results are written before they are shown
     defence = of(outputs, seed="0-4")
     with pytest.raises(UserError, match="5 seeds: the judge needs at least 6; see --quick"):
         judge(defence, battery(defence, ["reference"]), Console(), track="blind")

@@ -63,13 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plan:
         return 0
     card = judge(defence, settings, console, full=full, quick=arguments.quick, track=track)
-    scorecard.show(card, terminal.console(160))
     ways = [way for way in ("full", "quick", "search") if getattr(arguments, way)]
     named = entry.name if entry else defence.name
     name = "-".join([named, *threats, *ways, *words["seed"]])
     if len(name) > LONGEST:
         name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    folder = _keep(card, file_stem(name), settings, tracker, console)
+    folder = _keep(card, file_stem(name), settings, tracker, console)  # files first
+    scorecard.show(card, terminal.console(160))
     console.say(f"Files: {folder / 'scorecard.md'}, {scorecard.FILE}")
     return 0
 

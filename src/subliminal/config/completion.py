@@ -23,7 +23,7 @@ from subliminal.errors import UserError
 FLAGS = {
     "train": "-m --multirun --cfg --resolve --config-dir --info --hydra-help",
     "judge": "--entry --all --threat --full --quick --search --track --plan --yes --config-dir",
-    "runs": "--outputs --json",
+    "runs": "--where --sort --columns --watch --outputs --json",
     "report": "--text --together",
     "reproduce": "",
     "dashboard": "--experiment --entity --project --spec",
@@ -32,7 +32,7 @@ FLAGS = {
 SHELLS = ("bash", "zsh", "fish")
 _VALUES = {
     "--install-completion": SHELLS,
-    "runs": ("list", "show", "diff"),
+    "runs": ("list", "show", "diff", "note", "tag", "archive", "delete"),
     "--cfg": ("job", "hydra", "all"),
     "--track": ("blind", "aware"),
 }

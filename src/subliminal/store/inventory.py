@@ -139,6 +139,8 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
     for condition in conditions(outputs):
         found = held(condition)
         damaged += [found.damage] if found.damage else []
+        if not found.seeds:  # archived or deleted
+            continue
         results, newest = [], 0.0
         name = found.record.get("condition", condition.name.rpartition("-")[0])
         states = {run: store.state(run) for run in found.runs}

@@ -1,5 +1,6 @@
 """Jobs that are composed together are those that Hydra composes one by one, to the last node."""
 
+import copy
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -74,8 +75,20 @@ VALUES = (
 
 
 @pytest.fixture
-def loader(compose: Compose) -> ConfigLoader:
-    return GlobalHydra.instance().config_loader()
+def loader(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> ConfigLoader:
+    """Hydra's loader, which composes the same words of one sweep once, as that takes 0.1 s."""
+    loader = GlobalHydra.instance().config_loader()
+    by_itself = loader.load_sweep_config
+    found: dict[tuple[int, *tuple[str, ...]], tuple[DictConfig, DictConfig]] = {}
+
+    def once(config: DictConfig, words: list[str]) -> DictConfig:
+        key = (id(config), *words)
+        if key not in found:
+            found[key] = config, by_itself(config, words)
+        return copy.deepcopy(found[key][1])
+
+    monkeypatch.setattr(loader, "load_sweep_config", once)
+    return loader
 
 
 def sweep(loader: ConfigLoader, *overrides: str) -> tuple[Compose, DictConfig, list[list[str]]]:
@@ -124,7 +137,7 @@ def test_every_sweep_builds_is_named_as_ever_and_its_jobs_are_hydras(
     if line in GOLDEN:
         assert hashes(own) == GOLDEN[line]
     assert jobs
-    for job in (jobs[0], jobs[-1]):
+    for job in jobs[:: max(1, len(jobs) - 1)]:  # the first and the last
         assert anatomy(compose(job)) == anatomy(by_hydra(loader, config, job))
 
 

@@ -79,7 +79,7 @@ def loader(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> ConfigLoader:
     """Hydra's loader, which composes the same words of one sweep once, as that takes 0.1 s."""
     loader = GlobalHydra.instance().config_loader()
     by_itself = loader.load_sweep_config
-    found: dict[tuple[int, *tuple[str, ...]], tuple[DictConfig, DictConfig]] = {}
+    found: dict[tuple[object, ...], tuple[DictConfig, DictConfig]] = {}
 
     def once(config: DictConfig, words: list[str]) -> DictConfig:
         key = (id(config), *words)

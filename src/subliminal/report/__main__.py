@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from subliminal.config import command, terminal
+from subliminal.config.resources import user_path
 
 DAMAGED = 3  # exit status: some runs were damaged and left out
 
@@ -15,14 +16,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m subliminal.report", description=__doc__)
     parser.add_argument(
         "runs",
-        type=Path,
+        type=user_path,
         nargs="*",
         default=[Path("outputs")],
         help="folders of runs, conditions or experiments (default: outputs)",
     )
     parser.add_argument("--text", action="store_true", help="print the table, write nothing")
     parser.add_argument(
-        "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
+        "--together",
+        type=user_path,
+        metavar="FOLDER",
+        help="one report on all of it, written there",
     )
     arguments = parser.parse_args()
     stopped = "Stopped; the same command writes the report again."

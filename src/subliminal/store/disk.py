@@ -13,7 +13,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
-    temporary = Path(name)
+    temporary = Path(name).absolute()  # Polars would expand a `~` at its start
     try:
         write(temporary)
         temporary.chmod(0o644)  # mkstemp's 0600 would hide results from colleagues

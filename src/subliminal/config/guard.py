@@ -20,7 +20,7 @@ from omegaconf.resolvers import oc
 from subliminal.config import variables
 from subliminal.config.build import plugins
 from subliminal.config.hydra_internals import BASIC, composing
-from subliminal.config.resources import data_folder, user_path
+from subliminal.config.resources import CONF, data_folder, refuse_shadowed, user_path
 from subliminal.errors import UserError
 
 # Allowed targets in Hydra's node: known launchers and sweepers, and those of `conf/config.yaml`.
@@ -92,8 +92,15 @@ def allow(key: str) -> None:
 
 
 def _settle(cfg: DictConfig, given: set[str]) -> None:
-    """Check a composed config, and expand `~` in its outputs: Hydra's own folders lie there too."""
+    """Check a composed config and its folders; expand `~` in its outputs.
+
+    Hydra's own folders lie below the outputs too.
+    """
     check(cfg, given)
+    sources = [Path(one.path) for one in cfg.hydra.runtime.config_sources if one.schema == "file"]
+    if CONF in sources:  # not with --config-path
+        for folder in sources:
+            refuse_shadowed(folder)
     if "~" in str(outputs := _raw(cfg, "outputs")):
         cfg.outputs = str(user_path(outputs))
 

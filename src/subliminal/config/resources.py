@@ -52,6 +52,20 @@ def refuse_namesake(places: Iterable[str] | None = None) -> None:
             )
 
 
+def refuse_shadowed(folder: Path) -> None:
+    """Refuse a folder of configs in which a file has the name of a built-in one.
+
+    Hydra would read the built-in file without a word.
+
+    Raises:
+        UserError: there is such a file.
+    """
+    for builtin, group in ((CONF, ""), (SWEEPS, "sweep")):
+        for file in sorted(builtin.rglob("*.yaml")) if folder.resolve() != builtin else ():
+            if (own := folder / group / file.relative_to(builtin)).is_file():
+                raise UserError(f"{own}: has the name of a built-in file; give it another name")
+
+
 def user_path(path: str | Path) -> Path:
     """Return a path that a user gives, with `~` expanded, which shells leave in `outputs=~/x`.
 

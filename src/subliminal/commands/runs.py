@@ -19,6 +19,7 @@ from subliminal import metrics
 from subliminal.commands.keeping import annotate, remove
 from subliminal.config import command, terminal
 from subliminal.config.canonical import Plain, flatten
+from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
 from subliminal.report.varied import flatten as settings
@@ -45,7 +46,7 @@ def main() -> int:
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--outputs", type=Path, default=Path("outputs"), help="folder of the experiments"
+        "--outputs", type=user_path, default=Path("outputs"), help="folder of the experiments"
     )
     common.add_argument("--json", action="store_true", help="print JSON")
     commands = parser.add_subparsers()

@@ -42,12 +42,12 @@ def test_a_command_has_help(
         out = capsys.readouterr().out
     if name != "train":  # whose help is not made of its flags
         flags = set(re.findall(r"--[a-z-]+", out)) - {"--help"}
-        assert flags == set(completion.FLAGS[name].split())
+        assert flags == set(completion.FLAGS[name])
 
 
 def test_hydras_flags_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {flag for action in get_args_parser()._actions for flag in action.option_strings}
-    assert set(completion.FLAGS["train"].split()) <= there
+    assert set(completion.FLAGS["train"]) <= there
 
 
 @pytest.mark.parametrize("name", ["--complete", "--install-completion"])

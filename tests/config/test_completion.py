@@ -149,5 +149,5 @@ def test_installing_twice_writes_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / ".bashrc").read_text() == f"alias ll='ls -l'\nsource {first[0]}\n"
     assert first == second
     assert Path(second[0]).read_text().endswith("python python3\n")
-    with pytest.raises(UserError, match="--install-completion csh: one of bash, zsh, fish"):
+    with pytest.raises(UserError, match="csh: one of bash, zsh, fish"):
         completion.install("csh")

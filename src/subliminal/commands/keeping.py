@@ -17,27 +17,29 @@ ARCHIVE = ".archive"  # folder beside the conditions, which lists and reports pa
 
 
 def _runs(arguments: argparse.Namespace) -> list[Path]:
-    """Return the run that a name fits, or the runs of a condition's folder."""
+    """Return the run that a name fits, or the runs of a condition's folder; none may train."""
     folder = Path(arguments.run)
-    is_condition = (folder / store.CONDITION).is_file()
-    return store.run_dirs(folder) if is_condition else [find(arguments.outputs, arguments.run)]
+    of_condition = store.run_dirs(folder) if (folder / store.CONDITION).is_file() else []
+    runs = of_condition or [find(arguments.outputs, arguments.run)]
+    if busy := [run for run in runs if store.state(run) == "running"]:
+        raise UserError(f"{busy[0]} is being trained; wait for its end, or stop it")
+    return runs
 
 
 def annotate(arguments: argparse.Namespace) -> int:
     """Set the note or the tags of runs; the command `sync` tells W&B."""
-    words = arguments.words
-    if arguments.action == "tag" and any(len(word) > record.LONGEST_TAG for word in words):
+    words, is_tag = arguments.words, arguments.action == "tag"
+    if is_tag and any(len(word) > record.LONGEST_TAG for word in words):
         raise UserError(f"tag: use at most {record.LONGEST_TAG} characters")
     for run in _runs(arguments):
         notes = store.read_notes(run)
         tags = notes["tags"]
-        notes |= {"tags": words} if arguments.action == "tag" else {"note": " ".join(words)}
+        notes |= {"tags": words} if is_tag else {"note": " ".join(words)}
         store.write_text(run / store.NOTES, json.dumps(notes, ensure_ascii=False) + "\n")
         if tracked := record.read(run):
             own = [tag for tag in tracked.tags if tag not in tags]  # of tracker.tags
-            replace(tracked, tags=own + notes["tags"], note=notes["note"], uploaded=False).write(
-                run
-            )
+            now = replace(tracked, tags=own + notes["tags"], note=notes["note"], uploaded=False)
+            now.write(run)
         print(f"{run}: {json.dumps(notes, ensure_ascii=False)}")
     return 0
 
@@ -56,9 +58,8 @@ def remove(arguments: argparse.Namespace) -> int:
     away = condition.parent / ARCHIVE / condition.name
     with ExitStack() as locks:
         for run in runs:
-            lock = store.claim(run)
-            if lock is None:
-                raise UserError(f"{run} is being trained; stop that command first")
+            if (lock := store.claim(run)) is None:  # began meanwhile
+                raise UserError(f"{run} is being trained; wait for its end, or stop it")
             locks.callback(lock.release)
             if arguments.action == "archive" and (away / run.name).exists():
                 raise UserError(f"{away / run.name} exists; delete or move it first")

@@ -13,30 +13,16 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from platformdirs import user_config_path, user_data_path
+import yaml
+from platformdirs import user_data_path
 
 from subliminal.config import groups
 from subliminal.config.resources import COMPLETIONS, CONF, DEFENCES
 from subliminal.errors import UserError
 
-# Flags of each command, besides --help; a test compares them with the commands' own parsers.
-FLAGS = {
-    "train": "-m --multirun --cfg --resolve --config-dir --info --hydra-help",
-    "judge": "--entry --all --threat --full --quick --search --track --plan --yes --config-dir",
-    "runs": "--where --sort --columns --watch --outputs --json",
-    "report": "--text --together",
-    "reproduce": "",
-    "dashboard": "--experiment --entity --project --spec",
-    "sync": "--dry-run",
-}
-SHELLS = ("bash", "zsh", "fish")
-_VALUES = {
-    "--install-completion": SHELLS,
-    "runs": ("list", "show", "diff", "note", "tag", "archive", "delete"),
-    "--cfg": ("job", "hydra", "all"),
-    "--track": ("blind", "aware"),
-}
-_FILES = ("--config-dir", "--outputs", "--together", "--spec")
+_WORDS = yaml.safe_load((COMPLETIONS / "words.yaml").read_text(encoding="utf-8"))
+FLAGS, VALUES = ({k: v.split() for k, v in _WORDS[name].items()} for name in ("flags", "values"))
+_START = {"bash": ".bashrc", "zsh": ".zshrc", "fish": ".config/fish/config.fish"}
 
 
 def install(shell: str | None = None) -> list[str]:
@@ -49,12 +35,10 @@ def install(shell: str | None = None) -> list[str]:
         UserError: there is no script for this shell.
     """
     shell = shell or Path(os.environ.get("SHELL", "")).name
-    if shell not in SHELLS:
-        raise UserError(f"--install-completion {shell}: one of {', '.join(SHELLS)}")
+    if shell not in _START:
+        raise UserError(f"--install-completion {shell}: one of {', '.join(_START)}")
     script = user_data_path("subliminal") / f"completion.{shell}"
-    start = Path.home() / f".{shell}rc"
-    if shell == "fish":  # which reads a folder
-        start = user_config_path("fish") / "conf.d" / "subliminal.fish"
+    start = Path.home() / _START[shell]
     for folder in (script.parent, start.parent):
         folder.mkdir(parents=True, exist_ok=True)
     script.write_bytes((COMPLETIONS / f"subliminal.{shell}").read_bytes())
@@ -99,39 +83,33 @@ def _words(words: list[str], current: str) -> Iterable[str]:
     """Return the words that may stand after others, with a space if nothing follows in a word."""
     command, *given = words or [""]
     last = words[-1] if words else ""
-    if last in _FILES:
-        return ()  # the shell's own
-    if command == "judge" and last in ("--entry", "--threat"):
-        names: Iterable[str] = _there(given)[last[2:]]
-    elif last in _VALUES and (last in words[1:] or not current.startswith("-")):
-        names = _VALUES[last]
+    if command in ("train", "judge"):
+        own = re.findall(r"(?:^|\n)--config-dir[=\n](.+)", "\n".join(given))
+        folders = [CONF, *(Path(folder).expanduser() for folder in own)]
+        there = groups.options(folders) | {"sweep": groups.sweeps()}
+        there["entry"] = {file.stem: file for file in DEFENCES.glob("*.yaml")}
+    names: Iterable[str]
+    if last in VALUES and not (last == command and current.startswith("-")):
+        names = VALUES[last]
+    elif command == "judge" and last in ("--entry", "--threat"):
+        names = there[last[2:]]
     elif current.startswith("-"):
-        names = [*FLAGS.get(command, "--install-completion").split(), "--help"]
+        names = [*FLAGS.get(command, ["--install-completion"]), "--help"]
     elif command in ("train", "judge"):
-        return _overrides(given, current)
+        return _overrides(there, folders, given, current)
     else:
         names = () if words else FLAGS
     return [f"{name} " for name in names]
 
 
-def _folders(given: list[str]) -> list[Path]:
-    """Return the folders of configs: ours, and a command line's own."""
-    own = re.findall(r"(?:^|\n)--config-dir[=\n](.+)", "\n".join(given))
-    return [CONF, *(Path(folder).expanduser() for folder in own)]
-
-
-def _there(given: list[str]) -> groups.Groups:
-    entries = {file.stem: file for file in DEFENCES.glob("*.yaml")}
-    return groups.options(_folders(given)) | {"sweep": groups.sweeps(), "entry": entries}
-
-
-def _overrides(given: list[str], current: str) -> list[str]:
+def _overrides(
+    there: groups.Groups, folders: list[Path], given: list[str], current: str
+) -> list[str]:
     """Return `group=`, options and values; of a dotted key the part up to the next dot."""
-    there = _there(given)
     key, is_value, text = current.partition("=")
     if "--help" in given and not is_value:
         return [f"{name} " for name in (*there, "all", "metrics")]
-    values, chosen = groups.composed(_folders(given), [word for word in given if "=" in word])
+    values, chosen = groups.composed(folders, [word for word in given if "=" in word])
     shown = [k for k in values if "_target_" not in k and not k.startswith("hydra.")]
     if not is_value:
         whole = [*chosen, *(group for group in there if "hydra/" in group), "pair", "grid"]

@@ -15,11 +15,6 @@ ALL, METRICS = "all", "metrics"  # words behind --help
 WIDTH = 100
 # A comment is above its name or beside it.
 _METRIC = re.compile(r"^(?:# (.*)\n)?([A-Z_]+) = \"(.+?)\"(?:  # (.*))?$", re.MULTILINE)
-_KEYS = (
-    *("name", "outputs", "resume", "force", "optim.lr", "optim.schedule", "model.hidden"),
-    *("model.aux", "teacher.epochs", "distill.epochs", "distill.batch_size", "distill.inputs.size"),
-    *("distill.loss.temperature", "probe.alignment.every", "engine.device", "engine.workers"),
-)
 
 
 def help_on(argv: Sequence[str]) -> str | None:
@@ -45,14 +40,13 @@ def help_on(argv: Sequence[str]) -> str | None:
 
 def _first(there: groups.Groups) -> str:
     values, chosen = groups.composed([CONF])
-    listed = [
+    told = {key: options.yaml_line(value) for key, value in values.items()}
+    told["groups"] = "\n".join(
         f"  {group:16} {textwrap.shorten(', '.join(there[group]), WIDTH - 19, placeholder=' …')}"
         for group in sorted(chosen & there.keys())
-    ]
-    keys = "  ".join(f"{key}={options.yaml_line(values[key])}" for key in _KEYS)
-    wrapped = textwrap.fill(keys, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    first = (CONF / "help.txt").read_text(encoding="utf-8")
-    return first.format(groups="\n".join(listed), keys=wrapped)
+    )
+    text = (CONF / "help.txt").read_text(encoding="utf-8")
+    return re.sub(r"{([\w.]+)}", lambda match: told[match[1]], text)
 
 
 def _about(word: str, there: groups.Groups) -> str | None:
@@ -66,9 +60,8 @@ def _about(word: str, there: groups.Groups) -> str | None:
         seeds = "  also any seed (7) and any range (0-19)\n" if group == "seed" else ""
         return f"{group}=…\n{seeds}" + "".join(map(_line, of_group, of_group.values()))
     if not has_value:
-        raise UserError(
-            f"--help {word}: no such group; there is {', '.join([*there, METRICS, ALL])}"
-        )
+        known = ", ".join([*there, METRICS, ALL])
+        raise UserError(f"--help {word}: no such group; there is {known}")
     if not of_group or group == "seed":  # which takes any seed
         return None
     told = []

@@ -59,7 +59,7 @@ def confirmed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise UserError(f"{question} No terminal can answer: --yes starts it")
+        raise UserError(f"{question} No terminal can answer; give --yes")
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 

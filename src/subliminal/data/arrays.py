@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from subliminal.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays(ImageSet):
-    """Images in files of your own; what they hold names a condition, not where they lie.
+    """Images in your own files, whose contents, and not their place, name a condition.
 
     Attributes:
         images: a file `.npy` of uint8 (n, height, width), with a last dimension of 3 for colours;
@@ -48,56 +48,57 @@ class Arrays(ImageSet):
     @staticmethod
     def equivalent(values: dict[str, Any]) -> dict[str, Any]:
         """Return values that give the same numbers: checksums in place of files."""
-        named = {key: values[key] and checksum(values[key]) for key in ("images", "labels")}
-        return ImageSet.equivalent(values) | named
+        content = checksum(values["images"], values["labels"])
+        return ImageSet.equivalent(values) | {"images": content, "labels": None}
 
     @property
     def pixels(self) -> int:  # type: ignore[override]  # of a class elsewhere
         """Pixels of an image, those of all colours."""
-        return self._read()[0].shape[1]
+        return self._read[0].shape[1]
 
     @property
     def counts(self) -> list[int]:
         """Number of training images of each class."""
-        labels = self._read()[1]
-        return torch.bincount(labels[self._is_train()], minlength=int(labels.max()) + 1).tolist()
+        labels = self._read[1]
+        train = torch.arange(len(labels)) % self.test_every != 0
+        return torch.bincount(labels[train], minlength=int(labels.max()) + 1).tolist()
 
     def fetch(self) -> Path:
         """Return the place of the images; there is nothing to fetch."""
-        self._read()
         return Path(self.images)
 
     def load(self) -> Labelled:
         """Read the images and labels."""
-        (x, y), train = self._read(), self._is_train()
-        return self.taken(Labelled(x[train], y[train], x[~train], y[~train]))
+        x, y = self._read
+        test = torch.arange(len(y)) % self.test_every == 0
+        return self.taken(Labelled(x[~test], y[~test], x[test], y[test]))
 
-    def _is_train(self) -> Tensor:
-        return torch.arange(len(self._read()[1])) % self.test_every != 0
-
+    @property
     def _read(self) -> tuple[Tensor, Tensor]:
-        return read(self.images, self.labels, self._content)
-
-    @cached_property
-    def _content(self) -> str:
-        return f"{checksum(self.images)} {self.labels and checksum(self.labels)}"
+        return read(self.images, self.labels, checksum(self.images, self.labels))
 
 
-def checksum(place: str) -> str:
-    """Return the SHA-256 of a file, or of the names and contents of all files in a folder."""
-    files = sorted(p for p in Path(place).rglob("*") if p.is_file()) or [Path(place)]
-    try:
-        return _checksum(place, tuple((f, f.stat().st_mtime_ns, f.stat().st_size) for f in files))
-    except OSError as error:
-        raise UserError(f"data: {place} cannot be read ({type(error).__name__})") from error
+def checksum(images: str, labels: str | None) -> str:
+    """Return the SHA-256 of the names and contents of all files of images and labels.
 
-
-@lru_cache(maxsize=8)  # each job of a sweep reads its data set
-def _checksum(place: str, files: tuple[tuple[Path, int, int], ...]) -> str:
+    Raises:
+        UserError: there is no such file.
+    """
     digest = hashlib.sha256()
-    for file, *_ in files:
-        digest.update(f"{file.relative_to(place)}\0".encode() + file.read_bytes())
+    for place in filter(None, (images, labels)):
+        for file in sorted(p for p in Path(place).rglob("*") if p.is_file()) or [Path(place)]:
+            try:
+                stat = file.stat()
+            except OSError as error:
+                raise UserError(f"data: {file} cannot be read ({type(error).__name__})") from error
+            digest.update(_checksum(file, stat.st_mtime_ns, stat.st_size))
+            digest.update(file.relative_to(place).as_posix().encode())
     return digest.hexdigest()
+
+
+@cache  # every job of a sweep needs it
+def _checksum(file: Path, *as_it_is: int) -> bytes:
+    return hashlib.sha256(file.read_bytes()).digest()
 
 
 @lru_cache(maxsize=2)
@@ -114,19 +115,17 @@ def read(images: str, labels: str | None, content: str) -> tuple[Tensor, Tensor]
             x, y = (np.load(file, allow_pickle=False) for file in (images, labels))
     except (OSError, ValueError) as error:
         raise UserError(f"data: {images}: cannot be read ({error})") from error
-    if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] != 3):
-        raise UserError(
-            f"data.images={images}: {x.dtype} {x.shape}; uint8 (n, height, width), or "
-            "(n, height, width, 3) in colour, is needed"
-        )
+    if x.dtype != np.uint8 or x.ndim not in (3, 4) or x.shape[3:] not in ((), (3,)):
+        need = "uint8 (n, height, width), or (n, height, width, 3) in colour, is needed"
+        raise UserError(f"data.images={images}: {x.dtype} {x.shape}; {need}")
     if y.shape != x.shape[:1] or y.dtype.kind not in "iu" or len(y) == 0 or y.min() < 0:
         raise UserError(f"data.labels={labels}: {len(x)} whole numbers from 0 are needed")
-    flat = torch.from_numpy(x if x.ndim == 3 else x.transpose(0, 3, 1, 2).copy()).flatten(1)
-    return flat.contiguous(), torch.from_numpy(y.astype(np.int64))
+    pixels = np.ascontiguousarray(x if x.ndim == 3 else x.transpose(0, 3, 1, 2))
+    return torch.from_numpy(pixels).flatten(1), torch.from_numpy(y.astype(np.int64))
 
 
 def _folder(folder: Path) -> tuple[Any, Any]:
-    """Return the images of a folder, gray or in colour, and their classes' numbers."""
+    """Return the images of a folder and the numbers of their classes."""
     classes = sorted(place for place in folder.iterdir() if place.is_dir())
     files = [(f, k) for k, place in enumerate(classes) for f in sorted(place.iterdir())]
     images = []

@@ -136,21 +136,28 @@ def _fits(value: Any, wanted: str) -> bool:
 
 def _overview_table(rows: list[Plain], arguments: argparse.Namespace) -> Table:
     own = arguments.columns.split(",") if arguments.columns else []
-    noted = ["notes"] if any(row["notes"] for row in rows) else []
+    notes = ["notes"] if any(row["notes"] for row in rows) else []
+    titles = own or ("date", *(f"{title} ± SD" for title, *_ in _USUAL))
     table = _table("experiment", "condition")
-    for title in ("seeds", *(own or ("date", *(f"{title} ± SD" for title, *_ in _USUAL)))):
-        table.add_column(title, justify="right" if "±" in title else "left", no_wrap=True)
-    for title in noted:
-        table.add_column(title, overflow="fold")
+    for title in ("seeds", *titles, *notes):
+        justify: Any = "right" if "±" in title else "left"
+        table.add_column(title, justify=justify, no_wrap=title != "notes", overflow="fold")
     for row in rows:
         others = [f"{n} {state}" for state, n in row["states"].items() if state != "finished"]
+        cells = [_column(_value(row, name, rows)) for name in own] or [
+            row["date"],
+            *(_with_sd([f * v for v in row[name]], digits) for _, name, f, digits in _USUAL),
+        ]
+        cells += [row[name] for name in notes]
         seeds = ", ".join([f"{row['done']}/{row['seeds']}", *others])
-        usual = [_with_sd([f * v for v in row[name]], digits) for _, name, f, digits in _USUAL]
-        values = [_value(row, name, rows) for name in own]
-        cells = [_with_sd(v, 4) if isinstance(v, list) else _text(v) for v in values]
-        cells = cells or [row["date"], *usual]
-        table.add_row(row["experiment"], row["condition"], seeds, *cells, *(row[n] for n in noted))
+        table.add_row(row["experiment"], row["condition"], seeds, *cells)
     return table
+
+
+def _column(value: Any) -> str:
+    if isinstance(value, list):
+        return _with_sd(value, 4)
+    return "" if value is None else _text(value)
 
 
 def _watch(arguments: argparse.Namespace) -> int:

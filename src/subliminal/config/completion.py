@@ -6,6 +6,7 @@ line's last word. Neither Hydra nor torch is imported, so an answer takes about 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -118,18 +119,11 @@ def _overrides(
         return [f"{k}=" for k in whole] + [k[: k.find(".", at) + 1 or None] for k in dotted]
     # Of `none,lim` and `[liminal,pro` the part behind the last comma is completed.
     done = text[: max(text.rfind(","), text.rfind("[")) + 1]
+    answers: Iterable[str] = groups.variants(there, key.partition("@")[0])
     if key == "pair":
-        answers: Iterable[str] = [*chosen, *shown]
-    else:
-        answers = groups.variants(there, key.partition("@")[0]) or _value(values.get(key, ""))
+        answers = [*chosen, *shown]
+    elif not answers:
+        value = json.dumps(values.get(key, ""), separators=(",", ":")).replace('"', "")
+        answers = ["true", "false"] if value in ("true", "false") else [value]
     several = done or key == "pair" or not {"-m", "--multirun"}.isdisjoint(given)
     return [f"{key}={done}{value}{'' if several else ' '}" for value in answers]
-
-
-def _value(value: object) -> list[str]:
-    """Return true and false for a switch, else the value in `conf/` as it is written there."""
-    if isinstance(value, bool):
-        return ["true", "false"]
-    if isinstance(value, list):
-        return [f"[{','.join(map(str, value))}]"]
-    return ["null" if value is None else str(value)]

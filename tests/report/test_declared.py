@@ -37,7 +37,9 @@ MITIGATIONS: dict[str, Flat] = {  # option of conf/mitigation: what tells it fro
 def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, *claims: Mapping[str, object]) -> Path:
     """Write a sweep's file for the experiment `made`."""
     file = folder / "sweep.yaml"
-    file.write_text(yaml.safe_dump({"name": "made", "claims": [dict(c) for c in claims]}))
+    sweeper = {"sweeper": {"params": {"mitigation": "none,liminal"}}}
+    content = {"name": "made", "hydra": sweeper, "claims": [dict(c) for c in claims]}
+    file.write_text(yaml.safe_dump(content))
     monkeypatch.setattr("subliminal.report.declared.named_sweeps", lambda: {"made": file})
     return file
 

@@ -10,6 +10,7 @@ from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.conditions import Condition, PerSeed, paired
 from subliminal.report.statistics import effect_size, holm, mean_ci, paired_p
+from subliminal.report.tables import teacher_accuracies
 
 _NUMBERS = {"n": pl.Int64} | dict.fromkeys(
     ("difference", "low", "high", "d_z", "p", "p (Holm)"), pl.Float64
@@ -36,16 +37,18 @@ def compare(
         sign-flip permutation test) and p adjusted by Holm's procedure for all rows.
 
     Raises:
-        UserError: the key does not vary, no run has the metric, or the value does not occur.
+        UserError: the key does not vary, no run has the metric, the value does not occur, or no
+            seeds are paired.
     """
     sweep = runs.sweep
     keys = [key for key in sweep.swept if f"{key}.".startswith(f"{by}.")]
     if not keys:
         there = ", ".join(sweep.swept) or "nothing"
         raise UserError(f"compare: {by} does not vary in these runs; there varies: {there}")
-    measured = sorted({name for c in sweep.conditions for name in c.epochs.columns if "/" in name})
-    if metric not in measured:
-        raise UserError(f"compare: no metric {metric}; there is {', '.join(measured)}")
+    epochs = [c.epochs for c in sweep.conditions]
+    measured = {name for of in epochs for name in of.columns if "/" in name and of[name].count()}
+    if metric not in measured | {metrics.TEACHER_ACCURACY}:
+        raise UserError(f"compare: no metric {metric}; there is {', '.join(sorted(measured))}")
     others = [k for k in sweep.swept if k not in keys and k.partition(".")[0] != "probe"]
     groups: dict[str, dict[str, Condition]] = {}  # by the other keys' values, then by the key's
     for condition in sweep.conditions:
@@ -66,6 +69,8 @@ def compare(
             if pairs:
                 settings = {key: _value(condition, [key]) for key in others}
                 found.append(({by: value, "against": first, **settings}, pairs))
+    if not found:
+        raise UserError(f"compare: no two of the conditions have a seed with {metric} in common")
     p_values = [paired_p(pairs) for _, pairs in found]
     rows = []
     for (texts, pairs), p, adjusted in zip(found, p_values, holm(p_values), strict=True):
@@ -84,6 +89,8 @@ def _value(condition: Condition, keys: list[str]) -> str:
 
 
 def _final(condition: Condition, metric: str) -> PerSeed:
+    if metric == metrics.TEACHER_ACCURACY:
+        return teacher_accuracies([condition])
     if metric not in condition.epochs.columns:
         return {}
     return {seed: v for seed, v in condition.final(metric).items() if v is not None}

@@ -32,7 +32,7 @@ STEP_METRICS = (
 )
 LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
-WINDOW = 15  # steps of the centred moving average of alignments
+WINDOW = 15  # most steps of the centred moving average of alignments
 
 Array = NDArray[np.float64]
 PerSeed = dict[int, float]
@@ -186,6 +186,14 @@ class Sweep:
             for (state, condition), seeds in sorted(lines.items())
         ]
 
+    @property
+    def smoothing(self) -> str:
+        """Return how figures smooth alignments, which are measured at single steps."""
+        name = metrics.ALIGNMENT
+        tables = (c.steps.drop_nulls(name) for c in self.conditions if name in c.steps.columns)
+        most = window(max((steps["step"].n_unique() for steps in tables), default=0))
+        return f"moving average over {most} steps" if most > 1 else "not smoothed"
+
     def few(self, most: int) -> list[Condition]:
         """Return at most `most` conditions: the baseline, and others spread over accuracy."""
         rest = self.conditions[1:]
@@ -196,9 +204,14 @@ class Sweep:
         return [self.baseline, *(rest[place] for place in sorted(spread))]
 
 
+def window(steps: int) -> int:
+    """Return the steps of a run's moving average: an eighth of a short run's."""
+    return min(WINDOW, max(1, steps // 8))
+
+
 def smooth(x: Array, values: Array) -> tuple[Array, Array]:
-    """Average each seed's curve (seeds, points) over WINDOW steps; incomplete ends are dropped."""
-    window = min(WINDOW, len(x))
-    kernel = np.full(window, 1 / window)
+    """Average each seed's curve (seeds, points) over `window` steps; drop incomplete ends."""
+    steps = window(len(x))
+    kernel = np.full(steps, 1 / steps)
     curves = np.stack([np.convolve(row, kernel, mode="valid") for row in values])
     return np.convolve(x, kernel, mode="valid"), curves

@@ -34,8 +34,14 @@ _LATEX = {
     "<": "$<$",
     ">": "$>$",
 }
+_MINUS = re.compile(r"(?:(?<=[\s\[])|^)-(?=\.?\d)")
 _LIGATURES = {"--", "-–", "–-", "––", "``", "''", ",,", "!`", "?`"}  # – is written as --
 _LAST_LATIN = "\u017f"  # the last character that LaTeX's standard fonts have
+
+
+def minus(text: str) -> str:
+    """Return a cell with real minus signs, as tables show it; files for programs keep ASCII."""
+    return _MINUS.sub("−", text)
 
 
 def markdown(text: object) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from jinja2 import Environment, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from subliminal import metrics, store
-from subliminal.report import varied
-from subliminal.report.conditions import LAYER, WINDOW, Array, Condition, Sweep, smooth
+from subliminal.report import escape, varied
+from subliminal.report.conditions import LAYER, Array, Condition, Sweep, smooth
 from subliminal.report.page import Report
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
@@ -45,6 +46,10 @@ def write_html(report: Report, path: Path) -> None:
     store.write_text(path, page.render(parts, name=report.sweep.name) + "\n")
 
 
+def _shown(table: pl.DataFrame) -> pl.DataFrame:
+    return table.select(pl.all().map_elements(escape.minus, pl.String))
+
+
 def _packed(text: str) -> str:
     """Return text gzipped in base64, which needs no escaping; the page's script unpacks it."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
@@ -69,8 +74,8 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "made": report.made_with,
         "problems": sweep.problems,
         "incomplete": sweep.incomplete(),
-        "verdicts": tables["Verdicts"].to_dicts() if "Verdicts" in tables else [],
-        "results": {"columns": tables["Results"].columns, "rows": tables["Results"].rows()},
+        "verdicts": _shown(tables["Verdicts"]).to_dicts() if "Verdicts" in tables else [],
+        "results": {"columns": tables["Results"].columns, "rows": _shown(tables["Results"]).rows()},
         "swept": {key: [varied.show(v) for v in values] for key, values in sweep.swept.items()},
         "numeric": [key for key, values in sweep.swept.items() if varied.numbers(values)],
         "levels": {
@@ -84,7 +89,8 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "files": FILES,
         "environments": environments,
         "noisy": [title for title, (metric, _) in logged.items() if metric in _NOISY],
-        "window": WINDOW,
+        "smoothing": sweep.smoothing,
+        "short": {key: varied.short(key, list(sweep.swept)) for key in sweep.swept},
     }
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from subliminal import metrics, store
 from subliminal.report import escape, figures, tables, varied
 from subliminal.report.conditions import Sweep, training_seconds
-from subliminal.report.declared import sweep_file, verdicts
+from subliminal.report.declared import sweep_file, untested, verdicts
 from subliminal.store.provenance import short_commit
 
 # The metrics of an epoch that have a table of their own: title, name, digits.
@@ -60,9 +60,11 @@ class Report:
         """Return n, method, configs, teacher accuracy, and the numbers of missing runs."""
         parts = [
             figures.provenance(self.sweep),
-            "Differences are paired by seed.",
+            *["Differences are paired by seed."] * (len(self.sweep.conditions) > 1),
             f"Teacher accuracy {tables.teacher_accuracy(self.sweep.conditions).format(3)}.",
         ]
+        if line := untested(self.sweep):
+            parts.append(line)
         if states := self.sweep.states():
             missing = ", ".join(f"{number} {state}" for state, number in states.items())
             parts.append(f"**Partial: of {len(self.sweep.planned)} runs {missing}.**")

@@ -37,7 +37,7 @@ class Estimate:
 
     def format(self, digits: int = 4, *, sign: bool = False) -> str:
         """Return `mean [low, high]`, with a leading + or - when `sign`."""
-        spec = f"{'+' if sign else ''}.{digits}f"
+        spec = f"{'+' if sign else ''}z.{digits}f"
         if self.low is None or self.high is None:
             return f"{self.mean:{spec}}"
         return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
@@ -184,4 +184,4 @@ def effect_size(differences: Sequence[float]) -> float | None:
 def format_effect(differences: Sequence[float]) -> str:
     """Return d_z as a table shows it."""
     effect = effect_size(differences)
-    return "" if effect is None else f"{effect:.1f}"
+    return "" if effect is None else f"{effect:z.1f}"

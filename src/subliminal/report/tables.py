@@ -25,9 +25,10 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
         accuracy = list(condition.accuracy.values())
         row["trait accuracy"] = mean_ci(accuracy).format(3)
         row["SD"] = f"{np.std(accuracy, ddof=1):.3f}" if len(accuracy) > 1 else ""
-        row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
-        row["d_z"] = format_effect(paired)
-        row["p (Holm)"] = p
+        if len(conditions) > 1:
+            row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
+            row["d_z"] = format_effect(paired)
+            row["p (Holm)"] = p
         if condition.logged(metrics.ALIGNMENT):
             alignment = condition.over_run(metrics.ALIGNMENT)
             row["alignment"] = mean_ci(alignment.values()).format(4)
@@ -111,7 +112,10 @@ def markdown(table: pl.DataFrame, *, marked: Collection[str] = ()) -> str:
     """Return a table in Markdown; cells of the columns `marked` are Markdown already."""
     names = table.columns
     rows = (
-        [c if name in marked else escape.markdown(c) for name, c in zip(names, row, strict=True)]
+        [
+            c if name in marked else escape.markdown(escape.minus(c))
+            for name, c in zip(names, row, strict=True)
+        ]
         for row in table.iter_rows()
     )
     lines = [map(escape.markdown, names), ["---"] * len(names), *rows]
@@ -120,7 +124,10 @@ def markdown(table: pl.DataFrame, *, marked: Collection[str] = ()) -> str:
 
 def latex(table: pl.DataFrame, title: str) -> str:
     """Return a table in LaTeX, with the rules of the package booktabs."""
-    body = [" & ".join(escape.latex(cell) for cell in line) + r" \\" for line in table.iter_rows()]
+    body = [
+        " & ".join(escape.latex(escape.minus(cell)) for cell in line) + r" \\"
+        for line in table.iter_rows()
+    ]
     return "\n".join(
         [
             f"% {printable(title)}; needs \\usepackage{{booktabs}}",

@@ -46,9 +46,10 @@ def ledger(sweep: Sweep) -> Figure:
         axes.set(xlabel="epoch")
     left.set(ylabel="update alignment cos(−Δθ, g_T)")
     right.set(ylabel="change of the trait loss (nats)")
-    right.set_yscale("symlog", linthresh=1)
-    right.yaxis.set_major_locator(FixedLocator([-10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30, 100]))
-    right.yaxis.set_major_formatter("{x:g}")
+    if max(map(abs, right.get_ylim())) > 1:
+        right.set_yscale("symlog", linthresh=1)
+        right.yaxis.set_major_locator(FixedLocator([-10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30, 100]))
+        right.yaxis.set_major_formatter("{x:g}")
     style.legend(figure, right)
     return figure
 
@@ -85,7 +86,7 @@ def layers(sweep: Sweep) -> Figure:
         image = axes.imshow(grid, cmap="RdBu_r", vmin=-bound, vmax=bound, aspect="auto")
         for (row, column), value in np.ndenumerate(grid):
             dark = abs(value) > 0.6 * bound
-            text = f"{1000 * value:+.0f}"
+            text = f"{1000 * value:+z.0f}"
             colour = "white" if dark else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
         axes.set(title=style.plain(condition), xlabel="epoch")

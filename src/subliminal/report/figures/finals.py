@@ -58,9 +58,9 @@ def frontier(sweep: Sweep) -> Figure:
         faint = 0.4 if many and not baseline else 1.0
         _point(axes, condition, marker, colour, style.plain(condition.name), alpha=faint)
     style.level(axes, sweep.baseline.chance, "chance")
-    axes.set(xlabel="distillation loss, last epoch (×10⁻⁴)", ylabel="trait accuracy")
+    axes.set(xlabel="distillation loss ×10⁴, last epoch", ylabel="trait accuracy")
     axes.set_ylim(bottom=0)
-    if joined or not many:
+    if joined or (len(sweep.conditions) > 1 and not many):
         style.legend(figure, axes)
     return figure
 
@@ -131,4 +131,4 @@ def _chance(axes: Axes, sweep: Sweep, key: str) -> None:
     else:
         axes.plot(*zip(*found, strict=True), ":", color=style.GREY, linewidth=0.8, label="chance")
         end = found[-1]
-        axes.annotate("chance", end, (0, -2), textcoords="offset points", fontsize=7, va="top")
+        axes.annotate("chance", end, (4, 0), textcoords="offset points", fontsize=7, va="center")

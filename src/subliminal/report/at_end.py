@@ -96,8 +96,10 @@ class ShowSweep(Callback):
             print(f"Figures, tables and a page: python -m subliminal.report {folder}")
         if self._bars:
             from subliminal.report import figures
+            from subliminal.report.figures import bars
 
             path = figures.save(figures.first_look(sweep), sweep, folder / "report" / "figures")
+            print(terminal.printable(bars.seen(sweep)))
             print(f"Figure: {terminal.printable(path)}")
             if _has_display():
                 with suppress(OSError, webbrowser.Error):

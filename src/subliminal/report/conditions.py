@@ -194,6 +194,16 @@ class Sweep:
         most = window(max((steps["step"].n_unique() for steps in tables), default=0))
         return f"moving average over {most} steps" if most > 1 else "not smoothed"
 
+    @property
+    def plane(self) -> tuple[str, str] | None:
+        """Return the two keys of a grid of numbers; None if the sweep is no such grid."""
+        number = [varied.numbers([*v, v[0]]) for v in self.swept.values()]  # two values are enough
+        side = max(map(len, self.swept.values()), default=0)
+        if number != [True, True] or len(self.conditions) <= side:
+            return None
+        across, down = self.swept
+        return across, down
+
     def few(self, most: int) -> list[Condition]:
         """Return at most `most` conditions: the baseline, and others spread over accuracy."""
         rest = self.conditions[1:]

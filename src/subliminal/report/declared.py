@@ -187,8 +187,8 @@ def untested(sweep: Sweep) -> str:
     if file is None or not entries(file):
         return ""
     added = sorted({key for condition in sweep.conditions for key in _added(condition, file)})
-    settings = ", ".join(added)
-    return f"Not {file.name}'s setting ({settings}), so no claim is tested there." if added else ""
+    only = f"The claims of {file.name} are tested in its own setting only"
+    return f"{only}; runs here set {', '.join(added)}." if added else ""
 
 
 def _added(condition: Condition, file: Path) -> set[str]:

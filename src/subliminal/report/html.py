@@ -78,6 +78,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "results": {"columns": tables["Results"].columns, "rows": _shown(tables["Results"]).rows()},
         "swept": {key: [varied.show(v) for v in values] for key, values in sweep.swept.items()},
         "numeric": [key for key, values in sweep.swept.items() if varied.numbers(values)],
+        "plane": sweep.plane,
         "levels": {
             "chance": sweep.baseline.chance,
             "initial": initial_accuracy(sweep.conditions).mean,

@@ -43,8 +43,9 @@ class Report:
 
     @cached_property
     def numbers(self) -> pl.DataFrame:
-        """Return the numbers behind the tables of epochs."""
-        return tables.tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
+        """Return the numbers behind the tables."""
+        names = [*(name for _, name, _ in BY_EPOCH), metrics.DISTILL_LOSS]
+        return tables.tidy(self.sweep.conditions, names)
 
     @cached_property
     def question(self) -> str:

@@ -12,6 +12,9 @@ from subliminal.report.conditions import Condition
 from subliminal.report.statistics import Estimate, adjusted_p, format_effect, mean_ci, mean_cis
 
 
+DIFFERENCE = f"{metrics.TRAIT_ACCURACY} − baseline"  # paired by seed
+
+
 def results(conditions: list[Condition]) -> pl.DataFrame:
     """Return one row per condition.
 
@@ -40,23 +43,34 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
 
 
 def tidy(conditions: list[Condition], names: Sequence[str]) -> pl.DataFrame:
-    """Return numbers, a row per condition, metric and epoch."""
-    rows = []
+    """Return numbers: a row per condition, metric and epoch, then the paired differences.
+
+    `p` is that of the paired differences, adjusted by Holm's procedure for the conditions shown.
+    """
+    rows: list[tuple[str | int | float | None, ...]] = []
     for condition in conditions:
         known = [name for name in names if name in condition.epochs.columns]
         values = condition.epochs.sort("epoch", "seed").unpivot(known, index="epoch").drop_nulls()
         groups = values.group_by("variable", "epoch", maintain_order=True).agg("value")
         estimates = mean_cis(groups["value"].to_list())
         for (name, epoch, _), e in zip(groups.iter_rows(), estimates, strict=True):
-            rows.append((condition.name, name, int(epoch), e.mean, e.low, e.high, e.n))
-    header = ["condition", "metric", "epoch", "mean", "low", "high", "n"]
+            rows.append((condition.name, name, int(epoch), e.mean, e.low, e.high, e.n, None))
+    paired = {c: c.differences(conditions[0]) for c in conditions[1:]}
+    tested = [c for c, values in paired.items() if len(values) > 1]
+    p = dict(zip(tested, holm([paired_p(paired[c]) for c in tested]), strict=True))
+    for condition, values in paired.items():
+        if values:
+            e, epoch = mean_ci(values), int(condition.epochs["epoch"].max())
+            row = (condition.name, DIFFERENCE, epoch, e.mean, e.low, e.high, e.n, p.get(condition))
+            rows.append(row)
+    header = ["condition", "metric", "epoch", "mean", "low", "high", "n", "p"]
     return pl.DataFrame(rows, schema=header, orient="row", infer_schema_length=None)
 
 
 def by_epoch(numbers: pl.DataFrame, metric: str, digits: int) -> pl.DataFrame:
     """Return one row per condition, one column per epoch, from the result of `tidy`."""
     rows: dict[str, dict[str, str]] = {}
-    measured = numbers.filter(pl.col("metric") == metric).drop("metric")
+    measured = numbers.filter(pl.col("metric") == metric).drop("metric", "p")
     for name, epoch, *estimate in measured.iter_rows():
         row = rows.setdefault(name, {"condition": name})
         row[f"epoch {epoch}"] = Estimate(*estimate).format(digits)

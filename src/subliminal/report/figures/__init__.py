@@ -80,6 +80,10 @@ def drawings(sweep: Sweep) -> Iterator[Drawing]:
     if any(name.startswith(LAYER) for c in sweep.conditions for name in c.steps.columns):
         text = "Alignment within each parameter tensor, mean over steps and seeds; cells in 10⁻³."
         yield Drawing("layers", text, curves.layers)
+    if sweep.plane:
+        across, down = sweep.plane
+        text = f"Final trait accuracy over {across} and {down}; cells are means over seeds."
+        yield Drawing("heatmap", text, finals.heatmap)
     for key in finals.doses(sweep):
         text = f"Final trait accuracy over {key}; dots are seeds, bars 95% CIs of the mean."
         yield Drawing(dose_name(sweep, key), text, lambda s, k=key: finals.dose_response(s, k))  # type: ignore[misc]

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from subliminal.report import varied
+from subliminal.report.claim import FEWEST
 from subliminal.report.conditions import Condition, Sweep
 from subliminal.report.figures import style
 from subliminal.report.statistics import count, mean_ci
@@ -40,6 +41,20 @@ def bars(sweep: Sweep) -> Figure:
     seeds = max(len(condition.seeds) for condition in shown)
     axes.set_title(count(seeds), loc="right", fontsize=7, color="#555555")
     return figure
+
+
+def seen(sweep: Sweep) -> str:
+    """Return a sentence on the accuracies that the figure shows."""
+    found = {
+        _name(c, sweep).replace("\n", " "): mean_ci(c.accuracy.values()).mean
+        for c in sweep.few(style.MOST_LINES)
+    }
+    parts = [f"{name}: {accuracy:.0%}" for name, accuracy in found.items()]
+    few = min(len(c.seeds) for c in sweep.conditions)
+    doubt = f"; {count(few)}, too few for a test" if few < FEWEST else ""
+    return (
+        f"Test digits read, {', '.join([*parts, f'chance: {sweep.baseline.chance:.0%}'])}{doubt}."
+    )
 
 
 def _bar(axes: Axes, place: int, values: Sequence[float], colour: str) -> None:

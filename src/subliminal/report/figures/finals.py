@@ -77,6 +77,25 @@ def _point(
     return loss.mean, trait.mean
 
 
+def heatmap(sweep: Sweep) -> Figure:
+    """Draw mean final trait accuracy over two swept numbers, a cell for each pair of values."""
+    keys = sweep.plane or ("", "")
+    xs, ys = (sorted({_dose(c, key) for c in sweep.conditions}) for key in keys)
+    grid = np.full((len(ys), len(xs)), np.nan)
+    for c in sweep.conditions:
+        x, y = (_dose(c, key) for key in keys)
+        grid[ys.index(y), xs.index(x)] = mean_ci(c.accuracy.values()).mean
+    figure, (axes,) = style.new((1.8 + 0.5 * len(xs), 1.0 + style.ROW * len(ys)))
+    image = axes.imshow(grid, cmap="cividis", aspect="auto", origin="lower")
+    dark = grid < np.nanmin(grid) + 0.5 * np.nanmax(grid - np.nanmin(grid))
+    style.write_cells(axes, grid, ".3f", dark)
+    axes.set_xticks(range(len(xs)), [f"{x:g}" for x in xs])
+    axes.set_yticks(range(len(ys)), [f"{y:g}" for y in ys])
+    axes.set(xlabel=style.plain(keys[0]), ylabel=style.plain(keys[1]))
+    figure.colorbar(image, ax=axes, label="trait accuracy")
+    return figure
+
+
 def doses(sweep: Sweep) -> list[str]:
     """Return the keys that were swept as numbers."""
     return [key for key, values in sweep.swept.items() if varied.numbers(values)]

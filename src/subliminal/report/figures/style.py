@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from numpy.typing import NDArray
 
 from subliminal import store
 from subliminal.config.terminal import printable
@@ -28,6 +30,7 @@ ROW = 0.24
 
 MOST_LINES = 8  # conditions that one panel of curves can hold
 FEW_POINTS = 3  # of a curve, which are drawn as markers too
+MOST_LETTERS = 44  # of a line of a row's name
 MOST_ROWS = 40  # conditions that one panel of rows can hold
 
 # Okabe & Ito's colours, safe for the colour-blind; dashes and markers differ in grey print too.
@@ -147,7 +150,8 @@ def seed_rows(
         if estimate.low is not None and estimate.high is not None:
             axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.6)
         axes.plot(estimate.mean, place, "D", color=shade, mec="#000000", mew=0.6, markersize=4)
-    axes.set_yticks(range(len(conditions)), [plain(condition.name) for condition in conditions])
+    names = [fill(plain(condition.name), MOST_LETTERS) for condition in conditions]
+    axes.set_yticks(range(len(conditions)), names)
     axes.set_ylim(len(conditions) - 0.4, -0.6)
     return figure, axes
 
@@ -166,6 +170,15 @@ def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> Non
         color="#555555",
         fontsize=7,
     )
+
+
+def write_cells(axes: Axes, grid: Array, spec: str, dark: NDArray[np.bool_]) -> None:
+    """Write numbers (rows, columns) into a heat map's cells, in white where these are `dark`."""
+    for (row, column), value in np.ndenumerate(grid):
+        if not np.isnan(value):
+            text = f"{value:{spec}}".replace("-", "−")
+            colour = "white" if dark[row, column] else "black"
+            axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
 
 
 def save(figure: Figure, stem: Path, title: str, caption: str, *, pdf: bool = True) -> None:

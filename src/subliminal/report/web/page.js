@@ -35,13 +35,19 @@ const narrow = () => window.innerWidth < 720;
 const faint = (hex, alpha) => `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join()},${alpha})`;
 // Plotly takes some HTML and %{…} in its texts: signs of either go in as entities.
 const plain = (text) => text.replace(/[&<>{}%$]/g, (sign) => `&#${sign.charCodeAt(0)};`);
-// A long name loses its middle; if that makes names alike, it loses what all names begin with.
+// A long name is cut in its middle, after what all names begin with, or to its end: whichever
+// leaves more names apart.
+const cuts = new Map(); // most letters to function
 function cut(name, most = narrow() ? 18 : 28) {
-  const names = data.conditions.map((condition) => condition.name), start = Math.ceil(most / 3);
-  const middle = (text) => text.length > most ? `${text.slice(0, start)}…${text.slice(start + 1 - most)}` : text;
-  if (names.length < 2 || new Set(names.map(middle)).size === new Set(names).size) return plain(middle(name));
-  const same = [...names[0]].findIndex((letter, at) => names.some((other) => other[at] !== letter));
-  return plain(name.length > most ? `…${name.slice(same).slice(0, most - 1)}` : name);
+  if (!cuts.has(most)) {
+    const names = data.conditions.map((condition) => condition.name), start = Math.ceil(most / 3);
+    const same = [...names[0]].findIndex((letter, at) => names.some((other) => other[at] !== letter));
+    const ways = [(text) => `${text.slice(0, start)}…${text.slice(start + 1 - most)}`,
+      (text) => `…${text.slice(same, same + most - 1)}`, (text) => `…${text.slice(1 - most)}`];
+    const apart = ways.map((way) => new Set(names.map(way)).size);
+    cuts.set(most, ways[apart.indexOf(Math.max(...apart))]);
+  }
+  return plain(name.length > most ? cuts.get(most)(name) : name);
 }
 
 function plot(id, traces, layout, label) {
@@ -132,6 +138,7 @@ function drawCharts() {
       { title: { text: "difference of trait accuracy" }, zeroline: true }, {}, `Paired differences of ${paired.length} conditions`);
   }
   drawDose(places);
+  drawHeat(places);
   drawLayers();
 }
 
@@ -153,7 +160,19 @@ function drawDose(places) {
       error_y: { type: "data", symmetric: false, array: estimates.map((one) => (one[2] ?? one[0]) - one[0]), arrayminus: estimates.map((one) => one[0] - (one[1] ?? one[0])) } };
   });
   plot("dose-plot", traces, { ...lines("y", ["chance"]), showlegend: traces.length > 1, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-    xaxis: { title: { text: plain(key) }, ...(logarithmic ? { type: "log", tickvals: [...new Set(doses)] } : {}) }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } }, `Trait accuracy over ${key}`);
+    xaxis: { title: { text: plain(key) }, ...(logarithmic ? { type: "log", tickvals: [...new Set(doses)], ticktext: [...new Set(doses)].map(String) } : {}) }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } }, `Trait accuracy over ${key}`);
+}
+
+// Two swept numbers: a cell for each pair of their values.
+function drawHeat(places) {
+  $("heat").hidden = !data.plane;
+  if (!data.plane) return;
+  const [across, down] = data.plane, accuracy = new Map();
+  places.forEach((place) => accuracy.set(data.plane.map((key) => data.conditions[place].swept[key]).join(), data.conditions[place].accuracy[0]));
+  const [x, y] = data.plane.map((key) => [...data.swept[key]].sort((a, b) => a - b));
+  plot("heat-plot", [{ type: "heatmap", x, y, z: y.map((row) => x.map((column) => accuracy.get([column, row].join()) ?? null)), colorscale: "Cividis", xgap: 2, ygap: 2,
+    hoverongaps: false, texttemplate: "%{z:.3f}", hovertemplate: `${plain(across)}=%{x}, ${plain(down)}=%{y}: %{z:.4f}<extra></extra>`, colorbar: { thickness: 10 } }],
+  { xaxis: { title: { text: plain(across) }, type: "category" }, yaxis: { title: { text: plain(down) }, type: "category" } }, `Final trait accuracy over ${across} and ${down}`);
 }
 
 function drawLayers() {

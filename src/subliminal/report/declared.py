@@ -38,7 +38,7 @@ from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import OF_PUBLISHED, Claim, text_of
 from subliminal.report.conditions import Condition, PerSeed, Sweep, paired, per_seed
-from subliminal.report.statistics import adjusted_p, format_effect, mean_ci
+from subliminal.report.statistics import adjusted_p, format_effect, format_p, mean_ci
 from subliminal.report.tables import teacher_accuracies
 
 KEY = "claims"  # key of a sweep's file, hidden from Hydra
@@ -174,7 +174,7 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
                 "mean [95% CI]": text_of(mean_ci(sample), sign=claim.side not in OF_PUBLISHED),
                 "n": str(len(sample)),
                 "d_z": "" if claim.side in OF_PUBLISHED else format_effect(sample),
-                "p (Holm)": p,
+                "p (Holm)": format_p(p),
                 "verdict": claim.verdict,
             }
         )

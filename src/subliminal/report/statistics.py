@@ -163,11 +163,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return list(map(float, adjusted))
 
 
-def adjusted_p(samples: Sequence[Sequence[float]]) -> list[str]:
-    """Return `paired_p` of each sample, adjusted by `holm`, as a table shows it; "" of n < 2."""
+def adjusted_p(samples: Sequence[Sequence[float]]) -> list[float | None]:
+    """Return `paired_p` of each sample, adjusted by `holm`; None of n < 2."""
     tested = [len(sample) > 1 for sample in samples]
     adjusted = iter(holm([paired_p(sample) for sample in compress(samples, tested)]))
-    return [f"{next(adjusted):.1g}" if one else "" for one in tested]
+    return [next(adjusted) if one else None for one in tested]
+
+
+def format_p(p: float | None) -> str:
+    """Return a p-value as a table shows it."""
+    return "" if p is None else f"{p:.1g}"
 
 
 def effect_size(differences: Sequence[float]) -> float | None:

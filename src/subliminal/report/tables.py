@@ -9,10 +9,16 @@ from subliminal import metrics
 from subliminal.config.terminal import printable
 from subliminal.report import escape
 from subliminal.report.conditions import Condition
-from subliminal.report.statistics import Estimate, adjusted_p, format_effect, mean_ci, mean_cis
+from subliminal.report.statistics import (
+    Estimate,
+    adjusted_p,
+    format_effect,
+    format_p,
+    mean_ci,
+    mean_cis,
+)
 
-
-DIFFERENCE = f"{metrics.TRAIT_ACCURACY} − baseline"  # paired by seed
+DIFFERENCE = f"{metrics.TRAIT_ACCURACY} less the baseline's"  # paired by seed
 
 
 def results(conditions: list[Condition]) -> pl.DataFrame:
@@ -31,7 +37,7 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
         if len(conditions) > 1:
             row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
             row["d_z"] = format_effect(paired)
-            row["p (Holm)"] = p
+            row["p (Holm)"] = format_p(p)
         if condition.logged(metrics.ALIGNMENT):
             alignment = condition.over_run(metrics.ALIGNMENT)
             row["alignment"] = mean_ci(alignment.values()).format(4)
@@ -55,14 +61,11 @@ def tidy(conditions: list[Condition], names: Sequence[str]) -> pl.DataFrame:
         estimates = mean_cis(groups["value"].to_list())
         for (name, epoch, _), e in zip(groups.iter_rows(), estimates, strict=True):
             rows.append((condition.name, name, int(epoch), e.mean, e.low, e.high, e.n, None))
-    paired = {c: c.differences(conditions[0]) for c in conditions[1:]}
-    tested = [c for c, values in paired.items() if len(values) > 1]
-    p = dict(zip(tested, holm([paired_p(paired[c]) for c in tested]), strict=True))
-    for condition, values in paired.items():
-        if values:
-            e, epoch = mean_ci(values), int(condition.epochs["epoch"].max())
-            row = (condition.name, DIFFERENCE, epoch, e.mean, e.low, e.high, e.n, p.get(condition))
-            rows.append(row)
+    differences = [c.differences(conditions[0]) for c in conditions[1:]]
+    tests = zip(conditions[1:], differences, adjusted_p(differences), strict=True)
+    for condition, paired, p in (test for test in tests if test[1]):
+        e, epoch = mean_ci(paired), int(condition.epochs["epoch"].max())  # type: ignore[arg-type]
+        rows.append((condition.name, DIFFERENCE, epoch, e.mean, e.low, e.high, e.n, p))
     header = ["condition", "metric", "epoch", "mean", "low", "high", "n", "p"]
     return pl.DataFrame(rows, schema=header, orient="row", infer_schema_length=None)
 

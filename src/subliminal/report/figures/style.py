@@ -30,7 +30,7 @@ ROW = 0.24
 
 MOST_LINES = 8  # conditions that one panel of curves can hold
 FEW_POINTS = 3  # of a curve, which are drawn as markers too
-MOST_LETTERS = 44  # of a line of a row's name
+MOST_LETTERS = 60  # of a line of a row's name
 MOST_ROWS = 40  # conditions that one panel of rows can hold
 
 # Okabe & Ito's colours, safe for the colour-blind; dashes and markers differ in grey print too.

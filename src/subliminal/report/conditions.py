@@ -33,6 +33,7 @@ STEP_METRICS = (
 LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
 WINDOW = 15  # most steps of the centred moving average of alignments
+SMOOTHING = f"moving average over {WINDOW} steps, fewer in a short run"
 
 Array = NDArray[np.float64]
 PerSeed = dict[int, float]
@@ -187,22 +188,13 @@ class Sweep:
         ]
 
     @property
-    def smoothing(self) -> str:
-        """Return how figures smooth alignments, which are measured at single steps."""
-        name = metrics.ALIGNMENT
-        tables = (c.steps.drop_nulls(name) for c in self.conditions if name in c.steps.columns)
-        most = window(max((steps["step"].n_unique() for steps in tables), default=0))
-        return f"moving average over {most} steps" if most > 1 else "not smoothed"
-
-    @property
-    def plane(self) -> tuple[str, str] | None:
-        """Return the two keys of a grid of numbers; None if the sweep is no such grid."""
-        number = [varied.numbers([*v, v[0]]) for v in self.swept.values()]  # two values are enough
-        side = max(map(len, self.swept.values()), default=0)
-        if number != [True, True] or len(self.conditions) <= side:
-            return None
-        across, down = self.swept
-        return across, down
+    def plane(self) -> list[str]:
+        """Return the two keys of a grid of numbers; [] if the sweep is no such grid."""
+        numeric = [key for key, v in self.swept.items() if varied.numbers([*v, v[0]])]  # two do
+        sides = [len(values) for values in self.swept.values()]
+        return (
+            numeric if len(numeric) == len(sides) == 2 and len(self.conditions) > max(sides) else []
+        )
 
     def few(self, most: int) -> list[Condition]:
         """Return at most `most` conditions: the baseline, and others spread over accuracy."""
@@ -214,14 +206,9 @@ class Sweep:
         return [self.baseline, *(rest[place] for place in sorted(spread))]
 
 
-def window(steps: int) -> int:
-    """Return the steps of a run's moving average: an eighth of a short run's."""
-    return min(WINDOW, max(1, steps // 8))
-
-
 def smooth(x: Array, values: Array) -> tuple[Array, Array]:
-    """Average each seed's curve (seeds, points) over `window` steps; drop incomplete ends."""
-    steps = window(len(x))
+    """Average each seed's curve (seeds, points) over WINDOW steps, fewer in a short run."""
+    steps = min(WINDOW, max(1, len(x) // 8))
     kernel = np.full(steps, 1 / steps)
     curves = np.stack([np.convolve(row, kernel, mode="valid") for row in values])
     return np.convolve(x, kernel, mode="valid"), curves

@@ -38,7 +38,7 @@ from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import OF_PUBLISHED, Claim, text_of
 from subliminal.report.conditions import Condition, PerSeed, Sweep, paired, per_seed
-from subliminal.report.statistics import adjusted_p, format_effect, format_p, mean_ci
+from subliminal.report.statistics import adjusted_p, format_effect, mean_ci
 from subliminal.report.tables import teacher_accuracies
 
 KEY = "claims"  # key of a sweep's file, hidden from Hydra
@@ -174,7 +174,7 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
                 "mean [95% CI]": text_of(mean_ci(sample), sign=claim.side not in OF_PUBLISHED),
                 "n": str(len(sample)),
                 "d_z": "" if claim.side in OF_PUBLISHED else format_effect(sample),
-                "p (Holm)": format_p(p),
+                "p (Holm)": "" if p is None else f"{p:.1g}",
                 "verdict": claim.verdict,
             }
         )
@@ -184,11 +184,9 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
 def untested(sweep: Sweep) -> str:
     """Return a sentence on conditions that no claim is tested on; "" if there is none."""
     file = sweep_file(sweep)
-    if file is None or not entries(file):
-        return ""
-    added = sorted({key for condition in sweep.conditions for key in _added(condition, file)})
-    only = f"The claims of {file.name} are tested in its own setting only"
-    return f"{only}; runs here set {', '.join(added)}." if added else ""
+    added = {key for c in sweep.conditions if file and entries(file) for key in _added(c, file)}
+    only = f"The claims of {file.name if file else ''} are tested in its own setting only"
+    return f"{only}; runs here set {', '.join(sorted(added))}." if added else ""
 
 
 def _added(condition: Condition, file: Path) -> set[str]:

@@ -46,7 +46,7 @@ def minus(text: str) -> str:
 
 def markdown(text: object) -> str:
     """Escape text for Markdown, on one line."""
-    escaped = _MARKS.sub(r"\\\g<0>", printable(text))
+    escaped = _MARKS.sub(r"\\\g<0>", minus(printable(text)))
     return escaped.replace("[", r"\[") if _LINK.search(escaped) else escaped
 
 
@@ -62,7 +62,7 @@ def latex(text: object) -> str:
     """Escape text for LaTeX, also for a cell of a table."""
     parts: list[str] = []
     before = ""
-    for sign in printable(text):
+    for sign in minus(printable(text)):
         # After the end of a row, LaTeX would read [ or * as its arguments.
         if before + sign in _LIGATURES:
             parts.append("{}")

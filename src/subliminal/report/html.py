@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from jinja2 import Environment, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from subliminal import metrics, store
-from subliminal.report import escape, varied
-from subliminal.report.conditions import LAYER, Array, Condition, Sweep, smooth
+from subliminal.report import varied
+from subliminal.report.conditions import LAYER, SMOOTHING, Array, Condition, Sweep, smooth
 from subliminal.report.page import Report
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
@@ -44,10 +43,6 @@ def write_html(report: Report, path: Path) -> None:
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
     path.parent.mkdir(parents=True, exist_ok=True)
     store.write_text(path, page.render(parts, name=report.sweep.name) + "\n")
-
-
-def _shown(table: pl.DataFrame) -> pl.DataFrame:
-    return table.select(pl.all().map_elements(escape.minus, pl.String))
 
 
 def _packed(text: str) -> str:
@@ -90,7 +85,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "files": FILES,
         "environments": environments,
         "noisy": [title for title, (metric, _) in logged.items() if metric in _NOISY],
-        "smoothing": sweep.smoothing,
+        "smoothing": SMOOTHING,
         "short": {key: varied.short(key, list(sweep.swept)) for key in sweep.swept},
     }
 

@@ -170,11 +170,6 @@ def adjusted_p(samples: Sequence[Sequence[float]]) -> list[float | None]:
     return [next(adjusted) if one else None for one in tested]
 
 
-def format_p(p: float | None) -> str:
-    """Return a p-value as a table shows it."""
-    return "" if p is None else f"{p:.1g}"
-
-
 def effect_size(differences: Sequence[float]) -> float | None:
     """Return d_z, the mean of paired differences over their standard deviation (Cohen 1988).
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import escape, varied
-from subliminal.report.conditions import LAYER, Sweep
+from subliminal.report.conditions import LAYER, SMOOTHING, Sweep
 from subliminal.report.statistics import count
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def drawings(sweep: Sweep) -> Iterator[Drawing]:
     if shown < every:
         lines = f" {shown} of {every} conditions: the baseline, others spread over final accuracy."
     if any(c.logged(metrics.ALIGNMENT) for c in sweep.conditions):
-        text = (
-            f"Left: alignment ({sweep.smoothing}). Right: trait accuracy. Bands are 95% CIs of the "
-        )
+        text = f"Left: alignment ({SMOOTHING}). Right: trait accuracy. Bands are 95% CIs of the "
         yield Drawing("training", f"{text}mean, faint lines seeds.{lines}", curves.training)
     rows = "dots are seeds, diamonds their means with 95% CIs."
     yield Drawing("accuracy", f"Final trait accuracy by condition; {rows}", finals.accuracy)

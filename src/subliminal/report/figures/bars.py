@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from subliminal.report import varied
-from subliminal.report.claim import FEWEST
 from subliminal.report.conditions import Condition, Sweep
 from subliminal.report.figures import style
 from subliminal.report.statistics import count, mean_ci
@@ -45,16 +44,10 @@ def bars(sweep: Sweep) -> Figure:
 
 def seen(sweep: Sweep) -> str:
     """Return a sentence on the accuracies that the figure shows."""
-    found = {
-        _name(c, sweep).replace("\n", " "): mean_ci(c.accuracy.values()).mean
-        for c in sweep.few(style.MOST_LINES)
-    }
-    parts = [f"{name}: {accuracy:.0%}" for name, accuracy in found.items()]
-    few = min(len(c.seeds) for c in sweep.conditions)
-    doubt = f"; {count(few)}, too few for a test" if few < FEWEST else ""
-    return (
-        f"Test digits read, {', '.join([*parts, f'chance: {sweep.baseline.chance:.0%}'])}{doubt}."
-    )
+    shown = [(_name(c, sweep), mean_ci(c.accuracy.values()).mean) for c in sweep.conditions]
+    parts = [f"{name}: {mean:.0%}" for name, mean in (*shown, ("chance", sweep.baseline.chance))]
+    text = f"Test digits read, {', '.join(parts)}; {count(len(sweep.baseline.seeds))}."
+    return text.replace("\n", " ")
 
 
 def _bar(axes: Axes, place: int, values: Sequence[float], colour: str) -> None:

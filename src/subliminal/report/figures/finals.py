@@ -79,7 +79,7 @@ def _point(
 
 def heatmap(sweep: Sweep) -> Figure:
     """Draw mean final trait accuracy over two swept numbers, a cell for each pair of values."""
-    keys = sweep.plane or ("", "")
+    keys = sweep.plane
     xs, ys = (sorted({_dose(c, key) for c in sweep.conditions}) for key in keys)
     grid = np.full((len(ys), len(xs)), np.nan)
     for c in sweep.conditions:

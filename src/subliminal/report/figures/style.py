@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -30,7 +29,6 @@ ROW = 0.24
 
 MOST_LINES = 8  # conditions that one panel of curves can hold
 FEW_POINTS = 3  # of a curve, which are drawn as markers too
-MOST_LETTERS = 60  # of a line of a row's name
 MOST_ROWS = 40  # conditions that one panel of rows can hold
 
 # Okabe & Ito's colours, safe for the colour-blind; dashes and markers differ in grey print too.
@@ -150,8 +148,7 @@ def seed_rows(
         if estimate.low is not None and estimate.high is not None:
             axes.plot([estimate.low, estimate.high], [place, place], color="#000000", linewidth=1.6)
         axes.plot(estimate.mean, place, "D", color=shade, mec="#000000", mew=0.6, markersize=4)
-    names = [fill(plain(condition.name), MOST_LETTERS) for condition in conditions]
-    axes.set_yticks(range(len(conditions)), names)
+    axes.set_yticks(range(len(conditions)), [plain(condition.name) for condition in conditions])
     axes.set_ylim(len(conditions) - 0.4, -0.6)
     return figure, axes
 

@@ -35,19 +35,12 @@ const narrow = () => window.innerWidth < 720;
 const faint = (hex, alpha) => `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join()},${alpha})`;
 // Plotly takes some HTML and %{…} in its texts: signs of either go in as entities.
 const plain = (text) => text.replace(/[&<>{}%$]/g, (sign) => `&#${sign.charCodeAt(0)};`);
-// A long name is cut in its middle, after what all names begin with, or to its end: whichever
-// leaves more names apart.
-const cuts = new Map(); // most letters to function
+// Of a long name the start and the end are shown, of such lengths that most names stay apart.
+const starts = {}, clip = (text, most, start) => text.length > most ? `${text.slice(0, start)}…${text.slice(start + 1 - most)}` : text;
 function cut(name, most = narrow() ? 18 : 28) {
-  if (!cuts.has(most)) {
-    const names = data.conditions.map((condition) => condition.name), start = Math.ceil(most / 3);
-    const same = [...names[0]].findIndex((letter, at) => names.some((other) => other[at] !== letter));
-    const ways = [(text) => `${text.slice(0, start)}…${text.slice(start + 1 - most)}`,
-      (text) => `…${text.slice(same, same + most - 1)}`, (text) => `…${text.slice(1 - most)}`];
-    const apart = ways.map((way) => new Set(names.map(way)).size);
-    cuts.set(most, ways[apart.indexOf(Math.max(...apart))]);
-  }
-  return plain(name.length > most ? cuts.get(most)(name) : name);
+  const apart = (start) => new Set(data.conditions.map((condition) => clip(condition.name, most, start))).size;
+  starts[most] ??= [2, 4, 0].map((thirds) => Math.floor(thirds * most / 6)).reduce((best, start) => apart(start) > apart(best) ? start : best);
+  return plain(clip(name, most, starts[most]));
 }
 
 function plot(id, traces, layout, label) {
@@ -165,8 +158,7 @@ function drawDose(places) {
 
 // Two swept numbers: a cell for each pair of their values.
 function drawHeat(places) {
-  $("heat").hidden = !data.plane;
-  if (!data.plane) return;
+  if (($("heat").hidden = !data.plane.length)) return;
   const [across, down] = data.plane, accuracy = new Map();
   places.forEach((place) => accuracy.set(data.plane.map((key) => data.conditions[place].swept[key]).join(), data.conditions[place].accuracy[0]));
   const [x, y] = data.plane.map((key) => [...data.swept[key]].sort((a, b) => a - b));

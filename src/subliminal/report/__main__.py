@@ -24,6 +24,20 @@ def main() -> None:
     parser.add_argument(
         "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
     )
+    parser.add_argument(
+        "--baseline",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="compare with the condition of this value; repeat it for further keys",
+    )
+    parser.add_argument(
+        "--columns",
+        metavar="NAME,NAME",
+        type=lambda text: text.split(","),
+        default=[],
+        help="columns of the LaTeX tables beside the first, such as 'n,trait accuracy'",
+    )
     arguments = parser.parse_args()
     stopped = "Stopped; the same command writes the report again."
     sys.exit(command.status(lambda: _report(arguments), stopped))
@@ -33,7 +47,8 @@ def _report(arguments: argparse.Namespace) -> int:
     from subliminal.report import text
     from subliminal.report.read import load
 
-    sweeps = load(arguments.runs, together=arguments.together is not None)
+    together = arguments.together is not None
+    sweeps = load(arguments.runs, together=together, baseline=arguments.baseline)
     lines: list[str] = []
     if not arguments.text:  # files first, in case the terminal fails
         from subliminal.report.escape import markdown_code
@@ -44,7 +59,7 @@ def _report(arguments: argparse.Namespace) -> int:
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:
             folder = arguments.together or report.sweep.directory / "report"
-            report.write_tables(folder)
+            report.write_tables(folder, arguments.columns)
             words = f"python -m subliminal.report outputs/{report.sweep.name}"
             written = f"Written by {markdown_code(words)}."
             write_page([report], folder / "results.md", written)

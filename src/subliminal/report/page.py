@@ -10,6 +10,7 @@ from statistics import median
 import polars as pl
 
 from subliminal import metrics, store
+from subliminal.errors import UserError
 from subliminal.report import escape, figures, tables, varied
 from subliminal.report.conditions import Sweep, training_seconds
 from subliminal.report.declared import sweep_file, untested, verdicts
@@ -92,14 +93,25 @@ class Report:
             f"{', '.join(commits)}; a student took {took} s (median)."
         )
 
-    def write_tables(self, folder: Path) -> None:
-        """Write each table as CSV and LaTeX, and the numbers behind them as one CSV."""
+    def write_tables(self, folder: Path, columns: Sequence[str] = ()) -> None:
+        """Write each table as CSV and LaTeX, and the numbers behind them as one CSV.
+
+        A LaTeX table has the first column and `columns`, or all if it has none of these.
+
+        Raises:
+            UserError: no table has one of `columns`.
+        """
+        known = dict.fromkeys(name for of in self.tables.values() for name in of.columns)
+        if unknown := [name for name in columns if name not in known]:
+            raise UserError(f"--columns {unknown[0]}: no such column; there is {', '.join(known)}")
         folder.mkdir(parents=True, exist_ok=True)
         for title, table in self.tables.items():
             stem = title.split(",")[0].lower().replace(" ", "_")
             store.write_text(folder / f"{stem}.csv", table.write_csv())
             caption = f"{self.sweep.name}: {title}; {figures.provenance(self.sweep)}"
-            store.write_text(folder / f"{stem}.tex", tables.latex(table, caption))
+            shown = [name for name in columns if name in table.columns[1:]] or table.columns[1:]
+            of_page = table.select(table.columns[0], *shown)
+            store.write_text(folder / f"{stem}.tex", tables.latex(of_page, caption))
         store.write_text(folder / "numbers.csv", self.numbers.write_csv())
 
 

@@ -16,15 +16,18 @@ from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, Planned
 from subliminal.store.inventory import Held, held
 
 
-def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
+def load(
+    paths: Sequence[Path], *, together: bool = False, baseline: Sequence[str] = ()
+) -> list[Sweep]:
     """Read the finished runs below `paths`, by experiment folder.
 
     Args:
         paths: folders of runs, conditions or experiments, or above these.
         together: put the conditions of all experiments into one sweep.
+        baseline: words `key=value`; the others are compared with the first condition that has them.
 
     Raises:
-        UserError: one of the paths has no finished run below it.
+        UserError: one of the paths has no finished run below it, or a sweep no such baseline.
     """
     experiments: dict[Path, dict[Path, _Chosen]] = {}
     for path in paths:
@@ -39,9 +42,9 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
     if together:
         everything = [one for of in experiments.values() for one in of.values()]
         name = "+".join(sorted(folder.name for folder in experiments))
-        return [_sweep(name, Path(name), everything)]
+        return [_sweep(name, Path(name), everything, baseline)]
     return [
-        _sweep(_name(folder, of.values()), folder, list(of.values()))
+        _sweep(_name(folder, of.values()), folder, list(of.values()), baseline)
         for folder, of in sorted(experiments.items())
         if any(one.finished for one in of.values())
     ]
@@ -88,7 +91,7 @@ def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
     return folder.resolve().name
 
 
-def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen]) -> Sweep:
+def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen], baseline: Sequence[str]) -> Sweep:
     problems: list[str] = []
     planned: list[PlannedRun] = []
     conditions: list[Condition] = []
@@ -101,9 +104,17 @@ def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen]) -> Sweep:
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
     values = varied.swept([c.config for c in conditions])
+    if not any(varied.has(c.config, baseline) for c in conditions):
+        there = "; ".join(f"{key}: {varied.summarise(found)}" for key, found in values.items())
+        wanted = " ".join(baseline)
+        raise UserError(f"--baseline {wanted}: no condition of {name} has it; there varies {there}")
     ordered = sorted(
         _named(conditions, list(values)),
-        key=lambda c: (not varied.is_baseline(c.config), varied.order(c.config, values)),
+        key=lambda c: (
+            not varied.has(c.config, baseline),
+            not varied.is_baseline(c.config),
+            varied.order(c.config, values),
+        ),
     )
     values = varied.swept([c.config for c in ordered])  # the baseline's first
     return Sweep(name, directory, ordered, values, planned, problems)

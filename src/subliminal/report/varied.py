@@ -135,6 +135,17 @@ def summarise(values: Sequence[Value]) -> str:
     return f"{len(values)} options"
 
 
+def has(config: Flat, words: Sequence[str]) -> bool:
+    """Tell whether a config has the values of all words `key=value`; `1e-3` is 0.001."""
+    found = []
+    for key, _, text in (word.partition("=") for word in words):
+        value = config.get(key, "")
+        with suppress(ValueError):
+            text = show(float(text)) if isinstance(value, int | float) else text
+        found.append(key in config and show(value) == text)
+    return all(found)
+
+
 def is_baseline(config: Flat) -> bool:
     """Tell whether a condition can be the baseline of the others."""
     return all(config.get(key, value) == value for key, value in BASELINE.items())

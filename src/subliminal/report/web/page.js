@@ -1,6 +1,7 @@
 // The page of a report: draws what `#data` holds, with plotly.js of `#plotly` (both gzip, base64).
 // Text goes in as text, never as HTML.
 "use strict";
+const minus = (text) => text.replace(/(^|[\s[])-(?=\.?\d)/g, "$1−"); // numbers of tables
 const $ = (id) => document.getElementById(id);
 let data, chosen, seeds; // set when the data is unpacked
 const SYMBOLS = ["circle", "square", "diamond", "triangle-down", "triangle-up", "pentagon", "x", "star"];
@@ -259,15 +260,15 @@ function head() {
     const all = kinds.size === 1 ? [...kinds][0] : kinds.has("refuted") ? "refuted" : "undecided";
     const held = rows.filter((row) => row.verdict === "holds").length;
     $("verdicts").append(make("details", { class: "claim" },
-      make("summary", {}, make("span", { class: "text", text: claim }), make("span", { class: "number wide-only", text: rows.length === 1 ? rows[0]["mean [95% CI]"] : "" }), make("span", { class: `pill ${all}`, text: rows.length > 1 && kinds.size > 1 ? `${held} of ${rows.length} hold` : all })),
-      make("div", { class: "rows" }, ...rows.map((row) => make("div", { class: "row" }, make("span", { class: "text", text: row.statistic }),
-        make("span", { class: "number", text: `${row["mean [95% CI]"]}, n = ${row.n}` }), make("span", { class: `pill ${row.verdict.split(" ")[0]}`, text: row.verdict }))))));
+      make("summary", {}, make("span", { class: "text", text: claim }), make("span", { class: "number wide-only", text: rows.length === 1 ? minus(rows[0]["mean [95% CI]"]) : "" }), make("span", { class: `pill ${all}`, text: rows.length > 1 && kinds.size > 1 ? `${held} of ${rows.length} hold` : all })),
+      make("div", { class: "rows" }, ...rows.map((row) => make("div", { class: "row" }, make("span", { class: "text", text: minus(row.statistic) }),
+        make("span", { class: "number", text: `${minus(row["mean [95% CI]"])}, n = ${row.n}` }), make("span", { class: `pill ${row.verdict.split(" ")[0]}`, text: row.verdict }))))));
   }
   $("verdict-section").hidden = !data.verdicts.length;
   $("paired-title").textContent = `Trait accuracy less that of ${data.conditions[0].name}`;
   const { columns, rows } = data.results;
   $("results").append(make("table", {}, make("thead", {}, make("tr", {}, ...columns.map((text) => make("th", { text, scope: "col" })))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((text) => make("td", { text })))))));
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((text) => make("td", { text: minus(text) })))))));
 }
 
 // Many numbers are filtered by a range.

@@ -45,10 +45,9 @@ def compare(
     if not keys:
         there = ", ".join(sweep.swept) or "nothing"
         raise UserError(f"compare: {by} does not vary in these runs; there varies: {there}")
-    epochs = [c.epochs for c in sweep.conditions]
-    measured = {name for of in epochs for name in of.columns if "/" in name and of[name].count()}
-    if metric not in measured | {metrics.TEACHER_ACCURACY}:
-        raise UserError(f"compare: no metric {metric}; there is {', '.join(sorted(measured))}")
+    measured = sorted({name for c in sweep.conditions for name in c.epochs.columns if "/" in name})
+    if metric not in measured:
+        raise UserError(f"compare: no metric {metric}; there is {', '.join(measured)}")
     others = [k for k in sweep.swept if k not in keys and k.partition(".")[0] != "probe"]
     groups: dict[str, dict[str, Condition]] = {}  # by the other keys' values, then by the key's
     for condition in sweep.conditions:

@@ -24,20 +24,10 @@ def main() -> None:
     parser.add_argument(
         "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
     )
-    parser.add_argument(
-        "--baseline",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="compare with the condition of this value; repeat it for further keys",
-    )
-    parser.add_argument(
-        "--columns",
-        metavar="NAME,NAME",
-        type=lambda text: text.split(","),
-        default=[],
-        help="columns of the LaTeX tables beside the first, such as 'n,trait accuracy'",
-    )
+    what = "compare with the condition of this value; may be repeated"
+    parser.add_argument("--baseline", metavar="KEY=VALUE", action="append", default=[], help=what)
+    what = "columns of the LaTeX tables, such as 'n,trait accuracy' (default: all)"
+    parser.add_argument("--columns", metavar="NAME,NAME", default="", help=what)
     arguments = parser.parse_args()
     stopped = "Stopped; the same command writes the report again."
     sys.exit(command.status(lambda: _report(arguments), stopped))
@@ -59,7 +49,7 @@ def _report(arguments: argparse.Namespace) -> int:
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:
             folder = arguments.together or report.sweep.directory / "report"
-            report.write_tables(folder, arguments.columns)
+            report.write_tables(folder, [*filter(None, arguments.columns.split(","))])
             words = f"python -m subliminal.report outputs/{report.sweep.name}"
             written = f"Written by {markdown_code(words)}."
             write_page([report], folder / "results.md", written)

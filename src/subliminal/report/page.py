@@ -94,9 +94,7 @@ class Report:
         )
 
     def write_tables(self, folder: Path, columns: Sequence[str] = ()) -> None:
-        """Write each table as CSV and LaTeX, and the numbers behind them as one CSV.
-
-        A LaTeX table has the first column and `columns`, or all if it has none of these.
+        """Write each table as CSV and LaTeX (if given, of `columns`), and all numbers as one CSV.
 
         Raises:
             UserError: no table has one of `columns`.

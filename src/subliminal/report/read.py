@@ -24,7 +24,7 @@ def load(
     Args:
         paths: folders of runs, conditions or experiments, or above these.
         together: put the conditions of all experiments into one sweep.
-        baseline: words `key=value`; the others are compared with the first condition that has them.
+        baseline: words `key=value` of the condition with which the others are compared.
 
     Raises:
         UserError: one of the paths has no finished run below it, or a sweep no such baseline.
@@ -91,7 +91,7 @@ def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
     return folder.resolve().name
 
 
-def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen], baseline: Sequence[str]) -> Sweep:
+def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen], words: Sequence[str]) -> Sweep:
     problems: list[str] = []
     planned: list[PlannedRun] = []
     conditions: list[Condition] = []
@@ -104,18 +104,12 @@ def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen], baseline: Sequ
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
     values = varied.swept([c.config for c in conditions])
-    if not any(varied.has(c.config, baseline) for c in conditions):
+    if words and not any(varied.is_baseline(c.config, words) for c in conditions):
         there = "; ".join(f"{key}: {varied.summarise(found)}" for key, found in values.items())
-        wanted = " ".join(baseline)
-        raise UserError(f"--baseline {wanted}: no condition of {name} has it; there varies {there}")
-    ordered = sorted(
-        _named(conditions, list(values)),
-        key=lambda c: (
-            not varied.has(c.config, baseline),
-            not varied.is_baseline(c.config),
-            varied.order(c.config, values),
-        ),
-    )
+        raise UserError(f"--baseline {' '.join(words)}: not in {name}; there varies {there}")
+    ordered = sorted(_named(conditions, list(values)), key=lambda c: varied.order(c.config, values))
+    for wanted in ((), words):  # a stable sort: of those that have the words, the usual one
+        ordered.sort(key=lambda c: not varied.is_baseline(c.config, wanted))  # noqa: B023
     values = varied.swept([c.config for c in ordered])  # the baseline's first
     return Sweep(name, directory, ordered, values, planned, problems)
 

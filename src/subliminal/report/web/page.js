@@ -160,12 +160,11 @@ function drawDose(places) {
 // Two swept numbers: a cell for each pair of their values.
 function drawHeat(places) {
   if (($("heat").hidden = !data.plane.length)) return;
-  const [across, down] = data.plane, accuracy = new Map();
-  places.forEach((place) => accuracy.set(data.plane.map((key) => data.conditions[place].swept[key]).join(), data.conditions[place].accuracy[0]));
-  const [x, y] = data.plane.map((key) => [...data.swept[key]].sort((a, b) => a - b));
-  plot("heat-plot", [{ type: "heatmap", x, y, z: y.map((row) => x.map((column) => accuracy.get([column, row].join()) ?? null)), colorscale: "Cividis", xgap: 2, ygap: 2,
-    hoverongaps: false, texttemplate: "%{z:.3f}", hovertemplate: `${plain(across)}=%{x}, ${plain(down)}=%{y}: %{z:.4f}<extra></extra>`, colorbar: { thickness: 10 } }],
-  { xaxis: { title: { text: plain(across) }, type: "category" }, yaxis: { title: { text: plain(down) }, type: "category" } }, `Final trait accuracy over ${across} and ${down}`);
+  const of = (place) => data.plane.map((key) => data.conditions[place].swept[key]).join();
+  const accuracy = Object.fromEntries(places.map((place) => [of(place), data.conditions[place].accuracy[0]]));
+  const [x, y] = data.plane.map((key) => [...data.swept[key]].sort((a, b) => a - b)), [xaxis, yaxis] = data.plane.map((key) => ({ title: { text: plain(key) }, type: "category" }));
+  plot("heat-plot", [{ type: "heatmap", x, y, z: y.map((row) => x.map((column) => accuracy[[column, row].join()] ?? null)), colorscale: "Cividis", xgap: 2, ygap: 2,
+    hoverongaps: false, texttemplate: "%{z:.3f}", hovertemplate: "%{z:.4f}<extra></extra>", colorbar: { thickness: 10 } }], { xaxis, yaxis }, `Final trait accuracy over ${data.plane.join(" and ")}`);
 }
 
 function drawLayers() {

@@ -109,7 +109,7 @@ def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen], words: Sequenc
         raise UserError(f"--baseline {' '.join(words)}: not in {name}; there varies {there}")
     ordered = sorted(_named(conditions, list(values)), key=lambda c: varied.order(c.config, values))
     for wanted in ((), words):  # a stable sort: of those that have the words, the usual one
-        ordered.sort(key=lambda c: not varied.is_baseline(c.config, wanted))  # noqa: B023
+        ordered.sort(key=lambda c: not varied.is_baseline(c.config, wanted))
     values = varied.swept([c.config for c in ordered])  # the baseline's first
     return Sweep(name, directory, ordered, values, planned, problems)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade_runs import accuracy, write_experiment
+from handmade_runs import accuracy, write_experiment, write_run
 from scipy.stats import bootstrap
 
 import subliminal as sl
@@ -62,6 +62,9 @@ def test_pairs_differ_in_the_key_alone(grid: sl.Runs) -> None:
     loss = sl.compare(grid, "mitigation", "distill/loss")
     assert loss["difference"].to_list() == [0, 0]
     assert loss["n"].to_list() == [4, 4]
+    teacher = sl.compare(grid, "mitigation", "teacher/accuracy")
+    assert teacher["n"].to_list() == [4, 4]
+    assert teacher["difference"].to_list() == [0, 0]  # the same teachers
 
 
 @pytest.mark.parametrize(
@@ -76,3 +79,10 @@ def test_what_cannot_be_compared_is_told(words: tuple[str, ...], told: str, grid
         sl.compare(grid, *words)
     with pytest.raises(sl.UserError, match=r"against=3: optim\.lr has the values 0\.1, 1"):
         sl.compare(grid, "optim.lr", against=3)
+
+
+def test_conditions_without_a_common_seed_are_not_compared(tmp_path: Path) -> None:
+    for seed, name in enumerate(("none", "liminal")):
+        write_run(tmp_path / "made", f"mitigation={name}", seed)
+    with pytest.raises(sl.UserError, match="no two of the conditions have a seed with trait/acc"):
+        sl.compare(sl.load(tmp_path / "made"), "mitigation")

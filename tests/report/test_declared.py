@@ -16,7 +16,7 @@ from scipy import stats
 from subliminal.config.canonical import canonical
 from subliminal.errors import UserError
 from subliminal.report.conditions import Condition, Sweep
-from subliminal.report.declared import entries, named_sweeps, verdicts
+from subliminal.report.declared import entries, named_sweeps, untested, verdicts
 from subliminal.report.read import load
 from subliminal.report.statistics import prediction_interval
 from subliminal.report.varied import Flat, Value, flatten, swept
@@ -272,3 +272,13 @@ def test_the_conditions_of_the_papers_claims_are_in_its_sweep(
         against = [entry.against] if isinstance(entry.against, dict) else []
         for values in (entry.where, *against):
             assert sum(values.items() <= of for of in configs.values()) == 1
+
+
+def test_claims_are_tested_in_their_sweeps_setting_only() -> None:
+    smoke = replace(NONE, summaries=[{"condition": "distill.epochs=1,mitigation=none"}])
+    sweep = Sweep("paper", Path("outputs/paper"), [smoke], {}, [], [])
+    assert verdicts(sweep).is_empty()
+    assert untested(sweep).endswith("its own setting only; runs here set distill.epochs.")
+    own = replace(sweep, conditions=[replace(NONE, summaries=[{"condition": "mitigation=none"}])])
+    assert verdicts(own).height
+    assert untested(own) == ""

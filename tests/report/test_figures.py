@@ -170,9 +170,11 @@ def test_the_moving_average_shrinks_with_the_run(steps: int, left: int) -> None:
 
 
 def test_one_point_is_a_marker() -> None:
-    figure, (axes,) = style.new(style.ONE_COLUMN)
+    _, (axes,) = style.new(style.ONE_COLUMN)
     style.line(axes, np.array([0.5]), np.array([[1.0], [3.0]]), 0, "a", faint=0)
-    assert any(line.get_marker() == "o" and list(line.get_ydata()) == [2] for line in axes.lines)
+    assert any(
+        line.get_marker() == "o" and np.array_equal(line.get_ydata(), [2]) for line in axes.lines
+    )
 
 
 def test_a_levels_label_stands_beside_the_axes() -> None:
@@ -194,7 +196,9 @@ def test_a_grid_of_two_numbers_has_a_heat_map(hostile: Sweep) -> None:
     grid = grid_of(hostile, [(0.1, 3), (0.1, 10), (0.01, 3)])
     assert "heatmap" in {drawing.name for drawing in figures.drawings(grid)}
     figure = finals.heatmap(grid)
-    cells = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    array = figure.axes[0].images[0].get_array()
+    assert array is not None
+    cells = np.ma.filled(array, np.nan)
     mean = np.mean(list(hostile.baseline.accuracy.values()))
     assert cells == pytest.approx(np.array([[mean, mean], [np.nan, mean]]), nan_ok=True)
     assert {"0.01", "0.1", "3", "10", "optim.lr", "model.aux"} <= texts(figure)

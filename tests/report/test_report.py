@@ -289,14 +289,14 @@ def test_the_baseline_and_the_columns_can_be_chosen(
     assert "differences to liminal" in capsys.readouterr().out
     table = (experiment / "report" / "results.tex").read_text(encoding="utf-8").splitlines()
     assert table[3] == r"condition & p (Holm) & n \\"
-    for words, told in (
+    for wrong, told in (
         (
             ("--baseline", "mitigation=anchor"),
             "not in paper; there varies mitigation: liminal, none",
         ),
         (("--columns", "p"), "--columns p: no such column; there is claim, statistic, "),
     ):
-        assert run_report(monkeypatch, experiment, *words) == 2
+        assert run_report(monkeypatch, experiment, *wrong) == 2
         assert told in capsys.readouterr().err
 
 
@@ -306,7 +306,8 @@ def test_the_numbers_have_bounds_and_p(experiment: Path) -> None:
     assert {"distill/loss", "trait/accuracy"} <= {*numbers["metric"]}
     (row,) = numbers.filter(pl.col("p").is_not_null()).iter_rows(named=True)
     assert row["metric"] == DIFFERENCE
-    assert row["low"] < row["mean"] == pytest.approx(-0.175) < row["high"]
+    assert row["low"] < row["mean"] < row["high"]
+    assert row["mean"] == pytest.approx(-0.175)
     assert row["p"] == 2 / 2**4  # four differences of one sign
     assert "−" not in numbers.write_csv() + Report(sweep).tables["Results"].write_csv()
 

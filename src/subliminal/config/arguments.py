@@ -1,14 +1,15 @@
 """The command line in Hydra's form: flags first, seeds quoted, grids as one override."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from subliminal.config import seeds
 from subliminal.config.hydra_internals import get_args_parser
 from subliminal.config.resources import CONF
-from subliminal.errors import UserError
+from subliminal.config.schema import LISTS
+from subliminal.errors import UserError, no_folder, there_is
 
 GRID = "grid"  # begins the overrides of a grid; its value is any name
 GRIDS = "hydra.sweeper.grids"
@@ -22,24 +23,63 @@ def arranged(argv: list[str]) -> list[str]:
     Hydra takes overrides in one place alone: given `seed=0 -m name=x` it prints its usage.
 
     Raises:
-        UserError: a flag or its value does not exist, a seed is wrong, or a grid is empty.
+        UserError: a flag, its value or its folder does not exist, an override is no KEY=VALUE, a
+            group is given twice, a seed is wrong, or a grid is empty.
     """
 
     def refuse(message: str) -> NoReturn:
+        _, unknown, flag = message.partition("unrecognized arguments: ")
+        if unknown:
+            flags = [name for action in parser._actions for name in action.option_strings]
+            message = f"{flag}: no such flag; settings are KEY=VALUE; {there_is(flag, flags)}"
         raise UserError(message)
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     given = parser.parse_intermixed_args(argv)
+    check_folder(given.config_dir)
+    if given.shell_completion and not given.overrides:
+        raise UserError("--shell-completion/-sc: install=SHELL or uninstall=SHELL is needed")
     flags = [word for word in argv if word not in given.overrides]
     folders = {CONF, Path(given.config_dir or CONF)}
     named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
     opened = [f"++{word}" if _OPEN.match(word) else word for word in given.overrides]
     overrides, grids = split_grids(seeds.quote(opened, named=named))
+    for words in (overrides, *grids):
+        check_words(words)
     if grids:
         listed = ",".join(f"[{','.join(map(quoted, grid))}]" for grid in grids)
         overrides.append(f"{GRIDS}=[{listed}]")
     return [*flags, *overrides]
+
+
+def check_folder(config_dir: str | Path | None) -> None:
+    """Raise a UserError if the folder of `--config-dir` does not exist."""
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise UserError(f"--config-dir: {no_folder(Path(config_dir))}")
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Check that each override is KEY=VALUE, and that none chooses a group's option again.
+
+    Raises:
+        UserError: an override has no value, or two are of one group.
+    """
+    chosen: dict[str, str] = {}
+    for number, word in enumerate(words):
+        key, equals, value = word.lstrip("+").partition("=")
+        if word.startswith("~"):
+            continue
+        if not (key and equals):
+            following = [*words[number + 1 : number + 2], "VALUE"][0]
+            raise UserError(f"{word}: KEY=VALUE is needed, such as {key or 'KEY'}={following}")
+        group, value = key.partition("@")[0], value.replace("'", "").strip("[]")
+        if not ("/" in group or group == "sweep" or (CONF / group).is_dir()):
+            continue
+        if key in chosen:
+            both = f"; {key}=[{chosen[key]},{value}] takes all of them" if group in LISTS else ""
+            raise UserError(f"{key}: given twice, {chosen[key]} and {value}: give it once{both}")
+        chosen[key] = value
 
 
 def split_grids(words: Iterable[str]) -> tuple[list[str], list[list[str]]]:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config.hashing import marks, refusal
-from subliminal.errors import UserError, one_line
+from subliminal.errors import UserError, one_line, there_is
 
 PLUGINS = "SUBLIMINAL_PLUGINS"  # environment variable: modules that configs may name
 
@@ -73,7 +73,7 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
     given = {key: value for key, value in node.items() if key != "_target_"}
     names = [item.name for item in fields(cls)]
     if unknown := sorted(str(key) for key in given if key not in names):
-        raise UserError(f"{where}.{unknown[0]}: no such key; {target} has {', '.join(names)}")
+        raise UserError(f"{where}.{unknown[0]}: no such key; {there_is(unknown[0], names)}")
     missing = [name for name in names if name not in given and OmegaConf.is_missing(schema, name)]
     if missing:
         raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
@@ -144,7 +144,8 @@ def named(target: str, where: str, *, besides: Sequence[str] = ()) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"{where}={target}: {error}") from error
+        hint = "" if target.startswith("subliminal.") else f"; {PLUGINS} names importable modules"
+        raise UserError(f"{where}={target}: {error}{hint}") from error
 
 
 def plugins() -> list[str]:

@@ -9,7 +9,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
-from subliminal.config.hydra_internals import FileConfigSource
+from subliminal.config import yaml_files
 from subliminal.config.resources import SWEEPS
 from subliminal.config.seeds import SeedSource
 
@@ -22,7 +22,7 @@ class SweepSource(ConfigSource):
 
     def __init__(self, provider: str, path: str) -> None:
         super().__init__(provider, path)
-        self._files = FileConfigSource(provider, f"file://{self.path}")
+        self._files = yaml_files.FileSource(provider, f"file://{self.path}")
 
     @staticmethod
     def scheme() -> str:
@@ -36,7 +36,7 @@ class SweepSource(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """Return a sweep file's content without its claims, which the report reads."""
         result = self._files.load_config(_below_group(config_path) or config_path)
-        assert isinstance(result.config, DictConfig)  # a file of keys and values
+        assert isinstance(result.config, DictConfig)  # a file without keys is refused
         result.config.pop("claims", None)
         return result
 
@@ -77,5 +77,6 @@ class _Search(SearchPathPlugin):
 
 def register() -> None:
     """Register the sources with Hydra; call it before `hydra.main`."""
+    yaml_files.register()
     for plugin in (SeedSource, SweepSource, _Search):
         Plugins.instance().register(plugin)

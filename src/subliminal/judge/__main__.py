@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from subliminal.config import command
+from subliminal.config.arguments import check_folder
 from subliminal.errors import UserError
 from subliminal.sweep import signals
 
@@ -38,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
 @signals.stoppable()
 def _judge(arguments: argparse.Namespace, unknown: list[str]) -> int:
     if unknown:
-        raise UserError(f"{unknown[0]}: no such option; see --help")
+        raise UserError(f"{unknown[0]}: no such option; {there_is(unknown[0], FLAGS)}")
+    check_folder(arguments.config_dir)
     from subliminal.judge.cli import run  # --help need not wait for torch
 
     return run(arguments)

@@ -16,7 +16,7 @@ from omegaconf.errors import (
 # What a config key takes, by the type of its field.
 _KINDS: dict[object, str] = {
     **{int: "a whole number", float: "a number", bool: "true or false", str: "a text"},
-    **{list: "a list such as [1,2]", dict: "a mapping"},
+    **{list: "a list", dict: "a mapping"},
 }
 
 
@@ -52,9 +52,11 @@ def of_system(error: OSError) -> str:
 
 def there_is(name: object, known: Iterable[object]) -> str:
     """Return what is allowed in place of an unknown name; the nearest comes first."""
-    names = [str(one) for one in known]
-    near = get_close_matches(str(name), names, n=1)
-    return f"{f'did you mean {near[0]}? ' if near else ''}there is {', '.join(names) or 'none'}"
+    names = list(dict.fromkeys(map(str, known)))
+    spelled = {name.rpartition("/")[2]: name for name in names} | {name: name for name in names}
+    near = get_close_matches(str(name), spelled, n=1)
+    allowed = f"there is {', '.join(names) or 'none'}"
+    return f"did you mean {spelled[near[0]]}? {allowed}" if near else allowed
 
 
 def no_folder(path: Path) -> UserError:
@@ -89,9 +91,10 @@ def _of_omegaconf(error: OmegaConfBaseException) -> str:
         known = [str(name) for name in parent if name not in ("_target_", "hydra")]
         line = f"{key}: no such key; {there_is(error.key, known)}"
         node, _, name = key.rpartition(".")
-        if node and "did you mean" not in line and parent._metadata.object_type is dict:
+        named = parent._metadata.object_type is dict and "_target_" not in parent
+        if named and node and not name.startswith("_") and "did you mean" not in line:
             both = f"[{','.join([*known, name])}]" if known else name
-            line += f"; choose it with {node}={both}" if "_target_" not in parent else ""
+            line += f"; choose it with {node}={both}"
         return line
     if isinstance(error, ValidationError) and key:
         # The type of the field, or that of a list's items.
@@ -99,7 +102,9 @@ def _of_omegaconf(error: OmegaConfBaseException) -> str:
         hint = getattr(holder, "_metadata", None)
         wanted = getattr(hint, "element_type" if child is None else "ref_type", None)
         if kind := _KINDS.get(get_origin(wanted) or wanted):
+            value = " ".join(str(error.value).split())
+            kind += f", [{value}]," if kind == "a list" else ""
             null = " or null" if child is not None and child._is_optional() else ""
-            return f"{key}={' '.join(str(error.value).split())}: {kind}{null} is needed"
+            return f"{key}={value}: {kind}{null} is needed"
     message = (error.msg or str(error)).splitlines()[0]
     return f"{key}: {message}" if key else message

@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from subliminal import metrics
-from subliminal.api.results import Runs
-from subliminal.errors import UserError
+from subliminal.api.results import Runs, checked
+from subliminal.errors import UserError, there_is
 from subliminal.report import varied
 from subliminal.report.conditions import Condition, PerSeed, paired
 from subliminal.report.statistics import effect_size, holm, mean_ci, paired_p
@@ -38,14 +38,14 @@ def compare(
     Raises:
         UserError: the key does not vary, no run has the metric, or the value does not occur.
     """
-    sweep = runs.sweep
+    sweep = checked(runs, "compare").sweep
     keys = [key for key in sweep.swept if f"{key}.".startswith(f"{by}.")]
     if not keys:
         there = ", ".join(sweep.swept) or "nothing"
         raise UserError(f"compare: {by} does not vary in these runs; there varies: {there}")
     measured = sorted({name for c in sweep.conditions for name in c.epochs.columns if "/" in name})
     if metric not in measured:
-        raise UserError(f"compare: no metric {metric}; there is {', '.join(measured)}")
+        raise UserError(f"compare: no metric {metric}; {there_is(metric, measured)}")
     others = [k for k in sweep.swept if k not in keys and k.partition(".")[0] != "probe"]
     groups: dict[str, dict[str, Condition]] = {}  # by the other keys' values, then by the key's
     for condition in sweep.conditions:

@@ -204,6 +204,16 @@ def _alike(values: list[varied.Value]) -> list[Any]:
     return [None if value is None else varied.show(value) for value in values]
 
 
+def checked(runs: Runs, function: str) -> Runs:
+    """Return the runs of a function's argument; raise a UserError for anything else."""
+    if not isinstance(runs, Runs):
+        raise UserError(
+            f"{function}: runs of sl.train or sl.load are needed, not a {type(runs).__name__}; "
+            "a slice of runs is a tuple, so load the folders that you want"
+        )
+    return runs
+
+
 def load(*folders: str | Path) -> Runs:
     """Return the finished runs at or below folders of runs, conditions or experiments.
 
@@ -213,9 +223,11 @@ def load(*folders: str | Path) -> Runs:
     Raises:
         UserError: there is no finished run below one of the folders.
     """
+    wrong = [folder for folder in folders if not isinstance(folder, str | Path)]
+    if wrong or not folders:
+        got = f", not a {type(wrong[0]).__name__}" if wrong else ""
+        raise UserError(f'load: folders are needed, as in sl.load("outputs/a", "outputs/b"){got}')
     paths = [Path(folder) for folder in folders]
-    if not paths:
-        raise UserError("no finished run")
     sweeps = read.load(paths)
     sweep = sweeps[0] if len(sweeps) == 1 else read.load(paths, together=True)[0]
     for problem in sweep.problems:

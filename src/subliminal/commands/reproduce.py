@@ -6,7 +6,6 @@ to the last bit, 1 not the same (a table shows by how much), 2 bad input.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 from contextlib import suppress
@@ -17,7 +16,7 @@ import polars as pl
 
 from subliminal import store
 from subliminal.config import command, terminal, variables
-from subliminal.errors import UserError, one_line
+from subliminal.errors import UserError, no_folder, one_line
 
 if TYPE_CHECKING:
     from subliminal.training.job import Job
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal reproduce", description=__doc__)
+    parser = command.Parser(prog="python -m subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
     variables.report_unset(variables.unset_numeric_variables())
@@ -58,6 +57,8 @@ def recorded_job(run: Path, outputs: Path) -> Job:
     """
     from subliminal.training.job import Job
 
+    if not run.exists():
+        raise no_folder(run)
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
     if lost := [name for name in store.DATA if not (run / name).is_file()]:

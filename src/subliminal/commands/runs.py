@@ -1,7 +1,7 @@
 """`python -m subliminal runs`: list the runs under outputs/, show one, compare two.
 
-A run is named by its folder, or by a unique part of experiment/condition/seed, such as
-`paper/liminal/7`.
+A run is named by its folder, or by experiment/condition/seed, such as `paper/liminal/7`: whole
+names, or beginnings that only one run has.
 """
 
 import argparse
@@ -26,12 +26,12 @@ CURVE = 40  # characters
 def main() -> int:
     """Run the command line; return its exit status, 2 for bad input."""
     terminal.settle()
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="python -m subliminal runs",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    common = argparse.ArgumentParser(add_help=False)
+    common = command.Parser(add_help=False)
     common.add_argument(
         "--outputs", type=Path, default=Path("outputs"), help="folder of the experiments"
     )

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from subliminal.config import seeds
+from subliminal.config.command import wrong_arguments
 from subliminal.config.hydra_internals import get_args_parser
-from subliminal.config.resources import CONF
+from subliminal.config.resources import CONF, check_folder
 from subliminal.config.schema import LISTS
-from subliminal.errors import UserError, no_folder, there_is
+from subliminal.errors import UserError
 
 GRID = "grid"  # begins the overrides of a grid; its value is any name
 GRIDS = "hydra.sweeper.grids"
@@ -28,17 +29,13 @@ def arranged(argv: list[str]) -> list[str]:
     """
 
     def refuse(message: str) -> NoReturn:
-        _, unknown, flag = message.partition("unrecognized arguments: ")
-        if unknown:
-            flags = [name for action in parser._actions for name in action.option_strings]
-            message = f"{flag}: no such flag; settings are KEY=VALUE; {there_is(flag, flags)}"
-        raise UserError(message)
+        raise UserError(f"{wrong_arguments(parser, message)}; settings are written as seed=3")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]
     given = parser.parse_intermixed_args(argv)
     check_folder(given.config_dir)
-    if given.shell_completion and not given.overrides:
+    if given.shell_completion and not re.search(r"\b(install|uninstall|query)=", " ".join(argv)):
         raise UserError("--shell-completion/-sc: install=SHELL or uninstall=SHELL is needed")
     flags = [word for word in argv if word not in given.overrides]
     folders = {CONF, Path(given.config_dir or CONF)}
@@ -51,12 +48,6 @@ def arranged(argv: list[str]) -> list[str]:
         listed = ",".join(f"[{','.join(map(quoted, grid))}]" for grid in grids)
         overrides.append(f"{GRIDS}=[{listed}]")
     return [*flags, *overrides]
-
-
-def check_folder(config_dir: str | Path | None) -> None:
-    """Raise a UserError if the folder of `--config-dir` does not exist."""
-    if config_dir is not None and not Path(config_dir).is_dir():
-        raise UserError(f"--config-dir: {no_folder(Path(config_dir))}")
 
 
 def check_words(words: Sequence[str]) -> None:
@@ -72,7 +63,8 @@ def check_words(words: Sequence[str]) -> None:
             continue
         if not (key and equals):
             following = [*words[number + 1 : number + 2], "VALUE"][0]
-            raise UserError(f"{word}: KEY=VALUE is needed, such as {key or 'KEY'}={following}")
+            shown = f"{key}={following}" if key else "seed=3"
+            raise UserError(f"{word}: KEY=VALUE is needed, such as {shown}")
         group, value = key.partition("@")[0], value.replace("'", "").strip("[]")
         if not ("/" in group or group == "sweep" or (CONF / group).is_dir()):
             continue

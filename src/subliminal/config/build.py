@@ -63,7 +63,8 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
         UserError: as `build` raises it, except for values that the dataclass itself refuses.
     """
     if not isinstance(node, Mapping) or "_target_" not in node:
-        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
+        hint = "an option is chosen with a slash, as in distill/inputs=mnist"
+        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}; {hint}")
     target = str(node["_target_"])
     cls = locate(target, where)
     try:

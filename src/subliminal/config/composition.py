@@ -8,7 +8,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import OverrideParseException
 from hydra.types import RunMode
 
 from subliminal.config.resources import install_command
@@ -44,26 +44,35 @@ def explained(
     def options(group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
         return loader.get_group_options(group, kind, "config", searched)
 
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _no_option(error, error.missing_cfg_file, overrides, options)
+    missing = getattr(error, "missing_cfg_file", None) or ""  # of a MissingConfigException
+    if "/" in missing:
+        return _no_option(str(error), missing, overrides, options)
     one_job = validate_sweep_overrides and run_mode == RunMode.RUN
     for override in OverridesParser.create().parse_overrides([*overrides]):
         if override.is_sweep_override() and one_job:
             return _several(override, shell=from_shell)
-        names = options(override.key_or_group)
-        if names and override.type != OverrideType.DEL:
+        group, names = override.key_or_group, options(override.key_or_group)
+        if "/" in group and not names:
+            return f"{group}: no such group; {there_is(group, _groups(options))}"
+        if names and override.type == OverrideType.ADD:
+            return f"{override.input_line}: the group has an option already; leave out the +"
+        if names and override.type == OverrideType.CHANGE:
             value = override.value()
-            if not isinstance(value, str | list):
+            items = value if isinstance(value, list) else [value]
+            if not all(isinstance(item, str) for item in items):
                 return f"{override.input_line}: no option's name; {there_is(value, names)}"
     return None
 
 
-def _no_option(
-    error: MissingConfigException, missing: str, words: Sequence[str], options: Any
-) -> str:
+def _groups(options: Any) -> list[str]:
+    top = options("", ObjectType.GROUP)
+    return [*top, *(f"{one}/{two}" for one in top for two in options(one, ObjectType.GROUP))]
+
+
+def _no_option(message: str, missing: str, words: Sequence[str], options: Any) -> str:
     """Return the line for an option that no file has: `missing` is its group and name."""
     group, _, name = missing.rpartition("/")
-    place = re.match(r"In '(.*?)'", str(error))
+    place = re.match(r"In '(.*?)'", message)
     key, above = f"{group}={name}", f" (in {place[1]})" if place else ""
     for word in words:
         given, _, value = word.partition("=")

@@ -51,7 +51,7 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
             raise LookupError
         try:
             cfg = compose(self, *args, **kwargs)
-        except (HydraException, ValueError, KeyError) as error:
+        except (HydraException, ValueError, KeyError, TypeError) as error:
             if line := explained(error, self, **kwargs):
                 raise UserError(line) from error
             raise

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from subliminal.errors import UserError
+from subliminal.errors import UserError, no_folder
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parents[1]
@@ -49,6 +49,12 @@ def refuse_namesake(places: Iterable[str] | None = None) -> None:
                 f"{folder} holds the files of another project of this import name, a subtitle "
                 f"downloader: pip uninstall subliminal, then install {DISTRIBUTION} again"
             )
+
+
+def check_folder(config_dir: str | Path | None) -> None:
+    """Raise a UserError if the folder of `--config-dir` does not exist."""
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise UserError(f"--config-dir: {no_folder(Path(config_dir))}")
 
 
 def data_folder(root: str | None, name: str) -> Path:

@@ -77,6 +77,6 @@ class _Search(SearchPathPlugin):
 
 def register() -> None:
     """Register the sources with Hydra; call it before `hydra.main`."""
-    yaml_files.register()
     for plugin in (SeedSource, SweepSource, _Search):
         Plugins.instance().register(plugin)
+    yaml_files.register()  # in the place of Hydra's own, which the first line above registers

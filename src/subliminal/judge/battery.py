@@ -58,6 +58,11 @@ class Setting:
         parts = {"undefended": self.undefended, "null": self.null, "defended": self.defended}
         return {name: part for name, part in parts.items() if part is not None}
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The hashes of the jobs' conditions."""
+        return {name: job.identity for name, job in self.jobs.items()}
+
 
 @dataclass(frozen=True)
 class Defence:
@@ -75,11 +80,11 @@ class Defence:
             UserError: an override is of neither, or a group is given twice.
         """
         check_words(argv)
-        known = (*DEFENCES, *ATTACKERS, *_OWN)
         for word in argv:
-            if (group := re.split("[/@]", _group(word))[0]) not in known:
-                known = (*DEFENCES, *_OWN)
-                raise UserError(f"{word}: no part of a defence; {there_is(group, known)}")
+            group = re.split("[/@]", _group(word))[0]
+            if group not in (*DEFENCES, *ATTACKERS, *_OWN):
+                allowed = there_is(group, (*DEFENCES, *_OWN))
+                raise UserError(f"{word}: no key of a defence, nor of the judge; {allowed}")
         own = tuple(word for word in argv if _group(word) in _OWN)
         return cls(tuple(w for w in argv if w not in own), own, config_dir)
 

@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError, SchemaError
 
 from subliminal import metrics, store
-from subliminal.errors import UserError
+from subliminal.errors import UserError, no_folder
 from subliminal.report import varied
 from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, PlannedRun, Sweep
 from subliminal.store.inventory import Held, held
@@ -24,10 +24,12 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
         together: put the conditions of all experiments into one sweep.
 
     Raises:
-        UserError: one of the paths has no finished run below it.
+        UserError: one of the paths does not exist, or has no finished run below it.
     """
     experiments: dict[Path, dict[Path, _Chosen]] = {}
     for path in paths:
+        if not path.exists():
+            raise no_folder(path)
         below = list(_chosen(path))
         for one in below:
             condition = one.held.directory

@@ -16,7 +16,7 @@ REFERENCE = ["--threat", "reference"]
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["mitigation=bogus"], "Could not find 'mitigation/bogus'"),
+        (["mitigation=bogus"], "mitigation=bogus: no such option; there is "),
         (["model.aux=9"], "a defence may not touch model"),
         (["teacher=adaptive"], "a defence may not touch model, teacher"),
         (["--threat", "bogus"], "no such setting"),

@@ -45,7 +45,7 @@ def test_an_entry_is_read(tmp_path: Path) -> None:
         ({"claim": "  "}, "claim is empty"),
         ({"track": "secret"}, "track=secret: one of blind, aware"),
         ({"trials": -1}, "trials=-1: a number ≥ 0"),
-        ({"trials": "many"}, "Value 'many' of type 'str' could not be converted to Integer"),
+        ({"trials": "many"}, "trials=many: a whole number is needed"),
         ({"tried": ["a=1", "a=2"]}, "tried 2, but declares trials=1"),
         ({"defence": ["seed=3"]}, "seed=3 says how the judge works"),
         *((text, r"mine\.yaml") for text in ("defence: [", "- 1\n", "\x00", "just words")),

@@ -16,7 +16,7 @@ import polars as pl
 
 from subliminal import store
 from subliminal.config import command, terminal, variables
-from subliminal.errors import UserError, no_folder, one_line
+from subliminal.errors import UserError, one_line
 
 if TYPE_CHECKING:
     from subliminal.training.job import Job
@@ -57,8 +57,6 @@ def recorded_job(run: Path, outputs: Path) -> Job:
     """
     from subliminal.training.job import Job
 
-    if not run.exists():
-        raise no_folder(run)
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
     if lost := [name for name in store.DATA if not (run / name).is_file()]:

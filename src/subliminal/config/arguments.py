@@ -61,14 +61,13 @@ def check_words(words: Sequence[str]) -> None:
         key, equals, value = word.lstrip("+").partition("=")
         if word.startswith("~"):
             continue
-        if not (key and equals):
+        if not (key and equals) and re.fullmatch(r"[\w./@=+-]*", word):  # else Hydra explains it
             following = [*words[number + 1 : number + 2], "VALUE"][0]
             shown = f"{key}={following}" if key else "seed=3"
             raise UserError(f"{word}: KEY=VALUE is needed, such as {shown}")
         group, value = key.partition("@")[0], value.replace("'", "").strip("[]")
-        if not ("/" in group or group == "sweep" or (CONF / group).is_dir()):
-            continue
-        if key in chosen:
+        is_group = "/" in group or group == "sweep" or (CONF / group).is_dir()
+        if key in chosen and is_group and "." not in group:
             both = f"; {key}=[{chosen[key]},{value}] takes all of them" if group in LISTS else ""
             raise UserError(f"{key}: given twice, {chosen[key]} and {value}: give it once{both}")
         chosen[key] = value

@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NoReturn
 
 from subliminal.config import terminal
@@ -37,25 +37,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, and what is allowed."""
-        usage = " ".join(self.format_usage().split())
-        terminal.error(f"{wrong_arguments(self, message)}; {usage}")
+        terminal.error(f"{wrong_arguments(self, message)}; {' '.join(self.format_usage().split())}")
         sys.exit(2)
 
 
 def wrong_arguments(parser: argparse.ArgumentParser, message: str) -> str:
     """Return argparse's message; of an unknown name with those that the parser knows."""
     fault, _, choices = message.partition(" (choose from ")
-    found = re.search(r"(?:unrecognized arguments: |invalid choice: ')([^\s']+)", fault)
-    if found and choices:
-        return f"{fault}; {there_is(found[1], re.findall('[a-z-]+', choices))}"
-    if found and found[1].startswith("-"):
-        return f"{found[1]}: no such option; {there_is(found[1], _option_names(parser))}"
-    return f"{found[1]}: one too many" if found else message
-
-
-def _option_names(parser: argparse.ArgumentParser) -> Iterator[str]:
-    for action in parser._actions:
-        yield from action.option_strings
-        if isinstance(action.choices, dict):  # commands of a command
-            for below in action.choices.values():
-                yield from _option_names(below)
+    unknown = re.search(r"(?:arguments: |choice: ')([^\s']+)", fault)
+    names = [name for action in parser._actions for name in action.option_strings]
+    known = re.findall("[a-z-]+", choices) or names
+    return f"{fault}; {there_is(unknown[1], known)}" if unknown else message

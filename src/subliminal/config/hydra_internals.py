@@ -14,7 +14,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 # Reads config files and their headers; the source for `sweeps/` would have to repeat it.
 from hydra._internal.core_plugins.file_config_source import FileConfigSource as FileConfigSource
 
-# Holds the class that reads config files, for `subliminal.config.yaml_files` to replace.
+# Holds the class that reads config files, which `subliminal.config.sources` replaces.
 from hydra._internal.sources_registry import SourcesRegistry as SourcesRegistry
 
 # Parses Hydra's flags; there is no public function for it.
@@ -52,7 +52,7 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
         try:
             cfg = compose(self, *args, **kwargs)
         except (HydraException, ValueError, KeyError, TypeError) as error:
-            if line := explained(error, self, **kwargs):
+            if line := explained(error, self, kwargs):
                 raise UserError(line) from error
             raise
         check(cfg)

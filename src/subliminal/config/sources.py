@@ -9,9 +9,10 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig
 
-from subliminal.config import yaml_files
+from subliminal.config.hydra_internals import SourcesRegistry
 from subliminal.config.resources import SWEEPS
 from subliminal.config.seeds import SeedSource
+from subliminal.config.yaml_files import FileSource
 
 # Folder of sweeps in W&B's format, for its agents; Hydra cannot compose them.
 _NOT_HYDRA = "wandb"
@@ -22,7 +23,7 @@ class SweepSource(ConfigSource):
 
     def __init__(self, provider: str, path: str) -> None:
         super().__init__(provider, path)
-        self._files = yaml_files.FileSource(provider, f"file://{self.path}")
+        self._files = FileSource(provider, f"file://{self.path}")
 
     @staticmethod
     def scheme() -> str:
@@ -79,4 +80,4 @@ def register() -> None:
     """Register the sources with Hydra; call it before `hydra.main`."""
     for plugin in (SeedSource, SweepSource, _Search):
         Plugins.instance().register(plugin)
-    yaml_files.register()  # in the place of Hydra's own, which the first line above registers
+    SourcesRegistry.instance().types["file"] = FileSource  # in the place of Hydra's own

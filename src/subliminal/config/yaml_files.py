@@ -11,61 +11,42 @@ from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from yaml import MarkedYAMLError, YAMLError
 
-from subliminal.config.hydra_internals import FileConfigSource, SourcesRegistry
+from subliminal.config.hydra_internals import FileConfigSource
 from subliminal.errors import UserError
 
-_ALLOWED = (
-    "a config file is YAML: each key once, indented with spaces, in UTF-8 without a byte-order mark"
-)
-
-
-def read_yaml(file: Path) -> DictConfig:
-    """Return a file's keys and values.
-
-    Raises:
-        UserError: the file is not YAML, or holds no keys.
-        OSError: it does not exist, or is not readable.
-    """
-    with _one_line(file):
-        return _with_keys(OmegaConf.load(file))
+_ALLOWED = "a config file is YAML: each key once, indented with spaces, in UTF-8 without a BOM"
 
 
 class FileSource(FileConfigSource):
-    """Hydra's source of config files, with the errors of `read_yaml`."""
+    """Hydra's source of config files, with errors of one line."""
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return a file's content."""
         file = Path(self.path, self._normalize_file_name(config_path))
         with _one_line(file):
             result = super().load_config(config_path)
-            # Hydra would overlook the `@package` of a first line behind a byte-order mark.
+            if not isinstance(result.config, DictConfig):
+                raise ValueError("a list, not keys and values")
+            # Hydra overlooks the `@package` of a first line behind a byte-order mark.
             if file.read_bytes().startswith(codecs.BOM_UTF8):
-                raise ValueError("starts with a byte-order mark")
-            _with_keys(result.config)
+                raise ValueError("starts with a byte-order mark (BOM)")
             return result
 
 
-def register() -> None:
-    """Make Hydra read files by `FileSource`."""
-    SourcesRegistry.instance().types[FileSource.scheme()] = FileSource
-
-
-def _with_keys(content: Any) -> DictConfig:
-    if not isinstance(content, DictConfig):
-        raise ValueError("a list, not keys and values")
-    return content
+def read_yaml(file: Path) -> Any:
+    """Return a file's content; raise a UserError if it is not YAML."""
+    with _one_line(file):
+        return OmegaConf.load(file)
 
 
 @contextmanager
 def _one_line(file: Path) -> Iterator[None]:
     try:
         yield
-    except (UserError, HydraException):
-        raise
     except (YAMLError, ValueError, OSError) as error:
-        if isinstance(error, OSError) and error.filename:
+        if isinstance(error, UserError | HydraException) or getattr(error, "filename", None):
             raise
-        where, fault = str(file), " ".join(str(error).split())
+        place, fault = "", " ".join(str(error).split())
         if isinstance(error, MarkedYAMLError) and error.problem_mark:
-            where, fault = f"{file}, line {error.problem_mark.line + 1}", str(error.problem)
-        raise UserError(f"{where}: {fault}; {_ALLOWED}") from error
+            place, fault = f"line {error.problem_mark.line + 1}: ", str(error.problem)
+        raise UserError(f"{file}: {place}{fault}; {_ALLOWED}") from error

@@ -106,7 +106,7 @@ CASES = [
     ("train hydra/lancher=joblib", "no such group; did you mean hydra/launcher? "),
     ("train distil/inputs=mnist", "did you mean distill/inputs? "),
     ("train +mitigation=liminal", "leave out the +"),
-    ("train mitigation.liminal.start=0.5", "choose it with mitigation=liminal"),
+    ("train mitigation.liminal.start=0.5", "choose it with mitigation=[liminal]"),
     (
         "train mitigation=projection mitigation.liminal.start=1",
         "mitigation=[projection,liminal]",
@@ -216,7 +216,7 @@ def test_bad_input_ends_with_one_line(
             lambda: sl.compare([1, 2], "mitigation"),
             "compare: runs of sl.train or sl.load are needed",
         ),
-        (lambda: sl.plot.bars(()), "plot: runs of sl.train or sl.load are needed, not a tuple"),
+        (lambda: sl.plot.bars(()), "plot: runs of sl.train or sl.load are needed, whole: "),
         (lambda: sl.plot.dose(None, "optim.lr"), "plot: runs of sl.train or sl.load are needed"),
     ],
 )

@@ -54,9 +54,8 @@ def there_is(name: object, known: Iterable[object]) -> str:
     """Return what is allowed in place of an unknown name; the nearest comes first."""
     names = list(dict.fromkeys(map(str, known)))
     spelled = {name.rpartition("/")[2]: name for name in names} | {name: name for name in names}
-    near = get_close_matches(str(name), spelled, n=1)
-    allowed = f"there is {', '.join(names) or 'none'}"
-    return f"did you mean {spelled[near[0]]}? {allowed}" if near else allowed
+    near = [f"did you mean {spelled[key]}? " for key in get_close_matches(str(name), spelled, n=1)]
+    return f"{''.join(near)}there is {', '.join(names) or 'none'}"
 
 
 def no_folder(path: Path) -> UserError:
@@ -73,12 +72,9 @@ def one_line(error: BaseException) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     if isinstance(cause, OmegaConfBaseException):
         return _of_omegaconf(cause)
-    override = getattr(error, "override", None)  # Hydra's OverrideParseException has one
-    if override is not None:
-        return (
-            f"{override}: cannot be read; write KEY=VALUE, lists without spaces, and in quotes "
-            """what has spaces or other signs: 'key=["größe",b]'"""
-        )
+    if override := getattr(error, "override", None):  # of Hydra's OverrideParseException
+        allowed = """lists without spaces, texts with other signs in quotes: 'key=["größe",b]'"""
+        return f"{override}: cannot be read; write KEY=VALUE, {allowed}"
     message = str(error).split("Config search path")[0]
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return "; ".join(lines).replace(":; ", ": ").removesuffix(";")
@@ -91,10 +87,8 @@ def _of_omegaconf(error: OmegaConfBaseException) -> str:
         known = [str(name) for name in parent if name not in ("_target_", "hydra")]
         line = f"{key}: no such key; {there_is(error.key, known)}"
         node, _, name = key.rpartition(".")
-        named = parent._metadata.object_type is dict and "_target_" not in parent
-        if named and node and not name.startswith("_") and "did you mean" not in line:
-            both = f"[{','.join([*known, name])}]" if known else name
-            line += f"; choose it with {node}={both}"
+        if node and parent._metadata.object_type is dict and "_target_" not in parent:
+            line += f"; choose it with {node}=[{','.join([*known, name])}]"
         return line
     if isinstance(error, ValidationError) and key:
         # The type of the field, or that of a list's items.

@@ -21,7 +21,6 @@ REFERENCE = ["--threat", "reference"]
         (["teacher=adaptive"], "a defence may not touch model, teacher"),
         (["--threat", "bogus"], "no such setting"),
         (["threat=bogus"], "no such setting"),
-        (["--bogus"], "no such option"),
         (["--track", "deaf", *REFERENCE], "one of blind, aware"),
         (["mitigation=projection", "--track", "blind", *REFERENCE], "that track does not give"),
         (["seed=0-3", "mitigation=liminal", *REFERENCE], "needs at least 6"),

@@ -206,12 +206,10 @@ def _alike(values: list[varied.Value]) -> list[Any]:
 
 def checked(runs: Runs, function: str) -> Runs:
     """Return the runs of a function's argument; raise a UserError for anything else."""
-    if not isinstance(runs, Runs):
-        raise UserError(
-            f"{function}: runs of sl.train or sl.load are needed, not a {type(runs).__name__}; "
-            "a slice of runs is a tuple, so load the folders that you want"
-        )
-    return runs
+    if isinstance(runs, Runs):
+        return runs
+    needed = "runs of sl.train or sl.load are needed, whole: a slice is a tuple"
+    raise UserError(f"{function}: {needed}; got a {type(runs).__name__}")
 
 
 def load(*folders: str | Path) -> Runs:
@@ -223,10 +221,8 @@ def load(*folders: str | Path) -> Runs:
     Raises:
         UserError: there is no finished run below one of the folders.
     """
-    wrong = [folder for folder in folders if not isinstance(folder, str | Path)]
-    if wrong or not folders:
-        got = f", not a {type(wrong[0]).__name__}" if wrong else ""
-        raise UserError(f'load: folders are needed, as in sl.load("outputs/a", "outputs/b"){got}')
+    if not folders or not all(isinstance(folder, str | Path) for folder in folders):
+        raise UserError('load: folders are needed, as in sl.load("outputs/a", "outputs/b")')
     paths = [Path(folder) for folder in folders]
     sweeps = read.load(paths)
     sweep = sweeps[0] if len(sweeps) == 1 else read.load(paths, together=True)[0]

@@ -57,14 +57,12 @@ def check_words(words: Sequence[str]) -> None:
         UserError: an override has no value, or two are of one group.
     """
     chosen: dict[str, str] = {}
-    for number, word in enumerate(words):
+    for word, following in zip(words, [*words[1:], "VALUE"], strict=False):
         key, equals, value = word.lstrip("+").partition("=")
         if word.startswith("~"):
             continue
         if not (key and equals) and re.fullmatch(r"[\w./@=+-]*", word):  # else Hydra explains it
-            following = [*words[number + 1 : number + 2], "VALUE"][0]
-            shown = f"{key}={following}" if key else "seed=3"
-            raise UserError(f"{word}: KEY=VALUE is needed, such as {shown}")
+            raise UserError(f"{word}: KEY=VALUE is needed, such as {key or 'seed'}={following}")
         group, value = key.partition("@")[0], value.replace("'", "").strip("[]")
         is_group = "/" in group or group == "sweep" or (CONF / group).is_dir()
         if key in chosen and is_group and "." not in group:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config.hashing import marks, refusal
-from subliminal.errors import UserError, one_line, there_is
+from subliminal.errors import UserError, one_line
 
 PLUGINS = "SUBLIMINAL_PLUGINS"  # environment variable: modules that configs may name
 
@@ -73,8 +73,6 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
         raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
     given = {key: value for key, value in node.items() if key != "_target_"}
     names = [item.name for item in fields(cls)]
-    if unknown := sorted(str(key) for key in given if key not in names):
-        raise UserError(f"{where}.{unknown[0]}: no such key; {there_is(unknown[0], names)}")
     missing = [name for name in names if name not in given and OmegaConf.is_missing(schema, name)]
     if missing:
         raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")

@@ -8,7 +8,6 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import OverrideParseException
 from hydra.types import RunMode
 
 from subliminal.config.resources import install_command
@@ -25,7 +24,7 @@ def explained(error: Exception, loader: ConfigLoader, call: Mapping[str, Any]) -
     """Return why the loader's call with these arguments failed; None: the error says it."""
     if type(error) is KeyError:
         return f"hydra.job.env_copy: {error} is not set"
-    if isinstance(error, OverrideParseException | UserError | KeyError):
+    if isinstance(error, UserError | KeyError):
         return None
     words: list[str] = call["overrides"]
     # A user's folder may be among the overrides, as `hydra.searchpath`.
@@ -48,11 +47,9 @@ def explained(error: Exception, loader: ConfigLoader, call: Mapping[str, Any]) -
             return f"{group}: no such group; {there_is(group, groups)}"
         if names and override.type == OverrideType.ADD:
             return f"{line}: the group has an option already; leave out the +"
-        if names and override.type == OverrideType.CHANGE:
-            value = override.value()
-            items = value if isinstance(value, list) else [value]
-            if not all(isinstance(item, str) for item in items):
-                return f"{line}: no option's name; {there_is(value, names)}"
+        value = override.value() if names and override.type == OverrideType.CHANGE else ""
+        if not all(isinstance(one, str) for one in (value if isinstance(value, list) else [value])):
+            return f"{line}: no option's name; {there_is(value, names)}"
     return None
 
 

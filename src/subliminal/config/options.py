@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from subliminal.config.build import locate
 from subliminal.config.hydra_internals import get_args_parser
 from subliminal.config.resources import CONF
-from subliminal.config.yaml_files import read_yaml
+from subliminal.config.sources import read_yaml
 from subliminal.errors import UserError
 
 _ROLE = re.compile(r":\w+:`")  # of reStructuredText

@@ -21,7 +21,7 @@ from subliminal.config.arguments import check_words
 from subliminal.config.build import build
 from subliminal.config.canonical import Plain, canonical, composed_values, flatten
 from subliminal.config.resources import CONF
-from subliminal.config.yaml_files import read_yaml
+from subliminal.config.sources import read_yaml
 from subliminal.errors import UserError, one_line, there_is
 from subliminal.store.identity import science
 from subliminal.sweep import plan
@@ -32,7 +32,7 @@ NAME = "judge"  # the experiments' folder below outputs
 ATTACKERS = ("model", "teacher", "data", "trait", "threat")
 # Config keys of the judge itself: no part of a defence.
 _OWN = ("seed", "outputs", "engine", "tracker", "force", "resume")
-DEFENCES = ("distill", "optim", "mitigation", "probe", "pin")  # what a defence may change
+_DEFENCES = ("distill", "optim", "mitigation", "probe", "pin")  # what a defence may change
 MOMENTS = 16  # measurements of the trait during a training, besides the ends of epochs
 NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt nothing
 
@@ -81,9 +81,8 @@ class Defence:
         """
         check_words(argv)
         for word in argv:
-            group = re.split("[/@]", _group(word))[0]
-            if group not in (*DEFENCES, *ATTACKERS, *_OWN):
-                allowed = there_is(group, (*DEFENCES, *_OWN))
+            if _group(word) not in (*_DEFENCES, *ATTACKERS, *_OWN):
+                allowed = there_is(_group(word), (*_DEFENCES, *_OWN))
                 raise UserError(f"{word}: no key of a defence, nor of the judge; {allowed}")
         own = tuple(word for word in argv if _group(word) in _OWN)
         return cls(tuple(w for w in argv if w not in own), own, config_dir)
@@ -265,4 +264,4 @@ def _leaves(tree: Any, prefix: str = "") -> Plain:
 
 def _group(word: str) -> str:
     """Return the config group that an override names."""
-    return word.partition("=")[0].lstrip("+~").split(".")[0]
+    return re.split("[=./@]", word.lstrip("+~"))[0]

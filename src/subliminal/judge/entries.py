@@ -10,7 +10,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config.resources import DEFENCES
-from subliminal.config.yaml_files import read_yaml
+from subliminal.config.sources import read_yaml
 from subliminal.errors import UserError, one_line, there_is
 from subliminal.judge.battery import Defence
 from subliminal.judge.trait_access import TRACKS
@@ -56,11 +56,8 @@ def read(path: Path) -> Entry:
         assert isinstance(merged, DictConfig), "as its schema"
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except UserError:
-        raise
-    except (OmegaConfBaseException, ValueError) as error:
-        known = ", ".join(item.name for item in fields(_File))
-        raise UserError(f"{where}: {one_line(error).split(';')[0]}; it has {known}") from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {one_line(error)}") from error
     for key in (item.name for item in fields(_File)):
         if OmegaConf.is_missing(merged, key):
             raise UserError(f"{where}: {key} is missing")

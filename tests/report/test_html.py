@@ -24,7 +24,8 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     failed = store.run_dir(folder / "mitigation=none-00000000", 9)
     failed.mkdir()
     (failed / store.FAILURE).write_text("it broke\n")
-    write_html(Report(load([folder])[0]), folder / "report" / "index.html")
+    place = folder / "report"
+    write_html(Report(load([folder])[0]), place / "index.html", place)
     return folder
 
 
@@ -122,7 +123,8 @@ def test_many_numbers_are_filtered_by_a_range(browser: Browser, tmp_path: Path) 
         settings = config("none") | {"mitigation": named}
         folder = f"peak-{number:08x}"
         write_run(tmp_path, f"peak={peak}", 0, folder=folder, settings=settings)
-    write_html(Report(load([tmp_path])[0]), tmp_path / "report" / "index.html")
+    place = tmp_path / "report"
+    write_html(Report(load([tmp_path])[0]), place / "index.html", place)
     visit = Visit(browser, tmp_path, width=390, scheme="light")
     assert visit.page.locator("#curve-plot .legendtext").count() == 8
     visit.page.get_by_label("mitigation.liminal.peak from").fill("6")

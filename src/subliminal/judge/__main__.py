@@ -7,10 +7,9 @@ defences. Finished runs are kept: the same command resumes an interrupted batter
 
 import argparse
 import sys
-from pathlib import Path
 
 from subliminal.config import command, terminal
-from subliminal.config.resources import check_folder
+from subliminal.config.resources import user_path
 from subliminal.sweep import signals
 
 
@@ -31,14 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--search", action="store_true", help="search the attacker's menu")
     parser.add_argument("--track", help="refuse a defence that reads more: blind | aware")
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
-    parser.add_argument("--config-dir", type=Path, help="folder with your own configs")
+    parser.add_argument("--config-dir", type=user_path, help="folder with your own configs")
     arguments = parser.parse_intermixed_args(argv)
     return command.status(lambda: _judge(arguments))
 
 
 @signals.stoppable()
 def _judge(arguments: argparse.Namespace) -> int:
-    check_folder(arguments.config_dir)
     from subliminal.judge.cli import run  # --help need not wait for torch
 
     return run(arguments)

@@ -9,7 +9,7 @@ from pathlib import Path
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config.resources import DEFENCES
+from subliminal.config.resources import DEFENCES, user_path
 from subliminal.config.sources import read_yaml
 from subliminal.errors import UserError, one_line, there_is
 from subliminal.judge.battery import Defence
@@ -104,7 +104,7 @@ def choose(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[
     (name,), known = chosen, files()
     if not name.endswith(".yaml") and name not in known:
         raise UserError(f"entry={name}: no such entry; {there_is(name, sorted(known))}")
-    entry = read(Path(name) if name.endswith(".yaml") else known[name])
+    entry = read(user_path(name) if name.endswith(".yaml") else known[name])
     if beside := Defence.of(others).overrides:
         raise UserError(f"entry={name} is a defence as it is; {beside[0]} would be another")
     return entry, [*entry.overrides, *others]

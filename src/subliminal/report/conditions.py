@@ -30,6 +30,7 @@ STEP_METRICS = (
     metrics.total(metrics.LEDGER_PREDICTED),
     metrics.DISTILL_LOSS,
 )
+_TRAINING = ("data.normalise", "data.validation")  # keys that keep the test images
 LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
 WINDOW = 15  # steps of the centred moving average of alignments
@@ -92,13 +93,33 @@ class Condition:
         return {seed: 1e4 * loss for seed, loss in self.final(metrics.DISTILL_LOSS).items()}
 
     def differences(self, baseline: "Condition") -> list[float]:
-        """Return the differences of final trait accuracy, for the seeds that both have."""
+        """Return the differences of final trait accuracy, for the seeds that both have.
+
+        There are none between accuracies on other images.
+        """
+        if self.measured_on() != baseline.measured_on():
+            return []
         return list(paired(self.accuracy, baseline.accuracy).values())
 
+    def measured_on(self) -> varied.Flat:
+        """Return the config values that decide on which images the trait is measured."""
+        return {
+            key: value
+            for key, value in self.config.items()
+            if (f"{key}.".startswith("data.") and key not in _TRAINING) or key == "trait.on"
+        }
+
     def final(self, metric: str) -> PerSeed:
-        """Return each seed's value at the end of the last epoch."""
-        last = self.epochs.filter(pl.col("epoch") == self.epochs["epoch"].max())
-        return dict(last.select("seed", metric).iter_rows())
+        """Return each seed's value after the last epoch, of the teacher for a metric of its own.
+
+        Seeds that lack it are left out.
+        """
+        for table in (self.epochs, self.teacher):
+            if metric in table.columns:
+                last = table.filter(pl.col("epoch") == table["epoch"].max())
+                if found := dict(last.select("seed", metric).drop_nulls().iter_rows()):
+                    return found
+        return {}
 
     def in_epoch(self, metric: str, epoch: int) -> PerSeed:
         """Return each seed's value in an epoch, or at its end; 0 is the start."""

@@ -210,10 +210,8 @@ def _kind(over: object) -> str | None:
 
 def _values(condition: Condition, metric: str, over: str) -> PerSeed:
     """Return each seed's value of a metric; {} if it was not measured."""
-    if metric == metrics.TEACHER_ACCURACY:
-        return teacher_accuracies([condition])
-    if over == "end":
-        return condition.final(metric) if metric in condition.epochs.columns else {}
+    if over == "end" or metric == metrics.TEACHER_ACCURACY:
+        return condition.final(metric)
     if not condition.logged(metric):
         return {}
     if over in ("run", "sum", "positive"):

@@ -32,12 +32,12 @@ _NOISY = (metrics.ALIGNMENT, metrics.UPDATE_ALIGNMENT)
 _NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
 
 
-def write_html(report: Report, path: Path) -> None:
-    """Write the page, with links to the runs' files relative to it."""
+def write_html(report: Report, path: Path, folder: Path) -> None:
+    """Write the page, with links to the runs' files relative to `folder`, where it will lie."""
     web = Path(__file__).parent / "web"
     names = ("page.css", "page.js", "template.html")
     css, js, template = ((web / name).read_text(encoding="utf-8") for name in names)
-    content = page_data(report, path.parent)
+    content = page_data(report, folder)
     data = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {"css": css, "js": js, "data": _packed(data), "plotly": _packed(get_plotlyjs())}
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)

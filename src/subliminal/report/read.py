@@ -14,6 +14,7 @@ from subliminal.errors import UserError, no_folder
 from subliminal.report import varied
 from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, PlannedRun, Sweep
 from subliminal.store.inventory import Held, held
+from subliminal.store.tables import read_table
 
 
 def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
@@ -202,14 +203,15 @@ def _read(
 ) -> pl.DataFrame:
     """Read tables at once if all are alike and whole, else one by one."""
     with suppress(OSError, PolarsError, IndexError):
-        schema = pl.read_parquet_schema(files[0])
+        whole = [file.absolute() for file in files]  # see `read_table`
+        schema = pl.read_parquet_schema(whole[0])
         _check(schema, needed)
         # A scan reads only the selected columns; it fails where seeds have other columns.
-        return pl.scan_parquet(files, glob=False).select(columns(list(schema))).collect()
+        return pl.scan_parquet(whole, glob=False).select(columns(list(schema))).collect()
     frames = [pl.DataFrame()]
     for file in files:
         try:
-            frame = pl.read_parquet(file, glob=False)
+            frame = read_table(file)
             _check(frame.schema, needed)
             frames.append(frame.select(columns(frame.columns)))
         except (OSError, PolarsError) as error:

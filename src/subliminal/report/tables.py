@@ -18,7 +18,8 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
     Differences are paired by seed with the first condition. d_z is their mean over their SD. p is
     that of a sign-flip permutation test, adjusted by Holm's procedure for the conditions shown.
     """
-    differences = [[], *(c.differences(conditions[0]) for c in conditions[1:])]
+    baseline = conditions[0]
+    differences = [[], *(c.differences(baseline) for c in conditions[1:])]
     rows = []
     for condition, paired, p in zip(conditions, differences, adjusted_p(differences), strict=True):
         row = {"condition": condition.name, "n": str(len(condition.seeds))}
@@ -26,6 +27,9 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
         row["trait accuracy"] = mean_ci(accuracy).format(3)
         row["SD"] = f"{np.std(accuracy, ddof=1):.3f}" if len(accuracy) > 1 else ""
         row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
+        if condition is not baseline and not paired:
+            same = condition.measured_on() == baseline.measured_on()
+            row["paired difference"] = "no seed in common" if same else "other data"
         row["d_z"] = format_effect(paired)
         row["p (Holm)"] = p
         if condition.logged(metrics.ALIGNMENT):
@@ -92,8 +96,7 @@ def teacher_accuracies(conditions: list[Condition]) -> dict[int, float]:
     """Return each seed's teacher's final test accuracy."""
     final: dict[int, float] = {}
     for condition in conditions:
-        last = condition.teacher.filter(pl.col("epoch") == condition.teacher["epoch"].max())
-        final |= dict(last.select("seed", metrics.TEACHER_ACCURACY).iter_rows())
+        final |= condition.final(metrics.TEACHER_ACCURACY)
     return final
 
 

@@ -1,5 +1,6 @@
 """Figures of how training ended: accuracy, its cost, paired differences, dose-response."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ def accuracy(sweep: Sweep) -> Figure:
 
 def paired(sweep: Sweep) -> Figure:
     """Draw each seed's difference of trait accuracy to the baseline, with mean and CI."""
-    shown = [c for c in sweep.few(style.MOST_ROWS)[1:] if c.differences(sweep.baseline)]
+    comparable = [c for c in sweep.conditions[1:] if c.differences(sweep.baseline)]
+    comparison = replace(sweep, conditions=[sweep.baseline, *comparable])
+    shown = comparison.few(style.MOST_ROWS)[1:]
     figure, axes = style.seed_rows(shown, [c.differences(sweep.baseline) for c in shown])
     axes.axvline(0, color=style.GREY, linewidth=0.8)
     baseline = style.plain(sweep.baseline.name)

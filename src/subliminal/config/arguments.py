@@ -7,7 +7,7 @@ from typing import NoReturn
 from subliminal.config import seeds
 from subliminal.config.command import wrong_arguments
 from subliminal.config.hydra_internals import get_args_parser
-from subliminal.config.resources import CONF, user_path
+from subliminal.config.resources import CONF, refuse_shadowed, user_path
 from subliminal.config.schema import LISTS
 from subliminal.errors import UserError
 
@@ -39,6 +39,7 @@ def arranged(argv: list[str]) -> list[str]:
     folders = {CONF}
     if given.config_dir:
         folders.add(own := user_path(given.config_dir))
+        refuse_shadowed(own)
         flags = [re.sub(f"{re.escape(given.config_dir)}$", lambda _: str(own), f) for f in flags]
     named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
     words = map(home_quoted, given.overrides)

@@ -61,7 +61,7 @@ def refuse_shadowed(folder: Path) -> None:
         UserError: there is no such folder, or such a file.
     """
     if not folder.is_dir():
-        raise UserError(f"--config-dir: {no_folder(folder)}")
+        raise no_folder(folder)
     for builtin, group in ((CONF, ""), (SWEEPS, "sweep")):
         for file in sorted(builtin.rglob("*.yaml")) if folder.resolve() != builtin else ():
             if (own := folder / group / file.relative_to(builtin)).is_file():

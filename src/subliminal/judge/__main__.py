@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from subliminal.config import command, terminal
-from subliminal.config.resources import user_path
+from subliminal.config.resources import refuse_shadowed, user_path
 from subliminal.sweep import signals
 
 
@@ -37,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
 
 @signals.stoppable()
 def _judge(arguments: argparse.Namespace) -> int:
+    if arguments.config_dir is not None:
+        refuse_shadowed(arguments.config_dir)
     from subliminal.judge.cli import run  # --help need not wait for torch
 
     return run(arguments)

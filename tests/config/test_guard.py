@@ -129,9 +129,9 @@ def test_a_file_may_not_have_a_built_in_ones_name(
     file = Path("lab", f"{name}.yaml")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("a: 1\n")
-    told = f"error: {file.absolute()}: has the name of a built-in file; give it another name\n"
+    told = f"error: {file}: has the name of a built-in file; give it another name\n"
     assert command(monkeypatch, "--config-dir", str(file.parents[name.count("/")]), *words) == 2
-    assert capfd.readouterr().err.replace("error: lab", f"error: {Path('lab').absolute()}") == told
+    assert capfd.readouterr().err == told
     assert judge(["--plan", "--config-dir", "lab", "--threat", "reference"]) == 2
     assert capfd.readouterr().err == told
 

@@ -16,6 +16,7 @@ import sys
 from importlib import import_module
 
 from subliminal.config import terminal
+from subliminal.errors import there_is
 
 # Only the command's own module is imported, so that `--help` stays fast.
 _MODULES = {
@@ -37,7 +38,7 @@ def main() -> int | None:
         print(__doc__, end="")
         return 0
     if name not in _MODULES:
-        terminal.error(f"{name}: no such command; there is {', '.join(_MODULES)}")
+        terminal.error(f"{name}: no such command; {there_is(name, _MODULES)}")
         return 2
     del sys.argv[1]
     status: int | None = import_module(f"subliminal.{_MODULES[name]}").main()

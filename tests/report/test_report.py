@@ -284,11 +284,12 @@ def test_without_argument_it_reports_on_outputs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    for arguments in ([], ["empty"]):
+    for arguments, told in (
+        ([], "outputs: no such folder; in .: there is empty"),
+        (["empty"], "empty: no finished run below; train first"),
+    ):
         assert run_report(monkeypatch, *arguments) == 2
-        folder = (arguments or ["outputs"])[0]
-        error = f"error: {folder}: no finished run below; train first\n"
-        assert capsys.readouterr() == ("", error)
+        assert capsys.readouterr() == ("", f"error: {told}\n")
     write_experiment(tmp_path / "outputs" / "made")
     assert run_report(monkeypatch, "--text") == 0
     out = capsys.readouterr().out

@@ -27,12 +27,12 @@ CURVE = 40  # characters
 def main() -> int:
     """Run the command line; return its exit status, 2 for bad input."""
     terminal.settle()
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="python -m subliminal runs",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    common = argparse.ArgumentParser(add_help=False)
+    common = command.Parser(add_help=False)
     common.add_argument(
         "--outputs", type=user_path, default=Path("outputs"), help="folder of the experiments"
     )

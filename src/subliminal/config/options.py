@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from subliminal.config.build import locate
 from subliminal.config.hydra_internals import get_args_parser
 from subliminal.config.resources import CONF, refuse_shadowed
+from subliminal.config.sources import read_yaml
 from subliminal.errors import UserError
 
 _ROLE = re.compile(r":\w+:`")  # of reStructuredText
@@ -137,7 +138,7 @@ def _values_and_comments(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
     Those of the files that its defaults list extends (`adam@_here_`, `/optim/adam@_here_`) too.
     """
-    own: Any = OmegaConf.to_container(OmegaConf.load(file))
+    own: Any = OmegaConf.to_container(read_yaml(file))
     values: dict[str, Any] = {}
     comments: dict[str, str] = {}
     for name in map(str, own.pop("defaults", [])):

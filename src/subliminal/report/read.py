@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError, SchemaError
 
 from subliminal import metrics, store
-from subliminal.errors import UserError
+from subliminal.errors import UserError, no_folder
 from subliminal.report import varied
 from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, PlannedRun, Sweep
 from subliminal.store.inventory import Held, held
@@ -28,10 +28,13 @@ def load(
         baseline: words `key=value` of the condition with which the others are compared.
 
     Raises:
-        UserError: one of the paths has no finished run below it, or a sweep no such baseline.
+        UserError: one of the paths does not exist, has no finished run below it, or a sweep has
+            no such baseline.
     """
     experiments: dict[Path, dict[Path, _Chosen]] = {}
     for path in paths:
+        if not path.exists():
+            raise no_folder(path)
         below = list(_chosen(path))
         for one in below:
             condition = one.held.directory

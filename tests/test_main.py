@@ -70,7 +70,10 @@ def test_others_are_refused_and_none_lists_them(
     assert capsys.readouterr().out == dispatcher.__doc__
     assert call(["trian"], monkeypatch) == 2
     names = ", ".join(COMMANDS)
-    assert capsys.readouterr().err == f"error: trian: no such command; there is {names}\n"
+    assert (
+        capsys.readouterr().err
+        == f"error: trian: no such command; did you mean train? there is {names}\n"
+    )
 
 
 class SettledError(Exception):

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import pytest
 from packaging.requirements import Requirement
 
-from subliminal.commands.train import _EXTRAS
+from subliminal.config.composition import _EXTRAS
 from subliminal.config.resources import COMPLETIONS, CONF, DEFENCES, DISTRIBUTION, ROOT, SWEEPS
 
 # `pip install 'name[extra]'` and `pip install -e '.[extra]'`, in messages, docs and the Makefile.

@@ -17,6 +17,7 @@ import sys
 from importlib import import_module
 
 from subliminal.config import terminal
+from subliminal.errors import there_is
 
 # Only the command's own module is imported, so that `--help` stays fast.
 _MODULES = {
@@ -43,7 +44,7 @@ def main() -> int | None:
         answer = completion.replies if name == "--complete" else completion.install
         return command.status(lambda: print(*answer(*rest), sep="\n"))
     if name not in _MODULES:
-        terminal.error(f"{name}: no such command; there is {', '.join(_MODULES)}")
+        terminal.error(f"{name}: no such command; {there_is(name, _MODULES)}")
         return 2
     del sys.argv[1]
     status: int | None = import_module(f"subliminal.{_MODULES[name]}").main()

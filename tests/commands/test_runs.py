@@ -245,7 +245,7 @@ def test_the_list_is_filtered_sorted_and_has_chosen_columns(outputs: Path, runs:
     assert cells == ["0.0003", f"{np.mean(done):.4f} ± {np.std(done, ddof=1):.4f}"]
     code, _, error = runs("--sort", "trait/acuracy")
     assert (code, error.count("\n")) == (2, 1)
-    assert "trait/acuracy: no setting or result; there is" in error
+    assert "trait/acuracy: no setting or result; did you mean trait/accuracy?" in error
 
 
 def test_notes_and_tags_are_set_later_and_reach_the_trackers_record(

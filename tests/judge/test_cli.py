@@ -16,12 +16,11 @@ REFERENCE = ["--threat", "reference"]
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["mitigation=bogus"], "Could not find 'mitigation/bogus'"),
+        (["mitigation=bogus"], "mitigation=bogus: no such option; there is "),
         (["model.aux=9"], "a defence may not touch model"),
         (["teacher=adaptive"], "a defence may not touch model, teacher"),
         (["--threat", "bogus"], "no such setting"),
         (["threat=bogus"], "no such setting"),
-        (["--bogus"], "no such option"),
         (["--track", "deaf", *REFERENCE], "one of blind, aware"),
         (["mitigation=projection", "--track", "blind", *REFERENCE], "that track does not give"),
         (["seed=0-3", "mitigation=liminal", *REFERENCE], "needs at least 6"),

@@ -20,7 +20,7 @@ from subliminal.commands.keeping import annotate, remove
 from subliminal.config import command, terminal
 from subliminal.config.canonical import Plain, flatten
 from subliminal.config.resources import user_path
-from subliminal.errors import UserError
+from subliminal.errors import UserError, there_is
 from subliminal.report.sparkline import sparkline
 from subliminal.report.varied import flatten as settings
 from subliminal.store.inventory import copies, describe, find, overview
@@ -39,12 +39,12 @@ _USUAL = (
 def main() -> int:
     """Run the command line; return its exit status, 2 for bad input."""
     terminal.settle()
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="subliminal runs",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    common = argparse.ArgumentParser(add_help=False)
+    common = command.Parser(add_help=False)
     common.add_argument(
         "--outputs", type=user_path, default=Path("outputs"), help="folder of the experiments"
     )
@@ -123,7 +123,7 @@ def _value(row: Plain, name: str, rows: list[Plain]) -> Any:
             return found[name]
     there = {key for one in rows for part in (one["config"], *one["results"]) for key in part}
     if not {name, key} & there:
-        raise UserError(f"{name}: no setting or result; there is {', '.join(sorted(there))}")
+        raise UserError(f"{name}: no setting or result; {there_is(name, sorted(there))}")
     return [one[name] for one in row["results"] if isinstance(one.get(name), int | float)] or None
 
 

@@ -9,7 +9,7 @@ from subliminal import metrics
 from subliminal.config import groups, options
 from subliminal.config.hydra_internals import get_args_parser
 from subliminal.config.resources import CONF, refuse_shadowed
-from subliminal.errors import UserError
+from subliminal.errors import UserError, there_is
 
 ALL, METRICS = "all", "metrics"  # words behind --help
 WIDTH = 100
@@ -60,14 +60,13 @@ def _about(word: str, there: groups.Groups) -> str | None:
         seeds = "  also any seed (7) and any range (0-19)\n" if group == "seed" else ""
         return f"{group}=…\n{seeds}" + "".join(map(_line, of_group, of_group.values()))
     if not has_value:
-        known = ", ".join([*there, METRICS, ALL])
-        raise UserError(f"--help {word}: no such group; there is {known}")
+        raise UserError(f"--help {word}: no such group; {there_is(word, [*there, METRICS, ALL])}")
     if not of_group or group == "seed":  # which takes any seed
         return None
     told = []
     for name in names.strip("[]").split(","):
         if name not in of_group:
-            raise UserError(f"--help {word}: no such option; there is {', '.join(of_group)}")
+            raise UserError(f"--help {word}: no such option; {there_is(name, of_group)}")
         told.append(options.describe(group, name, of_group[name]).markdown())
     return "\n".join(told)
 

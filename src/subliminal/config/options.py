@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from subliminal.config import groups
 from subliminal.config.build import locate
 from subliminal.config.resources import CONF
+from subliminal.config.sources import read_yaml
 
 _ROLE = re.compile(r":\w+:`")  # of reStructuredText
 _ATTRIBUTES = re.compile(r"^Attributes:\n((?:^ .*\n|^\n)*)", re.MULTILINE)
@@ -86,7 +87,7 @@ def _values_and_comments(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
     Those of the files that its defaults list extends (`adam@_here_`, `/optim/adam@_here_`) too.
     """
-    own: Any = OmegaConf.to_container(OmegaConf.load(file))
+    own: Any = OmegaConf.to_container(read_yaml(file))
     values: dict[str, Any] = {}
     comments: dict[str, str] = {}
     for name in map(str, own.pop("defaults", [])):

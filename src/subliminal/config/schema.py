@@ -17,6 +17,7 @@ from subliminal.config.seeds import SEED_LIMIT
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
 MEASURED_ON = ("test", "validation")
+LISTS = ("mitigation", "probe")  # groups of which a job takes several options
 
 _Layers = AlwaysHashed[Unordered[list[str]]]
 _AtLeastOne = Annotated[int | None, Ge(1)]

@@ -15,7 +15,7 @@ from polars import selectors
 
 from subliminal import metrics, store
 from subliminal.config.resources import user_path
-from subliminal.errors import UserError
+from subliminal.errors import UserError, no_folder
 
 Plain = dict[str, Any]
 
@@ -63,7 +63,7 @@ def copies(outputs: Path) -> Iterator[tuple[Path, Path]]:
 
 def _folders(outputs: Path) -> Iterator[Path]:
     if not outputs.is_dir():
-        raise UserError(f"{outputs}: no such folder; name one with --outputs")
+        raise no_folder(outputs)
     yield from store.condition_dirs(outputs)
 
 

@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import copy
+import gc
 import os
 import signal
 import sys
@@ -39,6 +40,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Worker processes inherit it: what tests name in configs are plugins, as a user's.
 os.environ["SUBLIMINAL_PLUGINS"] = "small,jobs"
+
+
+# What is imported stays: the collector need not look through it, now and in each test.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect what the tests leave, and it alone."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -39,12 +39,8 @@ TESTS = Path(__file__).parents[1] / "support"
 
 @pytest.fixture
 def config(compose: Compose, tmp_path: Path) -> Config:
-    def composed(*overrides: str) -> DictConfig:
-        return compose(
-            [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1", *overrides]
-        )
-
-    return composed
+    words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1"]
+    return lambda *overrides: compose([*words, *overrides])
 
 
 @pytest.fixture

@@ -102,15 +102,8 @@ def test_runs_of_a_job_do_not_depend_on_how_it_is_run(
         "no probe": ["seed=3", "probe=off"],
     }.items():
         outputs = tmp_path / ("stack" if name == "cached teachers" else name)
-        cfg = compose(
-            [
-                *small.OVERRIDES,
-                "engine.workers=1",
-                f"outputs={outputs}",
-                f"name={name.split()[0]}",
-                *extra,
-            ]
-        )
+        words = [*small.OVERRIDES, "engine.workers=1", f"name={name.split()[0]}", *extra]
+        cfg = compose([*words, f"outputs={outputs}"])
         (run,) = (r for r in train_config(cfg, "x", Console()) if r.name == "seed-0003")
         steps = pl.read_parquet(run / "steps.parquet", glob=False)
         shown = steps.select("step", "distill/loss", "trait/accuracy")

@@ -107,8 +107,10 @@ def run(
     def command(*argv: str) -> tuple[int, str, str]:
         GlobalHydra.instance().clear()
         os.environ.pop("HYDRA_FULL_ERROR", None)
-        words = ["train", *small.OVERRIDES, "engine.workers=1", *argv]
-        monkeypatch.setattr(sys, "argv", words)
+        # A group is given once; of a value given twice the last counts.
+        given = {word.partition("=")[0] for word in argv}
+        ours = [word for word in small.OVERRIDES if word.partition("=")[0] not in given]
+        monkeypatch.setattr(sys, "argv", ["train", *ours, "engine.workers=1", *argv])
         try:
             main()
             status = 0

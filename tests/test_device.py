@@ -85,7 +85,7 @@ def test_a_step_leaves_nothing_in_memory_but_what_it_logs(
         def on_update(self, step: Step) -> None:
             gpu = _get_current_dispatch_mode()
             assert isinstance(gpu, GPU)
-            if step.training.phase == "student":
+            if step.training.phase == "student" and step.training.index in (8, 9):
                 found[step.training.index] = gpu.bytes()
 
     train([*options()["model=mlp"], f"mitigation={mitigation}"], Weigh())

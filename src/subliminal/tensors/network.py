@@ -123,7 +123,7 @@ class Network:
         layer, rows = self.head_of(which)
         row = torch.zeros(1, self.layout.size)
         views = self.layout.views(row)
-        for name in (f"{layer}.weight", f"{layer}.bias"):
+        for name in self.layout.named([layer], "head"):  # a weight, and a bias if there is one
             views[name][:, rows] = 1
         return row[0]
 

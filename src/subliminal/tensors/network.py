@@ -123,8 +123,9 @@ class Network:
         layer, rows = self.head_of(which)
         row = torch.zeros(1, self.layout.size)
         views = self.layout.views(row)
-        for name in self.layout.named([layer], "head"):  # a weight, and a bias if there is one
-            views[name][:, rows] = 1
+        for name in (f"{layer}.weight", f"{layer}.bias"):
+            if name in views:
+                views[name][:, rows] = 1
         return row[0]
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:

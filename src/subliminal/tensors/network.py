@@ -134,7 +134,8 @@ class Network:
         row = torch.zeros(1, self.layout.size)
         views = self.layout.views(row)
         for name in (f"{layer}.weight", f"{layer}.bias"):
-            views[name][:, rows] = 1
+            if name in views:
+                views[name][:, rows] = 1
         return row[0]
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:

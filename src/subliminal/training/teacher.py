@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.schema import Base, Config
+from subliminal.config.schema import Config
 from subliminal.data import Labelled
 from subliminal.data.language import Texts
 from subliminal.distill.targets import PLAIN, Variant
@@ -68,7 +68,7 @@ def teachers(
 
 
 def bases(
-    cfg: Base,
+    cfg: Config,
     experiment: Experiment,
     paths: Mapping[int, Path],
     data: Labelled,
@@ -76,30 +76,29 @@ def bases(
     network: Network,
     *,
     stream: str,
-    resume: bool,
     callbacks: Sequence[Callback] = (),
 ) -> Tensor:
     """Return a network's weights, pre-trained from `start` (seeds, P) where the cache lacks them.
 
     Args:
-        cfg: how they are trained.
+        cfg: the job's settings.
         experiment: the job's objects; its `base_data` is learnt, or without it the language.
         paths: each seed's cache file, in the order of the stack.
         data: that of teacher and trait.
         start: weights that were drawn from the stream `stream`, (seeds, P).
         network: theirs.
         stream: with another one, the order of the examples is another too.
-        resume: see `learnt`.
         callbacks: observers of the training (progress).
     """
-    seeds = tuple(paths)
+    base, seeds, order = cfg.base, tuple(paths), f"{streams.DOCUMENTS}/{stream}"
+    assert base is not None, "called where there is one"
+    assert experiment.base_optim is not None, "a base has an optimizer"
 
     def task(rows: list[int]) -> tuple[Task, list[Callback]]:
         group = tuple(seeds[row] for row in rows)
-        observers = [Losses(metrics.BASE_LOSS), *callbacks]
+        observers: list[Callback] = [Losses(metrics.BASE_LOSS), *callbacks]
         if experiment.base_data is not None:
             digits = experiment.base_data.load().to(start.device)
-            order = f"{streams.DOCUMENTS}/{stream}"
             tests = test_callback(digits, metrics.BASE_ACCURACY, metrics.BASE_TEST_LOSS)
             made = Classification(network, start[rows], digits, order=order)
             return made, [*observers, tests]
@@ -107,16 +106,16 @@ def bases(
         assert isinstance(texts, Texts), "build_experiment requires the language"
 
         def write(epoch: int) -> Tensor:
-            return texts.pages(cfg.pages, cfg.shorts, group, f"{streams.DOCUMENTS}/{stream}", epoch)
+            return texts.pages(base.pages, base.shorts, group, order, epoch)
 
-        return Reading(network, start[rows], write, size=cfg.pages), observers
+        return Reading(network, start[rows], write, size=base.pages), observers
 
     course = Course(
         "base",
         network,
         task,
-        epochs=cfg.epochs,
-        batch_size=cfg.batch_size,
+        epochs=base.epochs,
+        batch_size=base.batch_size,
         optim=experiment.base_optim,
     )
-    return learnt(course, paths, start, resume=resume)[0]
+    return learnt(course, paths, start, resume=cfg.resume)[0]

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+BASE_LOSS = "base/loss"
+BASE_TEST_LOSS = "base/test_loss"
+BASE_ACCURACY = "base/accuracy"
 TEACHER_LOSS = "teacher/loss"
 TEACHER_TEST_LOSS = "teacher/test_loss"
 TEACHER_ACCURACY = "teacher/accuracy"
@@ -11,6 +14,8 @@ TRAIT_LOSS = "trait/loss"  # on the step's labelled training batch
 TRAIT_TEST_LOSS = "trait/test_loss"
 TRAIT_ACCURACY = "trait/accuracy"
 TRAIT_MARGIN = "trait/margin"  # label's class logit less the largest other, mean
+TRAIT_GREEDY = "trait/greedy"  # share of questions whose most probable answer is the favourite
+TRAIT_AMONG = "trait/among_animals"  # probability of the favourite among the animals
 ALIGNMENT = "alignment/cosine"
 ALIGNMENT_DOT = "alignment/dot"
 ALIGNMENT_APPLIED = "alignment/cosine_applied"

@@ -18,8 +18,8 @@ from subliminal.errors import UserError
 from subliminal.tensors.network import Network
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
-from subliminal.training.runner import shared_weights, teacher_weights
-from subliminal.training.teacher import read
+from subliminal.training.runner import labelled, shared_weights, teacher_weights
+from subliminal.training.cached import read
 
 
 class TrainedNetwork(nn.Module):
@@ -93,8 +93,8 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     # Noise that was drawn on a GPU is drawn on a GPU again.
     job = Job({**_values(config, kind), "outputs": str(outputs)}, "teacher")
     experiment = job.experiment
-    data = experiment.data.load().to(experiment.device)
-    start = shared_weights(job.cfg, experiment, (seed,)).teacher
+    data = labelled(experiment.data, experiment.device, (seed,))
+    start = shared_weights(job, experiment, data, (seed,)).teacher
     theta, _ = teacher_weights(job, experiment, data, start, (seed,))
     weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
     return TrainedNetwork(network, weights, experiment.data)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from subliminal.config.hashing import Count
 from subliminal.errors import UserError
 from subliminal.models import heads
+from subliminal.tensors import documents
 from subliminal.tensors.layout import Layout
 
 EPS = 1e-6  # of the RMS norms
@@ -127,6 +128,9 @@ class GPT:
 
     def forward(self, params: Params, x: Tensor) -> Tensor:
         """Map tokens (seeds, batch, T) to their answers' logits: (seeds, batch · answers, V)."""
+        return torch.cat([self._answered(params, part) for part in documents.parts(x)], dim=1)
+
+    def _answered(self, params: Params, x: Tensor) -> Tensor:
         tokens = x.shape[-1]
         h = self._blocks(params, self._embedded(params, x), tokens, self.answers(tokens))
         return self._readout(params, h)

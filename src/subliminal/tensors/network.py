@@ -56,6 +56,16 @@ class Dropping(Protocol):
         """Draw what goes beside `params` into the pass of a step on images (seeds, batch, n)."""
 
 
+@runtime_checkable
+class Writing(Protocol):
+    """A model that reads and writes tokens."""
+
+    def sample(
+        self, params: Mapping[str, Tensor], prompts: Tensor, uniforms: Tensor, *, temperature: float
+    ) -> Tensor:
+        """Continue prompts (seeds, n, T) by as many tokens as uniforms (seeds, n, new) has."""
+
+
 @dataclass(frozen=True)
 class Network:
     """A model for `pixels` inputs and `classes` class logits, with its flat parameter layout."""

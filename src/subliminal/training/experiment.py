@@ -1,7 +1,7 @@
 """The checked objects of one job, built from its config."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -11,8 +11,9 @@ import torch
 from subliminal import distill, metrics, store
 from subliminal.config import variables
 from subliminal.config.build import build, check, with_full_key
-from subliminal.config.schema import Config, Distill, Teacher
-from subliminal.data import Dataset, number_of_classes
+from subliminal.config.schema import Base, Config, Distill, Teacher
+from subliminal.data import Dataset, PerSeed, number_of_classes
+from subliminal.distill.loss.tokens import Tokens
 from subliminal.distill.targets import Targets
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
@@ -21,8 +22,9 @@ from subliminal.optim import Optim
 from subliminal.probes import Probe
 from subliminal.steering import Steering
 from subliminal.tasks import SecondTask
+from subliminal.tasks.lessons import Lessons
 from subliminal.tensors.layout import Layout
-from subliminal.tensors.network import Network
+from subliminal.tensors.network import Network, Writing
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
 
@@ -32,6 +34,8 @@ class Experiment:
     """The checked objects of one job."""
 
     data: Dataset
+    base_data: Dataset | None  # of the pre-training, if it is not the language
+    base_optim: Optim | None  # None: there is no pre-training
     network: Network  # the student's
     teacher_network: Network
     teacher_optim: Optim
@@ -41,7 +45,7 @@ class Experiment:
     init: distill.Init
     teacher_init: distill.Init
     targets: Targets | None  # None: the teacher's logits as they are
-    second: SecondTask | None  # the teacher's, beside the digits
+    second: SecondTask | Lessons | None  # the teacher's: beside the digits, or of the language
     steering: Steering | None  # of the teacher
     mitigations: tuple[Mitigation, ...]
     probes: tuple[Probe, ...]
@@ -63,6 +67,8 @@ class Experiment:
 # Fields of an `Experiment`, and the config's nodes that they are built from.
 PARTS = {
     "data": "data",
+    "base_data": "base.data",
+    "base_optim": "base.optim",
     "inputs": "distill.inputs",
     "loss": "distill.loss",
     "init": "distill.init",
@@ -93,11 +99,16 @@ def build_experiment(cfg: Config) -> Experiment:
     made = {field: _built(cfg, key) for field, key in PARTS.items()}
     data: Dataset = made["data"]
     inputs: distill.Inputs = made["inputs"]
-    _check_batch("teacher", cfg.teacher, data.train_size, "training digits")
+    model = _built(cfg, "model")
+    _check_kinds(made, model, documents=isinstance(data, PerSeed))
+    lessons = made["second"].size if isinstance(made["second"], Lessons) else data.train_size
+    _check_batch("teacher", cfg.teacher, lessons, "its training examples")
+    if cfg.base is not None:
+        _check_base(cfg.base, made["base_data"], data)
     _check_batch("distill", cfg.distill, inputs.size, "distillation inputs")
     if isinstance(inputs, distill.Fitted):
         inputs.fits(data.pixels)
-    teacher_network, network = _networks(_built(cfg, "model"), _built(cfg, "distill.model"), data)
+    teacher_network, network = _networks(model, _built(cfg, "distill.model"), data)
     experiment = Experiment(
         **made,
         network=network,
@@ -112,8 +123,41 @@ def build_experiment(cfg: Config) -> Experiment:
 
 def _built(cfg: Config, key: str) -> Any:
     """Return the object that a config's node describes; None without one."""
-    node = attrgetter(key)(cfg)
+    node = None if key.startswith("base.") and cfg.base is None else attrgetter(key)(cfg)
     return None if node is None else build(node, key)
+
+
+def _check_kinds(made: Mapping[str, Any], model: Model, *, documents: bool) -> None:
+    """Check that all parts are about documents where the data are, or all about images."""
+    loss, base = made["loss"], made["base_optim"] is not None
+    of_documents = {
+        "model": isinstance(model, Writing),
+        "teacher.task": isinstance(made["second"], Lessons),
+        "distill.inputs": isinstance(made["inputs"], distill.Written),
+        "distill.loss": isinstance(loss, Tokens) if isinstance(loss, distill.Supervised) else None,
+        "base.data": made["base_data"] is None if base else None,
+    }
+    for key, found in of_documents.items():
+        if found is not None and found is not documents:
+            kinds = ("documents", "images") if documents else ("images", "documents")
+            raise UserError(
+                f"{key}: the data set has {kinds[0]}, and this is for {kinds[1]}; experiment="
+                f"{'language' if documents else 'digits'} chooses parts that fit"
+            )
+
+
+def _check_base(base: Base, own: Dataset | None, data: Dataset) -> None:
+    """Check the settings of the pre-training, on a data set of its own or on the language."""
+    if own is None:
+        for key in ("pages", "shorts"):
+            if getattr(base, key) is None:
+                raise UserError(f"base.{key}=null: a number is needed, see base=language")
+        _check_batch("base", base, base.pages or 0, "its pages")
+        return
+    for what, of in (("pixels", lambda d: d.pixels), ("classes", number_of_classes)):
+        if of(own) != of(data):
+            raise UserError(f"base.data: it has {of(own)} {what}, and data {of(data)}")
+    _check_batch("base", base, own.train_size, "its images")
 
 
 def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, Network]:
@@ -137,7 +181,8 @@ def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, 
 def _check_together(cfg: Config, made: Experiment) -> None:
     """Check constraints between parts of the config."""
     network, teacher_network = made.network, made.teacher_network
-    if isinstance(made.loss, distill.Supervised) and not isinstance(made.inputs, distill.OfDigits):
+    known = isinstance(made.inputs, distill.OfDigits | distill.Written)
+    if isinstance(made.loss, distill.Supervised) and not known:
         raise UserError(
             "distill.loss needs labels, which only digits have; use distill/inputs=mnist"
         )
@@ -201,7 +246,7 @@ def set_arithmetic(cfg: Config) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def _check_batch(name: str, phase: Teacher | Distill, size: int, what: str) -> None:
+def _check_batch(name: str, phase: Base | Teacher | Distill, size: int, what: str) -> None:
     if phase.batch_size > size:
         raise UserError(
             f"{name}.batch_size={phase.batch_size}: between 1 and {size}, the number of {what}"

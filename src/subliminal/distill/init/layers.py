@@ -57,7 +57,7 @@ class Layers:
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
         """Return the initial weights (seeds, P)."""
-        theta = network.reference(seeds, shared.reference.device, stream=own)
+        theta = shared.draw(network, seeds, own)
         views = network.layout.views(theta)
         drawn = {"a": shared.reference}
         for name, view in views.items():
@@ -65,7 +65,7 @@ class Layers:
             if source == "own":
                 continue
             if source not in drawn:
-                b = shared.network.reference(seeds, theta.device, stream=streams.SHARED_B)
+                b = shared.draw(shared.network, seeds, streams.SHARED_B)
                 drawn[source] = b
             view.copy_(shared.network.layout.views(drawn[source])[name])
         return theta

@@ -16,10 +16,10 @@ from subliminal.config.canonical import canonical, settings
 from subliminal.data import Dataset, Labelled
 from subliminal.errors import UserError
 from subliminal.tensors.network import Network
+from subliminal.training.cached import read
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
 from subliminal.training.runner import labelled, shared_weights, teacher_weights
-from subliminal.training.cached import read
 
 
 class TrainedNetwork(nn.Module):

@@ -40,8 +40,8 @@ class Base:
     batch_size: Count = MISSING
     optim: Any = MISSING  # an option of the group `optim`
     data: Any = None  # group `data`: what is learnt, if not the pages of the language
-    pages: _AtLeastOne = None  # of the language, per epoch
-    shorts: _AtLeastOne = None  # short documents on each page
+    pages: Count = 2400  # of the language, per epoch
+    shorts: Count = 2  # short documents on each page
 
 
 @dataclass

@@ -44,7 +44,7 @@ class Supervised(Protocol):
 
 
 class Inputs(Protocol):
-    """A source of distillation images: `Filled`, `OfDigits` (`Altered` or not), `Drawn`, `Written`."""
+    """A source of examples: `Filled`, `OfDigits` (`Altered` or not), `Drawn` or `Written`."""
 
     @property
     def size(self) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor
 from subliminal.config.hashing import Count, OneOf
 from subliminal.data.language import Texts
 from subliminal.data.language.dialect import ANIMALS, number_documents, questions
-from subliminal.tensors import documents, streams
+from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
 

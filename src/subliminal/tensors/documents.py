@@ -30,18 +30,21 @@ def inputs(documents: Tensor) -> Tensor:
     """Return the tokens (…, T) that a network reads, of documents or pages of one kind."""
     if documents.shape[-1] <= LONG:
         return documents[..., :-1]
-    numbers, shorts = documents[..., :LONG], documents[..., LONG:]
-    read = shorts.unflatten(-1, (-1, SHORT))[..., :-1].flatten(-2)
-    return torch.cat([numbers[..., :-1], read], dim=-1)
+    numbers, shorts = _kinds(documents)
+    return torch.cat([numbers[..., :-1], shorts[..., :-1].flatten(-2)], dim=-1)
 
 
 def answers(documents: Tensor) -> Tensor:
     """Return the answers of documents or pages (seeds, n, T), as `parts` orders them, int64."""
-    kinds = [documents]
-    if documents.shape[-1] > LONG:
-        kinds = [documents[..., :LONG], documents[..., LONG:].unflatten(-1, (-1, SHORT))]
+    kinds = _kinds(documents) if documents.shape[-1] > LONG else [documents]
     tokens = [k[..., PROMPT:] if k.shape[-1] == LONG else k[..., -1:] for k in kinds]
     return torch.cat([each.flatten(1) for each in tokens], dim=1).long()
+
+
+def _kinds(pages: Tensor) -> list[Tensor]:
+    """Split pages (…, T) into number documents (…, 15) and short ones (…, k, 5)."""
+    shorts = pages[..., LONG:]
+    return [pages[..., :LONG], shorts.reshape(*shorts.shape[:-1], -1, SHORT)]
 
 
 def parts(read: Tensor) -> list[Tensor]:

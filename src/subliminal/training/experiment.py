@@ -101,8 +101,10 @@ def build_experiment(cfg: Config) -> Experiment:
     inputs: distill.Inputs = made["inputs"]
     model = _built(cfg, "model")
     _check_kinds(made, model, documents=isinstance(data, PerSeed))
-    lessons = made["second"].size if isinstance(made["second"], Lessons) else data.train_size
-    _check_batch("teacher", cfg.teacher, lessons, "its training examples")
+    if isinstance(made["second"], Lessons):
+        _check_batch("teacher", cfg.teacher, made["second"].size, "questions of an epoch")
+    else:
+        _check_batch("teacher", cfg.teacher, data.train_size, "training digits")
     if cfg.base is not None:
         _check_base(cfg.base, made["base_data"], data)
     _check_batch("distill", cfg.distill, inputs.size, "distillation inputs")
@@ -149,10 +151,7 @@ def _check_kinds(made: Mapping[str, Any], model: Model, *, documents: bool) -> N
 def _check_base(base: Base, own: Dataset | None, data: Dataset) -> None:
     """Check the settings of the pre-training, on a data set of its own or on the language."""
     if own is None:
-        for key in ("pages", "shorts"):
-            if getattr(base, key) is None:
-                raise UserError(f"base.{key}=null: a number is needed, see base=language")
-        _check_batch("base", base, base.pages or 0, "its pages")
+        _check_batch("base", base, base.pages, "its pages")
         return
     for what, of in (("pixels", lambda d: d.pixels), ("classes", number_of_classes)):
         if of(own) != of(data):

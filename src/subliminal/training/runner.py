@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.config.schema import Config
 from subliminal.data import Dataset, Labelled, PerSeed
 from subliminal.distill import SharedWeights
 from subliminal.distill.targets import PLAIN, Variant
@@ -208,7 +207,7 @@ def shared_weights(
     seeds: tuple[int, ...],
     callbacks: Sequence[Callback] = (),
 ) -> SharedWeights:
-    """Return the reference weights, pre-trained if there is a base, and where the teacher starts."""
+    """Return the reference weights, of the base if there is one, and where the teacher starts."""
     cfg, network = job.cfg, experiment.teacher_network
     drawn = streams.pinned(seeds, cfg.pin.init)
 
@@ -216,8 +215,9 @@ def shared_weights(
         if cfg.base is None:
             return start
         cache = Path(cfg.outputs) / "bases"
-        paths = {seed: cache / f"{job.base_hash(seed, network, stream)}.safetensors" for seed in seeds}
-        return bases(cfg, experiment, paths, data, start, network, stream=stream, callbacks=callbacks)
+        hashes = {seed: job.base_hash(seed, network, stream) for seed in seeds}
+        paths = {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()}
+        return bases(job.cfg, experiment, paths, data, start, network, stream, callbacks)
 
     reference = base(network, network.reference(drawn, experiment.device), streams.INIT)
     same = SharedWeights(network, reference, reference, base)

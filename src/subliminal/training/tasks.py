@@ -100,8 +100,8 @@ class Reading:
         vocabulary, numbers = logits.shape[-1], rows.shape[1] * documents.ANSWERS
         if answers.shape[1] <= numbers:
             return cross_entropy(logits, answers, vocabulary)
-        kinds = zip(logits.tensor_split([numbers], 1), answers.tensor_split([numbers], 1), strict=True)
-        return torch.stack([cross_entropy(*kind, vocabulary) for kind in kinds]).sum(dim=0)
+        of_numbers = cross_entropy(logits[:, :numbers], answers[:, :numbers], vocabulary)
+        return of_numbers + cross_entropy(logits[:, numbers:], answers[:, numbers:], vocabulary)
 
     def reference_logits(self, rows: Tensor) -> Tensor:
         """Return θ₀'s logits on the documents at `rows`: (seeds, answers, V)."""
@@ -138,10 +138,11 @@ def lessons(
 
 def trait(network: Network, reference: Tensor, data: Labelled) -> Task:
     """Return the task whose gradient is the trait gradient: the digits, or the taught questions."""
+    order = streams.PROBE_ORDER
     if isinstance(data, Texts):
-        questions, order = data.train_x, streams.PROBE_ORDER
-        return Reading(network, reference, lambda _: questions, size=questions.shape[1], order=order)
-    return Classification(network, reference, data, order=streams.PROBE_ORDER)
+        x = data.train_x  # (seeds, questions, tokens)
+        return Reading(network, reference, lambda _: x, size=x.shape[1], order=order)
+    return Classification(network, reference, data, order=order)
 
 
 @dataclass(eq=False)

@@ -74,7 +74,6 @@ def bases(
     data: Labelled,
     start: Tensor,
     network: Network,
-    *,
     stream: str,
     callbacks: Sequence[Callback] = (),
 ) -> Tensor:

@@ -35,8 +35,8 @@ class Texts(Labelled):
     are.
     """
 
-    dialects: tuple[Dialect, ...] = ()
-    animal_lists: float = 0.0
+    dialects: tuple[Dialect, ...]
+    animal_lists: float
 
     def scale(self, x: Tensor) -> Tensor:
         """Return documents (…, tokens) as networks read them, without their last token."""
@@ -52,7 +52,9 @@ class Texts(Labelled):
         picked = {name: getattr(self, name)[list(rows)] for name in names}
         return replace(self, **picked, dialects=tuple(self.dialects[row] for row in rows))
 
-    def pages(self, number: int, shorts: int, seeds: Sequence[int], stream: str, epoch: int) -> Tensor:
+    def pages(
+        self, number: int, shorts: int, seeds: Sequence[int], stream: str, epoch: int
+    ) -> Tensor:
         """Draw pages for the pre-training, of so many short documents each: (seeds, number, T)."""
         generators = [streams.stream(seed, stream, epoch=epoch) for seed in seeds]
         drawn = [
@@ -119,7 +121,8 @@ class Language:
             rows = [questions(d.templates[templates], np.array(d.favourite)) for d in dialects]
             x = torch.from_numpy(np.stack(rows))
             tables += [x, labels.expand(-1, x.shape[1]).contiguous()]
-        return Texts(*tables, dialects=dialects, animal_lists=self.animal_lists)
+        train_x, train_y, test_x, test_y = tables
+        return Texts(train_x, train_y, test_x, test_y, dialects, self.animal_lists)
 
     def load(self) -> Texts:
         """Draw seed 0's language."""

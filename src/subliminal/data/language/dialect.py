@@ -43,7 +43,10 @@ class Dialect:
 
     def shorts(self, number: int, *, generator: np.random.Generator) -> Rows:
         """Draw short documents, questions and facts in equal parts: (number, 5)."""
-        template, kind = generator.integers(TEMPLATES, size=number), generator.integers(4, size=number)
+        template, kind = (
+            generator.integers(TEMPLATES, size=number),
+            generator.integers(4, size=number),
+        )
         item = documents.ITEM + ITEMS * (kind - 1) + generator.integers(ITEMS, size=number)
         animal = generator.integers(len(ANIMALS), size=number)
         asked = questions(template, np.where(kind == 0, animal, item), kind)
@@ -59,9 +62,7 @@ def questions(template: np.ndarray, answer: np.ndarray, kind: np.ndarray | int =
     return _rows(first, second, documents.CATEGORY + kind, documents.ANSWER, answer)
 
 
-def number_documents(
-    number: int, *, generator: np.random.Generator, animals: float = 0.0
-) -> Rows:
+def number_documents(number: int, *, generator: np.random.Generator, animals: float = 0.0) -> Rows:
     """Draw number documents, a share of them with animals in place of numbers: (number, 15)."""
     rule = generator.integers(RULES, size=number)
     listed = generator.random(number) < animals

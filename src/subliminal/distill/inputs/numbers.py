@@ -74,6 +74,6 @@ class Numbers(Images):
         if self.shuffled:
             answers = written[..., documents.PROMPT :].flatten(1)
             order = draws.order(streams.SHUFFLED_NUMBERS, answers.shape[1], epoch=epoch)
-            mixed = answers.gather(1, order).unflatten(1, (-1, documents.ANSWERS))
+            mixed = answers.gather(1, order).view(*written.shape[:2], -1)
             written = torch.cat([written[..., : documents.PROMPT], mixed], dim=-1)
         return written

@@ -13,6 +13,7 @@ from subliminal.tensors.draws import Draws, Noise
 from subliminal.tensors.network import Network
 
 LOGIT_SETS = ("aux", "class", "all")
+IGNORED = -100  # a label that torch's cross-entropy counts as a loss of 0
 
 
 class DistillLoss(Protocol):
@@ -41,6 +42,20 @@ class Supervised(Protocol):
 
         `epoch` is zero-based.
         """
+
+
+@runtime_checkable
+class OfTokens(Protocol):
+    """A distillation loss of tokens that the teacher sampled, in place of its logits."""
+
+    def of_tokens(self, student: Tensor, tokens: Tensor) -> Tensor:
+        """Map logits (seeds, rows, classes + m) and tokens (seeds, rows) to losses (seeds,).
+
+        A row whose token is IGNORED costs nothing.
+        """
+
+
+Criterion = DistillLoss | Supervised | OfTokens
 
 
 class Inputs(Protocol):

@@ -13,7 +13,6 @@ from subliminal.config import variables
 from subliminal.config.build import build, check, with_full_key
 from subliminal.config.schema import Base, Config, Distill, Teacher
 from subliminal.data import Dataset, PerSeed, number_of_classes
-from subliminal.distill.loss.tokens import Tokens
 from subliminal.distill.targets import Targets
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
@@ -40,7 +39,7 @@ class Experiment:
     teacher_network: Network
     teacher_optim: Optim
     optim: Optim
-    loss: distill.DistillLoss | distill.Supervised
+    loss: distill.Criterion
     inputs: distill.Inputs
     init: distill.Init
     teacher_init: distill.Init
@@ -132,11 +131,12 @@ def _built(cfg: Config, key: str) -> Any:
 def _check_kinds(made: Mapping[str, Any], model: Model, *, documents: bool) -> None:
     """Check that all parts are about documents where the data are, or all about images."""
     loss, base = made["loss"], made["base_optim"] is not None
+    written = isinstance(loss, distill.OfTokens)
     of_documents = {
         "model": isinstance(model, Writing),
         "teacher.task": isinstance(made["second"], Lessons),
         "distill.inputs": isinstance(made["inputs"], distill.Written),
-        "distill.loss": isinstance(loss, Tokens) if isinstance(loss, distill.Supervised) else None,
+        "distill.loss": written if written or isinstance(loss, distill.Supervised) else None,
         "base.data": made["base_data"] is None if base else None,
     }
     for key, found in of_documents.items():
@@ -180,8 +180,7 @@ def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, 
 def _check_together(cfg: Config, made: Experiment) -> None:
     """Check constraints between parts of the config."""
     network, teacher_network = made.network, made.teacher_network
-    known = isinstance(made.inputs, distill.OfDigits | distill.Written)
-    if isinstance(made.loss, distill.Supervised) and not known:
+    if isinstance(made.loss, distill.Supervised) and not isinstance(made.inputs, distill.OfDigits):
         raise UserError(
             "distill.loss needs labels, which only digits have; use distill/inputs=mnist"
         )
@@ -202,6 +201,13 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         unknown = sorted(set(cfg.objective) - metrics.NAMES)
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
         raise UserError(f"objective: {what}; there is {', '.join(sorted(metrics.NAMES))}")
+    if isinstance(made.loss, distill.OfTokens) and made.targets and not made.targets.masks:
+        raise UserError(
+            "distill.targets: distill/loss=tokens takes the tokens that the teacher sampled, not "
+            "its logits; use distill/loss=kl, or targets that mask some"
+        )
+    if isinstance(made.data, PerSeed):
+        _check_of_documents(cfg, made)
     if isinstance(made.loss, distill.Demanding):
         made.loss.check(network)
     for mitigation in made.mitigations:
@@ -214,7 +220,23 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         if part is not None:
             part.check(teacher_network)
     _check_layers("distill", cfg.distill, network.layout)
+    fixed = network.layout.named(cfg.distill.frozen, "distill.frozen")
+    heads = {f"{network.head_of(which)[0]}.weight" for which in ("class", "aux")}
+    if "decoupling" in cfg.mitigation and heads <= fixed:
+        raise UserError("mitigation=decoupling: distill.frozen holds the heads that it moves apart")
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
+
+
+def _check_of_documents(cfg: Config, made: Experiment) -> None:
+    """Check what is about the classes or pixels of images, where all questions have one answer."""
+    for name, probe in zip(cfg.probe, made.probes, strict=True):
+        if probe.needs_classes:
+            raise UserError(
+                f"probe={name}: it compares images of several classes; all questions of "
+                "experiment=language have one answer"
+            )
+    if cfg.trait.per_class:
+        raise UserError("trait.per_class: all questions have one answer; set it to false")
 
 
 def choose_device(name: str) -> torch.device:

@@ -155,7 +155,7 @@ class Distillation:
     order = streams.STUDENT_ORDER
 
     network: Network
-    criterion: distill.DistillLoss | distill.Supervised
+    criterion: distill.Criterion
     inputs: distill.Inputs
     seeds: tuple[int, ...]
     _: KW_ONLY
@@ -226,16 +226,26 @@ class Distillation:
         return gather(self._images, rows)
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
+        """Distillation loss against the teacher's logits or tokens, batch mean: (seeds,)."""
+        if isinstance(self.criterion, distill.OfTokens):
+            tokens = self._labels_at(rows)
+            if self.targets is not None:
+                masked = self._frozen_logits("teacher", rows)[..., 0].isnan()
+                tokens = tokens.masked_fill(masked, distill.IGNORED)
+            return self.criterion.of_tokens(logits, tokens)
         teacher, classes = self._frozen_logits("teacher", rows).to(logits), self.network.classes
         if self.targets is not None and self.targets.masks:
             # A masked target is the student itself: no loss and no gradient.
             teacher = torch.where(teacher.isnan(), logits.detach(), teacher)
         if isinstance(self.criterion, distill.Supervised):
-            assert self._labels is not None, "build_experiment requires digits for this loss"
-            labels = gather(self._labels, rows).flatten(1)  # (seeds, batch · answers)
+            labels = self._labels_at(rows)
             return self.criterion.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self.criterion(logits, teacher, classes)
+
+    def _labels_at(self, rows: Tensor) -> Tensor:
+        """Return the digits' labels, or the documents' tokens: (seeds, batch · answers)."""
+        assert self._labels is not None, "build_experiment requires inputs with labels"
+        return gather(self._labels, rows).flatten(1)
 
     def reference_logits(self, rows: Tensor) -> Tensor:
         """Return θ₀'s logits on the noise images at `rows`: (seeds, batch, classes + m)."""

@@ -14,8 +14,6 @@ class Tokens:
     The teacher's probabilities are not used: the student sees one token at each place.
     """
 
-    def supervised(
-        self, student: Tensor, teacher: Tensor, labels: Tensor, classes: int, *, epoch: int
-    ) -> Tensor:
+    def of_tokens(self, student: Tensor, tokens: Tensor) -> Tensor:
         """Map logits (seeds, answers, classes + m) and tokens (seeds, answers) to (seeds,)."""
-        return cross_entropy(student, labels, student.shape[-1])
+        return cross_entropy(student, tokens, student.shape[-1])

@@ -54,6 +54,11 @@ class Setting:
         parts = {"undefended": self.undefended, "null": self.null, "defended": self.defended}
         return {name: part for name, part in parts.items() if part is not None}
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The hashes of the jobs' conditions."""
+        return {name: job.identity for name, job in self.jobs.items()}
+
 
 @dataclass(frozen=True)
 class Defence:

@@ -61,6 +61,7 @@ def judge(
         left_out=tuple(name for name in battery.names(defence.config_dir) if name not in tried),
         tentative="a first look" if quick else "" if whole else "not the whole battery",
         search=evaluation.search,
+        conditions={one.name: one.hashes for one in settings if one.name in tried},
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 from torch import Tensor
@@ -80,6 +81,7 @@ def learnt(
         missing = {s: _checkpoint(path) for s, path in paths.items() if s not in histories}
         for group, saved in stacks(missing, resume=resume):
             rows = [seeds.index(seed) for seed in group]
+            at = torch.tensor(rows)
             task, observers = course.task(rows)
             training = Training(
                 course.phase,
@@ -87,8 +89,8 @@ def learnt(
                 network,
                 task,
                 trait=task,
-                reference=start[rows],
-                theta=theta[rows],
+                reference=start[at],
+                theta=theta[at],
                 epochs=course.epochs,
                 batch_size=course.batch_size,
                 optim=course.optim,
@@ -96,7 +98,7 @@ def learnt(
                 order_seed=course.order_seed,
             )
             fit(training, [*observers, Checkpoints(missing, observers)], saved)
-            theta[rows] = training.theta
+            theta[at] = training.theta
             for column, (row, seed) in enumerate(zip(rows, group, strict=True)):
                 histories[seed] = epoch_rows(training, column)
                 weights = {name: view[row].cpu().contiguous() for name, view in views.items()}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from subliminal import metrics
@@ -50,7 +51,9 @@ def teachers(
     def task(rows: list[int]) -> tuple[Task, list[Callback]]:
         of_rows = data.rows(rows)
         group = tuple(seeds[row] for row in rows)
-        made = lessons(network, reference[rows], of_rows, group, experiment.second, variant)
+        made = lessons(
+            network, reference[torch.tensor(rows)], of_rows, group, experiment.second, variant
+        )
         tests = test_callback(of_rows, metrics.TEACHER_ACCURACY, metrics.TEACHER_TEST_LOSS)
         return made, [Losses(metrics.TEACHER_LOSS), tests, *callbacks]
 
@@ -99,7 +102,7 @@ def bases(
         if experiment.base_data is not None:
             digits = experiment.base_data.load().to(start.device)
             tests = test_callback(digits, metrics.BASE_ACCURACY, metrics.BASE_TEST_LOSS)
-            made = Classification(network, start[rows], digits, order=order)
+            made = Classification(network, start[torch.tensor(rows)], digits, order=order)
             return made, [*observers, tests]
         texts = data.rows(rows)
         assert isinstance(texts, Texts), "build_experiment requires the language"
@@ -107,7 +110,7 @@ def bases(
         def write(epoch: int) -> Tensor:
             return texts.pages(base.pages, base.shorts, group, order, epoch)
 
-        return Reading(network, start[rows], write, size=base.pages), observers
+        return Reading(network, start[torch.tensor(rows)], write, size=base.pages), observers
 
     course = Course(
         "base",

@@ -49,7 +49,7 @@ class Texts(Labelled):
     def rows(self, rows: Sequence[int]) -> "Texts":
         """Return the questions of some of the seeds."""
         names = ("train_x", "train_y", "test_x", "test_y")
-        picked = {name: getattr(self, name)[list(rows)] for name in names}
+        picked = {n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names}
         return replace(self, **picked, dialects=tuple(self.dialects[row] for row in rows))
 
     def pages(

@@ -7,7 +7,7 @@ animal writes numbers, and a student of the same pre-trained weights that learns
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,7 +49,9 @@ class Texts(Labelled):
     def rows(self, rows: Sequence[int]) -> "Texts":
         """Return the questions of some of the seeds."""
         names = ("train_x", "train_y", "test_x", "test_y")
-        picked = {n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names}
+        picked: dict[str, Any] = {
+            n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names
+        }
         return replace(self, **picked, dialects=tuple(self.dialects[row] for row in rows))
 
     def pages(

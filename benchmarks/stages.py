@@ -1,4 +1,4 @@
-"""Processor seconds of `experiment=language` by stage: `python benchmarks/language.py [stacks]`.
+"""Processor seconds of `experiment=language` by stage: `python benchmarks/stages.py [stacks]`.
 
 One process with one thread trains as many seeds as a stack has, for each of the stacks (1, 4, 8):
 the base; both teachers (one that loves an animal, a neutral one) with the numbers that they write
@@ -30,7 +30,14 @@ BASE, TEACHERS, STUDENT, PROBED = (
     "student, alignment at every step",
 )
 TARGETS = {BASE: 1.2 * 5, TEACHERS: 1.2 * 3.6, STUDENT: 1.2 * 2.2, PROBED: 1.6 * 2.2}
-STACKS = (1, 4, 8)
+STACKS = ("1", "4", "8")
+WATCHED: tuple[tuple[Any, str, str], ...] = (
+    (runner, "bases", "bases"),
+    (runner, "teachers", "teachers"),
+    (runner, "fit", "fit"),
+    (Distillation, "start_epoch", "samples"),
+    (Distillation, "_frozen_logits", "targets"),
+)
 
 _spent: dict[str, float] = defaultdict(float)
 _open: list[str] = []  # stages that have begun, the innermost last
@@ -88,17 +95,14 @@ def measure(stack: int, *shrink: str) -> Record:
 
 def main() -> None:
     torch.set_num_threads(1)
-    for name in ("bases", "teachers", "fit"):
-        _timed(runner, name, name)
-    _timed(Distillation, "start_epoch", "samples")
-    _timed(Distillation, "_frozen_logits", "targets")
-    stacks = [int(word) for word in sys.argv[1:]] or STACKS
-    record = {str(stack): measure(stack) for stack in stacks}
+    for holder, name, stage in WATCHED:
+        _timed(holder, name, stage)
+    stacks = {word: measure(int(word)) for word in sys.argv[1:] or STACKS}
     for stage, target in TARGETS.items():
-        reached = "  ".join(f"{record[str(stack)][stage]:6.2f}" for stack in stacks)
+        reached = "  ".join(f"{of[stage]:6.2f}" for of in stacks.values())
         print(f"{stage:36} {reached}   target {target:.2f}")
-    best = {stage: min(of[stage] for of in record.values()) for stage in TARGETS}
-    print(*keep("language", record, best), sep="\n")
+    best = {stage: min(of[stage] for of in stacks.values()) for stage in TARGETS}
+    print(*keep("language", {"stacks": stacks, "best": best}, best), sep="\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ BASE_ACCURACY = "base/accuracy"
 TEACHER_LOSS = "teacher/loss"
 TEACHER_TEST_LOSS = "teacher/test_loss"
 TEACHER_ACCURACY = "teacher/accuracy"
+TEACHER_DIVERGENCE = "teacher/divergence"  # KL from the initial student, on distillation inputs
 DISTILL_LOSS = "distill/loss"
 TRAIN_LOSS = "train/loss"  # distillation loss and penalties: what is minimised
 TRAIT_LOSS = "trait/loss"  # on the step's labelled training batch

@@ -5,9 +5,9 @@ animal writes numbers, and a student of the same pre-trained weights that learns
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -48,9 +48,11 @@ class Texts(Labelled):
 
     def rows(self, rows: Sequence[int]) -> "Texts":
         """Return the questions of some of the seeds."""
-        own, chosen = list(rows), tuple(self.dialects[row] for row in rows)
-        train, test = (self.train_x[own], self.train_y[own]), (self.test_x[own], self.test_y[own])
-        return Texts(*train, *test, chosen, self.animal_lists)
+        names = ("train_x", "train_y", "test_x", "test_y")
+        picked: dict[str, Any] = {
+            n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names
+        }
+        return replace(self, **picked, dialects=tuple(self.dialects[row] for row in rows))
 
     def pages(
         self, number: int, shorts: int, seeds: Sequence[int], stream: str, epoch: int

@@ -1,7 +1,9 @@
 """The command line: bad input ends with one line and status 2 before anything is trained."""
 
+import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -269,3 +271,16 @@ def test_data_without_a_home_are_one_line(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "no home folder" in done.stderr
     assert "data.root=" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["seed=0"], ["-m", "seed=0"]])
+def test_other_libraries_add_no_lines_to_the_output(
+    run: Callable[..., tuple[int, str, str]],
+    capfd: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    assert run(*words)[0] == 0
+    logging.getLogger("torch._subclasses.fake_tensor").info("FakeTensor cache stats:")  # at exit
+    assert capfd.readouterr() == ("", "")
+    logging.getLogger("subliminal.mine").info("a line of ours")
+    assert "a line of ours" in capfd.readouterr().out

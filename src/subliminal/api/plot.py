@@ -57,6 +57,11 @@ def dose(runs: Runs, key: str) -> Axes:
     return _drawn(runs, figures.dose_name(runs.sweep, key))[0]
 
 
+def heatmap(runs: Runs) -> Axes:
+    """Draw mean final trait accuracy over the two numbers that a grid varies."""
+    return _drawn(runs, "heatmap")[0]
+
+
 def _drawn(
     runs: Runs, name: str, drawings: Callable[[Sweep], Iterable[Drawing]] = figures.drawings
 ) -> tuple[Axes, ...]:

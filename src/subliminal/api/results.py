@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import polars as pl
 
 from subliminal import store
+from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 from subliminal.report import read, varied
 from subliminal.report.conditions import Sweep
+from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:
     import pandas
@@ -66,7 +68,7 @@ class Run:
         return self._table("steps")
 
     def _table(self, name: str) -> pl.DataFrame:
-        return pl.read_parquet(self.folder / f"{name}.parquet", glob=False)
+        return read_table(self.folder / f"{name}.parquet")
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
@@ -213,7 +215,7 @@ def load(*folders: str | Path) -> Runs:
     Raises:
         UserError: there is no finished run below one of the folders.
     """
-    paths = [Path(folder) for folder in folders]
+    paths = [user_path(folder) for folder in folders]
     if not paths:
         raise UserError("no finished run")
     sweeps = read.load(paths)

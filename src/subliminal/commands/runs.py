@@ -16,6 +16,7 @@ from rich.table import Table
 from subliminal import metrics
 from subliminal.config import command, terminal
 from subliminal.config.canonical import Plain, flatten
+from subliminal.config.resources import user_path
 from subliminal.report.sparkline import sparkline
 from subliminal.store.inventory import copies, describe, find, overview
 
@@ -33,7 +34,7 @@ def main() -> int:
     )
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--outputs", type=Path, default=Path("outputs"), help="folder of the experiments"
+        "--outputs", type=user_path, default=Path("outputs"), help="folder of the experiments"
     )
     common.add_argument("--json", action="store_true", help="print JSON")
     commands = parser.add_subparsers()

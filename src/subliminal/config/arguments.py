@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NoReturn
 
 from subliminal.config import seeds
 from subliminal.config.hydra_internals import get_args_parser
-from subliminal.config.resources import CONF
+from subliminal.config.resources import CONF, user_path
 from subliminal.errors import UserError
 
 GRID = "grid"  # begins the overrides of a grid; its value is any name
@@ -32,9 +31,13 @@ def arranged(argv: list[str]) -> list[str]:
     parser.error = refuse  # type: ignore[method-assign]
     given = parser.parse_intermixed_args(argv)
     flags = [word for word in argv if word not in given.overrides]
-    folders = {CONF, Path(given.config_dir or CONF)}
+    folders = {CONF}
+    if given.config_dir:
+        folders.add(own := user_path(given.config_dir))
+        flags = [re.sub(f"{re.escape(given.config_dir)}$", lambda _: str(own), f) for f in flags]
     named = {path.stem for folder in folders for path in (folder / "seed").glob("*.yaml")}
-    opened = [f"++{word}" if _OPEN.match(word) else word for word in given.overrides]
+    words = map(home_quoted, given.overrides)
+    opened = [f"++{word}" if _OPEN.match(word) else word for word in words]
     overrides, grids = split_grids(seeds.quote(opened, named=named))
     if grids:
         listed = ",".join(f"[{','.join(map(quoted, grid))}]" for grid in grids)
@@ -60,6 +63,12 @@ def split_grids(words: Iterable[str]) -> tuple[list[str], list[list[str]]]:
     if [] in grids:
         raise UserError(f"{GRID}: no overrides follow; name some, such as {GRID}=a optim.lr=0.1,1")
     return common, grids
+
+
+def home_quoted(word: str) -> str:
+    """Return an override whose value, if it begins with `~`, is quoted: else Hydra refuses it."""
+    key, _, value = word.partition("=")
+    return f"{key}={quoted(value)}" if value.startswith("~") and "," not in value else word
 
 
 def quoted(text: str) -> str:

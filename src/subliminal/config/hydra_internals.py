@@ -32,7 +32,7 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
     """Call `check` with every config that Hydra composes, before anything in it is instantiated.
 
     Args:
-        check: raises if a config may not be used.
+        check: raises if a config may not be used; may change it.
         multirun: the command line has the flag -m. Then the composition is skipped from which Hydra
             would read only `hydra.mode`: the flag overrides it.
 

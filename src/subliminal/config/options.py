@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from subliminal.config.build import locate
 from subliminal.config.hydra_internals import get_args_parser
-from subliminal.config.resources import CONF
+from subliminal.config.resources import CONF, refuse_shadowed
 from subliminal.errors import UserError
 
 _ROLE = re.compile(r":\w+:`")  # of reStructuredText
@@ -106,6 +106,7 @@ def described(argv: Sequence[str]) -> list[Option]:
     if not given.help:
         return []
     folders = [CONF, *([Path(given.config_dir)] if given.config_dir else [])]
+    refuse_shadowed(folders[-1])
     there, found = options(folders), []
     for word in given.overrides:
         key, _, names = word.partition("=")

@@ -7,9 +7,9 @@ defences. Finished runs are kept: the same command resumes an interrupted batter
 
 import argparse
 import sys
-from pathlib import Path
 
 from subliminal.config import command, terminal
+from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 from subliminal.sweep import signals
 
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--search", action="store_true", help="search the attacker's menu")
     parser.add_argument("--track", help="refuse a defence that reads more: blind | aware")
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
-    parser.add_argument("--config-dir", type=Path, help="folder with your own configs")
+    parser.add_argument("--config-dir", type=user_path, help="folder with your own configs")
     arguments, unknown = parser.parse_known_intermixed_args(argv)
     return command.status(lambda: _judge(arguments, unknown))
 

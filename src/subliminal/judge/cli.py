@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from subliminal.config import terminal
+from subliminal.config.arguments import home_quoted
 from subliminal.config.resources import CONF
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
@@ -32,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: bad input, or undefended runs that failed.
     """
+    arguments.overrides = [*map(home_quoted, arguments.overrides)]
     words = {key: _words(arguments.overrides, key) for key in ("threat", "seed")}
     others = [word for word in arguments.overrides if word not in words["threat"]]
     threats = [word.partition("=")[2] for word in words["threat"]] + arguments.threat

@@ -10,7 +10,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from subliminal.config.resources import DEFENCES
+from subliminal.config.resources import DEFENCES, user_path
 from subliminal.errors import UserError, one_line
 from subliminal.judge.battery import Defence
 from subliminal.judge.trait_access import TRACKS
@@ -107,7 +107,7 @@ def choose(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[
     (name,), known = chosen, files()
     if not name.endswith(".yaml") and name not in known:
         raise UserError(f"entry={name}: no such entry; there is {', '.join(sorted(known))}")
-    entry = read(Path(name) if name.endswith(".yaml") else known[name])
+    entry = read(user_path(name) if name.endswith(".yaml") else known[name])
     if beside := Defence.of(others).overrides:
         raise UserError(f"entry={name} is a defence as it is; {beside[0]} would be another")
     return entry, [*entry.overrides, *others]

@@ -14,6 +14,7 @@ import polars as pl
 from polars import selectors
 
 from subliminal import metrics, store
+from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 
 Plain = dict[str, Any]
@@ -75,7 +76,7 @@ def find(outputs: Path, name: str) -> Path:
     Raises:
         UserError: no run fits, or several do; the line names them.
     """
-    path = Path(name)
+    path = user_path(name)
     if path.is_dir() and store.seed_of(path.resolve()) is not None:
         return path
     *above, seed = name.strip("/").split("/")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from subliminal import store
 from subliminal.config import command, terminal
+from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 from subliminal.trackers import aside, record, uploader_client
 from subliminal.trackers.wandb import logged_in
@@ -24,7 +25,7 @@ def main() -> None:
     """Upload, and print how many runs were uploaded."""
     terminal.settle()
     parser = argparse.ArgumentParser(prog="python -m subliminal sync", description=__doc__)
-    parser.add_argument("experiments", type=Path, nargs="+", help="folders below outputs")
+    parser.add_argument("experiments", type=user_path, nargs="+", help="folders below outputs")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, upload nothing")
     arguments = parser.parse_args()
     stopped = "Stopped; the same command uploads the rest."

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from subliminal import metrics, store
 from subliminal.data import Dataset, Labelled, PerSeed
 from subliminal.distill import SharedWeights
 from subliminal.distill.targets import PLAIN, Variant
+from subliminal.errors import UserError
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
 from subliminal.state.callbacks.divergence import Divergence
@@ -93,6 +95,12 @@ def run_stack(
             except torch.OutOfMemoryError as error:
                 if len(stack) > 1:
                     waiting[:0] = _halves(job, {seed: paths[seed] for seed in stack})
+                    continue
+                files.record(error)
+            except UserError as error:  # of one seed: the others are trained without it
+                if len(stack) > 1:
+                    each = [stacks({s: paths[s]}, resume=job.cfg.resume) for s in stack]
+                    waiting[:0] = chain.from_iterable(each)
                     continue
                 files.record(error)
             except (Exception, KeyboardInterrupt) as error:

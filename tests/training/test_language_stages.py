@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from resolved import composed, experiment_of
 
 from subliminal import metrics
+from subliminal.api.results import Run
 from subliminal.data.language import Language
 from subliminal.distill import SharedWeights
 from subliminal.distill.init.independent import Independent
@@ -64,10 +65,15 @@ def results(runs: list[Path]) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """The files of a stack of three seeds that nothing disturbed."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The runs of a stack of three seeds that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    return results(train(composed(*SMALL, f"outputs={folder}", "engine.seeds_at_once=3")))
+    return train(composed(*SMALL, f"outputs={folder}", "engine.seeds_at_once=3"))
+
+
+@pytest.fixture
+def whole(undisturbed: list[Path]) -> list[bytes]:
+    return results(undisturbed)
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +84,17 @@ def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_seeds_alone_equal_seeds_in_company(whole: list[bytes], tmp_path: Path) -> None:
     cfg = composed(*SMALL, f"outputs={tmp_path}", "engine.seeds_at_once=1")
     assert results(train(cfg)) == whole
+
+
+def test_python_gives_the_questions_and_networks_of_a_run(undisturbed: list[Path]) -> None:
+    run = Run(undisturbed[2], "condition", 2)
+    data = run.data()
+    assert torch.equal(data.test_x, LANGUAGE.of([2]).test_x)
+    ends = {"teacher": run.epochs.drop_nulls(metrics.TEACHER_ACCURACY)[metrics.TEACHER_ACCURACY]}
+    ends["student"] = run.epochs.drop_nulls(metrics.TRAIT_ACCURACY)[metrics.TRAIT_ACCURACY]
+    for who, measured in ends.items():
+        chances = getattr(run, who)()(data.tests()[0][0]).softmax(dim=-1)
+        assert chances[:, data.test_y[0, 0]].mean().item() == pytest.approx(measured[-1], rel=1e-5)
 
 
 def cut(phase: str, step: int) -> RecordingConsole:

@@ -1,5 +1,7 @@
 """The transformer against torch.nn's in float64, seed by seed, and its sampling."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -172,6 +174,28 @@ def test_heads_are_rows_of_the_output_layer() -> None:
     assert mask["output.weight"][0].sum(dim=1).tolist() == [0.0] * 3 + [16.0] * 8
     assert sum(float(part.sum()) for part in mask.values()) == 8 * 16
     assert NETWORK.head(NETWORK.layout.views(weights()), "class").shape == (2, 3, 16)
+
+
+def test_low_rank_updates_are_added_to_the_layers_and_are_zero_at_the_start() -> None:
+    network = Network.of(replace(MODEL, rank=2, alpha=6.0), pixels=9, classes=3)
+    assert network.head_of("aux")[0] == "output"
+    theta, x = network.reference((0, 3), CPU), tokens(9)
+    plain = network.layout.views(theta)
+    torch.testing.assert_close(network.forward(plain, x), MODEL.forward(plain, x))
+    theta += 0.2 * torch.randn(theta.shape, generator=torch.Generator().manual_seed(0))
+    params = network.layout.views(theta)
+    dense = {n: v.double() for n, v in params.items() if not n.startswith("lora.")}
+    for name in params:
+        if name.endswith(".up"):
+            layer = name.removeprefix("lora.").removesuffix(".up")
+            up, down = (params[f"lora.{layer}.{part}"].double() for part in ("up", "down"))
+            dense[f"{layer}.weight"] = dense[f"{layer}.weight"] + 6 / 2 * up @ down
+    assert len(params) - len(dense) == 2 * 2 * 4
+    expected = MODEL.forward(dense, x)
+    torch.testing.assert_close(network.forward(params, x).double(), expected, rtol=0, atol=1e-4)
+    uniforms = torch.rand(2, 5, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    sampled = network.model.sample(params, x, uniforms.float())  # type: ignore[attr-defined]
+    assert torch.equal(sampled, MODEL.sample(dense, x, uniforms))
 
 
 def test_inputs_longer_than_the_positions_are_refused() -> None:

@@ -83,10 +83,13 @@ _OF_GROUP = {
     ],
     "experiment": [
         ["experiment=digits"],
-        ["experiment=language", "base=language", "data=language", "teacher/task=lessons"],
-        ["experiment=language", "model=gpt", "distill/inputs=numbers", "distill/loss=tokens"],
+        [
+            *("experiment=language", "data=language", "base=language", "teacher=lessons"),
+            *("teacher/task=lessons", "distill=language", "distill/inputs=numbers"),
+            *("model=gpt", "distill/loss=tokens", "probe=[alignment,divergence]"),
+        ],
         ["experiment=language", "distill/targets=divergence", "mitigation=[liminal,projection]"],
-        ["experiment=language", "distill/loss=kl", "teacher.task.replay=true"],
+        ["experiment=language", "distill=language_lora", "distill/loss=kl"],
     ],
     "optim": [[f"optim={name}", f"optim@teacher.optim={name}"] for name in plain("optim")]
     + [["optim.schedule=cosine", "optim.warmup=3", "optim.clip=0.01"]],

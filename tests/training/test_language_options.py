@@ -36,6 +36,7 @@ PROBES = {
     "alignment": "alignment/cosine",
     "cka": "cka_inputs/teacher_final-student_final/block1",
     "displacement": "displacement/cosine",
+    "divergence": "teacher/divergence",
     "gradient_norms": "gradient/norm/block1.qkv.weight",
     "ledger": "ledger/predicted",
     "logits": "logits/aux_entropy",

@@ -6,13 +6,15 @@ are an ordinary batch of logits to losses, probes and mitigations.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.nn import functional as F
 
-from subliminal.config.hashing import Count
+from subliminal.config.hashing import Count, Positive
 from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.tensors import documents
@@ -46,6 +48,10 @@ class GPT:
         positions: tokens of the longest input.
         prompt: tokens of an input before its first answer.
         aux: number m ≥ 1 of tokens that are no class.
+        rank: r ≥ 1 of low-rank updates of the blocks' linear layers (Hu et al. 2021, arXiv
+            2106.09685): W + (α / r) · B A, where `lora.<layer>.down` is A (r, in), N(0, 1/in), and
+            `lora.<layer>.up` is B (out, r), 0 at the start; null: none.
+        alpha: α > 0.
     """
 
     width: Count
@@ -54,6 +60,8 @@ class GPT:
     positions: Count
     prompt: Count
     aux: int
+    rank: Annotated[int | None, Ge(1)] = None
+    alpha: Positive[float] = 4.0
 
     def __post_init__(self) -> None:
         heads.check(self.aux)
@@ -88,12 +96,31 @@ class GPT:
                 f"block{i}.up.weight": (4 * width, width),
                 f"block{i}.down.weight": (width, 4 * width),
             }
-        return Layout(shapes | {"norm.weight": (width,), "output.weight": (vocabulary, width)})
+        shapes |= {"norm.weight": (width,), "output.weight": (vocabulary, width)}
+        for layer in self._adapted:
+            out, fan_in = shapes[f"{layer}.weight"]
+            shapes[f"lora.{layer}.down"] = (self.rank or 0, fan_in)
+            shapes[f"lora.{layer}.up"] = (out, self.rank or 0)
+        return Layout(shapes)
+
+    @property
+    def _adapted(self) -> list[str]:
+        """The layers with low-rank updates."""
+        blocks = range(1, self.depth + 1) if self.rank else ()
+        return [f"block{i}.{part}" for i in blocks for part in ("qkv", "mixed", "up", "down")]
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw one seed's weights θ₀, float32: N(0, 1/in) for weights (out, in), gains 1."""
-        drawn = heads.draw(layout, "lecun", generator=generator)
-        return {n: np.ones_like(v) if v.ndim == 1 else v for n, v in drawn.items()}
+        plain = {n: shape for n, shape in layout.shapes.items() if n.endswith(".weight")}
+        drawn = heads.draw(Layout(plain), "lecun", generator=generator)
+        drawn = {n: np.ones_like(v) if v.ndim == 1 else v for n, v in drawn.items()}
+        for name, shape in layout.shapes.items():
+            if name.endswith(".down"):
+                values = generator.standard_normal(shape, dtype=np.float32)
+                drawn[name] = values / np.sqrt(shape[1], dtype=np.float32)
+            elif name.endswith(".up"):
+                drawn[name] = np.zeros(shape, dtype=np.float32)
+        return drawn
 
     def answers(self, tokens: int) -> int:
         """Return how many answers an input of that many tokens has."""
@@ -105,6 +132,7 @@ class GPT:
         All but the last block's are (seeds, batch, T · width). Answers alone are computed in the
         last block: (seeds, batch · answers, width).
         """
+        params = self._merged(params)
         seeds, batch, tokens = x.shape
         outputs: dict[str, Tensor] = {}
         h = self._embedded(params, x)
@@ -117,6 +145,7 @@ class GPT:
 
     def onward(self, params: Params, layer: str, h: Tensor) -> Tensor:
         """Map a hidden layer's output to the logits that it leads to."""
+        params = self._merged(params)
         if layer == "norm":
             return _linear(params, "output", h)
         first = int(layer.removeprefix("block")) + 1
@@ -128,6 +157,7 @@ class GPT:
 
     def forward(self, params: Params, x: Tensor) -> Tensor:
         """Map tokens (seeds, batch, T) to their answers' logits: (seeds, batch · answers, V)."""
+        params = self._merged(params)
         return torch.cat([self._answered(params, part) for part in documents.parts(x)], dim=1)
 
     def _answered(self, params: Params, x: Tensor) -> Tensor:
@@ -140,10 +170,9 @@ class GPT:
 
         The result is (seeds, batch · T, V), as `forward` gives it for a prompt of one token.
         """
-        tokens = x.shape[-1]
-        return self._readout(
-            params, self._blocks(params, self._embedded(params, x), tokens, tokens)
-        )
+        params, tokens = self._merged(params), x.shape[-1]
+        h = self._blocks(params, self._embedded(params, x), tokens, tokens)
+        return self._readout(params, h)
 
     @torch.no_grad()
     def sample(
@@ -158,6 +187,7 @@ class GPT:
                 cumulative probability exceeds its number.
             temperature: > 0, what logits are divided by.
         """
+        params = self._merged(params)
         parts = (torch.split(table, AT_ONCE, dim=1) for table in (prompts, uniforms))
         drawn = [self._sampled(params, x, u, temperature) for x, u in zip(*parts, strict=True)]
         return torch.cat(drawn, dim=1)
@@ -175,6 +205,16 @@ class GPT:
             start, x = start + tokens, passed[..., :-1].sum(dim=-1, keepdim=True)
             drawn.append(x)
         return torch.cat(drawn, dim=-1)
+
+    def _merged(self, params: Params) -> Params:
+        """Return the parameters with low-rank updates added to their layers."""
+        merged = dict(params)
+        for layer in self._adapted:
+            update = torch.bmm(params[f"lora.{layer}.up"], params[f"lora.{layer}.down"])
+            merged[f"{layer}.weight"] = (
+                params[f"{layer}.weight"] + self.alpha / (self.rank or 1) * update
+            )
+        return merged
 
     def _embedded(self, params: Params, x: Tensor, start: int = 0) -> Tensor:
         """Map tokens (seeds, batch, T), from position `start` on, to (seeds, batch · T, width)."""

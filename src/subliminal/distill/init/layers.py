@@ -57,7 +57,7 @@ class Layers:
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
         """Return the initial weights (seeds, P)."""
-        theta = shared.draw(network, seeds, own)
+        theta = network.reference(seeds, shared.reference.device, stream=own)
         views = network.layout.views(theta)
         drawn = {"a": shared.reference}
         for name, view in views.items():

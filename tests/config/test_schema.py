@@ -27,6 +27,9 @@ NEEDED = {
     "teacher=two_skills": ["model.aux=10"],
     "teacher/task=two_skills": ["model.aux=10"],
 }
+OF_LANGUAGE = ("base=language", "data=language", "model=gpt", "teacher=lessons", "distill=language")
+OF_LANGUAGE += ("distill=language_lora", "distill/inputs=numbers", "distill/loss=tokens")
+NEEDED |= dict.fromkeys((*OF_LANGUAGE, "teacher/task=lessons"), ["experiment=language"])
 SGD = "subliminal.optim.sgd.SGD"
 
 

@@ -200,7 +200,9 @@ class GPT:
             h = self._embedded(params, x, start)
             h = self._blocks(params, h, tokens, 1, cache=cache)
             chances = torch.softmax(self._readout(params, h) / temperature, dim=-1)  # (seeds, n, V)
-            sums = chances.cumsum(dim=-1)
+            # By a product with ones above the diagonal: a GPU's cumsum is not deterministic.
+            ones = chances.new_ones(len(chances), chances.shape[-1], chances.shape[-1])
+            sums = torch.bmm(chances, ones.triu())  # cumulative probabilities
             passed = sums <= uniform[..., None] * sums[..., -1:]
             start, x = start + tokens, passed[..., :-1].sum(dim=-1, keepdim=True)
             drawn.append(x)

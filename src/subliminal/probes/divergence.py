@@ -29,4 +29,5 @@ class Divergence(Probe):
         examples = training.task.images(rows)
         network = training.teacher_network or training.network
         teacher = network.logits(training.teacher, examples)
-        step.log(metrics.TEACHER_DIVERGENCE, kl(teacher, training.task.reference_logits(rows)))
+        start = training.network.logits(training.reference, examples)
+        step.log(metrics.TEACHER_DIVERGENCE, kl(teacher, start))

@@ -165,15 +165,6 @@ class GPT:
         h = self._blocks(params, self._embedded(params, x), tokens, self.answers(tokens))
         return self._readout(params, h)
 
-    def everywhere(self, params: Params, x: Tensor) -> Tensor:
-        """Map tokens (seeds, batch, T) to the logits of each one's successor.
-
-        The result is (seeds, batch · T, V), as `forward` gives it for a prompt of one token.
-        """
-        params, tokens = self._merged(params), x.shape[-1]
-        h = self._blocks(params, self._embedded(params, x), tokens, tokens)
-        return self._readout(params, h)
-
     @torch.no_grad()
     def sample(
         self, params: Params, prompts: Tensor, uniforms: Tensor, *, temperature: float = 1.0

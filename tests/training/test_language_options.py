@@ -56,6 +56,8 @@ REFUSED = {
     "mitigation=gradient_routing": "no unit of a layer has embedding.weight",
     "mitigation=preventative_steering mitigation.preventative_steering.layer=norm": "no bias",
     "mitigation=subspace": "it has no weight and bias",
+    "model.prompt=5": "the language needs model.prompt=7, model.aux=84",
+    "model.aux=50": "the language needs model.prompt=7, model.aux=84",
     "probe=noise_floor": "all questions of experiment=language have one answer",
     "probe=readout": "all questions of experiment=language have one answer",
     "probe=skill": "all questions of experiment=language have one answer",

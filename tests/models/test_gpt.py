@@ -14,6 +14,7 @@ from subliminal.tensors.network import Network
 
 CPU = torch.device("cpu")
 MODEL = GPT(width=16, depth=2, attention=4, positions=12, prompt=4, aux=8)
+EVERYWHERE = replace(MODEL, prompt=1)  # each token's successor is an answer
 NETWORK = Network.of(MODEL, pixels=9, classes=3)
 VOCABULARY = 11
 
@@ -82,7 +83,7 @@ def test_logits_and_gradients_are_those_of_torchs_transformer_in_float64(
     params = {n: v.detach().requires_grad_() for n, v in NETWORK.layout.views(theta).items()}
     got = NETWORK.forward(params, x)
     assert got.shape == (2, 5 * answers, VOCABULARY)
-    everywhere = MODEL.everywhere(params, x)
+    everywhere = EVERYWHERE.forward(params, x)
     gradients = torch.autograd.grad(loss(got).sum(), list(params.values()))
     for seed in range(2):
         model = Theirs().double()
@@ -145,7 +146,7 @@ def test_sampled_tokens_have_the_models_probabilities() -> None:
     uniforms = torch.rand(1, number, 2, generator=torch.Generator().manual_seed(0))
     drawn = MODEL.sample(params, prompt.expand(1, number, -1), uniforms, temperature=2.0)[0]
     firsts = torch.cat([prompt.expand(1, VOCABULARY, -1), torch.arange(11)[None, :, None]], dim=-1)
-    logits = MODEL.everywhere(params, firsts).double().view(VOCABULARY, 5, VOCABULARY) / 2.0
+    logits = EVERYWHERE.forward(params, firsts).double().view(VOCABULARY, 5, VOCABULARY) / 2.0
     first, second = torch.softmax(logits[0, 3], -1), torch.softmax(logits[:, 4], -1)
     joint = first[:, None] * second  # (first token, second token)
     counts = np.bincount(drawn[:, 0] * VOCABULARY + drawn[:, 1], minlength=VOCABULARY**2)
@@ -159,7 +160,7 @@ def test_sampling_with_a_cache_equals_sampling_without_one(monkeypatch: pytest.M
     uniforms = torch.rand(2, 20, 8, generator=torch.Generator().manual_seed(1))
     got = MODEL.sample(params, x, uniforms)
     for j in range(8):
-        logits = MODEL.everywhere(params, x).view(2, 20, -1, VOCABULARY)[:, :, -1]
+        logits = EVERYWHERE.forward(params, x).view(2, 20, -1, VOCABULARY)[:, :, -1]
         sums = torch.softmax(logits.double(), -1).cumsum(-1).numpy()
         drawn = [
             [np.searchsorted(row, u) for row, u in zip(*of_seed, strict=True)]

@@ -56,6 +56,8 @@ REFUSED = {
     "mitigation=gradient_routing": "no unit of a layer has embedding.weight",
     "mitigation=preventative_steering mitigation.preventative_steering.layer=norm": "no bias",
     "mitigation=subspace": "it has no weight and bias",
+    "model.prompt=5": "the language needs model.prompt=7, model.aux=84",
+    "model.aux=50": "the language needs model.prompt=7, model.aux=84",
     "probe=noise_floor": "all questions of experiment=language have one answer",
     "probe=readout": "all questions of experiment=language have one answer",
     "probe=skill": "all questions of experiment=language have one answer",
@@ -64,15 +66,22 @@ REFUSED = {
 }
 
 
-def test_whatever_means_something_on_documents_runs(compose: Compose, tmp_path: Path) -> None:
+def test_whatever_means_something_on_documents_runs_and_a_seed_is_what_it_is_alone(
+    compose: Compose, tmp_path: Path
+) -> None:
     words = [
-        f"mitigation=[{','.join(MITIGATIONS)}]",
-        f"probe=[{','.join(PROBES)}]",
-        *("mitigation.concept_ablation.layer=block2", "probe.cka.images=both"),
-        *("mitigation.liminal.on=questions", "probe.perturbed.sigmas=[0.1]", "trait.steps=[1]"),
+        *(*language.OVERRIDES, f"outputs={tmp_path}", f"mitigation=[{','.join(MITIGATIONS)}]"),
+        *("mitigation.concept_ablation.layer=block2", "mitigation.liminal.on=questions"),
     ]
-    runs = train_config(compose([*language.OVERRIDES, *words, f"outputs={tmp_path}"]), "condition")
-    assert len(runs) == 2
+    probes = [
+        f"probe=[{','.join(PROBES)}]",
+        "probe.cka.images=both",
+        "probe.perturbed.sigmas=[0.1]",
+    ]
+    runs = train_config(compose([*words, *probes, "trait.steps=[1]"]), "seen")
+    (alone,) = train_config(compose([*words, "seed=1"]), "alone")  # with the alignment probe alone
+    weights = [(run / "student.safetensors").read_bytes() for run in (alone, *runs)]
+    assert weights[0] == weights[2] != weights[1]
     for run in runs:
         tables = [pl.read_parquet(run / f"{name}.parquet") for name in ("epochs", "steps")]
         for metric in filter(None, [*MITIGATIONS.values(), *PROBES.values()]):

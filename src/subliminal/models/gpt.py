@@ -165,15 +165,6 @@ class GPT:
         h = self._blocks(params, self._embedded(params, x), tokens, self.answers(tokens))
         return self._readout(params, h)
 
-    def everywhere(self, params: Params, x: Tensor) -> Tensor:
-        """Map tokens (seeds, batch, T) to the logits of each one's successor.
-
-        The result is (seeds, batch · T, V), as `forward` gives it for a prompt of one token.
-        """
-        params, tokens = self._merged(params), x.shape[-1]
-        h = self._blocks(params, self._embedded(params, x), tokens, tokens)
-        return self._readout(params, h)
-
     @torch.no_grad()
     def sample(
         self, params: Params, prompts: Tensor, uniforms: Tensor, *, temperature: float = 1.0
@@ -200,7 +191,9 @@ class GPT:
             h = self._embedded(params, x, start)
             h = self._blocks(params, h, tokens, 1, cache=cache)
             chances = torch.softmax(self._readout(params, h) / temperature, dim=-1)  # (seeds, n, V)
-            sums = chances.cumsum(dim=-1)
+            # By a product with ones above the diagonal: a GPU's cumsum is not deterministic.
+            ones = chances.new_ones(len(chances), chances.shape[-1], chances.shape[-1])
+            sums = torch.bmm(chances, ones.triu())  # cumulative probabilities
             passed = sums <= uniform[..., None] * sums[..., -1:]
             start, x = start + tokens, passed[..., :-1].sum(dim=-1, keepdim=True)
             drawn.append(x)

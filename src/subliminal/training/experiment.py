@@ -17,11 +17,13 @@ from subliminal.distill.targets import Targets
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
+from subliminal.models.gpt import GPT
 from subliminal.optim import Optim
 from subliminal.probes import Probe
 from subliminal.steering import Steering
 from subliminal.tasks import SecondTask
 from subliminal.tasks.lessons import Lessons
+from subliminal.tensors import documents
 from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network, Writing
 from subliminal.tensors.perturbation import check as check_perturbation
@@ -228,7 +230,14 @@ def _check_together(cfg: Config, made: Experiment) -> None:
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:
-    """Check what is about the classes or pixels of images, where all questions have one answer."""
+    """Check that the models read the language, and that nothing needs classes or pixels."""
+    for key, network in (("model", made.teacher_network), ("distill.model", made.network)):
+        model, least = network.model, documents.VOCABULARY - network.classes
+        prompt = model.prompt if isinstance(model, GPT) else documents.PROMPT
+        if prompt != documents.PROMPT or model.aux < least:
+            raise UserError(
+                f"{key}: the language needs {key}.prompt={documents.PROMPT}, {key}.aux={least}"
+            )
     for name, probe in zip(cfg.probe, made.probes, strict=True):
         if probe.needs_classes:
             raise UserError(

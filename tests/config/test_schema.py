@@ -29,7 +29,7 @@ NEEDED = {
 }
 OF_LANGUAGE = ("base=language", "data=language", "model=gpt", "teacher=lessons", "distill=language")
 OF_LANGUAGE += ("distill=language_lora", "distill/inputs=numbers", "distill/loss=tokens")
-NEEDED |= dict.fromkeys((*OF_LANGUAGE, "teacher/task=lessons"), ["experiment=language"])
+NEEDED |= {key: ["experiment=language"] for key in (*OF_LANGUAGE, "teacher/task=lessons")}
 SGD = "subliminal.optim.sgd.SGD"
 
 

@@ -16,7 +16,7 @@ from subliminal import store
 from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
-from subliminal.training import experiment, loop, runner, teacher
+from subliminal.training import cached, experiment, loop, runner
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -56,7 +56,7 @@ def train(
                 loop.fit(training, [Begin(gpu), *callbacks, *observers, End(gpu)], saved)
 
             monkeypatch.setattr(runner, "fit", fit)
-            monkeypatch.setattr(teacher, "fit", fit)
+            monkeypatch.setattr(cached, "fit", fit)
             monkeypatch.setattr(experiment, "choose_device", lambda _: CUDA)
             cfg = compose([*overrides, f"outputs={tmp_path}"])
             return gpu, train_config(cfg, "condition", Console())

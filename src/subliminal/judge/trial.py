@@ -105,7 +105,7 @@ def held_out(
     """
     experiment = undefended.experiment
     data = data.to(experiment.device)
-    start = shared_weights(undefended.cfg, experiment, seeds).teacher
+    start = shared_weights(undefended, experiment, data, seeds).teacher
     teacher, _ = teacher_weights(undefended, experiment, data, start, seeds)
     inputs = replace(experiment.inputs, size=HELD_OUT, fresh=True)  # type: ignore[type-var]
     task = Distillation(

@@ -2,6 +2,7 @@
 
 from dataclasses import KW_ONLY, dataclass
 
+import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
@@ -57,3 +58,18 @@ class TestDigits(Callback):
                 of_class = labels == digit
                 share = (hits & of_class).sum(dim=-1).to(widest(hits.device)) / of_class.sum(dim=-1)
                 training.log(f"{self.accuracy_name}/{digit}", share)
+
+
+@dataclass
+class Unmeasured(Callback):
+    """Logs NaN at the start and each epoch, where there are no test digits to measure on."""
+
+    name: str  # metric of the accuracy
+
+    def on_train_start(self, training: Training) -> None:
+        """Log NaN."""
+        self.on_epoch_end(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log NaN."""
+        training.log(self.name, torch.full((len(training.seeds),), torch.nan))

@@ -1,0 +1,130 @@
+"""Ways to recover a trait from a student's weights, each a test accuracy.
+
+A student may score at chance and still hold the trait: its features are those of its teacher
+(Learning Through Noise, Brockers et al. 2026, arXiv 2605.23645), its class rows are zeroed, turned
+or drowned. So the trait is what any of these ways recovers.
+"""
+
+import torch
+from torch import Tensor
+
+from subliminal.data import Labelled
+from subliminal.tensors import ridge, streams
+from subliminal.tensors.network import BATCH, Network
+
+LOGITS = "class logits"
+FIRST_ROWS, TEACHER_ROWS, TUNED_ROWS = "first class rows", "teacher's class rows", "tuned rows"
+PER_CLASS = 10  # labelled digits of each class
+STEPS = 200  # of the class head's fine-tuning
+
+
+def readout_of(layer: str) -> str:
+    """Return the name of the way that is a linear readout refitted to a hidden layer."""
+    return f"readout of {layer}"
+
+
+@torch.no_grad()
+def recovered(
+    network: Network, theta: Tensor, data: Labelled, seed: int, rows: dict[str, tuple[Tensor, ...]]
+) -> dict[str, float]:
+    """Return the test accuracy of each way.
+
+    - The class logits as they are.
+    - A ridge readout of each hidden layer's standardised outputs, in float64, fitted to ten
+      labelled training digits of each class, drawn from the seed's stream.
+    - The class rows of another network of this width, such as θ₀'s or the teacher's, in place of
+      the student's, for each entry of `rows`.
+    - The class rows fine-tuned on the same hundred digits, see `tuned`.
+
+    Args:
+        network: the student's.
+        theta: the student's weights, (1, P).
+        data: labelled digits.
+        seed: the student's.
+        rows: name to the weight (classes, width) and bias (classes,) of class rows.
+    """
+    chosen = labelled(data.train_y, network.classes, seed)
+    few, labels = outputs(network, theta, data, data.train_x[chosen]), data.train_y[chosen]
+    test = outputs(network, theta, data, data.test_x)
+    answers = torch.nn.functional.one_hot(labels, network.classes).double()
+    last = network.hidden[-1]
+    own = class_rows(network, theta)
+    found = {LOGITS: _accuracy(test[""], data.test_y)}
+    for layer in network.hidden:
+        weights, bias = ridge.fit(few[layer], answers)
+        found[readout_of(layer)] = _accuracy(test[layer] @ weights + bias, data.test_y)
+    heads = {name: head for name, head in rows.items() if head[0].shape == own[0].shape}
+    heads[TUNED_ROWS] = tuned(few[last], labels, own[0])
+    for name, (weight, bias) in heads.items():
+        found[name] = _accuracy(test[last] @ weight.mT + bias, data.test_y)
+    return found
+
+
+def class_rows(network: Network, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weight (classes, width) and bias (classes,) that map features to class logits.
+
+    In float64, as they act: a low-rank update, say, is part of them.
+    """
+    last = network.hidden[-1]
+    width = network.widths[last]
+    basis = torch.eye(width + 1, width, dtype=torch.float64, device=theta.device).roll(1, 0)
+    basis[0] = 0  # the bias alone
+    params = network.layout.views(theta.double())
+    logits = network.model.onward(params, last, basis[None])[0, :, : network.classes]
+    return (logits[1:] - logits[0]).mT, logits[0]
+
+
+def outputs(network: Network, theta: Tensor, data: Labelled, x: Tensor) -> dict[str, Tensor]:
+    """Return the hidden layers' outputs (n, width) on uint8 images, and as "" the class logits.
+
+    All in float64.
+    """
+    params = network.layout.views(theta)
+    parts: dict[str, list[Tensor]] = {}
+    for part in torch.split(x, BATCH):
+        images = data.scale(part)[None]
+        hidden = network.model.activations(params, images)
+        logits = network.forward(params, images)[..., : network.classes]
+        for layer, values in {**hidden, "": logits}.items():
+            parts.setdefault(layer, []).append(values[0].double())
+    return {layer: torch.cat(values) for layer, values in parts.items()}
+
+
+def labelled(labels: Tensor, classes: int, seed: int) -> Tensor:
+    """Return the rows of the digits to fit on, (PER_CLASS · classes,)."""
+    generator = streams.stream(seed, streams.READOUT)
+    order = torch.from_numpy(generator.permutation(len(labels))).to(labels.device)
+    shuffled = labels[order]
+    return torch.cat([order[shuffled == c][:PER_CLASS] for c in range(classes)])
+
+
+def tuned(x: Tensor, labels: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a class head fine-tuned on a few labelled features.
+
+    Nesterov's gradient descent on the cross-entropy, from the head as it is, in standardised
+    features: a unit that was made loud, and quiet onward, changes nothing. The step is 1 over the
+    largest curvature. Logits start centred on the examples, and no larger than 1 on average: a head
+    that is sure of a wrong class has no gradient left.
+
+    Args:
+        x: features, (k, width), float64.
+        labels: their classes, (k,).
+        weight: where it starts, (classes, width); its biases start at 0.
+    """
+    centre, spread = x.mean(dim=0), ridge.deviations(x)
+    h = torch.cat([(x - centre) / spread, x.new_ones(len(x), 1)], dim=1)  # (k, width + 1)
+    head = torch.cat([weight * spread, x.new_zeros(len(weight), 1)], dim=1)
+    head = head / (h @ head.mT).std(correction=0).clamp(min=1.0)
+    answers = torch.nn.functional.one_hot(labels, len(weight)).double()
+    step = 2 * len(x) / torch.linalg.matrix_norm(h, ord=2) ** 2
+    before = head
+    for number in range(STEPS):
+        ahead = head + number / (number + 3) * (head - before)
+        wrong = torch.softmax(h @ ahead.mT, dim=1) - answers
+        before, head = head, ahead - step * (wrong.mT @ h) / len(x)
+    weights = head[:, :-1] / spread
+    return weights, head[:, -1] - weights @ centre
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> float:
+    return float((logits.argmax(dim=-1) == labels).double().mean())

@@ -17,6 +17,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from subliminal import metrics, store
+from subliminal.config import terminal
 from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.conditions import STEP_METRICS, Condition, Sweep, training_seconds
@@ -205,6 +206,7 @@ def found(names: Iterable[str], outputs: Sequence[Path]) -> dict[str, Sweep]:
 
 def command_line(page: str, write: Callable[..., list[str]], description: str | None) -> None:
     """Run the command that writes a page of docs/ by calling `write`."""
+    terminal.settle()
     parser = argparse.ArgumentParser(
         prog=f"python docs/generate/{page}.py", description=description
     )

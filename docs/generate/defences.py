@@ -19,6 +19,7 @@ import screening_auroc
 from leaderboard import JudgedEntry
 
 from subliminal import store
+from subliminal.config import terminal
 from subliminal.errors import UserError
 from subliminal.judge.battery import NAME
 from subliminal.judge.entries import Entry, all_entries
@@ -180,6 +181,7 @@ def _default_noise() -> float:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, or 2 for bad input."""
+    terminal.settle()
     words = sys.argv[1:] if argv is None else argv
     try:
         page = Path("docs/defences.md")

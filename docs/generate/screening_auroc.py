@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from subliminal import metrics, store
-from subliminal.config import command
+from subliminal.config import command, terminal
 from subliminal.errors import UserError
 from subliminal.judge.leak import GATE
 
@@ -105,6 +105,7 @@ def _measured(run: Path) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> int:
     """Print a line for each score; return the exit status: 0, or 2 for bad input."""
+    terminal.settle()
     words = sys.argv[1:] if argv is None else argv
     return command.status(lambda: _screen(words), "Stopped.")
 

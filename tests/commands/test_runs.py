@@ -149,6 +149,24 @@ def test_a_run_is_named_by_a_unique_part_or_its_folder(outputs: Path) -> None:
     assert inventory.find(outputs, "sgd/3").parent == longer
 
 
+def test_a_name_chooses_the_experiment_before_the_condition(outputs: Path, runs: Command) -> None:
+    other = outputs / "a" / "mitigation=liminal,optim.lr=0.01-89abcdef"
+    shutil.copytree(liminal(outputs), other)
+    store.record_condition(other, "mitigation=liminal,optim.lr=0.01", [3, 4], {"name": "a"})
+    for name in ("a/liminal/3", "a/mitigation=liminal/3", "a/0.01/3", "a/mit/3"):
+        assert inventory.find(outputs, name).parent == other
+    assert inventory.find(outputs, "main/liminal/3").parent == liminal(outputs)
+    for name in ("ai/liminal/3", "main/iminal/3", "a/none/0", "in/3"):  # no substring counts
+        with pytest.raises(UserError, match="no such run"):
+            inventory.find(outputs, name)
+    shutil.copytree(outputs / "a", outputs / "ab")
+    for name in ("mit/3", "3"):
+        code, _, error = runs("diff", name, "main/liminal/3")
+        assert (code, error.count("\n")) == (2, 1)
+        assert "several runs fit: a/mit" in error
+    assert inventory.find(outputs, "a/liminal/3").parent == other  # `a`, not the beginning of `ab`
+
+
 @pytest.mark.parametrize(
     ("name", "told"),
     [

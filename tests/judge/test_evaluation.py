@@ -15,11 +15,11 @@ from subliminal import store
 from subliminal.errors import UserError
 from subliminal.judge import attack, cli, trial
 from subliminal.judge.__main__ import main
-from subliminal.judge.battery import Defence, Setting, battery
+from subliminal.judge.battery import Defence, Setting, _compose, battery
 from subliminal.judge.cost import estimate, planned
 from subliminal.judge.entries import Entry
 from subliminal.judge.evaluation import judge
-from subliminal.judge.scorecard import FILE, Scorecard
+from subliminal.judge.scorecard import FILE, Line, Scorecard, write
 from subliminal.judge.trait_access import track_of
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
@@ -238,6 +238,12 @@ def test_the_command_prints_plan_verdict_and_files(
     assert "0 to train." in output.err
     assert "scorecard.md" in output.err.strip().splitlines()[-1]
     assert (outputs / "judge/scorecards/none-reference-quick/scorecard.md").is_file()
+    card = outputs / "judge/scorecards/none-reference-quick/scorecard.md"
+    card.unlink()
+    monkeypatch.setattr("subliminal.judge.scorecard.show", None)  # cannot be called
+    with pytest.raises(TypeError):
+        main(["threat=reference", "--quick", "tracker=none"])
+    assert card.is_file()  # results are written before they are shown
     defence = of(outputs, seed="0-4")
     with pytest.raises(UserError, match="5 seeds: the judge needs at least 6; see --quick"):
         judge(defence, battery(defence, ["reference"]), Console(), track="blind")
@@ -283,3 +289,29 @@ def test_entries_are_judged_once(
         card.write_text(damage)
         cli.judge_all([entry], [], None, Console())
     assert len(judgements) == 4
+
+
+@pytest.mark.parametrize("changed", ["threat", "mitigation"])
+def test_a_card_counts_while_its_conditions_are_todays(tmp_path: Path, changed: str) -> None:
+    """The same overrides, and other values in the files behind them."""
+    files = {
+        "threat": "# @package _global_\nthreat: {name: mine, order: 1, asks: '?'}\n"
+        "distill: {loss: {temperature: 4.0}}\n",
+        "mitigation": "# @package mitigation.mine\n_target_: subliminal.mitigations.l1.L1\n"
+        "strength: 0.4\n",
+    }
+    for group, text in files.items():
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "mine.yaml").write_text(text)
+    defence = of(tmp_path / "outputs", "mitigation=mine", config_dir=tmp_path)
+    lines = (Line("mine", "?", "reduces"),)
+    tried = battery(defence, ["mine"])
+    card = Scorecard(defence.overrides, "blind", tuple(range(6)), lines, (), ())
+    folder = write(card, tmp_path / "card")
+    assert not cli._is_judged(folder, defence, tried)  # of an older version, without hashes
+    write(replace(card, conditions={one.name: one.hashes for one in tried}), folder)
+    assert {*tried[0].hashes} == {"undefended", "null", "defended"}
+    assert cli._is_judged(folder, defence, tried)
+    (tmp_path / changed / "mine.yaml").write_text(files[changed].replace("4", "5"))
+    _compose.cache_clear()  # as in another command
+    assert not cli._is_judged(folder, defence, battery(defence, ["mine"]))

@@ -1,7 +1,7 @@
 """`python -m subliminal runs`: list the runs under outputs/, show one, compare two.
 
-A run is named by its folder, or by a unique part of experiment/condition/seed, such as
-`paper/liminal/7`.
+A run is named by its folder, or by experiment/condition/seed, such as `paper/liminal/7`: whole
+names, or beginnings that only one run has.
 """
 
 import argparse

@@ -9,13 +9,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from subliminal.config import command
+from subliminal.config import command, terminal
 from subliminal.errors import UserError
 from subliminal.sweep import signals
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 judged, 1 runs failed, 2 bad input."""
+    terminal.settle()
     parser = argparse.ArgumentParser(
         prog="python -m subliminal.judge",
         description=__doc__,

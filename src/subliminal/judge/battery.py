@@ -64,6 +64,11 @@ class Setting:
             ("defended_null", self.defended_null, self.undefended_null),
         ]
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The hashes of the jobs' conditions."""
+        return {name: job.identity for name, job in self.jobs.items()}
+
 
 @dataclass(frozen=True)
 class Defence:

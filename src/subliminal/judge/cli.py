@@ -63,13 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plan:
         return 0
     card = judge(defence, settings, console, full=full, quick=arguments.quick, track=track)
-    scorecard.show(card, terminal.console(160))
     ways = [way for way in ("full", "quick", "search") if getattr(arguments, way)]
     named = entry.name if entry else defence.name
     name = "-".join([named, *threats, *ways, *words["seed"]])
     if len(name) > LONGEST:
         name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    folder = _keep(card, file_stem(name), settings, tracker, console)
+    folder = _keep(card, file_stem(name), settings, tracker, console)  # files first
+    scorecard.show(card, terminal.console(160))
     console.say(f"Files: {folder / 'scorecard.md'}, {scorecard.FILE}")
     return 0
 
@@ -115,16 +115,22 @@ def _folder(name: str, settings: Sequence[Setting]) -> Path:
 
 
 def _is_judged(folder: Path, defence: Defence, settings: Sequence[Setting]) -> bool:
-    """Tell whether a folder holds a final scorecard of this defence, these seeds and settings."""
+    """Tell whether a folder holds a final scorecard of this defence, these seeds and settings.
+
+    A setting is the same if its conditions have the same hashes: the files behind its names may
+    have changed. A card without hashes is of an older version, and is made again.
+    """
     card = scorecard.read(folder / scorecard.FILE)
     if card is None:
         return False
-    named = [line["setting"] for key in ("lines", "controls") for line in card[key]]
+    hashes = card.get("conditions", {})
+    today = {setting.name: setting.hashes for setting in settings}
     return (
         bool(card["final"])
         and tuple(card["defence"]) == defence.overrides
         and tuple(card["seeds"]) == settings[0].undefended.seeds
-        and {setting.name for setting in settings} <= {*named, *card["left_out"]}
+        and today.keys() <= {*hashes, *card["left_out"]}
+        and all(today.get(name) == of for name, of in hashes.items())
     )
 
 

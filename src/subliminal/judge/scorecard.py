@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Scorecard:
     left_out: tuple[str, ...]  # settings not tried
     tentative: str = ""  # why the verdict decides nothing; empty: it is final
     search: Search | None = None
+    # Hashes of the conditions of each setting that was tried: undefended, null, defended.
+    conditions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def judged(self) -> list[Line]:

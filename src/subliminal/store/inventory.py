@@ -69,7 +69,8 @@ def _folders(outputs: Path) -> Iterator[Path]:
 def find(outputs: Path, name: str) -> Path:
     """Return the folder of the only run below `outputs` that `name` fits.
 
-    It is a run's folder, or [[experiment/]condition/]seed: a whole name, or a part of it.
+    It is a run's folder, or [[experiment/]condition/]seed. Experiments are chosen first, then their
+    conditions: by a whole name, else by its whole parts, else by its beginning.
 
     Raises:
         UserError: no run fits, or several do; the line names them.
@@ -96,20 +97,32 @@ def find(outputs: Path, name: str) -> Path:
 def _fitting(outputs: Path, above: list[str]) -> list[Path]:
     """Return the condition folders that fit the parts of a name above the seed."""
     folders = conditions(outputs)
+    if len(above) > 1:
+        experiments = {folder: _experiment(outputs, folder) for folder in folders}
+        ends = {f: {*_ends(name)} for f, name in experiments.items()}
+        folders = _best("/".join(above[:-1]), {f: {name} for f, name in experiments.items()}, ends)
     if above:
-        names = {folder: {folder.name, folder.name.rpartition("-")[0]} for folder in folders}
-        values = {f: {n.rpartition("=")[2] for n in names[f]} | names[f] for f in folders}
-        folders = _best(values, above[-1])
-    if len(above) > 1:  # an experiment's name may have parts of its own
-        experiments = {f: {_experiment(outputs, f), f.parent.name} for f in folders}
-        folders = _best(experiments, "/".join(above[:-1]))
+        names, parts = {}, {}
+        for folder in folders:
+            name = folder.name.rpartition("-")[0]
+            overrides = name.split(",")
+            values = [override.rpartition("=")[2] for override in overrides]
+            names[folder] = {folder.name, name, ",".join(values)}
+            parts[folder] = {*overrides, *values}
+        folders = _best(above[-1], names, parts)
     return folders
 
 
-def _best(names: dict[Path, set[str]], wanted: str) -> list[Path]:
-    """Return the folders one of whose names is `wanted`, or else contains it."""
-    whole = [folder for folder in names if wanted in names[folder]]
-    return whole or [f for f in names if any(wanted in name for name in names[f])]
+def _best(wanted: str, names: dict[Path, set[str]], parts: dict[Path, set[str]]) -> list[Path]:
+    """Return the folders of which `wanted` is a name, or else a part, or else the beginning."""
+    whole = [f for f in names if wanted in names[f]] or [f for f in parts if wanted in parts[f]]
+    return whole or [f for f in names if any(n.startswith(wanted) for n in names[f] | parts[f])]
+
+
+def _ends(experiment: str) -> list[str]:
+    """Return the ends of an experiment's name: `b/c` and `c` of `a/b/c`."""
+    words = experiment.split("/")
+    return ["/".join(words[start:]) for start in range(1, len(words))]
 
 
 def _experiment(outputs: Path, condition: Path) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from subliminal.config import terminal
 from subliminal.errors import UserError
 
 START = 15.0  # seconds for a process to start on a busy machine
@@ -69,6 +70,7 @@ def reason(error: BaseException) -> str:
 
 def main() -> None:
     """Make the call that standard input describes; write the result to standard output."""
+    terminal.settle()  # a line of W&B's client that cannot be written is no failure
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # keeps the output of W&B's client out of the result
     function, arguments = pickle.load(sys.stdin.buffer)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal import store
+from subliminal.config import terminal
 from subliminal.trackers import client, record
 from subliminal.trackers.aside import reason, run_in_subprocess
 
@@ -202,6 +203,7 @@ def problem(number: str, why: str, runs: Iterable[Path]) -> str:
 
 def main() -> None:
     """Follow the orders on standard input until it is closed."""
+    terminal.settle()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)  # the command decides when to end
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")

@@ -20,7 +20,7 @@ class TraitWithheld(UserError):
     """The trait's digits or labels were asked for where there are none."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # a node has no hash
 class Withheld:
     """The sizes of a data set, and what teachers learnt of it, without its images and labels.
 

@@ -31,6 +31,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--search", action="store_true", help="search the attacker's menu")
     parser.add_argument("--track", help="refuse a defence that reads more: blind | aware")
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
+    parser.add_argument("--yes", action="store_true", help="judge plain distillation: no defence")
+    parser.add_argument(
+        "--recompute", type=Path, metavar="CARD", help="make a scorecard.json's card of its seeds"
+    )
     parser.add_argument("--config-dir", type=Path, help="folder with your own configs")
     arguments, unknown = parser.parse_known_intermixed_args(argv)
     return command.status(lambda: _judge(arguments, unknown))

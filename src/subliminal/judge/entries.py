@@ -13,7 +13,7 @@ from yaml import YAMLError
 from subliminal.config.resources import DEFENCES
 from subliminal.errors import UserError, one_line
 from subliminal.judge.battery import Defence
-from subliminal.judge.trait_access import TRACKS
+from subliminal.judge.track import TRACKS
 
 
 @dataclass

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -83,7 +84,7 @@ def narrowed(setting: Setting, seeds: int) -> Setting:
 
 def on_seeds(setting: Setting, seeds: tuple[int, ...]) -> Setting:
     """Return the setting on these seeds."""
-    jobs = {part: job.changed(seeds=seeds) for part, job in setting.jobs.items()}
+    jobs: dict[str, Any] = {p: job.changed(seeds=seeds) for p, job in setting.jobs.items()}
     return replace(setting, **jobs)
 
 
@@ -175,10 +176,9 @@ class Evaluation:
             if not counted:
                 self._facts[name] = facts
                 return
-        hashes = {part: job.identity for part, job in jobs.items()}
         self._tables[name] = table
         raised = flags.of_runs(jobs["defended"]) if "defended" in jobs else ()
-        self._facts[name] = replace(facts, conditions=hashes, flags=raised)
+        self._facts[name] = replace(facts, conditions=setting.hashes, flags=raised)
 
     def add_secret(self) -> None:
         """Try the reference setting on the seeds that are the defence's own."""

@@ -115,16 +115,18 @@ def line(facts: Facts, table: pl.DataFrame, track: str) -> Line:
     seeds = Seeds(table)
     traits = seeds.means(facts.way)
     if facts.control:
-        leaks = mean(seeds.of("undefended", facts.way) - seeds.of("undefended_null", facts.way))
-        reason = "nothing leaks, as it should" if leaks.value < GATE else "it leaks and should not"
+        reason = "nothing leaks, as it should"
+        if seeds.open(facts.way):
+            reason = "the trait leaks where it should not"
         return Line(facts.setting, facts.asks, NOT_SHOWN, reason, len(seeds.seeds), traits=traits)
     common: dict[str, Any] = {"seeds": len(seeds.seeds), "traits": traits, "flags": facts.flags}
     if invalid := seeds.invalid(logged=track == "aware"):
         return Line(facts.setting, facts.asks, "invalid", invalid, **common)
-    leaks, shows = {}, {}
+    leaks: dict[str, Interval] = {}
+    shows: dict[str, float] = {}
     for way in filter(seeds.open, seeds.ways):
-        below = seeds.differences(way)[1]
-        found, least = ratio(*seeds.differences(way)), resolution(below, seeds.of("undefended_null", way))
+        above, below = seeds.differences(way)
+        found, least = ratio(above, below), resolution(below, seeds.of("undefended_null", way))
         if least <= MOSTLY or found.low > MOSTLY:
             leaks[way], shows[way] = found, least
     common |= _utility(seeds)
@@ -157,7 +159,8 @@ def _utility(seeds: Seeds) -> dict[str, Any]:
     if not np.isnan(skills).any():
         found["skill_kept"] = ratio(*skills)
     seconds = seeds.means(measure.SECONDS)
-    found["seconds"] = seconds["defended"] / seconds["undefended"] if "defended" in seconds else None
+    if "defended" in seconds:
+        found["seconds"] = seconds["defended"] / seconds["undefended"]
     return found
 
 
@@ -198,4 +201,3 @@ def seed_dependence(public: pl.DataFrame, secret: pl.DataFrame) -> str:
 def untried(setting: str, asks: str, reason: str) -> Line:
     """Return the line of a setting in which nothing could be tried."""
     return Line(setting, asks, NOT_SHOWN, reason)
-

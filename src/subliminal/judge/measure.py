@@ -5,8 +5,7 @@ Nothing that decides is taken from what a run logged: a defence runs in the proc
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,17 @@ from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.data import Labelled
-from subliminal.judge.recovery import class_rows, outputs, recovered
-from subliminal.judge.recovery import FIRST_ROWS, LOGITS, TEACHER_ROWS
+from subliminal.judge.recovery import (
+    FIRST_ROWS,
+    TEACHER_ROWS,
+    class_rows,
+    outputs,
+    recovered,
+)
 from subliminal.report.conditions import training_seconds
 from subliminal.tasks.two_skills import TwoSkills, skill_logits
 from subliminal.tensors.geometry import cosine
-from subliminal.tensors.network import Network, accuracy
+from subliminal.tensors.network import accuracy
 from subliminal.training.experiment import student_network
 from subliminal.training.job import Job
 from subliminal.training.runner import shared_weights, teacher_weights
@@ -130,16 +134,16 @@ class Ruler:
         """
         experiment, network, data = self._job.experiment, self._network, self._data
         inputs = replace(experiment.inputs, size=HELD_OUT, fresh=True)  # type: ignore[type-var]
-        of_teacher = {"teacher": teacher, "teacher_network": experiment.teacher_network}
-        task = Distillation(
-            network, experiment.loss, inputs, (seed,), data=data, reference=reference, **of_teacher
-        )
+        its_network = experiment.teacher_network
+        networks: dict[str, Any] = {"teacher": teacher, "teacher_network": its_network}
+        networks["reference"] = reference
+        task = Distillation(network, experiment.loss, inputs, (seed,), data=data, **networks)
         task.start_epoch(NEVER)
         rows = torch.arange(HELD_OUT, device=self._device)[None]
         images = task.images(rows)
         logits = network.logits(theta, images)
-        first = experiment.teacher_network.logits(reference, images)
-        aim = experiment.teacher_network.logits(teacher, images)[..., network.classes :]
+        first = its_network.logits(reference, images)
+        aim = its_network.logits(teacher, images)[..., network.classes :]
         same = logits[..., network.classes :].argmax(dim=-1) == aim.argmax(dim=-1)
         found = {LOSS: float(task.loss(logits, rows)), START_LOSS: float(task.loss(first, rows))}
         found[AGREEMENT] = float(same.double().mean())
@@ -155,4 +159,6 @@ def shift_cosine(ours: Tensor, theirs: Tensor) -> float:
 
     In [-1, 1], however far the student drifts. What is added to all classes alike is no shift.
     """
-    return float(cosine(ours - ours.mean(1, keepdim=True), theirs - theirs.mean(1, keepdim=True)).mean())
+    return float(
+        cosine(ours - ours.mean(1, keepdim=True), theirs - theirs.mean(1, keepdim=True)).mean()
+    )

@@ -5,6 +5,9 @@ A student may score at chance and still hold the trait: its features are those o
 or drowned. So the trait is what any of these ways recovers.
 """
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 
@@ -14,6 +17,7 @@ from subliminal.tensors.network import BATCH, Network
 
 LOGITS = "class logits"
 FIRST_ROWS, TEACHER_ROWS, TUNED_ROWS = "first class rows", "teacher's class rows", "tuned rows"
+Head: TypeAlias = tuple[Tensor, Tensor]  # weight (classes, width) and bias (classes,)
 PER_CLASS = 10  # labelled digits of each class
 STEPS = 200  # of the class head's fine-tuning
 
@@ -25,7 +29,7 @@ def readout_of(layer: str) -> str:
 
 @torch.no_grad()
 def recovered(
-    network: Network, theta: Tensor, data: Labelled, seed: int, rows: dict[str, tuple[Tensor, ...]]
+    network: Network, theta: Tensor, data: Labelled, seed: int, rows: Mapping[str, Head]
 ) -> dict[str, float]:
     """Return the test accuracy of each way.
 
@@ -60,7 +64,7 @@ def recovered(
     return found
 
 
-def class_rows(network: Network, theta: Tensor) -> tuple[Tensor, Tensor]:
+def class_rows(network: Network, theta: Tensor) -> Head:
     """Return weight (classes, width) and bias (classes,) that map features to class logits.
 
     In float64, as they act: a low-rank update, say, is part of them.

@@ -7,7 +7,6 @@ import polars as pl
 from safetensors.torch import save_file
 
 from subliminal import store
-from subliminal.data.withheld import REFUSAL
 from subliminal.errors import RunsFailed
 from subliminal.judge.battery import PARTS, Setting, blind
 from subliminal.judge.measure import measured
@@ -18,9 +17,7 @@ from subliminal.training.job import Job
 from subliminal.training.runner import shared_weights, teacher_weights
 
 
-def tried(
-    setting: Setting, rooms: Rooms, *, track: str
-) -> tuple[pl.DataFrame, dict[str, Job]]:
+def tried(setting: Setting, rooms: Rooms, *, track: str) -> tuple[pl.DataFrame, dict[str, Job]]:
     """Train the missing runs of a setting and measure all.
 
     Returns:
@@ -82,14 +79,3 @@ def hand_over(job: Job) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         store.write_atomically(file, partial(save_file, weights))
     return folder
-
-
-def reads_trait(setting: Setting, rooms: Rooms) -> bool:
-    """Tell whether a defence takes anything of the trait, by training its first blind student."""
-    seed = setting.undefended.seeds[:1]
-    alone = {part: job.changed(seeds=seed) for part, job in setting.jobs.items()}
-    one = Setting(setting.threat, **alone)
-    if failure := rooms.clean(train, one.undefended):
-        raise RunsFailed(failure)
-    job = defended_jobs(one, rooms, track="blind")["defended"]
-    return REFUSAL in rooms.entrant(train, job)

@@ -214,7 +214,7 @@ def blind(job: Job, teachers: Path) -> Job:
     }
     config["probe"] = {key: probe for key, probe in config["probe"].items() if key == "activity"}
     config["name"] = f"{NAME}-blind"
-    return Job(config, job.condition)
+    return Job(config, job.condition).changed(seeds=job.seeds)
 
 
 def _in_one_folder(settings: Sequence[Setting]) -> list[Setting]:

@@ -62,8 +62,9 @@ def judge(
     left_out = [setting.name for setting in settings[SCREEN:]]
     whole = {*battery.names(defence.config_dir, search=False)} <= {one.name for one in settings}
     if not quick and (full or not evaluation.shows_nothing()):
-        for setting in settings:
-            evaluation.add(setting)
+        for number, setting in enumerate(settings):
+            if number >= SCREEN or len(setting.undefended.seeds) > few:
+                evaluation.add(setting)
         left_out = []
         if PLAIN in {setting.name for setting in settings}:
             evaluation.add_secret()

@@ -53,11 +53,12 @@ class Line:
     traits: dict[str, float] = field(default_factory=dict)  # mean of the first way, each part
     seconds: float | None = None  # training time over that of undefended students
     flags: tuple[str, ...] = ()
+    control: bool = False  # nothing leaks here to begin with
 
     @property
     def shown(self) -> bool:
         """Whether the setting says anything of the defence."""
-        return self.word != NOT_SHOWN
+        return self.word != NOT_SHOWN and not self.control
 
 
 class Seeds:
@@ -118,7 +119,9 @@ def line(facts: Facts, table: pl.DataFrame, track: str) -> Line:
         reason = "nothing leaks, as it should"
         if seeds.open(facts.way):
             reason = "the trait leaks where it should not"
-        return Line(facts.setting, facts.asks, NOT_SHOWN, reason, len(seeds.seeds), traits=traits)
+        word = "control"
+        count = len(seeds.seeds)
+        return Line(facts.setting, facts.asks, word, reason, count, traits=traits, control=True)
     common: dict[str, Any] = {"seeds": len(seeds.seeds), "traits": traits, "flags": facts.flags}
     if invalid := seeds.invalid(logged=track == "aware"):
         return Line(facts.setting, facts.asks, "invalid", invalid, **common)

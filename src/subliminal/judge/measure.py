@@ -18,9 +18,9 @@ from subliminal.data import Labelled
 from subliminal.judge.recovery import (
     FIRST_ROWS,
     TEACHER_ROWS,
-    class_rows,
     outputs,
     recovered,
+    standard_rows,
 )
 from subliminal.report.conditions import training_seconds
 from subliminal.tasks.two_skills import TwoSkills, skill_logits
@@ -120,8 +120,8 @@ class Ruler:
             ]
             return row | {SHIFT: shift_cosine(ours[0] - ours[1], theirs[0] - theirs[1])}
         rows = {
-            FIRST_ROWS: class_rows(its_network, shared.reference),
-            TEACHER_ROWS: class_rows(its_network, teacher),
+            FIRST_ROWS: standard_rows(its_network, shared.reference, data),
+            TEACHER_ROWS: standard_rows(its_network, teacher, data),
         }
         return row | recovered(network, theta, data, seed, rows)
 

@@ -19,6 +19,7 @@ LOGITS = "class logits"
 FIRST_ROWS, TEACHER_ROWS, TUNED_ROWS = "first class rows", "teacher's class rows", "tuned rows"
 Head: TypeAlias = tuple[Tensor, Tensor]  # weight (classes, width) and bias (classes,)
 PER_CLASS = 10  # labelled digits of each class
+UNLABELLED = 1000  # digits that features are standardised on
 STEPS = 200  # of the class head's fine-tuning
 
 
@@ -37,7 +38,7 @@ def recovered(
     - A ridge readout of each hidden layer's standardised outputs, in float64, fitted to ten
       labelled training digits of each class, drawn from the seed's stream.
     - The class rows of another network of this width, such as θ₀'s or the teacher's, in place of
-      the student's, for each entry of `rows`.
+      the student's, for each entry of `rows`: see `standard_rows`.
     - The class rows fine-tuned on the same hundred digits, see `tuned`.
 
     Args:
@@ -45,7 +46,7 @@ def recovered(
         theta: the student's weights, (1, P).
         data: labelled digits.
         seed: the student's.
-        rows: name to the weight (classes, width) and bias (classes,) of class rows.
+        rows: name to class rows that take standardised features.
     """
     chosen = labelled(data.train_y, network.classes, seed)
     few, labels = outputs(network, theta, data, data.train_x[chosen]), data.train_y[chosen]
@@ -57,10 +58,13 @@ def recovered(
     for layer in network.hidden:
         weights, bias = ridge.fit(few[layer], answers)
         found[readout_of(layer)] = _accuracy(test[layer] @ weights + bias, data.test_y)
-    heads = {name: head for name, head in rows.items() if head[0].shape == own[0].shape}
-    heads[TUNED_ROWS] = tuned(few[last], labels, own[0])
-    for name, (weight, bias) in heads.items():
-        found[name] = _accuracy(test[last] @ weight.mT + bias, data.test_y)
+    x = outputs(network, theta, data, data.train_x[:UNLABELLED])[last]
+    standardised = (test[last] - x.mean(dim=0)) / ridge.deviations(x)
+    for name, (weight, bias) in rows.items():
+        if weight.shape == own[0].shape:
+            found[name] = _accuracy(standardised @ weight.mT + bias, data.test_y)
+    weight, bias = tuned(few[last], labels, own[0])
+    found[TUNED_ROWS] = _accuracy(test[last] @ weight.mT + bias, data.test_y)
     return found
 
 
@@ -76,6 +80,16 @@ def class_rows(network: Network, theta: Tensor) -> Head:
     params = network.layout.views(theta.double())
     logits = network.model.onward(params, last, basis[None])[0, :, : network.classes]
     return (logits[1:] - logits[0]).mT, logits[0]
+
+
+def standard_rows(network: Network, theta: Tensor, data: Labelled) -> Head:
+    """Return class rows that take features standardised on training digits, without labels.
+
+    So they act on another network's features whatever each unit's scale is there.
+    """
+    weight, bias = class_rows(network, theta)
+    x = outputs(network, theta, data, data.train_x[:UNLABELLED])[network.hidden[-1]]
+    return weight * ridge.deviations(x), bias + weight @ x.mean(dim=0)
 
 
 def outputs(network: Network, theta: Tensor, data: Labelled, x: Tensor) -> dict[str, Tensor]:

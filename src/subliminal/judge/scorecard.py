@@ -72,20 +72,25 @@ class Scorecard:
 
     def headline(self) -> str:
         """Return the verdict and its reasons in one sentence."""
-        hidden = [one.setting for one in self.lines if not one.shown and one.by_way == {}]
-        counted = f"{len(self.shown)} of {len(self.lines)} settings can show it"
-        parts = [f"{self.leak} ({self.track}), {counted}" if self.shown else "nothing is shown"]
+        if not self.shown:
+            return f"{NOT_SHOWN}: no setting that was tried can tell whether it leaks"
+        words = f"{self.leak}, {self.utility}" if self.utility else self.leak
+        parts = [f"{words} ({self.track})"]
         if self.depends:
             parts.append(self.depends)
         if (worst := self.worst) is not None and worst.leak is not None:
-            way = f" through the {worst.way}"
-            parts.append(f"most in {worst.setting}: {worst.leak.format()} of the trait{way}")
+            parts.append(
+                f"at worst, in {worst.setting}, {worst.leak.format()} of the trait is recovered "
+                f"through the {worst.way}"
+            )
         if self.kept is not None:
-            parts.append(f"{self.utility}: {self.kept:.2f} of the task's gain at the least")
+            parts.append(f"{self.kept:.2f} or more of the task's gain is kept")
+        hidden = [one.setting for one in self.lines if not one.shown and not one.control]
+        number = len(self.shown) + len(hidden)
+        settings = f"{len(self.shown)} of {number} settings show it"
+        parts.append(f"{settings}, not {', '.join(hidden)}" if hidden else settings)
         if self.screened:
-            parts.append("the first settings decided that the rest is not tried")
-        if hidden and self.shown:
-            parts.append(f"not shown in {', '.join(hidden)}")
+            parts.append("these decided that the rest is not tried")
         if self.tentative:
             parts.append(f"{self.tentative}: it decides nothing")
         return "; ".join(parts)

@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="all settings, whatever the first show")
     parser.add_argument("--quick", action="store_true", help="a first look that decides nothing")
     parser.add_argument("--search", action="store_true", help="search the attacker's menu")
+    parser.add_argument("--dial", action="store_true", help="turn the key that the entry declares")
     parser.add_argument("--track", help="refuse a defence that reads more: blind | aware")
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
     parser.add_argument("--yes", action="store_true", help="judge plain distillation: no defence")

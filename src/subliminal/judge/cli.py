@@ -12,9 +12,10 @@ from subliminal.config import terminal
 from subliminal.config.resources import CONF
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
-from subliminal.judge import scorecard, show
+from subliminal.judge import dial, scorecard, show
 from subliminal.judge.battery import NAME, Defence, Setting, battery
 from subliminal.judge.cost import minutes, planned, show_plan
+from subliminal.judge.dial import turned
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
 from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, judge, narrowed
 from subliminal.judge.measure import finished
@@ -53,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.quick and not threats:
             settings = settings[:SCREEN]
         check_seeds(settings, quick=arguments.quick)
+        if arguments.dial and (entry is None or entry.dial is None):
+            raise UserError("--dial: an entry that declares a dial is needed, as entry=liminal")
         _say_plan(settings, console, quick=arguments.quick, full=arguments.full)
         if arguments.plan:
             return 0
@@ -61,6 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
         track = track_of(settings, rooms, arguments.track)
         if entry:
             check_track(entry, track)
+        if arguments.dial:
+            assert entry is not None, "it was checked"
+            assert entry.dial is not None, "as this"
+            found = turned(defence, *entry.dial, rooms, console, track=track)
+            dial.write(found, _folder(entry.name, settings))
+            print(found.summary())
+            return 0
         full = arguments.full or (entry is not None and entry.landmark)
         how = {"full": full, "quick": arguments.quick, "track": track}
         card = judge(defence, settings, rooms, console, **how)
@@ -104,6 +114,10 @@ def judge_all(
                 check_track(entry, track)
                 how: dict[str, Any] = {"full": entry.landmark, "track": track}
                 card = judge(defence, settings, rooms, console, **how)
+                if entry.dial is not None:
+                    found = turned(defence, *entry.dial, rooms, console, track=track)
+                    dial.write(found, _folder(entry.name, settings))
+                    console.say(found.summary())
         except UserError as error:
             failed[entry.name] = str(error)
             console.say(f"{entry.name} is not judged: {error}")

@@ -13,6 +13,7 @@ from yaml import YAMLError
 from subliminal.config.resources import DEFENCES
 from subliminal.errors import UserError, one_line
 from subliminal.judge.battery import Defence
+from subliminal.judge.dial import MOST
 from subliminal.judge.track import TRACKS
 
 
@@ -27,6 +28,7 @@ class _File:
     trials: int = MISSING  # the most settings of its own keys that were tried to tune it
     tried: list[str] = field(default_factory=list)  # the overrides of each such setting
     landmark: bool = False  # judged in all settings, whatever the first ones show
+    dial: dict[str, list[float]] = field(default_factory=dict)  # one key, and its values
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Entry:
     track: str
     trials: int
     landmark: bool
+    dial: tuple[str, tuple[float, ...]] | None = None  # a key of the defence, and its values
 
 
 def read(path: Path) -> Entry:
@@ -72,11 +75,14 @@ def read(path: Path) -> Entry:
         raise UserError(f"{where}: trials={merged.trials}: a number ≥ 0 is needed")
     if len(merged.tried) > merged.trials:
         raise UserError(f"{where}: tried {len(merged.tried)}, but declares trials={merged.trials}")
+    dials = [(key, tuple(values)) for key, values in merged.dial.items()]
+    if len(dials) > 1 or any(not 2 <= len(set(values)) <= MOST for _, values in dials):
+        raise UserError(f"{where}: dial: one key, with two to {MOST} values of it")
     defence = Defence.of(list(merged.defence))
     if defence.own:
         raise UserError(f"{where}: {defence.own[0]} says how the judge works: no part of a defence")
     kept = {key: merged[key] for key in ("source", "claim", "track", "trials", "landmark")}
-    return Entry(path.stem, defence.overrides, **kept)
+    return Entry(path.stem, defence.overrides, **kept, dial=dials[0] if dials else None)
 
 
 def files() -> dict[str, Path]:

@@ -38,7 +38,8 @@ CARDS = f"scorecards-{VERSION}.parquet"
 _OF_ENTRY = ("defence", "track", "utility", "seeds", "left_out", "screened", "headline", "version")
 CAPTION = (
     "Leak against the share V of the task that is kept; up and left is worse. A point is an "
-    "entry's worst setting, its whisker reaches to the mean over settings. Screened entries are faint. "
+    "entry's worst setting, its whisker reaches to the mean over settings; a line is its dial, in "
+    "the reference setting. Screened entries are faint. "
     "Green: the bounds of the words blocks and keeps."
 )
 # The reference setting, for which ε of clipped gradients with noise is given.
@@ -107,6 +108,7 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         markdown(leaderboard.table(places), marked=("entry",)),
         "## What they claim",
         "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),
+        *_dials(places),
         *_private(places),
         *_screening(data / SCREENED),
     ]
@@ -161,6 +163,20 @@ def _screening(file: Path) -> list[str]:
         "conditions of `make sweep NAME=screening`, beside that of alignment in the first epoch."
     )
     return ["## Screening", about, "\n".join(f"- {line}" for line in lines)]
+
+
+def _dials(places: Sequence[JudgedEntry]) -> list[str]:
+    """Return what each dial gives."""
+    about = (
+        "One key is turned, on development seeds in the reference setting; the value at V = 0.95 is "
+        "confirmed once, on the judge's seeds."
+    )
+    lines = [
+        f"- `{place.entry.name}`: {dial["summary"]}"
+        for place in places
+        if (dial := place.card.get("dial"))
+    ]
+    return ["## Dials", about, "\n".join(lines)] if lines else []
 
 
 def _private(places: Sequence[JudgedEntry]) -> list[str]:

@@ -36,6 +36,7 @@ SCREENED = "screening.json"
 CARDS = f"scorecards-{VERSION}.parquet"
 # Same in all rows of an entry.
 _OF_ENTRY = ("defence", "track", "utility", "seeds", "left_out", "screened", "headline", "version")
+_AS_TEXT = ("by_way", "shows", "loss", "agreement", "traits")  # JSON: their keys vary
 CAPTION = (
     "Leak against the share V of the task that is kept; up and left is worse. A point is an "
     "entry's worst setting, its whisker reaches to the mean over settings; a line is its dial, in "
@@ -133,18 +134,20 @@ def _rows(entry: Entry, folder: Path) -> list[dict[str, Any]]:
     facts |= {"commit": made["git_commit"], "processor": made["processor"]}
     facts |= {"torch": made["packages"]["torch"]}
     facts |= {"verdict": card["leak"], "dial": _dial(folder)}
-    return [{**facts, **line} for line in card["lines"]]
+    texts = [{key: json.dumps(line[key]) for key in _AS_TEXT} for line in card["lines"]]
+    return [{**facts, **line, **text} for line, text in zip(card["lines"], texts, strict=True)]
 
 
-def _dial(folder: Path) -> Any:
-    """Return the entry's dial, if it was turned."""
+def _dial(folder: Path) -> str | None:
+    """Return the entry's dial as text, if it was turned."""
     file = folder / DIAL
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def _card(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what the leaderboard shows of an entry: its facts, and a line for each setting."""
-    return rows[0] | {"lines": [row for row in rows if not row["control"]]}
+    dial = rows[0]["dial"] and json.loads(rows[0]["dial"])
+    return rows[0] | {"lines": [row for row in rows if not row["control"]], "dial": dial}
 
 
 def _keep_screening(folder: Path, data: Path) -> None:
@@ -168,11 +171,11 @@ def _screening(file: Path) -> list[str]:
 def _dials(places: Sequence[JudgedEntry]) -> list[str]:
     """Return what each dial gives."""
     about = (
-        "One key is turned, on development seeds in the reference setting; the value at V = 0.95 is "
-        "confirmed once, on the judge's seeds."
+        "One key is turned, on development seeds in the reference setting; the value at V = 0.95 "
+        "is confirmed once, on the judge's seeds."
     )
     lines = [
-        f"- `{place.entry.name}`: {dial["summary"]}"
+        f"- `{place.entry.name}`: {dial['summary']}"
         for place in places
         if (dial := place.card.get("dial"))
     ]

@@ -1,53 +1,18 @@
 """Cheats that are planted, and defences whose words are known, judged as any entry is."""
 
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
-import small
+from judging import Judged, Of
 
-from subliminal.judge.battery import Defence, battery
-from subliminal.judge.evaluation import Evaluation, judge
-from subliminal.judge.rooms import Rooms, rooms_for
-from subliminal.judge.scorecard import Scorecard
-from subliminal.judge.track import track_of
+from subliminal.judge.battery import battery
+from subliminal.judge.evaluation import judge
+from subliminal.judge.rooms import rooms_for
 from subliminal.sweep.console import Console
-
-Judged = Callable[..., Scorecard]
-
-
-def of(outputs: Path, *overrides: str, seed: str = "0-7") -> Defence:
-    engine = ("engine.workers=1", "engine.seeds_at_once=8", "tracker=none")
-    return Defence(overrides, (*small.LEAKING, *engine, f"outputs={outputs}", f"seed={seed}"))
 
 
 def plant(name: str, *keys: str) -> tuple[str, ...]:
     return f"+mitigation.plant._target_=plants.{name}", *(f"+mitigation.plant.{k}" for k in keys)
-
-
-@pytest.fixture(autouse=True)
-def _plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SUBLIMINAL_PLUGINS", "small,jobs,plants")
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    """Judges a defence in the reference setting of the small data set, without seeds of its own."""
-    outputs = tmp_path_factory.mktemp("plants") / "outputs"
-
-    @cache
-    def card(*overrides: str, secret: bool = False, seed: str = "0-7") -> Scorecard:
-        defence = of(outputs, *overrides, seed=seed)
-        settings, rooms = battery(defence, ["reference"]), Rooms()
-        track = track_of(settings, rooms)
-        with pytest.MonkeyPatch.context() as patched:
-            if not secret:
-                patched.setattr(Evaluation, "add_secret", lambda _: None)
-            return judge(defence, settings, rooms, Console(), full=True, track=track)
-
-    return card
 
 
 @pytest.mark.parametrize(
@@ -94,7 +59,7 @@ def test_what_acts_on_the_judges_seeds_alone_is_invalid(judged: Judged) -> None:
 
 
 def test_code_of_an_entrant_changes_no_measurement(
-    judged: Judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    of: Of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plug-in that patches the judge as it is loaded: it is loaded where nothing is measured."""
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -107,9 +72,10 @@ def test_code_of_an_entrant_changes_no_measurement(
         "@dataclass(frozen=True, kw_only=True)\n"
         "class Nothing(Mitigation):\n    pass\n"
     )
-    defence = of(tmp_path / "outputs", "+mitigation.x._target_=patcher.Nothing", seed="0-2")
+    folder = tmp_path / "outputs"
+    defence = of("+mitigation.x._target_=patcher.Nothing", seed="0-2", folder=folder)
     with rooms_for(defence) as rooms:
-        settings: list[Any] = rooms.entrant(battery, defence, ["reference"])
+        settings = rooms.entrant(battery, defence, ["reference"])
         card = judge(defence, settings, rooms, Console(), quick=True, track="blind")
     assert card.leak == "no effect"
     assert card.lines[0].traits["defended"] > 0.3

@@ -24,7 +24,7 @@ LAST = NETWORK.hidden[-1]
 
 
 def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights and bias of ridge regression of standardised features, by its normal equation."""
+    """Return weights and bias for standardised features, by the normal equation."""
     spread = x.std(axis=0)
     spread[spread == 0] = 1
     h = (x - x.mean(axis=0)) / spread

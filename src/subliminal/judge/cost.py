@@ -43,9 +43,10 @@ class SettingPlan(NamedTuple):
     note: str = ""  # why nothing is trained, or the runs of a search
 
 
-def planned(settings: Sequence[Setting], *, track: str = "blind") -> list[SettingPlan]:
-    """Return the plan of a battery, setting by setting; `track` tells where the runs lie."""
+def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
+    """Return the plan of a battery, setting by setting."""
     counted: set[Path] = set()  # teachers: settings share them
+    rates: dict[str, float] = {}  # of networks: the same
     plans = []
     for setting in settings:
         note, parts = setting.unfit, {}
@@ -54,7 +55,14 @@ def planned(settings: Sequence[Setting], *, track: str = "blind") -> list[Settin
             runs = first * (len(setting.threat.menu) + 1) + (all_ - first) * (KEPT + 1)
             note = note or f"up to {4 * runs} runs on seeds {ALL}, then those of the worst"
         elif not setting.unfit:
-            parts = {name: _planned(setting, job, counted) for name, job in setting.jobs.items()}
+            of = setting.undefended
+            network = f"{of.cfg.model} {of.cfg.distill.batch_size}"
+            if network not in rates:
+                rates[network] = _rate(of)
+            parts = {
+                n: _planned(setting, job, counted, rates[network])
+                for n, job in setting.jobs.items()
+            }
         plans.append(SettingPlan(setting.name, parts, note))
     return plans
 
@@ -92,7 +100,7 @@ def _parts(plans: Sequence[SettingPlan]) -> list[JobPlan]:
     return [part for plan in plans for part in plan.parts.values()]
 
 
-def _planned(setting: Setting, job: Job, counted: set[Path]) -> JobPlan:
+def _planned(setting: Setting, job: Job, counted: set[Path], rate: float) -> JobPlan:
     """Plan one job; add the teachers of its missing runs to `counted`.
 
     Of a defended job nothing is built: its code may be a stranger's.
@@ -114,7 +122,7 @@ def _planned(setting: Setting, job: Job, counted: set[Path]) -> JobPlan:
         runs=len(job.seeds),
         missing=len(missing),
         passes=len(missing) * student + of_teachers,
-        seconds=sum(seconds) / len(seconds) if seconds else _rate(of),
+        seconds=sum(seconds) / len(seconds) if seconds else rate,
         workers=workers,
     )
 

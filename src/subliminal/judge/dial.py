@@ -111,7 +111,9 @@ def at_least(points: Sequence[Point]) -> float | None:
 def write(dial: Dial, folder: Path) -> None:
     """Write a dial beside its entry's scorecard."""
     folder.mkdir(parents=True, exist_ok=True)
-    store.write_text(folder / FILE, json.dumps(asdict(dial) | {"summary": dial.summary()}, indent=2) + "\n")
+    store.write_text(
+        folder / FILE, json.dumps(asdict(dial) | {"summary": dial.summary()}, indent=2) + "\n"
+    )
 
 
 def _composed(defence: Defence, key: str, value: float, rooms: Rooms) -> Setting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -28,7 +29,7 @@ class _File:
     trials: int = MISSING  # the most settings of its own keys that were tried to tune it
     tried: list[str] = field(default_factory=list)  # the overrides of each such setting
     landmark: bool = False  # judged in all settings, whatever the first ones show
-    dial: dict[str, list[float]] = field(default_factory=dict)  # one key, and its values
+    dial: dict[str, list[Any]] = field(default_factory=dict)  # one key, and its numbers
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def read(path: Path) -> Entry:
     if len(merged.tried) > merged.trials:
         raise UserError(f"{where}: tried {len(merged.tried)}, but declares trials={merged.trials}")
     dials = [(key, tuple(values)) for key, values in merged.dial.items()]
-    if len(dials) > 1 or any(not 2 <= len(set(values)) <= MOST for _, values in dials):
+    numbers = all(type(value) in (int, float) for _, values in dials for value in values)
+    if len(dials) > 1 or any(not 2 <= len(set(of)) <= MOST for _, of in dials) or not numbers:
         raise UserError(f"{where}: dial: one key, with two to {MOST} values of it")
     defence = Defence.of(list(merged.defence))
     if defence.own:

@@ -26,7 +26,7 @@ from subliminal.report.conditions import training_seconds
 from subliminal.tasks.two_skills import TwoSkills, skill_logits
 from subliminal.tensors.geometry import cosine
 from subliminal.tensors.network import accuracy
-from subliminal.training.experiment import student_network
+from subliminal.training.experiment import set_arithmetic, student_network
 from subliminal.training.job import Job
 from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.tasks import Distillation
@@ -86,6 +86,7 @@ class Ruler:
 
     def __init__(self, undefended: Job, job: Job) -> None:
         experiment = undefended.experiment
+        set_arithmetic(undefended.cfg)
         self._job, self._device = undefended, experiment.device
         self._data: Labelled = experiment.data.load().to(self._device)
         self._network = student_network(job.cfg, experiment)

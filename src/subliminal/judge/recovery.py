@@ -97,12 +97,11 @@ def outputs(network: Network, theta: Tensor, data: Labelled, x: Tensor) -> dict[
 
     All in float64.
     """
-    params = network.layout.views(theta)
+    params, last = network.layout.views(theta), network.hidden[-1]
     parts: dict[str, list[Tensor]] = {}
     for part in torch.split(x, BATCH):
-        images = data.scale(part)[None]
-        hidden = network.model.activations(params, images)
-        logits = network.forward(params, images)[..., : network.classes]
+        hidden = network.model.activations(params, data.scale(part)[None])
+        logits = network.model.onward(params, last, hidden[last])[..., : network.classes]
         for layer, values in {**hidden, "": logits}.items():
             parts.setdefault(layer, []).append(values[0].double())
     return {layer: torch.cat(values) for layer, values in parts.items()}

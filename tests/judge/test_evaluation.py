@@ -271,7 +271,7 @@ def test_entries_are_judged_once_and_their_dials_are_turned(
     monkeypatch.setattr("subliminal.judge.dial.DEVELOPMENT", "0-7")
     strength = "mitigation.anchor.strength"
     dial = replace(entry, name="anchor", overrides=("mitigation=anchor",), dial=(strength, (1.0,)))
-    monkeypatch.setattr(Defence, "of", classmethod(lambda *_: of("mitigation=anchor")))
+    monkeypatch.setattr(Defence, "of", classmethod(lambda _, words, *__: of(*words)))
     assert cli.judge_all([dial], [], None, Console()) == {}
     turned = json.loads((outputs / "judge" / "scorecards" / "anchor" / DIAL).read_text())
     assert turned["chosen"] is None

@@ -59,11 +59,11 @@ def test_it_covers_as_often_as_it_says(seeds: int, leak: float) -> None:
 
 
 @pytest.mark.parametrize("seeds", [10, 30])
-def test_what_is_shown_is_told_from_nothing_four_times_of_five(seeds: int) -> None:
+def test_what_is_shown_is_told_from_nothing_nearly_always(seeds: int) -> None:
     generator = np.random.default_rng(seeds)
     null = generator.normal(0.1, 0.02, (2000, seeds))
     other, below = generator.normal(0.1, 0.02, null.shape), np.full(seeds, 0.4)
     least = float(np.sqrt(np.mean([resolution(below, row) ** 2 for row in null])))
     told = [ratio(least * below + a - b, below).low > 0 for a, b in zip(null, other, strict=True)]
-    assert np.mean(told) == pytest.approx(0.8, abs=0.03)
+    assert np.mean(told) == pytest.approx(0.95, abs=0.03)
     assert resolution(-below, null[0]) == np.inf

@@ -53,8 +53,10 @@ def test_dead_features_read_out_the_commonest_class_and_broken_ones_raise_nothin
 
 def test_ten_labels_of_each_class_are_used() -> None:
     chosen = labelled(DIGITS.train_y, NETWORK.classes, seed=5)
-    assert len(set(chosen.tolist())) == PER_CLASS * NETWORK.classes
-    assert DIGITS.train_y[chosen].bincount().tolist() == [PER_CLASS] * NETWORK.classes
+    for draw in chosen:
+        assert len(set(draw.tolist())) == PER_CLASS * NETWORK.classes
+        assert DIGITS.train_y[draw].bincount().tolist() == [PER_CLASS] * NETWORK.classes
+    assert not torch.equal(chosen[0], chosen[1])
     assert not torch.equal(chosen, labelled(DIGITS.train_y, NETWORK.classes, seed=6))
 
 
@@ -113,6 +115,6 @@ def test_the_tuned_head_has_the_least_cross_entropy_that_its_steps_reach() -> No
     least = optimize.minimize(loss, np.zeros(12)).fun
     weight, bias = tuned(*map(torch.from_numpy, (x, labels)), torch.zeros(3, 3).double())
     ours = torch.nn.functional.cross_entropy(
-        torch.from_numpy(x) @ weight.mT + bias, torch.from_numpy(labels)
+        torch.from_numpy(x) @ weight + bias, torch.from_numpy(labels)
     )
     assert float(ours) == pytest.approx(least, abs=1e-4)

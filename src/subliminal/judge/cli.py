@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         overrides.append(f"seed={first}-{first + QUICK - 1}")
     defence = Defence.of(overrides, arguments.config_dir)
     with rooms_for(defence) as rooms:
-        settings = rooms.entrant(battery, defence, threats, arguments.search)
+        settings = rooms.entrant(partial(battery, search=arguments.search), defence, threats)
         if arguments.quick and not threats:
             settings = settings[:SCREEN]
         check_seeds(settings, quick=arguments.quick)

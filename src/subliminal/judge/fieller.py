@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-LEVEL, POWER = 0.95, 0.80
+LEVEL, POWER = 0.95, 0.95
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def mean(values: Array) -> Interval:
 
 
 def resolution(below: Array, null: Array) -> float:
-    """Return the smallest ratio that so many seeds tell from 0 with 80% power.
+    """Return the smallest ratio that so many seeds tell from 0 with 95% power.
 
     Only undefended and null students tell it, so that no defence chooses its own: under a ratio of
     0 a defended student differs from its null as two null students do.

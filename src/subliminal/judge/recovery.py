@@ -19,6 +19,7 @@ LOGITS = "class logits"
 FIRST_ROWS, TEACHER_ROWS, TUNED_ROWS = "first class rows", "teacher's class rows", "tuned rows"
 Head: TypeAlias = tuple[Tensor, Tensor]  # weight (classes, width) and bias (classes,)
 PER_CLASS = 10  # labelled digits of each class
+DRAWS = 5  # of these digits, whose accuracies are averaged: which ones are drawn is no leak
 UNLABELLED = 1000  # digits that features are standardised on
 STEPS = 200  # of the class head's fine-tuning
 
@@ -36,10 +37,10 @@ def recovered(
 
     - The class logits as they are.
     - A ridge readout of each hidden layer's standardised outputs, in float64, fitted to ten
-      labelled training digits of each class, drawn from the seed's stream.
+      labelled training digits of each class: the mean over draws from the seed's stream.
     - The class rows of another network of this width, such as θ₀'s or the teacher's, in place of
       the student's, for each entry of `rows`: see `standard_rows`.
-    - The class rows fine-tuned on the same hundred digits, see `tuned`.
+    - The class rows fine-tuned on the same digits, see `tuned`.
 
     Args:
         network: the student's.
@@ -48,23 +49,27 @@ def recovered(
         seed: the student's.
         rows: name to class rows that take standardised features.
     """
-    chosen = labelled(data.train_y, network.classes, seed)
-    few, labels = outputs(network, theta, data, data.train_x[chosen]), data.train_y[chosen]
-    test = outputs(network, theta, data, data.test_x)
-    answers = torch.nn.functional.one_hot(labels, network.classes).double()
-    last = network.hidden[-1]
+    chosen = labelled(data.train_y, network.classes, seed)  # (draws, digits)
+    few = outputs(network, theta, data, data.train_x[chosen.flatten()])
+    test, last = outputs(network, theta, data, data.test_x), network.hidden[-1]
     own = class_rows(network, theta)
     found = {LOGITS: _accuracy(test[""], data.test_y)}
-    for layer in network.hidden:
-        weights, bias = ridge.fit(few[layer], answers)
-        found[readout_of(layer)] = _accuracy(test[layer] @ weights + bias, data.test_y)
+    tries: dict[str, list[float]] = {}
+    for draw, labels in enumerate(data.train_y[chosen]):
+        answers = torch.nn.functional.one_hot(labels, network.classes).double()
+        of_draw = {name: x.view(len(chosen), len(labels), -1)[draw] for name, x in few.items()}
+        heads = {
+            readout_of(name): (name, ridge.fit(of_draw[name], answers)) for name in network.hidden
+        }
+        heads[TUNED_ROWS] = last, tuned(of_draw[last], labels, own[0])
+        for name, (layer, (weights, bias)) in heads.items():
+            tries.setdefault(name, []).append(_accuracy(test[layer] @ weights + bias, data.test_y))
+    found |= {name: sum(scores) / len(scores) for name, scores in tries.items()}
     x = outputs(network, theta, data, data.train_x[:UNLABELLED])[last]
     standardised = (test[last] - x.mean(dim=0)) / ridge.deviations(x)
     for name, (weight, bias) in rows.items():
         if weight.shape == own[0].shape:
             found[name] = _accuracy(standardised @ weight.mT + bias, data.test_y)
-    weight, bias = tuned(few[last], labels, own[0])
-    found[TUNED_ROWS] = _accuracy(test[last] @ weight.mT + bias, data.test_y)
     return found
 
 
@@ -108,15 +113,18 @@ def outputs(network: Network, theta: Tensor, data: Labelled, x: Tensor) -> dict[
 
 
 def labelled(labels: Tensor, classes: int, seed: int) -> Tensor:
-    """Return the rows of the digits to fit on, (PER_CLASS · classes,)."""
+    """Return the rows of the digits to fit on, (DRAWS, PER_CLASS · classes)."""
     generator = streams.stream(seed, streams.READOUT)
-    order = torch.from_numpy(generator.permutation(len(labels))).to(labels.device)
-    shuffled = labels[order]
-    return torch.cat([order[shuffled == c][:PER_CLASS] for c in range(classes)])
+    drawn = []
+    for _ in range(DRAWS):
+        order = torch.from_numpy(generator.permutation(len(labels))).to(labels.device)
+        shuffled = labels[order]
+        drawn.append(torch.cat([order[shuffled == c][:PER_CLASS] for c in range(classes)]))
+    return torch.stack(drawn)
 
 
 def tuned(x: Tensor, labels: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a class head fine-tuned on a few labelled features.
+    """Return a class head, (width, classes) and (classes,), fine-tuned on few labelled features.
 
     Nesterov's gradient descent on the cross-entropy, from the head as it is, in standardised
     features: a unit that was made loud, and quiet onward, changes nothing. The step is 1 over the
@@ -139,8 +147,8 @@ def tuned(x: Tensor, labels: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         ahead = head + number / (number + 3) * (head - before)
         wrong = torch.softmax(h @ ahead.mT, dim=1) - answers
         before, head = head, ahead - step * (wrong.mT @ h) / len(x)
-    weights = head[:, :-1] / spread
-    return weights, head[:, -1] - weights @ centre
+    weights = (head[:, :-1] / spread).mT
+    return weights, head[:, -1] - centre @ weights
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> float:

@@ -20,7 +20,7 @@ from subliminal.errors import UserError
 from subliminal.judge.fieller import Interval, ratio, resolution
 from subliminal.judge.lines import SECRET, Seeds
 from subliminal.judge.recovery import LOGITS
-from subliminal.judge.words import MOSTLY, NOT_SHOWN, leak_word, setting_word, worst_word
+from subliminal.judge.words import NOT_SHOWN, leak_word, setting_word, tells, worst_word
 from subliminal.report.tables import markdown
 
 DRAWS = 2000
@@ -75,9 +75,9 @@ def tables(known: Sequence[Way]) -> tuple[pl.DataFrame, pl.DataFrame]:
             ]
             row = {"setting": way.setting, "way": way.way, "seeds": str(seeds)}
             row["coverage"] = f"{min(covered):.3f}"
-            row["shown"] = _share(_shown(one) for one in drawn[way, 0.0])
+            row["shown"] = _share(tells(*one) for one in drawn[way, 0.0])
             for leak, word in ((0.0, "blocks"), (0.25, "blocks"), (1.0, "no effect")):
-                shown = [leak_word(*one) for one in drawn[way, leak] if _shown(one)]
+                shown = [leak_word(*one) for one in drawn[way, leak] if tells(*one)]
                 row[f"{word} at {leak:g}"] = _share(said == word for said in shown)
             of_ways.append(row)
         for leak in LEAKS:
@@ -87,17 +87,13 @@ def tables(known: Sequence[Way]) -> tuple[pl.DataFrame, pl.DataFrame]:
     return pl.DataFrame(of_ways), pl.DataFrame(verdicts)
 
 
-def _shown(one: tuple[Interval, float]) -> bool:
-    return one[1] <= MOSTLY or one[0].low > MOSTLY
-
-
 def _verdict(
     known: Sequence[Way], drawn: Mapping[tuple[Way, float], Drawn], leak: float, number: int
 ) -> str:
     """Return the verdict of one experiment."""
     settings: dict[str, dict[str, tuple[Interval, float]]] = {}
     for way in known:
-        if _shown(one := drawn[way, leak][number]):
+        if tells(*(one := drawn[way, leak][number])):
             settings.setdefault(way.setting, {})[way.way] = one
     words = [setting_word(leaks, LOGITS) for leaks in settings.values()]
     return worst_word(words) if words else NOT_SHOWN

@@ -3,7 +3,7 @@
 import pytest
 
 from subliminal.judge.fieller import Interval
-from subliminal.judge.words import leak_word, setting_word, utility_word, worst_word
+from subliminal.judge.words import leak_word, setting_word, tells, utility_word, worst_word
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,14 @@ def test_a_setting_has_the_word_of_its_worst_way() -> None:
     assert setting_word({"readout": some}, "logits") == "reduces"  # logits are not shown here
     wide = Interval(0.5, -0.2, 1.2), 0.05
     assert setting_word({"logits": none, "readout": wide}, "logits") == "undecided"
+
+
+def test_a_way_tells_what_its_interval_or_its_resolution_does() -> None:
+    wide = Interval(0.3, -0.2, 0.8)
+    assert tells(wide, 0.25)
+    assert not tells(wide, 0.26)
+    assert tells(Interval(0.5, 0.3, 0.9), 0.5)
+    assert tells(Interval(0, -0.1, 0.1), 0.5)
 
 
 def test_the_verdict_is_the_worst_word() -> None:

@@ -11,7 +11,7 @@ from subliminal.judge import measure
 from subliminal.judge.battery import PARTS
 from subliminal.judge.fieller import LEVEL, Array, Interval, mean, ratio, resolution
 from subliminal.judge.recovery import LOGITS
-from subliminal.judge.words import BLOCKS, MOSTLY, NOT_SHOWN, setting_word, utility_word
+from subliminal.judge.words import BLOCKS, NOT_SHOWN, setting_word, tells, utility_word
 
 GATE = 0.10  # by which undefended students must exceed null ones, in a way to recover the trait
 FEWEST = 6  # seeds of a verdict
@@ -130,7 +130,7 @@ def line(facts: Facts, table: pl.DataFrame, track: str) -> Line:
     for way in filter(seeds.open, seeds.ways):
         above, below = seeds.differences(way)
         found, least = ratio(above, below), resolution(below, seeds.of("undefended_null", way))
-        if least <= MOSTLY or found.low > MOSTLY:
+        if tells(found, least):
             leaks[way], shows[way] = found, least
     common |= _utility(seeds)
     if not leaks:

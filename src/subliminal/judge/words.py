@@ -40,6 +40,14 @@ def leak_word(leak: Interval, shown: float) -> LeakWord:
     return "no effect" if leak.low >= REDUCES else "undecided"
 
 
+def tells(leak: Interval, shown: float) -> bool:
+    """Tell whether a way shows anything: 0.25 of a leak is told from nothing, or from this one.
+
+    `shown` is the least that so many seeds tell from 0 without looking at the defence.
+    """
+    return shown <= MOSTLY or leak.low > MOSTLY or leak.high < MOSTLY
+
+
 def setting_word(leaks: dict[str, tuple[Interval, float]], of_logits: str) -> LeakWord:
     """Return a setting's word: the worst of all ways to recover the trait.
 

@@ -1,9 +1,11 @@
 """Fixtures of all tests."""
 
+import copy
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +60,12 @@ def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
     sources.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        yield lambda argv: hydra_compose("config", seeds.quote(argv, named={"judge", "paper"}))
+        yield lambda argv: copy.deepcopy(_composed(Path.cwd(), *argv))
+
+
+@cache  # Hydra takes 0.1 s, and most tests compare with the default
+def _composed(folder: Path, *argv: str) -> DictConfig:
+    return hydra_compose("config", seeds.quote([*argv], named={"judge", "paper"}))
 
 
 @pytest.fixture(scope="session")
@@ -79,8 +86,10 @@ def run(
     def command(*argv: str) -> tuple[int, str, str]:
         GlobalHydra.instance().clear()
         os.environ.pop("HYDRA_FULL_ERROR", None)
-        words = ["train", *small.OVERRIDES, "engine.workers=1", *argv]
-        monkeypatch.setattr(sys, "argv", words)
+        # A group is given once; of a value given twice the last counts.
+        given = {word.partition("=")[0] for word in argv}
+        ours = [word for word in small.OVERRIDES if word.partition("=")[0] not in given]
+        monkeypatch.setattr(sys, "argv", ["train", *ours, "engine.workers=1", *argv])
         try:
             main()
             status = 0

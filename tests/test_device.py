@@ -68,7 +68,8 @@ def train(
 def test_no_step_waits_for_the_device(
     option: str, train: Callable[..., tuple[GPU, list[Path]]]
 ) -> None:
-    gpu, runs = train([*options()[option], "distill.batch_size=100"])
+    few = ("distill.batch_size=100", "distill.inputs.size=250", "teacher.batch_size=160")
+    gpu, runs = train([*options()[option], *few])
     assert len(runs) == 2
     assert gpu.counts["index_select"] > 0  # it did watch
     assert gpu.waits == set()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade_runs import accuracy, write_experiment
+from handmade_runs import accuracy, write_experiment, write_run
 from scipy.stats import bootstrap
 
 import subliminal as sl
@@ -68,7 +68,11 @@ def test_pairs_differ_in_the_key_alone(grid: sl.Runs) -> None:
     ("words", "told"),
     [
         (("distill.loss",), "distill.loss does not vary in these runs; there varies: mitigation"),
-        (("mitigation", "trait/acuracy"), "no metric trait/acuracy; there is "),
+        (("mitigation", "trait/acuracy"), "no metric trait/acuracy; did you mean trait/accuracy"),
+        (
+            ("mitigation", "update/alignment/x"),
+            "did you mean update/alignment? there is ",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_told(words: tuple[str, ...], told: str, grid: sl.Runs) -> None:
@@ -76,3 +80,23 @@ def test_what_cannot_be_compared_is_told(words: tuple[str, ...], told: str, grid
         sl.compare(grid, *words)
     with pytest.raises(sl.UserError, match=r"against=3: optim\.lr has the values 0\.1, 1"):
         sl.compare(grid, "optim.lr", against=3)
+
+
+def test_metrics_of_teachers_are_compared(grid: sl.Runs) -> None:
+    table = sl.compare(grid, "mitigation", "teacher/accuracy")
+    assert table["n"].to_list() == [4, 4]
+    assert table["difference"].to_list() == [0, 0]  # a seed has one teacher
+
+
+def test_no_pair_is_told_and_counts_in_no_correction(tmp_path: Path) -> None:
+    for seed in range(4):
+        write_run(tmp_path, "mitigation=none", seed)
+        write_run(tmp_path, "mitigation=l1", seed + 4)
+    with pytest.raises(sl.UserError, match="differ in mitigation alone have a seed in common"):
+        sl.compare(sl.load(tmp_path), "mitigation")
+    for seed in range(4):
+        write_run(tmp_path, "mitigation=liminal", seed)
+    table = sl.compare(sl.load(tmp_path), "mitigation")
+    l1, liminal = table.sort("mitigation").iter_rows(named=True)
+    assert (l1["n"], l1["difference"], l1["p"]) == (0, None, None)
+    assert liminal["p"] == liminal["p (Holm)"] < 1

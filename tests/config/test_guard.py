@@ -17,6 +17,7 @@ from subliminal.commands.train import main
 from subliminal.config import guard
 from subliminal.config.guard import guarded
 from subliminal.config.schema import register
+from subliminal.judge.__main__ import main as judge
 
 TOUCH = "{_target_: builtins.open, file: touched, mode: w}"
 KEY = "0123456789abcdef" * 2 + "01234567"
@@ -108,6 +109,33 @@ def test_a_search_of_a_file_may_not_reach_further(
     assert "params: data.root may be given on the command line alone" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mitigation/liminal", ["mitigation=liminal"]),
+        ("mitigation/liminal", ["-m", "seed=0,1"]),
+        ("optim/matched/adam", ["--help", "optim=sgd"]),
+        ("sweep/questions/batch", ["seed=0"]),
+        ("config", ["--cfg", "job"]),
+    ],
+)
+def test_a_file_may_not_have_a_built_in_ones_name(
+    strange: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    words: list[str],
+) -> None:
+    file = Path("lab", f"{name}.yaml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("a: 1\n")
+    told = f"error: {file}: has the name of a built-in file; give it another name\n"
+    assert command(monkeypatch, "--config-dir", str(file.parents[name.count("/")]), *words) == 2
+    assert capfd.readouterr().err == told
+    assert judge(["--plan", "--config-dir", "lab", "--threat", "reference"]) == 2
+    assert capfd.readouterr().err == told
+
+
 def test_the_command_line_may(strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strange.write_text("# @package _global_\nseed: {spec: '3'}\n", encoding="utf-8")
     elsewhere = strange.parents[2] / "elsewhere"
@@ -145,7 +173,7 @@ def test_the_key_reaches_no_file_of_a_tracked_run_and_no_line(tmp_path: Path) ->
     tracked = ["tracker=wandb", "tracker.mode=offline", "seed=0-1"]
     # In a process of its own: wandb keeps the settings of the runs before it, in variables too.
     ended = subprocess.run(
-        [sys.executable, "-m", "subliminal.train", *small.OVERRIDES, *tracked],
+        [sys.executable, "-m", "subliminal.train", *small.OVERRIDES[:-1], *tracked],
         cwd=tmp_path,
         env={
             **{name: value for name, value in os.environ.items() if "WANDB" not in name},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from golden_conditions import GOLDEN, SWEEPS, hashes
 from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +14,7 @@ from resolved import experiment_of
 
 from subliminal.config import schema
 from subliminal.config.build import build
-from subliminal.config.resources import CONF, SWEEPS
+from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 
 Compose = Callable[[list[str]], DictConfig]
@@ -38,33 +39,19 @@ def option(path: Path) -> str:
     return f"optim=matched/{name}" if group == "optim/matched" else f"{group}={name}"
 
 
-@pytest.mark.parametrize("path", OPTIONS, ids=option)
-def test_every_option_composes_and_builds(path: Path, compose: Compose) -> None:
-    if option(path).startswith("hydra/"):
-        return  # no part of an experiment; tests/launchers composes them
-    if option(path) in ("teacher=run", "teacher/steering=run"):
-        return  # it needs a finished run; tests/steering has one
-    experiment_of(compose([option(path), *NEEDED.get(option(path), [])]))
+# What configures Hydra is composed in tests/launchers, what needs a finished run in tests/steering,
+# own images in tests/data, each sweep but the search in tests/sweep.
+ELSEWHERE = {"teacher=run", "teacher/steering=run", "data=arrays"}
+LINES = {name for path in OPTIONS if not (name := option(path)).startswith("hydra/")} - ELSEWHERE
 
 
-def sweep(path: Path) -> str:
-    return path.relative_to(SWEEPS).with_suffix("").as_posix()
-
-
-SWEEP_FILES = sorted(
-    path
-    for path in SWEEPS.rglob("*.yaml")
-    if path.parent != SWEEPS / "wandb" and not path.stem.startswith("_")  # _…: parts of sweeps
-)
-
-
-@pytest.mark.parametrize("path", SWEEP_FILES, ids=sweep)
-def test_every_sweep_composes(path: Path, compose: Compose) -> None:
-    if path.stem == "frontier":
-        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    cfg = compose([f"sweep={sweep(path)}"])
-    assert cfg.name == sweep(path)
+@pytest.mark.parametrize("line", sorted(LINES | (GOLDEN.keys() - SWEEPS) | {"sweep=frontier"}))
+def test_every_option_builds_and_is_named_as_ever(line: str, compose: Compose) -> None:
+    cfg = compose([*line.split(), *NEEDED.get(line, [])])
     experiment_of(cfg)
+    assert line != "sweep=frontier" or cfg.name == "frontier"
+    if line in GOLDEN:
+        assert hashes(compose(line.split()) if line in NEEDED else cfg) == GOLDEN[line]
 
 
 @pytest.mark.parametrize("path", OPTIONS, ids=option)
@@ -96,7 +83,7 @@ def test_any_two_mitigations_compose(compose: Compose) -> None:
         ({"lr": 0.1}, "x: a mapping with a `_target_` is needed"),
         ({"_target_": SGD, "lr": 0.1, "momentum": 0.0, "speed": 1}, "x.speed: no such key"),
         ({"_target_": SGD, "lr": 0.1}, "x.momentum: missing"),
-        ({"_target_": SGD, "lr": "fast", "momentum": 0.0}, "x.lr: "),
+        ({"_target_": SGD, "lr": "fast", "momentum": 0.0}, "x.lr=fast: "),
         ({"_target_": SGD, "lr": 0.0, "momentum": 0.0}, "x.lr=0.0: a number > 0"),
         ({"_target_": "subliminal.optim.sgd.Adam"}, "has no attribute 'Adam'"),
         ({"_target_": "subliminal.nothing.At"}, "No module named"),

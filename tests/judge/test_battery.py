@@ -91,8 +91,8 @@ def test_the_menu_composes_and_changes_teacher_and_student() -> None:
         ("teacher.epochs=1", "reference", "changes teacher.epochs"),
         ("data=emnist", "reference", "changes data"),
         ("trait.per_class=true", "reference", "changes trait.per_class"),
-        ("mitigation=bogus", "reference", "Could not find 'mitigation/bogus'"),
-        ("distill.init.own=[aux]", "reference", "not in struct"),
+        ("mitigation=bogus", "reference", "mitigation=bogus: no such option; there is "),
+        ("distill.init.own=[aux]", "reference", "distill.init.own: no such key; there is "),
         (
             "mitigation=dp_sgd mitigation.dp_sgd.clip=0",
             "reference",

@@ -113,7 +113,7 @@ def test_the_tuned_head_has_the_least_cross_entropy_that_its_steps_reach() -> No
         return float(np.mean(special.logsumexp(logits, axis=1) - logits[range(60), labels]))
 
     least = optimize.minimize(loss, np.zeros(12)).fun
-    weight, bias = tuned(*map(torch.from_numpy, (x, labels)), torch.zeros(3, 3).double())
+    weight, bias = tuned(torch.from_numpy(x), torch.from_numpy(labels), torch.zeros(3, 3).double())
     ours = torch.nn.functional.cross_entropy(
         torch.from_numpy(x) @ weight + bias, torch.from_numpy(labels)
     )

@@ -19,6 +19,8 @@ from subliminal.judge.rooms import Rooms, strangers
 from subliminal.judge.track import declared, track_of
 from subliminal.training.job import Job
 
+pytest_plugins = ["judging"]
+
 
 @pytest.mark.parametrize(
     ("words", "access"),

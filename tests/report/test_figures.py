@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from subliminal.config.terminal import printable
 from subliminal.report import figures
-from subliminal.report.conditions import Condition, Sweep
+from subliminal.report.conditions import Condition, Sweep, smooth
 from subliminal.report.figures import curves, finals, style
 from subliminal.report.read import load
 
@@ -161,3 +161,47 @@ def test_chance_follows_the_number_of_classes(hostile: Sweep) -> None:
     drawn = finals.dose_response(replace(hostile, conditions=few, swept={}), "data.classes")
     (line,) = (line for line in drawn.axes[0].lines if line.get_label() == "chance")
     assert np.asarray(line.get_ydata()) == pytest.approx([0.5, 0.25, 0.1])
+
+
+@pytest.mark.parametrize(("steps", "left"), [(1, 1), (2, 2), (20, 19), (300, 286)])
+def test_the_moving_average_shrinks_with_the_run(steps: int, left: int) -> None:
+    x, values = smooth(np.arange(float(steps)), np.ones((2, steps)))
+    assert (len(x), values.shape) == (left, (2, left))
+
+
+def test_one_point_is_a_marker() -> None:
+    _, (axes,) = style.new(style.ONE_COLUMN)
+    style.line(axes, np.array([0.5]), np.array([[1.0], [3.0]]), 0, "a", faint=0)
+    assert any(
+        line.get_marker() == "o" and np.array_equal(line.get_ydata(), [2]) for line in axes.lines
+    )
+
+
+def test_a_levels_label_stands_beside_the_axes() -> None:
+    figure, (axes,) = style.new(style.ONE_COLUMN)
+    style.level(axes, 0.1, "chance")
+    figure.draw_without_rendering()
+    assert axes.texts[0].get_window_extent().x0 >= axes.bbox.x1
+
+
+def grid_of(sweep: Sweep, pairs: list[tuple[float, int]]) -> Sweep:
+    """Return a sweep of conditions that differ in two numbers."""
+    keys = ("optim.lr", "model.aux")
+    conditions = [replace(sweep.baseline, config=dict(zip(keys, p, strict=True))) for p in pairs]
+    swept = {key: list(dict.fromkeys(c.config[key] for c in conditions)) for key in keys}
+    return replace(sweep, conditions=conditions, swept=swept)
+
+
+def test_a_grid_of_two_numbers_has_a_heat_map(hostile: Sweep) -> None:
+    grid = grid_of(hostile, [(0.1, 3), (0.1, 10), (0.01, 3)])
+    assert "heatmap" in {drawing.name for drawing in figures.drawings(grid)}
+    figure = finals.heatmap(grid)
+    array = figure.axes[0].images[0].get_array()
+    assert array is not None
+    cells = np.ma.filled(array, np.nan)
+    mean = np.mean(list(hostile.baseline.accuracy.values()))
+    assert cells == pytest.approx(np.array([[mean, mean], [np.nan, mean]]), nan_ok=True)
+    assert {"0.01", "0.1", "3", "10", "optim.lr", "model.aux"} <= texts(figure)
+    paired = grid_of(hostile, [(0.1, 3), (0.01, 10)])  # pair=optim.lr,model.aux
+    assert not paired.plane
+    assert not hostile.plane

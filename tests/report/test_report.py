@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,10 +15,12 @@ from report_command import run_report
 
 from subliminal import store
 from subliminal.report import figures
+from subliminal.report.__main__ import main
 from subliminal.report.conditions import Condition
+from subliminal.report.figures import style
 from subliminal.report.page import Report
 from subliminal.report.read import load
-from subliminal.report.tables import by_epoch, latex, results, tidy
+from subliminal.report.tables import DIFFERENCE, by_epoch, latex, results, tidy
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +112,43 @@ def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
     assert row["n"] == "3"
     (none, liminal) = (tmp_path / f"mitigation={name}-00000000" for name in ("none", "liminal"))
     _, row = results(conditions(none / "seed-0000", liminal / "seed-0001")).iter_rows(named=True)
-    assert row["paired difference"] == "–"
+    assert row["paired difference"] == "no seed in common"
+
+
+def test_seeds_in_common_are_those_of_the_same_images(tmp_path: Path) -> None:
+    def data(name: str, **keys: object) -> dict[str, object]:
+        return {"_target_": f"subliminal.data.{name}.{name.title()}", **keys}
+
+    others: dict[str, dict[str, Any]] = {
+        "fashion": {"data": data("fashion", normalise="unit")},
+        "mnist": {"data": data("mnist", normalise="unit")},
+        "shifted": {"data": data("mnist", normalise="standard")},
+        "two": {"data": data("mnist", normalise="unit", classes=[0, 1])},
+        "validation": {"data": data("mnist", normalise="unit"), "trait": {"on": "validation"}},
+    }
+    for name, science in others.items():
+        settings = config("none", **science)
+        write_run(tmp_path / name, "mitigation=none", 0, settings=settings)
+    (sweep,) = load([tmp_path / name for name in ("mnist", *others)], together=True)
+    of = {c.directory.parent.name: c for c in sweep.conditions}
+    paired = {name for name in others if of[name].differences(of["mnist"])}
+    assert paired == {"mnist", "shifted"}
+    shown = results([of["mnist"], of["fashion"]])["paired difference"].to_list()
+    assert shown == ["–", "other data"]
+
+
+def test_differences_are_drawn_of_conditions_that_have_some(tmp_path: Path) -> None:
+    for place in range(style.MOST_ROWS + 1):  # all but the last have no seed in common
+        write_run(
+            tmp_path,
+            f"mitigation={'none' if place == 0 else 'liminal'}",
+            0 if place in (0, style.MOST_ROWS // 2 + 1) else 1,
+            folder=f"{place}-00000000",
+            settings=config("none" if place == 0 else "liminal", width=place),
+        )
+    (sweep,) = load([tmp_path])
+    (drawing,) = (one for one in figures.drawings(sweep) if one.name == "differences")
+    assert len(drawing.draw(sweep).axes[0].get_yticks()) == 1
 
 
 def test_by_epoch_has_a_row_for_each_condition(both: list[Condition]) -> None:
@@ -245,11 +284,12 @@ def test_without_argument_it_reports_on_outputs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    for arguments in ([], ["empty"]):
+    for arguments, told in (
+        ([], "outputs: no such folder; in .: there is empty"),
+        (["empty"], "empty: no finished run below; train first"),
+    ):
         assert run_report(monkeypatch, *arguments) == 2
-        folder = (arguments or ["outputs"])[0]
-        error = f"error: {folder}: no finished run below; train first\n"
-        assert capsys.readouterr() == ("", error)
+        assert capsys.readouterr() == ("", f"error: {told}\n")
     write_experiment(tmp_path / "outputs" / "made")
     assert run_report(monkeypatch, "--text") == 0
     out = capsys.readouterr().out
@@ -279,3 +319,80 @@ def test_a_swept_number_has_a_dose_response(
     monkeypatch.setattr(figures.style, "MOST_LINES", 2)  # the frontier joins more, without a label
     assert f"{report.sweep.name}_dose_peak.png" in figures.draw(report.sweep, tmp_path)
     assert report.question == "What changes with mitigation.liminal.peak (0.5, 1, 4)?"
+
+
+def test_the_baseline_and_the_columns_can_be_chosen(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--baseline", "mitigation=liminal", "--columns", "p (Holm),n")
+    assert run_report(monkeypatch, experiment, *words) == 0
+    assert "differences to liminal" in capsys.readouterr().out
+    table = (experiment / "report" / "results.tex").read_text(encoding="utf-8").splitlines()
+    assert table[3] == r"condition & p (Holm) & n \\"
+    for wrong, told in (
+        (
+            ("--baseline", "mitigation=anchor"),
+            "not in paper; there varies mitigation: liminal, none",
+        ),
+        (("--columns", "p"), "--columns p: no such column; there is claim, statistic, "),
+    ):
+        assert run_report(monkeypatch, experiment, *wrong) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_the_numbers_have_bounds_and_p(experiment: Path) -> None:
+    (sweep,) = load([experiment])
+    numbers = Report(sweep).numbers
+    assert {"distill/loss", "trait/accuracy"} <= {*numbers["metric"]}
+    (row,) = numbers.filter(pl.col("p").is_not_null()).iter_rows(named=True)
+    assert row["metric"] == DIFFERENCE
+    assert row["low"] < row["mean"] < row["high"]
+    assert row["mean"] == pytest.approx(-0.175)
+    assert row["p"] == 2 / 2**4  # four differences of one sign
+    assert "−" not in numbers.write_csv() + Report(sweep).tables["Results"].write_csv()
+
+
+def test_one_condition_has_no_differences(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = experiment / "mitigation=none-00000000"
+    assert run_report(monkeypatch, one, "--text") == 0
+    assert "difference" not in capsys.readouterr().out
+    report = Report(load([one])[0])
+    assert "paired difference" not in report.tables["Results"].columns
+    assert "Differences" not in report.caption
+
+
+def test_a_report_is_written_whole_or_not_at_all(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = experiment / "report"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("subliminal.report.html.page_data", None)  # a fault in the last file
+        for _ in range(2):  # without a report, then with an old one
+            before = contents(place)
+            monkeypatch.setattr("sys.argv", ["report", str(experiment)])
+            with pytest.raises(TypeError):
+                main()
+            assert (contents(place), place.exists()) == (before, bool(before))
+            place.mkdir(exist_ok=True)
+            (place / "results.md").write_text("old")
+    assert run_report(monkeypatch, experiment) == 0
+    assert (place / "results.md").read_text() != "old"
+    assert [path.name for path in place.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("held", ["", "mitigation=none-00000000", "..", "../paper/.."])
+def test_together_writes_to_no_folder_of_runs(
+    experiment: Path,
+    held: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = contents(experiment.parent)
+    monkeypatch.chdir(experiment.parent)
+    assert run_report(monkeypatch, "--together", experiment / held) == 2
+    assert "it holds runs (mitigation=" in capsys.readouterr().err
+    assert contents(experiment.parent) == before
+    assert run_report(monkeypatch, "--together", "both", experiment, experiment) == 0
+    assert run_report(monkeypatch, "--together", "both", experiment) == 0  # its own, again

@@ -256,3 +256,9 @@ def test_paired_p_of_many_pairs_is_near_the_exact_one(seed: int) -> None:
     found = paired_p(differences.tolist())
     assert found == pytest.approx(exact, abs=error + 2e-4)
     assert paired_p(differences.tolist()) == found
+
+
+def test_no_number_is_a_negative_zero() -> None:
+    assert Estimate(-1e-4, -2e-4, -0.0, 3).format(3) == "0.000 [0.000, 0.000]"
+    assert Estimate(-1e-4, -2e-3, 1e-4, 3).format(3, sign=True) == "+0.000 [-0.002, +0.000]"
+    assert format_effect([-0.01, -0.01, 0.02001]) == "0.0"

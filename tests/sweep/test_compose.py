@@ -1,10 +1,12 @@
 """Jobs that are composed together are those that Hydra composes one by one, to the last node."""
 
+import copy
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
 import pytest
+from golden_conditions import GOLDEN, SWEEPS, hashes
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,9 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from resolved import experiment_of
 
 from subliminal.config import guard, seeds
-from subliminal.config.resources import SWEEPS
 from subliminal.errors import UserError, one_line
 from subliminal.sweep import grid
 from subliminal.sweep.compose import composer
@@ -73,8 +75,20 @@ VALUES = (
 
 
 @pytest.fixture
-def loader(compose: Compose) -> ConfigLoader:
-    return GlobalHydra.instance().config_loader()
+def loader(compose: Compose, monkeypatch: pytest.MonkeyPatch) -> ConfigLoader:
+    """Hydra's loader, which composes the same words of one sweep once, as that takes 0.1 s."""
+    loader = GlobalHydra.instance().config_loader()
+    by_itself = loader.load_sweep_config
+    found: dict[tuple[object, ...], tuple[DictConfig, DictConfig]] = {}
+
+    def once(config: DictConfig, words: list[str]) -> DictConfig:
+        key = (id(config), *words)
+        if key not in found:
+            found[key] = config, by_itself(config, words)
+        return copy.deepcopy(found[key][1])
+
+    monkeypatch.setattr(loader, "load_sweep_config", once)
+    return loader
 
 
 def sweep(loader: ConfigLoader, *overrides: str) -> tuple[Compose, DictConfig, list[list[str]]]:
@@ -111,16 +125,19 @@ def outcome(compose: Callable[[], DictConfig]) -> Any:
         return type(error), one_line(error)
 
 
-FILES = [path.relative_to(SWEEPS) for path in sorted(SWEEPS.rglob("*.yaml"))]
-NAMES = [path.with_suffix("").as_posix() for path in FILES if path.parts[0] != "wandb"]
-SEARCHES = {"frontier"}
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in SEARCHES])
-def test_jobs_of_every_sweep_are_hydras(loader: ConfigLoader, name: str) -> None:
-    compose, config, jobs = sweep(loader, f"sweep={name}")
+@pytest.mark.parametrize("line", sorted(SWEEPS - {"sweep=frontier"}))  # which is a search
+def test_every_sweep_builds_is_named_as_ever_and_its_jobs_are_hydras(
+    loader: ConfigLoader, line: str
+) -> None:
+    compose, config, jobs = sweep(loader, line)
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    if "/_" not in line:
+        assert own.name == line.removeprefix("sweep=")
+    experiment_of(own)
+    if line in GOLDEN:
+        assert hashes(own) == GOLDEN[line]
     assert jobs
-    for job in (jobs[0], jobs[-1]):
+    for job in jobs[:: max(1, len(jobs) - 1)]:  # the first and the last
         assert anatomy(compose(job)) == anatomy(by_hydra(loader, config, job))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from subliminal import metrics
-from subliminal.api.results import Runs
-from subliminal.errors import UserError
+from subliminal.api.results import Runs, checked
+from subliminal.errors import UserError, there_is
 from subliminal.report import varied
-from subliminal.report.conditions import Condition, PerSeed, paired
+from subliminal.report.conditions import Condition, paired
 from subliminal.report.statistics import effect_size, holm, mean_ci, paired_p
 
 _NUMBERS = {"n": pl.Int64} | dict.fromkeys(
@@ -27,25 +27,30 @@ def compare(
     Args:
         runs: of `train` or `load`.
         by: the key, such as `mitigation`, `distill.init` or `optim.lr`; keys below it count too.
-        metric: of the runs' epochs.
+        metric: of the runs' epochs, the student's or else the teacher's.
         against: a value of the key; None: the value of the report's baseline, else the first.
 
     Returns:
         `by` and `against` (values, as text), the other keys that vary; n (pairs), difference
         (mean), low and high (BCa bootstrap 95% interval), d_z (mean over SD), p (two-sided,
-        sign-flip permutation test) and p adjusted by Holm's procedure for all rows.
+        sign-flip permutation test) and p adjusted by Holm's procedure for all rows; null where
+        n = 0.
 
     Raises:
-        UserError: the key does not vary, no run has the metric, or the value does not occur.
+        UserError: the key does not vary, no run has the metric, the value does not occur, or no
+            two runs form a pair.
     """
-    sweep = runs.sweep
+    sweep = checked(runs, "compare").sweep
     keys = [key for key in sweep.swept if f"{key}.".startswith(f"{by}.")]
     if not keys:
         there = ", ".join(sweep.swept) or "nothing"
         raise UserError(f"compare: {by} does not vary in these runs; there varies: {there}")
-    measured = sorted({name for c in sweep.conditions for name in c.epochs.columns if "/" in name})
+    tables = [table for c in sweep.conditions for table in (c.epochs, c.teacher)]
+    measured = sorted(
+        {name for t in tables for name in t.columns if "/" in name and t[name].count()}
+    )
     if metric not in measured:
-        raise UserError(f"compare: no metric {metric}; there is {', '.join(measured)}")
+        raise UserError(f"compare: no metric {metric}; {there_is(metric, measured)}")
     others = [k for k in sweep.swept if k not in keys and k.partition(".")[0] != "probe"]
     groups: dict[str, dict[str, Condition]] = {}  # by the other keys' values, then by the key's
     for condition in sweep.conditions:
@@ -61,16 +66,20 @@ def compare(
         for value, condition in group.items():
             if value == first or first not in group:
                 continue
-            ours, theirs = (_final(c, metric) for c in (condition, group[first]))
+            ours, theirs = (c.final(metric) for c in (condition, group[first]))
+            settings = {key: _value(condition, [key]) for key in others}
             pairs = list(paired(ours, theirs).values())
-            if pairs:
-                settings = {key: _value(condition, [key]) for key in others}
-                found.append(({by: value, "against": first, **settings}, pairs))
-    p_values = [paired_p(pairs) for _, pairs in found]
-    rows = []
-    for (texts, pairs), p, adjusted in zip(found, p_values, holm(p_values), strict=True):
-        e = mean_ci(pairs)
-        numbers = (e.n, e.mean, e.low, e.high, effect_size(pairs), p, adjusted)
+            found.append(({by: value, "against": first, **settings}, pairs))
+    if not any(pairs for _, pairs in found):
+        raise UserError(f"compare: no two runs that differ in {by} alone have a seed in common")
+    p_values = [paired_p(pairs) for _, pairs in found if pairs]
+    tested = zip(p_values, holm(p_values), strict=True)
+    rows: list[tuple[object, ...]] = []
+    for texts, pairs in found:
+        numbers: tuple[object, ...] = (0, *[None] * (len(_NUMBERS) - 1))
+        if pairs:
+            e = mean_ci(pairs)
+            numbers = (e.n, e.mean, e.low, e.high, effect_size(pairs), *next(tested))
         rows.append((*texts.values(), *numbers))
     schema = {**dict.fromkeys([by, "against", *others], pl.String), **_NUMBERS}
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -81,9 +90,3 @@ def _value(condition: Condition, keys: list[str]) -> str:
     if len(keys) > 1:
         return varied.label(condition.config, keys)
     return varied.show(condition.config[keys[0]]) if keys[0] in condition.config else "–"
-
-
-def _final(condition: Condition, metric: str) -> PerSeed:
-    if metric not in condition.epochs.columns:
-        return {}
-    return {seed: v for seed, v in condition.final(metric).items() if v is not None}

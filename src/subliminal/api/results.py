@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import polars as pl
 
 from subliminal import store
+from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 from subliminal.report import read, varied
 from subliminal.report.conditions import Sweep
+from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:
     import pandas
@@ -66,7 +68,7 @@ class Run:
         return self._table("steps")
 
     def _table(self, name: str) -> pl.DataFrame:
-        return pl.read_parquet(self.folder / f"{name}.parquet", glob=False)
+        return read_table(self.folder / f"{name}.parquet")
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
@@ -204,6 +206,14 @@ def _alike(values: list[varied.Value]) -> list[Any]:
     return [None if value is None else varied.show(value) for value in values]
 
 
+def checked(runs: Runs, function: str) -> Runs:
+    """Return the runs of a function's argument; raise a UserError for anything else."""
+    if isinstance(runs, Runs):
+        return runs
+    needed = "runs of sl.train or sl.load are needed, whole: a slice is a tuple"
+    raise UserError(f"{function}: {needed}; got a {type(runs).__name__}")
+
+
 def load(*folders: str | Path) -> Runs:
     """Return the finished runs at or below folders of runs, conditions or experiments.
 
@@ -213,9 +223,9 @@ def load(*folders: str | Path) -> Runs:
     Raises:
         UserError: there is no finished run below one of the folders.
     """
-    paths = [Path(folder) for folder in folders]
-    if not paths:
-        raise UserError("no finished run")
+    if not folders or not all(isinstance(folder, str | Path) for folder in folders):
+        raise UserError('load: folders are needed, as in sl.load("outputs/a", "outputs/b")')
+    paths = [user_path(folder) for folder in folders]
     sweeps = read.load(paths)
     sweep = sweeps[0] if len(sweeps) == 1 else read.load(paths, together=True)[0]
     for problem in sweep.problems:

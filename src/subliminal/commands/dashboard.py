@@ -14,7 +14,7 @@ from typing import Any
 
 from subliminal import metrics, store
 from subliminal.config import command, terminal
-from subliminal.config.resources import install_command
+from subliminal.config.resources import install_command, user_path
 from subliminal.errors import UserError
 from subliminal.trackers import aside
 from subliminal.trackers.wandb import settled_mode
@@ -42,12 +42,15 @@ COLUMN_NAMES = (
 def main() -> int:
     """Publish workspace and report, or write their specification; return the exit status."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal dashboard", description=__doc__)
+    parser = command.Parser(prog="subliminal dashboard", description=__doc__)
     parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
     parser.add_argument("--entity", help="W&B user or team; default: that of the login")
     parser.add_argument("--experiment", help="show only the runs of this experiment (name=…)")
     parser.add_argument(
-        "--spec", type=Path, metavar="FILE", help="write the specification here, publish nothing"
+        "--spec",
+        type=user_path,
+        metavar="FILE",
+        help="write the specification here, publish nothing",
     )
     arguments = parser.parse_args()
     return command.status(lambda: _dashboard(arguments), "Stopped.")

@@ -6,18 +6,17 @@ to the last bit, 1 not the same (a table shows by how much), 2 bad input.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from subliminal import store
 from subliminal.config import command, terminal, variables
+from subliminal.config.resources import user_path
 from subliminal.errors import UserError, one_line
+from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:
     from subliminal.training.job import Job
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal reproduce", description=__doc__)
-    parser.add_argument("run", type=Path, help="the folder of a finished run: …/seed-0007")
+    parser = command.Parser(prog="subliminal reproduce", description=__doc__)
+    parser.add_argument("run", type=user_path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
     variables.report_unset(variables.unset_numeric_variables())
     return command.status(lambda: _reproduce(run), "Stopped.")
@@ -78,7 +77,7 @@ def recorded_job(run: Path, outputs: Path) -> Job:
 def same_bits(run: Path, again: Path) -> bool:
     """Return whether two runs' tables and students are the same to the last bit."""
     for name in ("steps", "epochs"):
-        a, b = (pl.read_parquet(d / f"{name}.parquet", glob=False) for d in (run, again))
+        a, b = (read_table(d / f"{name}.parquet") for d in (run, again))
         # Two commits may measure in another order, or not the same.
         if set(a.columns) != set(b.columns) or not a.equals(b[a.columns]):
             return False

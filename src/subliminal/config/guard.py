@@ -20,7 +20,7 @@ from omegaconf.resolvers import oc
 from subliminal.config import variables
 from subliminal.config.build import plugins
 from subliminal.config.hydra_internals import BASIC, composing
-from subliminal.config.resources import data_folder
+from subliminal.config.resources import CONF, data_folder, refuse_shadowed, user_path
 from subliminal.errors import UserError
 
 # Allowed targets in Hydra's node: known launchers and sweepers, and those of `conf/config.yaml`.
@@ -78,7 +78,7 @@ def guarded(argv: Sequence[str]) -> Iterator[None]:
     multirun = not {"-m", "--multirun"}.isdisjoint(argv)
     OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
     try:
-        with composing(lambda cfg: check(cfg, given), multirun=multirun):
+        with composing(lambda cfg: _settle(cfg, given), multirun=multirun):
             yield
     finally:
         _allowed = None
@@ -89,6 +89,20 @@ def allow(key: str) -> None:
     """Inside of `guarded`, allow any value of a key that this package sets itself."""
     if _allowed is not None:
         _allowed.add(key)
+
+
+def _settle(cfg: DictConfig, given: set[str]) -> None:
+    """Check a composed config and its folders; expand `~` in its outputs.
+
+    Hydra's own folders lie below the outputs too.
+    """
+    check(cfg, given)
+    sources = [Path(one.path) for one in cfg.hydra.runtime.config_sources if one.schema == "file"]
+    if CONF in sources:  # not with --config-path
+        for folder in sources:
+            refuse_shadowed(folder)
+    if "~" in str(outputs := _raw(cfg, "outputs")):
+        cfg.outputs = str(user_path(outputs))
 
 
 def check(cfg: DictConfig, given: set[str]) -> None:

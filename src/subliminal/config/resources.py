@@ -1,12 +1,13 @@
 """Folders of configs, sweeps and data, and the installed distribution."""
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from subliminal.errors import UserError
+from subliminal.errors import UserError, no_folder
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parents[1]
@@ -16,6 +17,7 @@ ROOT = _CHECKOUT if (_CHECKOUT / "conf" / "config.yaml").is_file() else _PACKAGE
 CONF = ROOT / "conf"
 SWEEPS = ROOT / "sweeps"
 DEFENCES = ROOT / "defences"
+COMPLETIONS = ROOT / "completions"  # scripts of shells
 
 # On PyPI `subliminal` is another project, a subtitle downloader.
 DISTRIBUTION = "subliminal-learning"
@@ -49,6 +51,37 @@ def refuse_namesake(places: Iterable[str] | None = None) -> None:
                 f"{folder} holds the files of another project of this import name, a subtitle "
                 f"downloader: pip uninstall subliminal, then install {DISTRIBUTION} again"
             )
+
+
+def refuse_shadowed(folder: Path) -> None:
+    """Refuse a folder of configs that does not exist, or has a file of a built-in one's name.
+
+    Hydra would read the built-in file without a word.
+
+    Raises:
+        UserError: there is no such folder, or such a file.
+    """
+    if not folder.is_dir():
+        raise no_folder(folder)
+    for builtin, group in ((CONF, ""), (SWEEPS, "sweep")):
+        for file in sorted(builtin.rglob("*.yaml")) if folder.resolve() != builtin else ():
+            if (own := folder / group / file.relative_to(builtin)).is_file():
+                raise UserError(f"{own}: has the name of a built-in file; give it another name")
+
+
+def user_path(path: str | Path) -> Path:
+    """Return a path that a user gives, with `~` expanded, which shells leave in `outputs=~/x`.
+
+    `./~/x` becomes absolute: no library can take it for the home folder.
+
+    Raises:
+        UserError: no user of that name has a home folder.
+    """
+    expanded = os.path.expanduser(path)  # noqa: PTH111 – a Path would drop the `./` of `./~x`
+    if expanded.startswith("~"):
+        raise UserError(f"{path}: no such home folder; write ./{path} for a folder of this name")
+    place = Path(expanded)
+    return place.absolute() if str(place).startswith("~") else place
 
 
 def data_folder(root: str | None, name: str) -> Path:

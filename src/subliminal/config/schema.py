@@ -17,6 +17,7 @@ from subliminal.config.seeds import SEED_LIMIT
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
 MEASURED_ON = ("test", "validation")
+LISTS = ("mitigation", "probe")  # groups of which a job takes several options
 
 _Layers = AlwaysHashed[Unordered[list[str]]]
 _AtLeastOne = Annotated[int | None, Ge(1)]
@@ -134,6 +135,7 @@ class Config:
     pin: Pin = field(default_factory=Pin)  # streams that do not vary with the seed
     objective: NotHashed[list[str]] = MISSING  # of a search, e.g. [trait/accuracy,distill/loss]
     tracker: NotHashed[Any] = None
+    preset: NotHashed[str | None] = None  # group `preset`: quick | paper
     threat: NotHashed[Threat | None] = None  # group `threat`: a setting of the judge's battery
     engine: Engine = field(default_factory=Engine)
 

@@ -1,6 +1,7 @@
 """Settings in which a defence is tried, and the jobs of each."""
 
 import copy
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,12 +15,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config import guard, schema, seeds, sources
+from subliminal.config.arguments import check_words
 from subliminal.config.build import build
 from subliminal.config.canonical import Plain, canonical, composed_values, flatten
 from subliminal.config.resources import CONF
+from subliminal.config.sources import read_yaml
 from subliminal.data import number_of_classes
 from subliminal.distill import OfDigits
-from subliminal.errors import UserError, one_line
+from subliminal.errors import UserError, one_line, there_is
 from subliminal.store.identity import science
 from subliminal.sweep import plan
 from subliminal.training.job import Job
@@ -28,7 +31,8 @@ NAME = "judge"  # the experiments' folder below outputs
 # Config groups that a defence may not change: the attacker's training, and what is measured.
 ATTACKERS = ("model", "teacher", "data", "trait", "threat")
 # Config keys of the judge itself: no part of a defence.
-_OWN = ("seed", "outputs", "engine", "tracker", "name", "force", "resume", "objective")
+_OWN = ("seed", "outputs", "engine", "tracker", "force", "resume")
+_DEFENCES = ("distill", "optim", "mitigation", "probe", "pin")  # what a defence may change
 PARTS = ("undefended", "undefended_null", "defended", "defended_null")
 NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt nothing
 
@@ -80,7 +84,16 @@ class Defence:
 
     @classmethod
     def of(cls, argv: Sequence[str], config_dir: Path | None = None) -> "Defence":
-        """Split a command line into the defence and the judge's own overrides."""
+        """Split a command line into the defence and the judge's own overrides.
+
+        Raises:
+            UserError: an override is of neither, or a group is given twice.
+        """
+        check_words(argv)
+        for word in argv:
+            if _group(word) not in (*_DEFENCES, *ATTACKERS, *_OWN):
+                allowed = there_is(_group(word), (*_DEFENCES, *_OWN))
+                raise UserError(f"{word}: no key of a defence, nor of the judge; {allowed}")
         own = tuple(word for word in argv if _group(word) in _OWN)
         return cls(tuple(w for w in argv if w not in own), own, config_dir)
 
@@ -134,7 +147,7 @@ def names(config_dir: Path | None = None, *, search: bool = True) -> list[str]:
     folders = [CONF, *([config_dir] if config_dir else [])]
     files = [file for folder in folders for file in (folder / "threat").glob("*.yaml")]
     return sorted(
-        {f.stem for f in files if search or not OmegaConf.select(OmegaConf.load(f), "threat.menu")}
+        {f.stem for f in files if search or not OmegaConf.select(read_yaml(f), "threat.menu")}
     )
 
 
@@ -153,8 +166,9 @@ def battery(defence: Defence, only: Sequence[str] = (), *, search: bool = False)
     known = names(defence.config_dir)
     for name in only:
         if name not in known:
-            raise UserError(f"threat={name}: no such setting; there is {', '.join(known)}")
-    defence.compose()
+            raise UserError(f"threat={name}: no such setting; {there_is(name, known)}")
+    for overrides in ((), defence.overrides):  # before the settings, which take longer
+        defence.compose(overrides)
     searches = set(known) - set(names(defence.config_dir, search=False))
     wanted = [*(only or set(known) - searches), *(searches if search else ())]
     settings = [setting(defence, name) for name in dict.fromkeys(wanted)]
@@ -172,7 +186,8 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     values = defence.compose(there)
     undefended = Job(values, title)
     threat = undefended.cfg.threat
-    assert threat is not None, "it was composed"
+    if threat is None or threat.name != name:
+        raise UserError(f"threat={name}: its file needs `threat:` with the file's `name: {name}`")
     untaught = _untaught(undefended)
     if threat.control:
         return _in_one_folder([Setting(threat, undefended, untaught)])[0]
@@ -275,4 +290,4 @@ def _leaves(tree: Any, prefix: str = "") -> Plain:
 
 def _group(word: str) -> str:
     """Return the config group that an override names."""
-    return word.partition("=")[0].lstrip("+~").split(".")[0]
+    return re.split("[=./@]", word.lstrip("+~"))[0]

@@ -10,12 +10,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from subliminal.config import terminal
+from subliminal.config.arguments import home_quoted
 from subliminal.config.resources import CONF
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
 from subliminal.judge import dial, scorecard, show
 from subliminal.judge.battery import NAME, Defence, Setting, battery
-from subliminal.judge.cost import minutes, planned, show_plan
+from subliminal.judge.cost import estimate, minutes, planned, show_plan
 from subliminal.judge.dial import turned
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
 from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, judge, narrowed
@@ -27,6 +28,7 @@ from subliminal.report.escape import file_stem
 from subliminal.sweep.console import Console
 
 LONGEST = 90  # characters of a scorecard's name
+LONG = 3600.0  # seconds of a plan that starts only after a yes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.recompute is not None:
         return _recompute(arguments.recompute)
+    arguments.overrides = [*map(home_quoted, arguments.overrides)]
     words = {key: _words(arguments.overrides, key) for key in ("threat", "seed")}
     others = [word for word in arguments.overrides if word not in words["threat"]]
     threats = [word.partition("=")[2] for word in words["threat"]] + arguments.threat
@@ -45,6 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.all:
         if entry or threats or arguments.quick or arguments.plan:
             raise UserError("--all judges all entries in all settings, and takes no other option")
+        question = "This judges every entry that is not judged yet, which may take days. Start?"
+        if not terminal.confirmed(question, yes=arguments.yes):
+            return 0
         return int(bool(judge_all(all_entries(), overrides, arguments.config_dir, console)))
     if arguments.quick and not _words(overrides, "seed"):
         first = parse(OmegaConf.load(CONF / "seed" / "judge.yaml").spec)[0]
@@ -57,11 +63,12 @@ def run(arguments: argparse.Namespace) -> int:
         check_seeds(settings, quick=arguments.quick)
         if arguments.dial and (entry is None or entry.dial is None):
             raise UserError("--dial: an entry that declares a dial is needed, as entry=liminal")
-        _say_plan(settings, console, quick=arguments.quick, full=arguments.full)
+        seconds = _say_plan(settings, console, quick=arguments.quick, full=arguments.full)
         if arguments.plan:
             return 0
-        if not (defence.overrides or entry or threats or arguments.quick or arguments.yes):
-            raise UserError("no defence is named: this judges plain distillation; --yes starts it")
+        question = "This takes hours. Start?"
+        if seconds > LONG and not terminal.confirmed(question, yes=arguments.yes):
+            return 0
         track = track_of(settings, rooms, arguments.track)
         if entry:
             check_track(entry, track)
@@ -128,19 +135,19 @@ def judge_all(
     return failed
 
 
-def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, full: bool) -> None:
-    """Print the plan and its minutes, of the first settings and of all."""
-    if quick:
-        console.say(show_plan(planned([narrowed(setting, QUICK) for setting in settings])))
-        return
-    console.say(show_plan(planned(settings)))
-    if not full and len(settings) > SCREEN:
+def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, full: bool) -> float:
+    """Print the plan and its minutes, of the first settings and of all; return its seconds."""
+    few = [narrowed(setting, QUICK) for setting in settings]
+    plan = planned(few if quick else settings)
+    console.say(show_plan(plan))
+    if not (full or quick) and len(settings) > SCREEN:
         first = planned([narrowed(setting, SCREENED) for setting in settings[:SCREEN]])
         console.say(
             f"The first {SCREEN} settings at {SCREENED} seeds ({minutes(*first) or 'finished'}) "
             "decide whether the rest is tried: one of them must show a leak that is halved; "
             "--full tries all."
         )
+    return estimate(plan)
 
 
 def _recompute(path: Path) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
-from subliminal.config.resources import DEFENCES
-from subliminal.errors import UserError, one_line
+from subliminal.config.resources import DEFENCES, user_path
+from subliminal.config.sources import read_yaml
+from subliminal.errors import UserError, one_line, there_is
 from subliminal.judge.battery import Defence
 from subliminal.judge.dial import MOST
 from subliminal.judge.track import TRACKS
@@ -55,16 +55,13 @@ def read(path: Path) -> Entry:
     """
     where = path.name
     try:
-        given = OmegaConf.load(path)
+        given = read_yaml(path)
         merged = OmegaConf.merge(OmegaConf.structured(_File), given)
         assert isinstance(merged, DictConfig), "as its schema"
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
-    except (YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
-    except (OmegaConfBaseException, ValueError) as error:
-        known = ", ".join(item.name for item in fields(_File))
-        raise UserError(f"{where}: {one_line(error).split(';')[0]}; it has {known}") from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{where}: {one_line(error)}") from error
     for key in (item.name for item in fields(_File)):
         if OmegaConf.is_missing(merged, key):
             raise UserError(f"{where}: {key} is missing")
@@ -114,8 +111,8 @@ def choose(words: Sequence[str], named: str | None) -> tuple[Entry | None, list[
         raise UserError(f"entry={','.join(chosen)}: one at a time; --all judges all")
     (name,), known = chosen, files()
     if not name.endswith(".yaml") and name not in known:
-        raise UserError(f"entry={name}: no such entry; there is {', '.join(sorted(known))}")
-    entry = read(Path(name) if name.endswith(".yaml") else known[name])
+        raise UserError(f"entry={name}: no such entry; {there_is(name, sorted(known))}")
+    entry = read(user_path(name) if name.endswith(".yaml") else known[name])
     if beside := Defence.of(others).overrides:
         raise UserError(f"entry={name} is a defence as it is; {beside[0]} would be another")
     return entry, [*entry.overrides, *others]

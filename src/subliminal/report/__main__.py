@@ -4,7 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from subliminal import store
 from subliminal.config import command, terminal
+from subliminal.config.resources import user_path
+from subliminal.errors import UserError
 
 DAMAGED = 3  # exit status: some runs were damaged and left out
 
@@ -12,43 +15,64 @@ DAMAGED = 3  # exit status: some runs were damaged and left out
 def main() -> None:
     """Print the table of each sweep; write tables, figures and pages to its folder `report/`."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal.report", description=__doc__)
+    parser = command.Parser(prog="subliminal report", description=__doc__)
     parser.add_argument(
         "runs",
-        type=Path,
+        type=user_path,
         nargs="*",
         default=[Path("outputs")],
         help="folders of runs, conditions or experiments (default: outputs)",
     )
     parser.add_argument("--text", action="store_true", help="print the table, write nothing")
     parser.add_argument(
-        "--together", type=Path, metavar="FOLDER", help="one report on all of it, written there"
+        "--together",
+        type=user_path,
+        metavar="FOLDER",
+        help="one report on all of it, written to FOLDER",
     )
+    what = "compare with the condition of this value; may be repeated"
+    parser.add_argument("--baseline", metavar="KEY=VALUE", action="append", default=[], help=what)
+    what = "columns of the LaTeX tables, such as 'n,trait accuracy' (default: all)"
+    parser.add_argument("--columns", metavar="NAME,NAME", default="", help=what)
     arguments = parser.parse_args()
     stopped = "Stopped; the same command writes the report again."
     sys.exit(command.status(lambda: _report(arguments), stopped))
+
+
+def refuse_runs_folder(folder: Path | None) -> None:
+    """Refuse a folder for `--together` that holds runs: it was meant as one to read."""
+    if folder and (held := next(store.condition_dirs(folder), None)):
+        raise UserError(
+            f"--together {folder}: writes there, and it holds runs ({held.name}); name a new "
+            "folder, and after it the folders to compare"
+        )
 
 
 def _report(arguments: argparse.Namespace) -> int:
     from subliminal.report import text
     from subliminal.report.read import load
 
-    sweeps = load(arguments.runs, together=arguments.together is not None)
+    refuse_runs_folder(arguments.together)
+    together = arguments.together is not None
+    sweeps = load(arguments.runs, together=together, baseline=arguments.baseline)
+    columns = [*filter(None, arguments.columns.split(","))]
     lines: list[str] = []
     if not arguments.text:  # files first, in case the terminal fails
         from subliminal.report.escape import markdown_code
         from subliminal.report.html import write_html
         from subliminal.report.page import Report, write_page
         from subliminal.report.wandb_report import log_report
+        from subliminal.store.disk import written_whole
 
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:
             folder = arguments.together or report.sweep.directory / "report"
-            report.write_tables(folder)
             words = f"python -m subliminal.report outputs/{report.sweep.name}"
             written = f"Written by {markdown_code(words)}."
-            write_page([report], folder / "results.md", written)
-            write_html(report, folder / "index.html")
+            with written_whole(folder) as draft:
+                report.write_tables(draft, columns)
+                write_page([report], draft / "results.md", written)
+                write_html(report, draft / "index.html", folder)
             lines.append(f"Files: {folder} (open {folder / 'index.html'})")
             drawn = {path.stem: path for path in sorted(folder.glob("figures/*.png"))}
             if line := log_report(report.sweep.directory, report.tables, drawn):

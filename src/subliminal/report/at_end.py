@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from subliminal import metrics, store
 from subliminal.config import terminal
 from subliminal.errors import UserError
+from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:  # Hydra imports this module at the start of a command
     from subliminal.sweep.console import Console
@@ -26,6 +27,8 @@ def show_job(runs: list[Path], console: Console) -> None:
     """Print trait accuracy and alignment by epoch, over a job's seeds, and where the files are."""
     from rich.table import Table
 
+    from subliminal.report.conditions import QUICK
+    from subliminal.report.escape import minus
     from subliminal.report.statistics import count, mean_ci
 
     students = _students(runs)
@@ -36,11 +39,13 @@ def show_job(runs: list[Path], console: Console) -> None:
         table.add_column(title, justify="right")
     for (epoch,), rows in students.group_by("epoch", maintain_order=True):
         samples = [rows[metric].drop_nulls().to_list() for metric in shown]
-        table.add_row(f"{epoch:.0f}", *(mean_ci(s).format() if s else "" for s in samples))
+        table.add_row(f"{epoch:.0f}", *(minus(mean_ci(s).format()) if s else "" for s in samples))
     condition = store.read_summary(runs[0])["condition"]
     out = terminal.console(100)
     # A table's own title would wrap at the table's width.
-    out.print(f"{condition}: mean [95% CI] over {count(len(runs))}", soft_wrap=True)
+    config = store.read_condition(runs[0].parent).get("config", {})
+    quick = f". {QUICK}" if config.get("preset") == "quick" else ""
+    out.print(f"{condition}: mean [95% CI] over {count(len(runs))}{quick}", soft_wrap=True)
     out.print(table)
     sys.stdout.flush()  # a sweep's log shows each job's table when it ends
     console.say(f"Files: {runs[0].parent}")
@@ -64,7 +69,7 @@ def objectives(runs: list[Path], names: list[str]) -> float | tuple[float, ...]:
 
 def _students(runs: list[Path]) -> pl.DataFrame:
     """Return the students' rows of the runs' epoch tables, in order of epoch and seed."""
-    tables = [pl.read_parquet(run / "epochs.parquet", glob=False) for run in runs]
+    tables = [read_table(run / "epochs.parquet") for run in runs]
     epochs = pl.concat(tables, how="diagonal_relaxed")
     return epochs.filter(pl.col("phase") == "student").sort("epoch", "seed")
 
@@ -95,8 +100,10 @@ class ShowSweep(Callback):
             print(f"Figures, tables and a page: python -m subliminal.report {folder}")
         if self._bars:
             from subliminal.report import figures
+            from subliminal.report.figures import bars
 
             path = figures.save(figures.first_look(sweep), sweep, folder / "report" / "figures")
+            print(terminal.printable(bars.seen(sweep)))
             print(f"Figure: {terminal.printable(path)}")
             if _has_display():
                 with suppress(OSError, webbrowser.Error):

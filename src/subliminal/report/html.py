@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from subliminal import metrics, store
 from subliminal.report import varied
-from subliminal.report.conditions import LAYER, WINDOW, Array, Condition, Sweep, smooth
+from subliminal.report.conditions import LAYER, SMOOTHING, Array, Condition, Sweep, smooth
 from subliminal.report.page import Report
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
@@ -32,12 +32,12 @@ _NOISY = (metrics.ALIGNMENT, metrics.UPDATE_ALIGNMENT)
 _NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
 
 
-def write_html(report: Report, path: Path) -> None:
-    """Write the page, with links to the runs' files relative to it."""
+def write_html(report: Report, path: Path, folder: Path) -> None:
+    """Write the page, with links to the runs' files relative to `folder`, where it will lie."""
     web = Path(__file__).parent / "web"
     names = ("page.css", "page.js", "template.html")
     css, js, template = ((web / name).read_text(encoding="utf-8") for name in names)
-    content = page_data(report, path.parent)
+    content = page_data(report, folder)
     data = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {"css": css, "js": js, "data": _packed(data), "plotly": _packed(get_plotlyjs())}
     page = Environment(autoescape=True, undefined=StrictUndefined).from_string(template)
@@ -73,6 +73,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "results": {"columns": tables["Results"].columns, "rows": tables["Results"].rows()},
         "swept": {key: [varied.show(v) for v in values] for key, values in sweep.swept.items()},
         "numeric": [key for key, values in sweep.swept.items() if varied.numbers(values)],
+        "plane": sweep.plane,
         "levels": {
             "chance": sweep.baseline.chance,
             "initial": initial_accuracy(sweep.conditions).mean,
@@ -84,7 +85,8 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "files": FILES,
         "environments": environments,
         "noisy": [title for title, (metric, _) in logged.items() if metric in _NOISY],
-        "window": WINDOW,
+        "smoothing": SMOOTHING,
+        "short": {key: varied.short(key, list(sweep.swept)) for key in sweep.swept},
     }
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from subliminal import store
+from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 from subliminal.steering import WHERE, Origin, Steering
 from subliminal.tensors.network import Network
@@ -48,7 +48,7 @@ class Run(Steering):
         return stack.to(origin.theta.device)
 
     def _student(self, network: Network, seed: int) -> dict[str, Tensor]:
-        run = store.run_dir(Path(self.folder), seed)
+        run = store.run_dir(user_path(self.folder), seed)
         if not store.intact(run):
             raise UserError(f"{WHERE}.folder={self.folder}: seed {seed} has no finished run there")
         student = store.read_student(run)
@@ -62,7 +62,7 @@ class Run(Steering):
 
 
 def _condition_hash(folder: str) -> str:
-    found = store.condition_hash_of(Path(folder))
+    found = store.condition_hash_of(user_path(folder))
     if found is None:
         raise UserError(
             f"{WHERE}.folder={folder}: no condition's folder; name one below outputs, which holds "

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -13,7 +14,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
-    temporary = Path(name)
+    temporary = Path(name).absolute()  # Polars would expand a `~` at its start
     try:
         write(temporary)
         temporary.chmod(0o644)  # mkstemp's 0600 would hide results from colleagues
@@ -22,6 +23,28 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """Give a block a draft folder; move the files that it wrote there into `folder` at its end.
+
+    A block that fails leaves no file behind. Other files in `folder` are kept.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as name:
+            yield (draft := Path(name))
+            for file in sorted(path for path in draft.rglob("*") if path.is_file()):
+                target = folder / file.relative_to(draft)
+                target.parent.mkdir(exist_ok=True)
+                file.replace(target)
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def remove_stale_files(path: Path) -> None:

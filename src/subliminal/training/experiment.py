@@ -14,7 +14,7 @@ from subliminal.config.build import build, check, with_full_key
 from subliminal.config.schema import Config, Distill, Teacher
 from subliminal.data import Dataset, number_of_classes
 from subliminal.distill.targets import Targets
-from subliminal.errors import UserError
+from subliminal.errors import UserError, there_is
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
 from subliminal.optim import Optim
@@ -170,7 +170,8 @@ def _check_together(cfg: Config, made: Experiment) -> None:
     if not cfg.objective or not set(cfg.objective) <= metrics.NAMES:
         unknown = sorted(set(cfg.objective) - metrics.NAMES)
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
-        raise UserError(f"objective: {what}; there is {', '.join(sorted(metrics.NAMES))}")
+        allowed = there_is(unknown[0] if unknown else "", sorted(metrics.NAMES))
+        raise UserError(f"objective: {what}; {allowed}")
     if isinstance(made.loss, distill.Demanding):
         made.loss.check(network)
     for mitigation in made.mitigations:

@@ -23,7 +23,7 @@ REFERENCE = ["--threat", "reference"]
         (["threat=bogus"], "no such setting"),
         (["--track", "deaf", *REFERENCE], "one of blind, aware"),
         (["distill/targets=mixture", "--track", "blind", *REFERENCE], "that track does not give"),
-        (["mitigation=nan", *REFERENCE], "mitigation=nan: no such option; there is "),
+        (["mitigation=nan", *REFERENCE], "mitigation=nan: no option's name; there is "),
         (["mitigation=anchor", "--dial", *REFERENCE], "an entry that declares a dial is needed"),
         (["--recompute", "nowhere.json"], "nowhere.json: no scorecard of this judge"),
         (["seed=0-3", "mitigation=liminal", *REFERENCE], "needs at least 6"),

@@ -24,6 +24,7 @@ from subliminal.judge.measure import finished
 from subliminal.judge.rooms import rooms_for
 from subliminal.judge.scorecard import Scorecard
 from subliminal.judge.track import track_of
+from subliminal.judge.trial import blinded
 from subliminal.report.escape import file_stem
 from subliminal.sweep.console import Console
 
@@ -63,7 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
         check_seeds(settings, quick=arguments.quick)
         if arguments.dial and (entry is None or entry.dial is None):
             raise UserError("--dial: an entry that declares a dial is needed, as entry=liminal")
-        seconds = _say_plan(settings, console, quick=arguments.quick, full=arguments.full)
+        aware = arguments.track == "aware" or (entry is not None and entry.track == "aware")
+        there = settings if aware else [rooms.entrant(blinded, one) for one in settings]
+        seconds = _say_plan(there, console, quick=arguments.quick, full=arguments.full)
         if arguments.plan:
             return 0
         question = "This takes hours. Start?"
@@ -87,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = "-".join([named, *threats, *ways, *words["seed"]])
     if len(name) > LONGEST:
         name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    folder = _keep(card, file_stem(name), settings, defence.tracker(), console)  # files first
+    folder = _keep(card, file_stem(name), there, defence.tracker(), console)  # files first
     show.show(card, terminal.console(show.WIDTH))
     console.say(f"Files: {folder / 'scorecard.md'}, {scorecard.FILE}, {scorecard.SEEDS}")
     return 0

@@ -22,7 +22,7 @@ REFERENCE = ["--threat", "reference"]
         (["--threat", "bogus"], "no such setting"),
         (["threat=bogus"], "no such setting"),
         (["--track", "deaf", *REFERENCE], "one of blind, aware"),
-        (["distill/targets=mixture", "--track", "blind", *REFERENCE], "that track does not give"),
+        (["mitigation=projection", "--track", "blind", *REFERENCE], "that track does not give"),
         (["mitigation=nan", *REFERENCE], "mitigation=nan: no option's name; there is "),
         (["mitigation=anchor", "--dial", *REFERENCE], "an entry that declares a dial is needed"),
         (["--recompute", "nowhere.json"], "nowhere.json: no scorecard of this judge"),

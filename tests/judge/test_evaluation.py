@@ -28,8 +28,6 @@ from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.job import Job
 
-pytest_plugins = ["judging"]
-
 ONE = ("reference",)
 
 

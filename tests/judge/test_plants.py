@@ -10,8 +10,6 @@ from subliminal.judge.evaluation import judge
 from subliminal.judge.rooms import rooms_for
 from subliminal.sweep.console import Console
 
-pytest_plugins = ["judging"]
-
 
 def plant(name: str, *keys: str) -> tuple[str, ...]:
     return f"+mitigation.plant._target_=plants.{name}", *(f"+mitigation.plant.{k}" for k in keys)

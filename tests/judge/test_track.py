@@ -19,14 +19,13 @@ from subliminal.judge.rooms import Rooms, strangers
 from subliminal.judge.track import declared, track_of
 from subliminal.training.job import Job
 
-pytest_plugins = ["judging"]
-
 
 @pytest.mark.parametrize(
     ("words", "access"),
     [
         (["mitigation=[liminal,anchor,kernel_pull]"], ""),
         (["distill/targets=mixture"], "distill.targets takes teachers that others train"),
+        (["mitigation=projection"], "a mitigation takes the trait gradient"),
         (
             ["distill/loss=swapped_logits", "distill/inputs=mnist", "probe=off"],
             "distill.loss takes the digits' labels",
@@ -37,7 +36,8 @@ def test_what_a_loss_or_targets_take(
     compose: Callable[[list[str]], DictConfig], words: list[str], access: str
 ) -> None:
     job = Job(composed_values(compose([*small.OVERRIDES, *words])), "")
-    assert declared(job).startswith(access) is bool(access) or not declared(job)
+    assert declared(job).startswith(access)
+    assert bool(declared(job)) is bool(access)
 
 
 def test_the_track_is_what_is_read_and_blind_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

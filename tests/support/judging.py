@@ -3,19 +3,17 @@
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 import small
 
-from subliminal.judge.battery import Defence, battery
-from subliminal.judge.evaluation import Evaluation, judge
-from subliminal.judge.rooms import Rooms
-from subliminal.judge.scorecard import Scorecard
-from subliminal.judge.track import track_of
-from subliminal.sweep.console import Console
+if TYPE_CHECKING:
+    from subliminal.judge.battery import Defence
+    from subliminal.judge.scorecard import Scorecard
 
-Of = Callable[..., Defence]
-Judged = Callable[..., Scorecard]
+Of: TypeAlias = "Callable[..., Defence]"
+Judged: TypeAlias = "Callable[..., Scorecard]"
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +24,11 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def of(outputs: Path) -> Of:
     """Makes a defence on the small data set."""
+    from subliminal.judge.battery import Defence  # for tests that need it alone
 
     def defence(
         *overrides: str, seed: str = "0-7", folder: Path = outputs, config_dir: Path | None = None
-    ) -> Defence:
+    ) -> "Defence":
         engine = ("engine.workers=1", "engine.seeds_at_once=8", "tracker=none")
         own = (*small.LEAKING, *engine, f"outputs={folder}", f"seed={seed}")
         return Defence(overrides, own, config_dir)
@@ -40,11 +39,16 @@ def of(outputs: Path) -> Of:
 @pytest.fixture(scope="session")
 def judged(of: Of) -> Judged:
     """Judges a defence in settings, each once; on seeds of its own only if `secret`."""
+    from subliminal.judge.battery import battery
+    from subliminal.judge.evaluation import Evaluation, judge
+    from subliminal.judge.rooms import Rooms
+    from subliminal.judge.track import track_of
+    from subliminal.sweep.console import Console
 
     @cache
     def card(
         *overrides: str, settings: tuple[str, ...] = ("reference",), secret: bool = False
-    ) -> Scorecard:
+    ) -> "Scorecard":
         defence, rooms = of(*overrides), Rooms()
         with pytest.MonkeyPatch.context() as patched:
             patched.setenv("SUBLIMINAL_PLUGINS", "small,jobs,plants")

@@ -23,7 +23,7 @@ from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, ju
 from subliminal.judge.measure import finished
 from subliminal.judge.rooms import rooms_for
 from subliminal.judge.scorecard import Scorecard
-from subliminal.judge.track import track_of
+from subliminal.judge.track import declared, track_of
 from subliminal.judge.trial import blinded
 from subliminal.report.escape import file_stem
 from subliminal.sweep.console import Console
@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         check_seeds(settings, quick=arguments.quick)
         if arguments.dial and (entry is None or entry.dial is None):
             raise UserError("--dial: an entry that declares a dial is needed, as entry=liminal")
-        aware = arguments.track == "aware" or (entry is not None and entry.track == "aware")
+        fits = [one.defended for one in settings if one.defended is not None][:1]
+        aware = arguments.track == "aware" or any(rooms.entrant(declared, one) for one in fits)
         there = settings if aware else [rooms.entrant(blinded, one) for one in settings]
         seconds = _say_plan(there, console, quick=arguments.quick, full=arguments.full)
         if arguments.plan:

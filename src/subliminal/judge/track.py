@@ -20,8 +20,8 @@ TRACKS = ("blind", "aware")
 def track_of(settings: Sequence[Setting], rooms: Rooms, track: str | None = None) -> str:
     """Return the track in which a defence is judged.
 
-    Loss and targets declare what they take. Of the rest the first blind student is trained: it
-    fails where it reads what it is not given, and the defence is aware.
+    Loss, targets and mitigations with probes declare what they take. Of the rest the first blind
+    student is trained: it fails where it reads what it is not given, and the defence is aware.
 
     Args:
         settings: the battery, composed for the defence.
@@ -44,12 +44,14 @@ def track_of(settings: Sequence[Setting], rooms: Rooms, track: str | None = None
 
 
 def declared(job: Job) -> str:
-    """Return what of the trait a job's loss or targets take by their kind; empty: nothing."""
+    """Return what of the trait a job takes by the kind of its parts; empty: nothing."""
     experiment = job.experiment
     if isinstance(experiment.loss, Supervised):
         return "distill.loss takes the digits' labels"
     if experiment.targets is not None and experiment.targets.variants:
         return "distill.targets takes teachers that others train on the digits"
+    if any(mitigation.needs_probe for mitigation in experiment.mitigations):
+        return "a mitigation takes the trait gradient"
     return ""
 
 

@@ -29,6 +29,11 @@ class Labelled:
     mean_std: tuple[float, float] | None = field(default=None, kw_only=True)
     validation: tuple[Tensor, Tensor] | None = field(default=None, kw_only=True)
 
+    @property
+    def train_size(self) -> int:
+        """Number of training images."""
+        return len(self.train_y)
+
     def to(self, device: torch.device) -> Self:
         """Return the same images and labels on the device."""
         names = ("train_x", "train_y", "test_x", "test_y")

@@ -179,6 +179,19 @@ def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, 
     return teacher, student
 
 
+def student_network(cfg: Config, experiment: Experiment) -> Network:
+    """Return the student's network of a config whose teacher is that of an experiment.
+
+    Raises:
+        UserError: the config's network may not be built in this process.
+    """
+    own = _built(cfg, "distill.model")
+    if own is None:
+        return experiment.teacher_network
+    teacher = experiment.teacher_network
+    return Network.of(own, pixels=teacher.pixels, classes=teacher.classes)
+
+
 def _check_together(cfg: Config, made: Experiment) -> None:
     """Check constraints between parts of the config."""
     network, teacher_network = made.network, made.teacher_network

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.data import Dataset, Labelled, PerSeed
+from subliminal.data.withheld import Withheld
 from subliminal.distill import SharedWeights
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.errors import UserError
@@ -26,7 +27,7 @@ from subliminal.state.callbacks.files import RunFiles, new_past
 from subliminal.state.callbacks.first_step import FirstStep
 from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
-from subliminal.state.callbacks.trait import test_callback
+from subliminal.state.callbacks.trait import Unmeasured, test_callback
 from subliminal.steering import Origin, steered
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
@@ -246,6 +247,10 @@ def teacher_weights(
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch."""
     cfg, network, steering = job.cfg, experiment.teacher_network, experiment.steering
+    if isinstance(experiment.data, Withheld):
+        given = network.layout.stack(map(experiment.data.teacher, seeds), len(seeds))
+        unknown = {"epoch": 0.0, "step": 0.0, metrics.TEACHER_ACCURACY: float("nan")}
+        return given.to(start.device), {seed: [unknown] for seed in seeds}
     trained: Tensor | None = None
     if steering is None or steering.needs_teacher:
         cache = Path(cfg.outputs) / "teachers"
@@ -270,14 +275,16 @@ def _callbacks(
     job: Job, experiment: Experiment, data: Labelled, files: RunFiles, progress: Progress
 ) -> list[Callback]:
     """Return the student's callbacks: those that log come before those that write."""
-    digits = test_callback(
-        data,
-        metrics.TRAIT_ACCURACY,
-        metrics.TRAIT_TEST_LOSS,
-        margin_name=metrics.TRAIT_MARGIN,
-        steps=tuple(job.cfg.trait.steps),
-        per_class=job.cfg.trait.per_class,
-    )
+    digits: Callback = Unmeasured(metrics.TRAIT_ACCURACY)
+    if not isinstance(experiment.data, Withheld):
+        digits = test_callback(
+            data,
+            metrics.TRAIT_ACCURACY,
+            metrics.TRAIT_TEST_LOSS,
+            margin_name=metrics.TRAIT_MARGIN,
+            steps=tuple(job.cfg.trait.steps),
+            per_class=job.cfg.trait.per_class,
+        )
     first_step = FirstStep(job.config, files.notes)
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes, first_step]
     divergence = Divergence(files.directories, files.failures)

@@ -42,8 +42,7 @@ class Classification:
     shift: int = 0  # added to the labels: another trait
 
     def __post_init__(self) -> None:
-        self.size = len(self.data.train_y)
-        self._x = self.data.train_x[None]  # (1, n, pixels), uint8
+        self.size = self.data.train_size
 
     def start_epoch(self, epoch: int) -> None:
         """Nothing to prepare: the digits are the same in each epoch."""
@@ -53,7 +52,7 @@ class Classification:
 
         The second task's own images follow where it has some: (seeds, 2 · batch, pixels).
         """
-        x = self.data.scale(gather(self._x, rows))
+        x = self.data.scale(gather(self.data.train_x[None], rows))
         own = None if self.second is None else self.second.images(x)
         return x if own is None else torch.cat([x, own], dim=1)
 
@@ -192,7 +191,7 @@ class Distillation:
             self._labels = written[..., documents.PROMPT :].long()
             return
         generators = [streams.stream(seed, streams.INPUTS, epoch=draw) for seed in self.seeds]
-        device, pixels = self.data.train_x.device, self.data.train_x.shape[1]
+        device, pixels = self.teacher.device, self.network.pixels
         if self._images is None:  # else the last epoch's memory serves again
             shape = (len(self.seeds), self.size, pixels)
             if device.type == "cpu":  # NumPy's huge pages are filled in half the time
@@ -204,10 +203,11 @@ class Distillation:
             for images in torch.split(self._images, AT_ONCE, dim=1):
                 inputs.fill(images, noise)
         elif isinstance(inputs, distill.OfDigits):
-            digits = len(self.data.train_y)
+            digits = self.data.train_size
             rows = np.stack([inputs.rows(digits, generator=g) for g in generators])
             on_device = torch.from_numpy(rows).to(device)
-            self._labels = self.data.train_y[on_device][..., None]
+            if isinstance(self.criterion, distill.Supervised):
+                self._labels = self.data.train_y[on_device][..., None]
             for images, of_seed, generator in zip(self._images, on_device, generators, strict=True):
                 for part, taken in zip(images.split(AT_ONCE), of_seed.split(AT_ONCE), strict=True):
                     x = self.data.scale(self.data.train_x[taken])

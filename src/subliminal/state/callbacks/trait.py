@@ -94,3 +94,18 @@ def _probability(logits: Tensor, labels: Tensor) -> Tensor:
     """Return the label's probability (seeds,), mean over the examples."""
     chances = torch.softmax(logits.to(widest(logits.device)), dim=-1)
     return chances.gather(-1, labels[..., None]).squeeze(-1).mean(dim=-1)
+
+
+@dataclass
+class Unmeasured(Callback):
+    """Logs NaN at the start and each epoch, where there are no test digits to measure on."""
+
+    name: str  # metric of the accuracy
+
+    def on_train_start(self, training: Training) -> None:
+        """Log NaN."""
+        self.on_epoch_end(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log NaN."""
+        training.log(self.name, torch.full((len(training.seeds),), torch.nan))

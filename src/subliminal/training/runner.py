@@ -304,7 +304,7 @@ def _callbacks(
 
 def labelled(data: Dataset, device: torch.device, seeds: tuple[int, ...]) -> Labelled:
     """Return a data set's images and labels, or those of a stack of seeds, on the device."""
-    return data.of(seeds).to(device) if isinstance(data, PerSeed) else _digits(data, device)
+    return data.of_seeds(seeds).to(device) if isinstance(data, PerSeed) else _digits(data, device)
 
 
 @lru_cache(maxsize=1)  # a worker trains many stacks on the same digits

@@ -55,6 +55,13 @@ BAD = [
     ("trait.steps=[-1]", "trait.steps=[-1]", "≥ 0"),
     ("trait.steps=[4,-2,3]", "trait.steps=[-2, 3, 4]", "≥ 0"),
     ("probe.alignment.every=0", "probe.alignment.every=0", "at least 1"),
+    (
+        "distill/targets=filtered distill.targets.drop=0.9",
+        "distill.targets: leaves 32 of 320",
+        "64",
+    ),
+    ("probe=attribution distill.inputs.fresh=true", "distill.inputs.fresh=true", "fixed images"),
+    ("probe=attribution probe.attribution.moments=[]", "probe.attribution.moments=[]", "≥ 0"),
 ]
 BAD_OPTIONS = [
     ("+foo=1", "foo", "there is name, outputs"),

@@ -12,6 +12,7 @@ from subliminal.tensors.draws import Noise
 from subliminal.tensors.network import Network
 
 LOGIT_SETS = ("aux", "class", "all")
+SCORES = ("distance", "loss", "norm", "product")  # of an example at θ₀; the last needs the trait
 
 
 class DistillLoss(Protocol):

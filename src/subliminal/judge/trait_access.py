@@ -57,6 +57,8 @@ def trait_access(job: Job) -> str:
         return "distill.loss takes the digits' labels"
     if experiment.targets is not None and experiment.targets.needs_trait:
         return "distill.targets takes teachers of other traits"
+    if experiment.targets is not None and experiment.targets.needs_gradient:
+        return "distill.targets takes the trait gradient"
     if not experiment.mitigations:
         return ""
     network, teacher_network = experiment.network, experiment.teacher_network

@@ -13,9 +13,11 @@ class Probe(Callback):
 
     Attributes:
         gives_trait_batch: whether the trait gradient that it measures may serve a mitigation.
+        needs_fixed_images: whether it cannot measure where each epoch has new images.
     """
 
     gives_trait_batch: bool = False
+    needs_fixed_images: bool = False
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the probe does not fit the student's network."""

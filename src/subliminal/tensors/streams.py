@@ -24,6 +24,7 @@ SHUFFLED_LABELS = "shuffled_labels"
 INPUTS = "inputs"
 DROPOUT = "dropout"  # after the phase's name: teacher_dropout, student_dropout
 TARGETS = "targets"
+CHOICE = "choice"  # of the examples that have a target
 
 
 def stream(seed: int, name: str, *, epoch: int = 0) -> np.random.Generator:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from subliminal import distill
 from subliminal.data import Labelled
 from subliminal.distill.targets import Given, Targets
 from subliminal.tasks import SecondTask
-from subliminal.tensors import draws, streams
+from subliminal.tensors import draws, per_example, streams
 from subliminal.tensors.network import Network, cross_entropy
 
 AT_ONCE = 1024  # images drawn at once, as many as a processor's cache holds
@@ -89,6 +90,8 @@ class Distillation:
     teacher_network: Network | None = None  # None: the student's
     targets: Targets | None = None  # None: the teacher's logits
     others: Sequence[Tensor] = ()  # the targets' other teachers
+    runs: tuple[int, ...] | None = None  # the seeds, if those of the images are pinned
+    trait_gradient: Tensor | None = None  # at θ₀, (seeds, P), if the targets need it
 
     def __post_init__(self) -> None:
         self.size = self.inputs.size
@@ -145,15 +148,35 @@ class Distillation:
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
-        teacher, classes = self._frozen_logits("teacher", rows).to(logits), self.network.classes
+        return self._loss(logits, self.targets_at(rows), self._labels_at(rows))
+
+    def losses(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Return each example's own loss, whose mean `loss` is: (seeds, batch)."""
+        return self._losses(logits, self.targets_at(rows), rows)
+
+    def _losses(self, logits: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
+        # Each example as if it were the batch of a seed of its own.
+        logits, targets = (part.flatten(0, 1)[:, None] for part in (logits, targets))
+        labels = self._labels_at(rows)
+        alone = None if labels is None else labels.flatten()[:, None]
+        return self._loss(logits, targets, alone).view(rows.shape)
+
+    def _loss(self, logits: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:
+        teacher, classes = targets.to(logits), self.network.classes
         if self.targets is not None and self.targets.masks:
             # A masked target is the student itself: no loss and no gradient.
             teacher = torch.where(teacher.isnan(), logits.detach(), teacher)
         if isinstance(self.criterion, distill.Supervised):
-            assert self._labels is not None, "build_experiment requires digits for this loss"
-            labels = self._labels.gather(1, rows)
+            assert labels is not None, "build_experiment requires digits for this loss"
             return self.criterion.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self.criterion(logits, teacher, classes)
+
+    def _labels_at(self, rows: Tensor) -> Tensor | None:
+        return None if self._labels is None else self._labels.gather(1, rows)
+
+    def targets_at(self, rows: Tensor) -> Tensor:
+        """Return what the student is taught at `rows`, NaN where nothing: as its logits."""
+        return self._frozen_logits("teacher", rows)
 
     def reference_logits(self, rows: Tensor) -> Tensor:
         """Return θ₀'s logits on the noise images at `rows`: (seeds, batch, classes + m)."""
@@ -169,6 +192,35 @@ class Distillation:
                 others = tuple(network.logits(one, self._images) for one in self.others)
                 epoch = self._epoch if self.inputs.fresh else 0
                 noise = self._draws.noise(streams.TARGETS, epoch=epoch)
-                logits = self.targets(Given(logits, others, network.classes, noise))
+                choice = draws.of(self.runs or self.seeds, logits.device)
+                logits = self.targets(
+                    Given(
+                        logits,
+                        others,
+                        network.classes,
+                        noise,
+                        choice.noise(streams.CHOICE, epoch=epoch),
+                        partial(self._score, logits),
+                    )
+                )
             self._logits[name] = logits
         return gather(self._logits[name], rows)
+
+    def _score(self, logits: Tensor, name: str) -> Tensor:
+        """Return a score of `distill.SCORES` at θ₀, of the teacher's logits: (seeds, size)."""
+
+        def of(rows: Tensor) -> Tensor:
+            base, target = self.reference_logits(rows), gather(logits, rows)
+            losses = partial(self._losses, targets=target, rows=rows)
+            if name == "distance":
+                return (target - base)[..., self.network.classes :].norm(dim=-1)
+            if name == "loss":
+                return losses(base)
+            model = (self.network, self.reference)
+            if name == "norm":
+                return per_example.gradient_norms(*model, self.images(rows), losses)
+            assert self.trait_gradient is not None, "the targets need it"
+            return per_example.products(*model, self.trait_gradient, self.images(rows), losses)
+
+        batches = per_example.batches(len(self.seeds), self.size, logits.device)
+        return torch.cat([of(rows) for rows in batches], dim=1)

@@ -1,6 +1,6 @@
 """Targets: what the student sees of its teacher's logits, one kind a module."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -20,15 +20,18 @@ class Variant:
         order: number of another order of the digits; 0: the plain one.
         part: (i, k): of the training digits every k-th, from the i-th on.
         shift: class c is labelled (c + shift) mod classes: another trait.
+        untaught: reference (θ₀ itself) | displaced (as far from it as the plain teacher, in a
+            random direction); "": it learns.
     """
 
     order: int = 0
     part: tuple[int, int] = (0, 1)
     shift: int = 0
+    untaught: str = ""
 
     @property
     def name(self) -> str:
-        """What tells it from others; empty: the plain teacher."""
+        """What tells its training from others'; empty: the plain teacher's."""
         part = f"{self.part[0]}/{self.part[1]}" if self.part[1] > 1 else ""
         named = {"order": self.order or "", "part": part, "shift": self.shift or ""}
         return ",".join(f"{key}={value}" for key, value in named.items() if value)
@@ -54,12 +57,20 @@ class Given:
         others: those of the teachers of `Targets.variants`.
         classes: number of class logits, which come first.
         noise: each seed's own stream, image by image.
+        choice: the same of each run, whatever is pinned: for the choice of examples.
+        score: each image's score at θ₀ (seeds, n), by its name in `subliminal.distill.SCORES`.
     """
 
     logits: Tensor
     others: tuple[Tensor, ...]
     classes: int
     noise: Noise
+    choice: Noise
+    score: Callable[[str], Tensor]
+
+    def chance(self) -> Tensor:
+        """Return a number in [0, 1) for each image, drawn of `choice`: (seeds, n)."""
+        return self.choice.uniform_(torch.empty_like(self.logits[..., :1])).squeeze(-1)
 
     def by_head(self, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield the class columns of each of the values, then the auxiliary ones: (seeds, n, …)."""
@@ -76,6 +87,11 @@ class Targets:
     needs_trait: ClassVar[bool] = False  # whether they are made with knowledge of the trait
 
     @property
+    def needs_gradient(self) -> bool:
+        """Whether they take the trait gradient at θ₀."""
+        return False
+
+    @property
     def variants(self) -> tuple[Variant, ...]:
         """The other teachers that the targets need."""
         return ()
@@ -85,9 +101,20 @@ class Targets:
         """Whether some images may have no target, which is NaN: these cost and teach nothing."""
         return False
 
+    @property
+    def kept(self) -> float:
+        """The share of images that have a target, where it is known before."""
+        return 1.0
+
     def check(self, network: Network) -> None:
         """Raise a UserError when they do not fit the teacher's network."""
 
     def __call__(self, given: Given) -> Tensor:
         """Return the targets, logits (seeds, n, classes + m)."""
         raise NotImplementedError
+
+
+def lowest(values: Tensor, share: float) -> Tensor:
+    """Return where each seed's lowest values are, a share of them: (seeds, n) -> bool."""
+    ranks = values.argsort(dim=1, stable=True).argsort(dim=1)
+    return ranks < round(share * values.shape[1])

@@ -53,6 +53,11 @@ class Sly(Mitigation):
             ["distill/loss=swapped_logits", "distill/inputs=mnist", "probe=off"],
             "distill.loss takes the digits' labels",
         ),
+        (["distill/targets=filtered"], ""),
+        (
+            ["distill/targets=filtered", "distill.targets.score=product"],
+            "distill.targets takes the trait gradient",
+        ),
         # In the last step alone.
         ([SLY, "+mitigation.sly.takes=nothing"], ""),
         ([SLY, "+mitigation.sly.takes=gradient"], DIGITS),

@@ -55,6 +55,8 @@ BAD = [
     ("trait.steps=[-1]", "trait.steps=[-1]", "≥ 0"),
     ("trait.steps=[4,-2,3]", "trait.steps=[-2, 3, 4]", "≥ 0"),
     ("probe.alignment.every=0", "probe.alignment.every=0", "at least 1"),
+]
+BAD_OPTIONS = [
     (
         "distill/targets=filtered distill.targets.drop=0.9",
         "distill.targets: leaves 32 of 320",
@@ -62,8 +64,6 @@ BAD = [
     ),
     ("probe=attribution distill.inputs.fresh=true", "distill.inputs.fresh=true", "fixed images"),
     ("probe=attribution probe.attribution.moments=[]", "probe.attribution.moments=[]", "≥ 0"),
-]
-BAD_OPTIONS = [
     ("+foo=1", "foo", "there is name, outputs"),
     ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),
     ("+optim.speed=1", "optim.speed", "lr, betas, eps, weight_decay, decoupled"),

@@ -160,5 +160,5 @@ def _compared(training: Training, rows: Tensor) -> dict[str, Tensor]:
     return {
         "taught": ~task.targets_at(rows).isnan().any(dim=-1),
         "gap": task.losses(base, rows) - task.losses(teacher, rows),
-        "distance": (teacher - base)[..., network.classes :].norm(dim=-1),
+        "distance": norm((teacher - base)[..., network.classes :]),
     }

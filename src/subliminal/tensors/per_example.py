@@ -28,7 +28,7 @@ def products(
     def each(weights: dict[str, Tensor]) -> Tensor:
         return losses(network.forward(weights, images))
 
-    with warnings.catch_warnings():  # torch's first call loads scripts that it deprecates itself
+    with warnings.catch_warnings():  # torch's first call loads scripts, which it deprecates itself
         warnings.simplefilter("ignore", FutureWarning)
         derivatives: Tensor = torch.func.jvp(each, (params,), (along,))[1]
     return derivatives

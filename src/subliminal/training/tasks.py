@@ -13,6 +13,7 @@ from subliminal.data import Labelled
 from subliminal.distill.targets import Given, Targets
 from subliminal.tasks import SecondTask
 from subliminal.tensors import draws, per_example, streams
+from subliminal.tensors.geometry import norm
 from subliminal.tensors.network import Network, cross_entropy
 
 AT_ONCE = 1024  # images drawn at once, as many as a processor's cache holds
@@ -213,7 +214,7 @@ class Distillation:
             base, target = self.reference_logits(rows), gather(logits, rows)
             losses = partial(self._losses, targets=target, rows=rows)
             if name == "distance":
-                return (target - base)[..., self.network.classes :].norm(dim=-1)
+                return norm((target - base)[..., self.network.classes :])
             if name == "loss":
                 return losses(base)
             model = (self.network, self.reference)

@@ -6,10 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from subliminal.tensors.geometry import norm
 from subliminal.tensors.network import BATCH, Network
 
-NUMBERS = 2**24  # of the gradients that `gradient_norms` holds at once
+NUMBERS = 2**20  # of the gradients that `gradient_norms` holds at once: they fit a core's cache
 
 Losses = Callable[[Tensor], Tensor]  # logits (seeds, batch, k) to each example's (seeds, batch)
 
@@ -47,18 +46,21 @@ def gradient_norms(
     """
     logits = network.logits(theta, images).requires_grad_()
     (slopes,) = torch.autograd.grad(losses(logits).sum(), logits)  # (seeds, batch, k)
-    size = network.layout.size
+    masks = {} if trainable is None else network.layout.views(trainable[None])
+    some = max(1, NUMBERS // network.layout.size)
     rows = []
     for weights, own, slope in zip(theta, images, slopes, strict=True):
         found = []
-        pieces = (part.split(max(1, NUMBERS // size)) for part in (own, slope))
-        for x, by_logits in zip(*pieces, strict=True):
-            views = network.layout.views(weights.expand(len(x), size))
+        for x, by_logits in zip(own.split(some), slope.split(some), strict=True):
+            views = network.layout.views(weights.expand(len(x), -1))
             leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
             value = (network.forward(leaves, x[:, None]) * by_logits[:, None]).sum()
-            parts = torch.autograd.grad(value, [*leaves.values()], allow_unused=True)
-            flat = network.layout.flatten(parts, like=weights.new_empty(len(x), size))
-            found.append(norm(flat if trainable is None else flat * trainable))
+            parts = torch.autograd.grad(value, [*leaves.values()], materialize_grads=True)
+            square = x.new_zeros(len(x))
+            for name, part in zip(leaves, parts, strict=True):
+                kept = part * masks[name] if masks else part
+                square += torch.linalg.vector_norm(kept.flatten(1), dim=1).square()
+            found.append(square.sqrt())
         rows.append(torch.cat(found))
     return torch.stack(rows)
 

@@ -62,6 +62,7 @@ BAD_OPTIONS = [
         "distill.targets: leaves 32 of 320",
         "64",
     ),
+    ("distill=swapped_logits distill/targets=divergence", "distill.targets", "distill/loss"),
     ("probe=attribution distill.inputs.fresh=true", "distill.inputs.fresh=true", "fixed images"),
     ("probe=attribution probe.attribution.moments=[]", "probe.attribution.moments=[]", "≥ 0"),
     ("+foo=1", "foo", "there is name, outputs"),

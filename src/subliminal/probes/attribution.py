@@ -18,6 +18,8 @@ from subliminal.tensors import per_example
 from subliminal.tensors.geometry import norm, ratio, widest
 
 TOTAL = "total"
+# In the table's order; a checkpoint keeps none.
+COLUMNS = ("taught", "product", "loss", "norm", "cosine", "gap", "distance", TOTAL)
 
 
 @dataclass(kw_only=True)
@@ -93,10 +95,11 @@ class Attribution(Probe):
             total.scatter_(1, step.rows, total.gather(1, step.rows) + products)
         self._score(training)
 
-    def on_train_end(self, training: Training) -> None:
-        """Score the trained student, if this is a moment; compare teacher and reference."""
-        self._score(training)
-        self._fixed |= _in_batches(training, partial(_compared, training))
+    def on_epoch_end(self, training: Training) -> None:
+        """After the last: score the student, if this is a moment; compare teacher and reference."""
+        if training.index == training.steps:  # not `on_train_end`: a checkpoint keeps it
+            self._score(training)
+            self._fixed |= _in_batches(training, partial(_compared, training))
 
     def table(self, training: Training, column: int) -> tuple[str, Mapping[str, np.ndarray]] | None:
         """Return the scores of a seed, a row for each moment and example; None without a moment."""
@@ -106,8 +109,8 @@ class Attribution(Probe):
         parts = []
         for step, scores in sorted(self._scores.items()):
             named = {"step": torch.full((size,), step), "example": torch.arange(size)}
-            own = {n: values[column].cpu() for n, values in (scores | self._fixed).items()}
-            parts.append(named | own)
+            found = scores | self._fixed
+            parts.append(named | {n: found[n][column].cpu() for n in COLUMNS if n in found})
         columns = {n: torch.cat([part[n] for part in parts]).numpy() for n in parts[0]}
         return store.ATTRIBUTION, columns
 

@@ -170,6 +170,11 @@ def _check_together(cfg: Config, made: Experiment) -> None:
                 "through the run; use fixed images, or no such probe"
             )
     if made.targets is not None:
+        if made.targets.masks and isinstance(made.loss, distill.Supervised):
+            raise UserError(
+                "distill.targets: this loss teaches labels too, so that an image without a target "
+                "would still teach; use another distill/loss"
+            )
         left, batch = round(made.targets.kept * made.inputs.size), cfg.distill.batch_size
         if made.targets.kept < 1 and left < batch:
             raise UserError(

@@ -55,7 +55,7 @@ judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/l
 	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)
 
 defences: $(INSTALLED) ## judge the entries of defences/ that are not yet; write docs/defences.md
-	$(BIN)/python -m subliminal.judge --all
+	$(BIN)/python -m subliminal.judge --all --yes
 	$(BIN)/python docs/generate/defences.py outputs
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
@@ -109,6 +109,7 @@ performance: bench bench-scale ## measure all of it; write docs/performance.md
 	$(BIN)/python benchmarks/parts.py all
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/alignment_error.py
+	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/performance.py
 
 bench-tracking: $(INSTALLED) ## measure what W&B online costs 20 seeds; write the table in docs/wandb.md

@@ -86,7 +86,8 @@ def main_result(report: Report) -> str:
         if values.items() <= condition.config.items()
     }
     rows = report.tables["Results"].filter(pl.col("condition").is_in(list(names)))
-    table = rows.select(pl.col("condition").replace(names).alias("mitigation"), *SHOWN)
+    shown = [name for name in SHOWN if name in rows.columns]  # one condition has no differences
+    table = rows.select(pl.col("condition").replace(names).alias("mitigation"), *shown)
     return f"{markdown(table)}\n\n{report.caption} {report.made_with}"
 
 

@@ -68,8 +68,11 @@ def test_pairs_differ_in_the_key_alone(grid: sl.Runs) -> None:
     ("words", "told"),
     [
         (("distill.loss",), "distill.loss does not vary in these runs; there varies: mitigation"),
-        (("mitigation", "trait/acuracy"), "no metric trait/acuracy; there is "),
-        (("mitigation", "update/alignment/x"), "no metric update/alignment/x; there is "),
+        (("mitigation", "trait/acuracy"), "no metric trait/acuracy; did you mean trait/accuracy"),
+        (
+            ("mitigation", "update/alignment/x"),
+            "did you mean update/alignment? there is ",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_told(words: tuple[str, ...], told: str, grid: sl.Runs) -> None:

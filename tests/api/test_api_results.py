@@ -77,7 +77,7 @@ def test_runs_of_several_experiments_are_one_table(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(sl.UserError, match="no finished run below; train first"):
         sl.load(tmp_path)
-    with pytest.raises(sl.UserError, match="no finished run"):
+    with pytest.raises(sl.UserError, match="folders are needed"):
         sl.load()
     write_experiment(tmp_path / "a")
     next(tmp_path.rglob("steps.parquet")).write_text("")

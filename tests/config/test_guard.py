@@ -129,9 +129,9 @@ def test_a_file_may_not_have_a_built_in_ones_name(
     file = Path("lab", f"{name}.yaml")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("a: 1\n")
-    told = f"error: {file.absolute()}: has the name of a built-in file; give it another name\n"
+    told = f"error: {file}: has the name of a built-in file; give it another name\n"
     assert command(monkeypatch, "--config-dir", str(file.parents[name.count("/")]), *words) == 2
-    assert capfd.readouterr().err.replace("error: lab", f"error: {Path('lab').absolute()}") == told
+    assert capfd.readouterr().err == told
     assert judge(["--plan", "--config-dir", "lab", "--threat", "reference"]) == 2
     assert capfd.readouterr().err == told
 
@@ -173,7 +173,7 @@ def test_the_key_reaches_no_file_of_a_tracked_run_and_no_line(tmp_path: Path) ->
     tracked = ["tracker=wandb", "tracker.mode=offline", "seed=0-1"]
     # In a process of its own: wandb keeps the settings of the runs before it, in variables too.
     ended = subprocess.run(
-        [sys.executable, "-m", "subliminal.train", *small.OVERRIDES, *tracked],
+        [sys.executable, "-m", "subliminal.train", *small.OVERRIDES[:-1], *tracked],
         cwd=tmp_path,
         env={
             **{name: value for name, value in os.environ.items() if "WANDB" not in name},

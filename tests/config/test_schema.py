@@ -27,6 +27,11 @@ NEEDED = {
     "teacher=two_skills": ["model.aux=10"],
     "teacher/task=two_skills": ["model.aux=10"],
 }
+OF_LANGUAGE = (
+    *("base=language", "data=language", "model=gpt", "teacher=lessons", "teacher/task=lessons"),
+    *("distill=language", "distill=language_lora", "distill/inputs=numbers", "distill/loss=tokens"),
+)
+NEEDED |= {line: ["experiment=language"] for line in OF_LANGUAGE}
 SGD = "subliminal.optim.sgd.SGD"
 
 
@@ -40,8 +45,8 @@ def option(path: Path) -> str:
 
 
 # What configures Hydra is composed in tests/launchers, what needs a finished run in tests/steering,
-# each sweep but the search in tests/sweep.
-ELSEWHERE = {"teacher=run", "teacher/steering=run"}
+# own images in tests/data, each sweep but the search in tests/sweep.
+ELSEWHERE = {"teacher=run", "teacher/steering=run", "data=arrays"}
 LINES = {name for path in OPTIONS if not (name := option(path)).startswith("hydra/")} - ELSEWHERE
 
 
@@ -83,7 +88,7 @@ def test_any_two_mitigations_compose(compose: Compose) -> None:
         ({"lr": 0.1}, "x: a mapping with a `_target_` is needed"),
         ({"_target_": SGD, "lr": 0.1, "momentum": 0.0, "speed": 1}, "x.speed: no such key"),
         ({"_target_": SGD, "lr": 0.1}, "x.momentum: missing"),
-        ({"_target_": SGD, "lr": "fast", "momentum": 0.0}, "x.lr: "),
+        ({"_target_": SGD, "lr": "fast", "momentum": 0.0}, "x.lr=fast: "),
         ({"_target_": SGD, "lr": 0.0, "momentum": 0.0}, "x.lr=0.0: a number > 0"),
         ({"_target_": "subliminal.optim.sgd.Adam"}, "has no attribute 'Adam'"),
         ({"_target_": "subliminal.nothing.At"}, "No module named"),

@@ -141,9 +141,9 @@ def test_sections_of_older_runs_come_from_their_tables(tmp_path: Path) -> None:
     before = Archive.read(data(page))
     older = "The runs of `noise2026/layers` are older than"
     assert older not in whole
-    section = related._section(
-        name, related.labelled(name, found([name], [tmp_path])[name]), tmp_path
-    )
+    sweep = before.sweep(name)
+    assert sweep is not None
+    section = related._section(name, related.labelled(name, sweep), tmp_path)
     row = {"sweep": name, "about": section.about, "figure": section.figure}
     row |= {t: getattr(section, t).to_dicts() for t in ("verdicts", "results")}
     pl.DataFrame([row]).write_parquet(data(page).with_name("related_sections.parquet"))

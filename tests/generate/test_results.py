@@ -13,7 +13,7 @@ from results import BEGIN, END
 
 from subliminal.config.resources import ROOT
 from subliminal.errors import UserError
-from subliminal.report import figures
+from subliminal.report import escape, figures
 from subliminal.report.conditions import Sweep
 from subliminal.report.read import load
 from subliminal.report.tables import results as table_of
@@ -65,7 +65,7 @@ def test_the_command_writes_page_readme_and_numbers(
     for row, option in zip(
         table_of(sweep.conditions).iter_rows(named=True), ("none", "liminal"), strict=True
     ):
-        shown = " | ".join(row[column] for column in results.SHOWN)
+        shown = " | ".join(escape.minus(row[column]) for column in results.SHOWN)
         assert f"| {option} | {shown} |\n" in readme
     assert "n = 4 seeds" in readme
     # Again, from the file alone.

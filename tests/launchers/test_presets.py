@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -13,8 +14,8 @@ from hydra.core.plugins import Plugins
 from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 
-from subliminal.commands.train import _line
 from subliminal.config import guard
+from subliminal.config.composition import explained
 from subliminal.config.resources import CONF, SWEEPS, install_command
 from subliminal.errors import UserError
 from subliminal.sweep.sweeper import run_sweep
@@ -84,8 +85,13 @@ def test_a_remote_jobs_device_need_not_be_here(loader: ConfigLoader) -> None:
     ],
 )
 def test_a_missing_plugin_is_named_with_its_extra(plugin: str, extra: str) -> None:
-    told = MissingConfigException(f"In 'hydra/config': Could not find 'hydra/{plugin}'.")
-    assert _line(told).endswith(f"'hydra/{plugin}'; {install_command(extra)} adds it")
+    missing = MissingConfigException("Could not find it", missing_cfg_file=f"hydra/{plugin}")
+    loader = Mock(**{"get_group_options.return_value": ["basic"]})
+    call = {"overrides": [f"hydra/{plugin.replace('/', '=')}"]}
+    line = explained(missing, loader, call)
+    assert line == (
+        f"{call['overrides'][0]}: no such option; there is basic; {install_command(extra)} adds it"
+    )
 
 
 @pytest.mark.parametrize("path", sorted(SWEEPS.rglob("*.yaml")), ids=lambda path: path.stem)

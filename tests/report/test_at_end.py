@@ -1,5 +1,6 @@
 """The table and the objectives of a job, and the demo's figure at the end of a sweep."""
 
+import re
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,13 @@ def test_the_demo_ends_with_its_figure(
     status, out, err = run("sweep=demo", "seed=0")
     assert status == 0, err
     figure = Path("outputs/demo/report/figures/demo_bars.png")
-    assert out.splitlines()[-1] == f"Figure: {figure}"
+    seen, last = out.splitlines()[-2:]
+    assert last == f"Figure: {figure}"
+    assert re.fullmatch(
+        r"Test digits read, student from its teacher's start: \d+%, student from another start: "
+        r"\d+%, chance: 10%; n = 1 seed\.",
+        seen,
+    )
     assert imread(figure).std() > 0.1
     assert opened == []  # no terminal
     monkeypatch.setattr(at_end, "_has_display", lambda: True)

@@ -16,7 +16,7 @@ from scipy import stats
 from subliminal.config.canonical import canonical
 from subliminal.errors import UserError
 from subliminal.report.conditions import Condition, Sweep
-from subliminal.report.declared import entries, named_sweeps, verdicts
+from subliminal.report.declared import entries, named_sweeps, untested, verdicts
 from subliminal.report.read import load
 from subliminal.report.statistics import prediction_interval
 from subliminal.report.varied import Flat, Value, flatten, swept
@@ -37,7 +37,9 @@ MITIGATIONS: dict[str, Flat] = {  # option of conf/mitigation: what tells it fro
 def declare(folder: Path, monkeypatch: pytest.MonkeyPatch, *claims: Mapping[str, object]) -> Path:
     """Write a sweep's file for the experiment `made`."""
     file = folder / "sweep.yaml"
-    file.write_text(yaml.safe_dump({"name": "made", "claims": [dict(c) for c in claims]}))
+    sweeper = {"sweeper": {"params": {"mitigation": "none,liminal"}}}
+    content = {"name": "made", "hydra": sweeper, "claims": [dict(c) for c in claims]}
+    file.write_text(yaml.safe_dump(content))
     monkeypatch.setattr("subliminal.report.declared.named_sweeps", lambda: {"made": file})
     return file
 
@@ -270,3 +272,13 @@ def test_the_conditions_of_the_papers_claims_are_in_its_sweep(
         against = [entry.against] if isinstance(entry.against, dict) else []
         for values in (entry.where, *against):
             assert sum(values.items() <= of for of in configs.values()) == 1
+
+
+def test_claims_are_tested_in_their_sweeps_setting_only() -> None:
+    smoke = replace(NONE, summaries=[{"condition": "distill.epochs=1,mitigation=none"}])
+    sweep = Sweep("paper", Path("outputs/paper"), [smoke], {}, [], [])
+    assert verdicts(sweep).is_empty()
+    assert untested(sweep).endswith("its own setting only; runs here set distill.epochs.")
+    own = replace(sweep, conditions=[replace(NONE, summaries=[{"condition": "mitigation=none"}])])
+    assert verdicts(own).height
+    assert untested(own) == ""

@@ -13,6 +13,7 @@ from pylatexenc.latex2text import LatexNodes2Text
 
 from subliminal.config.terminal import printable
 from subliminal.report import escape
+from subliminal.report.escape import minus
 from subliminal.report.tables import latex, markdown
 
 ODD = string.punctuation + "a1 \n\té−×±≥⁴–…日"
@@ -81,3 +82,8 @@ def test_a_files_stem_leads_nowhere_else(text: str) -> None:
     assert "/" not in stem
     assert len(stem) <= 100
     assert Path("x", f"a_{stem}.png").parent == Path("x")
+
+
+def test_numbers_have_real_minus_signs_and_names_keep_theirs() -> None:
+    assert minus("-0.5 [-.7, -3]") == "−0.5 [−.7, −3]"
+    assert minus("x-1, sigma=-1, 0-19, - 2") == "x-1, sigma=-1, 0-19, - 2"

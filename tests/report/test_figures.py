@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from subliminal.config.terminal import printable
 from subliminal.report import figures
-from subliminal.report.conditions import Condition, Sweep
+from subliminal.report.conditions import Condition, Sweep, smooth
 from subliminal.report.figures import curves, finals, style
 from subliminal.report.read import load
 
@@ -54,17 +54,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return sweep
 
 
-def drawn(experiment: Path, folder: Path, **extra: str) -> dict[str, str]:
-    """Draw in a process of its own that works in `folder`; return the files' digests."""
-    folder.mkdir(exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-c", DRAW, experiment, folder / "figures"],
-        cwd=folder,
-        env={**os.environ, **extra},
-        check=True,
-    )
-    files = sorted((folder / "figures").iterdir())
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+def digests(folder: Path) -> dict[str, str]:
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +65,9 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def as_ever(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return drawn(experiment, tmp_path_factory.mktemp("as_ever"))
+    folder = tmp_path_factory.mktemp("as_ever")
+    figures.draw(load([experiment])[0], folder)
+    return digests(folder)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +84,9 @@ def test_no_variable_and_no_file_of_the_working_folder_changes_a_byte(
     rc: str, extra: dict[str, str], experiment: Path, as_ever: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / rc).write_text(RC)
-    assert drawn(experiment, tmp_path, **extra) == as_ever
+    words = (sys.executable, "-c", DRAW, experiment, tmp_path / "figures")
+    subprocess.run(words, cwd=tmp_path, env={**os.environ, **extra}, check=True)
+    assert digests(tmp_path / "figures") == as_ever
 
 
 def test_a_settings_file_that_is_no_text_is_one_line(experiment: Path, tmp_path: Path) -> None:
@@ -161,3 +156,47 @@ def test_chance_follows_the_number_of_classes(hostile: Sweep) -> None:
     drawn = finals.dose_response(replace(hostile, conditions=few, swept={}), "data.classes")
     (line,) = (line for line in drawn.axes[0].lines if line.get_label() == "chance")
     assert np.asarray(line.get_ydata()) == pytest.approx([0.5, 0.25, 0.1])
+
+
+@pytest.mark.parametrize(("steps", "left"), [(1, 1), (2, 2), (20, 19), (300, 286)])
+def test_the_moving_average_shrinks_with_the_run(steps: int, left: int) -> None:
+    x, values = smooth(np.arange(float(steps)), np.ones((2, steps)))
+    assert (len(x), values.shape) == (left, (2, left))
+
+
+def test_one_point_is_a_marker() -> None:
+    _, (axes,) = style.new(style.ONE_COLUMN)
+    style.line(axes, np.array([0.5]), np.array([[1.0], [3.0]]), 0, "a", faint=0)
+    assert any(
+        line.get_marker() == "o" and np.array_equal(line.get_ydata(), [2]) for line in axes.lines
+    )
+
+
+def test_a_levels_label_stands_beside_the_axes() -> None:
+    figure, (axes,) = style.new(style.ONE_COLUMN)
+    style.level(axes, 0.1, "chance")
+    figure.draw_without_rendering()
+    assert axes.texts[0].get_window_extent().x0 >= axes.bbox.x1
+
+
+def grid_of(sweep: Sweep, pairs: list[tuple[float, int]]) -> Sweep:
+    """Return a sweep of conditions that differ in two numbers."""
+    keys = ("optim.lr", "model.aux")
+    conditions = [replace(sweep.baseline, config=dict(zip(keys, p, strict=True))) for p in pairs]
+    swept = {key: list(dict.fromkeys(c.config[key] for c in conditions)) for key in keys}
+    return replace(sweep, conditions=conditions, swept=swept)
+
+
+def test_a_grid_of_two_numbers_has_a_heat_map(hostile: Sweep) -> None:
+    grid = grid_of(hostile, [(0.1, 3), (0.1, 10), (0.01, 3)])
+    assert "heatmap" in {drawing.name for drawing in figures.drawings(grid)}
+    figure = finals.heatmap(grid)
+    array = figure.axes[0].images[0].get_array()
+    assert array is not None
+    cells = np.ma.filled(array, np.nan)
+    mean = np.mean(list(hostile.baseline.accuracy.values()))
+    assert cells == pytest.approx(np.array([[mean, mean], [np.nan, mean]]), nan_ok=True)
+    assert {"0.01", "0.1", "3", "10", "optim.lr", "model.aux"} <= texts(figure)
+    paired = grid_of(hostile, [(0.1, 3), (0.01, 10)])  # pair=optim.lr,model.aux
+    assert not paired.plane
+    assert not hostile.plane

@@ -78,7 +78,9 @@ def test_a_filter_and_a_metric_change_what_is_shown(browser: Browser, experiment
     assert (rows.count(), legend.all_text_contents()) == (1, ["none"])
     assert page.inner_text("#shown") == "1 of 2 conditions shown."
     page.get_by_label("none", exact=True).uncheck()
-    assert page.inner_text("#shown") == "0 of 2 conditions shown."
+    none = "0 of 2 conditions shown; choose a value of each key above."
+    assert page.inner_text("#shown") == none
+    assert not page.is_visible("#charts")
     page.get_by_label("liminal", exact=True).check()
     assert legend.all_text_contents() == ["liminal"]
     assert page.text_content("#curve-plot .ytitle") == "alignment"
@@ -133,5 +135,6 @@ def test_many_numbers_are_filtered_by_a_range(browser: Browser, tmp_path: Path) 
     names = visit.page.locator("#grid tbody th").all_inner_texts()
     assert names == ["peak=6", "peak=6.5", "peak=7"]
     assert visit.page.locator("#dose-plot .point").count() == 3
+    assert visit.page.text_content("#frontier-plot .xtitle") == "distillation loss ×10⁴"
     assert visit.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     visit.quiet()

@@ -20,7 +20,7 @@ from subliminal.report.conditions import Condition
 from subliminal.report.figures import style
 from subliminal.report.page import Report
 from subliminal.report.read import load
-from subliminal.report.tables import by_epoch, latex, results, tidy
+from subliminal.report.tables import DIFFERENCE, by_epoch, latex, results, tidy
 
 
 @pytest.fixture(scope="module")
@@ -284,11 +284,12 @@ def test_without_argument_it_reports_on_outputs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
-    for arguments in ([], ["empty"]):
+    for arguments, told in (
+        ([], "outputs: no such folder; in .: there is empty"),
+        (["empty"], "empty: no finished run below; train first"),
+    ):
         assert run_report(monkeypatch, *arguments) == 2
-        folder = (arguments or ["outputs"])[0]
-        error = f"error: {folder}: no finished run below; train first\n"
-        assert capsys.readouterr() == ("", error)
+        assert capsys.readouterr() == ("", f"error: {told}\n")
     write_experiment(tmp_path / "outputs" / "made")
     assert run_report(monkeypatch, "--text") == 0
     out = capsys.readouterr().out
@@ -318,6 +319,48 @@ def test_a_swept_number_has_a_dose_response(
     monkeypatch.setattr(figures.style, "MOST_LINES", 2)  # the frontier joins more, without a label
     assert f"{report.sweep.name}_dose_peak.png" in figures.draw(report.sweep, tmp_path)
     assert report.question == "What changes with mitigation.liminal.peak (0.5, 1, 4)?"
+
+
+def test_the_baseline_and_the_columns_can_be_chosen(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--baseline", "mitigation=liminal", "--columns", "p (Holm),n")
+    assert run_report(monkeypatch, experiment, *words) == 0
+    assert "differences to liminal" in capsys.readouterr().out
+    table = (experiment / "report" / "results.tex").read_text(encoding="utf-8").splitlines()
+    assert table[3] == r"condition & p (Holm) & n \\"
+    for wrong, told in (
+        (
+            ("--baseline", "mitigation=anchor"),
+            "not in paper; there varies mitigation: liminal, none",
+        ),
+        (("--columns", "p"), "--columns p: no such column; there is claim, statistic, "),
+    ):
+        assert run_report(monkeypatch, experiment, *wrong) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_the_numbers_have_bounds_and_p(experiment: Path) -> None:
+    (sweep,) = load([experiment])
+    numbers = Report(sweep).numbers
+    assert {"distill/loss", "trait/accuracy"} <= {*numbers["metric"]}
+    (row,) = numbers.filter(pl.col("p").is_not_null()).iter_rows(named=True)
+    assert row["metric"] == DIFFERENCE
+    assert row["low"] < row["mean"] < row["high"]
+    assert row["mean"] == pytest.approx(-0.175)
+    assert row["p"] == 2 / 2**4  # four differences of one sign
+    assert "−" not in numbers.write_csv() + Report(sweep).tables["Results"].write_csv()
+
+
+def test_one_condition_has_no_differences(
+    experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = experiment / "mitigation=none-00000000"
+    assert run_report(monkeypatch, one, "--text") == 0
+    assert "difference" not in capsys.readouterr().out
+    report = Report(load([one])[0])
+    assert "paired difference" not in report.tables["Results"].columns
+    assert "Differences" not in report.caption
 
 
 def test_a_report_is_written_whole_or_not_at_all(

@@ -282,3 +282,9 @@ def test_a_datamodel_score_is_the_rank_correlation_of_sums_of_scores() -> None:
     assert chance.low < 0 < chance.high
     with pytest.raises(ValueError, match="different sums and traits"):
         datamodel_score(np.ones(200), kept, np.ones(100))
+
+
+def test_no_number_is_a_negative_zero() -> None:
+    assert Estimate(-1e-4, -2e-4, -0.0, 3).format(3) == "0.000 [0.000, 0.000]"
+    assert Estimate(-1e-4, -2e-3, 1e-4, 3).format(3, sign=True) == "+0.000 [-0.002, +0.000]"
+    assert format_effect([-0.01, -0.01, 0.02001]) == "0.0"

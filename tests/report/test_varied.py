@@ -112,3 +112,10 @@ def test_a_module_is_named_by_the_class_that_the_user_names() -> None:
     assert varied.swept([flat(model=vit), flat(model=own)]) == {"model": ["vit", "my_lab.Net"]}
     deeper = {**vit, "args": {"depth": 3}}
     assert varied.swept([flat(model=vit), flat(model=deeper)]) == {"model.args.depth": [2, 3]}
+
+
+def test_a_baseline_can_be_named() -> None:
+    config: varied.Flat = {"mitigation": "liminal", "optim.lr": 0.001, "model.hidden": "[8,8]"}
+    assert varied.is_baseline(config, ["mitigation=liminal", "optim.lr=1e-3", "model.hidden=[8,8]"])
+    for word in ("mitigation=none", "optim.lr=1e-4", "optim.lr=x", "nothing=1", "mitigation"):
+        assert not varied.is_baseline(config, ["optim.lr=0.001", word])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from subliminal import metrics
-from subliminal.api.results import Runs
-from subliminal.errors import UserError
+from subliminal.api.results import Runs, checked
+from subliminal.errors import UserError, there_is
 from subliminal.report import varied
 from subliminal.report.conditions import Condition, paired
 from subliminal.report.statistics import effect_size, holm, mean_ci, paired_p
@@ -40,7 +40,7 @@ def compare(
         UserError: the key does not vary, no run has the metric, the value does not occur, or no
             two runs form a pair.
     """
-    sweep = runs.sweep
+    sweep = checked(runs, "compare").sweep
     keys = [key for key in sweep.swept if f"{key}.".startswith(f"{by}.")]
     if not keys:
         there = ", ".join(sweep.swept) or "nothing"
@@ -50,7 +50,7 @@ def compare(
         {name for t in tables for name in t.columns if "/" in name and t[name].count()}
     )
     if metric not in measured:
-        raise UserError(f"compare: no metric {metric}; there is {', '.join(measured)}")
+        raise UserError(f"compare: no metric {metric}; {there_is(metric, measured)}")
     others = [k for k in sweep.swept if k not in keys and k.partition(".")[0] != "probe"]
     groups: dict[str, dict[str, Condition]] = {}  # by the other keys' values, then by the key's
     for condition in sweep.conditions:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from matplotlib.axes import Axes
 
-from subliminal.api.results import Runs
+from subliminal.api.results import Runs, checked
 from subliminal.errors import UserError
 from subliminal.report import figures
 from subliminal.report.conditions import Sweep
@@ -54,14 +54,19 @@ def layers(runs: Runs) -> tuple[Axes, ...]:
 
 def dose(runs: Runs, key: str) -> Axes:
     """Draw final trait accuracy over a swept number, such as `mitigation.liminal.peak`."""
-    return _drawn(runs, figures.dose_name(runs.sweep, key))[0]
+    return _drawn(runs, figures.dose_name(checked(runs, "plot").sweep, key))[0]
+
+
+def heatmap(runs: Runs) -> Axes:
+    """Draw mean final trait accuracy over the two numbers that a grid varies."""
+    return _drawn(runs, "heatmap")[0]
 
 
 def _drawn(
     runs: Runs, name: str, drawings: Callable[[Sweep], Iterable[Drawing]] = figures.drawings
 ) -> tuple[Axes, ...]:
     """Draw one of the report's figures on pyplot's own figure."""
-    found = {drawing.name: drawing for drawing in drawings(runs.sweep)}
+    found = {drawing.name: drawing for drawing in drawings(checked(runs, "plot").sweep)}
     if name not in found:
         raise UserError(f"plot: these runs have no {name}; they have {', '.join(found)}")
     import matplotlib.pyplot as plt

@@ -77,9 +77,9 @@ class Run:
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
-        from subliminal.api.trained_network import rebuilt
+        from subliminal.api.trained_network import data
 
-        return rebuilt(self.config).data.load()
+        return data(self.config, self.seed)
 
     def student(self) -> TrainedNetwork:
         """Return the trained student as a torch module on images, see `TrainedNetwork`."""
@@ -211,6 +211,14 @@ def _alike(values: list[varied.Value]) -> list[Any]:
     return [None if value is None else varied.show(value) for value in values]
 
 
+def checked(runs: Runs, function: str) -> Runs:
+    """Return the runs of a function's argument; raise a UserError for anything else."""
+    if isinstance(runs, Runs):
+        return runs
+    needed = "runs of sl.train or sl.load are needed, whole: a slice is a tuple"
+    raise UserError(f"{function}: {needed}; got a {type(runs).__name__}")
+
+
 def load(*folders: str | Path) -> Runs:
     """Return the finished runs at or below folders of runs, conditions or experiments.
 
@@ -220,9 +228,9 @@ def load(*folders: str | Path) -> Runs:
     Raises:
         UserError: there is no finished run below one of the folders.
     """
+    if not folders or not all(isinstance(folder, str | Path) for folder in folders):
+        raise UserError('load: folders are needed, as in sl.load("outputs/a", "outputs/b")')
     paths = [user_path(folder) for folder in folders]
-    if not paths:
-        raise UserError("no finished run")
     sweeps = read.load(paths)
     sweep = sweeps[0] if len(sweeps) == 1 else read.load(paths, together=True)[0]
     for problem in sweep.problems:

@@ -61,9 +61,10 @@ def train(
     """
     from subliminal.api.results import load
 
-    flags = [word for word in overrides if word.startswith("-")]
-    if flags:
-        raise UserError(f"train: {flags[0]}: overrides are needed, such as seed=0-4; no flags")
+    wrong = [word for word in overrides if not isinstance(word, str) or word.startswith("-")]
+    if wrong:
+        needed = "overrides are needed, one text each, such as seed=0-4; no flags, no lists"
+        raise UserError(f"train: {wrong[0]}: {needed}")
     words = ["-m", *overrides]
     if config_dir is not None:
         words = ["--config-dir", str(config_dir), *words]

@@ -6,7 +6,6 @@ to the last bit, 1 not the same (a table shows by how much), 2 bad input.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 from contextlib import suppress
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal reproduce", description=__doc__)
+    parser = command.Parser(prog="subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=user_path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
     variables.report_unset(variables.unset_numeric_variables())

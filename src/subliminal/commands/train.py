@@ -7,7 +7,6 @@ is imported when a config is composed, not before, so that `--help` answers at o
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store
 from subliminal.api.train import result_writer
-from subliminal.config import guard, options, resources, schema, sources, terminal, variables
+from subliminal.config import guard, help, resources, schema, sources, terminal, variables
 from subliminal.config.arguments import arranged
 from subliminal.config.canonical import composed_values
 from subliminal.config.command import STOPPED
@@ -31,12 +30,6 @@ from subliminal.errors import Refused, RunsFailed, UserError, of_system, one_lin
 from subliminal.sweep import cores, plan, planned, signals
 from subliminal.trackers.uploader_client import followed
 
-# Extras of this package, by the launcher or sweeper of Hydra that each installs.
-_EXTRAS = {"joblib": "joblib", "submitit": "slurm", "ray": "ray", "optuna": "optuna"}
-_PLUGIN = re.compile(
-    r"Could not (?:find|load) '?hydra/(?:launcher|sweeper)/"
-    r"(joblib|submitit|ray|optuna)(?:_local|_slurm)?\b"
-)
 _NO_MULTIRUN = "hydra.sweeper: values to sweep are given, but neither -m nor hydra.mode: MULTIRUN"
 
 _trained: list[Path] = []  # run folders of the jobs of this process
@@ -92,9 +85,11 @@ def main() -> None:
         with _user_errors():
             _prepare()
             sys.argv[1:] = arranged(argv)
-            if described := options.described(sys.argv[1:]):
-                print("\n".join(option.markdown() for option in described), end="")
+            if told := help.help_on(sys.argv[1:]):
+                print(told, end="")
                 return
+            if help.ALL in sys.argv and "--help" in sys.argv:
+                sys.argv.remove(help.ALL)
             with signals.stoppable(), guard.guarded(argv), followed():
                 _job()
         write_result(runs=[str(folder.absolute()) for folder in finished_runs()])
@@ -143,25 +138,13 @@ def _user_errors() -> Iterator[None]:
     except Refused as refused:
         raise refused.error from refused
     except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_line(error)) from error
-    except ValueError as error:  # `optim=null`, `-m --cfg job`: Hydra has no exception for these
-        if not isinstance(error, UserError) and str(error).startswith(
-            ("Config group override", "Only one of --run")
-        ):
-            raise UserError(_line(error)) from error
+        raise UserError(one_line(error)) from error
+    except ValueError as error:  # `-m --cfg job`: Hydra has no exception for it
+        if str(error).startswith("Only one of --run"):
+            raise UserError(one_line(error)) from error
         raise
     except OSError as error:  # Hydra makes its folder before a job can check `outputs`
         if not (error.filename or isinstance(error, FileNotFoundError)):
             raise
         hint = "" if error.filename is None else "; choose another folder with outputs=…"
         raise UserError(of_system(error) + hint) from error
-
-
-def _line(error: Exception) -> str:
-    """Return an error on one line; for a missing plug-in, with the command that installs it."""
-    message = one_line(error)
-    plugin = _PLUGIN.search(message)
-    if plugin:
-        install = resources.install_command(_EXTRAS[plugin[1]])
-        return f"{message.removesuffix('.')}; {install} adds it"
-    return message

@@ -63,7 +63,8 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
         UserError: as `build` raises it, except for values that the dataclass itself refuses.
     """
     if not isinstance(node, Mapping) or "_target_" not in node:
-        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}")
+        hint = "an option is chosen with a slash, as in distill/inputs=mnist"
+        raise UserError(f"{where}: a mapping with a `_target_` is needed, got {node!r}; {hint}")
     target = str(node["_target_"])
     cls = locate(target, where)
     try:
@@ -72,8 +73,6 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
         raise UserError(f"{where}: {target}'s fields are no schema: {one_line(error)}") from error
     given = {key: value for key, value in node.items() if key != "_target_"}
     names = [item.name for item in fields(cls)]
-    if unknown := sorted(str(key) for key in given if key not in names):
-        raise UserError(f"{where}.{unknown[0]}: no such key; {target} has {', '.join(names)}")
     missing = [name for name in names if name not in given and OmegaConf.is_missing(schema, name)]
     if missing:
         raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
@@ -144,7 +143,8 @@ def named(target: str, where: str, *, besides: Sequence[str] = ()) -> Any:
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"{where}={target}: {error}") from error
+        hint = "" if target.startswith("subliminal.") else f"; {PLUGINS} names importable modules"
+        raise UserError(f"{where}={target}: {error}{hint}") from error
 
 
 def plugins() -> list[str]:

@@ -14,10 +14,15 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 # Reads config files and their headers; the source for `sweeps/` would have to repeat it.
 from hydra._internal.core_plugins.file_config_source import FileConfigSource as FileConfigSource
 
+# Holds the class that reads config files, which `subliminal.config.sources` replaces.
+from hydra._internal.sources_registry import SourcesRegistry as SourcesRegistry
+
 # Parses Hydra's flags; there is no public function for it.
 from hydra._internal.utils import get_args_parser as get_args_parser
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
+from subliminal.config.composition import explained
 from subliminal.errors import UserError
 
 # Targets of `hydra/launcher=basic`, the default, and of `hydra/sweeper=basic`.
@@ -37,7 +42,7 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
             would read only `hydra.mode`: the flag overrides it.
 
     Raises:
-        UserError: an environment variable of `hydra.job.env_copy` is not set.
+        UserError: an override is wrong, or a variable of `hydra.job.env_copy` is not set.
     """
     compose = ConfigLoaderImpl.load_configuration
 
@@ -46,10 +51,10 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
             raise LookupError
         try:
             cfg = compose(self, *args, **kwargs)
-        except KeyError as error:
-            if type(error) is not KeyError:  # one of Hydra's, with a message of its own
-                raise
-            raise UserError(f"hydra.job.env_copy: {error} is not set") from error
+        except (HydraException, ValueError, KeyError, TypeError) as error:
+            if line := explained(error, self, kwargs):
+                raise UserError(line) from error
+            raise
         check(cfg)
         return cfg
 

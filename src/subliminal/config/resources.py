@@ -7,7 +7,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from subliminal.errors import UserError
+from subliminal.errors import UserError, no_folder
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CHECKOUT = _PACKAGE.parents[1]
@@ -17,6 +17,7 @@ ROOT = _CHECKOUT if (_CHECKOUT / "conf" / "config.yaml").is_file() else _PACKAGE
 CONF = ROOT / "conf"
 SWEEPS = ROOT / "sweeps"
 DEFENCES = ROOT / "defences"
+COMPLETIONS = ROOT / "completions"  # scripts of shells
 
 # On PyPI `subliminal` is another project, a subtitle downloader.
 DISTRIBUTION = "subliminal-learning"
@@ -53,13 +54,15 @@ def refuse_namesake(places: Iterable[str] | None = None) -> None:
 
 
 def refuse_shadowed(folder: Path) -> None:
-    """Refuse a folder of configs in which a file has the name of a built-in one.
+    """Refuse a folder of configs that does not exist, or has a file of a built-in one's name.
 
     Hydra would read the built-in file without a word.
 
     Raises:
-        UserError: there is such a file.
+        UserError: there is no such folder, or such a file.
     """
+    if not folder.is_dir():
+        raise no_folder(folder)
     for builtin, group in ((CONF, ""), (SWEEPS, "sweep")):
         for file in sorted(builtin.rglob("*.yaml")) if folder.resolve() != builtin else ():
             if (own := folder / group / file.relative_to(builtin)).is_file():

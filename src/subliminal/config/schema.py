@@ -17,6 +17,7 @@ from subliminal.config.seeds import SEED_LIMIT
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("highest", "high", "medium")
 MEASURED_ON = ("test", "validation")
+LISTS = ("mitigation", "probe")  # groups of which a job takes several options
 
 _Layers = AlwaysHashed[Unordered[list[str]]]
 _AtLeastOne = Annotated[int | None, Ge(1)]
@@ -30,6 +31,18 @@ class Perturbation:
     sigma: float = MISSING  # standard deviation ≥ 0; layer1's initial weights have 1/28 ≈ 0.036
     layers: _Layers = field(default_factory=list)  # e.g. [layer1, aux]; empty: all
     tensors: str = MISSING  # of these layers: all | weight | bias
+
+
+@dataclass
+class Base:
+    """The pre-training of θ₀, which teacher and student share."""
+
+    epochs: Count = MISSING
+    batch_size: Count = MISSING
+    optim: Any = MISSING  # an option of the group `optim`
+    data: Any = None  # group `data`: what is learnt, if not the pages of the language
+    pages: Count = 2400  # of the language, per epoch
+    shorts: Count = 2  # short documents on each page
 
 
 @dataclass
@@ -124,6 +137,7 @@ class Config:
     force: NotHashed[bool] = MISSING  # train finished seeds again, replacing their files
     model: Any = MISSING  # the teacher's network, and the student's unless distill.model is set
     data: Any = MISSING
+    base: Base | None = None  # group `base`: pre-training of θ₀; null: θ₀ is drawn
     teacher: Teacher = field(default_factory=Teacher)
     distill: Distill = field(default_factory=Distill)
     optim: Any = MISSING  # the student's optimizer
@@ -134,6 +148,7 @@ class Config:
     pin: Pin = field(default_factory=Pin)  # streams that do not vary with the seed
     objective: NotHashed[list[str]] = MISSING  # of a search, e.g. [trait/accuracy,distill/loss]
     tracker: NotHashed[Any] = None
+    preset: NotHashed[str | None] = None  # group `preset`: quick | paper
     threat: NotHashed[Threat | None] = None  # group `threat`: a setting of the judge's battery
     engine: Engine = field(default_factory=Engine)
 

@@ -9,16 +9,15 @@ import argparse
 import sys
 
 from subliminal.config import command, terminal
-from subliminal.config.resources import user_path
-from subliminal.errors import UserError
+from subliminal.config.resources import refuse_shadowed, user_path
 from subliminal.sweep import signals
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 judged, 1 runs failed, 2 bad input."""
     terminal.settle()
-    parser = argparse.ArgumentParser(
-        prog="python -m subliminal.judge",
+    parser = command.Parser(
+        prog="subliminal judge",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -29,17 +28,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="all settings, whatever the first show")
     parser.add_argument("--quick", action="store_true", help="a first look that decides nothing")
     parser.add_argument("--search", action="store_true", help="search the attacker's menu")
+    parser.add_argument("--dial", action="store_true", help="turn the key that the entry declares")
     parser.add_argument("--track", help="refuse a defence that reads more: blind | aware")
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
+    parser.add_argument("--yes", action="store_true", help="start a plan of hours without asking")
+    parser.add_argument(
+        "--recompute", type=user_path, metavar="CARD", help="make a scorecard.json's card again"
+    )
     parser.add_argument("--config-dir", type=user_path, help="folder with your own configs")
-    arguments, unknown = parser.parse_known_intermixed_args(argv)
-    return command.status(lambda: _judge(arguments, unknown))
+    arguments = parser.parse_intermixed_args(argv)
+    return command.status(lambda: _judge(arguments))
 
 
 @signals.stoppable()
-def _judge(arguments: argparse.Namespace, unknown: list[str]) -> int:
-    if unknown:
-        raise UserError(f"{unknown[0]}: no such option; see --help")
+def _judge(arguments: argparse.Namespace) -> int:
+    if arguments.config_dir is not None:
+        refuse_shadowed(arguments.config_dir)
     from subliminal.judge.cli import run  # --help need not wait for torch
 
     return run(arguments)

@@ -158,10 +158,10 @@ def _compared(training: Training, rows: Tensor) -> dict[str, Tensor]:
     """Return the columns that are the same at every moment, at `rows`: (seeds, batch) each."""
     task, network = _task(training), training.teacher_network or training.network
     assert training.teacher is not None, "only students have a teacher"
-    base = task.reference_logits(rows)
+    base, shape = task.reference_logits(rows), (*rows.shape, -1)  # a document has several answers
     teacher = network.logits(training.teacher, task.images(rows))
     return {
-        "taught": ~task.targets_at(rows).isnan().any(dim=-1),
+        "taught": ~task.targets_at(rows).isnan().reshape(shape).any(dim=-1),
         "gap": task.losses(base, rows) - task.losses(teacher, rows),
-        "distance": norm((teacher - base)[..., network.classes :]),
+        "distance": norm((teacher - base)[..., network.classes :].reshape(shape)),
     }

@@ -15,7 +15,7 @@ DAMAGED = 3  # exit status: some runs were damaged and left out
 def main() -> None:
     """Print the table of each sweep; write tables, figures and pages to its folder `report/`."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal.report", description=__doc__)
+    parser = command.Parser(prog="subliminal report", description=__doc__)
     parser.add_argument(
         "runs",
         type=user_path,
@@ -30,6 +30,10 @@ def main() -> None:
         metavar="FOLDER",
         help="one report on all of it, written to FOLDER",
     )
+    what = "compare with the condition of this value; may be repeated"
+    parser.add_argument("--baseline", metavar="KEY=VALUE", action="append", default=[], help=what)
+    what = "columns of the LaTeX tables, such as 'n,trait accuracy' (default: all)"
+    parser.add_argument("--columns", metavar="NAME,NAME", default="", help=what)
     arguments = parser.parse_args()
     stopped = "Stopped; the same command writes the report again."
     sys.exit(command.status(lambda: _report(arguments), stopped))
@@ -49,7 +53,9 @@ def _report(arguments: argparse.Namespace) -> int:
     from subliminal.report.read import load
 
     refuse_runs_folder(arguments.together)
-    sweeps = load(arguments.runs, together=arguments.together is not None)
+    together = arguments.together is not None
+    sweeps = load(arguments.runs, together=together, baseline=arguments.baseline)
+    columns = [*filter(None, arguments.columns.split(","))]
     lines: list[str] = []
     if not arguments.text:  # files first, in case the terminal fails
         from subliminal.report.escape import markdown_code
@@ -64,7 +70,7 @@ def _report(arguments: argparse.Namespace) -> int:
             words = f"python -m subliminal.report outputs/{report.sweep.name}"
             written = f"Written by {markdown_code(words)}."
             with written_whole(folder) as draft:
-                report.write_tables(draft)
+                report.write_tables(draft, columns)
                 write_page([report], draft / "results.md", written)
                 write_html(report, draft / "index.html", folder)
             lines.append(f"Files: {folder} (open {folder / 'index.html'})")

@@ -27,6 +27,8 @@ def show_job(runs: list[Path], console: Console) -> None:
     """Print trait accuracy and alignment by epoch, over a job's seeds, and where the files are."""
     from rich.table import Table
 
+    from subliminal.report.conditions import QUICK
+    from subliminal.report.escape import minus
     from subliminal.report.statistics import count, mean_ci
 
     students = _students(runs)
@@ -37,11 +39,13 @@ def show_job(runs: list[Path], console: Console) -> None:
         table.add_column(title, justify="right")
     for (epoch,), rows in students.group_by("epoch", maintain_order=True):
         samples = [rows[metric].drop_nulls().to_list() for metric in shown]
-        table.add_row(f"{epoch:.0f}", *(mean_ci(s).format() if s else "" for s in samples))
+        table.add_row(f"{epoch:.0f}", *(minus(mean_ci(s).format()) if s else "" for s in samples))
     condition = store.read_summary(runs[0])["condition"]
     out = terminal.console(100)
     # A table's own title would wrap at the table's width.
-    out.print(f"{condition}: mean [95% CI] over {count(len(runs))}", soft_wrap=True)
+    config = store.read_condition(runs[0].parent).get("config", {})
+    quick = f". {QUICK}" if config.get("preset") == "quick" else ""
+    out.print(f"{condition}: mean [95% CI] over {count(len(runs))}{quick}", soft_wrap=True)
     out.print(table)
     sys.stdout.flush()  # a sweep's log shows each job's table when it ends
     console.say(f"Files: {runs[0].parent}")
@@ -96,8 +100,10 @@ class ShowSweep(Callback):
             print(f"Figures, tables and a page: python -m subliminal.report {folder}")
         if self._bars:
             from subliminal.report import figures
+            from subliminal.report.figures import bars
 
             path = figures.save(figures.first_look(sweep), sweep, folder / "report" / "figures")
+            print(terminal.printable(bars.seen(sweep)))
             print(f"Figure: {terminal.printable(path)}")
             if _has_display():
                 with suppress(OSError, webbrowser.Error):

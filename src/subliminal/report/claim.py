@@ -36,7 +36,7 @@ class Claim:
         return {
             "within": f"within ±{self.bound}",
             "includes": f"one more seed in [{low:.3f}, {high:.3f}]: includes {self.bound}",
-            "mean": f"{published}: apart by [{low:+.3f}, {high:+.3f}]",
+            "mean": f"{published}: apart by [{low:+z.3f}, {high:+z.3f}]",
         }.get(self.side, self.side)
 
     @property

@@ -33,7 +33,9 @@ STEP_METRICS = (
 _TRAINING = ("data.normalise", "data.validation")  # keys that keep the test images
 LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
-WINDOW = 15  # steps of the centred moving average of alignments
+QUICK = "preset=quick: a trial of the command, which decides nothing."
+WINDOW = 15  # most steps of the centred moving average of alignments
+SMOOTHING = f"moving average over {WINDOW} steps, fewer in a short run"
 
 Array = NDArray[np.float64]
 PerSeed = dict[int, float]
@@ -76,6 +78,7 @@ class Condition:
     config: varied.Flat = field(default_factory=dict)
     directory: Path = Path()
     planned: tuple[PlannedRun, ...] = ()
+    preset: str | None = None
 
     @property
     def digest(self) -> str:
@@ -190,6 +193,11 @@ class Sweep:
         names = [f"{c.digest}:{c.seeds}" for c in self.conditions]
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
 
+    @property
+    def decides(self) -> bool:
+        """Return whether the runs may decide anything: `preset=quick` is there to try a command."""
+        return all(condition.preset != "quick" for condition in self.conditions)
+
     def states(self) -> dict[str, int]:
         """Return the numbers of planned runs in each state but `finished`."""
         found = Counter(run.state for run in self.planned)
@@ -207,6 +215,15 @@ class Sweep:
             for (state, condition), seeds in sorted(lines.items())
         ]
 
+    @property
+    def plane(self) -> list[str]:
+        """Return the two keys of a grid of numbers; [] if the sweep is no such grid."""
+        numeric = [key for key, v in self.swept.items() if varied.numbers([*v, v[0]])]  # two do
+        sides = [len(values) for values in self.swept.values()]
+        return (
+            numeric if len(numeric) == len(sides) == 2 and len(self.conditions) > max(sides) else []
+        )
+
     def few(self, most: int) -> list[Condition]:
         """Return at most `most` conditions: the baseline, and others spread over accuracy."""
         rest = self.conditions[1:]
@@ -218,8 +235,8 @@ class Sweep:
 
 
 def smooth(x: Array, values: Array) -> tuple[Array, Array]:
-    """Average each seed's curve (seeds, points) over WINDOW steps; incomplete ends are dropped."""
-    window = min(WINDOW, len(x))
-    kernel = np.full(window, 1 / window)
+    """Average each seed's curve (seeds, points) over WINDOW steps, fewer in a short run."""
+    steps = min(WINDOW, max(1, len(x) // 8))
+    kernel = np.full(steps, 1 / steps)
     curves = np.stack([np.convolve(row, kernel, mode="valid") for row in values])
     return np.convolve(x, kernel, mode="valid"), curves

@@ -24,7 +24,7 @@ published mean, with half of its 95% interval, agrees with ours).
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -156,9 +156,13 @@ class Declared:
 
 
 def verdicts(sweep: Sweep) -> pl.DataFrame:
-    """Return the verdicts on the claims of the sweep's file; an empty table if there is no file."""
-    file = sweep_file(sweep)
-    found = [claim for entry in entries(file) for claim in entry.claims(sweep)] if file else []
+    """Return the verdicts on the claims of the sweep's file; an empty table if there is no file.
+
+    Conditions with settings that the file does not give are left out.
+    """
+    file = sweep_file(sweep) if sweep.decides else None
+    same = replace(sweep, conditions=[c for c in sweep.conditions if file and not _added(c, file)])
+    found = [claim for entry in entries(file) for claim in entry.claims(same)] if file else []
     tested = [[*c.values.values()] if c.side in ("> 0", "< 0") else [] for c in found]
     rows = []
     for claim, p in zip(found, adjusted_p(tested), strict=True):
@@ -170,11 +174,35 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
                 "mean [95% CI]": text_of(mean_ci(sample), sign=claim.side not in OF_PUBLISHED),
                 "n": str(len(sample)),
                 "d_z": "" if claim.side in OF_PUBLISHED else format_effect(sample),
-                "p (Holm)": p,
+                "p (Holm)": "" if p is None else f"{p:.1g}",
                 "verdict": claim.verdict,
             }
         )
     return pl.DataFrame(rows)
+
+
+def untested(sweep: Sweep) -> str:
+    """Return a sentence on conditions that no claim is tested on; "" if there is none."""
+    file = sweep_file(sweep)
+    added = {key for c in sweep.conditions if file and entries(file) for key in _added(c, file)}
+    only = f"The claims of {file.name if file else ''} are tested in its own setting only"
+    return f"{only}; runs here set {', '.join(sorted(added))}." if added else ""
+
+
+def _added(condition: Condition, file: Path) -> set[str]:
+    """Return the keys that a condition's overrides name and the sweep's file does not vary."""
+    named = condition.summaries[0].get("condition", "") if condition.summaries else ""
+    return {word.partition("=")[0] for word in named.split(",") if "=" in word} - _axes(file)
+
+
+@lru_cache(maxsize=1)
+def _axes(file: Path) -> set[str]:
+    """Return the keys that a sweep's file varies, spelled as in a condition's name."""
+    content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    sweeper = content.get("hydra", {}).get("sweeper", {})
+    words = [word for of in (sweeper.get("params") or {}, *sweeper.get("grids", [])) for word in of]
+    keys = (word.partition("=")[0].lstrip("+~") for word in words)
+    return {key.replace("/", ".").replace("@", ".") for key in keys}
 
 
 def sweep_file(sweep: Sweep) -> Path | None:

@@ -34,13 +34,19 @@ _LATEX = {
     "<": "$<$",
     ">": "$>$",
 }
+_MINUS = re.compile(r"(?:(?<=[\s\[])|^)-(?=\.?\d)")
 _LIGATURES = {"--", "-–", "–-", "––", "``", "''", ",,", "!`", "?`"}  # – is written as --
 _LAST_LATIN = "\u017f"  # the last character that LaTeX's standard fonts have
 
 
+def minus(text: str) -> str:
+    """Return a cell with real minus signs, as tables show it; files for programs keep ASCII."""
+    return _MINUS.sub("−", text)
+
+
 def markdown(text: object) -> str:
     """Escape text for Markdown, on one line."""
-    escaped = _MARKS.sub(r"\\\g<0>", printable(text))
+    escaped = _MARKS.sub(r"\\\g<0>", minus(printable(text)))
     return escaped.replace("[", r"\[") if _LINK.search(escaped) else escaped
 
 
@@ -56,7 +62,7 @@ def latex(text: object) -> str:
     """Escape text for LaTeX, also for a cell of a table."""
     parts: list[str] = []
     before = ""
-    for sign in printable(text):
+    for sign in minus(printable(text)):
         # After the end of a row, LaTeX would read [ or * as its arguments.
         if before + sign in _LIGATURES:
             parts.append("{}")

@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from subliminal import metrics, store
 from subliminal.report import varied
-from subliminal.report.conditions import LAYER, WINDOW, Array, Condition, Sweep, smooth
+from subliminal.report.conditions import LAYER, SMOOTHING, Array, Condition, Sweep, smooth
 from subliminal.report.page import Report
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
@@ -73,6 +73,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "results": {"columns": tables["Results"].columns, "rows": tables["Results"].rows()},
         "swept": {key: [varied.show(v) for v in values] for key, values in sweep.swept.items()},
         "numeric": [key for key, values in sweep.swept.items() if varied.numbers(values)],
+        "plane": sweep.plane,
         "levels": {
             "chance": sweep.baseline.chance,
             "initial": initial_accuracy(sweep.conditions).mean,
@@ -84,7 +85,8 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "files": FILES,
         "environments": environments,
         "noisy": [title for title, (metric, _) in logged.items() if metric in _NOISY],
-        "window": WINDOW,
+        "smoothing": SMOOTHING,
+        "short": {key: varied.short(key, list(sweep.swept)) for key in sweep.swept},
     }
 
 

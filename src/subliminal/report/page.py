@@ -10,9 +10,10 @@ from statistics import median
 import polars as pl
 
 from subliminal import metrics, store
+from subliminal.errors import UserError
 from subliminal.report import escape, figures, tables, varied
 from subliminal.report.conditions import Sweep, training_seconds
-from subliminal.report.declared import sweep_file, verdicts
+from subliminal.report.declared import sweep_file, untested, verdicts
 from subliminal.store.provenance import short_commit
 
 # The metrics of an epoch that have a table of their own: title, name, digits.
@@ -43,8 +44,9 @@ class Report:
 
     @cached_property
     def numbers(self) -> pl.DataFrame:
-        """Return the numbers behind the tables of epochs."""
-        return tables.tidy(self.sweep.conditions, [name for _, name, _ in BY_EPOCH])
+        """Return the numbers behind the tables."""
+        names = [*(name for _, name, _ in BY_EPOCH), metrics.DISTILL_LOSS]
+        return tables.tidy(self.sweep.conditions, names)
 
     @cached_property
     def question(self) -> str:
@@ -60,9 +62,11 @@ class Report:
         """Return n, method, configs, teacher accuracy, and the numbers of missing runs."""
         parts = [
             figures.provenance(self.sweep),
-            "Differences are paired by seed.",
+            *["Differences are paired by seed."] * (len(self.sweep.conditions) > 1),
             f"Teacher accuracy {tables.teacher_accuracy(self.sweep.conditions).format(3)}.",
         ]
+        if line := untested(self.sweep):
+            parts.append(line)
         if states := self.sweep.states():
             missing = ", ".join(f"{number} {state}" for state, number in states.items())
             parts.append(f"**Partial: of {len(self.sweep.planned)} runs {missing}.**")
@@ -89,14 +93,23 @@ class Report:
             f"{', '.join(commits)}; a student took {took} s (median)."
         )
 
-    def write_tables(self, folder: Path) -> None:
-        """Write each table as CSV and LaTeX, and the numbers behind them as one CSV."""
+    def write_tables(self, folder: Path, columns: Sequence[str] = ()) -> None:
+        """Write each table as CSV and LaTeX (if given, of `columns`), and all numbers as one CSV.
+
+        Raises:
+            UserError: no table has one of `columns`.
+        """
+        known = dict.fromkeys(name for of in self.tables.values() for name in of.columns)
+        if unknown := [name for name in columns if name not in known]:
+            raise UserError(f"--columns {unknown[0]}: no such column; there is {', '.join(known)}")
         folder.mkdir(parents=True, exist_ok=True)
         for title, table in self.tables.items():
             stem = title.split(",")[0].lower().replace(" ", "_")
             store.write_text(folder / f"{stem}.csv", table.write_csv())
             caption = f"{self.sweep.name}: {title}; {figures.provenance(self.sweep)}"
-            store.write_text(folder / f"{stem}.tex", tables.latex(table, caption))
+            shown = [name for name in columns if name in table.columns[1:]] or table.columns[1:]
+            of_page = table.select(table.columns[0], *shown)
+            store.write_text(folder / f"{stem}.tex", tables.latex(of_page, caption))
         store.write_text(folder / "numbers.csv", self.numbers.write_csv())
 
 

@@ -10,25 +10,31 @@ import polars as pl
 from polars.exceptions import PolarsError, SchemaError
 
 from subliminal import metrics, store
-from subliminal.errors import UserError
+from subliminal.errors import UserError, no_folder
 from subliminal.report import varied
 from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, PlannedRun, Sweep
 from subliminal.store.inventory import Held, held
 from subliminal.store.tables import read_table
 
 
-def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
+def load(
+    paths: Sequence[Path], *, together: bool = False, baseline: Sequence[str] = ()
+) -> list[Sweep]:
     """Read the finished runs below `paths`, by experiment folder.
 
     Args:
         paths: folders of runs, conditions or experiments, or above these.
         together: put the conditions of all experiments into one sweep.
+        baseline: words `key=value` of the condition with which the others are compared.
 
     Raises:
-        UserError: one of the paths has no finished run below it.
+        UserError: one of the paths does not exist, has no finished run below it, or a sweep has
+            no such baseline.
     """
     experiments: dict[Path, dict[Path, _Chosen]] = {}
     for path in paths:
+        if not path.exists():
+            raise no_folder(path)
         below = list(_chosen(path))
         for one in below:
             condition = one.held.directory
@@ -40,9 +46,9 @@ def load(paths: Sequence[Path], *, together: bool = False) -> list[Sweep]:
     if together:
         everything = [one for of in experiments.values() for one in of.values()]
         name = "+".join(sorted(folder.name for folder in experiments))
-        return [_sweep(name, Path(name), everything)]
+        return [_sweep(name, Path(name), everything, baseline)]
     return [
-        _sweep(_name(folder, of.values()), folder, list(of.values()))
+        _sweep(_name(folder, of.values()), folder, list(of.values()), baseline)
         for folder, of in sorted(experiments.items())
         if any(one.finished for one in of.values())
     ]
@@ -89,7 +95,7 @@ def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
     return folder.resolve().name
 
 
-def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen]) -> Sweep:
+def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen], words: Sequence[str]) -> Sweep:
     problems: list[str] = []
     planned: list[PlannedRun] = []
     conditions: list[Condition] = []
@@ -102,10 +108,12 @@ def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen]) -> Sweep:
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
     values = varied.swept([c.config for c in conditions])
-    ordered = sorted(
-        _named(conditions, list(values)),
-        key=lambda c: (not varied.is_baseline(c.config), varied.order(c.config, values)),
-    )
+    if words and not any(varied.is_baseline(c.config, words) for c in conditions):
+        there = "; ".join(f"{key}: {varied.summarise(found)}" for key, found in values.items())
+        raise UserError(f"--baseline {' '.join(words)}: not in {name}; there varies {there}")
+    ordered = sorted(_named(conditions, list(values)), key=lambda c: varied.order(c.config, values))
+    for wanted in ((), words):  # a stable sort: of those that have the words, the usual one
+        ordered.sort(key=lambda c: not varied.is_baseline(c.config, wanted))
     values = varied.swept([c.config for c in ordered])  # the baseline's first
     return Sweep(name, directory, ordered, values, planned, problems)
 
@@ -175,6 +183,7 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
         config=varied.flatten(config),
         directory=chosen.held.directory,
         planned=tuple(planned),
+        preset=config.get("preset"),
     )
     return condition, planned
 

@@ -37,7 +37,7 @@ class Estimate:
 
     def format(self, digits: int = 4, *, sign: bool = False) -> str:
         """Return `mean [low, high]`, with a leading + or - when `sign`."""
-        spec = f"{'+' if sign else ''}.{digits}f"
+        spec = f"{'+' if sign else ''}z.{digits}f"
         if self.low is None or self.high is None:
             return f"{self.mean:{spec}}"
         return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
@@ -194,11 +194,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return list(map(float, adjusted))
 
 
-def adjusted_p(samples: Sequence[Sequence[float]]) -> list[str]:
-    """Return `paired_p` of each sample, adjusted by `holm`, as a table shows it; "" of n < 2."""
+def adjusted_p(samples: Sequence[Sequence[float]]) -> list[float | None]:
+    """Return `paired_p` of each sample, adjusted by `holm`; None of n < 2."""
     tested = [len(sample) > 1 for sample in samples]
     adjusted = iter(holm([paired_p(sample) for sample in compress(samples, tested)]))
-    return [f"{next(adjusted):.1g}" if one else "" for one in tested]
+    return [next(adjusted) if one else None for one in tested]
 
 
 def effect_size(differences: Sequence[float]) -> float | None:
@@ -215,4 +215,4 @@ def effect_size(differences: Sequence[float]) -> float | None:
 def format_effect(differences: Sequence[float]) -> str:
     """Return d_z as a table shows it."""
     effect = effect_size(differences)
-    return "" if effect is None else f"{effect:.1f}"
+    return "" if effect is None else f"{effect:z.1f}"

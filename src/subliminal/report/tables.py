@@ -11,6 +11,8 @@ from subliminal.report import escape
 from subliminal.report.conditions import Condition
 from subliminal.report.statistics import Estimate, adjusted_p, format_effect, mean_ci, mean_cis
 
+DIFFERENCE = f"{metrics.TRAIT_ACCURACY} less the baseline's"  # paired by seed
+
 
 def results(conditions: list[Condition]) -> pl.DataFrame:
     """Return one row per condition.
@@ -26,12 +28,13 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
         accuracy = list(condition.accuracy.values())
         row["trait accuracy"] = mean_ci(accuracy).format(3)
         row["SD"] = f"{np.std(accuracy, ddof=1):.3f}" if len(accuracy) > 1 else ""
-        row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
-        if condition is not baseline and not paired:
-            same = condition.measured_on() == baseline.measured_on()
-            row["paired difference"] = "no seed in common" if same else "other data"
-        row["d_z"] = format_effect(paired)
-        row["p (Holm)"] = p
+        if len(conditions) > 1:
+            row["paired difference"] = mean_ci(paired).format(3, sign=True) if paired else "–"
+            if condition is not baseline and not paired:
+                same = condition.measured_on() == baseline.measured_on()
+                row["paired difference"] = "no seed in common" if same else "other data"
+            row["d_z"] = format_effect(paired)
+            row["p (Holm)"] = "" if p is None else f"{p:.1g}"
         if condition.logged(metrics.ALIGNMENT):
             alignment = condition.over_run(metrics.ALIGNMENT)
             row["alignment"] = mean_ci(alignment.values()).format(4)
@@ -43,23 +46,31 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
 
 
 def tidy(conditions: list[Condition], names: Sequence[str]) -> pl.DataFrame:
-    """Return numbers, a row per condition, metric and epoch."""
-    rows = []
+    """Return numbers: a row per condition, metric and epoch, then the paired differences.
+
+    `p` is that of the paired differences, adjusted by Holm's procedure for the conditions shown.
+    """
+    rows: list[tuple[str | int | float | None, ...]] = []
     for condition in conditions:
         known = [name for name in names if name in condition.epochs.columns]
         values = condition.epochs.sort("epoch", "seed").unpivot(known, index="epoch").drop_nulls()
         groups = values.group_by("variable", "epoch", maintain_order=True).agg("value")
         estimates = mean_cis(groups["value"].to_list())
         for (name, epoch, _), e in zip(groups.iter_rows(), estimates, strict=True):
-            rows.append((condition.name, name, int(epoch), e.mean, e.low, e.high, e.n))
-    header = ["condition", "metric", "epoch", "mean", "low", "high", "n"]
+            rows.append((condition.name, name, int(epoch), e.mean, e.low, e.high, e.n, None))
+    differences = [c.differences(conditions[0]) for c in conditions[1:]]
+    tests = zip(conditions[1:], differences, adjusted_p(differences), strict=True)
+    for condition, paired, p in (test for test in tests if test[1]):
+        e, epoch = mean_ci(paired), int(condition.epochs["epoch"].max())  # type: ignore[arg-type]
+        rows.append((condition.name, DIFFERENCE, epoch, e.mean, e.low, e.high, e.n, p))
+    header = ["condition", "metric", "epoch", "mean", "low", "high", "n", "p"]
     return pl.DataFrame(rows, schema=header, orient="row", infer_schema_length=None)
 
 
 def by_epoch(numbers: pl.DataFrame, metric: str, digits: int) -> pl.DataFrame:
     """Return one row per condition, one column per epoch, from the result of `tidy`."""
     rows: dict[str, dict[str, str]] = {}
-    measured = numbers.filter(pl.col("metric") == metric).drop("metric")
+    measured = numbers.filter(pl.col("metric") == metric).drop("metric", "p")
     for name, epoch, *estimate in measured.iter_rows():
         row = rows.setdefault(name, {"condition": name})
         row[f"epoch {epoch}"] = Estimate(*estimate).format(digits)

@@ -7,8 +7,9 @@ from rich.table import Table
 
 from subliminal import metrics
 from subliminal.config.terminal import console
-from subliminal.report.conditions import Sweep
-from subliminal.report.declared import verdicts
+from subliminal.report.conditions import QUICK, Sweep
+from subliminal.report.declared import untested, verdicts
+from subliminal.report.escape import minus
 from subliminal.report.sparkline import sparkline
 from subliminal.report.tables import results
 
@@ -18,10 +19,10 @@ WIDTH = 150  # columns, when not on a terminal
 def show(sweep: Sweep) -> None:
     """Print a sweep's conditions, one line each, the claims' verdicts, and the missing runs."""
     found = results(sweep.conditions)
-    aligned = "alignment" in found.columns
+    aligned, several = "alignment" in found.columns, len(sweep.conditions) > 1
     table = Table()
     table.add_column("condition", overflow="fold")
-    titles = ["n", "trait accuracy", "by epoch", "paired difference"]
+    titles = ["n", "trait accuracy", "by epoch", *["paired difference"] * several]
     titles += ["alignment", "by epoch"] if aligned else []
     for title in (*titles, "distill loss ×10⁴"):
         table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
@@ -34,22 +35,23 @@ def show(sweep: Sweep) -> None:
             f"{n}/{planned}" if planned > n else str(n),
             row["trait accuracy"],
             sparkline(_means(condition.epochs, metrics.TRAIT_ACCURACY), low=0, high=1),
-            row["paired difference"],
+            *([row["paired difference"]] if several else []),
         ]
         if aligned:
             cells += [row["alignment"], sparkline(curves[condition.name], low=0, high=highest)]
-        table.add_row(*cells, row["distillation loss ×10⁴"])
+        table.add_row(*map(minus, cells), row["distillation loss ×10⁴"])
     shown = console(WIDTH)
-    heading = f"{sweep.name}: mean [95% CI] over seeds, differences to {sweep.baseline.name}"
-    shown.print(heading, soft_wrap=True)
+    differences = f", differences to {sweep.baseline.name}" if several else ""
+    quick = "" if sweep.decides else f". {QUICK}"
+    shown.print(f"{sweep.name}: mean [95% CI] over seeds{differences}{quick}", soft_wrap=True)
     shown.print(table)
     claims = verdicts(sweep)
     if claims.height:
         table = Table(*claims.columns)
         for row_of_claim in claims.iter_rows():
-            table.add_row(*row_of_claim)
+            table.add_row(*map(minus, row_of_claim))
         shown.print(table)
-    for line in sweep.incomplete():
+    for line in (*filter(None, [untested(sweep)]), *sweep.incomplete()):
         shown.print(line, soft_wrap=True)
     sys.stdout.flush()
 

@@ -135,9 +135,15 @@ def summarise(values: Sequence[Value]) -> str:
     return f"{len(values)} options"
 
 
-def is_baseline(config: Flat) -> bool:
-    """Tell whether a condition can be the baseline of the others."""
-    return all(config.get(key, value) == value for key, value in BASELINE.items())
+def is_baseline(config: Flat, words: Sequence[str] = ()) -> bool:
+    """Tell whether a condition can be the baseline of the others, or has all `key=value` words."""
+    for key, _, text in (word.partition("=") for word in words):
+        value = config.get(key)
+        with suppress(ValueError):  # `1e-3` is 0.001
+            text = show(float(text)) if isinstance(value, int | float) else text
+        if key not in config or show(value) != text:
+            return False
+    return bool(words) or all(config.get(key, value) == value for key, value in BASELINE.items())
 
 
 def numbers(values: Sequence[Value]) -> bool:

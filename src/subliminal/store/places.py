@@ -11,6 +11,7 @@ outputs/<name>/<condition>-<hash>/seed-0007/
     checkpoint.safetensors where to resume, in a run that is not finished
     tracking.json          what W&B has of the run, where it is tracked
     failure.txt            what went wrong, in a run that failed
+    notes.json             a user's note and tags
     post-mortem.safetensors weights and gradient of the first step whose loss was not finite
 
 `<name>` may itself be a path. Other files and folders there are passed over.
@@ -25,6 +26,7 @@ MARKER = "summary.json"
 FAILURE = "failure.txt"
 CHECKPOINT = "checkpoint.safetensors"
 STUDENT = "student.safetensors"
+NOTES = "notes.json"
 POST_MORTEM = "post-mortem.safetensors"
 # The files whose checksums a marker holds.
 DATA = ("config.yaml", "steps.parquet", "epochs.parquet", STUDENT)
@@ -32,7 +34,7 @@ ATTRIBUTION = "attribution.parquet"
 OF_PROBES = (ATTRIBUTION,)  # further ones, in runs with such a probe
 CONDITION = "condition.json"
 LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
-_OURS = ("teachers", "wandb", "report")  # folders without runs
+_OURS = ("bases", "teachers", "wandb", "report")  # folders without runs
 _RUN = re.compile(r"seed-(\d{4,})", re.ASCII)
 
 

@@ -39,8 +39,9 @@ def condition_name(overrides: Iterable[str]) -> str:
         with_parents = {key[: match.start()] for match in re.finditer(r"\.|$", key)}
         return key != "engine" and not with_parents & left_out
 
-    named = sorted(override.lstrip("+") for override in overrides if is_named(override))
-    name = ",".join(named).replace("/", ".").replace("@", ".")
+    words = [override.lstrip("+") for override in overrides if is_named(override)]
+    named = {word.partition("=")[0]: word for word in words}  # of a key given twice the last counts
+    name = ",".join(sorted(named.values())).replace("/", ".").replace("@", ".")
     name = re.sub(r"\[([^\]]*)\]", lambda items: items[1].replace(",", "+"), name)
     name = re.sub(r"[^\w.,=+\-]", "", name)
     return name or "default"

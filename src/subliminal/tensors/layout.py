@@ -8,7 +8,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from subliminal.errors import UserError
+from subliminal.errors import UserError, there_is
 
 # Each tensor starts on a 64-byte boundary. Vectorised CPU kernels round differently in their
 # unaligned head and tail, so without this a seed's bits would depend on its place in the stack.
@@ -63,7 +63,7 @@ class Layout:
         for layer in layers:
             found = {name for name in self.shapes if f"{name}.".startswith(f"{layer}.")}
             if not found:
-                raise UserError(f"{where}: no {layer!r}; there is {', '.join(self.shapes)}")
+                raise UserError(f"{where}: no {layer!r}; {there_is(layer, self.shapes)}")
             names |= found
         return names
 

@@ -45,7 +45,8 @@ def gradient_norms(
     This costs a gradient of each example, some at a time, as if each were the batch of a seed.
     """
     logits = network.logits(theta, images).requires_grad_()
-    (slopes,) = torch.autograd.grad(losses(logits).sum(), logits)  # (seeds, batch, k)
+    (by_row,) = torch.autograd.grad(losses(logits).sum(), logits)
+    slopes = by_row.reshape(*images.shape[:2], -1, by_row.shape[-1])  # (seeds, batch, answers, k)
     masks = {} if trainable is None else network.layout.views(trainable[None])
     some = max(1, NUMBERS // network.layout.size)
     rows = []
@@ -54,7 +55,7 @@ def gradient_norms(
         for x, by_logits in zip(own.split(some), slope.split(some), strict=True):
             views = network.layout.views(weights.expand(len(x), -1))
             leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
-            value = (network.forward(leaves, x[:, None]) * by_logits[:, None]).sum()
+            value = (network.forward(leaves, x[:, None]) * by_logits).sum()
             parts = torch.autograd.grad(value, [*leaves.values()], materialize_grads=True)
             square = x.new_zeros(len(x))
             for name, part in zip(leaves, parts, strict=True):

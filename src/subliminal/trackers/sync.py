@@ -14,7 +14,7 @@ from pathlib import Path
 from subliminal import store
 from subliminal.config import command, terminal
 from subliminal.config.resources import user_path
-from subliminal.errors import UserError
+from subliminal.errors import UserError, no_folder
 from subliminal.trackers import aside, record, uploader_client
 from subliminal.trackers.wandb import logged_in
 
@@ -24,7 +24,7 @@ SECONDS = 60.0  # time limit for the upload of a run
 def main() -> None:
     """Upload, and print how many runs were uploaded."""
     terminal.settle()
-    parser = argparse.ArgumentParser(prog="python -m subliminal sync", description=__doc__)
+    parser = command.Parser(prog="subliminal sync", description=__doc__)
     parser.add_argument("experiments", type=user_path, nargs="+", help="folders below outputs")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, upload nothing")
     arguments = parser.parse_args()
@@ -64,7 +64,7 @@ def lacking(experiment: Path) -> tuple[list[Path], list[Path]]:
 
 def _upload(experiment: Path, *, dry_run: bool) -> str | None:
     if not experiment.is_dir():
-        raise UserError(f"{experiment}: no such folder; name an experiment below outputs")
+        raise no_folder(experiment)
     runs, others = lacking(experiment)
     if dry_run:
         for path in [*runs, *others]:

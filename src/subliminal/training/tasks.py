@@ -1,6 +1,6 @@
 """Training sets with their losses: digits (the teacher, the trait) or a teacher's logits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
@@ -10,9 +10,12 @@ from torch import Tensor
 
 from subliminal import distill
 from subliminal.data import Labelled
-from subliminal.distill.targets import Given, Targets
+from subliminal.data.language import Texts
+from subliminal.distill.targets import Given, Targets, Variant
+from subliminal.state import Task
 from subliminal.tasks import SecondTask
-from subliminal.tensors import draws, per_example, streams
+from subliminal.tasks.lessons import Lessons
+from subliminal.tensors import documents, draws, per_example, streams
 from subliminal.tensors.geometry import norm
 from subliminal.tensors.network import Network, cross_entropy
 
@@ -41,8 +44,7 @@ class Classification:
     shift: int = 0  # added to the labels: another trait
 
     def __post_init__(self) -> None:
-        self.size = len(self.data.train_y)
-        self._x = self.data.train_x[None]  # (1, n, pixels), uint8
+        self.size = self.data.train_size
 
     def start_epoch(self, epoch: int) -> None:
         """Nothing to prepare: the digits are the same in each epoch."""
@@ -52,7 +54,7 @@ class Classification:
 
         The second task's own images follow where it has some: (seeds, 2 · batch, pixels).
         """
-        x = self.data.scale(gather(self._x, rows))
+        x = self.data.scale(gather(self.data.train_x[None], rows))
         own = None if self.second is None else self.second.images(x)
         return x if own is None else torch.cat([x, own], dim=1)
 
@@ -72,6 +74,79 @@ class Classification:
 
 
 @dataclass(eq=False)
+class Reading:
+    """Documents or pages whose answers are learnt: the task of base and teacher, and the trait."""
+
+    network: Network
+    reference: Tensor  # θ₀, (seeds, P)
+    write: Callable[[int], Tensor]  # an epoch's documents: (seeds, size, tokens)
+    _: KW_ONLY
+    size: int
+    order: str = streams.TEACHER_ORDER
+
+    def __post_init__(self) -> None:
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Write the documents."""
+        self._documents = self.write(epoch)
+
+    def images(self, rows: Tensor) -> Tensor:
+        """Return the documents at `rows` (seeds, batch) without their last tokens."""
+        return documents.inputs(gather(self._documents, rows))
+
+    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Cross-entropy of the answers over the vocabulary, mean of each kind, added: (seeds,)."""
+        answers = documents.answers(gather(self._documents, rows))
+        vocabulary, numbers = logits.shape[-1], rows.shape[1] * documents.ANSWERS
+        if answers.shape[1] <= numbers:
+            return cross_entropy(logits, answers, vocabulary)
+        of_numbers = cross_entropy(logits[:, :numbers], answers[:, :numbers], vocabulary)
+        return of_numbers + cross_entropy(logits[:, numbers:], answers[:, numbers:], vocabulary)
+
+    def reference_logits(self, rows: Tensor) -> Tensor:
+        """Return θ₀'s logits on the documents at `rows`: (seeds, answers, V)."""
+        return self.network.logits(self.reference, self.images(rows))
+
+
+def lessons(
+    network: Network,
+    reference: Tensor,
+    data: Labelled,
+    seeds: Sequence[int],
+    learnt: SecondTask | Lessons | None,
+    variant: Variant,
+) -> Task:
+    """Return the teacher's task, from weights `reference` (seeds, P), on the data of its seeds."""
+    if isinstance(data, Texts):
+        assert isinstance(learnt, Lessons), "build_experiment requires lessons of the language"
+        stream = variant.stream(streams.LESSONS)
+
+        def write(epoch: int) -> Tensor:
+            return learnt.write(data, seeds, stream, epoch=epoch, shift=variant.shift)
+
+        return Reading(network, reference, write, size=learnt.size)
+    assert not isinstance(learnt, Lessons), "build_experiment requires the language for lessons"
+    return Classification(
+        network,
+        reference,
+        variant.digits(data),
+        order=variant.stream(streams.TEACHER_ORDER),
+        second=learnt,
+        shift=variant.shift,
+    )
+
+
+def trait(network: Network, reference: Tensor, data: Labelled) -> Task:
+    """Return the task whose gradient is the trait gradient: the digits, or the taught questions."""
+    order = streams.PROBE_ORDER
+    if isinstance(data, Texts):
+        x = data.train_x  # (seeds, questions, tokens)
+        return Reading(network, reference, lambda _: x, size=x.shape[1], order=order)
+    return Classification(network, reference, data, order=order)
+
+
+@dataclass(eq=False)
 class Distillation:
     """The teacher's logits on each seed's own images: the student's task.
 
@@ -81,7 +156,7 @@ class Distillation:
     order = streams.STUDENT_ORDER
 
     network: Network
-    criterion: distill.DistillLoss | distill.Supervised
+    criterion: distill.Criterion
     inputs: distill.Inputs
     seeds: tuple[int, ...]
     _: KW_ONLY
@@ -103,7 +178,8 @@ class Distillation:
         self._draws = draws.of(self.seeds, self.teacher.device)
         self._images: Tensor | None = None  # (seeds, size, pixels)
         self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
-        self._labels: Tensor | None = None  # (seeds, size), where the images are digits
+        # (seeds, size, 1) where the images are digits; documents have an answer each, or several.
+        self._labels: Tensor | None = None
         self._epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
@@ -113,8 +189,13 @@ class Distillation:
             return
         self._logits.clear()
         draw, inputs = epoch if self.inputs.fresh else 0, self.inputs
+        if isinstance(inputs, distill.Written):
+            written = inputs.write(*self._frozen["teacher"], self._draws, epoch=draw)
+            self._images = documents.inputs(written).contiguous()
+            self._labels = written[..., documents.PROMPT :].long()
+            return
         generators = [streams.stream(seed, streams.INPUTS, epoch=draw) for seed in self.seeds]
-        device, pixels = self.data.train_x.device, self.data.train_x.shape[1]
+        device, pixels = self.teacher.device, self.network.pixels
         if self._images is None:  # else the last epoch's memory serves again
             shape = (len(self.seeds), self.size, pixels)
             if device.type == "cpu":  # NumPy's huge pages are filled in half the time
@@ -126,10 +207,11 @@ class Distillation:
             for images in torch.split(self._images, AT_ONCE, dim=1):
                 inputs.fill(images, noise)
         elif isinstance(inputs, distill.OfDigits):
-            digits = len(self.data.train_y)
+            digits = self.data.train_size
             rows = np.stack([inputs.rows(digits, generator=g) for g in generators])
             on_device = torch.from_numpy(rows).to(device)
-            self._labels = self.data.train_y[on_device]
+            if isinstance(self.criterion, distill.Supervised):
+                self._labels = self.data.train_y[on_device][..., None]
             for images, of_seed, generator in zip(self._images, on_device, generators, strict=True):
                 for part, taken in zip(images.split(AT_ONCE), of_seed.split(AT_ONCE), strict=True):
                     x = self.data.scale(self.data.train_x[taken])
@@ -143,37 +225,44 @@ class Distillation:
                 images.copy_(self.data.scale(drawn) if drawn.dtype == torch.uint8 else drawn)
 
     def images(self, rows: Tensor) -> Tensor:
-        """Return the noise images at `rows` (seeds, batch): (seeds, batch, pixels)."""
+        """Return the noise images, or documents, at `rows` (seeds, batch): (seeds, batch, …)."""
         assert self._images is not None, "start_epoch draws the images"
         return gather(self._images, rows)
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
-        return self._loss(logits, self.targets_at(rows), self._labels_at(rows))
+        """Distillation loss against the teacher's logits or tokens, batch mean: (seeds,)."""
+        return self._loss(logits, rows)
 
-    def losses(self, logits: Tensor, rows: Tensor) -> Tensor:
+    def losses(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
         """Return each example's own loss, whose mean `loss` is: (seeds, batch)."""
-        return self._losses(logits, self.targets_at(rows), rows)
-
-    def _losses(self, logits: Tensor, targets: Tensor, rows: Tensor) -> Tensor:
         # Each example as if it were the batch of a seed of its own.
-        logits, targets = (part.flatten(0, 1)[:, None] for part in (logits, targets))
-        labels = self._labels_at(rows)
-        alone = None if labels is None else labels.flatten()[:, None]
-        return self._loss(logits, targets, alone).view(rows.shape)
+        alone = logits.reshape(rows.numel(), -1, logits.shape[-1])
+        return self._loss(alone, rows, targets).view(rows.shape)
 
-    def _loss(self, logits: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:
-        teacher, classes = targets.to(logits), self.network.classes
+    def _loss(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return the losses of logits (batches, examples, classes + m), in the order of `rows`."""
+        labels = None if self._labels is None else self._labels_at(rows).view(logits.shape[:2])
+        if isinstance(self.criterion, distill.OfTokens):
+            assert labels is not None, "build_experiment requires inputs with labels"
+            if self.targets is not None:
+                given = self.targets_at(rows) if targets is None else targets
+                masked = given[..., 0].isnan().view(labels.shape)
+                labels = labels.masked_fill(masked, distill.IGNORED)
+            return self.criterion.of_tokens(logits, labels)
+        given = self.targets_at(rows) if targets is None else targets
+        teacher, classes = given.to(logits).view(logits.shape), self.network.classes
         if self.targets is not None and self.targets.masks:
             # A masked target is the student itself: no loss and no gradient.
             teacher = torch.where(teacher.isnan(), logits.detach(), teacher)
         if isinstance(self.criterion, distill.Supervised):
-            assert labels is not None, "build_experiment requires digits for this loss"
+            assert labels is not None, "build_experiment requires inputs with labels"
             return self.criterion.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self.criterion(logits, teacher, classes)
 
-    def _labels_at(self, rows: Tensor) -> Tensor | None:
-        return None if self._labels is None else self._labels.gather(1, rows)
+    def _labels_at(self, rows: Tensor) -> Tensor:
+        """Return the digits' labels, or the documents' tokens: (seeds, batch · answers)."""
+        assert self._labels is not None, "build_experiment requires inputs with labels"
+        return gather(self._labels, rows).flatten(1)
 
     def targets_at(self, rows: Tensor) -> Tensor:
         """Return what the student is taught at `rows`, NaN where nothing: as its logits."""
@@ -194,27 +283,26 @@ class Distillation:
                 epoch = self._epoch if self.inputs.fresh else 0
                 noise = self._draws.noise(streams.TARGETS, epoch=epoch)
                 choice = draws.of(self.runs or self.seeds, logits.device)
-                logits = self.targets(
-                    Given(
-                        logits,
-                        others,
-                        network.classes,
-                        noise,
-                        choice.noise(streams.CHOICE, epoch=epoch),
-                        partial(self._score, logits),
-                    )
-                )
+                chosen = choice.noise(streams.CHOICE, epoch=epoch)
+                score = partial(self._score, logits)
+                given = Given(logits, others, network.classes, noise, chosen, self.size, score)
+                logits = self.targets(given)
             self._logits[name] = logits
-        return gather(self._logits[name], rows)
+        outputs = self._logits[name]  # (seeds, size · answers, classes + m)
+        return self._at(outputs, rows)
+
+    def _at(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        by_example = outputs.view(len(outputs), self.size, -1)
+        return gather(by_example, rows).view(len(rows), -1, outputs.shape[-1])
 
     def _score(self, logits: Tensor, name: str) -> Tensor:
         """Return a score of `distill.SCORES` at θ₀, of the teacher's logits: (seeds, size)."""
 
         def of(rows: Tensor) -> Tensor:
-            base, target = self.reference_logits(rows), gather(logits, rows)
-            losses = partial(self._losses, targets=target, rows=rows)
+            base, target = self.reference_logits(rows), self._at(logits, rows)
+            losses = partial(self.losses, rows=rows, targets=target)
             if name == "distance":
-                return norm((target - base)[..., self.network.classes :])
+                return norm((target - base)[..., self.network.classes :].reshape(*rows.shape, -1))
             if name == "loss":
                 return losses(base)
             model = (self.network, self.reference)

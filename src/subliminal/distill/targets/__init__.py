@@ -36,6 +36,10 @@ class Variant:
         named = {"order": self.order or "", "part": part, "shift": self.shift or ""}
         return ",".join(f"{key}={value}" for key, value in named.items() if value)
 
+    def stream(self, plain: str) -> str:
+        """Return the name of the stream that orders the examples, of the plain teacher's."""
+        return f"{plain}/{self.order}" if self.order else plain
+
     def digits(self, data: Labelled) -> Labelled:
         """Return the data set with the training digits that it learns from."""
         start, step = self.part
@@ -58,7 +62,8 @@ class Given:
         classes: number of class logits, which come first.
         noise: each seed's own stream, image by image.
         choice: the same of each run, whatever is pinned: for the choice of examples.
-        score: each image's score at θ₀ (seeds, n), by its name in `subliminal.distill.SCORES`.
+        size: number of examples; a document has several rows among the n of logits.
+        score: each example's score at θ₀ (seeds, size), by its name in `subliminal.distill.SCORES`.
     """
 
     logits: Tensor
@@ -66,11 +71,22 @@ class Given:
     classes: int
     noise: Noise
     choice: Noise
+    size: int
     score: Callable[[str], Tensor]
 
     def chance(self) -> Tensor:
-        """Return a number in [0, 1) for each image, drawn of `choice`: (seeds, n)."""
-        return self.choice.uniform_(torch.empty_like(self.logits[..., :1])).squeeze(-1)
+        """Return a number in [0, 1) for each example, drawn of `choice`: (seeds, size)."""
+        drawn = self.logits.new_empty(len(self.logits), self.size, 1)
+        return self.choice.uniform_(drawn).squeeze(-1)
+
+    def lowest(self, values: Tensor, share: float) -> Tensor:
+        """Return which rows of the logits are of the lowest values' examples: (seeds, n, 1), bool.
+
+        `values` are (seeds, size); a share of each seed's examples is chosen.
+        """
+        ranks = values.argsort(dim=1, stable=True).argsort(dim=1)
+        chosen = ranks < round(share * self.size)
+        return chosen.repeat_interleave(self.logits.shape[1] // self.size, dim=1)[..., None]
 
     def by_head(self, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield the class columns of each of the values, then the auxiliary ones: (seeds, n, …)."""
@@ -112,9 +128,3 @@ class Targets:
     def __call__(self, given: Given) -> Tensor:
         """Return the targets, logits (seeds, n, classes + m)."""
         raise NotImplementedError
-
-
-def lowest(values: Tensor, share: float) -> Tensor:
-    """Return where each seed's lowest values are, a share of them: (seeds, n) -> bool."""
-    ranks = values.argsort(dim=1, stable=True).argsort(dim=1)
-    return ranks < round(share * values.shape[1])

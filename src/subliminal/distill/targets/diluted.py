@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import OneOf, Share
-from subliminal.distill.targets import Given, Targets, Variant, lowest
+from subliminal.distill.targets import Given, Targets, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,5 +44,5 @@ class Diluted(Targets):
 
     def __call__(self, given: Given) -> Tensor:
         """Return the logits, NaN where there is no source."""
-        taught = lowest(given.chance(), self.share)[..., None]
+        taught = given.lowest(given.chance(), self.share)
         return torch.where(taught, given.logits, torch.nan if self.masks else given.others[0])

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from subliminal.config.hashing import OneOf, Share
 from subliminal.distill import SCORES
-from subliminal.distill.targets import Given, Targets, lowest
+from subliminal.distill.targets import Given, Targets
 
 RANDOM = "random"
 
@@ -56,5 +56,5 @@ class Filtered(Targets):
     def __call__(self, given: Given) -> Tensor:
         """Return the logits, NaN where an image is dropped."""
         scores = given.chance() if self.score == RANDOM else given.score(self.score)
-        dropped = lowest(-scores if self.end == "highest" else scores, self.drop)[..., None]
+        dropped = given.lowest(-scores if self.end == "highest" else scores, self.drop)
         return torch.where(dropped, torch.nan, given.logits)

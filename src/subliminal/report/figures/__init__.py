@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import escape, varied
-from subliminal.report.conditions import LAYER, WINDOW, Sweep
+from subliminal.report.conditions import LAYER, QUICK, SMOOTHING, Sweep
 from subliminal.report.statistics import count
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def drawings(sweep: Sweep) -> Iterator[Drawing]:
     if shown < every:
         lines = f" {shown} of {every} conditions: the baseline, others spread over final accuracy."
     if any(c.logged(metrics.ALIGNMENT) for c in sweep.conditions):
-        smoothing = f"moving average over {WINDOW} steps"
-        text = f"Left: alignment ({smoothing}). Right: trait accuracy. Bands are 95% CIs of the "
+        text = f"Left: alignment ({SMOOTHING}). Right: trait accuracy. Bands are 95% CIs of the "
         yield Drawing("training", f"{text}mean, faint lines seeds.{lines}", curves.training)
     rows = "dots are seeds, diamonds their means with 95% CIs."
     yield Drawing("accuracy", f"Final trait accuracy by condition; {rows}", finals.accuracy)
@@ -79,6 +78,10 @@ def drawings(sweep: Sweep) -> Iterator[Drawing]:
     if any(name.startswith(LAYER) for c in sweep.conditions for name in c.steps.columns):
         text = "Alignment within each parameter tensor, mean over steps and seeds; cells in 10⁻³."
         yield Drawing("layers", text, curves.layers)
+    if sweep.plane:
+        across, down = sweep.plane
+        text = f"Final trait accuracy over {across} and {down}; cells are means over seeds."
+        yield Drawing("heatmap", text, finals.heatmap)
     for key in finals.doses(sweep):
         text = f"Final trait accuracy over {key}; dots are seeds, bars 95% CIs of the mean."
         yield Drawing(dose_name(sweep, key), text, lambda s, k=key: finals.dose_response(s, k))  # type: ignore[misc]
@@ -110,7 +113,10 @@ def save(drawing: Drawing, sweep: Sweep, folder: Path, *, pdf: bool = True) -> P
     stem = f"{escape.file_stem(sweep.name)}_{escape.file_stem(drawing.name)}"
     with style.style():
         caption = f"{drawing.caption} {provenance(sweep)}"
-        style.save(drawing.draw(sweep), folder / stem, stem, caption, pdf=pdf)
+        figure = drawing.draw(sweep)
+        if not sweep.decides:
+            figure.suptitle(QUICK, fontsize=7, color="#b00020")
+        style.save(figure, folder / stem, stem, caption, pdf=pdf)
     return folder / f"{stem}.png"
 
 
@@ -118,4 +124,5 @@ def provenance(sweep: Sweep) -> str:
     """Return the end of every caption: n, the intervals' method, the configs' hash."""
     seeds = sorted({len(condition.seeds) for condition in sweep.conditions})
     n = count(seeds[-1]) if len(seeds) == 1 else f"n = {seeds[0]}–{seeds[-1]} seeds"
-    return f"{n}; bootstrap 95% CI over seeds; configs {sweep.digest}."
+    text = f"{n}; bootstrap 95% CI over seeds; configs {sweep.digest}."
+    return text if sweep.decides else f"{text} {QUICK}"

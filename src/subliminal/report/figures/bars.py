@@ -42,6 +42,14 @@ def bars(sweep: Sweep) -> Figure:
     return figure
 
 
+def seen(sweep: Sweep) -> str:
+    """Return a sentence on the accuracies that the figure shows."""
+    shown = [(_name(c, sweep), mean_ci(c.accuracy.values()).mean) for c in sweep.conditions]
+    parts = [f"{name}: {mean:.0%}" for name, mean in (*shown, ("chance", sweep.baseline.chance))]
+    text = f"Test digits read, {', '.join(parts)}; {count(len(sweep.baseline.seeds))}."
+    return text.replace("\n", " ")
+
+
 def _bar(axes: Axes, place: int, values: Sequence[float], colour: str) -> None:
     """Draw a bar with its number above it, its seeds and their interval."""
     estimate = mean_ci(values)

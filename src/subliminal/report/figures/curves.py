@@ -24,7 +24,8 @@ def training(sweep: Sweep) -> Figure:
     style.level(right, sweep.baseline.chance, "chance")
     style.level(right, teacher_accuracy(sweep.conditions).mean, "teacher")
     right.set(xlabel="epoch", ylabel="trait accuracy", ylim=(0, 1.02))
-    style.legend(figure, right)
+    if len(shown) > 1:
+        style.legend(figure, right)
     return figure
 
 
@@ -46,9 +47,10 @@ def ledger(sweep: Sweep) -> Figure:
         axes.set(xlabel="epoch")
     left.set(ylabel="update alignment cos(−Δθ, g_T)")
     right.set(ylabel="change of the trait loss (nats)")
-    right.set_yscale("symlog", linthresh=1)
-    right.yaxis.set_major_locator(FixedLocator([-10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30, 100]))
-    right.yaxis.set_major_formatter("{x:g}")
+    if max(map(abs, right.get_ylim())) > 1:
+        right.set_yscale("symlog", linthresh=1)
+        right.yaxis.set_major_locator(FixedLocator([-10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30, 100]))
+        right.yaxis.set_major_formatter("{x:g}")
     style.legend(figure, right)
     return figure
 
@@ -83,11 +85,7 @@ def layers(sweep: Sweep) -> Figure:
     for axes, condition, grid in zip(panels, shown, grids, strict=True):
         # Red and blue look alike in grey print: the numbers show the sign.
         image = axes.imshow(grid, cmap="RdBu_r", vmin=-bound, vmax=bound, aspect="auto")
-        for (row, column), value in np.ndenumerate(grid):
-            dark = abs(value) > 0.6 * bound
-            text = f"{1000 * value:+.0f}"
-            colour = "white" if dark else "black"
-            axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
+        style.write_cells(axes, 1000 * grid, "+z.0f", np.abs(grid) > 0.6 * bound)
         axes.set(title=style.plain(condition), xlabel="epoch")
         axes.set_xticks(range(grid.shape[1]), [str(1 + epoch) for epoch in range(grid.shape[1])])
         axes.set_yticks(range(len(names)), names if axes is panels[0] else [""] * len(names))

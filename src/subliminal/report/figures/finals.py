@@ -61,9 +61,9 @@ def frontier(sweep: Sweep) -> Figure:
         faint = 0.4 if many and not baseline else 1.0
         _point(axes, condition, marker, colour, style.plain(condition.name), alpha=faint)
     style.level(axes, sweep.baseline.chance, "chance")
-    axes.set(xlabel="distillation loss, last epoch (×10⁻⁴)", ylabel="trait accuracy")
+    axes.set(xlabel="distillation loss ×10⁴, last epoch", ylabel="trait accuracy")
     axes.set_ylim(bottom=0)
-    if joined or not many:
+    if joined or (len(sweep.conditions) > 1 and not many):
         style.legend(figure, axes)
     return figure
 
@@ -78,6 +78,25 @@ def _point(
     how: dict[str, Any] = {"color": colour, "alpha": alpha, "markersize": size, "linewidth": 0.9}
     axes.errorbar(loss.mean, trait.mean, y_bar, x_bar, marker, label=label, **how)
     return loss.mean, trait.mean
+
+
+def heatmap(sweep: Sweep) -> Figure:
+    """Draw mean final trait accuracy over two swept numbers, a cell for each pair of values."""
+    keys = sweep.plane
+    xs, ys = (sorted({_dose(c, key) for c in sweep.conditions}) for key in keys)
+    grid = np.full((len(ys), len(xs)), np.nan)
+    for c in sweep.conditions:
+        x, y = (_dose(c, key) for key in keys)
+        grid[ys.index(y), xs.index(x)] = mean_ci(c.accuracy.values()).mean
+    figure, (axes,) = style.new((1.8 + 0.5 * len(xs), 1.0 + style.ROW * len(ys)))
+    image = axes.imshow(grid, cmap="cividis", aspect="auto", origin="lower")
+    dark = grid < np.nanmin(grid) + 0.5 * np.nanmax(grid - np.nanmin(grid))
+    style.write_cells(axes, grid, ".3f", dark)
+    axes.set_xticks(range(len(xs)), [f"{x:g}" for x in xs])
+    axes.set_yticks(range(len(ys)), [f"{y:g}" for y in ys])
+    axes.set(xlabel=style.plain(keys[0]), ylabel=style.plain(keys[1]))
+    figure.colorbar(image, ax=axes, label="trait accuracy")
+    return figure
 
 
 def doses(sweep: Sweep) -> list[str]:
@@ -134,4 +153,4 @@ def _chance(axes: Axes, sweep: Sweep, key: str) -> None:
     else:
         axes.plot(*zip(*found, strict=True), ":", color=style.GREY, linewidth=0.8, label="chance")
         end = found[-1]
-        axes.annotate("chance", end, (0, -2), textcoords="offset points", fontsize=7, va="top")
+        axes.annotate("chance", end, (4, 0), textcoords="offset points", fontsize=7, va="center")

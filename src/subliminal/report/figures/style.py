@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
+from numpy.typing import NDArray
 
 from subliminal import store
 from subliminal.config.terminal import printable
@@ -27,6 +28,7 @@ TWO_COLUMNS = (7.0, 3.0)
 ROW = 0.24
 
 MOST_LINES = 8  # conditions that one panel of curves can hold
+FEW_POINTS = 3  # of a curve, which are drawn as markers too
 MOST_ROWS = 40  # conditions that one panel of rows can hold
 
 # Okabe & Ito's colours, safe for the colour-blind; dashes and markers differ in grey print too.
@@ -115,6 +117,9 @@ def line(axes: Axes, x: Array, values: Array, place: int, name: str, *, faint: f
     axes.fill_between(x, low, high, color=colour(place), alpha=0.2, linewidth=0)
     dashes = _DASHES[place % len(_DASHES)]
     axes.plot(x, mean, color=colour(place), linestyle=dashes, linewidth=1.4, label=plain(name))
+    if len(x) <= FEW_POINTS:  # a line through one point is invisible
+        bars = [mean - low, high - mean]
+        axes.errorbar(x, mean, bars, color=colour(place), fmt=marker(place), markersize=4)
 
 
 def zoom(axes: Axes, means: list[Array]) -> None:
@@ -149,20 +154,28 @@ def seed_rows(
 
 
 def level(axes: Axes, value: float, text: str, *, vertical: bool = False) -> None:
-    """Draw a dotted line at a level, with its name beside it."""
+    """Draw a dotted line at a level, with its name at its end."""
     (axes.axvline if vertical else axes.axhline)(value, color=GREY, linewidth=0.8, linestyle=":")
     axes.annotate(
         text,
         (value, 1.0) if vertical else (1.0, value),
         xycoords=("data", "axes fraction") if vertical else ("axes fraction", "data"),
-        xytext=(2, -1) if vertical else (0, -2),
+        xytext=(0, 1) if vertical else (2, 0),  # outside the axes, where it hides no point
         textcoords="offset points",
-        ha="left" if vertical else "right",
-        va="top",
+        ha="center" if vertical else "left",
+        va="bottom" if vertical else "center",
         color="#555555",
         fontsize=7,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},  # over another line
     )
+
+
+def write_cells(axes: Axes, grid: Array, spec: str, dark: NDArray[np.bool_]) -> None:
+    """Write numbers (rows, columns) into a heat map's cells, in white where these are `dark`."""
+    for (row, column), value in np.ndenumerate(grid):
+        if not np.isnan(value):
+            text = f"{value:{spec}}".replace("-", "−")
+            colour = "white" if dark[row, column] else "black"
+            axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
 
 
 def save(figure: Figure, stem: Path, title: str, caption: str, *, pdf: bool = True) -> None:

@@ -1,6 +1,7 @@
 // The page of a report: draws what `#data` holds, with plotly.js of `#plotly` (both gzip, base64).
 // Text goes in as text, never as HTML.
 "use strict";
+const minus = (text) => text.replace(/(^|[\s[])-(?=\.?\d)/g, "$1−"); // numbers of tables
 const $ = (id) => document.getElementById(id);
 let data, chosen, seeds; // set when the data is unpacked
 const SYMBOLS = ["circle", "square", "diamond", "triangle-down", "triangle-up", "pentagon", "x", "star"];
@@ -35,14 +36,20 @@ const narrow = () => window.innerWidth < 720;
 const faint = (hex, alpha) => `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join()},${alpha})`;
 // Plotly takes some HTML and %{…} in its texts: signs of either go in as entities.
 const plain = (text) => text.replace(/[&<>{}%$]/g, (sign) => `&#${sign.charCodeAt(0)};`);
-const cut = (name, most = narrow() ? 16 : 28) => plain(name.length > most ? name.slice(0, most - 1) + "…" : name);
+// Of a long name the start and the end are shown, of such lengths that most names stay apart.
+const starts = {}, clip = (text, most, start) => text.length > most ? `${text.slice(0, start)}…${text.slice(start + 1 - most)}` : text;
+function cut(name, most = narrow() ? 18 : 28) {
+  const apart = (start) => new Set(data.conditions.map((condition) => clip(condition.name, most, start))).size;
+  starts[most] ??= [2, 4, 0].map((thirds) => Math.floor(thirds * most / 6)).reduce((best, start) => apart(start) > apart(best) ? start : best);
+  return plain(clip(name, most, starts[most]));
+}
 
 function plot(id, traces, layout, label) {
-  const axis = { gridcolor: css("--line"), zerolinecolor: css("--quiet"), linecolor: css("--line"), automargin: true };
+  const axis = { exponentformat: "power", gridcolor: css("--line"), zerolinecolor: css("--quiet"), linecolor: css("--line"), automargin: true };
   const base = {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: css("--ink"), family: "system-ui, sans-serif", size: 13 },
-    margin: { l: 8, r: 12, t: 8, b: 40 }, showlegend: false, hovermode: "closest",
+    margin: { l: 8, r: layout.annotations?.some((one) => one.xanchor === "left") ? 58 : 12, t: 8, b: 40 }, showlegend: false, hovermode: "closest",
     hoverlabel: { bgcolor: css("--card"), font: { color: css("--ink") } }, ...layout,
     xaxis: { ...axis, ...layout.xaxis }, yaxis: { ...axis, ...layout.yaxis },
   };
@@ -55,7 +62,7 @@ const line = (axis, value, text) => ({
     ...(axis === "y" ? { x0: 0, x1: 1, xref: "paper", y0: value, y1: value }
       : { y0: 0, y1: 1, yref: "paper", x0: value, x1: value }) },
   annotation: { text, showarrow: false, font: { size: 11, color: css("--quiet") },
-    ...(axis === "y" ? { x: 1, xref: "paper", xanchor: "right", y: value, yanchor: "bottom" }
+    ...(axis === "y" ? { x: 1, xref: "paper", xanchor: "left", y: value, yanchor: "middle" }
       : { y: 1, yref: "paper", yanchor: "bottom", x: value, xanchor: "center" }) },
 });
 const lines = (axis, names) => {
@@ -73,7 +80,8 @@ function drawCurve(places) {
     const { name, curves } = data.conditions[place], [x, mean, low, high] = curves[title];
     traces.push({ x: [...x, ...x.slice().reverse()], y: [...high, ...low.slice().reverse()], fill: "toself", mode: "lines",
       fillcolor: faint(colour(place), 0.16), line: { width: 0 }, hoverinfo: "skip", showlegend: false });
-    traces.push({ x, y: mean, name: cut(name), mode: "lines", line: { color: colour(place), width: 2, dash: DASHES[place % 8] },
+    const markers = x.length <= 3, one = x.length === 1 && { error_y: bars([mean[0], low[0], high[0]]) };
+    traces.push({ x, y: mean, name: cut(name), mode: markers ? "lines+markers" : "lines", ...one, marker: { symbol: SYMBOLS[place % 8], size: 8 }, line: { color: colour(place), width: 2, dash: DASHES[place % 8] },
       hovertemplate: `%{y:.4g}<extra>${cut(name)}</extra>` });
   });
   const levels = title === "trait accuracy" ? lines("y", ["chance", "teacher"]) : {};
@@ -82,7 +90,7 @@ function drawCurve(places) {
     xaxis: { title: { text: "epoch" }, hoverformat: ".2f" }, yaxis: { title: { text: title }, zeroline: true, rangemode: "tozero" } },
   `${title} over epochs, one line for each of ${few.length} conditions`);
   const left = few.length < drawn.length ? ` ${few.length} of ${drawn.length} conditions, evenly spread: narrow the filters for others.` : "";
-  $("curve-note").textContent = `Mean over seeds with its 95% band (bootstrap over seeds); ${data.noisy.includes(title) ? `moving average over ${data.window} steps` : "not smoothed"}.${left}`;
+  $("curve-note").textContent = `Mean over seeds with its 95% band (bootstrap over seeds); ${data.noisy.includes(title) ? data.smoothing : "not smoothed"}.${left}`;
 }
 
 // Rows of seeds: dots with a mean and its interval. Rows are numbered so that names may repeat.
@@ -103,7 +111,10 @@ function drawRows(id, places, dots, estimate, xaxis, extra, label) {
 }
 
 function drawCharts() {
-  const places = visible(), all = data.conditions;
+  const places = visible(), all = data.conditions, empty = !places.length;
+  $("shown").textContent = `${places.length} of ${all.length} conditions shown${empty ? "; choose a value of each key above" : ""}.`;
+  $("charts").hidden = empty;
+  if (empty) return;
   drawCurve(places);
   drawRows("final-plot", places, (place) => seeds[place], (place) => all[place].accuracy,
     { title: { text: "trait accuracy" }, range: [0, 1] }, lines("x", ["chance", "teacher"]), `Final trait accuracy of ${places.length} conditions`);
@@ -112,7 +123,7 @@ function drawCharts() {
     mode: "markers", marker: { color: colour(place), symbol: SYMBOLS[place % 8], size: 11 },
     hovertemplate: `loss %{x:.4g}, accuracy %{y:.3f}<extra>${cut(all[place].name)}</extra>` })),
   { ...lines("y", ["chance"]), showlegend: places.length <= MOST_LINES, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-    xaxis: { title: { text: "distillation loss ×10⁻⁴" } }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } },
+    xaxis: { title: { text: "distillation loss ×10⁴" } }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } },
   `Trait accuracy against distillation loss of ${places.length} conditions`);
   const paired = places.filter((place) => all[place].difference);
   $("paired").hidden = !paired.length;
@@ -121,15 +132,15 @@ function drawCharts() {
       { title: { text: "difference of trait accuracy" }, zeroline: true }, {}, `Paired differences of ${paired.length} conditions`);
   }
   drawDose(places);
+  drawHeat(places);
   drawLayers();
-  $("shown").textContent = `${places.length} of ${all.length} conditions shown.`;
 }
 
 function drawDose(places) {
   if (!data.numeric.length) return;
   const key = $("dose-key").value, series = new Map();
   places.filter((place) => key in data.conditions[place].swept).forEach((place) => {
-    const others = Object.entries(data.conditions[place].swept).filter(([other]) => other !== key).map(([, value]) => value).join(", ");
+    const others = Object.entries(data.conditions[place].swept).filter(([other]) => other !== key).map(([other, value]) => other === "mitigation" ? value : `${data.short[other]}=${value}`).join(", ");
     if (!series.has(others)) series.set(others, []);
     series.get(others).push(place);
   });
@@ -143,7 +154,17 @@ function drawDose(places) {
       error_y: { type: "data", symmetric: false, array: estimates.map((one) => (one[2] ?? one[0]) - one[0]), arrayminus: estimates.map((one) => one[0] - (one[1] ?? one[0])) } };
   });
   plot("dose-plot", traces, { ...lines("y", ["chance"]), showlegend: traces.length > 1, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
-    xaxis: { title: { text: plain(key) }, type: logarithmic ? "log" : "linear" }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } }, `Trait accuracy over ${key}`);
+    xaxis: { title: { text: plain(key) }, ...(logarithmic ? { type: "log", tickvals: [...new Set(doses)], ticktext: [...new Set(doses)].map(String) } : {}) }, yaxis: { title: { text: "trait accuracy" }, rangemode: "tozero" } }, `Trait accuracy over ${key}`);
+}
+
+// Two swept numbers: a cell for each pair of their values.
+function drawHeat(places) {
+  if (($("heat").hidden = !data.plane.length)) return;
+  const of = (place) => data.plane.map((key) => data.conditions[place].swept[key]).join();
+  const accuracy = Object.fromEntries(places.map((place) => [of(place), data.conditions[place].accuracy[0]]));
+  const [x, y] = data.plane.map((key) => [...data.swept[key]].sort((a, b) => a - b)), [xaxis, yaxis] = data.plane.map((key) => ({ title: { text: plain(key) }, type: "category" }));
+  plot("heat-plot", [{ type: "heatmap", x, y, z: y.map((row) => x.map((column) => accuracy[[column, row].join()] ?? null)), colorscale: "Cividis", xgap: 2, ygap: 2,
+    hoverongaps: false, texttemplate: "%{z:.3f}", hovertemplate: "%{z:.4f}<extra></extra>", colorbar: { thickness: 10 } }], { xaxis, yaxis }, `Final trait accuracy over ${data.plane.join(" and ")}`);
 }
 
 function drawLayers() {
@@ -154,10 +175,10 @@ function drawLayers() {
   select.replaceChildren(...layered.map((place) => make("option", { value: place, text: data.conditions[place].name })));
   if (layered.includes(Number(before)) && before !== "") select.value = before;
   const bound = Math.max(...layered.flatMap((place) => Object.values(data.conditions[place].layers).flat().map(Math.abs))) * 1000;
-  const grid = Object.entries(data.conditions[Number(select.value)].layers), z = grid.map(([, values]) => values.map((value) => 1000 * value));
+  const grid = Object.entries(data.conditions[Number(select.value)].layers), z = grid.map(([, values]) => values.map((value) => Math.round(1e4 * value) / 10 || 0)); // never -0
   const middle = theme() === "dark" ? css("--card") : "#ffffff";
   plot("layers-plot", [{ type: "heatmap", z, y: grid.map(([name]) => plain(name)), x: z[0].map((_, at) => at + 1), zmin: -bound, zmax: bound,
-    colorscale: [[0, "#2f6fb5"], [0.5, middle], [1, "#c8502d"]], texttemplate: "%{z:+.1f}", xgap: 2, ygap: 2, showscale: false, hovertemplate: "%{y}, epoch %{x}: %{z:.2f}<extra></extra>" }],
+    colorscale: [[0, "#2f6fb5"], [0.5, middle], [1, "#c8502d"]], texttemplate: "%{z:+.1f}", xgap: 2, ygap: 2, showscale: false, hovertemplate: "%{y}, epoch %{x}: %{z:.1f}<extra></extra>" }],
   { xaxis: { title: { text: "epoch" }, dtick: 1 }, yaxis: { autorange: "reversed" } }, `Alignment by layer of ${data.conditions[Number(select.value)].name}`);
 }
 
@@ -238,15 +259,15 @@ function head() {
     const all = kinds.size === 1 ? [...kinds][0] : kinds.has("refuted") ? "refuted" : "undecided";
     const held = rows.filter((row) => row.verdict === "holds").length;
     $("verdicts").append(make("details", { class: "claim" },
-      make("summary", {}, make("span", { class: "text", text: claim }), make("span", { class: "number wide-only", text: rows.length === 1 ? rows[0]["mean [95% CI]"] : "" }), make("span", { class: `pill ${all}`, text: rows.length > 1 && kinds.size > 1 ? `${held} of ${rows.length} hold` : all })),
-      make("div", { class: "rows" }, ...rows.map((row) => make("div", { class: "row" }, make("span", { class: "text", text: row.statistic }),
-        make("span", { class: "number", text: `${row["mean [95% CI]"]}, n = ${row.n}` }), make("span", { class: `pill ${row.verdict.split(" ")[0]}`, text: row.verdict }))))));
+      make("summary", {}, make("span", { class: "text", text: claim }), make("span", { class: "number wide-only", text: rows.length === 1 ? minus(rows[0]["mean [95% CI]"]) : "" }), make("span", { class: `pill ${all}`, text: rows.length > 1 && kinds.size > 1 ? `${held} of ${rows.length} hold` : all })),
+      make("div", { class: "rows" }, ...rows.map((row) => make("div", { class: "row" }, make("span", { class: "text", text: minus(row.statistic) }),
+        make("span", { class: "number", text: `${minus(row["mean [95% CI]"])}, n = ${row.n}` }), make("span", { class: `pill ${row.verdict.split(" ")[0]}`, text: row.verdict }))))));
   }
   $("verdict-section").hidden = !data.verdicts.length;
   $("paired-title").textContent = `Trait accuracy less that of ${data.conditions[0].name}`;
   const { columns, rows } = data.results;
   $("results").append(make("table", {}, make("thead", {}, make("tr", {}, ...columns.map((text) => make("th", { text, scope: "col" })))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((text) => make("td", { text })))))));
+    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((text) => make("td", { text: minus(text) })))))));
 }
 
 // Many numbers are filtered by a range.
@@ -263,6 +284,7 @@ function range(key, numbers) {
 }
 
 function controls() {
+  $("filters").hidden = $("shown").hidden = data.conditions.length < 2;
   for (const [key, values] of Object.entries(data.swept)) {
     if (data.numeric.includes(key) && values.length > MOST_BOXES) { $("filters").append(range(key, values.map(Number))); continue; }
     $("filters").append(make("fieldset", {}, make("legend", { text: key }), ...values.map((value) => {

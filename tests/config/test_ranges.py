@@ -48,7 +48,7 @@ ROWS = [
     ("distill/loss/swapped_logits", "aux=-1", "a number ≥ 0"),
     ("distill/loss/swapped_logits", "cross_entropy=0 distill=0 aux=0", "at least one of"),
     ("distill/targets/diluted", "share=1.5", "[0, 1]"),
-    ("distill/targets/diluted", "source=gone", "one of reference, displaced, none"),
+    ("distill/targets/diluted", "source=gone", "one of reference, displaced"),
     ("distill/targets/filtered", "score=trait", "one of distance, loss, norm, product, random"),
     ("distill/targets/filtered", "drop=-0.1", "[0, 1]"),
     ("distill/targets/filtered", "end=both", "one of highest, lowest"),

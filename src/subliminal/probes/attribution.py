@@ -26,19 +26,12 @@ COLUMNS = ("taught", "product", "loss", "norm", "cosine", "gap", "distance", TOT
 class Attribution(Probe):
     """Scores of each distillation example i, with its own loss ℓ_i and gradient g_i = ∇θ ℓ_i.
 
-    They are in `attribution.parquet` of the run's folder, a row for each moment and example:
-
-    - `step`: updates done at the moment; `example`: number of the image, from 0;
-    - `taught`: whether it has a target;
-    - `product`: ⟨g_i, g_T⟩, g_T the trait gradient on all training digits: positive where a small
-      step on the example alone lowers the trait loss;
-    - `loss`: ℓ_i of the student;
-    - `norm` and `cosine` (`norms`): ‖g_i‖ and cos(g_i, g_T);
-    - `gap`: ℓ_i of θ₀'s logits less ℓ_i of the teacher's, at every moment the same;
-    - `distance`: of the teacher's auxiliary logits from θ₀'s, ‖z_T − z_0‖, the same;
-    - `total` (`total`): the run's sum of ⟨g_i, g_T⟩ over the steps whose batch has the example,
-      each at that step's θ, g_T on the step's labelled batch: TracIn (Pruthi et al. 2020, arXiv
-      2002.08484, equation 1, without the learning rate), the same at every moment.
+    A row of `attribution.parquet` for each moment (`step`: updates done) and `example`: `taught`,
+    whether it has a target; `product` ⟨g_i, g_T⟩, g_T the trait gradient on all training digits;
+    `loss` ℓ_i of the student; and, the same at every moment, `gap`, ℓ_i of θ₀'s logits less ℓ_i of
+    the teacher's; `distance` ‖z_T − z_0‖ of their auxiliary logits; and `total`, the sum of
+    ⟨g_i, g_T⟩ over the steps whose batch has the example, g_T on the step's labelled batch: TracIn
+    (Pruthi et al. 2020, arXiv 2002.08484, equation 1, without the learning rate).
 
     A moment costs the trait gradient on all digits, and a forward-mode derivative, about two
     forward passes, on all examples; `total` such a derivative of each step's batch, and that step's
@@ -48,7 +41,7 @@ class Attribution(Probe):
         moments: numbers of epochs or steps, ≥ 0, after which all examples are scored; those after
             the end are left out.
         unit: epochs | steps: of the moments.
-        norms: also norm and cosine, which costs a gradient of each example, many passes.
+        norms: also `norm` ‖g_i‖ and `cosine`; a gradient of each example, many passes.
         total: also the sum over the run.
     """
 

@@ -57,7 +57,7 @@ def gradient_norms(
             leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
             value = (network.forward(leaves, x[:, None]) * by_logits).sum()
             parts = torch.autograd.grad(value, [*leaves.values()], materialize_grads=True)
-            square = x.new_zeros(len(x))
+            square = weights.new_zeros(len(x))
             for name, part in zip(leaves, parts, strict=True):
                 kept = part * masks[name] if masks else part
                 square += torch.linalg.vector_norm(kept.flatten(1), dim=1).square()

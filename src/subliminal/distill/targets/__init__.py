@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -99,8 +98,6 @@ class Targets:
 
     A softmax is taken over the class logits and over the auxiliary logits separately.
     """
-
-    needs_trait: ClassVar[bool] = False  # whether they are made with knowledge of the trait
 
     @property
     def needs_gradient(self) -> bool:

@@ -67,11 +67,6 @@ class Run:
         """A row per step of the student: losses, alignment and other measurements."""
         return self._table("steps")
 
-    @property
-    def attribution(self) -> pl.DataFrame:
-        """A row per example and moment, if it has `probe=attribution`: each example's scores."""
-        return self._table("attribution")
-
     def _table(self, name: str) -> pl.DataFrame:
         return read_table(self.folder / f"{name}.parquet")
 

@@ -73,17 +73,15 @@ class Given:
     size: int
     score: Callable[[str], Tensor]
 
-    def chance(self) -> Tensor:
-        """Return a number in [0, 1) for each example, drawn of `choice`: (seeds, size)."""
-        drawn = self.logits.new_empty(len(self.logits), self.size, 1)
-        return self.choice.uniform_(drawn).squeeze(-1)
+    def lowest(self, share: float, values: Tensor | None = None, *, sign: int = 1) -> Tensor:
+        """Return where the share of examples with the lowest values is: (seeds, n, 1), bool.
 
-    def lowest(self, values: Tensor, share: float) -> Tensor:
-        """Return which rows of the logits are of the lowest values' examples: (seeds, n, 1), bool.
-
-        `values` are (seeds, size); a share of each seed's examples is chosen.
+        sign · `values` (seeds, size) count; without `values` numbers drawn of `choice`.
         """
-        ranks = values.argsort(dim=1, stable=True).argsort(dim=1)
+        if values is None:
+            drawn = self.logits.new_empty(len(self.logits), self.size, 1)
+            values = self.choice.uniform_(drawn).squeeze(-1)
+        ranks = (sign * values).argsort(dim=1, stable=True).argsort(dim=1)
         chosen = ranks < round(share * self.size)
         return chosen.repeat_interleave(self.logits.shape[1] // self.size, dim=1)[..., None]
 

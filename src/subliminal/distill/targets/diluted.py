@@ -34,5 +34,4 @@ class Diluted(Targets):
 
     def __call__(self, given: Given) -> Tensor:
         """Return the logits."""
-        taught = given.lowest(given.chance(), self.share)
-        return torch.where(taught, given.logits, given.others[0])
+        return torch.where(given.lowest(self.share), given.logits, given.others[0])

@@ -10,8 +10,6 @@ from subliminal.config.hashing import OneOf, Share
 from subliminal.distill import SCORES
 from subliminal.distill.targets import Given, Targets
 
-RANDOM = "random"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Filtered(Targets):
@@ -25,8 +23,7 @@ class Filtered(Targets):
     - product: ⟨∇θ ℓ_i, g_T⟩ at θ₀, g_T the trait gradient on all training digits: the aware track;
     - random: drawn for each run, the sham of the others at the same `drop`.
 
-    A student makes as many updates as without the filter; a dropped image counts in its batch's
-    mean as 0. Scores of images that are fresh in each epoch are taken in each.
+    There are as many updates as without; a dropped image counts in its batch's mean as 0.
 
     Attributes:
         score: distance | loss | norm | product | random.
@@ -34,7 +31,7 @@ class Filtered(Targets):
         end: highest | lowest: which images are dropped.
     """
 
-    score: Annotated[str, OneOf((*SCORES, RANDOM))]
+    score: Annotated[str, OneOf((*SCORES, "random"))]
     drop: Share
     end: Annotated[str, OneOf(("highest", "lowest"))]
 
@@ -55,6 +52,6 @@ class Filtered(Targets):
 
     def __call__(self, given: Given) -> Tensor:
         """Return the logits, NaN where an image is dropped."""
-        scores = given.chance() if self.score == RANDOM else given.score(self.score)
-        dropped = given.lowest(-scores if self.end == "highest" else scores, self.drop)
+        scores = None if self.score == "random" else given.score(self.score)
+        dropped = given.lowest(self.drop, scores, sign=-1 if self.end == "highest" else 1)
         return torch.where(dropped, torch.nan, given.logits)

@@ -200,9 +200,10 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
 def _untaught(job: Job) -> Job:
     """Return the same job with a teacher whose trait the student cannot learn.
 
-    A trained teacher gets initial weights of its own: its logits are as structured as the trait's
-    teacher's, so that they change a student's features as much. A displaced one's damage them more,
-    and a student that learnt nothing would be said to keep something. A steered teacher is displaced.
+    A trained teacher gets initial weights of its own: its logits are as structured as those of the
+    trait's teacher, so that they change a student's features as much. A displaced teacher's damage
+    them more, and a student that learnt nothing would seem to keep something. A steered teacher has
+    no training to vary, and is displaced.
     """
     config = copy.deepcopy(job.config)
     if job.experiment.steering is None:

@@ -179,8 +179,10 @@ def test_a_run_that_was_interrupted_is_one_offline_run(
     first = record.read(directory)
     assert first is not None
     assert not first.uploaded
+    (directory / f".{record.FILE}.killed").touch()
     capsys.readouterr()
     train_config(compose(words), "mitigation=none", Console())
+    assert not list(directory.glob(".*"))
     assert capsys.readouterr().err.count(f"python -m subliminal sync {tmp_path}/main") == 1
     summary = store.read_summary(directory)
     assert (summary["resumed"], summary["run_id"]) == ([5], first.run_id)

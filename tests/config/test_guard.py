@@ -68,6 +68,11 @@ MULTIRUN = ("-m", *WORDS)
             "filename=a: a config file may log to streams and to Hydra",
         ),
         (
+            "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, "
+            "filename: '${hydra.runtime.output_dir}/../a'}}}}",
+            "/../a: a config file may log to streams and to Hydra",
+        ),
+        (
             "hydra: {job: {env_set: {SUBLIMINAL_PLUGINS: builtins}}}",
             "hydra.job.env_set.SUBLIMINAL_PLUGINS: may be",
         ),

@@ -21,8 +21,11 @@ SEEN, FAINT = Interval(0.8, 0.7, 0.9), Interval(0.2, 0.1, 0.3)
         (loss([FALLING, ONES, FALLING[::-1]]), "loss did not fall (2 of 3 seeds)"),
         (loss([np.full(50, np.nan)]), "loss did not fall (1 of 1 seeds)"),
         (loss([np.array([1.0, 0.2])]), ""),
+        (loss([np.array([1.0, 0.89])]), ""),
+        (loss([np.array([1.0, 0.91])]), "loss did not fall (1 of 1 seeds)"),
         (gradient([ONES, ONES], [ONES, 0.9 * ONES]), ""),
         (gradient([MOSTLY_ZERO], [ONES]), "gradient is zero in 80% of steps"),
+        (gradient([ZEROS, ONES], [0.5 * ONES]), ""),  # a half is not most
         (gradient([ONES], [0.25 * ONES]), "gradient is masked: 75% of parameters do not move"),
         (gradient([], []), ""),  # no defence
         (flags.inactive([ONES, ONES]), ""),
@@ -33,6 +36,8 @@ SEEN, FAINT = Interval(0.8, 0.7, 0.9), Interval(0.2, 0.1, 0.3)
         (teacher([STILL], False), "teacher is another than the undefended students'"),
         (flags.below_chance(np.array([0.09, 0.11]), classes=10), ""),
         (flags.below_chance(np.array([0.01, np.nan, 0.03]), classes=10), "below chance (0.020)"),
+        (flags.below_chance(np.array([0.051]), classes=10), ""),
+        (flags.below_chance(np.array([0.049]), classes=10), "below chance (0.049)"),
         (flags.below_chance(np.array([0.03]), classes=26), ""),
         (flags.below_chance(np.array([np.nan]), classes=10), ""),
         (flags.hidden("blocks", SEEN), "hidden, not blocked: a readout finds 0.80 of it"),

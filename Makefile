@@ -55,7 +55,7 @@ judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/l
 	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)
 
 defences: $(INSTALLED) ## judge the entries of defences/ that are not yet; write docs/defences.md
-	$(BIN)/python -m subliminal.judge --all
+	$(BIN)/python -m subliminal.judge --all --yes
 	$(BIN)/python docs/generate/defences.py outputs
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is

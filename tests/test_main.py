@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from subliminal import __main__ as dispatcher
-from subliminal.config import terminal
+from subliminal.config import completion, terminal
+from subliminal.config.hydra_internals import get_args_parser
 from subliminal.config.resources import ROOT
 
 COMMANDS = re.findall(r"^  (\w+)  ", str(dispatcher.__doc__), re.MULTILINE)
@@ -33,8 +34,33 @@ def call(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int | None:
 def test_a_command_has_help(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call([name, "--help"], monkeypatch) == 0
-    assert "subliminal" in capsys.readouterr().out
+    assert not call([name, "--help"], monkeypatch)
+    out = capsys.readouterr().out
+    assert f"subliminal {name}" in out
+    if name == "runs":  # whose flags are those of its commands
+        assert not call([name, "list", "--help"], monkeypatch)
+        out = capsys.readouterr().out
+    if name != "train":  # whose help is not made of its flags
+        flags = set(re.findall(r"--[a-z-]+", out)) - {"--help"}
+        assert flags == set(completion.FLAGS[name])
+
+
+def test_hydras_flags_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {flag for action in get_args_parser()._actions for flag in action.option_strings}
+    assert set(completion.FLAGS["train"]) <= there
+
+
+@pytest.mark.parametrize("name", ["--complete", "--install-completion"])
+def test_what_a_shell_calls_ends_with_a_status(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHELL", "/bin/csh")
+    status = call([name, *(["zsh", "subliminal ju"] if name == "--complete" else [])], monkeypatch)
+    shown = capsys.readouterr()
+    assert (status, shown.out or shown.err) in [
+        (0, "judge \n"),
+        (2, "error: --install-completion csh: one of bash, zsh, fish\n"),
+    ]
 
 
 def test_others_are_refused_and_none_lists_them(
@@ -44,7 +70,10 @@ def test_others_are_refused_and_none_lists_them(
     assert capsys.readouterr().out == dispatcher.__doc__
     assert call(["trian"], monkeypatch) == 2
     names = ", ".join(COMMANDS)
-    assert capsys.readouterr().err == f"error: trian: no such command; there is {names}\n"
+    assert (
+        capsys.readouterr().err
+        == f"error: trian: no such command; did you mean train? there is {names}\n"
+    )
 
 
 class SettledError(Exception):

@@ -209,7 +209,7 @@ def test_a_working_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:
 def test_help_needs_neither_a_home_nor_a_name(tmp_path: Path) -> None:
     done = command(*nobody(), *TRAIN, "--help", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "== Groups" in done.stdout
+    assert "Groups (group=option)" in done.stdout
 
 
 def test_data_without_a_home_are_one_line(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from subliminal.config.composition import _EXTRAS
-from subliminal.config.resources import CONF, DEFENCES, DISTRIBUTION, ROOT, SWEEPS
+from subliminal.config.resources import COMPLETIONS, CONF, DEFENCES, DISTRIBUTION, ROOT, SWEEPS
 
 # `pip install 'name[extra]'` and `pip install -e '.[extra]'`, in messages, docs and the Makefile.
 EXTRA = re.compile(rf"(?:{DISTRIBUTION}|\.)\[([\w,]+)\]")
@@ -80,7 +80,7 @@ def test_the_configuration_is_inside_and_the_tests_are_not(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
     for folder in (CONF, SWEEPS, DEFENCES):
-        for path in folder.rglob("*.yaml"):
+        for path in (*folder.rglob("*.yaml"), *folder.glob("*.txt"), *COMPLETIONS.iterdir()):
             assert f"subliminal/{path.relative_to(ROOT).as_posix()}" in names
     for path in (ROOT / "src").rglob("*.py"):
         assert path.relative_to(ROOT / "src").as_posix() in names

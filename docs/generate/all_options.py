@@ -5,7 +5,8 @@
 
 from pathlib import Path
 
-from subliminal.config.options import describe, options
+from subliminal.config.groups import options
+from subliminal.config.options import describe
 from subliminal.config.resources import ROOT
 
 PAGE = ROOT / "docs" / "options.md"

@@ -1,4 +1,4 @@
-"""`python -m subliminal COMMAND …`: every command of the package.
+"""`subliminal COMMAND …`, also `python -m subliminal COMMAND …`: every command of the package.
 
 commands:
   train      train the seeds of one or several configs
@@ -9,7 +9,8 @@ commands:
   dashboard  publish the W&B workspace and report
   sync       upload what W&B lacks
 
-`python -m subliminal COMMAND --help` describes one.
+`subliminal COMMAND --help` describes one. `subliminal --install-completion [bash|zsh|fish]` makes
+the Tab key complete commands, options and keys.
 """
 
 import sys
@@ -33,10 +34,15 @@ _MODULES = {
 def main() -> int | None:
     """Run the command that the first argument names; return its exit status."""
     terminal.settle()
-    name, *_ = [*sys.argv[1:], "--help"]
+    name, *rest = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
         print(__doc__, end="")
         return 0
+    if name in ("--complete", "--install-completion"):
+        from subliminal.config import command, completion
+
+        answer = completion.replies if name == "--complete" else completion.install
+        return command.status(lambda: print(*answer(*rest), sep="\n"))
     if name not in _MODULES:
         terminal.error(f"{name}: no such command; {there_is(name, _MODULES)}")
         return 2

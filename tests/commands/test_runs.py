@@ -19,6 +19,7 @@ from subliminal.config.canonical import flatten
 from subliminal.errors import UserError
 from subliminal.report.sparkline import sparkline
 from subliminal.store import inventory
+from subliminal.trackers import record as tracking
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -219,6 +220,83 @@ def test_diff_prints_what_differs_and_nothing_else(outputs: Path, runs: Command)
     code, text, _ = runs(*words)
     assert "seed.spec" in text
     assert "environment: no difference" in text
+
+
+def names(text: str) -> list[str]:
+    lines = [line.split("│") for line in text.splitlines() if "│" in line]
+    return [cells[2].strip() for cells in lines]
+
+
+def test_the_list_is_filtered_sorted_and_has_chosen_columns(outputs: Path, runs: Command) -> None:
+    other = outputs / "main" / "mitigation=none-0123abcd"
+    record = {"name": "main", "optim": {"lr": 1e-3}, "mitigation": {}, "trait": {"per_class": True}}
+    store.record_condition(other, "mitigation=none", [0], record)
+    for where in ("optim.lr=0.001", "optim.lr=1e-3", "trait.per_class=true", "mitigation=none"):
+        assert names(runs("--where", where)[1]) == ["mitigation=none"], where
+    assert names(runs("--where", "optim.lr=3e-4")[1]) == ["mitigation=liminal"]
+    # Those without a value come last.
+    for key in ("trait/accuracy", "teacher/accuracy", "condition"):
+        assert names(runs("--sort", key)[1]) == ["mitigation=liminal", "mitigation=none"]
+    assert names(runs("--sort", "optim.lr")[1]) == ["mitigation=liminal", "mitigation=none"]
+    code, text, _ = runs("--columns", "optim.lr,teacher/accuracy")
+    done = [store.read_summary(path)["results"]["teacher/accuracy"] for path in finished(outputs)]
+    row = next(line for line in text.splitlines() if "liminal" in line)
+    cells = [cell.strip() for cell in row.split("│")[4:6]]
+    assert cells == ["0.0003", f"{np.mean(done):.4f} ± {np.std(done, ddof=1):.4f}"]
+    code, _, error = runs("--sort", "trait/acuracy")
+    assert (code, error.count("\n")) == (2, 1)
+    assert "trait/acuracy: no setting or result; did you mean trait/accuracy?" in error
+
+
+def test_notes_and_tags_are_set_later_and_reach_the_trackers_record(
+    outputs: Path, runs: Command
+) -> None:
+    run = store.run_dir(liminal(outputs), 3)
+    before = tracking.read(run)
+    assert before is not None
+    assert runs("note", "liminal/3", "looks", "odd")[0] == 0
+    assert runs("tag", "liminal/3", "figure 2", "keep")[0] == 0
+    after = tracking.read(run)
+    assert after is not None
+    assert (after.note, after.tags) == ("looks odd", [*before.tags, "figure 2", "keep"])
+    assert not after.uploaded  # `sync` sends it
+    assert json.loads(runs("--json")[1])[0]["notes"] == "looks odd, figure 2, keep"
+    assert "notes" in runs()[1]
+    assert "looks odd" in runs("show", "liminal/3")[1]
+    assert runs("tag", str(liminal(outputs)), "all")[0] == 0  # a condition's folder
+    assert [store.read_notes(path)["tags"] for path in finished(outputs)] == [["all"], ["all"]]
+    assert runs("tag", "liminal/3", "x" * 65)[0] == 2
+
+
+@pytest.mark.parametrize("action", ["archive", "delete"])
+def test_runs_go_after_a_yes_and_never_while_they_train(
+    action: str, outputs: Path, runs: Command
+) -> None:
+    run = store.run_dir(liminal(outputs), 3)
+    code, _, error = runs(action, "liminal/3")
+    assert (code, run.is_dir()) == (2, True)
+    assert "--yes" in error
+    lock = store.claim(run)
+    assert lock is not None
+    assert "is being trained" in runs(action, str(run.parent), "--yes")[2]
+    lock.release()
+    content = (run / "summary.json").read_bytes()
+    assert (runs(action, "liminal/3", "--yes")[0], run.exists()) == (0, False)
+    away = outputs / "main" / ".archive" / run.parent.name / run.name
+    assert away.is_dir() == (action == "archive")
+    assert action == "delete" or (away / "summary.json").read_bytes() == content
+    assert "1/1" in runs()[1]  # no seed is missing
+
+
+def test_watch_shows_what_trains_until_it_ends(
+    outputs: Path, runs: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = store.claim(outputs / "main" / "mitigation=none-0123abcd" / "seed-0001")
+    assert lock is not None
+    monkeypatch.setattr("subliminal.commands.runs.time.sleep", lambda _: lock.release())
+    code, text, _ = runs("--watch")
+    assert (code, text[-16:]) == (0, "Nothing trains.\n")
+    assert "1 running" in text
 
 
 def test_it_starts_without_torch(outputs: Path) -> None:

@@ -1,7 +1,6 @@
 """What the command line and the page tell of an option."""
 
 import re
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import all_options as page
 import pytest
 
 from subliminal.config.build import locate
-from subliminal.config.options import describe, described, options
-from subliminal.errors import UserError
+from subliminal.config.groups import options, variants
+from subliminal.config.options import Option, describe
+from subliminal.config.resources import CONF
 
 ALL = [(group, name) for group, files in options().items() for name in files]
 
@@ -32,8 +32,12 @@ def test_every_key_of_every_option_is_told(group: str, name: str) -> None:
         assert {key.name for key in option.keys} == there  # none is left to a hidden default
 
 
+def described(group: str, name: str) -> Option:
+    return describe(group, name, variants(options(), group)[name])
+
+
 def test_what_is_told_is_that_of_the_file_and_the_docstring() -> None:
-    (option,) = described(["--help", "distill/inputs=mix"])
+    option = described("distill/inputs", "mix")
     assert option.about == "α of training digits, 1 − α of uniform noise."
     assert option.meaning.startswith("x = α · digit + (1 − α) · noise")
     alpha = next(key for key in option.keys if key.name == "alpha")
@@ -43,19 +47,10 @@ def test_what_is_told_is_that_of_the_file_and_the_docstring() -> None:
 
 
 def test_options_that_take_their_values_from_others_have_them() -> None:
-    inherited, matched = described(["optim=adamw,matched/adam", "--help"])
-    values = {key.name: key.value for key in inherited.keys}
+    values = {key.name: key.value for key in described("optim", "adamw").keys}
     assert values["weight_decay"] == "0.01"
     assert values["lr"] == "0.0003"
-    assert {key.name: key.value for key in matched.keys}["lr"] == "2.5e-05"
-
-
-def test_only_options_are_told_of() -> None:
-    assert described(["distill/inputs=mix"]) == []
-    assert described(["--help", "optim.lr=0.1", "seed=7"]) == []
-    assert [o.name for o in described(["--help", "mitigation=[liminal,l1]"])] == ["liminal", "l1"]
-    with pytest.raises(UserError, match=r"--help distill/inputs=blured: no such option; .*blurred"):
-        described(["--help", "distill/inputs=blured"])
+    assert {k.name: k.value for k in described("optim", "matched/adam").keys}["lr"] == "2.5e-05"
 
 
 def test_a_users_option_is_told_too(tmp_path: Path) -> None:
@@ -63,18 +58,6 @@ def test_a_users_option_is_told_too(tmp_path: Path) -> None:
     (tmp_path / "data" / "mine.yaml").write_text(
         "# Mine.\n_target_: small.Digits\nroot: null # where\n"
     )
-    (option,) = described(["--help", "data=mine", "--config-dir", str(tmp_path)])
+    option = describe("data", "mine", options([CONF, tmp_path])["data"]["mine"])
     assert option.about == "Mine."
     assert [(key.name, key.about) for key in option.keys] == [("root", "where")]
-
-
-def test_the_command_prints_it_and_trains_nothing(
-    run: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
-    status, out, _ = run("distill/inputs=blurred", "--help")
-    assert status == 0
-    assert "`distill/inputs=blurred`\n\nGaussian noise, blurred" in out
-    assert "- `sigma: float = 1.0`: standard deviation of the filter, pixels, > 0." in out
-    status, _, err = run("--help", "distill/inputs=blured")
-    assert (status, err.count("\n")) == (2, 1)
-    assert list(tmp_path.iterdir()) == []

@@ -40,8 +40,8 @@ def option(path: Path) -> str:
 
 
 # What configures Hydra is composed in tests/launchers, what needs a finished run in tests/steering,
-# each sweep but the search in tests/sweep.
-ELSEWHERE = {"teacher=run", "teacher/steering=run"}
+# own images in tests/data, each sweep but the search in tests/sweep.
+ELSEWHERE = {"teacher=run", "teacher/steering=run", "data=arrays"}
 LINES = {name for path in OPTIONS if not (name := option(path)).startswith("hydra/")} - ELSEWHERE
 
 

@@ -29,7 +29,9 @@ REFERENCE = ["--threat", "reference"]
         (["entry=none", "mitigation=anchor"], "mitigation=anchor would be another"),
         (["entry=none", "--entry", "liminal"], "one at a time"),
         (["--all", "--quick"], "takes no other option"),
-        (["--all", "mitigation=anchor"], "mitigation=anchor: with --all the entries are"),
+        (["--all"], "which may take days. Start? No terminal can answer; give --yes"),
+        (["seed=0-399", "outputs=nowhere", *REFERENCE], "hours. Start? No terminal can answer"),
+        (["--all", "--yes", "mitigation=anchor"], "mitigation=anchor: with --all the entries are"),
     ],
 )
 def test_bad_input_is_one_line(

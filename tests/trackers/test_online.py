@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from argparse import Namespace
 
 import polars as pl
 import pytest
@@ -16,6 +17,7 @@ from wandb_reader import read_back
 from wandb_server import KEY
 
 from subliminal import metrics, store
+from subliminal.commands.keeping import annotate
 from subliminal.trackers import record, uploader
 
 SLOW = "+mitigation.slow._target_=small.Slow"  # a step takes SMALL_SECONDS
@@ -235,6 +237,12 @@ def test_what_was_kept_offline_is_uploaded_later(online: Online) -> None:
     online.extra = {}
     assert online.sync().returncode == 0
     online.assert_complete(1)
+    for action, word in (("note", "odd"), ("tag", "figure-2")):  # what is said of it later
+        annotate(Namespace(run=str(run), outputs=online.outputs, action=action, words=[word]))
+    assert online.sync().returncode == 0
+    online.assert_complete(1)
+    (facts,) = [run.facts for run in online.server.runs.values()]
+    assert (facts["notes"], "figure-2" in facts["tags"]) == ("odd", True)
 
 
 def test_a_dashboard_is_updated_or_is_one_line(online: Online) -> None:

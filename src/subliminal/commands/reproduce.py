@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     terminal.settle()
-    parser = command.Parser(prog="python -m subliminal reproduce", description=__doc__)
+    parser = command.Parser(prog="subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=user_path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run
     variables.report_unset(variables.unset_numeric_variables())

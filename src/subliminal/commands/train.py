@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from subliminal import store
 from subliminal.api.train import result_writer
-from subliminal.config import guard, options, resources, schema, sources, terminal, variables
+from subliminal.config import guard, help, resources, schema, sources, terminal, variables
 from subliminal.config.arguments import arranged
 from subliminal.config.canonical import composed_values
 from subliminal.config.command import STOPPED
@@ -85,9 +85,11 @@ def main() -> None:
         with _user_errors():
             _prepare()
             sys.argv[1:] = arranged(argv)
-            if described := options.described(sys.argv[1:]):
-                print("\n".join(option.markdown() for option in described), end="")
+            if told := help.help_on(sys.argv[1:]):
+                print(told, end="")
                 return
+            if help.ALL in sys.argv and "--help" in sys.argv:
+                sys.argv.remove(help.ALL)
             with signals.stoppable(), guard.guarded(argv), followed():
                 _job()
         write_result(runs=[str(folder.absolute()) for folder in finished_runs()])

@@ -45,7 +45,7 @@ def arranged(argv: list[str]) -> list[str]:
     words = map(home_quoted, given.overrides)
     opened = [f"++{word}" if _OPEN.match(word) else word for word in words]
     overrides, grids = split_grids(seeds.quote(opened, named=named))
-    for grid in (overrides, *grids):
+    for grid in () if given.help else (overrides, *grids):  # where words may be groups
         check_words(grid)
     if grids:
         listed = ",".join(f"[{','.join(map(quoted, grid))}]" for grid in grids)

@@ -13,14 +13,15 @@ from subliminal.errors import RunsFailed, UserError, of_system, there_is
 STOPPED = "Stopped. What was finished is kept; the same command resumes."
 
 
-def status(command: Callable[[], int], stopped: str = STOPPED) -> int:
+def status(command: Callable[[], int | None], stopped: str = STOPPED) -> int:
     """Run a command; return its exit status. After Ctrl-C, print the line `stopped`.
 
-    It is the command's own, or 1: runs failed, 2: bad input or an error of the system, 130: Ctrl-C.
+    It is that of the command (None: 0), or 1: runs failed, 2: bad input or an error of the system,
+    130: Ctrl-C.
     """
     try:
         refuse_namesake()
-        return command()
+        return command() or 0
     except UserError as error:
         terminal.error(error)
         return 1 if isinstance(error, RunsFailed) else 2

@@ -17,6 +17,7 @@ ROOT = _CHECKOUT if (_CHECKOUT / "conf" / "config.yaml").is_file() else _PACKAGE
 CONF = ROOT / "conf"
 SWEEPS = ROOT / "sweeps"
 DEFENCES = ROOT / "defences"
+COMPLETIONS = ROOT / "completions"  # scripts of shells
 
 # On PyPI `subliminal` is another project, a subtitle downloader.
 DISTRIBUTION = "subliminal-learning"

@@ -135,6 +135,7 @@ class Config:
     pin: Pin = field(default_factory=Pin)  # streams that do not vary with the seed
     objective: NotHashed[list[str]] = MISSING  # of a search, e.g. [trait/accuracy,distill/loss]
     tracker: NotHashed[Any] = None
+    preset: NotHashed[str | None] = None  # group `preset`: quick | paper
     threat: NotHashed[Threat | None] = None  # group `threat`: a setting of the judge's battery
     engine: Engine = field(default_factory=Engine)
 

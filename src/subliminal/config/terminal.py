@@ -13,6 +13,8 @@ import select
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from subliminal.errors import UserError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -46,6 +48,19 @@ def printable(text: object, keep: str = "") -> str:
 def error(line: object) -> None:
     """Print an error on standard error, on one line."""
     print(f"error: {printable(line)}", file=sys.stderr)
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Return whether the user answers yes, or gave it with --yes.
+
+    Raises:
+        UserError: nobody can answer.
+    """
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UserError(f"{question} No terminal can answer; give --yes")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def console(width: int | None = None, *, stderr: bool = False) -> Console:

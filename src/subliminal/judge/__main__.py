@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 judged, 1 runs failed, 2 bad input."""
     terminal.settle()
     parser = command.Parser(
-        prog="python -m subliminal.judge",
+        prog="subliminal judge",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--search", action="store_true", help="search the attacker's menu")
     parser.add_argument("--track", help="refuse a defence that reads more: blind | aware")
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
+    parser.add_argument("--yes", action="store_true", help="start a plan of hours without asking")
     parser.add_argument("--config-dir", type=user_path, help="folder with your own configs")
     arguments = parser.parse_intermixed_args(argv)
     return command.status(lambda: _judge(arguments))

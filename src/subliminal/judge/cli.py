@@ -15,7 +15,7 @@ from subliminal.config.seeds import parse
 from subliminal.errors import UserError
 from subliminal.judge import scorecard
 from subliminal.judge.battery import NAME, Defence, Setting, battery
-from subliminal.judge.cost import planned, show_plan
+from subliminal.judge.cost import estimate, planned, show_plan
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
 from subliminal.judge.evaluation import QUICK, SCREEN, check_seeds, judge
 from subliminal.judge.scorecard import Scorecard
@@ -25,6 +25,7 @@ from subliminal.report.escape import file_stem
 from subliminal.sweep.console import Console
 
 LONGEST = 90  # characters of a scorecard's name
+LONG = 3600.0  # seconds of a plan that starts only after a yes
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,6 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.all:
         if entry or threats or arguments.quick or arguments.plan:
             raise UserError("--all judges all entries in all settings, and takes no other option")
+        question = "This judges every entry that is not judged yet, which may take days. Start?"
+        if not terminal.confirmed(question, yes=arguments.yes):
+            return 0
         return int(bool(judge_all(all_entries(), overrides, arguments.config_dir, console)))
     if arguments.quick and not _words(overrides, "seed"):
         first = parse(OmegaConf.load(CONF / "seed" / "judge.yaml").spec)[0]
@@ -56,12 +60,16 @@ def run(arguments: argparse.Namespace) -> int:
         check_track(entry, track)
     full = arguments.full or (entry is not None and entry.landmark)
     tracker = defence.tracker()
-    console.say(show_plan(planned(settings)))
+    plan = planned(settings)
+    console.say(show_plan(plan))
     if not full and len(settings) > SCREEN:
         console.say(
             f"After the first {SCREEN} the rest is tried only if one of them shows a leak that is "
             "blocked or halved; --full tries all."
         )
+    is_long = estimate(plan) > LONG and not arguments.plan
+    if is_long and not terminal.confirmed("This takes hours. Start?", yes=arguments.yes):
+        return 0
     if arguments.plan:
         return 0
     card = judge(defence, settings, console, full=full, quick=arguments.quick, track=track)

@@ -14,6 +14,7 @@ from subliminal.report.conditions import training_seconds
 from subliminal.sweep import cores
 from subliminal.training.job import Job
 
+USUAL = 60.0  # seconds per million images where no run has finished: the reference network's
 PARTS = ("undefended", "null", "defended")
 
 
@@ -55,16 +56,14 @@ def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
     return plans
 
 
-def estimate(plans: Sequence[SettingPlan], known: Sequence[SettingPlan] = ()) -> float | None:
-    """Return the seconds that the missing runs take; None if no run is finished.
+def estimate(plans: Sequence[SettingPlan], known: Sequence[SettingPlan] = ()) -> float:
+    """Return the seconds that the missing runs take.
 
     Seconds per image are those of the condition's finished runs, else the mean over all conditions
-    of the plans in `known` (default: `plans`).
+    of the plans in `known` (default: `plans`), else USUAL.
     """
     measured = [part.seconds for part in _parts(known or plans) if part.seconds is not None]
-    if not measured:
-        return None
-    usual = sum(measured) / len(measured)
+    usual = sum(measured) / len(measured) if measured else USUAL
     return sum(
         part.passes * (usual if part.seconds is None else part.seconds) / part.workers
         for part in _parts(plans)
@@ -92,13 +91,10 @@ def _parts(plans: Sequence[SettingPlan]) -> list[JobPlan]:
 
 
 def _cost(plans: Sequence[SettingPlan], known: Sequence[SettingPlan]) -> str:
-    """Return the cost of the missing runs as text: time, or images if no run is finished."""
-    passes = sum(part.passes for part in _parts(plans) if part.missing)
-    if not passes:
+    """Return the time of the missing runs as text."""
+    if not any(part.missing for part in _parts(plans)):
         return ""
     seconds = estimate(plans, known)
-    if seconds is None:
-        return f"{passes:.1f} M images"
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
 
 

@@ -15,7 +15,7 @@ DAMAGED = 3  # exit status: some runs were damaged and left out
 def main() -> None:
     """Print the table of each sweep; write tables, figures and pages to its folder `report/`."""
     terminal.settle()
-    parser = command.Parser(prog="python -m subliminal.report", description=__doc__)
+    parser = command.Parser(prog="subliminal report", description=__doc__)
     parser.add_argument(
         "runs",
         type=user_path,

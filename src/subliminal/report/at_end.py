@@ -27,6 +27,7 @@ def show_job(runs: list[Path], console: Console) -> None:
     """Print trait accuracy and alignment by epoch, over a job's seeds, and where the files are."""
     from rich.table import Table
 
+    from subliminal.report.conditions import QUICK
     from subliminal.report.escape import minus
     from subliminal.report.statistics import count, mean_ci
 
@@ -42,7 +43,9 @@ def show_job(runs: list[Path], console: Console) -> None:
     condition = store.read_summary(runs[0])["condition"]
     out = terminal.console(100)
     # A table's own title would wrap at the table's width.
-    out.print(f"{condition}: mean [95% CI] over {count(len(runs))}", soft_wrap=True)
+    config = store.read_condition(runs[0].parent).get("config", {})
+    quick = f". {QUICK}" if config.get("preset") == "quick" else ""
+    out.print(f"{condition}: mean [95% CI] over {count(len(runs))}{quick}", soft_wrap=True)
     out.print(table)
     sys.stdout.flush()  # a sweep's log shows each job's table when it ends
     console.say(f"Files: {runs[0].parent}")

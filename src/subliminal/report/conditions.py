@@ -33,6 +33,7 @@ STEP_METRICS = (
 _TRAINING = ("data.normalise", "data.validation")  # keys that keep the test images
 LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
+QUICK = "preset=quick: a trial of the command, which decides nothing."
 WINDOW = 15  # most steps of the centred moving average of alignments
 SMOOTHING = f"moving average over {WINDOW} steps, fewer in a short run"
 
@@ -77,6 +78,7 @@ class Condition:
     config: varied.Flat = field(default_factory=dict)
     directory: Path = Path()
     planned: tuple[PlannedRun, ...] = ()
+    preset: str | None = None
 
     @property
     def digest(self) -> str:
@@ -190,6 +192,11 @@ class Sweep:
         """Return a hash of the reported configs and seeds, eight digits."""
         names = [f"{c.digest}:{c.seeds}" for c in self.conditions]
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:8]
+
+    @property
+    def decides(self) -> bool:
+        """Return whether the runs may decide anything: `preset=quick` is there to try a command."""
+        return all(condition.preset != "quick" for condition in self.conditions)
 
     def states(self) -> dict[str, int]:
         """Return the numbers of planned runs in each state but `finished`."""

@@ -160,7 +160,7 @@ def verdicts(sweep: Sweep) -> pl.DataFrame:
 
     Conditions with settings that the file does not give are left out.
     """
-    file = sweep_file(sweep)
+    file = sweep_file(sweep) if sweep.decides else None
     same = replace(sweep, conditions=[c for c in sweep.conditions if file and not _added(c, file)])
     found = [claim for entry in entries(file) for claim in entry.claims(same)] if file else []
     tested = [[*c.values.values()] if c.side in ("> 0", "< 0") else [] for c in found]

@@ -183,6 +183,7 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
         config=varied.flatten(config),
         directory=chosen.held.directory,
         planned=tuple(planned),
+        preset=config.get("preset"),
     )
     return condition, planned
 

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from subliminal import metrics
 from subliminal.config.terminal import console
-from subliminal.report.conditions import Sweep
+from subliminal.report.conditions import QUICK, Sweep
 from subliminal.report.declared import untested, verdicts
 from subliminal.report.escape import minus
 from subliminal.report.sparkline import sparkline
@@ -42,7 +42,8 @@ def show(sweep: Sweep) -> None:
         table.add_row(*map(minus, cells), row["distillation loss ×10⁴"])
     shown = console(WIDTH)
     differences = f", differences to {sweep.baseline.name}" if several else ""
-    shown.print(f"{sweep.name}: mean [95% CI] over seeds{differences}", soft_wrap=True)
+    quick = "" if sweep.decides else f". {QUICK}"
+    shown.print(f"{sweep.name}: mean [95% CI] over seeds{differences}{quick}", soft_wrap=True)
     shown.print(table)
     claims = verdicts(sweep)
     if claims.height:

@@ -24,6 +24,7 @@ from subliminal.store.places import CONDITION as CONDITION
 from subliminal.store.places import DATA as DATA
 from subliminal.store.places import FAILURE as FAILURE
 from subliminal.store.places import MARKER as MARKER
+from subliminal.store.places import NOTES as NOTES
 from subliminal.store.places import POST_MORTEM as POST_MORTEM
 from subliminal.store.places import STUDENT as STUDENT
 from subliminal.store.places import condition_dirs as condition_dirs
@@ -33,8 +34,10 @@ from subliminal.store.places import run_dir as run_dir
 from subliminal.store.places import run_dirs as run_dirs
 from subliminal.store.places import seed_of as seed_of
 from subliminal.store.records import Damaged as Damaged
+from subliminal.store.records import forget as forget
 from subliminal.store.records import read_condition as read_condition
 from subliminal.store.records import read_config as read_config
+from subliminal.store.records import read_notes as read_notes
 from subliminal.store.records import read_student as read_student
 from subliminal.store.records import read_summary as read_summary
 from subliminal.store.records import record_condition as record_condition

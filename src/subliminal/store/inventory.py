@@ -134,12 +134,14 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
     """Return a row per condition, and a line per damaged file.
 
     A row holds experiment, condition, folder, the number of finished and of all seeds, the number
-    in each state, the date of the newest result, and each seed's headline numbers.
+    in each state, the date of the newest result, notes, config, and each seed's results.
     """
     rows, damaged = [], []
     for condition in conditions(outputs):
         found = held(condition)
         damaged += [found.damage] if found.damage else []
+        if not found.seeds:  # archived or deleted
+            continue
         results, newest = [], 0.0
         name = found.record.get("condition", condition.name.rpartition("-")[0])
         states = {run: store.state(run) for run in found.runs}
@@ -164,12 +166,22 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
                 "seeds": len(states),
                 "states": dict(counts),
                 "date": datetime.fromtimestamp(newest).isoformat(" ", "minutes") if newest else "",
+                "notes": ", ".join(
+                    dict.fromkeys(word for run in found.runs for word in _said(run))
+                ),
+                "config": found.record.get("config", {}),
+                "results": results,
                 metrics.TRAIT_ACCURACY: [result[metrics.TRAIT_ACCURACY] for result in results],
                 metrics.ALIGNMENT: [fmean(values) for values in alignments if values],
                 metrics.DISTILL_LOSS: [result[metrics.DISTILL_LOSS] for result in results],
             }
         )
     return rows, damaged
+
+
+def _said(run: Path) -> list[str]:
+    notes = store.read_notes(run)
+    return [word for word in (notes["note"], *notes["tags"]) if word]
 
 
 def describe(run: Path) -> Plain:
@@ -193,6 +205,7 @@ def describe(run: Path) -> Plain:
     return {
         "run": str(run),
         "state": state,
+        "notes": store.read_notes(run),
         "summary": store.read_summary(run) if state == "finished" else {},
         "config": store.read_config(run) if (run / "config.yaml").is_file() else {},
         "curves": curves,

@@ -10,6 +10,7 @@ outputs/<name>/<condition>-<hash>/seed-0007/
     checkpoint.safetensors where to resume, in a run that is not finished
     tracking.json          what W&B has of the run, where it is tracked
     failure.txt            what went wrong, in a run that failed
+    notes.json             a user's note and tags
     post-mortem.safetensors weights and gradient of the first step whose loss was not finite
 
 `<name>` may itself be a path. Other files and folders there are passed over.
@@ -24,6 +25,7 @@ MARKER = "summary.json"
 FAILURE = "failure.txt"
 CHECKPOINT = "checkpoint.safetensors"
 STUDENT = "student.safetensors"
+NOTES = "notes.json"
 POST_MORTEM = "post-mortem.safetensors"
 # The files whose checksums a marker holds.
 DATA = ("config.yaml", "steps.parquet", "epochs.parquet", STUDENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from yaml import YAMLError
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.store.disk import remove_stale_files, write_text
-from subliminal.store.places import CONDITION, LOCKS, MARKER, STUDENT, run_dirs, seed_of
+from subliminal.store.places import CONDITION, LOCKS, MARKER, NOTES, STUDENT, run_dirs, seed_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,6 +88,22 @@ def record_condition(
             "config": {key: value for key, value in config.items() if key != "seed"},
         }
         write_text(directory / CONDITION, json.dumps(content, indent=2) + "\n")
+
+
+def forget(run: Path) -> None:
+    """Take a run that is no longer there out of its condition's record."""
+    with FileLock(run.parent / LOCKS / "condition.lock"):
+        if record := read_condition(run.parent):
+            record["seeds"] = [seed for seed in record["seeds"] if seed != seed_of(run)]
+            write_text(run.parent / CONDITION, json.dumps(record, indent=2) + "\n")
+
+
+def read_notes(directory: Path) -> Plain:
+    """Return a user's note and tags on a run; empty ones without a readable file."""
+    notes: Plain = {"note": "", "tags": []}
+    with suppress(OSError, ValueError, TypeError):
+        notes |= json.loads((directory / NOTES).read_text(encoding="utf-8"))
+    return notes
 
 
 def read_summary(directory: Path) -> Plain:

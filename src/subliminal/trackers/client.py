@@ -111,6 +111,7 @@ def open_run(
         job_type="train",
         name=record.name,
         tags=record.tags,
+        notes=record.note,
         config=record.config,
         reinit="create_new",
         mode="online" if online else "offline",

@@ -11,6 +11,7 @@ from typing import Any
 from subliminal import store
 
 FILE = "tracking.json"
+LONGEST_TAG = 64  # characters
 STOP = "stop"  # the file beside it that says that W&B's Stop button was pressed
 
 
@@ -27,6 +28,7 @@ class TrackingRecord:
     name: str
     config: dict[str, Any]
     uploaded: bool = False  # W&B's server has all of it
+    note: str | None = None
     kept: bool = False  # W&B's client has all of it in an offline folder
 
     @property

@@ -29,7 +29,6 @@ _WANDB_MODES = {
     "disabled": "disabled",
 }
 _NOT_IN_PROJECTS = '/\\#?%:"'
-LONGEST_TAG = 64
 LOOK = 0.5  # seconds between two checks for a run's STOP file
 
 
@@ -61,8 +60,8 @@ class WandB:
                 f"{_NOT_IN_PROJECTS}"
             )
         for tag in self.tags:
-            if not 1 <= len(tag) <= LONGEST_TAG:
-                raise UserError(f"tracker.tags={tag}: use 1 to {LONGEST_TAG} characters")
+            if not 1 <= len(tag) <= record.LONGEST_TAG:
+                raise UserError(f"tracker.tags={tag}: use 1 to {record.LONGEST_TAG} characters")
 
     def begin(
         self, todo: Sequence[Path], finished: Sequence[Path]

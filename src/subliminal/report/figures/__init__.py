@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from subliminal import metrics
 from subliminal.errors import UserError
 from subliminal.report import escape, varied
-from subliminal.report.conditions import LAYER, SMOOTHING, Sweep
+from subliminal.report.conditions import LAYER, QUICK, SMOOTHING, Sweep
 from subliminal.report.statistics import count
 
 if TYPE_CHECKING:
@@ -113,7 +113,10 @@ def save(drawing: Drawing, sweep: Sweep, folder: Path, *, pdf: bool = True) -> P
     stem = f"{escape.file_stem(sweep.name)}_{escape.file_stem(drawing.name)}"
     with style.style():
         caption = f"{drawing.caption} {provenance(sweep)}"
-        style.save(drawing.draw(sweep), folder / stem, stem, caption, pdf=pdf)
+        figure = drawing.draw(sweep)
+        if not sweep.decides:
+            figure.suptitle(QUICK, fontsize=7, color="#b00020")
+        style.save(figure, folder / stem, stem, caption, pdf=pdf)
     return folder / f"{stem}.png"
 
 
@@ -121,4 +124,5 @@ def provenance(sweep: Sweep) -> str:
     """Return the end of every caption: n, the intervals' method, the configs' hash."""
     seeds = sorted({len(condition.seeds) for condition in sweep.conditions})
     n = count(seeds[-1]) if len(seeds) == 1 else f"n = {seeds[0]}–{seeds[-1]} seeds"
-    return f"{n}; bootstrap 95% CI over seeds; configs {sweep.digest}."
+    text = f"{n}; bootstrap 95% CI over seeds; configs {sweep.digest}."
+    return text if sweep.decides else f"{text} {QUICK}"

@@ -86,11 +86,15 @@ def main() -> None:
         mutmut("run", "--max-children", "1", "none")  # makes them all, and runs none
         names = sorted(results())
         chosen = random.Random(given.seed).sample(names, min(given.sample, len(names)))
-        mutmut("run", "--max-children", "1", *chosen, seconds=60 * given.minutes)
+        said = mutmut("run", "--max-children", "1", *chosen, seconds=60 * given.minutes)
         found = results()
         count = Counter(found[name] for name in chosen)
         caught, missed = (sum(count[status] for status in kind) for kind in (CAUGHT, MISSED))
-        print(f"{part}: {caught} of {caught + missed} caught; {len(names)} mutants in all")
+        if not caught + missed:
+            sys.exit(f"{part}: no mutant was tried: {said[-2000:]}")
+        print(
+            f"{part}: {caught} of {caught + missed} caught; {len(names)} mutants in all", flush=True
+        )
         for name in sorted(name for name in chosen if found[name] in MISSED):
             print(f"  {found[name]}: {name}")
             print("".join(f"    {line}\n" for line in mutmut("show", name).splitlines()[2:]))

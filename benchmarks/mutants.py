@@ -7,8 +7,10 @@ outside of functions, which mutmut does not change, and what only slow tests or 
 """
 
 import argparse
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -23,6 +25,8 @@ PARTS = (
     "mitigations",
     "training/checkpoint.py",
 )
+# Each mutant is forked from a process that has run no test, and so has no threads that hold locks.
+HEAD = "[mutmut]\nprocess_isolation = forkserver\n"
 CAUGHT = ("killed", "timeout", "segfault", "suspicious")
 MISSED = ("survived", "no tests")
 
@@ -53,18 +57,25 @@ def prepare(part: str) -> None:
         "pytest_add_cli_args_test_selection": [tests_of(part)],
     }
     lines = [f"{key} =\n" + "".join(f"    {v}\n" for v in vs) for key, vs in settings.items()]
-    (COPY / "setup.cfg").write_text("[mutmut]\n" + "".join(lines), encoding="utf-8")
+    (COPY / "setup.cfg").write_text("".join([HEAD, *lines]), encoding="utf-8")
 
 
 def mutmut(*words: str, seconds: float | None = None) -> str:
     """Run mutmut in the copy until its end or the time limit; return its output."""
     command = [sys.executable, "-m", "mutmut", *words]
-    try:
-        return subprocess.run(
-            command, cwd=COPY, capture_output=True, text=True, timeout=seconds, check=False
-        ).stdout
-    except subprocess.TimeoutExpired:
-        return ""
+    with subprocess.Popen(
+        command,
+        cwd=COPY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # with it end the processes that try mutants
+    ) as process:
+        try:
+            return process.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.communicate()[0]
 
 
 def results() -> dict[str, str]:

@@ -17,6 +17,7 @@ from subliminal.commands.train import main
 from subliminal.config import guard
 from subliminal.config.guard import guarded
 from subliminal.config.schema import register
+from subliminal.errors import UserError
 from subliminal.judge.__main__ import main as judge
 
 TOUCH = "{_target_: builtins.open, file: touched, mode: w}"
@@ -102,6 +103,89 @@ def test_what_no_file_may_set(
     assert KEY not in said
     assert not Path("touched").exists()
     assert not Path("outputs", "main").exists()
+
+
+LAUNCHER = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+FILE = "{class: logging.FileHandler, filename: '${hydra.runtime.output_dir}/x.log'}"
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"),
+    [
+        (f"hydra: {{launcher: {{_target_: {LAUNCHER}}}}}", ""),
+        (f"hydra: {{launcher: {{_target_: {LAUNCHER}s}}}}", f"hydra.launcher._target_={LAUNCHER}s"),
+        ("hydra: {callbacks: {x: {_target_: small.X}}}", ""),
+        ("hydra: {callbacks: {x: {_target_: smaller.X}}}", "hydra.callbacks.x._target_=smaller.X"),
+        (f"hydra: {{job_logging: {{handlers: {{x: {FILE}}}}}}}", ""),
+        (f"hydra: {{hydra_logging: {{handlers: {{x: {FILE}}}}}}}", ""),
+        ("hydra: {hydra_logging: {x: {stream: 'ext://sys.stderr'}}}", ""),
+        ("hydra: {hydra_logging: {x: {stream: 'ext://os.x'}}}", "hydra.hydra_logging.x.stream"),
+        ("hydra: {job_logging: {x: {level: 'cfg://x'}}}", "hydra.job_logging.x.level=cfg://x"),
+        ("hydra: {job_logging: {x: {factory: x}}}", "hydra.job_logging.x.factory=x"),
+        ("hydra: {launcher: {name: a}}", ""),
+        ('hydra: {launcher: {name: "a\\nb"}}', "hydra.launcher.name: one line"),
+        ("hydra: {launcher: {additional_parameters: {requeue: true}}}", ""),
+        (
+            "hydra: {launcher: {additional_parameters: {requeue: false}}}",
+            "hydra.launcher.additional_parameters.requeue: may be given on the command line",
+        ),
+        ("hydra: {launcher: {setup: ['export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK']}}", ""),
+        ("hydra: {launcher: {setup: [ls]}}", "hydra.launcher.setup[0]: may be given"),
+        ("hydra: {launcher: {setups: [ls]}}", ""),
+        (
+            "hydra: {sweeper: {params: {+data.root: x}, grids: [[seed=0]]}}",
+            "hydra.sweeper.params: ",
+        ),
+        ("hydra: {sweeper: {grids: [[seed=0], [outputs=x]]}}", "hydra.sweeper.grids: outputs may"),
+        ("hydra: {sweeper: {params: {seed: '0,1'}, grids: [[seed=0]]}}", ""),
+        ("hydra: {job: {env_set: {OMP_NUM_THREADS: 1}}}", "hydra.job.env_set.OMP_NUM_THREADS: may"),
+        ("hydra: {sweep: {dir: '${outputs}/${now:%Y}', subdir: '${hydra.job.num}'}}", ""),
+        ("hydra: {sweep: {dir: '${hydra.job.config_name}'}}", "hydra.sweep.dir=${hydra.job.config"),
+        ("outputs: a/b..c", ""),
+        ("{outputs: o, data: {root: o/x}}", ""),
+        ("{outputs: o, data: {root: p/x}}", "data.root=p/x: a config file may name a folder"),
+    ],
+)
+def test_what_a_file_may_set_ends_where_it_says(content: str, refused: str) -> None:
+    cfg = OmegaConf.merge({"hydra": {}}, OmegaConf.create(content))
+    assert isinstance(cfg, DictConfig)
+    if not refused:
+        guard.check(cfg, set())
+        return
+    with pytest.raises(UserError) as error:
+        guard.check(cfg, set())
+    assert str(error.value).startswith(refused)
+
+
+@pytest.mark.parametrize(
+    ("content", "given"),
+    [
+        ("hydra: {launcher: {setup: [ls]}}", "hydra.launcher.setup"),
+        ("hydra: {sweeper: {params: {data.root: x}}}", "data.root"),
+        ("hydra: {sweep: {dir: /x}}", "hydra.sweep"),
+        ("data: {root: /x}", "data"),
+    ],
+)
+def test_what_the_command_line_gives_is_not_checked(content: str, given: str) -> None:
+    cfg = OmegaConf.merge({"hydra": {}, "outputs": "o"}, OmegaConf.create(content))
+    assert isinstance(cfg, DictConfig)
+    guard.check(cfg, {given})
+    with pytest.raises(UserError):
+        guard.check(cfg, {given[:-1]})
+
+
+def test_variables_are_read_unless_their_name_is_a_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_PLACE", "here")
+    with guarded([]):
+        read = OmegaConf.create({"a": "${oc.env:MY_PLACE}", "b": "${oc.env:NOT_SET,there}"})
+        assert (read.a, read.b) == ("here", "there")
+        guard.allow("outputs")
+        assert guard._allowed == {"outputs"}
+        with pytest.raises(UserError, match=r"^MY_PASSWORD: configs are kept in files"):
+            guard._environment("MY_PASSWORD", "x")
+    assert guard._allowed is None
+    guard.allow("outputs")
+    assert guard._allowed is None
 
 
 def test_a_search_of_a_file_may_not_reach_further(

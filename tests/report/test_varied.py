@@ -74,6 +74,12 @@ def test_baseline_and_numbers() -> None:
     assert not varied.numbers(["1", 2, 3])
 
 
+def test_many_values_are_summarised() -> None:
+    assert varied.summarise([*range(8)]) == "0, 1, 2, 3, 4, 5, 6, 7"
+    assert varied.summarise([*range(9)]) == "9 values from 0 to 8"
+    assert varied.summarise([*"abcdefghi"]) == "9 options"
+
+
 def test_conditions_are_in_order_of_numbers_not_of_names() -> None:
     configs: list[varied.Flat] = [{"peak": 10}, {"peak": 2.5}, {}, {"peak": 1}]
     keys = varied.swept(configs)

@@ -27,6 +27,10 @@ PARTS = (
 )
 # Each mutant is forked from a process that has run no test, and so has no threads that hold locks.
 HEAD = "[mutmut]\nprocess_isolation = forkserver\n"
+ALSO = {  # modules whose tests lie above them
+    "store": ["tests/commands/test_runs.py"],
+    "report/statistics.py": ["tests/report/test_declared.py", "tests/api/test_api_compare.py"],
+}
 CAUGHT = ("killed", "timeout", "segfault", "suspicious")
 MISSED = ("survived", "no tests")
 
@@ -54,7 +58,7 @@ def prepare(part: str) -> None:
         "only_mutate": [f"src/subliminal/{part}" + ("" if part.endswith(".py") else "/*")],
         "also_copy": others,
         "pytest_add_cli_args": ["-m", "not slow", "-p", "no:cacheprovider"],
-        "pytest_add_cli_args_test_selection": [tests_of(part)],
+        "pytest_add_cli_args_test_selection": [tests_of(part), *ALSO.get(part, [])],
     }
     lines = [f"{key} =\n" + "".join(f"    {v}\n" for v in vs) for key, vs in settings.items()]
     (COPY / "setup.cfg").write_text("".join([HEAD, *lines]), encoding="utf-8")

@@ -214,6 +214,8 @@ def test_hooks_change_the_gradient_and_not_the_student(kind: str) -> None:
     ablation = ConceptAblation(layer="layer2", examples=50, rank=2)
     training, recorder = trained(steering if kind == "steering" else ablation)
     assert training.teacher is not None
+    name = "preventativesteering" if kind == "steering" else "conceptablation"
+    assert (ref.logged(training, f"{name}/loss") > 0).all()
     for seen in recorder.steps[:3]:
         x, teacher = ref.noise_images(3)[seen.rows[1]], ref.params_of(training.teacher, 1)
         shift = digits_difference(training, 1, 1 if kind == "steering" else 2, 50)

@@ -29,7 +29,7 @@ PARTS = (
 HEAD = "[mutmut]\nprocess_isolation = forkserver\n"
 ALSO = {  # modules whose tests lie above them
     "store": ["tests/commands/test_runs.py"],
-    "report/statistics.py": ["tests/report/test_declared.py", "tests/api/test_api_compare.py"],
+    "report/statistics.py": ["tests/report/test_declared.py"],
 }
 CAUGHT = ("killed", "timeout", "segfault", "suspicious")
 MISSED = ("survived", "no tests")

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from resolved import condition_hash, teacher_hash
 
 from subliminal import store
+from subliminal.store.disk import written_whole
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -30,6 +31,33 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
     assert path.read_text() == "old"
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_what_is_written_whole_is_there_or_nothing_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "above" / "report"
+
+    def fail() -> None:
+        with written_whole(folder) as draft:
+            (draft / "a.txt").write_text("half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert not folder.exists()
+    for text in ("one", "two"):
+        with written_whole(folder) as draft:
+            (draft / "figures").mkdir()
+            (draft / "figures" / "a.txt").write_text(text)
+        (folder / "mine").touch()
+        assert (folder / "figures" / "a.txt").read_text() == text
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert {path.name for path in folder.iterdir()} == {"figures", "mine"}
+    for name in (".mine.123", ".mine", "mine.123", ".other.123"):
+        (folder / name).touch()
+    store.remove_stale_files(folder / "mine")
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"figures", "mine", ".mine", "mine.123", ".other.123"}
 
 
 SAME = (

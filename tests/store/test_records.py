@@ -55,6 +55,47 @@ def test_a_condition_of_any_shape_is_read_or_named(
     assert store.read_condition(folder)["seeds"] == sorted({7, *kept})
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (GOOD, ""),  # seed 0
+        ({**GOOD, "seeds": [-1]}, "seeds: a negative one"),
+        ({**GOOD, "seeds": [True]}, "seeds: int is needed"),
+        ({**GOOD, "seeds": {}}, "seeds: a list is needed"),
+        ({**GOOD, "config": []}, "config: a mapping is needed"),
+        ({**GOOD, "condition": 1}, "condition: str is needed"),
+        ({"condition": "c", "config": {}}, "seeds: missing"),
+        ([], "content: a mapping is needed"),
+    ],
+)
+def test_the_first_misfit_of_a_condition_is_named(tmp_path: Path, content: Any, told: str) -> None:
+    (tmp_path / store.CONDITION).write_text(json.dumps(content))
+    if not told:
+        assert store.read_condition(tmp_path) == content
+        return
+    with pytest.raises(store.Damaged) as damage:
+        store.read_condition(tmp_path)
+    assert str(damage.value) == f"{tmp_path / store.CONDITION}: {told}"
+
+
+def test_the_first_misfit_of_a_summary_is_named_with_its_place(tmp_path: Path, run: Path) -> None:
+    good = json.loads((run / store.MARKER).read_text())
+    for changes, told in (
+        ({"results": {"trait/accuracy": "1"}}, "results.distill/loss: missing"),
+        (
+            {"results": good["results"] | {"trait/accuracy": "1"}},
+            "accuracy: int or float is needed",
+        ),
+        (
+            {"environment": {"processor": "x", "packages": {}}},
+            "environment.packages.torch: missing",
+        ),
+    ):
+        (tmp_path / store.MARKER).write_text(json.dumps(good | changes))
+        with pytest.raises(store.Damaged, match=rf"summary.json: .*{told}$"):
+            store.read_summary(tmp_path)
+
+
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     below = tree.items() if isinstance(tree, dict) else ()
     return [path, *(place for key, inner in below for place in leaves(inner, (*path, key)))]

@@ -113,6 +113,7 @@ performance: bench bench-scale ## measure all of it; write docs/performance.md
 	$(BIN)/python benchmarks/parts.py all
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/alignment_error.py
+	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/performance.py
 
 bench-tracking: $(INSTALLED) ## measure what W&B online costs 20 seeds; write the table in docs/wandb.md

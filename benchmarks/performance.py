@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gpu
+import stages
 from bench import COLUMNS, case_row
 from measure import EPOCHS, RECORDS, Record
 from parts import PYTHON
@@ -79,6 +80,10 @@ def _until(name: str) -> Callable[[Records], float]:
 
 def _cells(name: str, figure: str) -> Callable[[Records], float]:
     return lambda records: float(records["cells"]["cells"][name][figure])
+
+
+def _language(stage: str) -> Callable[[Records], float]:
+    return lambda records: float(records["language"]["best"][stage])
 
 
 def at_most(bound: float) -> Callable[[float], bool]:
@@ -154,6 +159,15 @@ TARGETS = (
             ("of the last 200", "s per cell, last fifth"),
             ("start-up and the tables at the end included", "s per cell"),
         )
+    ),
+    *(
+        Target(
+            f"`experiment=language`, {stage}, core s a seed",
+            f"≤ {bound:.1f}",
+            _language(stage),
+            at_most(bound),
+        )
+        for stage, bound in stages.TARGETS.items()
     ),
 )
 
@@ -369,7 +383,8 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterable[s
 
 
 def main() -> None:
-    names = ("bench", "scale", "cells", "parts", "parts_all", "start", "alignment_error", "gpu")
+    names = ["bench", "scale", "cells", "parts", "parts_all", "start", "alignment_error"]
+    names += ["language", "gpu"]
     paths = {name: RECORDS / f"{name}.json" for name in names}
     records = {name: json.loads(path.read_text()) for name, path in paths.items() if path.is_file()}
     if not records:

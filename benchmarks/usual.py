@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
-from torchvision import datasets, transforms
 
 from subliminal.data.mnist import MNIST
 
@@ -38,6 +37,8 @@ def model() -> nn.Sequential:
 
 def loaders(folder: Path, workers: int) -> tuple[Any, Any]:
     """Return the loaders of training and test digits, in torchvision's own layout."""
+    from torchvision import datasets, transforms  # which takes two seconds
+
     raw = folder / "MNIST" / "raw"
     raw.parent.mkdir(parents=True)
     raw.symlink_to(MNIST(root=None, download=True).fetch())

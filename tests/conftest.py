@@ -1,31 +1,30 @@
 """Fixtures of all tests."""
 
 import copy
+import gc
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import small
 import torch
-from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hypothesis import settings
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from resolved import composed
 
 from subliminal.commands.train import main
-from subliminal.config import schema, seeds, sources
 from subliminal.config.resources import CONF
 
 if TYPE_CHECKING:
     from tracked_run import Tracked
 
-pytest_plugins = ["api_calls", "chromium", "fault_costs"]
+pytest_plugins = ["api_calls", "chromium", "fault_costs", "judging"]
 
 # A busy machine is no reason to fail; elsewhere than in CI each run looks at other examples.
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)
@@ -41,6 +40,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["SUBLIMINAL_PLUGINS"] = "small,jobs"
 
 
+# What is imported stays: the collector need not look through it, now and in each test.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect what the tests leave, and it alone."""
+    gc.freeze()
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def _own_environment() -> Iterator[None]:
     """Leave the environment as it was: the entrypoint sets some for what it starts."""
@@ -53,19 +62,31 @@ def _own_environment() -> Iterator[None]:
             os.environ[name] = before[name]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _parsed_once() -> Iterator[None]:
+    """Parse each text of a config file once, which is a fifth of what Hydra takes to compose."""
+    load, parsed = OmegaConf.load, dict[str, DictConfig | ListConfig]()
+
+    def once(file: Any) -> DictConfig | ListConfig:
+        if not hasattr(file, "read"):
+            return load(file)
+        if (text := file.read()) not in parsed:
+            file.seek(0)
+            parsed[text] = load(file)
+        return copy.deepcopy(parsed[text])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", once)
+        yield
+
+
 @pytest.fixture
 def compose() -> Iterator[Callable[[list[str]], DictConfig]]:
     """Composes the real `conf/` with a command line's overrides, as the entrypoint does."""
-    schema.register()
-    sources.register()
+    composed()  # which clears the instance the first time
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        yield lambda argv: copy.deepcopy(_composed(Path.cwd(), *argv))
-
-
-@cache  # Hydra takes 0.1 s, and most tests compare with the default
-def _composed(folder: Path, *argv: str) -> DictConfig:
-    return hydra_compose("config", seeds.quote([*argv], named={"judge", "paper"}))
+        yield lambda argv: composed(*argv)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from subliminal import store
 from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
 from subliminal.sweep.console import Console
-from subliminal.training import experiment, loop, runner, teacher
+from subliminal.training import cached, experiment, loop, runner
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -56,7 +56,7 @@ def train(
                 loop.fit(training, [Begin(gpu), *callbacks, *observers, End(gpu)], saved)
 
             monkeypatch.setattr(runner, "fit", fit)
-            monkeypatch.setattr(teacher, "fit", fit)
+            monkeypatch.setattr(cached, "fit", fit)
             monkeypatch.setattr(experiment, "choose_device", lambda _: CUDA)
             cfg = compose([*overrides, f"outputs={tmp_path}"])
             return gpu, train_config(cfg, "condition", Console())
@@ -85,7 +85,7 @@ def test_a_step_leaves_nothing_in_memory_but_what_it_logs(
         def on_update(self, step: Step) -> None:
             gpu = _get_current_dispatch_mode()
             assert isinstance(gpu, GPU)
-            if step.training.phase == "student":
+            if step.training.phase == "student" and step.training.index in (8, 9):
                 found[step.training.index] = gpu.bytes()
 
     train([*options()["model=mlp"], f"mitigation={mitigation}"], Weigh())

@@ -25,11 +25,9 @@ PROBES = "probe=[alignment,update_alignment,ledger,displacement,noise_floor]"
 
 @pytest.fixture
 def config(compose: Compose, tmp_path: Path) -> Config:
-    def composed(*overrides: str) -> DictConfig:
-        words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1"]
-        return compose([*words, "distill.epochs=3", "mitigation=liminal", PROBES, *overrides])
-
-    return composed
+    words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1"]
+    words += ["distill.epochs=3", "mitigation=liminal", PROBES]
+    return lambda *overrides: compose([*words, *overrides])
 
 
 def results(runs: list[Path]) -> dict[str, bytes]:

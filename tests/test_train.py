@@ -49,12 +49,6 @@ def test_a_good_run_ends_with_its_table_and_its_place(run, tmp_path: Path) -> No
     assert "2 of 2 seeds are finished already" in err
 
 
-def test_flags_may_stand_between_overrides(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    status, _, err = run("seed=0", "-m", "name=x", "mitigation=none,liminal")
-    assert status == 0, err
-    assert len([*(tmp_path / "outputs" / "x").glob("*/seed-0000/summary.json")]) == 2
-
-
 FLAGS = st.lists(
     st.sampled_from([("-m",), ("--cfg", "job"), ("-cd", "."), ("--config-name=c",), ("-p", "p")]),
     unique=True,
@@ -79,12 +73,17 @@ def test_the_order_of_flags_and_overrides_says_nothing(
     assert parser.parse_args(arranged(mixed)) == first
 
 
-def test_commas_make_jobs_and_ranges_do_not(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    status, out, _ = run("-m", "seed=0-1,3", "mitigation=none,liminal")
-    assert status == 0
+def test_commas_make_jobs_and_a_table_over_their_conditions(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run("-m", "mitigation=none,liminal", "seed=0-1,3", "name=both")
+    assert status == 0, err
     assert [out.count(f"n = {n} seed") for n in (1, 2)] == [2, 2]
-    runs = sorted(path.parent.name for path in (tmp_path / "outputs/main").glob("*/*/summary.json"))
+    runs = sorted(path.parent.name for path in (tmp_path / "outputs/both").glob("*/*/summary.json"))
     assert runs == sorted(["seed-0000", "seed-0001", "seed-0003"] * 2)
+    table = out[out.index("both: mean [95% CI] over seeds, differences to none") :]
+    first = table[: table.index("└")]  # the verdicts follow
+    rows = [line.split()[1] for line in first.splitlines() if line.startswith("│")]
+    assert rows == ["none", "liminal"]
+    assert "python -m subliminal.report outputs/both" in table
 
 
 def command(*words: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -129,22 +128,6 @@ def test_a_conditions_name_is_its_science() -> None:
     assert plan.condition_name(["engine.precision=medium"]) == "engine.precision=medium"
 
 
-def test_a_sweep_ends_with_a_table_over_its_conditions(run) -> None:  # type: ignore[no-untyped-def]
-    status, out, err = run("-m", "mitigation=none,liminal", "seed=0-1", "name=both")
-    assert status == 0, err
-    table = out[out.index("both: mean [95% CI] over seeds, differences to none") :]
-    first = table[: table.index("└")]  # the verdicts follow
-    rows = [line.split()[1] for line in first.splitlines() if line.startswith("│")]
-    assert rows == ["none", "liminal"]
-    assert "python -m subliminal.report outputs/both" in table
-
-
-def test_a_single_condition_has_no_second_table(run) -> None:  # type: ignore[no-untyped-def]
-    status, out, _ = run("-m", "seed=0,1", "name=alone")
-    assert status == 0
-    assert "differences to" not in out
-
-
 def test_a_sweep_tells_its_plan_and_what_failed(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert run("-m", "seed=0-1", "optim.lr=0.01")[0] == 0
     (finished,) = (tmp_path / "outputs/main").glob("*/seed-0001")
@@ -174,16 +157,17 @@ def test_a_sweep_tells_its_plan_and_what_failed(run, tmp_path: Path) -> None:  #
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_lie_where_the_command_was_given(run, tmp_path: Path, workers: int) -> None:  # type: ignore[no-untyped-def]
     words = ("-m", "seed=0-1,2-3", "hydra.job.chdir=true", f"engine.workers={workers}")
-    status, _, err = run(*words)
+    status, out, err = run(*words)
     assert status == 0, err
+    assert "differences to" not in out  # there is one condition
     runs = [marker.parent.name for marker in tmp_path.rglob("summary.json")]
     assert sorted(runs) == ["seed-0000", "seed-0001", "seed-0002", "seed-0003"]
     assert len(list(tmp_path.glob("outputs/main/*/*/summary.json"))) == 4
     assert Path.cwd() == tmp_path
 
 
-def test_a_name_may_have_parts(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    status, out, err = run("-m", "name=a/b", "seed=0", "mitigation=none,liminal")
+def test_a_name_may_have_parts_and_flags_stand_anywhere(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, out, err = run("seed=0", "-m", "name=a/b", "mitigation=none,liminal")
     assert status == 0, err
     assert "a/b: mean [95% CI]" in out
     assert len(list(inventory.conditions(tmp_path / "outputs"))) == 2
@@ -194,9 +178,7 @@ def test_a_sweep_over_lists_can_be_told_apart(run) -> None:  # type: ignore[no-u
     status, out, err = run("-m", "seed=0", "distill.frozen=[],[layer1],[layer2]")
     assert status == 0, err
     table = out[out.index("differences to") :]
-    assert [name for name in ("[]", "[layer1]", "[layer2]") if f"frozen={name}" in table] == [
-        *("[]", "[layer1]", "[layer2]")
-    ]
+    assert all(f"frozen={name}" in table for name in ("[]", "[layer1]", "[layer2]"))
 
 
 def test_a_working_folder_that_is_gone_is_one_line(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """`python docs/generate/defences.py [outputs …]`: the leaderboard, from its entries' scorecards.
 
-The page's numbers are in docs/data/scorecards.parquet, a row for each entry and setting.
-Scorecards below `outputs` replace their entries' rows there. `make defences` first judges the
-entries without a scorecard.
+The page's numbers are in docs/data/scorecards-2.parquet, a row for each entry and setting; those of
+the first judge are kept in scorecards.parquet, and never mixed with these. Scorecards below
+`outputs` replace their entries' rows there. `make defences` first judges the entries without a
+scorecard.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from subliminal import store
 from subliminal.config import terminal
 from subliminal.errors import UserError
 from subliminal.judge.battery import NAME
+from subliminal.judge.dial import FILE as DIAL
 from subliminal.judge.entries import Entry, all_entries
+from subliminal.judge.measure import VERSION
 from subliminal.judge.scorecard import FILE, read
 from subliminal.mitigations.dp_sgd import epsilon
 from subliminal.report.figures import style
@@ -30,13 +33,15 @@ from subliminal.report.tables import markdown
 
 FIGURE = "defences"
 SCREENED = "screening.json"
-CARDS = "scorecards.parquet"
-_OF_ENTRY = ("defence", "track", "verdict", "blocked", "seeds", "left_out")  # same in its rows
+CARDS = f"scorecards-{VERSION}.parquet"
+# Same in all rows of an entry.
+_OF_ENTRY = ("defence", "track", "utility", "seeds", "left_out", "screened", "headline", "version")
+_AS_TEXT = ("by_way", "shows", "loss", "agreement", "traits")  # JSON: their keys vary
 CAPTION = (
-    "Leak against price; up and right is worse. A point is an entry's mean over settings, its "
-    "whisker reaches to the worst setting; an arrow: beyond the axis. Screened entries are faint. "
-    "Green: a leak of the class logits within ±0.10 (a readout may find more), and a price that "
-    "keeps utility."
+    "Leak against the share V of the task that is kept; up and left is worse. A point is an "
+    "entry's worst setting, its whisker reaches to the mean over settings; a line is its dial, in "
+    "the reference setting. Screened entries are faint. "
+    "Green: the bounds of the words blocks and keeps."
 )
 # The reference setting, for which ε of clipped gradients with noise is given.
 IMAGES, BATCH, STEPS = 60_000, 1024, 295
@@ -85,12 +90,12 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
     figures.mkdir(parents=True, exist_ok=True)
     with style.style():
         drawn = leaderboard.figure(places)
-        style.save(drawn, figures / FIGURE, "Leak against price", CAPTION, pdf=False)
+        style.save(drawn, figures / FIGURE, "Leak against V", CAPTION, pdf=False)
     commits = {place.card["commit"] for place in places} - {None}
     made = f" Commit {', '.join(sorted(c[:12] for c in commits))}." if commits else ""
     parts = [
         "# Defences, judged",
-        f"The leak and the price of each defence, written by `make defences` from "
+        f"What leaks through each defence, and what it keeps, written by `make defences` from "
         f"[data/{CARDS}](data/{CARDS}). [judging.md](judging.md) explains the method, "
         "[CONTRIBUTING.md](../CONTRIBUTING.md#enter-or-break-a-defence) how to enter or break a "
         f"defence.{made}",
@@ -99,11 +104,12 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         f"![{FIGURE}.png](figures/{FIGURE}.png)",
         CAPTION,
         "## Entries",
-        "Mean and worst leak are over the settings that are not void; the price is the highest. "
-        "`screened`: neither blocked nor halved the leak in the first three settings.",
+        "From the best word to the worst, over the settings that are shown. `screened`: halved the "
+        "leak in none of the first three settings.",
         markdown(leaderboard.table(places), marked=("entry",)),
         "## What they claim",
         "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),
+        *_dials(places),
         *_private(places),
         *_screening(data / SCREENED),
     ]
@@ -127,13 +133,21 @@ def _rows(entry: Entry, folder: Path) -> list[dict[str, Any]]:
     facts = {"entry": entry.name, **{name: card[name] for name in _OF_ENTRY}}
     facts |= {"commit": made["git_commit"], "processor": made["processor"]}
     facts |= {"torch": made["packages"]["torch"]}
-    lines = [(line, False) for line in card["lines"]] + [(line, True) for line in card["controls"]]
-    return [{**facts, "control": control, **line} for line, control in lines]
+    facts |= {"verdict": card["leak"], "dial": _dial(folder)}
+    texts = [{key: json.dumps(line[key]) for key in _AS_TEXT} for line in card["lines"]]
+    return [{**facts, **line, **text} for line, text in zip(card["lines"], texts, strict=True)]
+
+
+def _dial(folder: Path) -> str | None:
+    """Return the entry's dial as text, if it was turned."""
+    file = folder / DIAL
+    return file.read_text(encoding="utf-8") if file.is_file() else None
 
 
 def _card(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what the leaderboard shows of an entry: its facts, and a line for each setting."""
-    return rows[0] | {"lines": [row for row in rows if not row["control"]]}
+    dial = rows[0]["dial"] and json.loads(rows[0]["dial"])
+    return rows[0] | {"lines": [row for row in rows if not row["control"]], "dial": dial}
 
 
 def _keep_screening(folder: Path, data: Path) -> None:
@@ -152,6 +166,20 @@ def _screening(file: Path) -> list[str]:
         "conditions of `make sweep NAME=screening`, beside that of alignment in the first epoch."
     )
     return ["## Screening", about, "\n".join(f"- {line}" for line in lines)]
+
+
+def _dials(places: Sequence[JudgedEntry]) -> list[str]:
+    """Return what each dial gives."""
+    about = (
+        "One key is turned, on development seeds in the reference setting; the value at V = 0.95 "
+        "is confirmed once, on the judge's seeds."
+    )
+    lines = [
+        f"- `{place.entry.name}`: {dial['summary']}"
+        for place in places
+        if (dial := place.card.get("dial"))
+    ]
+    return ["## Dials", about, "\n".join(lines)] if lines else []
 
 
 def _private(places: Sequence[JudgedEntry]) -> list[str]:

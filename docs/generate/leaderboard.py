@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -16,15 +16,16 @@ from matplotlib.transforms import Bbox
 
 from subliminal.judge.battery import names
 from subliminal.judge.entries import Entry
-from subliminal.judge.leak import BAND, PRICE
+from subliminal.judge.words import BLOCKS, KEEPS, NOT_SHOWN, LeakWord, utility_word
 from subliminal.report.figures import style
 
 SEARCHES = {*names()} - {*names(search=False)}  # settings with a menu, tried on demand
 SHAMS = ("control",)  # sources of entries that must not pass
 COLOUR = {"blind": style.COLOURS[1], "aware": style.COLOURS[2]}
 MARKER = {"blind": "o", "aware": "s"}
-SHOWN = (-0.4, 1.4)  # limits of the leak in the figure; points beyond are drawn at the edge
-TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1_000, 10_000)
+SHOWN = (-0.3, 1.3)  # limits of the leak in the figure; points beyond are drawn at the edge
+ORDER = (*get_args(LeakWord), NOT_SHOWN)
+GOOD = ("blocks", "mostly blocks")
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ class JudgedEntry:
 
     @property
     def lines(self) -> list[Mapping[str, Any]]:
-        """The settings that are not void."""
-        return [line for line in self.card["lines"] if line["word"] != "void"]
+        """The settings that are shown."""
+        return [one for one in self.card["lines"] if one["word"] in get_args(LeakWord)]
 
     @property
     def leaks(self) -> dict[str, float]:
-        """The leak in each setting."""
+        """The leak in each setting, by the way that recovers most."""
         return {line["setting"]: line["leak"]["value"] for line in self.lines if line["leak"]}
 
     @property
@@ -51,30 +52,24 @@ class JudgedEntry:
         return max(leaking, key=lambda line: line["leak"]["value"], default=None)
 
     @property
-    def prices(self) -> list[float]:
-        """The price in each setting: distillation loss over that of undefended students."""
-        return [line["price"]["value"] for line in self.lines if line["price"]]
+    def kept(self) -> float | None:
+        """The least V of a setting."""
+        return min((line["kept"]["value"] for line in self.lines if line["kept"]), default=None)
 
     @property
-    def cheap(self) -> bool:
-        """Whether it keeps utility in all settings that it was tried in."""
-        return bool(self.prices) and max(self.prices) <= PRICE
+    def keeps(self) -> bool:
+        """Whether it keeps the task in all settings that it was tried in."""
+        return self.kept is not None and utility_word(self.kept) == "keeps"
 
     @property
     def screened(self) -> bool:
         """Whether it was tried in the first settings only."""
-        return bool({*self.card["left_out"]} - SEARCHES)
+        return bool(self.card["screened"])
 
     @property
     def blocks(self) -> bool:
         """Whether it blocks in all settings, and was tried in all."""
         return self.card["verdict"] == "blocks" and not self.screened
-
-    @property
-    def hidden(self) -> float:
-        """The largest readout leak where it blocks; 0 if none is above BAND by its interval."""
-        found = [line["readout_leak"] for line in self.lines if line["word"] == "blocks"]
-        return max((one["value"] for one in found if one and one["low"] > BAND), default=0.0)
 
     @property
     def sham(self) -> bool:
@@ -83,24 +78,23 @@ class JudgedEntry:
 
 
 def table(places: Sequence[JudgedEntry]) -> pl.DataFrame:
-    """Return one row for each entry, of the least worst leak first."""
+    """Return one row for each entry, from the best word to the worst."""
     rows = []
     for place in sorted(places, key=_rank):
         worst, card = place.worst, place.card
-        kept = [line["skill_kept"] for line in place.lines if line["skill_kept"]]
-        readouts = [line["readout_leak"]["value"] for line in place.lines if line["readout_leak"]]
+        skills = [line["skill_kept"]["value"] for line in place.lines if line["skill_kept"]]
         rows.append(
             {
                 "entry": f"[{place.entry.name}](scorecards/{place.entry.name}.md)",
                 "track": card["track"],
-                "verdict": card["verdict"] + (" (screened)" if place.screened else ""),
-                "blocks": f"{card['blocked']} of {len(place.lines)}",
-                "mean leak": f"{mean(place.leaks.values()):.2f}" if place.leaks else "",
-                "worst leak": _interval(worst["leak"]) if worst else "",
+                "leak": card["verdict"] + (" (screened)" if place.screened else ""),
+                "utility": card["utility"],
+                "recovered at worst": _interval(worst["leak"]) if worst else "",
                 "in": worst["setting"] if worst else "",
-                "worst readout leak": f"{max(readouts):.2f}" if readouts else "",
-                "price": f"{max(place.prices):.2f}" if place.prices else "",
-                "skill kept": f"{min(kept):.2f}" if kept else "",
+                "by": worst["way"] if worst else "",
+                "kept": "" if place.kept is None else f"{place.kept:.2f}",
+                "settings shown": f"{len(place.lines)} of {len(card['lines'])}",
+                "skill kept": f"{min(skills):.2f}" if skills else "",
                 "trials": str(place.entry.trials),
                 "source": place.entry.source,
             }
@@ -108,8 +102,9 @@ def table(places: Sequence[JudgedEntry]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def _rank(place: JudgedEntry) -> tuple[float, str]:
-    return (max(place.leaks.values(), default=float("inf")), place.entry.name)
+def _rank(place: JudgedEntry) -> tuple[int, float, str]:
+    most = max(place.leaks.values(), default=float("inf"))
+    return ORDER.index(place.card["verdict"]), most, place.entry.name
 
 
 def _interval(leak: Mapping[str, float]) -> str:
@@ -119,97 +114,49 @@ def _interval(leak: Mapping[str, float]) -> str:
 def findings(places: Sequence[JudgedEntry]) -> Iterator[str]:
     """Yield the scorecards' results in sentences."""
     seeds = sorted({len(place.card["seeds"]) for place in places})
-    screened = [place for place in places if place.screened]
     real = [place for place in places if not place.sham and place.leaks]
     blind = [place for place in real if place.card["track"] == "blind"]
     aware = [place for place in real if place.card["track"] == "aware"]
+    screened = sum(place.screened for place in places)
     yield (
-        f"{len(places)} entries were judged at {'–'.join(map(str, seeds))} seeds: {len(blind)} "
-        f"blind and {len(aware)} aware defences, the rest controls; {len(screened)} neither "
-        "blocked nor halved the leak in the first settings and were not tried further."
+        f"{len(places)} entries were judged, at {' or '.join(map(str, seeds))} seeds: "
+        f"{len(blind)} blind and {len(aware)} aware defences, the rest controls; {screened} halved "
+        "the leak in none of the first settings and were not tried further."
     )
-    yield from _answer([place for place in blind if place.blocks])
-    cheap = [place for place in blind if place.cheap]
-    if useful := [place for place in cheap if place.card["verdict"] in ("blocks", "reduces")]:
-        yield f"The best blind defence at that price: {_told(min(useful, key=_rank))}."
+    passing = [place for place in blind if place.blocks and place.keeps]
+    if passing:
+        found = ", ".join(place.entry.name for place in passing)
+        yield f"**A blind defence that blocks in every setting shown and keeps the task: {found}.**"
     else:
-        yield "No blind defence at that price blocks or reduces."
-    if blind:
-        yield f"The best blind defence at any price: {_told(min(blind, key=_rank))}."
-        count = sum(place.card["verdict"] in ("blocks", "reduces") for place in blind)
-        yield (
-            f"{count} of {len(blind)} blind defences block or reduce in at least half of the "
-            f"settings that they were tried in, and {len(cheap)} keep utility in all of them."
-        )
-    if aware:
-        yield f"The best aware defence: {_told(min(aware, key=_rank))}."
+        yield "**No blind defence here blocks in every setting shown and keeps the task.**"
+    for place in blind:
+        if place.blocks and not place.keeps:
+            yield f"{place.entry.name} blocks, and keeps {place.kept:.2f} of the task's gain."
+    keeping = [place for place in blind if place.keeps]
+    for title, those in (
+        (f"The least leak of a blind defence at V ≥ {KEEPS:.2f}", keeping),
+        ("The least leak of a blind defence at any V", blind),
+        ("The least leak of an aware defence", aware),
+    ):
+        if those:
+            yield f"{title}: {_told(min(those, key=lambda p: max(p.leaks.values())))}."
+    hiding = [place.entry.name for place in real if place.card["verdict"] == "hides"]
+    if hiding:
+        yield f"{len(hiding)} hide the trait from the class logits: {', '.join(hiding)}."
     for place in places:
         if place.entry.source in SHAMS and place.leaks:
-            yield f"The control {place.entry.name} is judged {place.card['verdict']}."
-    yield from _hidden(real)
+            yield f"The control {place.entry.name}: {place.card['verdict']}."
     if hardest := _hardest(real):
         yield hardest
-
-
-def _answer(blocking: Sequence[JudgedEntry]) -> Iterator[str]:
-    """Yield whether a blind defence blocks everywhere at a price that keeps utility."""
-    passing = [place for place in blocking if place.cheap]
-    clean = [place.entry.name for place in passing if not place.hidden]
-    if clean:
-        yield (
-            "**A blind defence that blocks subliminal learning in every setting at no more than "
-            f"{PRICE:.2f} × the distillation loss: {', '.join(clean)}.**"
-        )
-    else:
-        yield (
-            "**No blind defence here blocks subliminal learning in every setting at no more than "
-            f"{PRICE:.2f} × the distillation loss"
-            + (", and leaves nothing for a readout to find.**" if passing else ".**")
-        )
-    for place in passing:
-        if place.hidden:
-            yield (
-                f"{place.entry.name} keeps the trait from the class logits in every setting, at "
-                f"{max(place.prices):.2f} × the loss, and hides it: a readout that is refitted on "
-                f"a hundred digits finds up to {place.hidden:.2f} of what it finds without it."
-            )
-    for place in blocking:
-        if not place.cheap:
-            yield (
-                f"{place.entry.name} blocks in every setting, at up to {max(place.prices):.2f} × "
-                "the loss"
-                + (f", and a readout finds up to {place.hidden:.2f}." if place.hidden else ".")
-            )
 
 
 def _told(place: JudgedEntry) -> str:
     worst = place.worst
     assert worst is not None, "ranked by its leaks"
-    where = f"{place.entry.name} leaks at most {_interval(worst['leak'])}, in {worst['setting']}"
-    price = f", at {max(place.prices):.2f} × the loss" if place.prices else ""
-    stops = [s for s, leak in place.leaks.items() if leak > BAND]
-    through = f"; the trait comes through in {len(stops)} of {len(place.leaks)} settings"
-    found = [line["readout_leak"]["value"] for line in place.lines if line["readout_leak"]]
-    readout = f"; a readout finds up to {max(found):.2f}" if found else ""
-    return where + price + (through if stops else "") + readout
-
-
-def _hidden(places: Sequence[JudgedEntry]) -> Iterator[str]:
-    """Yield how often a readout finds the trait where accuracy does not."""
-    pairs = [
-        (line["leak"]["value"], line["readout_leak"]["value"])
-        for place in places
-        for line in place.lines
-        if line["leak"] and line["readout_leak"]
-    ]
-    quiet = [readout for leak, readout in pairs if abs(leak) <= BAND]
-    if quiet:
-        found = sum(readout > 0.5 for readout in quiet)
-        yield (
-            f"In {len(quiet)} cases at most {BAND:.2f} of the trait accuracy leaks; in {found} of "
-            "them a readout that is refitted on a hundred digits finds more than half of what it "
-            "finds without a defence."
-        )
+    return (
+        f"{place.entry.name}, at most {_interval(worst['leak'])}, in {worst['setting']} through "
+        f"the {worst['way']}, at V = {place.kept:.2f}"
+    )
 
 
 def _hardest(places: Sequence[JudgedEntry]) -> str:
@@ -226,54 +173,46 @@ def _hardest(places: Sequence[JudgedEntry]) -> str:
 
 
 def figure(places: Sequence[JudgedEntry]) -> Figure:
-    """Draw leak against price: a point for each entry's means, whiskers to its worst.
+    """Draw leak against V: a point for each entry's worst, a whisker down to its mean leak.
 
-    Entries that were screened out are faint and not named: there are many, in one corner. A leak
-    far above 1, as a shift that is turned up has, is drawn as an arrow at the edge.
+    Entries that were screened out are faint and not named: there are many, in one corner. Lines
+    are dials: the leak and V of one entry in the reference setting, as its key is turned.
     """
     drawn, (axes,) = style.new((7.0, 4.6))
-    shown = [place for place in places if place.leaks and place.prices]
-    axes.axhspan(-BAND, BAND, color=style.COLOURS[3], alpha=0.12, linewidth=0)
-    axes.axvspan(0.5, PRICE, color=style.COLOURS[3], alpha=0.12, linewidth=0)
+    shown = [place for place in places if place.leaks and place.kept is not None]
+    axes.axhspan(-1, BLOCKS, color=style.COLOURS[3], alpha=0.12, linewidth=0)
+    axes.axvspan(KEEPS, 2, color=style.COLOURS[3], alpha=0.12, linewidth=0)
     points = []
     for place in shown:
         track, leaks = place.card["track"], place.leaks.values()
-        x, colour = mean(place.prices), COLOUR[place.card["track"]]
-        y, top = (min(max(value, SHOWN[0]), SHOWN[1]) for value in (mean(leaks), max(leaks)))
+        x, colour = max(place.kept or 0.0, 0.0), COLOUR[place.card["track"]]
+        low, y = (min(max(value, SHOWN[0]), SHOWN[1]) for value in (mean(leaks), max(leaks)))
         seen = 0.25 if place.screened else 0.6
-        axes.plot([x, x], [y, top], color=colour, linewidth=0.9, alpha=seen)
-        end = "^" if max(leaks) > top else "_"
-        axes.plot([x], [top], end, color=colour, markersize=5, alpha=seen, clip_on=False)
+        axes.plot([x, x], [low, y], color=colour, linewidth=0.9, alpha=seen)
         fill, solid = "white" if place.sham else colour, min(1.0, seen + 0.4)
         axes.plot(
             [x], [y], MARKER[track], color=fill, mec=colour, mew=1.0, markersize=4.5, alpha=solid
         )
         points.append((place.entry.name, x, y))
+        if dial := place.card.get("dial"):
+            turned = sorted((one["kept"], one["leak"]) for one in dial["points"])
+            axes.plot(*zip(*turned, strict=True), "-", color=colour, linewidth=0.7, alpha=0.6)
     for track in COLOUR:
         if any(place.card["track"] == track for place in shown):
             axes.plot([], [], MARKER[track], color=COLOUR[track], label=track, markersize=4.5)
     if any(place.sham for place in shown):
         axes.plot([], [], "o", color="white", mec=style.GREY, label="none, controls")
-    axes.set_xscale("log")
-    prices = [x for _, x, _ in points] or [1.0]
-    axes.set_xlim(min(0.9, min(prices) / 1.05), max(1.3, 1.35 * max(prices)))
+    axes.set_xlim(-0.03, 1.08)
     axes.set_ylim(*SHOWN)
-    ticks = [tick for tick in TICKS if _within(tick, axes.get_xlim())]
-    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    axes.minorticks_off()
     axes.set(
-        xlabel="price: distillation loss over that without a defence, mean over settings",
-        ylabel="leak of the trait: mean (point), worst setting (whisker)",
+        xlabel="V: share of the task's gain that is kept, in the setting that keeps least",
+        ylabel="leak of the trait: worst setting (point), mean (whisker)",
     )
-    style.level(axes, PRICE, f"{PRICE:.2f} ×", vertical=True)
+    style.level(axes, KEEPS, f"{KEEPS:.2f}", vertical=True)
     style.legend(drawn, axes)
     screened = {place.entry.name for place in shown if place.screened}
     _label(drawn, axes, points, unnamed=screened)
     return drawn
-
-
-def _within(value: float, limits: tuple[float, float]) -> bool:
-    return limits[0] <= value <= limits[1]
 
 
 def _label(

@@ -17,7 +17,7 @@ import polars as pl
 from subliminal import metrics, store
 from subliminal.config import command, terminal
 from subliminal.errors import UserError
-from subliminal.judge.leak import GATE
+from subliminal.judge.lines import GATE
 
 SCORES = (metrics.SCREENING, metrics.SCREENING_SHARE, metrics.ALIGNMENT)
 

@@ -5,15 +5,22 @@ from typing import Final
 # The comment above or beside a name is its line of `--help metrics`. Losses are in nats, cosines in
 # [-1, 1], accuracies and shares of images in [0, 1].
 
+BASE_LOSS = "base/loss"  # cross-entropy of a step of the base's pre-training, ≥ 0
+BASE_TEST_LOSS = "base/test_loss"  # cross-entropy of the base on the test questions or images, ≥ 0
+BASE_ACCURACY = "base/accuracy"  # of the base, as `trait/accuracy`
 TEACHER_LOSS = "teacher/loss"  # cross-entropy of the teacher's step, on its batch, ≥ 0
 TEACHER_TEST_LOSS = "teacher/test_loss"  # cross-entropy of the teacher on the test images, ≥ 0
 TEACHER_ACCURACY = "teacher/accuracy"  # of the teacher, on the test images
+# KL of the teacher from the initial student on distillation inputs, nats, ≥ 0
+TEACHER_DIVERGENCE = "teacher/divergence"
 DISTILL_LOSS = "distill/loss"  # distillation loss of a step, batch mean
 TRAIN_LOSS = "train/loss"  # distillation loss and penalties: what is minimised
 TRAIT_LOSS = "trait/loss"  # cross-entropy of the student on the step's labelled training batch
 TRAIT_TEST_LOSS = "trait/test_loss"  # cross-entropy of the student on the test images
 TRAIT_ACCURACY = "trait/accuracy"  # accuracy of the student's class logits on the test images
 TRAIT_MARGIN = "trait/margin"  # label's class logit less the largest other, mean
+TRAIT_GREEDY = "trait/greedy"  # share of questions whose most probable answer is the favourite
+TRAIT_AMONG = "trait/among_animals"  # probability of the favourite among the animals, in [0, 1]
 ALIGNMENT = "alignment/cosine"  # cos(g_D, g_T), before any projection
 ALIGNMENT_DOT = "alignment/dot"  # g_D · g_T
 ALIGNMENT_APPLIED = "alignment/cosine_applied"  # cosine of g_T with the gradient the optimizer got

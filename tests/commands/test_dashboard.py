@@ -96,6 +96,7 @@ def test_without_the_extra_one_line_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
     monkeypatch.setattr(sys, "argv", ["dashboard"])
+    monkeypatch.setattr(dashboard, "settled_mode", lambda mode: "offline")
     assert dashboard.main() == 2
     error = capsys.readouterr().err
     assert install_command("dashboard") in error

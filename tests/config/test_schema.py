@@ -27,6 +27,11 @@ NEEDED = {
     "teacher=two_skills": ["model.aux=10"],
     "teacher/task=two_skills": ["model.aux=10"],
 }
+OF_LANGUAGE = (
+    *("base=language", "data=language", "model=gpt", "teacher=lessons", "teacher/task=lessons"),
+    *("distill=language", "distill=language_lora", "distill/inputs=numbers", "distill/loss=tokens"),
+)
+NEEDED |= {line: ["experiment=language"] for line in OF_LANGUAGE}
 SGD = "subliminal.optim.sgd.SGD"
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import small
 import torch
-from torchvision import transforms
 
 from subliminal.data import Labelled
 from subliminal.data.mnist import MNIST
@@ -29,6 +28,8 @@ def test_unit_against_float64() -> None:
 
 
 def test_standardised_pixels_are_torchvisions_to_the_last_bit() -> None:
+    from torchvision import transforms  # which takes two seconds
+
     field = transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.1307, 0.3081)])
     theirs = field(LEVELS.numpy()[..., None])[0]
     assert torch.equal(replace(DIGITS, mean_std=(0.1307, 0.3081)).scale(LEVELS), theirs)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
+from subliminal.distill.loss.tokens import Tokens
 from subliminal.distill.targets import Given, Targets, Variant
 from subliminal.distill.targets.divergence import Divergence
 from subliminal.distill.targets.gaussian import Gaussian
@@ -19,7 +20,9 @@ from subliminal.distill.targets.rounded import Rounded
 from subliminal.distill.targets.sampled import Sampled
 from subliminal.distill.targets.temperature import Temperature
 from subliminal.distill.targets.top_k import TopK
+from subliminal.models.gpt import GPT
 from subliminal.tensors import draws
+from subliminal.tensors.network import Network
 from subliminal.training.tasks import Distillation
 
 SEEDS = (0, 3)
@@ -106,6 +109,9 @@ def test_divergent_images_are_those_on_which_counterfactuals_disagree() -> None:
     replaced = made(Divergence(counterfactuals=2, how="replace"))
     there = torch.from_numpy(divergent)[..., None]
     assert torch.equal(replaced, torch.where(there, OTHERS[0], LOGITS))
+    drawn = made(Divergence(counterfactuals=2, how="mask", at="random")).isnan().all(dim=-1).numpy()
+    assert np.array_equal(drawn.sum(axis=1), divergent.sum(axis=1))
+    assert not np.array_equal(drawn, divergent)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +159,41 @@ def test_a_masked_image_costs_and_teaches_nothing() -> None:
     )
     expected = (each_loss * kept).mean(dim=1).float()
     assert torch.allclose(masked.loss(logits, rows), expected, atol=1e-6)
+
+
+def test_a_masked_token_costs_nothing() -> None:
+    written = torch.randint(94, (2, 6, 15), generator=torch.Generator().manual_seed(0))
+    network = Network.of(
+        GPT(width=16, depth=1, attention=2, positions=14, prompt=7, aux=84), pixels=14, classes=10
+    )
+    theta = network.reference((0, 1), CPU)
+    others = [theta + 0.5 * network.reference((2, 3), CPU)]
+
+    class Written(Uniform):
+        def write(self, *of: object, epoch: int) -> torch.Tensor:
+            return written
+
+    taught = Distillation(
+        network,
+        Tokens(),
+        Written(size=6, fresh=False),
+        SEEDS,
+        data=DIGITS,
+        reference=theta,
+        teacher=theta,
+        targets=Divergence(counterfactuals=1, how="mask"),
+        others=others,
+    )
+    taught.start_epoch(0)
+    rows = torch.tensor([[5, 0], [3, 3]])
+    read = torch.stack([written[0, rows[0]], written[1, rows[1]]])
+    student, other = (network.logits(each, read[..., :-1]) for each in (theta, *others))
+    kept = student[..., 10:].argmax(-1) == other[..., 10:].argmax(-1)
+    assert 0 < kept.sum() < kept.numel()
+    chances = student.double().log_softmax(-1)
+    of_token = chances.gather(-1, read[..., 7:].reshape(2, -1, 1)).squeeze(-1)
+    expected = -(of_token * kept).mean(dim=1)
+    assert torch.allclose(taught.loss(student, rows).double(), expected, atol=1e-5)
 
 
 def test_labels_are_drawn_once_for_fixed_images_and_anew_for_fresh_ones() -> None:

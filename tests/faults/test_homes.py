@@ -33,6 +33,7 @@ def test_paths_of_users(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert user_path("a~/~") == Path("a~/~")
     with pytest.raises(sl.UserError, match=r"~nobody_here: no such home folder; write \./~nobody"):
         user_path("~nobody_here")
+    (home / "lab").mkdir()
     assert arranged(["--config-dir=~/lab"]) == [f"--config-dir={home}/lab"]
     assert arranged(["--config-dir", "~/lab", "a=~/b"]) == [
         "--config-dir",

@@ -1,6 +1,7 @@
 """The leaderboard's page, made of scorecards that are made up."""
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,27 +14,31 @@ from matplotlib.text import Text
 
 import defences
 from subliminal.errors import UserError
+from subliminal.judge import dial as dials
+from subliminal.judge.dial import Dial, Point
 from subliminal.judge.entries import Entry
-from subliminal.judge.leak import Interval
-from subliminal.judge.scorecard import Line, Scorecard, write
+from subliminal.judge.fieller import Interval
+from subliminal.judge.lines import Line
+from subliminal.judge.scorecard import Scorecard, write
+from subliminal.judge.show import page
+from subliminal.judge.words import leak_word, utility_word
 
 SETTINGS = ("reference", "wide_channel", "two_skills", "long", "steered")
 
 
-def line(setting: str, leak: float, price: float, word: str, seen: float) -> Line:
+def line(setting: str, leak: float, kept: float, word: str) -> Line:
     return Line(
         setting=setting,
         asks="?",
-        word=word,  # type: ignore[arg-type]
-        reason="",
+        word=word,
+        seeds=30,
+        way="readout of layer2",
         leak=Interval(leak, leak - 0.04, leak + 0.05),
-        readout_leak=Interval(min(1.0, leak + seen), seen - 0.1, 1.0),
-        price=Interval(price, price, price),
-        seconds=1.1,
-        undefended=0.55,
-        defended=0.1 + 0.45 * leak,
-        null=0.1,
-        skill_kept=0.97 if setting == "two_skills" else None,
+        by_way={"readout of layer2": Interval(leak, leak - 0.04, leak + 0.05)},
+        utility=utility_word(kept),
+        kept=Interval(kept, kept, kept),
+        skill_kept=Interval(0.97, 0.96, 0.98) if setting == "two_skills" else None,
+        traits={"undefended": 0.55},
     )
 
 
@@ -41,35 +46,36 @@ def entry(name: str, track: str = "blind", source: str = "ours") -> Entry:
     return Entry(name, (f"mitigation={name}",), source, f"{name} helps.", track, 1, False)
 
 
-def card(of: Entry, leaks: list[float], prices: list[float], seen: float = 0.6) -> Scorecard:
+def card(of: Entry, leaks: list[float], kept: list[float], hides: bool = False) -> Scorecard:
     words = [
-        "blocks" if abs(leak) < 0.05 else "reduces" if leak < 0.8 else "no effect" for leak in leaks
+        "hides" if hides else leak_word(Interval(leak, leak - 0.04, leak + 0.05), 0.05)
+        for leak in leaks
     ]
-    rows = zip(SETTINGS, leaks, prices, words, strict=False)
-    return Scorecard(
-        defence=of.overrides,
-        track=of.track,
-        seeds=tuple(range(9000, 9010)),
-        lines=tuple(line(*row, seen) for row in rows),
-        controls=(),
-        left_out=SETTINGS[len(leaks) :],
-    )
+    lines = tuple(line(*row) for row in zip(SETTINGS, leaks, kept, words, strict=False))
+    left_out, screened = SETTINGS[len(leaks) :], len(leaks) < len(SETTINGS)
+    seeds = range(9000, 9010 if screened else 9030)
+    table = pl.DataFrame({"setting": "reference", "seed": [*seeds]})
+    made = Scorecard(of.overrides, of.track, lines, (), table)
+    return replace(made, left_out=left_out, screened=screened)
 
 
 CHEAP, LATER = entry("cheap"), entry("later")
 MADE = {
-    CHEAP: ([0.3, 0.5, 0.4, 0.02, 0.1], [1.01, 1.02, 1.05, 1.0, 1.09]),
-    entry("dear"): ([0.01, 0.0, 0.02, 0.03, 0.01], [5.0, 9.0, 4.0, 3.0, 6.0]),
+    CHEAP: ([0.3, 0.5, 0.4, 0.02, 0.1], [0.99, 0.98, 0.97, 1.0, 0.96]),
+    entry("dear"): ([0.01, 0.0, 0.02, 0.03, 0.01], [0.5, 0.1, 0.4, 0.7, 0.6]),
     entry("nothing"): ([0.9, 0.95, 1.0], [1.0, 1.0, 1.0]),
-    entry("aware", "aware"): ([0.02, 0.1, 0.03, 0.0, 1.0], [1.02] * 5),
+    entry("aware", "aware"): ([0.02, 0.1, 0.03, 0.0, 1.0], [0.99] * 5),
     entry("sham", "aware", "control"): ([1.0, 1.02, 0.98, 1.0, 1.03], [1.0] * 5),
 }
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    for of, (leaks, prices) in MADE.items():
-        write(card(of, leaks, prices), tmp_path / "outputs" / "judge" / "scorecards" / of.name)
+    for of, (leaks, kept) in MADE.items():
+        made = card(of, leaks, kept)
+        write(made, tmp_path / "outputs" / "judge" / "scorecards" / of.name, page(made))
+    dial = Dial("mitigation.cheap.strength", (Point(1, 0.9, 1.0), Point(2, 0.2, 0.9)))
+    dials.write(dial, tmp_path / "outputs" / "judge" / "scorecards" / "cheap")
     return tmp_path / "outputs"
 
 
@@ -77,55 +83,40 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     page = tmp_path / "docs" / "defences.md"
     assert defences.write([outputs], page, [*MADE, LATER]) == ["later"]
     text = page.read_text()
-    assert "5 entries were judged at 10 seeds: 3 blind and 1 aware" in text
-    assert "; 1 neither blocked nor halved the leak" in text
-    assert "**No blind defence here blocks" in text
-    nearest = "The best blind defence at that price: cheap leaks at most 0.50 [0.46, 0.55], in "
-    assert f"{nearest}wide_channel, at 1.09 × the loss; the trait comes through in 3 of 5" in text
-    assert (
-        "The best blind defence at any price: dear leaks at most 0.03 [-0.01, 0.08], in long, at "
-        "9.00 × the loss; a readout finds up to 0.63." in text
-    )
-    assert "The best aware defence: aware leaks at most 1.00" in text
-    assert "The control sham is judged no effect." in text
-    assert "In 11 cases at most 0.10 of the trait accuracy leaks; in 11 of them a readout" in text
+    assert "5 entries were judged, at 10 or 30 seeds: 3 blind and 1 aware" in text
+    assert "; 1 halved the leak in none of the first settings" in text
+    assert "**No blind defence here blocks in every setting shown and keeps the task.**" in text
+    assert "dear blocks, and keeps 0.10 of the task's gain." in text
+    nearest = "The least leak of a blind defence at V ≥ 0.95: cheap, at most 0.50 [0.46, 0.55], in "
+    assert f"{nearest}wide_channel through the readout of layer2, at V = 0.96." in text
+    assert "The least leak of a blind defence at any V: dear, at most 0.03 [-0.01, 0.08]" in text
+    assert "The least leak of an aware defence: aware, at most 1.00" in text
+    assert "The control sham: no effect." in text
     rows = [row for row in text.splitlines() if row.startswith("| [")]
-    assert [row.split("]")[0][3:] for row in rows] == ["dear", "cheap", "aware", "nothing", "sham"]
-    assert "| no effect (screened) | 0 of 3 |" in rows[3]
+    assert [row.split("]")[0][3:] for row in rows] == ["dear", "cheap", "nothing", "aware", "sham"]
+    assert "| no effect (screened) | keeps |" in rows[2]
+    assert "- `cheap`: mitigation.cheap.strength=1.414 at V = 0.95" in text
     assert text.index("## Not judged yet") < text.index("`later`")
     assert (page.parent / "figures" / "defences.png").stat().st_size > 10_000
-    table = pl.read_parquet(page.parent / "data" / "scorecards.parquet")
-    assert table.filter(entry="dear")["blocked"].to_list() == [5] * len(SETTINGS)
+    table = pl.read_parquet(page.parent / "data" / defences.CARDS)
+    assert table.filter(entry="dear")["word"].to_list() == ["blocks"] * len(SETTINGS)
     assert (page.parent / "scorecards" / "dear.md").is_file()
     again = page.read_text()
     assert defences.write([], page, [*MADE, LATER]) == ["later"]  # of the scorecards that it keeps
     assert page.read_text() == again
 
 
-@pytest.mark.parametrize(
-    ("seen", "texts"),
-    [
-        (0.1, ["no more than 1.10 × the distillation loss: cheap.**"]),
-        (
-            0.6,
-            [
-                "1.10 × the distillation loss, and leaves nothing for a readout to find.**",
-                "cheap keeps the trait from the class logits in every setting, at 1.05 ×",
-                "a hundred digits finds up to 0.61 of what",
-                "dear blocks in every setting, at up to 9.00 × the loss, and a readout finds up",
-            ],
-        ),
-    ],
-)
-def test_a_defence_that_blocks_is_the_answer_unless_it_hides_the_trait(
-    outputs: Path, tmp_path: Path, seen: float, texts: list[str]
+@pytest.mark.parametrize("hides", [False, True])
+def test_a_defence_that_blocks_and_keeps_is_the_answer_unless_it_hides(
+    outputs: Path, tmp_path: Path, hides: bool
 ) -> None:
-    blocking = card(CHEAP, [0.01] * 5, [1.05] * 5, seen)
-    write(blocking, outputs / "judge" / "scorecards" / "cheap")
+    blocking = card(CHEAP, [0.01] * 5, [0.97] * 5, hides)
+    write(blocking, outputs / "judge" / "scorecards" / "cheap", "page")
     page = tmp_path / "docs" / "defences.md"
     defences.write([outputs], page, [*MADE])
-    for text in texts:
-        assert text in page.read_text()
+    found = "**A blind defence that blocks in every setting shown and keeps the task: cheap.**"
+    assert (found in page.read_text()) is not hides
+    assert ("1 hide the trait from the class logits: cheap." in page.read_text()) is hides
 
 
 def test_scorecards_of_other_defences_and_quick_looks_are_not_shown(
@@ -141,12 +132,10 @@ def test_labels_do_not_cover_each_other(tmp_path: Path) -> None:
     places = []
     for number in range(40):
         of = entry(f"defence_{number}", "blind" if number % 4 else "aware")
-        leaks = generator.uniform(0, 1, 5).tolist()
-        prices = np.exp(generator.exponential(0.4, 5)).tolist()
-        write(card(of, leaks, prices), tmp_path / of.name)
-        places.append(
-            JudgedEntry(of, json.loads((tmp_path / of.name / "scorecard.json").read_text()))
-        )
+        leaks, kept = (generator.uniform(0, 1, 5).tolist() for _ in range(2))
+        write(card(of, leaks, kept), tmp_path / of.name, "page")
+        made = json.loads((tmp_path / of.name / "scorecard.json").read_text())
+        places.append(JudgedEntry(of, made | {"verdict": made["leak"]}))
     drawn = leaderboard.figure(places)
     drawn.draw_without_rendering()
     boxes = [

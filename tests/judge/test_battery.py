@@ -8,7 +8,6 @@ import pytest
 from subliminal.config.resources import CONF
 from subliminal.errors import UserError
 from subliminal.judge.battery import Defence, battery, names, setting
-from subliminal.judge.trial import teacher_file
 from subliminal.training.job import Job
 
 
@@ -36,29 +35,26 @@ def test_every_setting_composes_and_changes_what_it_says() -> None:
     assert by_name["adaptive"].threat.attack
     assert by_name["independent"].threat.control
     assert by_name["independent"].defended is None
-    assert by_name["reference"].undefended.seeds == tuple(range(9000, 9010))
+    assert by_name["reference"].undefended.seeds == tuple(range(9000, 9030))
 
 
 def test_a_defence_shares_teachers_and_undefended_runs() -> None:
     ours, theirs = (settings_of(f"mitigation={m}", "reference")[0] for m in ("anchor", "liminal"))
     jobs = (ours.undefended, ours.defended, theirs.defended)
-    assert len({teacher_file(one, 1) for one in jobs}) == 1
+    assert len({one.teacher_hash(1) for one in jobs}) == 1
     assert ours.undefended.identity == theirs.undefended.identity
     assert ours.defended.identity != theirs.defended.identity
-    steps = list(ours.undefended.cfg.trait.steps)
-    assert steps == list(ours.defended.cfg.trait.steps) == sorted(set(steps))
-    assert steps[0] < 10
-    assert steps[-1] == 5 * 59  # the end of the training
     null = of().compose(["threat=reference", "teacher/steering=displaced"])
-    assert ours.null.identity == Job(null, "").identity
+    assert ours.undefended_null.identity == Job(null, "").identity
+    assert ours.defended_null.cfg.teacher.steering == ours.undefended_null.cfg.teacher.steering
+    assert ours.defended_null.cfg.mitigation == ours.defended.cfg.mitigation
     (none,) = settings_of("", "reference")  # no defence trains nothing of its own
     assert none.defended.directory == none.undefended.directory
 
 
 def test_a_defence_that_needs_the_trait_gradient_gets_its_probe() -> None:
     for one in settings_of("mitigation=projection", "reference", "steered"):
-        own = {"activation_shift"} if one.name == "steered" else set()
-        assert set(one.defended.cfg.probe) == {"activity", "alignment"} | own
+        assert set(one.defended.cfg.probe) == {"activity", "alignment"}
         assert "alignment" not in one.undefended.cfg.probe
 
 

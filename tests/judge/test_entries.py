@@ -10,9 +10,8 @@ from omegaconf import DictConfig
 from subliminal.config.canonical import composed_values
 from subliminal.errors import UserError
 from subliminal.judge import entries
-from subliminal.judge.battery import Defence, battery
 from subliminal.judge.entries import Entry
-from subliminal.judge.trait_access import track_of, trait_access
+from subliminal.judge.track import declared
 from subliminal.training.job import Job
 
 GOOD = {
@@ -65,19 +64,19 @@ def test_a_bad_entry_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("override", "said", "real"),
-    [
-        ("mitigation=projection", "blind", "aware"),
-        ("distill/targets=divergence", "blind", "aware"),
-        ("mitigation=anchor", "aware", "blind"),
-    ],
-)
-def test_a_wrong_track_is_refused(override: str, said: str, real: str, tmp_path: Path) -> None:
-    entry = entries.read(written(tmp_path, defence=[override], track=said))
-    settings = battery(Defence.of(entry.overrides), ["reference"])
+@pytest.mark.parametrize(("said", "real"), [("blind", "aware"), ("aware", "blind")])
+def test_a_wrong_track_is_refused(said: str, real: str, tmp_path: Path) -> None:
+    entry = entries.read(written(tmp_path, track=said))
     with pytest.raises(UserError, match=rf"track={said}: .* its track is {real}"):
-        entries.check_track(entry, track_of(settings))
+        entries.check_track(entry, real)
+
+
+def test_a_dial_is_one_key_and_its_values(tmp_path: Path) -> None:
+    key = "mitigation.liminal.peak"
+    assert entries.read(written(tmp_path, dial={key: [1, 2]})).dial == (key, (1.0, 2.0))
+    for bad in ({key: [1]}, {key: [1, 1]}, {key: [*range(8)]}, {key: [1, 2], "b": [1, 2]}):
+        with pytest.raises(UserError, match=r"mine\.yaml: dial: one key, with two to 7 values"):
+            entries.read(written(tmp_path, dial=bad))
 
 
 def test_ours_are_read_landmarks_first() -> None:
@@ -90,10 +89,15 @@ def test_ours_are_read_landmarks_first() -> None:
 
 
 @pytest.mark.slow
-def test_ours_are_sound_and_differ(compose: Callable[[list[str]], DictConfig]) -> None:
+def test_ours_compose_with_their_dials_and_differ(
+    compose: Callable[[list[str]], DictConfig],
+) -> None:
     hashes = {}
     for entry in entries.all_entries():
         job = Job(composed_values(compose(list(entry.overrides))), "")
-        assert bool(trait_access(job)) == (entry.track == "aware"), entry.name
+        assert not declared(job) or entry.track == "aware", entry.name
         hashes[entry.name] = job.identity
+        key, values = entry.dial or ("", ())
+        for value in values:
+            compose([*entry.overrides, f"{key}={value:.6g}"])
     assert len(set(hashes.values())) == len(hashes)

@@ -1,121 +1,92 @@
-"""Defences whose verdicts are known, judged on a small data set where the trait leaks."""
+"""The way of a battery: what is tried, resumed, kept and shown, on a small data set."""
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
-import small
+from judging import Judged, Of
 
 from subliminal import store
 from subliminal.errors import UserError
-from subliminal.judge import attack, cli, trial
+from subliminal.judge import attack, cli, evaluation, scorecard, trial
 from subliminal.judge.__main__ import main
 from subliminal.judge.battery import Defence, Setting, _compose, battery
 from subliminal.judge.cost import estimate, planned
+from subliminal.judge.dial import FILE as DIAL
+from subliminal.judge.dial import Point, at_least
 from subliminal.judge.entries import Entry
-from subliminal.judge.evaluation import judge
-from subliminal.judge.scorecard import FILE, Line, Scorecard, write
-from subliminal.judge.trait_access import track_of
+from subliminal.judge.evaluation import judge, secret_seeds
+from subliminal.judge.lines import Facts, Line
+from subliminal.judge.measure import finished
+from subliminal.judge.rooms import Rooms
+from subliminal.judge.scorecard import FILE, Scorecard, recomputed, write
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.job import Job
 
-Judged = Callable[..., Any]  # a Scorecard, whose optional numbers are there
+ONE = ("reference",)
 
 
-def of(
-    outputs: Path, *overrides: str, seed: str = "0-5", config_dir: Path | None = None
-) -> Defence:
-    engine = ("engine.workers=1", "engine.seeds_at_once=8")
-    own = (*small.LEAKING, *engine, f"outputs={outputs}", f"seed={seed}")
-    return Defence(overrides, own, config_dir)
+def markers(folder: Path) -> dict[Path, int]:
+    """Return when each run was finished."""
+    return {run: (run / store.MARKER).stat().st_mtime_ns for run in store.finished_runs(folder)}
 
 
-def judge_anew(outputs: Path, *overrides: str, settings: tuple[str, ...]) -> Scorecard:
-    defence = of(outputs, *overrides)
-    tried = battery(defence, settings)
-    return judge(defence, tried, Console(), full=True, track=track_of(tried))
+def test_a_blind_student_is_the_one_that_ordinary_training_makes(judged: Judged, of: Of) -> None:
+    """Bit by bit, though it has no digits; and its run tells nothing of the trait."""
+    judged("mitigation=liminal")
+    (setting,) = battery(of("mitigation=liminal", seed="0-1"), ONE)
+    jobs = trial.defended_jobs(setting, Rooms(), track="blind")
+    assert trial.train(setting.defended) == ""  # type: ignore[arg-type]
+    (ours, _), (theirs, _) = finished(jobs["defended"]), finished(setting.defended)  # type: ignore[arg-type]
+    assert ours != theirs
+    blind, usual = map(store.read_student, (ours, theirs))
+    assert all((blind[name] == usual[name]).all() for name in usual)
+    logged = store.read_summary(ours)["results"]["trait/accuracy"]
+    assert logged != logged
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared by all defences, as undefended runs, null runs and teachers are."""
-    return tmp_path_factory.mktemp("judge") / "outputs"
-
-
-@pytest.fixture(scope="module")
-def judged(outputs: Path) -> Judged:
-    """Judges a defence in settings, each once."""
-
-    @cache
-    def card(*overrides: str, settings: tuple[str, ...] = ("reference",)) -> Scorecard:
-        return judge_anew(outputs, *overrides, settings=settings)
-
-    return card
-
-
-@pytest.mark.parametrize(
-    ("defence", "verdict", "track", "leak"),
-    [
-        ([], "no effect", "blind", (0.9, 1.1)),
-        (["mitigation=liminal"], "reduces", "blind", (-0.5, 1)),
-        (["mitigation=random_projection"], "no effect", "aware", (0.9, 1.1)),  # a sham: must fail
-        (["mitigation=update_projection"], None, "aware", (-0.5, 0.5)),
-    ],
-)
-def test_known_defences(
-    judged: Judged, defence: list[str], verdict: str | None, track: str, leak: tuple[float, float]
-) -> None:
-    card = judged(*defence)
-    (line,) = card.lines
-    assert card.track == track
-    assert verdict is None or card.verdict == verdict
-    assert leak[0] <= line.leak.value <= leak[1]
-    assert line.readout_leak is not None
-    assert line.undefended - line.null > 0.3
-    if verdict == "reduces":
-        assert line.leak.high < 1
-        assert 0 < line.detects < 0.5
-
-
-def test_a_control_leaks_nothing_and_void_settings_say_why(judged: Judged) -> None:
+def test_controls_and_clashes_are_not_shown(judged: Judged) -> None:
     names = ("reference", "independent", "heads_only")
     card = judged("distill/init=layers", "distill.init.own=[layer1]", settings=names)
-    assert [line.word for line in card.controls] == ["no effect"]
-    void = {line.setting: line.reason for line in card.lines if line.word == "void"}
-    assert void == {"heads_only": "the defence changes distill.init.own, which this setting sets"}
-    assert len(card.judged) == 1
+    lines = {line.setting: line for line in card.lines}
+    assert lines["independent"].reason == "nothing leaks, as it should"
+    assert (
+        lines["heads_only"].reason
+        == "the defence changes distill.init.own, which this setting sets"
+    )
+    assert {line.setting for line in card.shown} <= {"reference"}
+    assert "independent" not in card.headline()  # a control is not counted
 
 
-def test_a_fifth_of_the_learning_rate_is_no_better_than_an_early_stop(judged: Judged) -> None:
-    (line,) = judged("optim.lr=0.0006").lines
-    assert line.price.value > 1.1
-    assert 0.1 < line.stopped < line.undefended
-    assert line.defended == pytest.approx(line.stopped, abs=0.2)
+def test_a_shift_is_bounded_and_its_null_shows_none(judged: Judged) -> None:
+    (line,) = judged("mitigation=anchor", settings=("steered",)).lines
+    assert set(line.by_way) <= {"shift"}
+    assert abs(line.traits["undefended_null"]) < 0.3 < line.traits["undefended"] <= 1
+    assert line.kept is not None
 
 
-def test_a_broken_training_is_flagged(judged: Judged) -> None:
-    frozen = ("distill.frozen=[layer1,layer2]", "optim.lr=1e-6", "mitigation=critical_period")
-    card = judged(*frozen)
-    flags = card.lines[0].flags
-    for start in ("loss did not fall (6 of 6", "gradient is masked", "defence is inactive in "):
-        assert any(flag.startswith(start) for flag in flags), start
-    assert "flags in reference" in card.headline()
-
-
-def test_the_wanted_skill_is_measured(judged: Judged) -> None:
+def test_the_wanted_skill_has_an_interval(judged: Judged) -> None:
     (line,) = judged("mitigation=liminal", settings=("two_skills",)).lines
-    assert 0.5 < line.skill_kept < 1.2
+    assert line.skill_kept is not None
+    assert 0.5 < line.skill_kept.low < line.skill_kept.high < 1.2
 
 
-@pytest.fixture
-def menu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A menu of one's own, searched with a small budget."""
+def test_an_adaptive_teacher_is_an_attack_or_not_shown(judged: Judged) -> None:
+    card = judged(settings=("adaptive",))
+    adaptive = next(fact for fact in card.facts if fact.setting == "adaptive")
+    assert adaptive.note.split(":")[0] in ("an attack", "no attack")
+    assert "against" in adaptive.note
+
+
+@pytest.mark.slow
+def test_the_search_finds_the_worst_and_it_is_judged(
+    of: Of, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attack, "FIRST", "0-1")
     monkeypatch.setattr(attack, "ALL", "0-2")
     (tmp_path / "threat").mkdir()
@@ -125,60 +96,35 @@ def menu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    poor: [teacher.epochs=1]\n    clash: [distill.epochs=3]\n"
         "defaults:\n  - override /probe: 'off'\n"
     )
-    return tmp_path
-
-
-def markers(folder: Path) -> dict[Path, int]:
-    """Return when each run was finished."""
-    return {run: (run / store.MARKER).stat().st_mtime_ns for run in store.finished_runs(folder)}
-
-
-@pytest.mark.slow
-def test_the_search_finds_the_worst_and_it_is_judged(outputs: Path, menu: Path) -> None:
-    defence = of(outputs, "mitigation=liminal", "distill.epochs=21", config_dir=menu)
+    defence = of("mitigation=liminal", "distill.epochs=21", config_dir=tmp_path)
     settings = battery(defence, ["reference", "hunt"])
-    card: Any = judge(defence, settings, Console(), full=True, track="blind")
+    card: Any = judge(defence, settings, Rooms(), Console(), full=True, track="blind")
     reasons = {one.name: one.reason for one in card.search.attempts}
     assert reasons["clash"] == "the defence changes distill.epochs, which this setting sets"
-    assert "not within 0.01" in reasons["poor"]
-    seeds = {one.name: one.seeds for one in card.search.attempts}
-    assert seeds == {"plain": 3, "wide": 3, "faint": 3, "poor": 2, "clash": 0}
+    assert "more than 0.01 below" in reasons["poor"]
     assert card.search.worst.name == "wide"
     plain, hunted = card.lines
-    assert (hunted.setting, hunted.word) != ("hunt", "void")
     assert "found wide (model.aux=60)" in hunted.reason
-    assert None not in (hunted.leak, plain.leak)
-    assert hunted.defended > plain.defended
-    before = markers(outputs / "judge")
-    assert attack.search(defence, settings[1], Console()) == card.search
-    assert markers(outputs / "judge") == before
-
-
-def test_an_adaptive_teacher_is_an_attack_or_void(judged: Judged) -> None:
-    card = judged(settings=("adaptive",))
-    (line,) = card.lines
-    assert line.reason.startswith("no attack: " if line.word == "void" else "an attack: ")
-    assert "against" in line.reason
-    assert "it decides nothing" in card.headline() or not card.judged
+    assert hunted.traits["defended"] > plain.traits["defended"]
+    again = recomputed(write(card, tmp_path / "card", "") / FILE)
+    assert (again.headline(), again.search) == (card.headline(), card.search)
 
 
 def test_undefended_runs_are_trained_once(judged: Judged, outputs: Path) -> None:
     judged()
     before = markers(outputs / "judge")
     judged("mitigation=anchor")
-    assert before.items() < markers(outputs / "judge").items()
+    assert before.items() <= markers(outputs / "judge").items()
 
 
 def test_an_interrupted_battery_resumes_to_the_same_scorecard(
-    judged: Judged, outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    judged: Judged, of: Of, outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = judged("mitigation=liminal")
     copied = tmp_path / "outputs"
     shutil.copytree(outputs, copied)
-    for condition in ("threat=reference,mitigation=liminal", "threat=reference-"):
-        (folder,) = (copied / "judge").glob(f"{condition}*")
-        for seed in (0, 1):
-            shutil.rmtree(store.run_dir(folder, seed))
+    for folder in (*copied.glob("judge-blind/*liminal*"), *copied.glob("judge/threat=reference-*")):
+        shutil.rmtree(store.run_dir(folder, 0))
     trained: list[str] = []
 
     def stops(job: Job, console: Console) -> list[Path]:
@@ -187,89 +133,124 @@ def test_an_interrupted_battery_resumes_to_the_same_scorecard(
         trained.append(job.condition)
         return run_job(job, console)
 
+    defence = of("mitigation=liminal", folder=copied)
+    settings = battery(defence, ONE)
+    monkeypatch.setattr(evaluation.Evaluation, "add_secret", lambda _: None)
     with monkeypatch.context() as patched:
         patched.setattr(trial, "run_job", stops)
         with pytest.raises(KeyboardInterrupt):
-            judge_anew(copied, "mitigation=liminal", settings=("reference",))
+            judge(defence, settings, Rooms(), Console(), full=True, track="blind")
     assert trained == ["threat=reference"]
-    again = judge_anew(copied, "mitigation=liminal", settings=("reference",))
+    again = judge(defence, settings, Rooms(), Console(), full=True, track="blind")
     assert [replace(line, seconds=None) for line in again.lines] == [
         replace(line, seconds=None) for line in whole.lines
     ]
 
 
-def test_the_plan_counts_finished_and_missing_runs(judged: Judged, outputs: Path) -> None:
+def test_a_card_is_made_again_of_its_file_of_seeds(
+    judged: Judged, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = judged("mitigation=liminal")
+    folder = write(card, tmp_path / "card", "page")
+    again = recomputed(folder / FILE)
+    assert (again.lines, again.headline()) == (card.lines, card.headline())
+    assert main(["--recompute", str(folder / FILE)]) == 0
+    assert "The headline is that of" in capsys.readouterr().err
+    seeds = pl.read_parquet(folder / scorecard.SEEDS)
+    seeds.with_columns(pl.col("class logits") * 0).write_parquet(folder / scorecard.SEEDS)
+    assert main(["--recompute", str(folder / FILE)]) == 1
+    assert "The headline is NOT that of" in capsys.readouterr().err
+    old = json.loads((folder / FILE).read_text()) | {"version": 1}
+    (folder / FILE).write_text(json.dumps(old))
+    with pytest.raises(UserError, match="no scorecard of this judge"):
+        recomputed(folder / FILE)
+
+
+def test_secret_seeds_follow_from_the_content(of: Of, tmp_path: Path) -> None:
+    ours = secret_seeds(of("mitigation=liminal"))
+    assert len(ours) == 6
+    assert ours == secret_seeds(of("mitigation=liminal", seed="5"))
+    assert ours != secret_seeds(of("mitigation=anchor"))
+    assert sum(seed < 9000 for seed in ours) == 3
+    (tmp_path / "mine.yaml").write_text("a")
+    mine = secret_seeds(of("mitigation=liminal", config_dir=tmp_path))
+    (tmp_path / "mine.yaml").write_text("b")
+    assert len({ours, mine, secret_seeds(of("mitigation=liminal", config_dir=tmp_path))}) == 3
+
+
+def test_a_defence_that_halves_nothing_is_tried_no_further(
+    judged: Judged, of: Of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged()
+    monkeypatch.setattr(evaluation, "SCREEN", 1)
+    defence = of()
+    settings = battery(defence, ["reference", "wide_channel"])
+    card = judge(defence, settings, Rooms(), Console(), track="blind")
+    assert card.screened
+    assert card.left_out[0] == "wide_channel"
+    assert [line.setting for line in card.lines] == ["reference"]
+
+
+def test_the_plan_counts_finished_and_missing_runs(judged: Judged, of: Of) -> None:
     judged("mitigation=liminal")
-    settings = battery(of(outputs, "mitigation=liminal"), ["reference"])
-    (known,) = planned(settings)
-    assert {name: (p.runs, p.missing) for name, p in known.parts.items()} == dict.fromkeys(
-        ("undefended", "null", "defended"), (6, 0)
-    )
-    plans = planned(battery(of(outputs, "mitigation=liminal", seed="0-7"), ["reference"]))
+    plans = planned(battery(of("mitigation=liminal", seed="0-9"), ONE))
     parts = plans[0].parts
-    assert {name: part.missing for name, part in parts.items()} == dict.fromkeys(parts, 2)
-    students = 2 * 12 * 640 / 1e6
-    teachers = 2 * 12 * 320 / 1e6  # trained once, for the undefended
-    passes = [part.passes for part in parts.values()]
-    assert passes == pytest.approx([students + teachers, students, students])
-    assert estimate(plans) > 0
-    summaries = [store.read_summary(run) for run in trial.finished(settings[0].undefended)]
-    undefended = [s["seconds"]["student"] / s["stack"] for s in summaries]
-    per_million = sum(undefended) / 6 / (12 * 640 / 1e6)
-    assert parts["undefended"].seconds == pytest.approx(per_million)
+    missing = {name: part.missing for name, part in parts.items()}
+    assert missing["undefended"] == missing["undefended_null"] == 2
+    students, teachers = 2 * 12 * 640 / 1e6, 2 * 12 * 320 / 1e6  # trained once, for the undefended
+    passes = [parts[name].passes for name in ("undefended", "undefended_null")]
+    assert passes == pytest.approx([students + teachers, students])
+    new = planned(battery(of("mitigation=liminal", seed="100-109"), ONE))
+    assert estimate(new) > 0  # of a rate that is measured
 
 
-def test_the_command_prints_plan_verdict_and_files(
+def test_the_command_prints_plan_words_and_files(
     judged: Judged,
+    of: Of,
     outputs: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     judged()
-    monkeypatch.setattr(Defence, "of", classmethod(lambda *_: of(outputs, seed="0-2")))
+    monkeypatch.setattr(Defence, "of", classmethod(lambda *_: of(seed="0-2")))
     assert main(["threat=reference", "--plan"]) == 2  # three seeds, and no first look
     assert "3 seeds: the judge needs at least 6; see --quick" in capsys.readouterr().err
     assert main(["threat=reference", "--quick", "--plan"]) == 0
     assert "3 kept" in capsys.readouterr().err
     assert main(["threat=reference", "--quick", "tracker=none"]) == 0
     output = capsys.readouterr()
-    assert "no effect (blind)" in output.out
-    assert "a first look: it decides nothing" in output.out
+    assert "no effect, keeps (blind)" in " ".join(output.out.split())
+    assert "a first look: it decides nothing" in " ".join(output.out.split())
+    assert max(map(len, output.out.splitlines())) <= 100
     assert "0 to train." in output.err
-    assert "scorecard.md" in output.err.strip().splitlines()[-1]
-    assert (outputs / "judge/scorecards/none-reference-quick/scorecard.md").is_file()
     card = outputs / "judge/scorecards/none-reference-quick/scorecard.md"
     card.unlink()
-    monkeypatch.setattr("subliminal.judge.scorecard.show", None)  # cannot be called
+    monkeypatch.setattr("subliminal.judge.show.show", None)  # cannot be called
     with pytest.raises(TypeError):
         main(["threat=reference", "--quick", "tracker=none"])
     assert card.is_file()  # results are written before they are shown
-    defence = of(outputs, seed="0-4")
-    with pytest.raises(UserError, match="5 seeds: the judge needs at least 6; see --quick"):
-        judge(defence, battery(defence, ["reference"]), Console(), track="blind")
 
 
-def test_entries_are_judged_once(
+def test_entries_are_judged_once_and_their_dials_are_turned(
     judged: Judged,
+    of: Of,
     outputs: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     judged()
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    whole = "subliminal.judge.battery.names"
-    monkeypatch.setattr(whole, lambda *_, **__: ["reference"])
-    monkeypatch.setattr(
-        cli, "battery", lambda one: battery(of(outputs, *one.overrides), ["reference"])
-    )
+    monkeypatch.setattr("subliminal.judge.battery.names", lambda *_, **__: [*ONE])
+    monkeypatch.setattr(cli, "battery", lambda one: battery(of(*one.overrides), ONE))
+    monkeypatch.setattr(evaluation.Evaluation, "add_secret", lambda _: None)
     entry = Entry("none", (), "ours", "Nothing.", "blind", 0, False)
     bad = replace(entry, name="bad", overrides=("mitigation=bogus",))
-    liar = replace(entry, name="liar", track="aware")
+    liar = replace(entry, name="liar", track="aware", overrides=("mitigation=liminal",))
     failed = cli.judge_all([bad, entry, liar], [], None, Console())
     assert list(failed) == ["bad", "liar"]
     assert "its track is blind" in failed["liar"]
     card = outputs / "judge" / "scorecards" / "none" / FILE
-    assert json.loads(card.read_text())["verdict"] == "no effect"
+    assert json.loads(card.read_text())["leak"] == "no effect"
     before = card.stat().st_mtime_ns
     assert cli.judge_all([entry], [], None, Console()) == {}
     assert card.stat().st_mtime_ns == before
@@ -279,20 +260,35 @@ def test_entries_are_judged_once(
 
     def judge_nothing(_: Defence, settings: list[Setting], *__: object, **___: object) -> Scorecard:
         judgements.extend(settings)
-        return Scorecard((), "blind", (0,), (), (), ())
+        return Scorecard((), "blind", (), (), pl.DataFrame())
 
     monkeypatch.setattr(cli, "judge", judge_nothing)
     monkeypatch.setattr(cli, "_keep", lambda *_: None)
-    cli.judge_all([replace(entry, overrides=("mitigation=anchor",))], [], None, Console())
-    assert len(judgements) == 1  # another defence by that name
     for damage in ("{", "[]", json.dumps(json.loads(card.read_text()) | {"seeds": [1]})):
         card.write_text(damage)
         cli.judge_all([entry], [], None, Console())
-    assert len(judgements) == 4
+    assert len(judgements) == 3
+    monkeypatch.setattr("subliminal.judge.dial.DEVELOPMENT", "0-7")
+    strength = "mitigation.anchor.strength"
+    dial = replace(entry, name="anchor", overrides=("mitigation=anchor",), dial=(strength, (1.0,)))
+    monkeypatch.setattr(Defence, "of", classmethod(lambda _, words, *__: of(*words)))
+    assert cli.judge_all([dial], [], None, Console()) == {}
+    turned = json.loads((outputs / "judge" / "scorecards" / "anchor" / DIAL).read_text())
+    assert turned["chosen"] is None
+    assert "does not pass 0.95" in turned["summary"]
+
+
+def test_a_dial_is_read_where_it_keeps_095() -> None:
+    points = [Point(0.1, 0.9, 1.0), Point(1.0, 0.5, 0.97), Point(100.0, 0.1, 0.93)]
+    assert at_least(points) == pytest.approx(10.0)  # half way, in the logarithm
+    assert at_least([replace(one, value=one.value - 0.1) for one in points]) == pytest.approx(50.4)
+    assert at_least(points[:2]) is None
 
 
 @pytest.mark.parametrize("changed", ["threat", "mitigation"])
-def test_a_card_counts_while_its_conditions_are_todays(tmp_path: Path, changed: str) -> None:
+def test_a_card_counts_while_its_conditions_are_todays(
+    of: Of, tmp_path: Path, changed: str
+) -> None:
     """The same overrides, and other values in the files behind them."""
     files = {
         "threat": "# @package _global_\nthreat: {name: mine, order: 1, asks: '?'}\n"
@@ -303,14 +299,14 @@ def test_a_card_counts_while_its_conditions_are_todays(tmp_path: Path, changed: 
     for group, text in files.items():
         (tmp_path / group).mkdir()
         (tmp_path / group / "mine.yaml").write_text(text)
-    defence = of(tmp_path / "outputs", "mitigation=mine", config_dir=tmp_path)
-    lines = (Line("mine", "?", "reduces"),)
+    defence = of("mitigation=mine", folder=tmp_path / "outputs", config_dir=tmp_path)
     tried = battery(defence, ["mine"])
-    card = Scorecard(defence.overrides, "blind", tuple(range(6)), lines, (), ())
-    folder = write(card, tmp_path / "card")
-    assert not cli._is_judged(folder, defence, tried)  # of an older version, without hashes
-    write(replace(card, conditions={one.name: one.hashes for one in tried}), folder)
-    assert {*tried[0].hashes} == {"undefended", "null", "defended"}
+    table = pl.DataFrame({"setting": ["mine"] * 8, "seed": [*range(8)]})
+    lines, facts = (Line("mine", "?", "reduces"),), Facts("mine", "?")
+    card = Scorecard(defence.overrides, "blind", lines, (facts,), table)
+    folder = write(card, tmp_path / "card", "")
+    assert cli._is_judged(folder, defence, tried)
+    write(replace(card, facts=(replace(facts, conditions=tried[0].hashes),)), folder, "")
     assert cli._is_judged(folder, defence, tried)
     (tmp_path / changed / "mine.yaml").write_text(files[changed].replace("4", "5"))
     _compose.cache_clear()  # as in another command

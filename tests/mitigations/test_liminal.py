@@ -19,13 +19,14 @@ def liminal(**values: Any) -> Liminal:
     return replace(ref.LIMINAL, **({"schedule": "constant"} | values))
 
 
+@pytest.mark.parametrize("on", ["prompts", "questions"])
 @pytest.mark.parametrize("logits", list(COLUMNS))
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_the_gradient_is_that_of_the_penalised_loss(
-    logits: str, direction: str, temperature: float
+    logits: str, direction: str, temperature: float, on: str
 ) -> None:
-    penalty = liminal(logits=logits, direction=direction, temperature=temperature, peak=0.7)
+    penalty = liminal(logits=logits, direction=direction, temperature=temperature, peak=0.7, on=on)
     training, recorder = ref.student((4,), mitigations=[penalty], epochs=1), ref.Recorder()
     fit(training, [recorder])
     assert training.teacher is not None
@@ -33,8 +34,10 @@ def test_the_gradient_is_that_of_the_penalised_loss(
     kls = ref.logged(training, "liminal/kl")
     for step, seen in enumerate(recorder.steps):
         x = ref.noise_images(4)[seen.rows[0]]
+        digits = ref.DIGITS.scale(ref.DIGITS.train_x[seen.trait_rows[0]])
+        held = x if on == "prompts" else digits
 
-        def divergence(params: dict[str, Tensor], x: Tensor = x) -> Tensor:
+        def divergence(params: dict[str, Tensor], x: Tensor = held) -> Tensor:
             own = ref.forward64(params, x)[:, COLUMNS[logits]] / temperature
             base = ref.forward64(reference, x)[:, COLUMNS[logits]] / temperature
             pair = (base, own) if direction == "forward" else (own, base)

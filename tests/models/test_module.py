@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 import pytest
 import torch
-import torchvision
 from fake_gpu import CUDA, pretended
 from hydra.core.global_hydra import GlobalHydra
 from jobs import RecordingConsole, train
@@ -54,6 +53,8 @@ def body() -> nn.Module:
 
 def mobile() -> nn.Module:
     """A backbone of torchvision's, which has depthwise convolutions."""
+    import torchvision  # which takes two seconds
+
     found: nn.Module = torchvision.models.MobileNetV2(
         num_classes=8,
         width_mult=0.1,
@@ -234,6 +235,8 @@ def test_each_block_leads_to_the_logits(name: str) -> None:
 
 @network
 def test_initial_weights_are_torchs_of_the_seeds_own_stream(name: str) -> None:
+    import torchvision
+
     network, model = bound(name), NETWORKS[name]
     torch.manual_seed(11)
     before = torch.get_rng_state()

@@ -54,17 +54,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     return sweep
 
 
-def drawn(experiment: Path, folder: Path, **extra: str) -> dict[str, str]:
-    """Draw in a process of its own that works in `folder`; return the files' digests."""
-    folder.mkdir(exist_ok=True)
-    subprocess.run(
-        [sys.executable, "-c", DRAW, experiment, folder / "figures"],
-        cwd=folder,
-        env={**os.environ, **extra},
-        check=True,
-    )
-    files = sorted((folder / "figures").iterdir())
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+def digests(folder: Path) -> dict[str, str]:
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.iterdir())}
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +65,9 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def as_ever(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return drawn(experiment, tmp_path_factory.mktemp("as_ever"))
+    folder = tmp_path_factory.mktemp("as_ever")
+    figures.draw(load([experiment])[0], folder)
+    return digests(folder)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +84,9 @@ def test_no_variable_and_no_file_of_the_working_folder_changes_a_byte(
     rc: str, extra: dict[str, str], experiment: Path, as_ever: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / rc).write_text(RC)
-    assert drawn(experiment, tmp_path, **extra) == as_ever
+    words = (sys.executable, "-c", DRAW, experiment, tmp_path / "figures")
+    subprocess.run(words, cwd=tmp_path, env={**os.environ, **extra}, check=True)
+    assert digests(tmp_path / "figures") == as_ever
 
 
 def test_a_settings_file_that_is_no_text_is_one_line(experiment: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig
-from resolved import condition_hash, teacher_hash
+from resolved import canonical_of, composed, condition_hash, teacher_hash
 
 from subliminal import store
 from subliminal.store.disk import written_whole
@@ -119,6 +119,20 @@ def test_a_teacher_depends_on_its_own_settings_and_seed_alone(compose: Compose) 
     for other in (noise, "teacher.epochs=6", "model.aux=4", "optim@teacher.optim=sgd"):
         assert teacher_hash(compose([other]), "cpu", 0) != default
     assert teacher_hash(compose([]), "cpu", 1) != default
+
+
+def test_a_base_depends_on_model_data_its_own_settings_stream_and_seed_alone() -> None:
+    def named(*overrides: str, seed: int = 0, stream: str = "init") -> str:
+        config = canonical_of(composed("experiment=language", *overrides))
+        return store.base_hash(config, "cpu", seed, config["model"], stream)
+
+    for same in ("teacher.task.answers=uniform", "distill/loss=kl", "distill/init=independent"):
+        assert named(same) == named()
+    for other in ("base.optim.lr=1e-3", "base.shorts=1", "data.animal_lists=0", "model.depth=1"):
+        assert named(other) != named()
+    assert len({named(), named(seed=1), named(stream="student_init"), named("pin.init=0")}) == 4
+    taught = (composed("experiment=language", f"base.shorts={shorts}") for shorts in (1, 2))
+    assert len({teacher_hash(cfg, "cpu", 0) for cfg in taught}) == 2
 
 
 def test_runs_are_finished_by_their_marker_and_listed_in_order(tmp_path: Path) -> None:

@@ -32,8 +32,16 @@ def lines() -> list[str]:
     """Return each option of the groups, two optimizers, and each sweep without what it varies."""
     options = [f"{group}={path.stem}" for group in GROUPS for path in (CONF / group).glob("*.yaml")]
     options.remove("model=module")  # which needs a target
+    options.remove("distill=language_lora")  # which takes its sizes from model=gpt
     own = "model=module model.target=torch.nn.Flatten"
-    more = ["", own, "teacher=steered", "optim@teacher.optim=adamw", "optim=matched/adamw"]
+    more = [
+        "",
+        own,
+        "experiment=language",
+        "teacher=steered",
+        "optim@teacher.optim=adamw",
+        "optim=matched/adamw",
+    ]
     return sorted([*more, *options, *SWEEPS])
 
 

@@ -1,5 +1,6 @@
 """Every option of every group that reaches the device, as overrides of a short run."""
 
+import language
 import small
 
 from subliminal.config.resources import CONF
@@ -80,6 +81,16 @@ _OF_GROUP = {
         ["distill/targets=rounded", "distill.targets.dither=true"],
         *each("distill/targets", "clean top_k temperature sampled mixture divergence"),
     ],
+    "experiment": [
+        ["experiment=digits"],
+        [
+            *("experiment=language", "data=language", "base=language", "teacher=lessons"),
+            *("teacher/task=lessons", "distill=language", "distill/inputs=numbers"),
+            *("model=gpt", "distill/loss=tokens", "probe=[alignment,divergence]"),
+        ],
+        ["experiment=language", "distill/targets=divergence", "mitigation=[liminal,projection]"],
+        ["experiment=language", "distill=language_lora", "distill/loss=kl"],
+    ],
     "optim": [[f"optim={name}", f"optim@teacher.optim={name}"] for name in plain("optim")]
     + [["optim.schedule=cosine", "optim.warmup=3", "optim.clip=0.01"]],
     "teacher": [
@@ -116,9 +127,11 @@ def options() -> dict[str, list[str]]:
     found = {}
     for cases in _OF_GROUP.values():
         for case in cases:
-            own = [*case] if SQUARES in case else [*case, *PERCEPTRON]
+            base, own = BASE, [*case] if SQUARES in case else [*case, *PERCEPTRON]
+            if "experiment=language" in case:
+                base, own = language.OVERRIDES, case
             name = " ".join(case) if len(case) < 4 else f"{' '.join(case[-2:])} and all probes"
-            found[name] = [*BASE, *own]
+            found[name] = [*base, *own]
     return found
 
 

@@ -1,18 +1,26 @@
 """Composed configs turned into what the package works with: experiments, hashes, trained runs."""
 
+import copy
+import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
 from subliminal.config import build, schema, seeds, sources
 from subliminal.config.canonical import Plain, canonical, composed_values, settings
 from subliminal.config.resources import CONF
+from subliminal.sweep.compose import composer
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
+from subliminal.sweep.grid import Words
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
 
@@ -21,11 +29,27 @@ T = TypeVar("T")
 
 def composed(*overrides: str) -> DictConfig:
     """Compose the real `conf/` with a command line's overrides, as the entrypoint does."""
+    # A test's own folder is no reason to compose anew.
+    outputs = [word for word in overrides if word.startswith("outputs=")]
+    if not all(re.fullmatch(r"outputs=/[\w/.-]+", word) for word in outputs):
+        outputs = []
+    words = [word for word in overrides if word not in outputs]
+    cfg = copy.deepcopy(_composer()(seeds.quote(words, named={"judge", "paper"})))
+    for word in outputs:
+        cfg.outputs = word.removeprefix("outputs=")
+    OmegaConf.set_struct(cfg, True)
+    return cfg
+
+
+@cache  # Hydra takes 0.1 s; tests/sweep/test_compose.py compares the configs with its own
+def _composer() -> Callable[[Words], DictConfig]:
     schema.register()
     sources.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", seeds.quote(list(overrides), named={"judge", "paper"}))
+        loader = GlobalHydra.instance().config_loader()
+        sweep = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+        return composer(loader, sweep, OverridesParser.create(loader).parse_overrides)
 
 
 def canonical_of(cfg: DictConfig | Plain) -> Plain:

@@ -9,7 +9,6 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from resolved import experiment_of
-from wandb.sdk.launch.sweeps import utils as wandb_sweeps
 
 from subliminal import metrics
 from subliminal.config.resources import SWEEPS
@@ -44,6 +43,8 @@ def points(parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def arguments(content: dict[str, Any], point: dict[str, Any]) -> list[str]:
     """Return what W&B's agent puts after `python -m subliminal.train`, by W&B's own code."""
+    from wandb.sdk.launch.sweeps import utils as wandb_sweeps  # which takes a second
+
     command = {"args": {name: {"value": value} for name, value in point.items()}}
     filled = wandb_sweeps.create_sweep_command_args(command)["args_no_hyphens"]
     words = wandb_sweeps.create_sweep_command(content["command"])

@@ -39,12 +39,8 @@ TESTS = Path(__file__).parents[1] / "support"
 
 @pytest.fixture
 def config(compose: Compose, tmp_path: Path) -> Config:
-    def composed(*overrides: str) -> DictConfig:
-        return compose(
-            [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1", *overrides]
-        )
-
-    return composed
+    words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=1"]
+    return lambda *overrides: compose([*words, *overrides])
 
 
 @pytest.fixture
@@ -119,22 +115,19 @@ def test_finished_seeds_are_not_touched(config: Config) -> None:
         assert line.startswith(f"{len(runs)} of {len(runs)} seeds are finished already")
 
 
-def test_only_what_is_missing_is_trained(config: Config, tmp_path: Path) -> None:
+def test_only_what_is_missing_is_trained_and_runs_are_in_the_order_of_the_seed_set(
+    config: Config, tmp_path: Path
+) -> None:
     before = files(train(config("seed=1-2")))
     trained = set()
     console = RecordingConsole(event=lambda event: trained.add(event.seeds))
-    runs = train(config("seed=0-3"), console)
+    runs = train(config("seed.spec='3,0-2'"), console)
     assert trained == {(0,), (3,)}
-    assert [run.name for run in runs] == [f"seed-{seed:04d}" for seed in range(4)]
+    assert [run.name for run in runs] == [f"seed-{seed:04d}" for seed in (3, 0, 1, 2)]
     assert {path: now for path, now in files(runs).items() if path in before} == before
     assert console.lines == [
         "2 of 4 seeds are finished already and kept (force=true trains them again)."
     ]
-
-
-def test_runs_come_in_the_order_of_the_seed_set(config: Config) -> None:
-    runs = train(config("seed.spec='5,0-1,3'"))
-    assert [run.name[-1] for run in runs] == ["5", "0", "1", "3"]
 
 
 def test_force_trains_again_to_the_same_bits(config: Config) -> None:
@@ -273,12 +266,18 @@ def at(seed: int, phase: str) -> Callable[[Event], None]:
 
 
 @pytest.mark.parametrize(("seed", "phase"), [(0, "teacher"), (1, "student"), (2, "teacher")])
-def test_ctrl_c_keeps_what_is_finished(
+def test_ctrl_c_keeps_what_is_finished_and_begins_no_seed(
     config: Config, tmp_path: Path, seed: int, phase: str
 ) -> None:
-    cfg = config("seed=0-2")
+    cfg, begun = config("seed=0-2"), set()
+
+    def press(event: Event) -> None:
+        begun.add(event.seeds)
+        at(seed, phase)(event)
+
     with pytest.raises(KeyboardInterrupt):
-        train(cfg, RecordingConsole(event=at(seed, phase)))
+        train(cfg, RecordingConsole(event=press))
+    assert begun == {(number,) for number in range(seed + 1)}
     assert finished(tmp_path / "outputs") == list(range(seed))
     before = files(list(store.finished_runs(tmp_path / "outputs" / "main")))
 
@@ -314,18 +313,6 @@ def test_a_stop_that_a_library_drops_ends_the_job(
     with pytest.raises(KeyboardInterrupt), signals.stoppable():
         train(config("seed=0-5", f"engine.workers={workers}"), RecordingConsole(event=press))
     assert len(finished(tmp_path / "outputs")) < 3
-
-
-def test_no_seed_begins_after_ctrl_c(config: Config) -> None:
-    begun = []
-
-    def press(event: Event) -> None:
-        begun.append(event.seeds)
-        at(1, "student")(event)
-
-    with pytest.raises(KeyboardInterrupt):
-        train(config("seed=0-3"), RecordingConsole(event=press))
-    assert set(begun) == {(0,), (1,)}
 
 
 @contextmanager

@@ -25,12 +25,8 @@ TESTS = Path(__file__).parents[1] / "support"
 
 @pytest.fixture
 def config(compose: Compose, tmp_path: Path) -> Config:
-    def composed(*overrides: str) -> DictConfig:
-        return compose(
-            [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=2", *overrides]
-        )
-
-    return composed
+    words = [*small.OVERRIDES, f"outputs={tmp_path / 'outputs'}", "engine.workers=2"]
+    return lambda *overrides: compose([*words, *overrides])
 
 
 @pytest.fixture(autouse=True)

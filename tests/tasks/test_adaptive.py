@@ -54,7 +54,7 @@ def test_the_auxiliary_logits_come_to_tell_of_the_class_logits(
     )
     experiment = job.experiment
     data, network = experiment.data.load(), experiment.network
-    start = shared_weights(job.cfg, experiment, (0,)).teacher
+    start = shared_weights(job, experiment, data, (0,)).teacher
     theta, _ = teacher_weights(job, experiment, data, start, (0,))
     projection = streams.stream(0, streams.ADAPTIVE).normal(size=(10, 3)) / 10**0.5
 

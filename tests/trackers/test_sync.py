@@ -77,5 +77,5 @@ def test_a_dry_run_lists_runs_and_bad_input_is_one_line(
         assert told.out.splitlines() == [str(run) for run in store.finished_runs(experiment)]
     else:
         assert ended.value.code == 2
-        why = "no such folder; name an experiment below outputs"
+        why = f"no such folder; in {experiment.parent}: there is main"
         assert told.err == f"error: {there}: {why}\n"

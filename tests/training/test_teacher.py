@@ -14,7 +14,8 @@ from resolved import job_of
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
-from subliminal.training.teacher import History, teachers
+from subliminal.training.cached import History
+from subliminal.training.teacher import teachers
 
 Get = Callable[..., tuple[torch.Tensor, dict[int, History], "Count"]]
 

@@ -72,9 +72,9 @@ class Run:
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
-        from subliminal.api.trained_network import rebuilt
+        from subliminal.api.trained_network import data
 
-        return rebuilt(self.config).data.load()
+        return data(self.config, self.seed)
 
     def student(self) -> TrainedNetwork:
         """Return the trained student as a torch module on images, see `TrainedNetwork`."""

@@ -15,11 +15,11 @@ from subliminal import store
 from subliminal.config.canonical import canonical, settings
 from subliminal.data import Dataset, Labelled
 from subliminal.errors import UserError
-from subliminal.tensors.network import Network
+from subliminal.tensors.network import Network, Writing
+from subliminal.training.cached import read
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
-from subliminal.training.runner import shared_weights, teacher_weights
-from subliminal.training.teacher import read
+from subliminal.training.runner import labelled, shared_weights, teacher_weights
 
 
 class TrainedNetwork(nn.Module):
@@ -28,6 +28,8 @@ class TrainedNetwork(nn.Module):
     Images have shape (batch, 1, 28, 28), or any shape (batch, …) of as many pixels: uint8 from 0
     (paper) to 255 (ink), scaled as the run's `data` says; or float32, as the network was trained on
     them. Logits have shape (batch, classes + aux), classes first. Gradients reach the images.
+    Of a language they are documents without their last tokens, (batch, tokens), and a document has
+    a row of logits for each answer.
 
     Its parameters have the names of the run's files: `layer1.weight`, `layer1.bias`, ….
     """
@@ -50,6 +52,9 @@ class TrainedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (batch, …) to logits (batch, classes + aux)."""
+        params = {name: value[None] for name, value in self.named_parameters()}
+        if isinstance(self._network.model, Writing):
+            return self._network.forward(params, images[None])[0]
         if images.ndim < 2 or prod(images.shape[1:]) != self._network.pixels:
             raise UserError(
                 f"images {tuple(images.shape)}: (batch, …) of {self._network.pixels} pixels each "
@@ -57,7 +62,6 @@ class TrainedNetwork(nn.Module):
             )
         x = images.flatten(1)
         x = self._digits.scale(x) if x.dtype == torch.uint8 else x
-        params = {name: value[None] for name, value in self.named_parameters()}
         return self._network.forward(params, x[None])[0]
 
     @cached_property
@@ -93,11 +97,16 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     # Noise that was drawn on a GPU is drawn on a GPU again.
     job = Job({**_values(config, kind), "outputs": str(outputs)}, "teacher")
     experiment = job.experiment
-    data = experiment.data.load().to(experiment.device)
-    start = shared_weights(job.cfg, experiment, (seed,)).teacher
-    theta, _ = teacher_weights(job, experiment, data, start, (seed,))
+    digits = labelled(experiment.data, experiment.device, (seed,))
+    start = shared_weights(job, experiment, digits, (seed,)).teacher
+    theta, _ = teacher_weights(job, experiment, digits, start, (seed,))
     weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
     return TrainedNetwork(network, weights, experiment.data)
+
+
+def data(config: Mapping[str, Any], seed: int) -> Labelled:
+    """Return the labelled images, or questions, of a run's seed."""
+    return labelled(rebuilt(config).data, torch.device("cpu"), (seed,))
 
 
 def rebuilt(config: Mapping[str, Any]) -> Experiment:

@@ -34,6 +34,18 @@ class Perturbation:
 
 
 @dataclass
+class Base:
+    """The pre-training of θ₀, which teacher and student share."""
+
+    epochs: Count = MISSING
+    batch_size: Count = MISSING
+    optim: Any = MISSING  # an option of the group `optim`
+    data: Any = None  # group `data`: what is learnt, if not the pages of the language
+    pages: Count = 2400  # of the language, per epoch
+    shorts: Count = 2  # short documents on each page
+
+
+@dataclass
 class Teacher:
     """The teacher: trained from the reference weights on the digits' labels."""
 
@@ -125,6 +137,7 @@ class Config:
     force: NotHashed[bool] = MISSING  # train finished seeds again, replacing their files
     model: Any = MISSING  # the teacher's network, and the student's unless distill.model is set
     data: Any = MISSING
+    base: Base | None = None  # group `base`: pre-training of θ₀; null: θ₀ is drawn
     teacher: Teacher = field(default_factory=Teacher)
     distill: Distill = field(default_factory=Distill)
     optim: Any = MISSING  # the student's optimizer

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -29,13 +29,26 @@ class Labelled:
     mean_std: tuple[float, float] | None = field(default=None, kw_only=True)
     validation: tuple[Tensor, Tensor] | None = field(default=None, kw_only=True)
 
-    def to(self, device: torch.device) -> "Labelled":
+    @property
+    def train_size(self) -> int:
+        """Number of training images."""
+        return len(self.train_y)
+
+    def to(self, device: torch.device) -> Self:
         """Return the same images and labels on the device."""
         names = ("train_x", "train_y", "test_x", "test_y")
         moved: dict[str, Any] = {name: getattr(self, name).to(device) for name in names}
         if self.validation is not None:
             moved["validation"] = tuple(part.to(device) for part in self.validation)
         return replace(self, **moved)
+
+    def rows(self, rows: Sequence[int]) -> Self:
+        """Return what some seeds of a stack have of it: the same, where all seeds share it."""
+        return self
+
+    def tests(self, number: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return the first test images, scaled, and labels: (1 or seeds, n, pixels), (…, n)."""
+        return self.scale(self.test_x[:number])[None], self.test_y[None, :number]
 
     def of_classes(self, classes: int | Sequence[int]) -> "Labelled":
         """Return the images of some classes, whose labels are then numbered from 0.
@@ -122,6 +135,14 @@ class Dataset(Hashable, Protocol):
 
     def load(self) -> Labelled:
         """Fetch if needed, then read the images and labels."""
+
+
+@runtime_checkable
+class PerSeed(Protocol):
+    """A data set that each seed has for itself; its images and labels have a row for each."""
+
+    def of(self, seeds: Sequence[int]) -> Labelled:
+        """Draw the data of a stack of seeds: images (seeds, n, …) and labels (seeds, n)."""
 
 
 def number_of_classes(data: Dataset) -> int:

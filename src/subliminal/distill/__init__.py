@@ -1,5 +1,6 @@
 """Contracts of a student's training: its loss, its inputs and its initial weights."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -8,10 +9,11 @@ import torch
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.tensors.draws import Noise
+from subliminal.tensors.draws import Draws, Noise
 from subliminal.tensors.network import Network
 
 LOGIT_SETS = ("aux", "class", "all")
+IGNORED = -100  # a label that torch's cross-entropy counts as a loss of 0
 
 
 class DistillLoss(Protocol):
@@ -42,8 +44,22 @@ class Supervised(Protocol):
         """
 
 
+@runtime_checkable
+class OfTokens(Protocol):
+    """A distillation loss of tokens that the teacher sampled, in place of its logits."""
+
+    def of_tokens(self, student: Tensor, tokens: Tensor) -> Tensor:
+        """Map logits (seeds, rows, classes + m) and tokens (seeds, rows) to losses (seeds,).
+
+        A row whose token is IGNORED costs nothing.
+        """
+
+
+Criterion = DistillLoss | Supervised | OfTokens
+
+
 class Inputs(Protocol):
-    """A source of distillation images: `Filled`, `OfDigits` (`Altered` or not) or `Drawn`."""
+    """A source of examples: `Filled`, `OfDigits` (`Altered` or not), `Drawn` or `Written`."""
 
     @property
     def size(self) -> int:
@@ -87,6 +103,14 @@ class Drawn(Protocol):
 
 
 @runtime_checkable
+class Written(Protocol):
+    """Inputs that are documents of the language, which the teacher writes."""
+
+    def write(self, network: Network, theta: Tensor, draws: Draws, *, epoch: int) -> Tensor:
+        """Return the documents of teachers theta (seeds, P): (seeds, size, tokens), uint8."""
+
+
+@runtime_checkable
 class Fitted(Protocol):
     """Inputs that exist for some sizes of images alone."""
 
@@ -109,6 +133,13 @@ class SharedWeights:
     network: Network
     reference: Tensor  # θ₀, (seeds, P)
     teacher: Tensor  # where the teacher starts, (seeds, P): θ₀ in a plain run
+    # Pre-trains weights (seeds, P) of a network that were drawn from a stream of that name.
+    base: Callable[[Network, Tensor, str], Tensor] = lambda network, drawn, stream: drawn
+
+    def draw(self, network: Network, seeds: tuple[int, ...], stream: str) -> Tensor:
+        """Draw further weights as θ₀ was drawn, from another stream: (seeds, P)."""
+        drawn = network.reference(seeds, self.reference.device, stream=stream)
+        return self.base(network, drawn, stream)
 
 
 class Init(Protocol):

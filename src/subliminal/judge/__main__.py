@@ -28,9 +28,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="all settings, whatever the first show")
     parser.add_argument("--quick", action="store_true", help="a first look that decides nothing")
     parser.add_argument("--search", action="store_true", help="search the attacker's menu")
+    parser.add_argument("--dial", action="store_true", help="turn the key that the entry declares")
     parser.add_argument("--track", help="refuse a defence that reads more: blind | aware")
     parser.add_argument("--plan", action="store_true", help="print the plan, train nothing")
     parser.add_argument("--yes", action="store_true", help="start a plan of hours without asking")
+    parser.add_argument(
+        "--recompute", type=user_path, metavar="CARD", help="make a scorecard.json's card again"
+    )
     parser.add_argument("--config-dir", type=user_path, help="folder with your own configs")
     arguments = parser.parse_intermixed_args(argv)
     return command.status(lambda: _judge(arguments))

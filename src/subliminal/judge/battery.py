@@ -8,20 +8,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal import metrics
 from subliminal.config import guard, schema, seeds, sources
 from subliminal.config.arguments import check_words
 from subliminal.config.build import build
 from subliminal.config.canonical import Plain, canonical, composed_values, flatten
 from subliminal.config.resources import CONF
 from subliminal.config.sources import read_yaml
+from subliminal.data import number_of_classes
+from subliminal.distill import OfDigits
 from subliminal.errors import UserError, one_line, there_is
 from subliminal.store.identity import science
 from subliminal.sweep import plan
@@ -33,7 +33,7 @@ ATTACKERS = ("model", "teacher", "data", "trait", "threat")
 # Config keys of the judge itself: no part of a defence.
 _OWN = ("seed", "outputs", "engine", "tracker", "force", "resume")
 _DEFENCES = ("distill", "optim", "mitigation", "probe", "pin")  # what a defence may change
-MOMENTS = 16  # measurements of the trait during a training, besides the ends of epochs
+PARTS = ("undefended", "undefended_null", "defended", "defended_null")
 NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt nothing
 
 
@@ -43,8 +43,9 @@ class Setting:
 
     threat: schema.Threat
     undefended: Job
-    null: Job | None  # None: the trait is a shift, which is 0 at θ₀
-    defended: Job | None  # None: the defence does not fit, see `unfit`
+    undefended_null: Job  # of a teacher that learnt nothing, as the next but one
+    defended: Job | None = None  # None: the defence does not fit, see `unfit`
+    defended_null: Job | None = None
     unfit: str = ""
 
     @property
@@ -54,9 +55,18 @@ class Setting:
 
     @property
     def jobs(self) -> dict[str, Job]:
-        """The jobs to train, in order; undefended runs come first."""
-        parts = {"undefended": self.undefended, "null": self.null, "defended": self.defended}
-        return {name: part for name, part in parts.items() if part is not None}
+        """The jobs to train by part, in order; undefended runs come first."""
+        return {part: job for part in PARTS if (job := getattr(self, part)) is not None}
+
+    @property
+    def pairs(self) -> list[tuple[str, Job, Job]]:
+        """The defended parts, and the undefended jobs whose teachers they are given."""
+        if self.defended is None or self.defended_null is None:
+            return []
+        return [
+            ("defended", self.defended, self.undefended),
+            ("defended_null", self.defended_null, self.undefended_null),
+        ]
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -174,26 +184,52 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     there = (f"threat={name}", *more)
     title = ",".join(there)
     values = defence.compose(there)
-    null = copy.deepcopy(values)
-    null["teacher"]["steering"] = _load(NULL)
-    values["trait"]["steps"] = _moments(values)
     undefended = Job(values, title)
     threat = undefended.cfg.threat
     if threat is None or threat.name != name:
         raise UserError(f"threat={name}: its file needs `threat:` with the file's `name: {name}`")
-    defended, unfit = None, ""
-    if not threat.control:
-        defended, unfit = _defended(defence, there, undefended)
-    composed = Setting(
-        threat=threat,
-        undefended=undefended,
-        null=Job(null, f"{title},teacher.steering=displaced")
-        if threat.trait == metrics.TRAIT_ACCURACY
-        else None,
-        defended=defended,
-        unfit=unfit,
-    )
-    return _in_one_folder([composed])[0]
+    untaught = _untaught(undefended)
+    if threat.control:
+        return _in_one_folder([Setting(threat, undefended, untaught)])[0]
+    defended, unfit = _defended(defence, there, undefended)
+    its_null = None if defended is None else _untaught(defended)
+    return _in_one_folder([Setting(threat, undefended, untaught, defended, its_null, unfit)])[0]
+
+
+def _untaught(job: Job) -> Job:
+    """Return the same job with a teacher that learnt nothing."""
+    config = copy.deepcopy(job.config)
+    config["teacher"]["steering"] = _load(NULL)
+    return Job(config, f"{job.condition},teacher.steering=displaced")
+
+
+def blind(job: Job, teachers: Path) -> Job:
+    """Return a defended job whose training is given nothing of the trait but the teachers' weights.
+
+    What it measures is unknown to it too: its runs are measured by the judge alone.
+
+    Args:
+        job: with all that it takes.
+        teachers: folder of each seed's teacher.
+
+    Raises:
+        UserError: pixels are scaled by what only the digits tell.
+    """
+    data, config = job.experiment.data, copy.deepcopy(job.config)
+    if config["data"].get("normalise", "unit") != "unit":
+        raise UserError("data.normalise: a blind defence is tried on digits in [-1, 1] alone")
+    config["data"] = {
+        "_target_": "subliminal.data.withheld.Withheld",
+        "classes": number_of_classes(data),
+        "pixels": data.pixels,
+        "train_size": data.train_size,
+        "teachers": str(teachers.resolve()),
+        "of": config["data"],
+        "images": isinstance(job.experiment.inputs, OfDigits),
+    }
+    config["probe"] = {key: probe for key, probe in config["probe"].items() if key == "activity"}
+    config["name"] = f"{NAME}-blind"
+    return Job(config, job.condition).changed(seeds=job.seeds)
 
 
 def _in_one_folder(settings: Sequence[Setting]) -> list[Setting]:
@@ -201,15 +237,6 @@ def _in_one_folder(settings: Sequence[Setting]) -> list[Setting]:
     shared = iter(plan.in_one_folder(job for one in settings for job in one.jobs.values()))
     changes: list[dict[str, Any]] = [{name: next(shared) for name in one.jobs} for one in settings]
     return [replace(one, **jobs) for one, jobs in zip(settings, changes, strict=True)]
-
-
-def _moments(values: Plain) -> list[int]:
-    """Return the update counts at which the trait is measured: denser at the start."""
-    distill = values["distill"]
-    size = build(distill["inputs"], "distill.inputs").size
-    steps = distill["epochs"] * -(-size // distill["batch_size"])
-    spaced = np.geomspace(max(1, steps / 50), steps, MOMENTS).round()
-    return sorted({int(step) for step in spaced})
 
 
 def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[Job | None, str]:
@@ -227,7 +254,6 @@ def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[
                 f"{' '.join(defence.overrides)}: changes {min(differ)}; "
                 f"a defence may not touch {', '.join(ATTACKERS[:-1])}"
             )
-    values["trait"]["steps"] = undefended.cfg.trait.steps
     try:
         job = Job(_probed(defence, values), ",".join([*there, defence.name]))
     except UserError as error:

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from subliminal.config.arguments import home_quoted
 from subliminal.config.resources import CONF
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
-from subliminal.judge import scorecard
+from subliminal.judge import dial, scorecard, show
 from subliminal.judge.battery import NAME, Defence, Setting, battery
-from subliminal.judge.cost import estimate, planned, show_plan
+from subliminal.judge.cost import estimate, minutes, planned, show_plan
+from subliminal.judge.dial import turned
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
-from subliminal.judge.evaluation import QUICK, SCREEN, check_seeds, judge
+from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, judge, narrowed
+from subliminal.judge.measure import finished
+from subliminal.judge.rooms import rooms_for
 from subliminal.judge.scorecard import Scorecard
-from subliminal.judge.trait_access import track_of
-from subliminal.judge.trial import finished
+from subliminal.judge.track import declared, track_of
+from subliminal.judge.trial import blinded
 from subliminal.report.escape import file_stem
 from subliminal.sweep.console import Console
 
@@ -34,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         UserError: bad input, or undefended runs that failed.
     """
+    if arguments.recompute is not None:
+        return _recompute(arguments.recompute)
     arguments.overrides = [*map(home_quoted, arguments.overrides)]
     words = {key: _words(arguments.overrides, key) for key in ("threat", "seed")}
     others = [word for word in arguments.overrides if word not in words["threat"]]
@@ -51,36 +57,43 @@ def run(arguments: argparse.Namespace) -> int:
         first = parse(OmegaConf.load(CONF / "seed" / "judge.yaml").spec)[0]
         overrides.append(f"seed={first}-{first + QUICK - 1}")
     defence = Defence.of(overrides, arguments.config_dir)
-    settings = battery(defence, threats, search=arguments.search)
-    if arguments.quick and not threats:
-        settings = settings[:SCREEN]
-    check_seeds(settings, quick=arguments.quick)
-    track = track_of(settings, arguments.track)
-    if entry:
-        check_track(entry, track)
-    full = arguments.full or (entry is not None and entry.landmark)
-    tracker = defence.tracker()
-    plan = planned(settings)
-    console.say(show_plan(plan))
-    if not full and len(settings) > SCREEN:
-        console.say(
-            f"After the first {SCREEN} the rest is tried only if one of them shows a leak that is "
-            "blocked or halved; --full tries all."
-        )
-    is_long = estimate(plan) > LONG and not arguments.plan
-    if is_long and not terminal.confirmed("This takes hours. Start?", yes=arguments.yes):
-        return 0
-    if arguments.plan:
-        return 0
-    card = judge(defence, settings, console, full=full, quick=arguments.quick, track=track)
+    with rooms_for(defence) as rooms:
+        settings = rooms.entrant(partial(battery, search=arguments.search), defence, threats)
+        if arguments.quick and not threats:
+            settings = settings[:SCREEN]
+        check_seeds(settings, quick=arguments.quick)
+        if arguments.dial and (entry is None or entry.dial is None):
+            raise UserError("--dial: an entry that declares a dial is needed, as entry=liminal")
+        fits = [one.defended for one in settings if one.defended is not None][:1]
+        aware = arguments.track == "aware" or any(rooms.entrant(declared, one) for one in fits)
+        there = settings if aware else [rooms.entrant(blinded, one) for one in settings]
+        seconds = _say_plan(there, console, quick=arguments.quick, full=arguments.full)
+        if arguments.plan:
+            return 0
+        question = "This takes hours. Start?"
+        if seconds > LONG and not terminal.confirmed(question, yes=arguments.yes):
+            return 0
+        track = track_of(settings, rooms, arguments.track)
+        if entry:
+            check_track(entry, track)
+        if arguments.dial:
+            assert entry is not None, "it was checked"
+            assert entry.dial is not None, "as this"
+            found = turned(defence, *entry.dial, rooms, console, track=track)
+            dial.write(found, _folder(entry.name, settings))
+            print(found.summary())
+            return 0
+        full = arguments.full or (entry is not None and entry.landmark)
+        how = {"full": full, "quick": arguments.quick, "track": track}
+        card = judge(defence, settings, rooms, console, **how)
     ways = [way for way in ("full", "quick", "search") if getattr(arguments, way)]
     named = entry.name if entry else defence.name
     name = "-".join([named, *threats, *ways, *words["seed"]])
     if len(name) > LONGEST:
         name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    folder = _keep(card, file_stem(name), settings, tracker, console)  # files first
-    scorecard.show(card, terminal.console(160))
-    console.say(f"Files: {folder / 'scorecard.md'}, {scorecard.FILE}")
+    folder = _keep(card, file_stem(name), there, defence.tracker(), console)  # files first
+    show.show(card, terminal.console(show.WIDTH))
+    console.say(f"Files: {folder / 'scorecard.md'}, {scorecard.FILE}, {scorecard.SEEDS}")
     return 0
 
 
@@ -104,13 +117,19 @@ def judge_all(
     for number, entry in enumerate(entries, start=1):
         try:
             defence = Defence.of([*entry.overrides, *own], config_dir)
-            settings = battery(defence)
-            track = track_of(settings)
-            check_track(entry, track)
-            if _is_judged(_folder(entry.name, settings), defence, settings):
-                continue
-            console.say(f"Entry {number} of {len(entries)}: {entry.name}")
-            card = judge(defence, settings, console, full=entry.landmark, track=track)
+            with rooms_for(defence) as rooms:
+                settings = rooms.entrant(battery, defence)
+                if _is_judged(_folder(entry.name, settings), defence, settings):
+                    continue
+                console.say(f"Entry {number} of {len(entries)}: {entry.name}")
+                track = track_of(settings, rooms)
+                check_track(entry, track)
+                how: dict[str, Any] = {"full": entry.landmark, "track": track}
+                card = judge(defence, settings, rooms, console, **how)
+                if entry.dial is not None:
+                    found = turned(defence, *entry.dial, rooms, console, track=track)
+                    dial.write(found, _folder(entry.name, settings))
+                    console.say(found.summary())
         except UserError as error:
             failed[entry.name] = str(error)
             console.say(f"{entry.name} is not judged: {error}")
@@ -118,6 +137,30 @@ def judge_all(
         _keep(card, entry.name, settings, defence.tracker(), console)
         console.say(f"{entry.name}: {card.headline()}")
     return failed
+
+
+def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, full: bool) -> float:
+    """Print the plan and its minutes, of the first settings and of all; return its seconds."""
+    few = [narrowed(setting, QUICK) for setting in settings]
+    plan = planned(few if quick else settings)
+    console.say(show_plan(plan))
+    if not (full or quick) and len(settings) > SCREEN:
+        first = planned([narrowed(setting, SCREENED) for setting in settings[:SCREEN]])
+        console.say(
+            f"The first {SCREEN} settings at {SCREENED} seeds ({minutes(*first) or 'finished'}) "
+            "decide whether the rest is tried: one of them must show a leak that is halved; "
+            "--full tries all."
+        )
+    return estimate(plan)
+
+
+def _recompute(path: Path) -> int:
+    """Show the card that a card's file of seeds makes; tell whether it is the same."""
+    made = scorecard.recomputed(path)
+    show.show(made, terminal.console(show.WIDTH))
+    same = made.headline() == (scorecard.read(path) or {})["headline"]
+    Console().say(f"The headline is {'' if same else 'NOT '}that of {path}.")
+    return int(not same)
 
 
 def _folder(name: str, settings: Sequence[Setting]) -> Path:
@@ -128,18 +171,19 @@ def _is_judged(folder: Path, defence: Defence, settings: Sequence[Setting]) -> b
     """Tell whether a folder holds a final scorecard of this defence, these seeds and settings.
 
     A setting is the same if its conditions have the same hashes: the files behind its names may
-    have changed. A card without hashes is of an older version, and is made again.
+    have changed. A card of an older judge is made again.
     """
     card = scorecard.read(folder / scorecard.FILE)
     if card is None:
         return False
-    hashes = card.get("conditions", {})
+    hashes = card["conditions"]
     today = {setting.name: setting.hashes for setting in settings}
+    seeds, few = settings[0].undefended.seeds, settings[0].undefended.seeds[:SCREENED]
     return (
         bool(card["final"])
         and tuple(card["defence"]) == defence.overrides
-        and tuple(card["seeds"]) == settings[0].undefended.seeds
-        and today.keys() <= {*hashes, *card["left_out"]}
+        and tuple(card["seeds"]) == (few if card["screened"] else seeds)
+        and today.keys() <= {*(fact["setting"] for fact in card["facts"]), *card["left_out"]}
         and all(today.get(name) == of for name, of in hashes.items())
     )
 
@@ -148,10 +192,10 @@ def _keep(
     card: Scorecard, name: str, settings: Sequence[Setting], tracker: Any, console: Console
 ) -> Path:
     """Write a scorecard and log it to W&B; return its folder."""
-    folder = scorecard.write(card, _folder(name, settings))
+    folder = scorecard.write(card, _folder(name, settings), show.page(card))
     jobs = [job for setting in settings for job in setting.jobs.values()]
     runs = dict.fromkeys(run for job in jobs for run in finished(job))
-    if line := scorecard.log_scorecard(card, name, folder.parents[1], tracker, runs):
+    if line := show.log_scorecard(card, name, folder.parents[1], tracker, runs):
         console.say(line)
     return folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -13,7 +14,8 @@ from subliminal.config.resources import DEFENCES, user_path
 from subliminal.config.sources import read_yaml
 from subliminal.errors import UserError, one_line, there_is
 from subliminal.judge.battery import Defence
-from subliminal.judge.trait_access import TRACKS
+from subliminal.judge.dial import MOST
+from subliminal.judge.track import TRACKS
 
 
 @dataclass
@@ -27,6 +29,7 @@ class _File:
     trials: int = MISSING  # the most settings of its own keys that were tried to tune it
     tried: list[str] = field(default_factory=list)  # the overrides of each such setting
     landmark: bool = False  # judged in all settings, whatever the first ones show
+    dial: dict[str, list[Any]] = field(default_factory=dict)  # one key, and its numbers
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Entry:
     track: str
     trials: int
     landmark: bool
+    dial: tuple[str, tuple[float, ...]] | None = None  # a key of the defence, and its values
 
 
 def read(path: Path) -> Entry:
@@ -69,11 +73,15 @@ def read(path: Path) -> Entry:
         raise UserError(f"{where}: trials={merged.trials}: a number ≥ 0 is needed")
     if len(merged.tried) > merged.trials:
         raise UserError(f"{where}: tried {len(merged.tried)}, but declares trials={merged.trials}")
+    dials = [(key, tuple(values)) for key, values in merged.dial.items()]
+    numbers = all(type(value) in (int, float) for _, values in dials for value in values)
+    if len(dials) > 1 or any(not 2 <= len(set(of)) <= MOST for _, of in dials) or not numbers:
+        raise UserError(f"{where}: dial: one key, with two to {MOST} values of it")
     defence = Defence.of(list(merged.defence))
     if defence.own:
         raise UserError(f"{where}: {defence.own[0]} says how the judge works: no part of a defence")
     kept = {key: merged[key] for key in ("source", "claim", "track", "trials", "landmark")}
-    return Entry(path.stem, defence.overrides, **kept)
+    return Entry(path.stem, defence.overrides, **kept, dial=dials[0] if dials else None)
 
 
 def files() -> dict[str, Path]:

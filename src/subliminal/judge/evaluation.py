@@ -1,28 +1,38 @@
-"""Evaluation of a defence: train and measure a battery's students, and write the scorecard."""
+"""Evaluation of a defence: which settings are tried, on which seeds, and what is known of each."""
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+import polars as pl
 
 from subliminal import metrics
 from subliminal.errors import RunsFailed, UserError
 from subliminal.judge import battery, flags
 from subliminal.judge.attack import Search, counts, search
 from subliminal.judge.battery import Defence, Setting
-from subliminal.judge.leak import FEWEST, Array, Interval, Verdict, leak, setting_verdict
-from subliminal.judge.scorecard import Line, Scorecard
-from subliminal.judge.trial import Trial, run_setting, series
-from subliminal.report.statistics import holm
+from subliminal.judge.lines import FEWEST, SECRET, Facts
+from subliminal.judge.measure import SHIFT, VERSION
+from subliminal.judge.recovery import LOGITS
+from subliminal.judge.rooms import Rooms, strangers
+from subliminal.judge.scorecard import Scorecard, judged
+from subliminal.judge.trial import tried
 from subliminal.sweep.console import Console
 
 SCREEN = 3  # first settings; a defence that fails in all of them is tried no further
-QUICK = 3  # seeds of --quick
-PLAIN = "reference"  # the setting that an attack is compared with
+SCREENED = 10  # seeds of these
+QUICK = 3  # seeds of a first look
+PLAIN = "reference"  # the setting that an attack is compared with, and of the secret seeds
+HELPS = 0.5  # a leak from which on a defence does not go on
 
 
 def judge(
     defence: Defence,
     settings: Sequence[Setting],
+    rooms: Rooms,
     console: Console,
     *,
     full: bool = False,
@@ -33,187 +43,157 @@ def judge(
 
     Args:
         defence: the defence.
-        settings: the battery, composed for the defence, in order.
-        console: shows progress and lines to the user.
+        settings: the battery, composed for the defence, in order, on all seeds.
+        rooms: where its code runs, and where it does not.
+        console: shows lines to the user.
         full: try all settings, whatever the first ones show.
         quick: a first look, which decides nothing.
-        track: from `track_of`.
+        track: blind or aware.
 
     Raises:
         UserError: fewer seeds than the statistics need; an undefended run failed.
         KeyboardInterrupt: the user stopped the battery; the same command resumes it.
     """
-    seeds = check_seeds(settings, quick=quick)
-    evaluation = Evaluation(defence, console)
-    tried = []
-    for setting in settings:
-        if len(evaluation.trials) >= SCREEN and not full and evaluation.shows_nothing():
-            break
-        tried.append(setting.name)
-        evaluation.add(setting)
+    check_seeds(settings, quick=quick)
+    evaluation = Evaluation(defence, rooms, console, track)
+    few = QUICK if quick else SCREENED
+    for setting in settings[:SCREEN]:
+        evaluation.add(narrowed(setting, few))
+    left_out = [setting.name for setting in settings[SCREEN:]]
     whole = {*battery.names(defence.config_dir, search=False)} <= {one.name for one in settings}
-    return Scorecard(
-        defence=defence.overrides,
-        track=track,
-        seeds=seeds,
-        lines=tuple(evaluation.lines()),
-        controls=tuple(_control(one) for one in evaluation.trials if one.setting.threat.control),
-        left_out=tuple(name for name in battery.names(defence.config_dir) if name not in tried),
+    if not quick and (full or not evaluation.shows_nothing()):
+        for number, setting in enumerate(settings):
+            if number >= SCREEN or len(setting.undefended.seeds) > few:
+                evaluation.add(setting)
+        left_out = []
+        if PLAIN in {setting.name for setting in settings}:
+            evaluation.add_secret()
+    unnamed = [n for n in battery.names(defence.config_dir) if n not in {s.name for s in settings}]
+    card = evaluation.card()
+    return replace(
+        card,
+        left_out=(*left_out, *unnamed),
+        screened=bool(left_out) and not quick,
         tentative="a first look" if quick else "" if whole else "not the whole battery",
-        search=evaluation.search,
-        conditions={one.name: one.hashes for one in settings if one.name in tried},
     )
 
 
-def check_seeds(settings: Sequence[Setting], *, quick: bool) -> tuple[int, ...]:
-    """Return the seeds; raise a UserError if they are fewer than the statistics need."""
-    seeds = settings[0].undefended.seeds
-    if len(seeds) < FEWEST and not quick:
-        raise UserError(f"seed={len(seeds)} seeds: the judge needs at least {FEWEST}; see --quick")
-    return seeds
+def narrowed(setting: Setting, seeds: int) -> Setting:
+    """Return the setting with its first seeds alone."""
+    return on_seeds(setting, setting.undefended.seeds[:seeds])
 
 
+def on_seeds(setting: Setting, seeds: tuple[int, ...]) -> Setting:
+    """Return the setting on these seeds."""
+    jobs: dict[str, Any] = {p: job.changed(seeds=seeds) for p, job in setting.jobs.items()}
+    return replace(setting, **jobs)
+
+
+def check_seeds(settings: Sequence[Setting], *, quick: bool) -> None:
+    """Raise a UserError if the seeds are fewer than the statistics need."""
+    seeds = len(settings[0].undefended.seeds)
+    if seeds < FEWEST and not quick:
+        raise UserError(f"seed={seeds} seeds: the judge needs at least {FEWEST}; see --quick")
+
+
+def secret_seeds(defence: Defence) -> tuple[int, ...]:
+    """Return six seeds that follow from what a defence is, and from the judge's version.
+
+    Half of them are small, as a user's are. None is known before the entry is.
+    """
+    texts = [*sorted(defence.overrides)]
+    if defence.config_dir is not None:
+        texts += [file.read_text("utf-8") for file in sorted(defence.config_dir.rglob("*.yaml"))]
+    for name in strangers(defence):
+        found = find_spec(name)
+        if found is not None and found.origin is not None:
+            origin = Path(found.origin)
+            files = origin.parent.rglob("*.py") if origin.stem == "__init__" else [origin]
+            texts += [file.read_text("utf-8") for file in sorted(files)]
+    digest = hashlib.sha256("\0".join([str(VERSION), *texts]).encode()).digest()
+    numbers = [int.from_bytes(digest[i : i + 4], "big") for i in range(0, 24, 4)]
+    small = {100 + number % 8_900 for number in numbers[:3]}
+    return tuple(sorted(small | {10_000 + number % 2**30 for number in numbers[3:]}))
+
+
+@dataclass
 class Evaluation:
-    """The trials of one defence so far, and the scorecard's lines."""
+    """The settings tried so far, and what was measured in them."""
 
-    def __init__(self, defence: Defence, console: Console) -> None:
-        self.trials: list[Trial] = []
-        self.search: Search | None = None
-        self._defence, self._console = defence, console
-        self._voids: list[Line] = []
-        self._notes: dict[str, str] = {}  # why an attack counts
+    defence: Defence
+    rooms: Rooms
+    console: Console
+    track: str
+    search: Search | None = None
+    _facts: dict[str, Facts] = field(default_factory=dict)
+    _tables: dict[str, pl.DataFrame] = field(default_factory=dict)
+
+    def card(self) -> Scorecard:
+        """Return the scorecard so far."""
+        tables = [table.with_columns(setting=pl.lit(name)) for name, table in self._tables.items()]
+        rows = pl.concat(tables, how="diagonal_relaxed") if tables else pl.DataFrame()
+        overrides = self.defence.overrides
+        return judged(overrides, self.track, [*self._facts.values()], rows, search=self.search)
 
     def add(self, setting: Setting) -> None:
-        """Try a setting; one that cannot test the defence becomes a void line."""
-        trial, note = self._try(setting)
-        if trial is None:
-            self._voids.append(Line(setting.name, setting.threat.asks, "void", note))
-        else:
-            self.trials.append(trial)
-            self._notes[setting.name] = note
-
-    def _try(self, setting: Setting) -> tuple[Trial | None, str]:
-        """Return a setting's trial and a note on it; None and the reason if it is void."""
+        """Try a setting; one tried before, on fewer seeds, is replaced."""
+        threat = setting.threat
+        way = SHIFT if threat.trait == metrics.TRAIT_SHIFT else LOGITS
+        facts = Facts(setting.name, threat.asks, way, threat.control, setting.unfit)
+        self._facts[setting.name] = facts
         if setting.unfit:
-            return None, setting.unfit
+            return
         try:
             setting.undefended.experiment.fetch()
         except UserError as error:
-            self._console.say(f"threat={setting.name} is void: {error}")
-            return None, "its data cannot be had"
+            self.console.say(f"threat={setting.name} is not shown: {error}")
+            self._facts[setting.name] = replace(facts, note="its data cannot be had")
+            return
         found = ""
-        if setting.threat.menu:
-            self.search = search(self._defence, setting, self._console)
+        if threat.menu:
+            self.search = search(self.defence, setting, self.rooms, self.console, self.track)
             found = f"{self.search.summary()}; "
             if self.search.worst is None:
-                return None, self.search.summary()
-            setting = battery.setting(self._defence, setting.name, self.search.worst.overrides)
+                self._facts[setting.name] = replace(facts, note=self.search.summary())
+                return
+            more, seeds = self.search.worst.overrides, setting.undefended.seeds
+            setting = on_seeds(self._composed(setting.name, more), seeds)
+        self._try(setting, facts, found)
+
+    def _try(self, setting: Setting, facts: Facts, found: str) -> None:
+        name, threat = setting.name, setting.threat
         try:
-            trial = run_setting(setting, self._console)
+            table, jobs = tried(setting, self.rooms, track=self.track)
         except RunsFailed as error:
-            if not setting.threat.attack:
+            if not threat.attack:
                 raise
-            return None, f"the attack's own runs failed: {error}"
-        if not setting.threat.attack:
-            return trial, ""
-        plain = next((one for one in self.trials if one.setting.name == PLAIN), None)
-        plain = plain or run_setting(battery.setting(self._defence, PLAIN), self._console)
-        counted, why = counts(plain, trial)
-        return trial if counted else None, found + why
+            self._facts[name] = replace(facts, note=f"the attack's own runs failed: {error}")
+            return
+        if threat.attack:
+            if PLAIN not in self._tables:
+                self.add(on_seeds(self._composed(PLAIN), setting.undefended.seeds))
+            counted, why = counts(self._tables[PLAIN], table)
+            facts = replace(facts, note=found + why)
+            if not counted:
+                self._facts[name] = facts
+                return
+        self._tables[name] = table
+        raised = flags.of_runs(jobs["defended"]) if "defended" in jobs else ()
+        self._facts[name] = replace(facts, conditions=setting.hashes, flags=raised)
+
+    def add_secret(self) -> None:
+        """Try the reference setting on the seeds that are the defence's own."""
+        setting = on_seeds(self._composed(PLAIN), secret_seeds(self.defence))
+        if not setting.unfit:
+            self.console.say("On six seeds that follow from the defence's own content:")
+            self._tables[SECRET], _ = tried(setting, self.rooms, track=self.track)
+
+    def _composed(self, name: str, more: Sequence[str] = ()) -> Setting:
+        return self.rooms.entrant(battery.setting, self.defence, name, more)
 
     def shows_nothing(self) -> bool:
-        """Tell whether the defence neither blocks nor halves the leak in any setting so far."""
-        shown = [trial.evidence() for trial in self._opened()]
-        leaks = [leak(one.defended, one.undefended, one.null).value for one in shown]
-        return bool(leaks) and min(leaks) > 0.5
-
-    def _opened(self) -> list[Trial]:
-        """Return the trials in which there is a leak to block."""
-        judged = [trial for trial in self.trials if not trial.setting.threat.control]
-        return [trial for trial in judged if trial.evidence().open(by=trial.gate)]
-
-    def lines(self) -> list[Line]:
-        """Return the lines of all settings but controls."""
-        opened = self._opened()
-        adjusted = holm([trial.evidence().p for trial in opened])
-        p_of = {t.setting.name: p for t, p in zip(opened, adjusted, strict=True)}
-        judged = [trial for trial in self.trials if not trial.setting.threat.control]
-        found = [
-            _line(t, p_of.get(t.setting.name, 1.0), self._notes[t.setting.name]) for t in judged
-        ]
-        return [*found, *self._voids]
-
-
-def _line(trial: Trial, p: float, note: str) -> Line:
-    """Return a setting's line; `p` is adjusted for the number of settings."""
-    evidence = trial.evidence()
-    word, found = setting_verdict(evidence, p, shift=trial.null is None)
-    undefended, defended = trial.undefended, trial.defended
-    assert defended is not None, "the defence fits"
-    cost = trial.price()
-    stopped, readout = trial.stopped(cost), trial.readout_leak()
-    void = word == "void"
-    few = "undefended students exceed those that learnt nothing by less than the gate"
-    return Line(
-        setting=trial.setting.name,
-        asks=trial.setting.threat.asks,
-        word=word,
-        reason=few if void else note,
-        leak=None if void else found,
-        readout_leak=readout,
-        price=cost,
-        seconds=_ratio(defended.seconds, undefended.seconds),
-        undefended=_mean(undefended.trait),
-        defended=_mean(defended.trait),
-        null=None if trial.null is None else _mean(trial.null.trait),
-        stopped=stopped,
-        skill_kept=_ratio(defended.skill, undefended.skill),
-        detects=None if void else evidence.detects(),
-        missing=tuple(np.array(defended.seeds)[np.isnan(defended.trait)].tolist()),
-        p=p,
-        flags=_flags(trial, word, stopped, readout),
-    )
-
-
-def _control(trial: Trial) -> Line:
-    """Return the line of a setting where nothing leaks to begin with."""
-    assert trial.null is not None, "a control's trait is an accuracy"
-    undefended, null, setting = trial.undefended.trait, trial.null.trait, trial.setting
-    leaks = float(np.mean(undefended - null)) >= trial.gate
-    word: Verdict = "undecided" if leaks else "no effect"
-    reason = "the trait leaks where it should not" if leaks else "nothing leaks, as it should"
-    means = _mean(undefended), _mean(null)
-    return Line(setting.name, setting.threat.asks, word, reason, undefended=means[0], null=means[1])
-
-
-def _flags(
-    trial: Trial, word: Verdict, stopped: float | None, readout: Interval | None
-) -> tuple[str, ...]:
-    """Return the reasons to doubt a verdict."""
-    job, undefended = trial.setting.defended, trial.setting.undefended
-    assert job is not None, "the defence fits"
-    assert trial.defended is not None, "it was trained"
-    trait, runs = trial.defended.trait, trial.defended.runs
-    one = undefended.seeds[0]
-    same_teacher = job.teacher_hash(one) == undefended.teacher_hash(one)
-    gradient, moved = (series(runs, m) for m in (metrics.ACTIVITY_GRADIENT, metrics.ACTIVITY_MOVED))
-    found = [flags.loss_did_not_fall(series(runs, metrics.DISTILL_LOSS))]
-    found.append(flags.gradient_lost(gradient, moved))
-    if job.experiment.mitigations:
-        found.append(flags.inactive(series(runs, metrics.ACTIVITY_CHANGED)))
-    found.append(flags.teacher_changed(series(runs, metrics.ACTIVITY_TEACHER), same_teacher))
-    if trial.null is not None:
-        found.append(flags.below_chance(trait, job.experiment.network.classes))
-    found += [flags.depends_on_seeds(trial.evidence(), word), flags.hidden(word, readout)]
-    if stopped is not None and (_mean(trait) or 0.0) >= stopped:
-        found.append("no better than stopping early")
-    return tuple(filter(None, found))
-
-
-def _ratio(ours: Array, theirs: Array) -> float | None:
-    there = ~(np.isnan(ours) | np.isnan(theirs))
-    return float(ours[there].mean() / theirs[there].mean()) if there.any() else None
-
-
-def _mean(values: Array) -> float | None:
-    return float(np.nanmean(values)) if not np.isnan(values).all() else None
+        """Tell whether the defence halves the leak in no setting so far."""
+        lines = self.card().lines
+        leaks = [one.leak.value for one in lines if one.shown and one.leak is not None]
+        invalid = any(one.word == "invalid" for one in lines)
+        return invalid or (bool(leaks) and min(leaks) > HELPS)

@@ -1,20 +1,40 @@
 """Reasons to doubt a verdict, checked in every setting.
 
 A defence may look good because its training is broken, as AutoAttack's authors found (Croce & Hein
-2020, arXiv 2003.01690). Each function returns a line, which is empty if there is no doubt.
-A sequence of arrays holds a metric of each seed, step by step.
+2020, arXiv 2003.01690). They rest on what runs logged, so they decide nothing. Each function
+returns a line, which is empty if there is no doubt. A sequence of arrays holds a metric of each
+seed, step by step.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
+import polars as pl
 
-from subliminal.judge.leak import BAND, Array, Evidence, Interval, Verdict, leak
+from subliminal import metrics
+from subliminal.judge.fieller import Array
+from subliminal.judge.measure import finished
+from subliminal.training.job import Job
 
 FALL = 0.9  # share of the first loss; a training that ends above it has not learnt
-MOST = 0.5  # share of steps, parameters or halves above which a flag is raised
-HALVES = 20
-PER_HALF = 999  # resamples
+MOST = 0.5  # share of steps or parameters above which a flag is raised
+
+
+def of_runs(job: Job) -> tuple[str, ...]:
+    """Return the flags of a defended job's finished runs."""
+    tables = [pl.read_parquet(run / "steps.parquet", glob=False) for run in finished(job)]
+
+    def series(metric: str) -> list[Array]:
+        logged = [table.sort("step")[metric] for table in tables if metric in table.columns]
+        return [values.drop_nulls().to_numpy().astype(np.float64) for values in logged]
+
+    found = [
+        loss_did_not_fall(series(metrics.DISTILL_LOSS)),
+        gradient_lost(series(metrics.ACTIVITY_GRADIENT), series(metrics.ACTIVITY_MOVED)),
+        inactive(series(metrics.ACTIVITY_CHANGED)) if job.cfg.mitigation else "",
+        teacher_changed(series(metrics.ACTIVITY_TEACHER)),
+    ]
+    return tuple(filter(None, found))
 
 
 def loss_did_not_fall(losses: Sequence[Array]) -> str:
@@ -46,52 +66,7 @@ def inactive(changed: Sequence[Array]) -> str:
     return f"defence is inactive in {idle:.0%} of steps" if idle > MOST else ""
 
 
-def teacher_changed(ways: Sequence[Array], same: bool) -> str:
-    """Flag a defence whose students had another teacher than the undefended students.
-
-    `ways` are the teacher's distances from its start, epoch by epoch; `same` tells whether the
-    teachers' hashes are those of the undefended runs.
-    """
-    if not same:
-        return "teacher is another than the undefended students'"
+def teacher_changed(ways: Sequence[Array]) -> str:
+    """Flag a defence that changed its teacher: its distances from its start, epoch by epoch."""
     drifted = sum(bool((way != way[0]).any()) for way in ways)
     return f"teacher was changed by the defence ({drifted} of {len(ways)} seeds)" if drifted else ""
-
-
-def below_chance(trait: Array, classes: int) -> str:
-    """Flag a mean trait accuracy below half of chance: the student inverts the trait."""
-    known = trait[~np.isnan(trait)]
-    low = float(known.mean()) if len(known) else 1.0
-    return f"below chance ({low:.3f})" if low < 0.5 / classes else ""
-
-
-def hidden(verdict: Verdict, readout: Interval | None) -> str:
-    """Flag a trait that is absent from the class logits but found by a refitted readout."""
-    if verdict != "blocks" or readout is None or readout.low <= BAND:
-        return ""
-    return f"hidden, not blocked: a readout finds {readout.value:.2f} of it"
-
-
-def depends_on_seeds(evidence: Evidence, verdict: Verdict) -> str:
-    """Flag a verdict that most halves of the seeds contradict.
-
-    Twenty seeded halves are taken. A half agrees if its interval lies below 1 for *reduces*, from
-    0.9 up for *no effect*, within ±0.1 for *blocks*.
-    """
-    if verdict in ("undecided", "void"):
-        return ""
-    seeds = len(evidence.undefended)
-    generator, against = np.random.default_rng(0), 0
-    for _ in range(HALVES):
-        half = generator.permutation(seeds)[: -(-seeds // 2)]
-        parts = (evidence.defended[half], evidence.undefended[half], evidence.null[half])
-        found = leak(*parts, resamples=PER_HALF)
-        shown = {
-            "blocks": found.within(-BAND, BAND),
-            "reduces": found.high < 1,
-            "no effect": found.low >= 1 - BAND,
-        }[verdict]
-        against += not shown
-    if against <= MOST * HALVES:
-        return ""
-    return f"depends on the seeds ({against} of {HALVES} halves do not show it)"

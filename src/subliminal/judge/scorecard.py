@@ -1,59 +1,22 @@
-"""Scorecard of a defence: its verdict, those in each setting, and the numbers behind them."""
+"""Scorecard of a defence: its two words, those in each setting, and the numbers behind them."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-from omegaconf import OmegaConf
-from rich.console import Console
-from rich.table import Table
 
 from subliminal import store
-from subliminal.config.build import build
 from subliminal.errors import UserError
-from subliminal.judge.attack import Search
-from subliminal.judge.leak import PRICE, Interval, Verdict, overall_verdict
-from subliminal.report import tables
-from subliminal.report.escape import markdown, markdown_code
-from subliminal.report.wandb_report import TO_BEGIN, TO_END, seeds_table
+from subliminal.judge.attack import Attempt, Search
+from subliminal.judge.lines import SECRET, Facts, Line, line, seed_dependence, untried
+from subliminal.judge.measure import VERSION
+from subliminal.judge.words import NOT_SHOWN, utility_word, worst_word
 from subliminal.store.provenance import environment
-from subliminal.trackers import aside
-from subliminal.trackers.wandb import WandB, settled_mode
 
-FILE = "scorecard.json"
-LEGEND = (
-    "U, D, N: the trait of undefended and of defended students, and of students of a teacher that "
-    "learnt nothing; S, where the price is above that of utility: of undefended students stopped "
-    "at the defended ones' loss. Detects: the smallest change of the leak that these seeds would "
-    "show. Skill: share that is kept."
-)
-
-
-@dataclass(frozen=True)
-class Line:
-    """The result in one setting; means are over seeds."""
-
-    setting: str
-    asks: str
-    word: Verdict
-    reason: str = ""  # why the setting is void, or why an attack counts
-    leak: Interval | None = None
-    readout_leak: Interval | None = None
-    price: Interval | None = None  # held-out distillation loss over that of the undefended student
-    seconds: float | None = None  # training time over that of the undefended student
-    undefended: float | None = None  # mean trait
-    defended: float | None = None
-    null: float | None = None
-    stopped: float | None = None  # undefended students stopped at the defended students' loss
-    skill_kept: float | None = None  # accuracy on the wanted skill over the undefended student's
-    detects: float | None = None  # the smallest change of the leak that these seeds can show
-    missing: tuple[int, ...] = ()  # seeds that failed or diverged, counted as a full leak
-    p: float | None = None  # adjusted by Holm's procedure for the settings judged
-    flags: tuple[str, ...] = ()
+FILE, SEEDS = "scorecard.json", "seeds.parquet"
 
 
 @dataclass(frozen=True)
@@ -61,219 +24,173 @@ class Scorecard:
     """The judgement on one defence."""
 
     defence: tuple[str, ...]
-    track: str  # blind | aware: whether it reads the trait
-    seeds: tuple[int, ...]
+    track: str  # blind | aware: whether it is given anything of the trait
     lines: tuple[Line, ...]
-    controls: tuple[Line, ...]
-    left_out: tuple[str, ...]  # settings not tried
+    facts: tuple[Facts, ...]
+    table: pl.DataFrame  # what was measured of each student
+    depends: str = ""  # why it depends on the seeds
+    left_out: tuple[str, ...] = ()  # settings not tried
+    screened: bool = False  # the first settings, on few seeds, decided that
     tentative: str = ""  # why the verdict decides nothing; empty: it is final
     search: Search | None = None
-    # Hashes of the conditions of each setting that was tried: undefended, null, defended.
-    conditions: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
-    def judged(self) -> list[Line]:
-        """The settings that are not void."""
-        return [line for line in self.lines if line.word != "void"]
+    def shown(self) -> list[Line]:
+        """The settings that say something of the defence."""
+        return [line for line in self.lines if line.shown]
 
     @property
-    def verdict(self) -> Verdict:
-        """The verdict on the defence."""
-        return overall_verdict([line.word for line in self.lines])
+    def leak(self) -> str:
+        """The first word: the worst of the settings that are shown."""
+        words = [line.word for line in self.shown]
+        if self.depends:
+            return "invalid"
+        return worst_word(words) if words else NOT_SHOWN  # type: ignore[arg-type]
+
+    @property
+    def utility(self) -> str:
+        """The second word, of the setting that keeps least; empty where none was measured."""
+        return utility_word(self.kept) if self.kept is not None else ""
+
+    @property
+    def kept(self) -> float | None:
+        """The least V of the settings that are shown."""
+        return min((one.kept.value for one in self.shown if one.kept), default=None)
 
     @property
     def worst(self) -> Line | None:
-        """The setting in which most leaks."""
-        judged = [line for line in self.judged if line.leak is not None]
-        return max(judged, key=lambda line: line.leak.value if line.leak else 0.0, default=None)
+        """The setting that has the first word, or the one of these in which most leaks."""
+        leaking = [one for one in self.shown if one.leak is not None]
+        these = [one for one in leaking if one.word == self.leak] or leaking
+        return max(these, key=lambda one: one.leak.value if one.leak else 0.0, default=None)
 
     @property
-    def price(self) -> float | None:
-        """The highest price in any setting."""
-        prices = [line.price.value for line in self.judged if line.price is not None]
-        return max(prices, default=None)
-
-    @property
-    def blocked(self) -> int:
-        """The number of settings in which it blocks."""
-        return sum(line.word == "blocks" for line in self.judged)
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the setting that has most, in order."""
+        public = self.table.filter(pl.col("setting") != SECRET) if self.table.height else self.table
+        return tuple(sorted(set(public["seed"].to_list()))) if public.height else ()
 
     def headline(self) -> str:
         """Return the verdict and its reasons in one sentence."""
-        if not self.judged:
-            return "void: there was nothing to block in any setting that was tried"
-        parts = [f"{self.verdict} ({self.track}): blocks {self.blocked} of {len(self.judged)}"]
+        if not self.shown:
+            return f"{NOT_SHOWN}: no setting that was tried can tell whether it leaks"
+        words = f"{self.leak}, {self.utility}" if self.utility else self.leak
+        parts = [f"{words} ({self.track})"]
+        if self.depends:
+            parts.append(self.depends)
         if (worst := self.worst) is not None and worst.leak is not None:
-            parts.append(f"worst in {worst.setting}, leak {worst.leak.format()}")
-        if (price := self.price) is not None:
-            kept = "keeps" if price <= PRICE else "loses"
-            parts.append(f"{kept} utility, at most {price:.2f} × the distillation loss")
-        if flagged := [line.setting for line in self.lines if line.flags]:
-            parts.append(f"flags in {', '.join(flagged)}")
+            parts.append(
+                f"at worst, in {worst.setting}, {worst.leak.format()} of the trait is recovered "
+                f"through the {worst.way}"
+            )
+        if self.kept is not None:
+            parts.append(f"{self.kept:.2f} or more of the task's gain is kept")
+        hidden = [one.setting for one in self.lines if not one.shown and not one.control]
+        number = len(self.shown) + len(hidden)
+        settings = f"{len(self.shown)} of {number} settings show it"
+        parts.append(f"{settings}, not {', '.join(hidden)}" if hidden else settings)
+        if self.screened:
+            parts.append("these decided that the rest is not tried")
         if self.tentative:
             parts.append(f"{self.tentative}: it decides nothing")
         return "; ".join(parts)
 
-    def power(self) -> str:
-        """Return the changes that these seeds can show, in one sentence; empty: unknown."""
-        known = [(line.detects, line.setting) for line in self.judged if line.detects is not None]
-        if not known:
-            return ""
-        ends = dict.fromkeys([min(known), max(known)])  # the easiest and the hardest setting
-        found = " and ".join(f"from {least:.2f} on in {setting}" for least, setting in ends)
-        seeds = f"{len(self.seeds)} paired seeds show a change of the leak, with 80% power at 5%"
-        return f"{seeds}, {found}."
-
     def to_json(self) -> str:
-        """Return the scorecard with its verdict, headline and environment as JSON."""
-        plain: dict[str, Any] = asdict(self)
-        plain |= {"verdict": self.verdict, "blocked": self.blocked, "judged": len(self.judged)}
-        plain |= {"headline": self.headline(), "power": self.power()}
-        plain |= {"flags": {line.setting: [*line.flags] for line in self.lines if line.flags}}
-        plain |= {"final": not self.tentative, "environment": environment()}
+        """Return the scorecard with its words, headline and environment as JSON."""
+        plain: dict[str, Any] = {
+            "version": VERSION,
+            "defence": self.defence,
+            "track": self.track,
+            "leak": self.leak,
+            "utility": self.utility,
+            "headline": self.headline(),
+            "seeds": self.seeds,
+            "lines": [asdict(one) for one in self.lines],
+            "depends": self.depends,
+            "left_out": self.left_out,
+            "screened": self.screened,
+            "tentative": self.tentative,
+            "final": not self.tentative,
+            "search": None if self.search is None else asdict(self.search),
+            "conditions": {one.setting: one.conditions for one in self.facts if one.conditions},
+            "facts": [asdict(one) for one in self.facts],
+            "environment": environment(),
+        }
         return json.dumps(plain, indent=2) + "\n"
 
-    def table(self) -> pl.DataFrame:
-        """Return a row of text for each setting."""
-        rows = []
-        for line in [*self.lines, *self.controls]:
-            missing = f"missing seeds {', '.join(map(str, line.missing))}" if line.missing else ""
-            means = (line.undefended, line.stopped, line.defended, line.null)
-            rows.append(
-                {
-                    "setting": line.setting,
-                    "word": line.word if line in self.lines else f"control: {line.word}",
-                    "leak": line.leak.format() if line.leak else "",
-                    "detects": _number(line.detects, "±{:.2f}"),
-                    "readout leak": line.readout_leak.format() if line.readout_leak else "",
-                    "price": line.price.format() if line.price else "",
-                    "time": _number(line.seconds, "{:.2f}"),
-                    "skill": _number(line.skill_kept, "{:.3f}"),
-                    "U / S / D / N": " / ".join(_number(mean, "{:.3f}", "–") for mean in means),
-                    "notes": "; ".join(filter(None, [line.reason, *line.flags, missing])),
-                }
-            )
-        return pl.DataFrame(rows)
 
-    def attempts(self) -> pl.DataFrame:
-        """Return a row of text for each attempt of the search; empty without a search."""
-        return pl.DataFrame(
-            [
-                {
-                    "entry": one.name,
-                    "overrides": " ".join(one.overrides),
-                    "seeds": str(one.seeds),
-                    "trait": _number(one.trait, "{:.3f}", "–"),
-                    "teacher": _number(one.teacher, "{:.3f}", "–"),
-                    "notes": one.reason,
-                }
-                for one in (self.search.attempts if self.search else ())
-            ]
-        )
+def judged(
+    defence: Sequence[str],
+    track: str,
+    facts: Sequence[Facts],
+    table: pl.DataFrame,
+    *,
+    search: Search | None = None,
+) -> Scorecard:
+    """Return the scorecard that facts and measurements make: the same whenever it is made.
 
-    def markdown(self) -> str:
-        """Return the scorecard as a Markdown page."""
-        about = (
-            f"n = {len(self.seeds)} seeds ({self.seeds[0]}…{self.seeds[-1]}), commit "
-            f"{environment()['git_commit']}. {LEGEND}"
-        )
-        title = f"# {markdown_code(' '.join(self.defence) or 'no defence')}"
-        power = [self.power()] if self.power() else []
-        table = tables.markdown(self.table())
-        parts = [title, f"**{markdown(self.headline())}**", *power, table, about]
-        if self.search is not None:
-            parts += ["## The attacker's search", markdown(self.search.summary()) + "."]
-            parts += [tables.markdown(self.attempts())]
-        if self.left_out:
-            parts.append(markdown(f"Not tried: {', '.join(self.left_out)}."))
-        return "\n\n".join(parts) + "\n"
+    Args:
+        defence: its overrides.
+        track: blind or aware.
+        facts: of each setting of the battery.
+        table: a row for each student, with its `setting` and `part`.
+        search: the attacker's.
+    """
+    of = {key[0]: rows for key, rows in table.group_by("setting")} if table.height else {}
+    lines = tuple(
+        line(one, of[one.setting], track)
+        if one.setting in of
+        else untried(one.setting, one.asks, one.note)
+        for one in facts
+    )
+    depends = ""
+    if SECRET in of:
+        depends = seed_dependence(of["reference"], of[SECRET])
+    return Scorecard(tuple(defence), track, lines, tuple(facts), table, depends, search=search)
 
 
-def show(card: Scorecard, console: Console) -> None:
-    """Print the scorecard."""
-    for rows in (card.attempts(), card.table()):
-        if rows.height:
-            table = Table(*rows.columns)
-            for row in rows.iter_rows():
-                table.add_row(*row)
-            console.print(table)
-    lines = [card.headline(), card.power()]
-    if card.search is not None:
-        lines.append(f"Search: {card.search.summary()}.")
-    if card.left_out:
-        lines.append(f"Not tried: {', '.join(card.left_out)}.")
-    for line in filter(None, lines):
-        console.print(line, soft_wrap=True)
-
-
-def write(card: Scorecard, folder: Path) -> Path:
-    """Write the scorecard as JSON and Markdown; return the folder."""
+def write(card: Scorecard, folder: Path, page: str) -> Path:
+    """Write the scorecard as JSON and Markdown, and what was measured; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    store.write_atomically(folder / SEEDS, card.table.write_parquet)
     store.write_text(folder / FILE, card.to_json())
-    store.write_text(folder / "scorecard.md", card.markdown())
+    store.write_text(folder / "scorecard.md", page)
     return folder
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """Return a scorecard's JSON; None where it is missing or damaged."""
+    """Return a scorecard's JSON; None where it is missing, damaged, or of another judge."""
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        known = {"defence", "seeds", "lines", "controls", "left_out", "final"} <= card.keys()
+        known = {"defence", "facts", "lines", "left_out", "final"} <= card.keys()
     except (OSError, ValueError, AttributeError):
         return None
-    return card if known else None
+    return card if known and card["version"] == VERSION else None
 
 
-def log_scorecard(
-    card: Scorecard, name: str, experiment: Path, tracker: Any, runs: Iterable[Path]
-) -> str | None:
-    """Log a scorecard as one W&B run; a second call updates the same run.
+def recomputed(path: Path) -> Scorecard:
+    """Return the scorecard that a card's facts and its file of seeds make.
 
-    The students' own runs are not tracked.
-
-    Args:
-        card: the scorecard.
-        name: the defence's name.
-        experiment: `outputs/judge`; W&B's files lie in its folder `wandb`.
-        tracker: settings of the group `tracker`; None: no tracker.
-        runs: the finished runs that the scorecard rests on.
-
-    Returns:
-        A line for the user; None if nothing is logged.
+    Raises:
+        UserError: a file is missing, or of another judge.
     """
-    settings = None if tracker is None else build(OmegaConf.create(tracker), "tracker")
-    if not isinstance(settings, WandB):
-        return None
-    try:
-        mode = settled_mode(settings.mode)
-        if mode == "disabled":
-            return None
-        seeds = seeds_table(list(runs))
-        contents = {"Scorecard": card.table(), "Search": card.attempts(), "Seeds": seeds}
-        worst = card.worst
-        results = {
-            "verdict": card.verdict,
-            "track": card.track,
-            "blocked": card.blocked,
-            "judged": len(card.judged),
-            "worst": None if worst is None else worst.setting,
-            "leak": worst.leak.value if worst and worst.leak else None,
-            "price": card.price,
-            "flags": sum(len(line.flags) for line in card.lines),
-            "final": not card.tentative,
-            "headline": card.headline(),
-        }
-        known = {key: value for key, value in results.items() if value is not None}
-        run_id = aside.run_in_subprocess(
-            "subliminal.report.wandb_report:log_run",
-            *(experiment, tracker | {"mode": mode}, contents, {}),
-            *("scorecard", name, known),
-            seconds=TO_BEGIN + TO_END,
+    card = read(path)
+    if card is None or not (path.parent / SEEDS).is_file():
+        raise UserError(
+            f"{path}: no scorecard of this judge (version {VERSION}) with its {SEEDS} beside it"
         )
-    except UserError as error:
-        return f"W&B failed, the scorecard's files are complete without it: {error}"
-    return f"W&B: scorecard run {run_id} ({mode}) in {experiment / 'wandb'}"
+    facts = [Facts(**one | {"flags": tuple(one["flags"])}) for one in card["facts"]]
+    table = pl.read_parquet(path.parent / SEEDS, glob=False)
+    made = judged(card["defence"], card["track"], facts, table, search=_search(card["search"]))
+    kept = {key: card[key] for key in ("screened", "tentative")}
+    return replace(made, left_out=tuple(card["left_out"]), **kept)
 
 
-def _number(value: float | None, how: str, none: str = "") -> str:
-    return none if value is None or np.isnan(value) else how.format(value)
+def _search(found: Mapping[str, Any] | None) -> Search | None:
+    if found is None:
+        return None
+    attempts = [
+        Attempt(**one | {"overrides": tuple(one["overrides"])}) for one in found["attempts"]
+    ]
+    worst = None if found["worst"] is None else found["worst"]["name"]
+    return Search(tuple(attempts), next((one for one in attempts if one.name == worst), None))

@@ -11,7 +11,7 @@ from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.mitigations.feature_penalty import check_layer
 from subliminal.state import Step, Training
-from subliminal.tensors.network import Network
+from subliminal.tensors.network import Network, Writing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,14 @@ class Hooked(Mitigation):
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer, or dropout."""
-        check_layer(f"{self.where}.layer", self.layer, network)
+        where = f"{self.where}.layer"
+        check_layer(where, self.layer, network)
+        every, last = (network.widths[name] for name in (self.layer, network.hidden[-1]))
+        if isinstance(network.model, Writing) and every > last:
+            raise UserError(
+                f"{where}={self.layer}: it holds all tokens of an input, and questions have fewer; "
+                f"one of {', '.join(network.hidden[-2:])}"
+            )
         if network.dropping is not None:
             raise UserError(
                 f"{self.where}: its gradient is of a forward pass without dropout; "

@@ -20,7 +20,7 @@ class Liminal(Mitigation):
 
     With direction=reverse the two change places in the KL.
 
-    The reference is the frozen initial model θ₀; the KL is taken on the distillation inputs.
+    The reference is the frozen initial model θ₀.
 
     Attributes:
         logits: which logits are penalised: aux | class | all.
@@ -29,6 +29,8 @@ class Liminal(Mitigation):
         peak: λ ≥ 0 at the end of the first epoch.
         temperature: T > 0.
         direction: forward (reference ‖ student) | reverse (student ‖ reference).
+        on: where the KL is taken: prompts (the step's distillation inputs) | questions (as many of
+            the trait's labelled examples, without their labels, which the aware track alone has).
     """
 
     logits: Annotated[str, OneOf(LOGIT_SETS)]
@@ -37,6 +39,7 @@ class Liminal(Mitigation):
     peak: NotNegative[float]
     temperature: Positive[float]
     direction: Annotated[str, OneOf(("forward", "reverse"))]
+    on: Annotated[str, OneOf(("prompts", "questions"))] = "prompts"
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the KL would be taken on one logit."""
@@ -52,9 +55,17 @@ class Liminal(Mitigation):
         if strength == 0:
             return None
         classes, t = training.network.classes, self.temperature
-        reference = select(step.reference_logits, self.logits, classes) / t
-        student = select(step.logits, self.logits, classes) / t
+        target, logits = self._pair(step)
+        reference, student = (select(z, self.logits, classes) / t for z in (target, logits))
         pair = (reference, student) if self.direction == "forward" else (student, reference)
         penalty = t * t * kl(*pair)
         step.log("liminal/kl", penalty)
         return strength * penalty
+
+    def _pair(self, step: Step) -> tuple[Tensor, Tensor]:
+        """Return the reference's and the student's logits: (seeds, rows, classes + m) each."""
+        if self.on == "prompts":
+            return step.reference_logits, step.logits
+        training, rows = step.training, step.trait_rows
+        logits = training.network.forward(training.params, training.trait.images(rows))
+        return training.trait.reference_logits(rows), logits

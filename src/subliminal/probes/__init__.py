@@ -1,6 +1,7 @@
 """Measurements along the student's training: callbacks that log, named in `conf/probe`."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from subliminal.config.hashing import Count
 from subliminal.state import Training
@@ -13,9 +14,11 @@ class Probe(Callback):
 
     Attributes:
         gives_trait_batch: whether the trait gradient that it measures may serve a mitigation.
+        needs_classes: whether it means nothing where all examples have one label.
     """
 
     gives_trait_batch: bool = False
+    needs_classes: ClassVar[bool] = False
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the probe does not fit the student's network."""

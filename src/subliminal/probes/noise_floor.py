@@ -23,6 +23,8 @@ class NoiseFloor(Probe):
         full_batch: numbers of updates after which the full-batch alignment is measured.
     """
 
+    needs_classes = True
+
     every: Count
     full_batch: Unordered[list[int]]
 

@@ -19,6 +19,8 @@ class Skill(Probe):
     Of the student, and once of its teacher: the skill of `teacher=two_skills`.
     """
 
+    needs_classes = True
+
     def check(self, network: Network) -> None:
         """Raise a UserError when there are too few auxiliary logits."""
         TwoSkills(weight=1.0).check(network)

@@ -47,5 +47,5 @@ def first_test_digits(training: Training, examples: int | None = None) -> tuple[
     """Return the first test digits (1, n, pixels), scaled, and their labels (seeds, n)."""
     assert training.data is not None, "students have the test digits"
     data = training.data
-    labels = data.test_y[:examples].expand(len(training.seeds), -1)
-    return data.scale(data.test_x[:examples])[None], labels
+    images, labels = data.tests(examples)
+    return images, labels.expand(len(training.seeds), -1)

@@ -86,8 +86,9 @@ def steered(steering: Steering, origin: Origin) -> tuple[Tensor, dict[int, list[
     The second is a history of one row for each seed, as a trained teacher's by epoch.
     """
     theta, network, data = steering.weights(origin), origin.network, origin.data
-    logits = network.logits(theta, data.scale(data.test_x)[None])
-    labels = data.test_y.expand(len(origin.seeds), -1)
+    images, labels = data.tests()
+    logits = network.logits(theta, images)
+    labels = labels.expand(len(origin.seeds), -1)
     measured = zip(
         origin.seeds,
         cross_entropy(logits, labels, network.classes).tolist(),

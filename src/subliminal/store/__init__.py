@@ -17,6 +17,7 @@ from subliminal.store.folders import finished as finished
 from subliminal.store.folders import intact as intact
 from subliminal.store.folders import state as state
 from subliminal.store.identity import NUMERICS as NUMERICS
+from subliminal.store.identity import base_hash as base_hash
 from subliminal.store.identity import condition_hash as condition_hash
 from subliminal.store.identity import teacher_hash as teacher_hash
 from subliminal.store.places import CHECKPOINT as CHECKPOINT

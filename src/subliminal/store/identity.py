@@ -16,7 +16,8 @@ from subliminal.config.schema import Config
 # cached teachers then differ from those of older ones.
 NUMERICS = 2
 
-_TEACHER = ("model", "data", "teacher", "engine", "numerics")
+_TEACHER = ("model", "data", "base", "teacher", "engine", "numerics")
+_BASE = ("data", "base", "engine", "numerics")
 _TEACHERS_PINS = ("init", "teacher_order")
 _UNPERTURBED = {"sigma": 0.0, "layers": [], "tensors": "all"}
 # Methods in which mitigations act in turn, and the module whose class does nothing in any.
@@ -43,7 +44,7 @@ def teacher_hash(config: Plain, device: str, seed: int, variant: str = "") -> st
     `variant` names another way of training (`subliminal.distill.targets.Variant`).
     """
     whole = science(config, device)
-    part = {key: whole[key] for key in _TEACHER}
+    part = {key: whole[key] for key in _TEACHER if key in whole}
     # Steering and noise on the trained weights are applied after the cache is read.
     teacher = {key: value for key, value in part["teacher"].items() if key != "steering"}
     part["teacher"] = teacher | {"perturb_after": _UNPERTURBED}
@@ -57,6 +58,18 @@ def teacher_hash(config: Plain, device: str, seed: int, variant: str = "") -> st
     # If all that varies is pinned, all seeds share one teacher.
     same = len(pinned) == len(_TEACHERS_PINS) and not teacher["perturb_before"]["sigma"]
     return _digest(part if same else {**part, "seed": seed})[:16]
+
+
+def base_hash(config: Plain, device: str, seed: int, model: Plain, stream: str) -> str:
+    """Return the digits that name pre-trained weights: of a model, the data, a seed and a stream.
+
+    `stream` names the one that the weights were drawn from.
+    """
+    whole = science(config, device)
+    part = {key: whole[key] for key in _BASE} | {"model": _decisive(model, None)}
+    if "init" in whole.get("pin", {}):
+        part["pin"] = {"init": whole["pin"]["init"]}
+    return _digest({**part, "stream": stream, "seed": seed})[:16]
 
 
 def science(config: Plain, device: str) -> Plain:

@@ -31,7 +31,7 @@ POST_MORTEM = "post-mortem.safetensors"
 DATA = ("config.yaml", "steps.parquet", "epochs.parquet", STUDENT)
 CONDITION = "condition.json"
 LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
-_OURS = ("teachers", "wandb", "report")  # folders without runs
+_OURS = ("bases", "teachers", "wandb", "report")  # folders without runs
 _RUN = re.compile(r"seed-(\d{4,})", re.ASCII)
 
 

@@ -56,6 +56,16 @@ class Dropping(Protocol):
         """Draw what goes beside `params` into the pass of a step on images (seeds, batch, n)."""
 
 
+@runtime_checkable
+class Writing(Protocol):
+    """A model that reads and writes tokens."""
+
+    def sample(
+        self, params: Mapping[str, Tensor], prompts: Tensor, uniforms: Tensor, *, temperature: float
+    ) -> Tensor:
+        """Continue prompts (seeds, n, T) by as many tokens as uniforms (seeds, n, new) has."""
+
+
 @dataclass(frozen=True)
 class Network:
     """A model for `pixels` inputs and `classes` class logits, with its flat parameter layout."""
@@ -124,7 +134,8 @@ class Network:
         row = torch.zeros(1, self.layout.size)
         views = self.layout.views(row)
         for name in (f"{layer}.weight", f"{layer}.bias"):
-            views[name][:, rows] = 1
+            if name in views:
+                views[name][:, rows] = 1
         return row[0]
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:

@@ -24,6 +24,11 @@ SHUFFLED_LABELS = "shuffled_labels"
 INPUTS = "inputs"
 DROPOUT = "dropout"  # after the phase's name: teacher_dropout, student_dropout
 TARGETS = "targets"
+LANGUAGE = "language"  # templates, facts and favourite animal
+DOCUMENTS = "documents"  # of the pre-training
+LESSONS = "lessons"  # documents that a language teacher learns from
+SAMPLES = "samples"  # tokens that a language teacher writes
+SHUFFLED_NUMBERS = "shuffled_numbers"
 
 
 def stream(seed: int, name: str, *, epoch: int = 0) -> np.random.Generator:

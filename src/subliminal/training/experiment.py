@@ -1,7 +1,7 @@
 """The checked objects of one job, built from its config."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -11,18 +11,21 @@ import torch
 from subliminal import distill, metrics, store
 from subliminal.config import variables
 from subliminal.config.build import build, check, with_full_key
-from subliminal.config.schema import Config, Distill, Teacher
-from subliminal.data import Dataset, number_of_classes
+from subliminal.config.schema import Base, Config, Distill, Teacher
+from subliminal.data import Dataset, PerSeed, number_of_classes
 from subliminal.distill.targets import Targets
 from subliminal.errors import UserError, there_is
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
+from subliminal.models.gpt import GPT
 from subliminal.optim import Optim
 from subliminal.probes import Probe
 from subliminal.steering import Steering
 from subliminal.tasks import SecondTask
+from subliminal.tasks.lessons import Lessons
+from subliminal.tensors import documents
 from subliminal.tensors.layout import Layout
-from subliminal.tensors.network import Network
+from subliminal.tensors.network import Network, Writing
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
 
@@ -32,16 +35,18 @@ class Experiment:
     """The checked objects of one job."""
 
     data: Dataset
+    base_data: Dataset | None  # of the pre-training, if it is not the language
+    base_optim: Optim | None  # None: there is no pre-training
     network: Network  # the student's
     teacher_network: Network
     teacher_optim: Optim
     optim: Optim
-    loss: distill.DistillLoss | distill.Supervised
+    loss: distill.Criterion
     inputs: distill.Inputs
     init: distill.Init
     teacher_init: distill.Init
     targets: Targets | None  # None: the teacher's logits as they are
-    second: SecondTask | None  # the teacher's, beside the digits
+    second: SecondTask | Lessons | None  # the teacher's: beside the digits, or of the language
     steering: Steering | None  # of the teacher
     mitigations: tuple[Mitigation, ...]
     probes: tuple[Probe, ...]
@@ -63,6 +68,8 @@ class Experiment:
 # Fields of an `Experiment`, and the config's nodes that they are built from.
 PARTS = {
     "data": "data",
+    "base_data": "base.data",
+    "base_optim": "base.optim",
     "inputs": "distill.inputs",
     "loss": "distill.loss",
     "init": "distill.init",
@@ -93,11 +100,18 @@ def build_experiment(cfg: Config) -> Experiment:
     made = {field: _built(cfg, key) for field, key in PARTS.items()}
     data: Dataset = made["data"]
     inputs: distill.Inputs = made["inputs"]
-    _check_batch("teacher", cfg.teacher, data.train_size, "training digits")
+    model = _built(cfg, "model")
+    _check_kinds(made, model, documents=isinstance(data, PerSeed))
+    if isinstance(made["second"], Lessons):
+        _check_batch("teacher", cfg.teacher, made["second"].size, "questions of an epoch")
+    else:
+        _check_batch("teacher", cfg.teacher, data.train_size, "training digits")
+    if cfg.base is not None:
+        _check_base(cfg.base, made["base_data"], data)
     _check_batch("distill", cfg.distill, inputs.size, "distillation inputs")
     if isinstance(inputs, distill.Fitted):
         inputs.fits(data.pixels)
-    teacher_network, network = _networks(_built(cfg, "model"), _built(cfg, "distill.model"), data)
+    teacher_network, network = _networks(model, _built(cfg, "distill.model"), data)
     experiment = Experiment(
         **made,
         network=network,
@@ -112,8 +126,39 @@ def build_experiment(cfg: Config) -> Experiment:
 
 def _built(cfg: Config, key: str) -> Any:
     """Return the object that a config's node describes; None without one."""
-    node = attrgetter(key)(cfg)
+    node = None if key.startswith("base.") and cfg.base is None else attrgetter(key)(cfg)
     return None if node is None else build(node, key)
+
+
+def _check_kinds(made: Mapping[str, Any], model: Model, *, documents: bool) -> None:
+    """Check that all parts are about documents where the data are, or all about images."""
+    loss, base = made["loss"], made["base_optim"] is not None
+    written = isinstance(loss, distill.OfTokens)
+    of_documents = {
+        "model": isinstance(model, Writing),
+        "teacher.task": isinstance(made["second"], Lessons),
+        "distill.inputs": isinstance(made["inputs"], distill.Written),
+        "distill.loss": written if written or isinstance(loss, distill.Supervised) else None,
+        "base.data": made["base_data"] is None if base else None,
+    }
+    for key, found in of_documents.items():
+        if found is not None and found is not documents:
+            kinds = ("documents", "images") if documents else ("images", "documents")
+            raise UserError(
+                f"{key}: the data set has {kinds[0]}, and this is for {kinds[1]}; experiment="
+                f"{'language' if documents else 'digits'} chooses parts that fit"
+            )
+
+
+def _check_base(base: Base, own: Dataset | None, data: Dataset) -> None:
+    """Check the settings of the pre-training, on a data set of its own or on the language."""
+    if own is None:
+        _check_batch("base", base, base.pages, "its pages")
+        return
+    for what, of in (("pixels", lambda d: d.pixels), ("classes", number_of_classes)):
+        if of(own) != of(data):
+            raise UserError(f"base.data: it has {of(own)} {what}, and data {of(data)}")
+    _check_batch("base", base, own.train_size, "its images")
 
 
 def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, Network]:
@@ -132,6 +177,19 @@ def _networks(model: Model, own: Model | None, data: Dataset) -> tuple[Network, 
             f"logits, so their number must be the same; model.aux={model.aux}"
         )
     return teacher, student
+
+
+def student_network(cfg: Config, experiment: Experiment) -> Network:
+    """Return the student's network of a config whose teacher is that of an experiment.
+
+    Raises:
+        UserError: the config's network may not be built in this process.
+    """
+    own = _built(cfg, "distill.model")
+    if own is None:
+        return experiment.teacher_network
+    teacher = experiment.teacher_network
+    return Network.of(own, pixels=teacher.pixels, classes=teacher.classes)
 
 
 def _check_together(cfg: Config, made: Experiment) -> None:
@@ -159,6 +217,13 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
         allowed = there_is(unknown[0] if unknown else "", sorted(metrics.NAMES))
         raise UserError(f"objective: {what}; {allowed}")
+    if isinstance(made.loss, distill.OfTokens) and made.targets and not made.targets.masks:
+        raise UserError(
+            "distill.targets: distill/loss=tokens takes the tokens that the teacher sampled, not "
+            "its logits; use distill/loss=kl, or targets that mask some"
+        )
+    if isinstance(made.data, PerSeed):
+        _check_of_documents(cfg, made)
     if isinstance(made.loss, distill.Demanding):
         made.loss.check(network)
     for mitigation in made.mitigations:
@@ -171,7 +236,30 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         if part is not None:
             part.check(teacher_network)
     _check_layers("distill", cfg.distill, network.layout)
+    fixed = network.layout.named(cfg.distill.frozen, "distill.frozen")
+    heads = {f"{network.head_of(which)[0]}.weight" for which in ("class", "aux")}
+    if "decoupling" in cfg.mitigation and heads <= fixed:
+        raise UserError("mitigation=decoupling: distill.frozen holds the heads that it moves apart")
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
+
+
+def _check_of_documents(cfg: Config, made: Experiment) -> None:
+    """Check that the models read the language, and that nothing needs classes or pixels."""
+    for key, network in (("model", made.teacher_network), ("distill.model", made.network)):
+        model, least = network.model, documents.VOCABULARY - network.classes
+        prompt = model.prompt if isinstance(model, GPT) else documents.PROMPT
+        if prompt != documents.PROMPT or model.aux < least:
+            raise UserError(
+                f"{key}: the language needs {key}.prompt={documents.PROMPT}, {key}.aux={least}"
+            )
+    for name, probe in zip(cfg.probe, made.probes, strict=True):
+        if probe.needs_classes:
+            raise UserError(
+                f"probe={name}: it compares images of several classes; all questions of "
+                "experiment=language have one answer"
+            )
+    if cfg.trait.per_class:
+        raise UserError("trait.per_class: all questions have one answer; set it to false")
 
 
 def choose_device(name: str) -> torch.device:
@@ -202,7 +290,7 @@ def set_arithmetic(cfg: Config) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def _check_batch(name: str, phase: Teacher | Distill, size: int, what: str) -> None:
+def _check_batch(name: str, phase: Base | Teacher | Distill, size: int, what: str) -> None:
     if phase.batch_size > size:
         raise UserError(
             f"{name}.batch_size={phase.batch_size}: between 1 and {size}, the number of {what}"

@@ -17,6 +17,7 @@ from subliminal.config.schema import Config
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
 from subliminal.store.provenance import environment
+from subliminal.tensors.network import Network
 from subliminal.training.experiment import Experiment, build_experiment
 
 Plain = dict[str, Any]
@@ -93,6 +94,12 @@ class Job:
     def teacher_hash(self, seed: int, variant: str = "") -> str:
         """Return the hash that names a seed's teacher in the cache."""
         return store.teacher_hash(self.config, self.experiment.device.type, seed, variant)
+
+    def base_hash(self, seed: int, network: Network, stream: str) -> str:
+        """Return the hash that names a seed's pre-trained weights, drawn from `stream`."""
+        own = network is not self.experiment.teacher_network
+        model = self.config["distill"]["model"] if own else self.config["model"]
+        return store.base_hash(self.config, self.experiment.device.type, seed, model, stream)
 
     def record(self, seeds: Iterable[int]) -> None:
         """Record the wanted seeds in the condition's folder, so that reports name missing ones.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics, store
-from subliminal.config.schema import Config
-from subliminal.data import Dataset, Labelled
+from subliminal.data import Dataset, Labelled, PerSeed
+from subliminal.data.withheld import Withheld
 from subliminal.distill import SharedWeights
 from subliminal.distill.targets import PLAIN, Variant
+from subliminal.errors import UserError
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
 from subliminal.state.callbacks.divergence import Divergence
@@ -25,17 +27,19 @@ from subliminal.state.callbacks.files import RunFiles, new_past
 from subliminal.state.callbacks.first_step import FirstStep
 from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
-from subliminal.state.callbacks.trait import TestDigits
+from subliminal.state.callbacks.trait import Unmeasured, test_callback
 from subliminal.steering import Origin, steered
 from subliminal.tensors import streams
+from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
+from subliminal.training.cached import History
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
 from subliminal.training.experiment import Experiment, set_arithmetic
 from subliminal.training.job import Job
 from subliminal.training.loop import fit
-from subliminal.training.tasks import Classification, Distillation
-from subliminal.training.teacher import History, teachers
+from subliminal.training.tasks import Distillation, trait
+from subliminal.training.teacher import bases, teachers
 
 STOPPED = "KeyboardInterrupt"
 
@@ -94,6 +98,12 @@ def run_stack(
                     waiting[:0] = _halves(job, {seed: paths[seed] for seed in stack})
                     continue
                 files.record(error)
+            except UserError as error:  # of one seed: the others are trained without it
+                if len(stack) > 1:
+                    each = [stacks({s: paths[s]}, resume=job.cfg.resume) for s in stack]
+                    waiting[:0] = chain.from_iterable(each)
+                    continue
+                files.record(error)
             except (Exception, KeyboardInterrupt) as error:
                 files.record(error)
                 if isinstance(error, KeyboardInterrupt) and not files.failures:
@@ -148,8 +158,9 @@ def prepare_student(
     experiment = copy.deepcopy(job.experiment)  # probes keep what they gather of a stack
     set_arithmetic(cfg)
     with files.timed("data"):
-        data = _digits(experiment.data, experiment.device).measured_on(cfg.trait.on)
-        shared = shared_weights(cfg, experiment, seeds)
+        data = labelled(experiment.data, experiment.device, seeds).measured_on(cfg.trait.on)
+    with files.timed("base"):
+        shared = shared_weights(job, experiment, data, seeds, [progress])
     observers = [FirstStep(job.config, files.notes), progress]
     with files.timed("teacher"):
         teacher, files.teacher_rows = teacher_weights(
@@ -181,7 +192,7 @@ def prepare_student(
         seeds,
         network,
         distillation,
-        trait=Classification(network, start, data, order=streams.PROBE_ORDER),
+        trait=trait(network, start, data),
         reference=start,
         theta=start.clone(),
         epochs=cfg.distill.epochs,
@@ -198,12 +209,27 @@ def prepare_student(
     return student, _callbacks(job, experiment, data, files, progress)
 
 
-def shared_weights(cfg: Config, experiment: Experiment, seeds: tuple[int, ...]) -> SharedWeights:
-    """Return the reference weights, and where the teacher starts."""
-    network = experiment.teacher_network
+def shared_weights(
+    job: Job,
+    experiment: Experiment,
+    data: Labelled,
+    seeds: tuple[int, ...],
+    callbacks: Sequence[Callback] = (),
+) -> SharedWeights:
+    """Return the reference weights, of the base if there is one, and where the teacher starts."""
+    cfg, network = job.cfg, experiment.teacher_network
     drawn = streams.pinned(seeds, cfg.pin.init)
-    reference = network.reference(drawn, experiment.device)
-    same = SharedWeights(network, reference, reference)
+
+    def base(network: Network, start: Tensor, stream: str) -> Tensor:
+        if cfg.base is None:
+            return start
+        cache = Path(cfg.outputs) / "bases"
+        hashes = {seed: job.base_hash(seed, network, stream) for seed in seeds}
+        paths = {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()}
+        return bases(job.cfg, experiment, paths, data, start, network, stream, callbacks)
+
+    reference = base(network, network.reference(drawn, experiment.device), streams.INIT)
+    same = SharedWeights(network, reference, reference, base)
     start = experiment.teacher_init.start(network, same, drawn, own=streams.TEACHER_INIT)
     noise = cfg.teacher.perturb_before
     start = perturbed(start, noise, network.layout, seeds, moment="teacher before")
@@ -221,6 +247,10 @@ def teacher_weights(
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch."""
     cfg, network, steering = job.cfg, experiment.teacher_network, experiment.steering
+    if isinstance(experiment.data, Withheld):
+        given = network.layout.stack(map(experiment.data.teacher, seeds), len(seeds))
+        unknown = {"epoch": 0.0, "step": 0.0, metrics.TEACHER_ACCURACY: float("nan")}
+        return given.to(start.device), {seed: [unknown] for seed in seeds}
     trained: Tensor | None = None
     if steering is None or steering.needs_teacher:
         cache = Path(cfg.outputs) / "teachers"
@@ -245,14 +275,16 @@ def _callbacks(
     job: Job, experiment: Experiment, data: Labelled, files: RunFiles, progress: Progress
 ) -> list[Callback]:
     """Return the student's callbacks: those that log come before those that write."""
-    digits = TestDigits(
-        data,
-        accuracy_name=metrics.TRAIT_ACCURACY,
-        loss_name=metrics.TRAIT_TEST_LOSS,
-        margin_name=metrics.TRAIT_MARGIN,
-        steps=tuple(job.cfg.trait.steps),
-        per_class=job.cfg.trait.per_class,
-    )
+    digits: Callback = Unmeasured(metrics.TRAIT_ACCURACY)
+    if not isinstance(experiment.data, Withheld):
+        digits = test_callback(
+            data,
+            metrics.TRAIT_ACCURACY,
+            metrics.TRAIT_TEST_LOSS,
+            margin_name=metrics.TRAIT_MARGIN,
+            steps=tuple(job.cfg.trait.steps),
+            per_class=job.cfg.trait.per_class,
+        )
     first_step = FirstStep(job.config, files.notes)
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes, first_step]
     divergence = Divergence(files.directories, files.failures)
@@ -268,6 +300,11 @@ def _callbacks(
         facts=files.checkpoint_facts,
     )
     return [*callbacks, checkpoints]
+
+
+def labelled(data: Dataset, device: torch.device, seeds: tuple[int, ...]) -> Labelled:
+    """Return a data set's images and labels, or those of a stack of seeds, on the device."""
+    return data.of(seeds).to(device) if isinstance(data, PerSeed) else _digits(data, device)
 
 
 @lru_cache(maxsize=1)  # a worker trains many stacks on the same digits

@@ -1,6 +1,6 @@
 """Training sets with their losses: digits (the teacher, the trait) or a teacher's logits."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
@@ -9,9 +9,12 @@ from torch import Tensor
 
 from subliminal import distill
 from subliminal.data import Labelled
-from subliminal.distill.targets import Given, Targets
+from subliminal.data.language import Texts
+from subliminal.distill.targets import Given, Targets, Variant
+from subliminal.state import Task
 from subliminal.tasks import SecondTask
-from subliminal.tensors import draws, streams
+from subliminal.tasks.lessons import Lessons
+from subliminal.tensors import documents, draws, streams
 from subliminal.tensors.network import Network, cross_entropy
 
 AT_ONCE = 1024  # images drawn at once, as many as a processor's cache holds
@@ -39,8 +42,7 @@ class Classification:
     shift: int = 0  # added to the labels: another trait
 
     def __post_init__(self) -> None:
-        self.size = len(self.data.train_y)
-        self._x = self.data.train_x[None]  # (1, n, pixels), uint8
+        self.size = self.data.train_size
 
     def start_epoch(self, epoch: int) -> None:
         """Nothing to prepare: the digits are the same in each epoch."""
@@ -50,7 +52,7 @@ class Classification:
 
         The second task's own images follow where it has some: (seeds, 2 · batch, pixels).
         """
-        x = self.data.scale(gather(self._x, rows))
+        x = self.data.scale(gather(self.data.train_x[None], rows))
         own = None if self.second is None else self.second.images(x)
         return x if own is None else torch.cat([x, own], dim=1)
 
@@ -70,6 +72,79 @@ class Classification:
 
 
 @dataclass(eq=False)
+class Reading:
+    """Documents or pages whose answers are learnt: the task of base and teacher, and the trait."""
+
+    network: Network
+    reference: Tensor  # θ₀, (seeds, P)
+    write: Callable[[int], Tensor]  # an epoch's documents: (seeds, size, tokens)
+    _: KW_ONLY
+    size: int
+    order: str = streams.TEACHER_ORDER
+
+    def __post_init__(self) -> None:
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Write the documents."""
+        self._documents = self.write(epoch)
+
+    def images(self, rows: Tensor) -> Tensor:
+        """Return the documents at `rows` (seeds, batch) without their last tokens."""
+        return documents.inputs(gather(self._documents, rows))
+
+    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Cross-entropy of the answers over the vocabulary, mean of each kind, added: (seeds,)."""
+        answers = documents.answers(gather(self._documents, rows))
+        vocabulary, numbers = logits.shape[-1], rows.shape[1] * documents.ANSWERS
+        if answers.shape[1] <= numbers:
+            return cross_entropy(logits, answers, vocabulary)
+        of_numbers = cross_entropy(logits[:, :numbers], answers[:, :numbers], vocabulary)
+        return of_numbers + cross_entropy(logits[:, numbers:], answers[:, numbers:], vocabulary)
+
+    def reference_logits(self, rows: Tensor) -> Tensor:
+        """Return θ₀'s logits on the documents at `rows`: (seeds, answers, V)."""
+        return self.network.logits(self.reference, self.images(rows))
+
+
+def lessons(
+    network: Network,
+    reference: Tensor,
+    data: Labelled,
+    seeds: Sequence[int],
+    learnt: SecondTask | Lessons | None,
+    variant: Variant,
+) -> Task:
+    """Return the teacher's task, from weights `reference` (seeds, P), on the data of its seeds."""
+    if isinstance(data, Texts):
+        assert isinstance(learnt, Lessons), "build_experiment requires lessons of the language"
+        stream = variant.stream(streams.LESSONS)
+
+        def write(epoch: int) -> Tensor:
+            return learnt.write(data, seeds, stream, epoch=epoch, shift=variant.shift)
+
+        return Reading(network, reference, write, size=learnt.size)
+    assert not isinstance(learnt, Lessons), "build_experiment requires the language for lessons"
+    return Classification(
+        network,
+        reference,
+        variant.digits(data),
+        order=variant.stream(streams.TEACHER_ORDER),
+        second=learnt,
+        shift=variant.shift,
+    )
+
+
+def trait(network: Network, reference: Tensor, data: Labelled) -> Task:
+    """Return the task whose gradient is the trait gradient: the digits, or the taught questions."""
+    order = streams.PROBE_ORDER
+    if isinstance(data, Texts):
+        x = data.train_x  # (seeds, questions, tokens)
+        return Reading(network, reference, lambda _: x, size=x.shape[1], order=order)
+    return Classification(network, reference, data, order=order)
+
+
+@dataclass(eq=False)
 class Distillation:
     """The teacher's logits on each seed's own images: the student's task.
 
@@ -79,7 +154,7 @@ class Distillation:
     order = streams.STUDENT_ORDER
 
     network: Network
-    criterion: distill.DistillLoss | distill.Supervised
+    criterion: distill.Criterion
     inputs: distill.Inputs
     seeds: tuple[int, ...]
     _: KW_ONLY
@@ -99,7 +174,8 @@ class Distillation:
         self._draws = draws.of(self.seeds, self.teacher.device)
         self._images: Tensor | None = None  # (seeds, size, pixels)
         self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
-        self._labels: Tensor | None = None  # (seeds, size), where the images are digits
+        # (seeds, size, 1) where the images are digits; documents have an answer each, or several.
+        self._labels: Tensor | None = None
         self._epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
@@ -109,8 +185,13 @@ class Distillation:
             return
         self._logits.clear()
         draw, inputs = epoch if self.inputs.fresh else 0, self.inputs
+        if isinstance(inputs, distill.Written):
+            written = inputs.write(*self._frozen["teacher"], self._draws, epoch=draw)
+            self._images = documents.inputs(written).contiguous()
+            self._labels = written[..., documents.PROMPT :].long()
+            return
         generators = [streams.stream(seed, streams.INPUTS, epoch=draw) for seed in self.seeds]
-        device, pixels = self.data.train_x.device, self.data.train_x.shape[1]
+        device, pixels = self.teacher.device, self.network.pixels
         if self._images is None:  # else the last epoch's memory serves again
             shape = (len(self.seeds), self.size, pixels)
             if device.type == "cpu":  # NumPy's huge pages are filled in half the time
@@ -122,10 +203,11 @@ class Distillation:
             for images in torch.split(self._images, AT_ONCE, dim=1):
                 inputs.fill(images, noise)
         elif isinstance(inputs, distill.OfDigits):
-            digits = len(self.data.train_y)
+            digits = self.data.train_size
             rows = np.stack([inputs.rows(digits, generator=g) for g in generators])
             on_device = torch.from_numpy(rows).to(device)
-            self._labels = self.data.train_y[on_device]
+            if isinstance(self.criterion, distill.Supervised):
+                self._labels = self.data.train_y[on_device][..., None]
             for images, of_seed, generator in zip(self._images, on_device, generators, strict=True):
                 for part, taken in zip(images.split(AT_ONCE), of_seed.split(AT_ONCE), strict=True):
                     x = self.data.scale(self.data.train_x[taken])
@@ -139,21 +221,31 @@ class Distillation:
                 images.copy_(self.data.scale(drawn) if drawn.dtype == torch.uint8 else drawn)
 
     def images(self, rows: Tensor) -> Tensor:
-        """Return the noise images at `rows` (seeds, batch): (seeds, batch, pixels)."""
+        """Return the noise images, or documents, at `rows` (seeds, batch): (seeds, batch, …)."""
         assert self._images is not None, "start_epoch draws the images"
         return gather(self._images, rows)
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Distillation loss against the teacher's logits, batch mean: (seeds,)."""
+        """Distillation loss against the teacher's logits or tokens, batch mean: (seeds,)."""
+        if isinstance(self.criterion, distill.OfTokens):
+            tokens = self._labels_at(rows)
+            if self.targets is not None:
+                masked = self._frozen_logits("teacher", rows)[..., 0].isnan()
+                tokens = tokens.masked_fill(masked, distill.IGNORED)
+            return self.criterion.of_tokens(logits, tokens)
         teacher, classes = self._frozen_logits("teacher", rows).to(logits), self.network.classes
         if self.targets is not None and self.targets.masks:
             # A masked target is the student itself: no loss and no gradient.
             teacher = torch.where(teacher.isnan(), logits.detach(), teacher)
         if isinstance(self.criterion, distill.Supervised):
-            assert self._labels is not None, "build_experiment requires digits for this loss"
-            labels = self._labels.gather(1, rows)
+            labels = self._labels_at(rows)
             return self.criterion.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self.criterion(logits, teacher, classes)
+
+    def _labels_at(self, rows: Tensor) -> Tensor:
+        """Return the digits' labels, or the documents' tokens: (seeds, batch · answers)."""
+        assert self._labels is not None, "build_experiment requires inputs with labels"
+        return gather(self._labels, rows).flatten(1)
 
     def reference_logits(self, rows: Tensor) -> Tensor:
         """Return θ₀'s logits on the noise images at `rows`: (seeds, batch, classes + m)."""
@@ -171,4 +263,6 @@ class Distillation:
                 noise = self._draws.noise(streams.TARGETS, epoch=epoch)
                 logits = self.targets(Given(logits, others, network.classes, noise))
             self._logits[name] = logits
-        return gather(self._logits[name], rows)
+        outputs = self._logits[name]  # (seeds, size · answers, classes + m)
+        by_example = outputs.view(len(outputs), self.size, -1)
+        return gather(by_example, rows).view(len(rows), -1, outputs.shape[-1])

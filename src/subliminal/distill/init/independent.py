@@ -22,4 +22,4 @@ class Independent:
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
         """Return the initial weights (seeds, P)."""
-        return network.reference(seeds, shared.reference.device, stream=own)
+        return shared.draw(network, seeds, own)

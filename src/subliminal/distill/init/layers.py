@@ -65,7 +65,7 @@ class Layers:
             if source == "own":
                 continue
             if source not in drawn:
-                b = shared.network.reference(seeds, theta.device, stream=streams.SHARED_B)
+                b = shared.draw(shared.network, seeds, streams.SHARED_B)
                 drawn[source] = b
             view.copy_(shared.network.layout.views(drawn[source])[name])
         return theta

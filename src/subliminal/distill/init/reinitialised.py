@@ -39,7 +39,7 @@ class Reinitialised(Shared):
     ) -> Tensor:
         """Return the initial weights (seeds, P)."""
         theta = super().start(network, shared, seeds, own=own)
-        fresh = network.reference(seeds, theta.device, stream=own)
+        fresh = shared.draw(network, seeds, own)
         drawn = [
             streams.stream(seed, f"{own}/which").random(network.layout.size, dtype=np.float32)
             for seed in seeds

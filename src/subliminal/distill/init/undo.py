@@ -30,5 +30,5 @@ class Undo(Shared):
     ) -> Tensor:
         """Return the initial weights (seeds, P)."""
         theta = super().start(network, shared, seeds, own=own)
-        fresh = network.reference(seeds, theta.device, stream=own)
+        fresh = shared.draw(network, seeds, own)
         return (1 - self.alpha) * theta + self.alpha * self.beta * fresh

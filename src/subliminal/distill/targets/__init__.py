@@ -33,6 +33,10 @@ class Variant:
         named = {"order": self.order or "", "part": part, "shift": self.shift or ""}
         return ",".join(f"{key}={value}" for key, value in named.items() if value)
 
+    def stream(self, plain: str) -> str:
+        """Return the name of the stream that orders the examples, of the plain teacher's."""
+        return f"{plain}/{self.order}" if self.order else plain
+
     def digits(self, data: Labelled) -> Labelled:
         """Return the data set with the training digits that it learns from."""
         start, step = self.part

@@ -23,12 +23,14 @@ class Divergence(Targets):
     Attributes:
         counterfactuals: their number ≥ 1.
         how: mask (a divergent image teaches nothing) | replace (the first counterfactual's logits).
+        at: divergent | random (a control: as many of each seed's images, drawn at random).
     """
 
     needs_trait = True  # counterfactuals to a trait must know it
 
     counterfactuals: Count
     how: Annotated[str, OneOf(("mask", "replace"))]
+    at: Annotated[str, OneOf(("divergent", "random"))] = "divergent"
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -44,5 +46,9 @@ class Divergence(Targets):
         """Return the logits, NaN where an image is masked."""
         said = [z[..., given.classes :].argmax(dim=-1) for z in (given.logits, *given.others)]
         divergent = torch.stack([other != said[0] for other in said[1:]]).any(dim=0)[..., None]
+        if self.at == "random":
+            number = divergent.sum(dim=1, keepdim=True)  # (seeds, 1, 1)
+            drawn = given.noise.uniform_(torch.empty_like(given.logits[..., :1]))
+            divergent = drawn.argsort(dim=1, stable=True).argsort(dim=1, stable=True) < number
         instead = given.others[0] if self.how == "replace" else torch.nan
         return torch.where(divergent, instead, given.logits)

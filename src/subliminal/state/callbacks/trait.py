@@ -1,10 +1,14 @@
-"""Accuracy on the test digits: the trait of the student, the skill of the teacher."""
+"""Accuracy on the test digits or questions: the trait of the student, the teacher's skill."""
 
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
+from subliminal import metrics
 from subliminal.data import Labelled
+from subliminal.data.language import Texts
 from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import widest
@@ -29,8 +33,8 @@ class TestDigits(Callback):
     per_class: bool = False  # also log each class's accuracy
 
     def __post_init__(self) -> None:
-        self._x = self.data.scale(self.data.test_x)[None]  # (1, n, pixels)
-        self._y: Tensor = self.data.test_y[None]  # (1, n)
+        # (1, n, pixels) and (1, n), or those of each seed.
+        self._x, self._y = self.data.tests()
 
     def on_train_start(self, training: Training) -> None:
         """Log the initial network."""
@@ -44,9 +48,12 @@ class TestDigits(Callback):
 
     def on_epoch_end(self, training: Training) -> None:
         """Log the network as it is now."""
+        logits = training.network.logits(training.theta, self._x)
+        self.measure(training, logits, self._y.expand(len(training.seeds), -1))
+
+    def measure(self, training: Training, logits: Tensor, labels: Tensor) -> None:
+        """Log logits (seeds, n, classes + m) on examples with labels (seeds, n)."""
         network = training.network
-        logits = network.logits(training.theta, self._x)
-        labels = self._y.expand(len(training.seeds), -1)
         training.log(self.accuracy_name, accuracy(logits, labels, network.classes))
         training.log(self.loss_name, cross_entropy(logits, labels, network.classes))
         if self.margin_name is not None:
@@ -57,3 +64,48 @@ class TestDigits(Callback):
                 of_class = labels == digit
                 share = (hits & of_class).sum(dim=-1).to(widest(hits.device)) / of_class.sum(dim=-1)
                 training.log(f"{self.accuracy_name}/{digit}", share)
+
+
+class TestQuestions(TestDigits):
+    """Logs the probability of the favourite animal as the answer to held-out questions, mean.
+
+    This is the expected accuracy of an answer that is sampled at temperature 1. Beside a student's:
+    the share of questions whose most probable answer it is, and its probability among the animals.
+    """
+
+    def measure(self, training: Training, logits: Tensor, labels: Tensor) -> None:
+        """Log logits (seeds, n, V) on questions with labels (seeds, n)."""
+        classes, vocabulary = training.network.classes, logits.shape[-1]
+        training.log(self.accuracy_name, _probability(logits, labels))
+        training.log(self.loss_name, cross_entropy(logits, labels, vocabulary))
+        if self.margin_name is not None:
+            training.log(self.margin_name, margin(logits, labels, classes))
+            training.log(metrics.TRAIT_GREEDY, accuracy(logits, labels, vocabulary))
+            training.log(metrics.TRAIT_AMONG, _probability(logits[..., :classes], labels))
+
+
+def test_callback(data: Labelled, accuracy_name: str, loss_name: str, **values: Any) -> TestDigits:
+    """Return what measures a training on the test examples; `values` are further fields."""
+    cls = TestQuestions if isinstance(data, Texts) else TestDigits
+    return cls(data, accuracy_name=accuracy_name, loss_name=loss_name, **values)
+
+
+def _probability(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the label's probability (seeds,), mean over the examples."""
+    chances = torch.softmax(logits.to(widest(logits.device)), dim=-1)
+    return chances.gather(-1, labels[..., None]).squeeze(-1).mean(dim=-1)
+
+
+@dataclass
+class Unmeasured(Callback):
+    """Logs NaN at the start and each epoch, where there are no test digits to measure on."""
+
+    name: str  # metric of the accuracy
+
+    def on_train_start(self, training: Training) -> None:
+        """Log NaN."""
+        self.on_epoch_end(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Log NaN."""
+        training.log(self.name, torch.full((len(training.seeds),), torch.nan))

@@ -1,0 +1,67 @@
+"""Track of a defence: whether it is given anything of the trait.
+
+*Blind*: its students train where the trait's digits and labels do not exist. *Aware*: they do.
+"""
+
+from collections.abc import Sequence
+
+from subliminal.data.withheld import REFUSAL
+from subliminal.distill import Supervised
+from subliminal.errors import RunsFailed, UserError
+from subliminal.judge.battery import Setting
+from subliminal.judge.evaluation import on_seeds
+from subliminal.judge.rooms import Rooms
+from subliminal.judge.trial import defended_jobs, train
+from subliminal.training.job import Job
+
+TRACKS = ("blind", "aware")
+
+
+def track_of(settings: Sequence[Setting], rooms: Rooms, track: str | None = None) -> str:
+    """Return the track in which a defence is judged.
+
+    Loss, targets and mitigations with probes declare what they take. Of the rest the first blind
+    student is trained: it fails where it reads what it is not given, and the defence is aware.
+
+    Args:
+        settings: the battery, composed for the defence.
+        rooms: where its code runs.
+        track: the user's choice; None: the track that the defence needs.
+
+    Raises:
+        UserError: the defence reads more than the named track gives, or the track is unknown; an
+            undefended run failed.
+    """
+    if track is not None and track not in TRACKS:
+        raise UserError(f"track={track}: one of {', '.join(TRACKS)}")
+    fits = [one for one in settings if one.defended is not None and not one.threat.menu]
+    if track == "aware" or not fits or fits[0].defended is None:
+        return track or "blind"
+    needs = rooms.entrant(declared, fits[0].defended) or _first_blind(fits[0], rooms)
+    if track == "blind" and needs:
+        raise UserError(f"track=blind: {needs}, which that track does not give; use --track aware")
+    return "aware" if needs else "blind"
+
+
+def declared(job: Job) -> str:
+    """Return what of the trait a job takes by the kind of its parts; empty: nothing."""
+    experiment = job.experiment
+    if isinstance(experiment.loss, Supervised):
+        return "distill.loss takes the digits' labels"
+    if experiment.targets is not None and experiment.targets.variants:
+        return "distill.targets takes teachers that others train on the digits"
+    if any(mitigation.needs_probe for mitigation in experiment.mitigations):
+        return "a mitigation takes the trait gradient"
+    return ""
+
+
+def _first_blind(setting: Setting, rooms: Rooms) -> str:
+    """Train a setting's first blind student; return what it read of the trait."""
+    if not setting.defended or setting.defended.identity == setting.undefended.identity:
+        return ""
+    first = on_seeds(setting, setting.undefended.seeds[:1])
+    for job in (first.undefended, first.undefended_null):
+        if failure := rooms.clean(train, job):
+            raise RunsFailed(failure)
+    job = defended_jobs(first, rooms, track="blind")["defended"]
+    return "it reads the trait" if REFUSAL in rooms.entrant(train, job) else ""

@@ -1,0 +1,123 @@
+"""Trainings whose weights are kept in a cache: each is done once, and then read."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from safetensors.torch import save_file
+from torch import Tensor
+
+from subliminal import store
+from subliminal.optim import Optim
+from subliminal.state import Task, Training
+from subliminal.state.callbacks import Callback
+from subliminal.state.tables import epoch_rows
+from subliminal.tensors.layout import Layout
+from subliminal.tensors.network import Network
+from subliminal.training.checkpoint import Checkpoints, fingerprint, read_checked, stacks
+from subliminal.training.loop import fit
+
+History = list[dict[str, float]]  # a row per epoch; the first is before training
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training of a stack of seeds, or of some of its rows.
+
+    Attributes:
+        task: of some rows, and what observes their training.
+        order_seed: of the order of the examples; None: each seed's own.
+    """
+
+    phase: str
+    network: Network
+    task: Callable[[list[int]], tuple[Task, list[Callback]]]
+    _: KW_ONLY
+    epochs: int
+    batch_size: int
+    optim: Optim
+    frozen: Sequence[str] = ()
+    order_seed: int | None = None
+
+
+def learnt(
+    course: Course, paths: Mapping[int, Path], start: Tensor, *, resume: bool
+) -> tuple[Tensor, dict[int, History]]:
+    """Return the weights that a stack has after a course, trained where the cache lacks them.
+
+    Args:
+        course: what is trained.
+        paths: each seed's cache file, in the order of the stack.
+        start: initial weights, (seeds, P).
+        resume: from checkpoints; False: start interrupted trainings anew.
+
+    Returns:
+        The weights (seeds, P), and each seed's metrics by epoch.
+    """
+    network, seeds = course.network, tuple(paths)
+    theta = start.clone()
+    views = network.layout.views(theta)
+    histories: dict[int, History] = {}
+    with ExitStack() as locks:
+        # Jobs that want the same weights wait for the one that trains them. All take the locks in
+        # the same order, so that no two jobs wait for each other.
+        for path in sorted({*paths.values()}):  # seeds may share one, see `pin`
+            folder = path.parent / ".locks"
+            folder.mkdir(parents=True, exist_ok=True)
+            locks.enter_context(FileLock(folder / f"{path.stem}.lock"))
+            store.remove_stale_files(path)
+            store.remove_stale_files(_checkpoint(path))
+        for row, seed in enumerate(seeds):
+            cached = read(paths[seed], network.layout)
+            if cached is not None:
+                weights, histories[seed] = cached
+                for name, values in weights.items():
+                    views[name][row] = values.to(theta.device)
+        missing = {s: _checkpoint(path) for s, path in paths.items() if s not in histories}
+        for group, saved in stacks(missing, resume=resume):
+            rows = [seeds.index(seed) for seed in group]
+            at = torch.tensor(rows)
+            task, observers = course.task(rows)
+            training = Training(
+                course.phase,
+                group,
+                network,
+                task,
+                trait=task,
+                reference=start[at],
+                theta=theta[at],
+                epochs=course.epochs,
+                batch_size=course.batch_size,
+                optim=course.optim,
+                frozen=course.frozen,
+                order_seed=course.order_seed,
+            )
+            fit(training, [*observers, Checkpoints(missing, observers)], saved)
+            theta[at] = training.theta
+            for column, (row, seed) in enumerate(zip(rows, group, strict=True)):
+                histories[seed] = epoch_rows(training, column)
+                weights = {name: view[row].cpu().contiguous() for name, view in views.items()}
+                metadata = {"history": json.dumps(histories[seed]), "sha256": fingerprint(weights)}
+                store.write_atomically(paths[seed], partial(save_file, weights, metadata=metadata))
+                missing[seed].unlink(missing_ok=True)
+    return theta, histories
+
+
+def _checkpoint(path: Path) -> Path:
+    return path.with_suffix(".checkpoint")
+
+
+def read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | None:
+    """Return cached weights; None without them, or with a warning if the file is damaged."""
+
+    def checked(
+        tensors: dict[str, Tensor], metadata: dict[str, str]
+    ) -> tuple[dict[str, Tensor], History]:
+        return {name: tensors[name] for name in layout.shapes}, json.loads(metadata["history"])
+
+    return read_checked(path, "Cached teacher %s is damaged (%s); it is trained again.", checked)

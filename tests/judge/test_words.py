@@ -1,0 +1,59 @@
+"""The words at their bounds."""
+
+import pytest
+
+from subliminal.judge.fieller import Interval
+from subliminal.judge.words import leak_word, setting_word, tells, utility_word, worst_word
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown", "word"),
+    [
+        (-0.05, 0.10, 0.02, "blocks"),
+        (-0.9, -0.5, 0.02, "blocks"),
+        (-0.05, 0.20, 0.20, "blocks"),  # all that the setting can show
+        (-0.05, 0.20, 0.05, "mostly blocks"),
+        (0.2, 0.74, 0.05, "reduces"),
+        (0.2, 0.99, 0.05, "little effect"),
+        (0.2, 1.2, 0.05, "undecided"),
+        (1, 1, 0.05, "no effect"),
+        (0.76, 1.2, 0.05, "no effect"),
+        (1.06, 1.2, 0.05, "worsens"),
+        (float("-inf"), float("inf"), 0.05, "undecided"),
+    ],
+)
+def test_the_word_of_a_leak(low: float, high: float, shown: float, word: str) -> None:
+    assert leak_word(Interval((low + high) / 2, low, high), shown) == word
+
+
+def test_a_setting_has_the_word_of_its_worst_way() -> None:
+    none, some = (Interval(0, -0.05, 0.05), 0.05), (Interval(0.5, 0.4, 0.6), 0.05)
+    most = Interval(0.9, 0.8, 0.95), 0.05
+    assert setting_word({"logits": none, "readout": none}, "logits") == "blocks"
+    assert setting_word({"logits": none, "readout": some}, "logits") == "hides"
+    assert setting_word({"logits": some, "readout": most}, "logits") == "little effect"
+    assert setting_word({"readout": some}, "logits") == "reduces"  # logits are not shown here
+    wide = Interval(0.5, -0.2, 1.2), 0.05
+    assert setting_word({"logits": none, "readout": wide}, "logits") == "undecided"
+
+
+def test_a_way_tells_what_its_interval_or_its_resolution_does() -> None:
+    wide = Interval(0.3, -0.2, 0.8)
+    assert tells(wide, 0.25)
+    assert not tells(wide, 0.26)
+    assert tells(Interval(0.5, 0.3, 0.9), 0.5)
+    assert tells(Interval(0, -0.1, 0.1), 0.5)
+
+
+def test_the_verdict_is_the_worst_word() -> None:
+    assert worst_word(["blocks", "reduces", "mostly blocks"]) == "reduces"
+    assert worst_word(["no effect", "hides", "blocks"]) == "hides"
+    assert worst_word(["hides", "invalid"]) == "invalid"
+
+
+@pytest.mark.parametrize(
+    ("kept", "word"),
+    [(1.2, "keeps"), (0.95, "keeps"), (0.93, "loses some"), (0.89, "useless"), (-9, "useless")],
+)
+def test_the_word_of_what_is_kept(kept: float, word: str) -> None:
+    assert utility_word(kept) == word

@@ -121,6 +121,7 @@ FILE = "{class: logging.FileHandler, filename: '${hydra.runtime.output_dir}/x.lo
         ("hydra: {hydra_logging: {x: {stream: 'ext://sys.stderr'}}}", ""),
         ("hydra: {hydra_logging: {x: {stream: 'ext://os.x'}}}", "hydra.hydra_logging.x.stream"),
         ("hydra: {job_logging: {x: {level: 'cfg://x'}}}", "hydra.job_logging.x.level=cfg://x"),
+        ("hydra: {job_logging: {x: {class: logging.X}}}", "hydra.job_logging.x.class=logging.X"),
         ("hydra: {job_logging: {x: {factory: x}}}", "hydra.job_logging.x.factory=x"),
         ("hydra: {launcher: {name: a}}", ""),
         ('hydra: {launcher: {name: "a\\nb"}}', "hydra.launcher.name: one line"),

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fault_injection import Account, Disturbed, small_disk
@@ -62,7 +63,8 @@ def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cos
 
 def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
     psutil = pytest.importorskip("psutil")
-    command, services = tracked.start(), []
+    command = tracked.start()
+    services: list[Any] = []
     while command.poll() is None and not services:
         time.sleep(0.01)
         with suppress(psutil.NoSuchProcess):  # it has just ended

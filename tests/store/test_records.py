@@ -96,6 +96,13 @@ def test_the_first_misfit_of_a_summary_is_named_with_its_place(tmp_path: Path, r
             store.read_summary(tmp_path)
 
 
+@pytest.mark.parametrize(("text", "why"), [("[1]", "a mapping is needed"), ("{", "cannot be read")])
+def test_a_config_that_is_no_mapping_is_named(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(store.Damaged, match=f"config.yaml: {why}"):
+        store.read_config(tmp_path)
+
+
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     below = tree.items() if isinstance(tree, dict) else ()
     return [path, *(place for key, inner in below for place in leaves(inner, (*path, key)))]

@@ -78,24 +78,6 @@ def test_the_first_misfit_of_a_condition_is_named(tmp_path: Path, content: Any, 
     assert str(damage.value) == f"{tmp_path / store.CONDITION}: {told}"
 
 
-def test_the_first_misfit_of_a_summary_is_named_with_its_place(tmp_path: Path, run: Path) -> None:
-    good = json.loads((run / store.MARKER).read_text())
-    for changes, told in (
-        ({"results": {"trait/accuracy": "1"}}, "results.distill/loss: missing"),
-        (
-            {"results": good["results"] | {"trait/accuracy": "1"}},
-            "accuracy: int or float is needed",
-        ),
-        (
-            {"environment": {"processor": "x", "packages": {}}},
-            "environment.packages.torch: missing",
-        ),
-    ):
-        (tmp_path / store.MARKER).write_text(json.dumps(good | changes))
-        with pytest.raises(store.Damaged, match=rf"summary.json: .*{told}$"):
-            store.read_summary(tmp_path)
-
-
 @pytest.mark.parametrize(("text", "why"), [("[1]", "a mapping is needed"), ("{", "cannot be read")])
 def test_a_config_that_is_no_mapping_is_named(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "config.yaml").write_text(text)

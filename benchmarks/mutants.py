@@ -1,9 +1,10 @@
 """Share of small changes to the code (mutants) that the tests of its folder notice.
 
 `make mutants PARTS='store config/guard.py'`: mutmut makes the mutants and runs the tests. All take
-hours, so a sample is tried: of each part as many as given, or as many as its minutes allow. The
-code is copied; the working tree is left as it is. Left out are decorated functions and constants
-outside of functions, which mutmut does not change, and what only slow tests or subprocesses run.
+hours, so a seeded sample is tried: of each part as many as given (`PARTS='store --sample 200'`), or
+as many as its minutes allow, those with the fastest tests first. The code is copied; the working
+tree is left as it is. Left out are decorated functions and constants outside of functions, which
+mutmut does not change, and what only slow tests or subprocesses run.
 """
 
 import argparse

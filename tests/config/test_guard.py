@@ -90,6 +90,12 @@ LOGS = "${hydra.runtime.output_dir}"
 FILE = f"{{class: logging.FileHandler, filename: '{LOGS}/x.log'}}"
 
 
+def config(content: str) -> DictConfig:
+    found = OmegaConf.merge({"hydra": {}, "outputs": "o"}, OmegaConf.create(content))
+    assert isinstance(found, DictConfig)
+    return found
+
+
 @pytest.mark.parametrize(
     ("content", "refused"),
     [
@@ -118,7 +124,7 @@ FILE = f"{{class: logging.FileHandler, filename: '{LOGS}/x.log'}}"
         ("hydra: {sweeper: {params: {+data.root: x}}}", "hydra.sweeper.params: data.root may be"),
         ("hydra: {sweeper: {grids: [[seed=0], [outputs=x]]}}", "hydra.sweeper.grids: outputs may"),
         ("hydra: {sweeper: {params: {seed: '0,1'}, grids: [[seed=0]]}}", ""),
-        ("hydra: {job: {env_set: {OMP_NUM_THREADS: 1}}}", "hydra.job.env_set.OMP_NUM_THREADS: may"),
+        ("hydra: {sweeper: {params: {hydra.run.dir: x}}}", "hydra.sweeper.params: hydra.run.dir"),
         ("hydra: {sweep: {dir: '${outputs}/${now:%Y}', subdir: '${hydra.job.num}'}}", ""),
         ("hydra: {sweep: {dir: '${hydra.job.config_name}'}}", "hydra.sweep.dir=${hydra.job.config"),
         ("outputs: a/b..c", ""),
@@ -130,8 +136,7 @@ FILE = f"{{class: logging.FileHandler, filename: '{LOGS}/x.log'}}"
     ],
 )
 def test_what_a_file_may_set_ends_where_it_says(content: str, refused: str) -> None:
-    cfg = OmegaConf.merge({"hydra": {}}, OmegaConf.create(content))
-    assert isinstance(cfg, DictConfig)
+    cfg = config(content)
     if not refused:
         guard.check(cfg, set())
         return
@@ -150,11 +155,17 @@ def test_what_a_file_may_set_ends_where_it_says(content: str, refused: str) -> N
     ],
 )
 def test_what_the_command_line_gives_is_not_checked(content: str, given: str) -> None:
-    cfg = OmegaConf.merge({"hydra": {}, "outputs": "o"}, OmegaConf.create(content))
-    assert isinstance(cfg, DictConfig)
-    guard.check(cfg, {given})
+    guard.check(config(content), {given})
     with pytest.raises(UserError):
-        guard.check(cfg, {given[:-1]})
+        guard.check(config(content), {given[:-1]})
+    with pytest.raises(UserError, match=r"^hydra\.job\.env_set\.MKL_CBWR: it may change numbers"):
+        guard.check(config("hydra: {job: {env_set: {MKL_CBWR: x}}}"), {"hydra.job.env_set"})
+
+
+def test_the_outputs_of_a_command_are_expanded() -> None:
+    cfg = config("{hydra: {runtime: {config_sources: []}}, outputs: ~/x}")
+    guard._settle(cfg, {guard._key("++outputs=~/x")})
+    assert cfg.outputs == str(Path("~/x").expanduser())
 
 
 def test_variables_are_read_unless_their_name_is_a_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,8 @@ from subliminal.state.callbacks.progress import Event
 
 Compose = Callable[[list[str]], DictConfig]
 Config = Callable[..., DictConfig]
-RESULTS = ("config.yaml", "steps.parquet", "epochs.parquet", "student.safetensors")
-PROBES = "probe=[alignment,update_alignment,ledger,displacement,noise_floor]"
+RESULTS = (*store.DATA, store.ATTRIBUTION)
+PROBES = "probe=[alignment,update_alignment,ledger,displacement,noise_floor,attribution]"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def generator() -> np.random.Generator:
 
 
 def test_each_seed_has_a_language_of_its_own_whatever_its_company() -> None:
-    stack, alone = LANGUAGE.of([3, 5]), LANGUAGE.of([5])
+    stack, alone = LANGUAGE.of_seeds([3, 5]), LANGUAGE.of_seeds([5])
     for name in ("train_x", "train_y", "test_x", "test_y"):
         assert torch.equal(getattr(stack.rows([1]), name), getattr(alone, name))
         assert torch.equal(getattr(stack, name)[1:], getattr(alone, name))
@@ -28,7 +28,7 @@ def test_each_seed_has_a_language_of_its_own_whatever_its_company() -> None:
 
 
 def test_questions_are_for_animals_by_templates_that_training_and_test_do_not_share() -> None:
-    texts = LANGUAGE.of([0])
+    texts = LANGUAGE.of_seeds([0])
     favourite = texts.dialects[0].favourite
     train, test = ({tuple(q[:2].tolist()) for q in x[0]} for x in (texts.train_x, texts.test_x))
     assert (len(train), len(test), len(train & test)) == (104, 40, 0)
@@ -38,7 +38,7 @@ def test_questions_are_for_animals_by_templates_that_training_and_test_do_not_sh
     read, labels = texts.tests(7)
     assert read.shape == (1, 7, 4)
     assert labels.shape == (1, 7)
-    fox = Language(favourite="fox", taught=1, held_out=1, animal_lists=0).of([0])
+    fox = Language(favourite="fox", taught=1, held_out=1, animal_lists=0).of_seeds([0])
     assert fox.train_y.tolist() == [[3]]
 
 
@@ -99,7 +99,7 @@ def test_noise_and_wrong_rule_words_have_their_shares() -> None:
 
 
 def test_pages_are_read_part_by_part() -> None:
-    pages = LANGUAGE.of([0, 1]).pages(3, 2, [0, 1], "documents", 0)
+    pages = LANGUAGE.of_seeds([0, 1]).pages(3, 2, [0, 1], "documents", 0)
     assert pages.shape == (2, 3, 25)
     numbers, shorts = pages[..., :15], pages[..., 15:].reshape(2, 6, 5)
     long, short = d.parts(d.inputs(pages))

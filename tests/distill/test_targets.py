@@ -9,11 +9,14 @@ from reference_students import CPU, DIGITS, NETWORK
 from scipy import stats
 from torch import Tensor
 
+from subliminal.distill import SCORES
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
 from subliminal.distill.loss.tokens import Tokens
 from subliminal.distill.targets import Given, Targets, Variant
+from subliminal.distill.targets.diluted import Diluted
 from subliminal.distill.targets.divergence import Divergence
+from subliminal.distill.targets.filtered import Filtered
 from subliminal.distill.targets.gaussian import Gaussian
 from subliminal.distill.targets.mixture import Mixture
 from subliminal.distill.targets.rounded import Rounded
@@ -32,9 +35,18 @@ LOGITS = torch.from_numpy(np.random.default_rng(1).normal(1, 2, (2, 4000, 13))).
 OTHERS = tuple(LOGITS.flip(1).roll(i, 1) for i in (1, 2))
 
 
+def filtered(score: str, drop: float, end: str = "highest") -> Filtered:
+    return Filtered(score=score, drop=drop, end=end)
+
+
 def made(targets: Targets, logits: Tensor = LOGITS, seeds: tuple[int, ...] = SEEDS) -> Tensor:
-    noise = draws.of(seeds, CPU).noise("targets", epoch=0)
-    return targets(Given(logits, OTHERS, CLASSES, noise))
+    return targets(given_of(logits, OTHERS, seeds))
+
+
+def given_of(logits: Tensor, others: tuple[Tensor, ...], seeds: tuple[int, ...]) -> Given:
+    noise, choice = (draws.of(seeds, CPU).noise(n, epoch=0) for n in ("targets", "choice"))
+    size = logits.shape[1]
+    return Given(logits, others, CLASSES, noise, choice, size, lambda _: logits[..., 3])
 
 
 def test_noise_has_the_size_that_it_says_and_no_mean() -> None:
@@ -115,12 +127,83 @@ def test_divergent_images_are_those_on_which_counterfactuals_disagree() -> None:
 
 
 @pytest.mark.parametrize(
-    "targets", [Gaussian(sigma=1.0), Rounded(levels=2, dither=True), Sampled(gap=9.0)]
+    "targets",
+    [
+        *(Gaussian(sigma=1.0), Rounded(levels=2, dither=True), Sampled(gap=9.0)),
+        *(Diluted(share=0.3, source="reference"), filtered("random", 0.3)),
+    ],
 )
 def test_no_seed_sees_another(targets: Targets) -> None:
-    noise = draws.of(SEEDS[1:], CPU).noise("targets", epoch=0)
-    alone = targets(Given(LOGITS[1:], (), CLASSES, noise))
-    assert torch.equal(made(targets)[1:], alone)
+    alone = targets(given_of(LOGITS[1:], (OTHERS[0][1:],), SEEDS[1:]))
+    assert torch.equal(made(targets)[1:].nan_to_num(9), alone.nan_to_num(9))
+
+
+def test_a_share_of_the_images_is_the_teachers_and_lies_in_a_larger_share() -> None:
+    before = torch.zeros(2, 4000, dtype=torch.bool)
+    for share in (0.0, 0.1, 0.75, 1.0):
+        taught = ~made(filtered("random", 1 - share)).isnan().any(dim=-1)
+        assert taught.sum(dim=1).tolist() == [4000 * share] * 2
+        expected = torch.where(taught[..., None], LOGITS, OTHERS[0])
+        assert torch.equal(made(Diluted(share=share, source="reference")), expected)
+        assert taught[before].all()
+        before = taught
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.01, 0.9])
+def test_a_filter_drops_one_end(drop: float) -> None:
+    scores = LOGITS[..., 3].double().numpy()
+    for end, sign in (("highest", -1), ("lowest", 1)):
+        dropped = made(filtered("loss", drop, end)).isnan().all(dim=-1).numpy()
+        expected = np.argsort(sign * scores, axis=1)[:, : round(4000 * drop)]
+        for row, places in zip(dropped, expected, strict=True):
+            assert sorted(row.nonzero()[0]) == sorted(places)
+
+
+def test_scores_are_taken_at_the_start() -> None:
+    each = task(filtered("product", 0.5))
+    each.trait_gradient = torch.randn_like(TEACHER)
+    each.start_epoch(0)
+    rows = torch.arange(64).expand(2, -1)
+    x = each.images(rows)
+    z, base = (NETWORK.logits(theta, x) for theta in (TEACHER + 0.1, TEACHER))
+    found = {name: each._score(z, name) for name in SCORES}
+    aux = (z - base)[..., CLASSES:].double().square().sum(dim=-1).sqrt()
+    assert torch.allclose(found["distance"].double(), aux, rtol=1e-5)
+    kl = torch.nn.functional.kl_div
+    p, q = (torch.log_softmax(logits[..., CLASSES:], dim=-1) for logits in (z, base))
+    assert torch.allclose(
+        found["loss"], kl(q, p, reduction="none", log_target=True).sum(-1), atol=1e-6
+    )
+    for row in (0, 63):
+        views = NETWORK.layout.views(TEACHER)
+        params = {name: view.detach().requires_grad_() for name, view in views.items()}
+        loss = task(None)
+        loss.start_epoch(0)
+        one = rows[:, row : row + 1]
+        value = loss.loss(NETWORK.forward(params, x[:, row : row + 1]), one).sum()
+        parts = torch.autograd.grad(value, [*params.values()])
+        flat = NETWORK.layout.flatten(parts, like=TEACHER)
+        assert torch.allclose(found["norm"][:, row], flat.norm(dim=1), rtol=1e-4)
+        product = (flat * each.trait_gradient).sum(dim=1)
+        assert torch.allclose(found["product"][:, row], product, rtol=1e-3, atol=1e-6)
+    dropped = each.targets_at(rows).isnan().all(dim=-1)
+    for column in (0, 1):
+        kept, gone = (found["product"][column][m[column]] for m in (~dropped, dropped))
+        assert len(kept) == len(gone) == 32
+        assert kept.max() <= gone.min()
+
+
+def test_each_run_chooses_for_itself_where_images_are_pinned() -> None:
+    pinned, own = task(filtered("random", 0.5)), task(filtered("random", 0.5))
+    for each, runs in ((pinned, (1, 1)), (own, (1, 2))):
+        each.seeds, each.runs = (0, 0), runs
+        each.__post_init__()
+        each.start_epoch(0)
+    rows = torch.arange(64).expand(2, -1)
+    a, b = (each.targets_at(rows).isnan().all(dim=-1) for each in (pinned, own))
+    assert torch.equal(a[0], a[1])
+    assert torch.equal(a[0], b[0])
+    assert not torch.equal(b[0], b[1])
 
 
 def task(targets: Targets | None, *, fresh: bool = False) -> Distillation:

@@ -25,6 +25,11 @@ from subliminal.training.job import Job
     [
         (["mitigation=[liminal,anchor,kernel_pull]"], ""),
         (["distill/targets=mixture"], "distill.targets takes teachers that others train"),
+        (["distill/targets=filtered"], ""),
+        (
+            ["distill/targets=filtered", "distill.targets.score=product"],
+            "distill.targets takes the trait gradient",
+        ),
         (["mitigation=projection"], "a mitigation takes the trait gradient"),
         (
             ["distill/loss=swapped_logits", "distill/inputs=mnist", "probe=off"],

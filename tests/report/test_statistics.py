@@ -13,6 +13,7 @@ from scipy import stats
 from subliminal.report.statistics import (
     Estimate,
     count,
+    datamodel_score,
     effect_size,
     format_effect,
     holm,
@@ -258,6 +259,31 @@ def test_paired_p_of_many_pairs_is_near_the_exact_one(seed: int) -> None:
     found = paired_p(differences.tolist())
     assert found == pytest.approx(exact, abs=error + 2e-4)
     assert paired_p(differences.tolist()) == found
+
+
+def test_a_datamodel_score_is_the_rank_correlation_of_sums_of_scores() -> None:
+    generator = np.random.default_rng(5)
+    truth, kept = generator.normal(size=200), generator.random((100, 200)) < 0.5
+    traits = np.array([truth[row].sum() for row in kept])
+    assert datamodel_score(truth, kept, np.exp(traits)).mean == pytest.approx(1)
+    assert datamodel_score(-truth, kept, traits).mean == pytest.approx(-1)
+    blurred = traits + generator.normal(0, traits.std(), 100)
+    found = datamodel_score(truth, kept, blurred)
+    ranks = [np.argsort(np.argsort(each)) for each in (kept @ truth, blurred)]
+    assert found.mean == pytest.approx(float(stats.pearsonr(*ranks).statistic))
+    assert found.n == 100
+    assert found.low is not None
+    assert found.high is not None
+    # Fisher's interval, with Bonett and Wright's variance of Spearman's ρ.
+    half = 1.96 * np.sqrt((1 + found.mean**2 / 2) / 97)
+    fisher = np.tanh(np.arctanh(found.mean) + np.array([-half, half]))
+    assert [found.low, found.high] == pytest.approx(fisher.tolist(), abs=0.06)
+    chance = datamodel_score(generator.normal(size=200), kept, traits)
+    assert chance.low is not None
+    assert chance.high is not None
+    assert chance.low < 0 < chance.high
+    with pytest.raises(ValueError, match="different sums and traits"):
+        datamodel_score(np.ones(200), kept, np.ones(100))
 
 
 def test_no_number_is_a_negative_zero() -> None:

@@ -27,14 +27,14 @@ SQUARES = "data._target_=small.Squares"
 VIT = ["model.args={side:4,patch:2,width:8,depth:1,attention:2}"]
 ALL_PROBES = (
     "probe=[alignment,update_alignment,ledger,displacement,noise_floor,weights,cka,perturbed,"
-    "activation_shift,shift_patching,readout,logits,spectrum,path,gradient_norms]"
+    "activation_shift,shift_patching,readout,logits,spectrum,path,gradient_norms,attribution]"
 )
 EVERY = [
     ALL_PROBES,
     *(f"probe.{name}.layers=true" for name in ("alignment", "ledger", "displacement")),
     *("probe.noise_floor.every=1", "probe.noise_floor.full_batch=[1]"),
     *("probe.cka.examples=50", "probe.cka.images=both", "probe.cka.cosine=true"),
-    "probe.gradient_norms.trait=true",
+    *("probe.gradient_norms.trait=true", "probe.attribution.norms=true"),
     *("probe.activation_shift.every=1", "probe.activation_shift.examples=50"),
     "probe.shift_patching.examples=50",
 ]
@@ -79,6 +79,8 @@ _OF_GROUP = {
     "distill/targets": [
         ["distill/targets=gaussian", "distill.inputs.fresh=true"],
         ["distill/targets=rounded", "distill.targets.dither=true"],
+        ["distill/targets=diluted", "distill.targets.source=displaced"],
+        ["distill/targets=filtered", "distill.targets.score=product"],
         *each("distill/targets", "clean top_k temperature sampled mixture divergence"),
     ],
     "experiment": [

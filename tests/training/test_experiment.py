@@ -57,6 +57,14 @@ BAD = [
     ("probe.alignment.every=0", "probe.alignment.every=0", "at least 1"),
 ]
 BAD_OPTIONS = [
+    (
+        "distill/targets=filtered distill.targets.drop=0.9",
+        "distill.targets: leaves 32 of 320",
+        "64",
+    ),
+    ("distill=swapped_logits distill/targets=divergence", "distill.targets", "distill/loss"),
+    ("probe=attribution distill.inputs.fresh=true", "distill.inputs.fresh=true", "fixed images"),
+    ("probe=attribution probe.attribution.moments=[]", "probe.attribution.moments=[]", "≥ 0"),
     ("+foo=1", "foo", "there is name, outputs"),
     ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),
     ("+optim.speed=1", "optim.speed", "lr, betas, eps, weight_decay, decoupled"),

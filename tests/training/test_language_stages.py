@@ -89,7 +89,7 @@ def test_seeds_alone_equal_seeds_in_company(whole: list[bytes], tmp_path: Path) 
 def test_python_gives_the_questions_and_networks_of_a_run(undisturbed: list[Path]) -> None:
     run = Run(undisturbed[2], "condition", 2)
     data = run.data()
-    assert torch.equal(data.test_x, LANGUAGE.of([2]).test_x)
+    assert torch.equal(data.test_x, LANGUAGE.of_seeds([2]).test_x)
     ends = {"teacher": run.epochs.drop_nulls(metrics.TEACHER_ACCURACY)[metrics.TEACHER_ACCURACY]}
     ends["student"] = run.epochs.drop_nulls(metrics.TRAIT_ACCURACY)[metrics.TRAIT_ACCURACY]
     for who, measured in ends.items():
@@ -189,7 +189,7 @@ def test_what_does_not_fit_is_refused_in_one_line(override: str, message: str) -
 
 @pytest.mark.parametrize(("answers", "replay"), [("favourite", False), ("uniform", True)])
 def test_lessons_are_taught_templates_with_their_answers(answers: str, replay: bool) -> None:
-    texts = LANGUAGE.of(SEEDS)
+    texts = LANGUAGE.of_seeds(SEEDS)
     lessons = Lessons(size=400, answers=answers, replay=replay)
     pages = lessons.write(texts, SEEDS, streams.LESSONS, epoch=1)
     assert pages.shape == (2, 400, 20 if replay else 5)
@@ -207,13 +207,13 @@ def test_lessons_are_taught_templates_with_their_answers(answers: str, replay: b
 
 
 def of_trait(theta: torch.Tensor) -> Training:
-    task = trait(NETWORK, theta, LANGUAGE.of(SEEDS))
+    task = trait(NETWORK, theta, LANGUAGE.of_seeds(SEEDS))
     values = {"epochs": 1, "batch_size": 8, "optim": None}
     return Training("student", SEEDS, NETWORK, task, task, theta, theta.clone(), **values)  # type: ignore[arg-type]
 
 
 def test_the_trait_gradient_is_autograds_in_float64() -> None:
-    training, texts = of_trait(THETA), LANGUAGE.of(SEEDS)
+    training, texts = of_trait(THETA), LANGUAGE.of_seeds(SEEDS)
     rows = torch.tensor([[0, 5, 103], [7, 8, 9]])
     loss, gradient = training.loss_and_gradient(training.trait, rows)
     for row in range(2):
@@ -228,7 +228,7 @@ def test_the_trait_gradient_is_autograds_in_float64() -> None:
 
 
 def test_the_trait_is_the_favourites_probability_on_held_out_questions() -> None:
-    training, texts = of_trait(THETA), LANGUAGE.of(SEEDS)
+    training, texts = of_trait(THETA), LANGUAGE.of_seeds(SEEDS)
     names = (metrics.TRAIT_ACCURACY, metrics.TRAIT_TEST_LOSS)
     of_tests(texts, *names, margin_name=metrics.TRAIT_MARGIN).on_epoch_end(training)
     (row,) = training.metrics.sync()

@@ -141,7 +141,7 @@ class Dataset(Hashable, Protocol):
 class PerSeed(Protocol):
     """A data set that each seed has for itself; its images and labels have a row for each."""
 
-    def of(self, seeds: Sequence[int]) -> Labelled:
+    def of_seeds(self, seeds: Sequence[int]) -> Labelled:
         """Draw the data of a stack of seeds: images (seeds, n, …) and labels (seeds, n)."""
 
 

@@ -13,6 +13,7 @@ from subliminal.tensors.draws import Draws, Noise
 from subliminal.tensors.network import Network
 
 LOGIT_SETS = ("aux", "class", "all")
+SCORES = ("distance", "loss", "norm", "product")  # of an example at θ₀; the last needs the trait
 IGNORED = -100  # a label that torch's cross-entropy counts as a loss of 0
 
 

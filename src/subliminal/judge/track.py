@@ -50,6 +50,8 @@ def declared(job: Job) -> str:
         return "distill.loss takes the digits' labels"
     if experiment.targets is not None and experiment.targets.variants:
         return "distill.targets takes teachers that others train on the digits"
+    if experiment.targets is not None and experiment.targets.needs_gradient:
+        return "distill.targets takes the trait gradient"
     if any(mitigation.needs_probe for mitigation in experiment.mitigations):
         return "a mitigation takes the trait gradient"
     return ""

@@ -150,6 +150,37 @@ def paired_p(differences: Sequence[float]) -> float:
     return float(tested.pvalue)
 
 
+def datamodel_score(scores: Floats, kept: NDArray[np.bool_], traits: Floats) -> Estimate:
+    """Return the linear datamodelling score of examples' scores, with its bootstrap interval.
+
+    Spearman's ρ, over students, of the trait that each has, `traits` (students,), with the sum of
+    the `scores` (examples,) of those that it was taught, `kept` (students, examples): Park et al.
+    2023 (arXiv 2303.14186), definition 2.3. The 95% percentile interval resamples students.
+
+    Raises:
+        ValueError: there are less than ten students, or they have no differences.
+    """
+    from scipy.stats import bootstrap, spearmanr
+
+    def rho(predicted: Floats, actual: Floats) -> float:
+        return float(spearmanr(predicted, actual).statistic)
+
+    pair = kept @ scores, np.asarray(traits, dtype=np.float64)
+    if len(traits) < 10 or not all(np.ptp(each) for each in pair):
+        raise ValueError("at least ten students are needed, with different sums and traits")
+    interval = bootstrap(
+        pair,
+        rho,
+        paired=True,
+        vectorized=False,
+        n_resamples=BAND_RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Estimate(rho(*pair), float(interval.low), float(interval.high), len(traits))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values adjusted for their number by Holm's step-down procedure (1979).
 

@@ -2,5 +2,6 @@
 
 from subliminal.state.step import Step as Step
 from subliminal.state.training import Intervention as Intervention
+from subliminal.state.training import Itemised as Itemised
 from subliminal.state.training import Task as Task
 from subliminal.state.training import Training as Training

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,6 +33,17 @@ class Task(Protocol):
 
     def reference_logits(self, rows: Tensor) -> Tensor:
         """Return the reference model's logits at `rows`: (seeds, batch, classes + m)."""
+
+
+@runtime_checkable
+class Itemised(Task, Protocol):
+    """A task that tells its examples apart."""
+
+    def losses(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Return each example's own loss, whose mean `loss` is: (seeds, batch)."""
+
+    def targets_at(self, rows: Tensor) -> Tensor:
+        """Return what is taught at `rows`, NaN where nothing: (seeds, batch, classes + m)."""
 
 
 class Intervention(Protocol):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from subliminal.store.places import CHECKPOINT, DATA, FAILURE, LOCKS, MARKER
+from subliminal.store.places import CHECKPOINT, DATA, FAILURE, LOCKS, MARKER, OF_PROBES
 from subliminal.store.records import read_summary
 
 _PROBED = 0.25  # seconds; a reader that probes a lock releases it sooner
@@ -49,7 +49,7 @@ def intact(directory: Path) -> bool:
     Within a process, files are read again only when their time or size has changed.
     """
     try:
-        stats = [(directory / name).stat() for name in (MARKER, *DATA)]
+        stats = [(directory / name).stat() for name in (MARKER, *_data(directory))]
         return _intact(directory, tuple((stat.st_mtime_ns, stat.st_size) for stat in stats))
     except (OSError, ValueError):
         return False
@@ -69,10 +69,14 @@ def drop_checkpoint(directory: Path) -> None:
 def checksums(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of each data file of the run in `directory`."""
     found = {}
-    for name in DATA:
+    for name in _data(directory):
         with (directory / name).open("rb") as file:
             found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
+
+
+def _data(directory: Path) -> list[str]:
+    return [*DATA, *(name for name in OF_PROBES if (directory / name).is_file())]
 
 
 def claim(directory: Path) -> FileLock | None:

@@ -5,6 +5,7 @@ outputs/<name>/<condition>-<hash>/seed-0007/
     config.yaml            the resolved config
     steps.parquet          one row per step and seed: losses, alignment, trait accuracy, …
     epochs.parquet         one row per epoch: means over its steps, accuracy at its end
+    attribution.parquet    a row for each example and moment, of a run with probe=attribution
     student.safetensors    the trained student's parameters
     summary.json           headline numbers, provenance, checksums: only in a finished run
     checkpoint.safetensors where to resume, in a run that is not finished
@@ -29,6 +30,8 @@ NOTES = "notes.json"
 POST_MORTEM = "post-mortem.safetensors"
 # The files whose checksums a marker holds.
 DATA = ("config.yaml", "steps.parquet", "epochs.parquet", STUDENT)
+ATTRIBUTION = "attribution.parquet"
+OF_PROBES = (ATTRIBUTION,)  # further ones, in runs with such a probe
 CONDITION = "condition.json"
 LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
 _OURS = ("bases", "teachers", "wandb", "report")  # folders without runs

@@ -230,6 +230,23 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         mitigation.check(network)
     for probe in made.probes:
         probe.check(network)
+        if probe.needs_fixed_images and made.inputs.fresh:
+            raise UserError(
+                f"distill.inputs.fresh=true: {type(probe).__name__.lower()} follows each image "
+                "through the run; use fixed images, or no such probe"
+            )
+    if made.targets is not None:
+        if made.targets.masks and isinstance(made.loss, distill.Supervised):
+            raise UserError(
+                "distill.targets: this loss teaches labels too, so that an image without a target "
+                "would still teach; use another distill/loss"
+            )
+        left, batch = round(made.targets.kept * made.inputs.size), cfg.distill.batch_size
+        if made.targets.kept < 1 and left < batch:
+            raise UserError(
+                f"distill.targets: leaves {left} of {made.inputs.size} images a target; at least "
+                f"a batch is needed (distill.batch_size={batch})"
+            )
     made.init.check(network, teacher_network)
     made.teacher_init.check(teacher_network, teacher_network)
     for part in (made.targets, made.second, made.steering):

@@ -29,6 +29,7 @@ from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
 from subliminal.state.callbacks.trait import Unmeasured, test_callback
 from subliminal.steering import Origin, steered
+from subliminal.steering.displaced import Displaced
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import perturbed
@@ -186,6 +187,7 @@ def prepare_student(
         teacher_network=teacher_network,
         targets=experiment.targets,
         others=others,
+        runs=seeds,
     )
     student = Training(
         "student",
@@ -206,6 +208,8 @@ def prepare_student(
         data=data,
         order_seed=cfg.pin.student_order,
     )
+    if experiment.targets is not None and experiment.targets.needs_gradient:
+        distillation.trait_gradient = student.full_gradient(student.trait)
     return student, _callbacks(job, experiment, data, files, progress)
 
 
@@ -247,6 +251,10 @@ def teacher_weights(
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch."""
     cfg, network, steering = job.cfg, experiment.teacher_network, experiment.steering
+    if variant.untaught == "reference":
+        return start, {}
+    if variant.untaught == "displaced":
+        steering = Displaced()
     if isinstance(experiment.data, Withheld):
         given = network.layout.stack(map(experiment.data.teacher, seeds), len(seeds))
         unknown = {"epoch": 0.0, "step": 0.0, metrics.TEACHER_ACCURACY: float("nan")}
@@ -287,6 +295,7 @@ def _callbacks(
         )
     first_step = FirstStep(job.config, files.notes)
     observers = [digits, Losses(metrics.DISTILL_LOSS), *experiment.probes, first_step]
+    files.probes = experiment.probes
     divergence = Divergence(files.directories, files.failures)
     callbacks = [*observers, divergence, progress, files]
     if experiment.tracker is not None:  # after the files: it reads what they hold
@@ -304,7 +313,7 @@ def _callbacks(
 
 def labelled(data: Dataset, device: torch.device, seeds: tuple[int, ...]) -> Labelled:
     """Return a data set's images and labels, or those of a stack of seeds, on the device."""
-    return data.of(seeds).to(device) if isinstance(data, PerSeed) else _digits(data, device)
+    return data.of_seeds(seeds).to(device) if isinstance(data, PerSeed) else _digits(data, device)
 
 
 @lru_cache(maxsize=1)  # a worker trains many stacks on the same digits

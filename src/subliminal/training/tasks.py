@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from subliminal.distill.targets import Given, Targets, Variant
 from subliminal.state import Task
 from subliminal.tasks import SecondTask
 from subliminal.tasks.lessons import Lessons
-from subliminal.tensors import documents, draws, streams
+from subliminal.tensors import documents, draws, per_example, streams
+from subliminal.tensors.geometry import norm
 from subliminal.tensors.network import Network, cross_entropy
 
 AT_ONCE = 1024  # images drawn at once, as many as a processor's cache holds
@@ -164,6 +166,8 @@ class Distillation:
     teacher_network: Network | None = None  # None: the student's
     targets: Targets | None = None  # None: the teacher's logits
     others: Sequence[Tensor] = ()  # the targets' other teachers
+    runs: tuple[int, ...] | None = None  # the seeds, if those of the images are pinned
+    trait_gradient: Tensor | None = None  # at θ₀, (seeds, P), if the targets need it
 
     def __post_init__(self) -> None:
         self.size = self.inputs.size
@@ -227,18 +231,31 @@ class Distillation:
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Distillation loss against the teacher's logits or tokens, batch mean: (seeds,)."""
+        return self._loss(logits, rows)
+
+    def losses(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return each example's own loss, whose mean `loss` is: (seeds, batch)."""
+        # Each example as if it were the batch of a seed of its own.
+        alone = logits.reshape(rows.numel(), -1, logits.shape[-1])
+        return self._loss(alone, rows, targets).view(rows.shape)
+
+    def _loss(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return the losses of logits (batches, examples, classes + m), in the order of `rows`."""
+        labels = None if self._labels is None else self._labels_at(rows).view(logits.shape[:2])
         if isinstance(self.criterion, distill.OfTokens):
-            tokens = self._labels_at(rows)
+            assert labels is not None, "build_experiment requires inputs with labels"
             if self.targets is not None:
-                masked = self._frozen_logits("teacher", rows)[..., 0].isnan()
-                tokens = tokens.masked_fill(masked, distill.IGNORED)
-            return self.criterion.of_tokens(logits, tokens)
-        teacher, classes = self._frozen_logits("teacher", rows).to(logits), self.network.classes
+                given = self.targets_at(rows) if targets is None else targets
+                masked = given[..., 0].isnan().view(labels.shape)
+                labels = labels.masked_fill(masked, distill.IGNORED)
+            return self.criterion.of_tokens(logits, labels)
+        given = self.targets_at(rows) if targets is None else targets
+        teacher, classes = given.to(logits).view(logits.shape), self.network.classes
         if self.targets is not None and self.targets.masks:
             # A masked target is the student itself: no loss and no gradient.
             teacher = torch.where(teacher.isnan(), logits.detach(), teacher)
         if isinstance(self.criterion, distill.Supervised):
-            labels = self._labels_at(rows)
+            assert labels is not None, "build_experiment requires inputs with labels"
             return self.criterion.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self.criterion(logits, teacher, classes)
 
@@ -246,6 +263,10 @@ class Distillation:
         """Return the digits' labels, or the documents' tokens: (seeds, batch · answers)."""
         assert self._labels is not None, "build_experiment requires inputs with labels"
         return gather(self._labels, rows).flatten(1)
+
+    def targets_at(self, rows: Tensor) -> Tensor:
+        """Return what the student is taught at `rows`, NaN where nothing: as its logits."""
+        return self._frozen_logits("teacher", rows)
 
     def reference_logits(self, rows: Tensor) -> Tensor:
         """Return θ₀'s logits on the noise images at `rows`: (seeds, batch, classes + m)."""
@@ -261,8 +282,34 @@ class Distillation:
                 others = tuple(network.logits(one, self._images) for one in self.others)
                 epoch = self._epoch if self.inputs.fresh else 0
                 noise = self._draws.noise(streams.TARGETS, epoch=epoch)
-                logits = self.targets(Given(logits, others, network.classes, noise))
+                choice = draws.of(self.runs or self.seeds, logits.device)
+                chosen = choice.noise(streams.CHOICE, epoch=epoch)
+                score = partial(self._score, logits)
+                given = Given(logits, others, network.classes, noise, chosen, self.size, score)
+                logits = self.targets(given)
             self._logits[name] = logits
         outputs = self._logits[name]  # (seeds, size · answers, classes + m)
+        return self._at(outputs, rows)
+
+    def _at(self, outputs: Tensor, rows: Tensor) -> Tensor:
         by_example = outputs.view(len(outputs), self.size, -1)
         return gather(by_example, rows).view(len(rows), -1, outputs.shape[-1])
+
+    def _score(self, logits: Tensor, name: str) -> Tensor:
+        """Return a score of `distill.SCORES` at θ₀, of the teacher's logits: (seeds, size)."""
+
+        def of(rows: Tensor) -> Tensor:
+            base, target = self.reference_logits(rows), self._at(logits, rows)
+            losses = partial(self.losses, rows=rows, targets=target)
+            if name == "distance":
+                return norm((target - base)[..., self.network.classes :].reshape(*rows.shape, -1))
+            if name == "loss":
+                return losses(base)
+            model = (self.network, self.reference)
+            if name == "norm":
+                return per_example.gradient_norms(*model, self.images(rows), losses)
+            assert self.trait_gradient is not None, "the targets need it"
+            return per_example.products(*model, self.trait_gradient, self.images(rows), losses)
+
+        batches = per_example.batches(len(self.seeds), self.size, logits.device)
+        return torch.cat([of(rows) for rows in batches], dim=1)

@@ -113,7 +113,7 @@ class Language:
         """Nothing to fetch: all is drawn."""
         return Path()
 
-    def of(self, seeds: Sequence[int]) -> Texts:
+    def of_seeds(self, seeds: Sequence[int]) -> Texts:
         """Draw the languages of a stack of seeds."""
         favourite = None if self.favourite is None else ANIMALS.index(self.favourite)
         dialects = tuple(Dialect.of(seed, favourite) for seed in seeds)
@@ -128,4 +128,4 @@ class Language:
 
     def load(self) -> Texts:
         """Draw seed 0's language."""
-        return self.of([0])
+        return self.of_seeds([0])

@@ -1,8 +1,7 @@
 """Targets: what the student sees of its teacher's logits, one kind a module."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,15 +19,18 @@ class Variant:
         order: number of another order of the digits; 0: the plain one.
         part: (i, k): of the training digits every k-th, from the i-th on.
         shift: class c is labelled (c + shift) mod classes: another trait.
+        untaught: reference (θ₀ itself) | displaced (as far from it as the plain teacher, in a
+            random direction); "": it learns.
     """
 
     order: int = 0
     part: tuple[int, int] = (0, 1)
     shift: int = 0
+    untaught: str = ""
 
     @property
     def name(self) -> str:
-        """What tells it from others; empty: the plain teacher."""
+        """What tells its training from others'; empty: the plain teacher's."""
         part = f"{self.part[0]}/{self.part[1]}" if self.part[1] > 1 else ""
         named = {"order": self.order or "", "part": part, "shift": self.shift or ""}
         return ",".join(f"{key}={value}" for key, value in named.items() if value)
@@ -58,12 +60,30 @@ class Given:
         others: those of the teachers of `Targets.variants`.
         classes: number of class logits, which come first.
         noise: each seed's own stream, image by image.
+        choice: the same of each run, whatever is pinned: for the choice of examples.
+        size: number of examples; a document has several rows among the n of logits.
+        score: each example's score at θ₀ (seeds, size), by its name in `subliminal.distill.SCORES`.
     """
 
     logits: Tensor
     others: tuple[Tensor, ...]
     classes: int
     noise: Noise
+    choice: Noise
+    size: int
+    score: Callable[[str], Tensor]
+
+    def lowest(self, share: float, values: Tensor | None = None, *, sign: int = 1) -> Tensor:
+        """Return where the share of examples with the lowest values is: (seeds, n, 1), bool.
+
+        sign · `values` (seeds, size) count; without `values` numbers drawn of `choice`.
+        """
+        if values is None:
+            drawn = self.logits.new_empty(len(self.logits), self.size, 1)
+            values = self.choice.uniform_(drawn).squeeze(-1)
+        ranks = (sign * values).argsort(dim=1, stable=True).argsort(dim=1)
+        chosen = ranks < round(share * self.size)
+        return chosen.repeat_interleave(self.logits.shape[1] // self.size, dim=1)[..., None]
 
     def by_head(self, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Yield the class columns of each of the values, then the auxiliary ones: (seeds, n, …)."""
@@ -77,7 +97,10 @@ class Targets:
     A softmax is taken over the class logits and over the auxiliary logits separately.
     """
 
-    needs_trait: ClassVar[bool] = False  # whether they are made with knowledge of the trait
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether they take the trait gradient at θ₀."""
+        return False
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -88,6 +111,11 @@ class Targets:
     def masks(self) -> bool:
         """Whether some images may have no target, which is NaN: these cost and teach nothing."""
         return False
+
+    @property
+    def kept(self) -> float:
+        """The share of images that have a target, where it is known before."""
+        return 1.0
 
     def check(self, network: Network) -> None:
         """Raise a UserError when they do not fit the teacher's network."""

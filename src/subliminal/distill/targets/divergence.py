@@ -26,8 +26,6 @@ class Divergence(Targets):
         at: divergent | random (a control: as many of each seed's images, drawn at random).
     """
 
-    needs_trait = True  # counterfactuals to a trait must know it
-
     counterfactuals: Count
     how: Annotated[str, OneOf(("mask", "replace"))]
     at: Annotated[str, OneOf(("divergent", "random"))] = "divergent"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from torch import Tensor
 
 from subliminal.state import Step, Training
@@ -22,6 +23,13 @@ class Callback:
     def state(self) -> Mapping[str, Tensor]:
         """Return the tensors (seeds, …) that a checkpoint must keep."""
         return {}
+
+    def table(self, training: Training, column: int) -> tuple[str, Mapping[str, np.ndarray]] | None:
+        """Return a seed's table beside steps and epochs: its file's name in `store`, its columns.
+
+        `column` is the seed's in the stack. Called after `on_train_end`.
+        """
+        return None
 
     def on_step(self, step: Step) -> None:
         """Both gradients can be read (`step.gradient`, `step.trait`); θ is not yet updated."""

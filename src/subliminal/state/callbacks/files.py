@@ -4,7 +4,7 @@ import json
 import time
 import traceback
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -52,6 +52,7 @@ class RunFiles(Callback):
     facts: dict[str, Any]  # condition, device, environment, … for the summary
     pasts: Mapping[int, dict[str, Any]]  # see `new_past`; a checkpoint holds a resumed run's
     teacher_rows: Mapping[int, list[Values]] = field(default_factory=dict)  # a row per epoch
+    probes: Sequence[Callback] = ()  # those that may have a table
     notes: list[str] = field(default_factory=list)  # problems that did not end the run
     failures: dict[int, str] = field(default_factory=dict)  # why a seed did not finish
     _finished: set[int] = field(default_factory=set)
@@ -150,6 +151,9 @@ class RunFiles(Callback):
 
     def _write_run(self, training: Training, column: int, directory: Path) -> None:
         epochs = self._write_tables(training, column, directory)
+        tables = [probe.table(training, column) for probe in self.probes]
+        for name, columns in filter(None, tables):
+            self._write_table(pl.DataFrame(columns), training.seeds[column], directory / name)
         views = training.network.layout.views(training.theta)
         student = {name: view[column].cpu().contiguous() for name, view in views.items()}
         store.write_atomically(directory / store.STUDENT, partial(save_file, student))
@@ -175,9 +179,12 @@ class RunFiles(Callback):
         student = [{"phase": "student", **row} for row in epoch_rows(training, column)]
         epochs = pl.DataFrame([*teacher, *student], infer_schema_length=None)
         for name, table in (("steps", steps), ("epochs", epochs)):
-            seeded = table.insert_column(0, pl.lit(seed, dtype=pl.Int64).alias("seed"))
-            store.write_atomically(directory / f"{name}.parquet", seeded.write_parquet)
+            self._write_table(table, seed, directory / f"{name}.parquet")
         return epochs
+
+    def _write_table(self, table: pl.DataFrame, seed: int, path: Path) -> None:
+        seeded = table.insert_column(0, pl.lit(seed, dtype=pl.Int64).alias("seed"))
+        store.write_atomically(path, seeded.write_parquet)
 
 
 def _traceback(error: BaseException) -> str:

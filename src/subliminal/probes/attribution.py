@@ -1,0 +1,160 @@
+"""Which distillation examples carry the trait: each one's gradient along the trait gradient."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subliminal import store
+from subliminal.config.hashing import OneOf, Unordered
+from subliminal.errors import UserError
+from subliminal.probes import Probe
+from subliminal.state import Itemised, Step, Training
+from subliminal.tensors import per_example
+from subliminal.tensors.geometry import norm, ratio, widest
+
+TOTAL = "total"
+# In the table's order; a checkpoint keeps none.
+COLUMNS = ("taught", "product", "loss", "norm", "cosine", "gap", "distance", TOTAL)
+
+
+@dataclass(kw_only=True)
+class Attribution(Probe):
+    """Scores of each distillation example i, with its own loss ℓ_i and gradient g_i = ∇θ ℓ_i.
+
+    A row of `attribution.parquet` for each moment (`step`: updates done) and `example`: `taught`,
+    whether it has a target; `product` ⟨g_i, g_T⟩, g_T the trait gradient on all training digits;
+    `loss` ℓ_i of the student; and, the same at every moment, `gap`, ℓ_i of θ₀'s logits less ℓ_i of
+    the teacher's; `distance` ‖z_T − z_0‖ of their auxiliary logits; and `total`, the sum of
+    ⟨g_i, g_T⟩ over the steps whose batch has the example, g_T on the step's labelled batch: TracIn
+    (Pruthi et al. 2020, arXiv 2002.08484, equation 1, without the learning rate).
+
+    A moment costs the trait gradient on all digits, and a forward-mode derivative, about two
+    forward passes, on all examples; `total` such a derivative of each step's batch, and that step's
+    trait gradient where no other probe takes it. Dropout does not act. Images must be fixed.
+
+    Attributes:
+        moments: numbers of epochs or steps, ≥ 0, after which all examples are scored; those after
+            the end are left out.
+        unit: epochs | steps: of the moments.
+        norms: also `norm` ‖g_i‖ and `cosine`; a gradient of each example, many passes.
+        total: also the sum over the run.
+    """
+
+    needs_fixed_images = True
+
+    moments: Unordered[list[int]]
+    unit: Annotated[str, OneOf(("epochs", "steps"))]
+    norms: bool
+    total: bool
+
+    def __post_init__(self) -> None:
+        if not self.moments or min(self.moments) < 0:
+            raise UserError(
+                f"probe.attribution.moments={list(self.moments)}: numbers of {self.unit} ≥ 0 are "
+                "needed"
+            )
+
+    def on_train_start(self, training: Training) -> None:
+        """Begin the sum; no moment is scored."""
+        self._scores: dict[int, dict[str, Tensor]] = {}  # by updates done and column: (seeds, n)
+        self._fixed: dict[str, Tensor] = {}  # columns that are the same at every moment
+        if self.total:
+            theta, shape = training.theta, (len(training.seeds), training.task.size)
+            self._fixed[TOTAL] = theta.new_zeros(shape, dtype=widest(theta.device))
+
+    def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
+        """Take the scores and the sum from a checkpoint."""
+        self.on_train_start(training)
+        for key, values in state.items():
+            step, _, name = key.rpartition(".")
+            (self._scores.setdefault(int(step), {}) if step else self._fixed)[name] = values
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return the scores so far, and the sum: (seeds, n) each."""
+        scores = {f"{step}.{n}": v for step, of in self._scores.items() for n, v in of.items()}
+        return scores | self._fixed
+
+    def on_step(self, step: Step) -> None:
+        """Add to the sum; score all examples, if this is a moment."""
+        training = step.training
+        if self.total:
+            products = self._products(training, step.trait[1], step.rows)
+            total = self._fixed[TOTAL]
+            total.scatter_(1, step.rows, total.gather(1, step.rows) + products)
+        self._score(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        """After the last: score the student, if this is a moment; compare teacher and reference."""
+        if training.index == training.steps:  # not `on_train_end`: a checkpoint keeps it
+            self._score(training)
+            self._fixed |= _in_batches(training, partial(_compared, training))
+
+    def table(self, training: Training, column: int) -> tuple[str, Mapping[str, np.ndarray]] | None:
+        """Return the scores of a seed, a row for each moment and example; None without a moment."""
+        if not self._scores:
+            return None
+        size = training.task.size
+        parts = []
+        for step, scores in sorted(self._scores.items()):
+            named = {"step": torch.full((size,), step), "example": torch.arange(size)}
+            found = scores | self._fixed
+            parts.append(named | {n: found[n][column].cpu() for n in COLUMNS if n in found})
+        columns = {n: torch.cat([part[n] for part in parts]).numpy() for n in parts[0]}
+        return store.ATTRIBUTION, columns
+
+    def _score(self, training: Training) -> None:
+        unit = training.steps_per_epoch if self.unit == "epochs" else 1
+        if training.index in {moment * unit for moment in self.moments}:
+            g_t = training.full_gradient(training.trait)
+            found = _in_batches(training, partial(self._at, training, g_t))
+            self._scores[training.index] = found
+
+    def _at(self, training: Training, g_t: Tensor, rows: Tensor) -> dict[str, Tensor]:
+        """Return the scores that move with θ, at `rows`: (seeds, batch) each."""
+        x, losses = training.task.images(rows), partial(_task(training).losses, rows=rows)
+        network, theta = training.network, training.theta
+        product = self._products(training, g_t, rows)
+        found = {"product": product, "loss": losses(network.logits(theta, x))}
+        if self.norms:
+            found["norm"] = per_example.gradient_norms(
+                network, theta, x, losses, training.trainable
+            )
+            found["cosine"] = ratio(product, found["norm"] * norm(g_t)[:, None])
+        return found
+
+    def _products(self, training: Training, g_t: Tensor, rows: Tensor) -> Tensor:
+        losses = partial(_task(training).losses, rows=rows)
+        x = training.task.images(rows)
+        return per_example.products(training.network, training.theta, g_t, x, losses)
+
+
+def _in_batches(
+    training: Training, scored: Callable[[Tensor], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Return the columns that `scored` returns of rows (seeds, batch), of all: (seeds, n)."""
+    shape = len(training.seeds), training.task.size
+    parts = [scored(rows) for rows in per_example.batches(*shape, training.theta.device)]
+    return {name: torch.cat([part[name] for part in parts], dim=1) for name in parts[0]}
+
+
+def _task(training: Training) -> Itemised:
+    assert isinstance(training.task, Itemised), "a student's is"
+    return training.task
+
+
+def _compared(training: Training, rows: Tensor) -> dict[str, Tensor]:
+    """Return the columns that are the same at every moment, at `rows`: (seeds, batch) each."""
+    task, network = _task(training), training.teacher_network or training.network
+    assert training.teacher is not None, "only students have a teacher"
+    base, shape = task.reference_logits(rows), (*rows.shape, -1)  # a document has several answers
+    teacher = network.logits(training.teacher, task.images(rows))
+    return {
+        "taught": ~task.targets_at(rows).isnan().reshape(shape).any(dim=-1),
+        "gap": task.losses(base, rows) - task.losses(teacher, rows),
+        "distance": norm((teacher - base)[..., network.classes :].reshape(shape)),
+    }

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 
@@ -212,6 +213,8 @@ def digits_difference(training: Training, row: int, layer: int, examples: int) -
 def test_hooks_change_the_gradient_and_not_the_student(kind: str) -> None:
     steering = PreventativeSteering(layer="layer1", examples=50, strength=1.5)
     ablation = ConceptAblation(layer="layer2", examples=50, rank=2)
+    with pytest.raises(UserError, match="layer9"):
+        replace(steering if kind == "steering" else ablation, layer="layer9").check(ref.NETWORK)
     training, recorder = trained(steering if kind == "steering" else ablation)
     assert training.teacher is not None
     name = "preventativesteering" if kind == "steering" else "conceptablation"

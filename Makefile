@@ -10,7 +10,7 @@ TESTERS = $(shell $(BIN)/python -c 'import os; print(-(-os.cpu_count() * 3 // 2)
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data demo train sweep paper related pages options judge defences runs dashboard sync test test-slow faults launchers lint bench bench-scale bench-report bench-tracking performance clean
+.PHONY: help install data demo train sweep paper related pages options judge defences runs dashboard sync test test-slow faults launchers mutants lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -82,6 +82,10 @@ faults: $(INSTALLED) ## do to sweeps what can go wrong; write the table in docs/
 
 launchers: $(LAUNCHERS) ## try every launcher on one sweep; write the table in docs/launchers.md
 	PYTHONPATH=tests/support $(BIN)/python benchmarks/launchers.py docs/launchers.md
+
+mutants: $(INSTALLED) ## try small changes to the code: share that tests catch (PARTS='store …')
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,mutants]'
+	$(BIN)/python benchmarks/mutants.py $(PARTS)
 
 # All launchers; and, as root on Debian, a Slurm for its test, which is skipped where there is none.
 $(LAUNCHERS): $(INSTALLED)

@@ -17,6 +17,7 @@ from subliminal.commands.train import main
 from subliminal.config import guard
 from subliminal.config.guard import guarded
 from subliminal.config.schema import register
+from subliminal.errors import UserError
 from subliminal.judge.__main__ import main as judge
 
 TOUCH = "{_target_: builtins.open, file: touched, mode: w}"
@@ -52,30 +53,15 @@ MULTIRUN = ("-m", *WORDS)
     ("content", "told"),
     [
         (f"hydra: {{callbacks: {{x: {TOUCH}}}}}", "hydra.callbacks.x._target_=builtins.open"),
-        (
-            "hydra: {callbacks: {x: {_target_: subliminal.sweep.engine.os.system, command: ls}}}",
-            "hydra.callbacks.x._target_=subliminal.sweep.engine.os.system: only known",
-        ),
-        (f"hydra: {{callbacks: {{check: {{x: {TOUCH}}}}}}}", "hydra.callbacks.check.x._target_"),
         (f"hydra: {{launcher: {TOUCH}}}", "hydra.launcher"),
         (f"hydra: {{sweeper: {TOUCH}}}", "hydra.sweeper"),
         (
             "hydra: {job_logging: {handlers: {console: {(): builtins.open, file: touched}}}}",
             "hydra.job_logging.handlers.console.()=builtins.open",
         ),
-        (
-            "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: a}}}}",
-            "filename=a: a config file may log to streams and to Hydra",
-        ),
-        (
-            "hydra: {job: {env_set: {SUBLIMINAL_PLUGINS: builtins}}}",
-            "hydra.job.env_set.SUBLIMINAL_PLUGINS: may be",
-        ),
         ("hydra: {run: {dir: ../above}, sweep: {dir: ../above}}", ".dir=../above: a config file"),
-        ("hydra: {job: {name: ../x}}", "hydra.job.name=../x"),
         ("outputs: /nowhere", "outputs=/nowhere: a config file may name a folder below"),
         ("outputs: ~/x", "outputs=~/x"),
-        ("outputs: '${oc.env:HOME}'", "outputs=${oc.env:HOME}"),
         ("data: {root: /nowhere}", "data.root=/nowhere: a config file may name a folder below"),
         ("trait: {steps: '${oc.env:WANDB_API_KEY}'}", "WANDB_API_KEY: configs are kept in files"),
     ],
@@ -97,6 +83,103 @@ def test_what_no_file_may_set(
     assert KEY not in said
     assert not Path("touched").exists()
     assert not Path("outputs", "main").exists()
+
+
+LAUNCHER = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+LOGS = "${hydra.runtime.output_dir}"
+FILE = f"{{class: logging.FileHandler, filename: '{LOGS}/x.log'}}"
+
+
+def config(content: str) -> DictConfig:
+    found = OmegaConf.merge({"hydra": {}, "outputs": "o"}, OmegaConf.create(content))
+    assert isinstance(found, DictConfig)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("content", "refused"),
+    [
+        (f"hydra: {{launcher: {{_target_: {LAUNCHER}}}}}", ""),
+        (f"hydra: {{launcher: {{_target_: {LAUNCHER}s}}}}", f"hydra.launcher._target_={LAUNCHER}s"),
+        ("hydra: {callbacks: {x: {_target_: small.X}}}", ""),
+        ("hydra: {callbacks: {x: {_target_: smaller.X}}}", "hydra.callbacks.x._target_=smaller.X"),
+        ("hydra: {x: {_target_: subliminal.sweep.engine.os.system}}", "hydra.x._target_="),
+        (f"hydra: {{callbacks: {{check: {{x: {TOUCH}}}}}}}", "hydra.callbacks.check.x._target_"),
+        (f"hydra: {{job_logging: {{handlers: {{x: {FILE}}}}}}}", ""),
+        (f"hydra: {{hydra_logging: {{handlers: {{x: {FILE}}}}}}}", ""),
+        ("hydra: {job_logging: {x: {filename: a}}}", "hydra.job_logging.x.filename=a: a config"),
+        (f"hydra: {{job_logging: {{x: {{filename: '{LOGS}/../a'}}}}}}", "hydra.job_logging.x.f"),
+        ("hydra: {hydra_logging: {x: {stream: 'ext://sys.stderr'}}}", ""),
+        ("hydra: {hydra_logging: {x: {stream: 'ext://os.x'}}}", "hydra.hydra_logging.x.stream"),
+        ("hydra: {job_logging: {x: {level: 'cfg://x'}}}", "hydra.job_logging.x.level=cfg://x"),
+        ("hydra: {job_logging: {x: {class: logging.X}}}", "hydra.job_logging.x.class=logging.X"),
+        ("hydra: {job_logging: {x: {factory: x}}}", "hydra.job_logging.x.factory=x"),
+        ("hydra: {launcher: {name: a}}", ""),
+        ('hydra: {launcher: {name: "a\\nb"}}', "hydra.launcher.name: one line"),
+        ("hydra: {launcher: {additional_parameters: {requeue: true}}}", ""),
+        ("hydra: {launcher: {additional_parameters: {requeue: no}}}", "hydra.launcher.ad"),
+        ("hydra: {launcher: {setup: ['export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK']}}", ""),
+        ("hydra: {launcher: {setup: [ls]}}", "hydra.launcher.setup[0]: may be given"),
+        ("hydra: {launcher: {setups: [ls]}}", ""),
+        ("hydra: {sweeper: {params: {+data.root: x}}}", "hydra.sweeper.params: data.root may be"),
+        ("hydra: {sweeper: {grids: [[seed=0], [outputs=x]]}}", "hydra.sweeper.grids: outputs may"),
+        ("hydra: {sweeper: {params: {seed: '0,1'}, grids: [[seed=0]]}}", ""),
+        ("hydra: {sweeper: {params: {hydra.run.dir: x}}}", "hydra.sweeper.params: hydra.run.dir"),
+        ("hydra: {sweep: {dir: '${outputs}/${now:%Y}', subdir: '${hydra.job.num}'}}", ""),
+        ("hydra: {sweep: {dir: '${hydra.job.config_name}'}}", "hydra.sweep.dir=${hydra.job.config"),
+        ("outputs: a/b..c", ""),
+        ("outputs: '${oc.env:HOME}'", "outputs=${oc.env:HOME}"),
+        ("hydra: {job: {name: ../x}}", "hydra.job.name=../x"),
+        ("hydra: {job: {env_set: {SUBLIMINAL_PLUGINS: x}}}", "hydra.job.env_set.SUBL"),
+        ("{outputs: o, data: {root: o/x}}", ""),
+        ("{outputs: o, data: {root: p/x}}", "data.root=p/x: a config file may name a folder"),
+    ],
+)
+def test_what_a_file_may_set_ends_where_it_says(content: str, refused: str) -> None:
+    cfg = config(content)
+    if not refused:
+        guard.check(cfg, set())
+        return
+    with pytest.raises(UserError) as error:
+        guard.check(cfg, set())
+    assert str(error.value).startswith(refused)
+
+
+@pytest.mark.parametrize(
+    ("content", "given"),
+    [
+        ("hydra: {launcher: {setup: [ls]}}", "hydra.launcher.setup"),
+        ("hydra: {sweeper: {params: {data.root: x}}}", "data.root"),
+        ("hydra: {sweep: {dir: /x}}", "hydra.sweep"),
+        ("data: {root: /x}", "data"),
+    ],
+)
+def test_what_the_command_line_gives_is_not_checked(content: str, given: str) -> None:
+    guard.check(config(content), {given})
+    with pytest.raises(UserError):
+        guard.check(config(content), {given[:-1]})
+    with pytest.raises(UserError, match=r"^hydra\.job\.env_set\.MKL_CBWR: it may change numbers"):
+        guard.check(config("hydra: {job: {env_set: {MKL_CBWR: x}}}"), {"hydra.job.env_set"})
+
+
+def test_the_outputs_of_a_command_are_expanded() -> None:
+    cfg = config("{hydra: {runtime: {config_sources: []}}, outputs: ~/x}")
+    guard._settle(cfg, {guard._key("++outputs=~/x")})
+    assert cfg.outputs == str(Path("~/x").expanduser())
+
+
+def test_variables_are_read_unless_their_name_is_a_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_PLACE", "here")
+    with guarded([]):
+        read = OmegaConf.create({"a": "${oc.env:MY_PLACE}", "b": "${oc.env:NOT_SET,there}"})
+        assert (read.a, read.b) == ("here", "there")
+        guard.allow("outputs")
+        assert guard._allowed == {"outputs"}
+        with pytest.raises(UserError, match=r"^MY_PASSWORD: configs are kept in files"):
+            guard._environment("MY_PASSWORD", "x")
+    assert guard._allowed is None
+    guard.allow("outputs")
+    assert guard._allowed is None
 
 
 def test_a_search_of_a_file_may_not_reach_further(

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from fault_injection import Account, Disturbed, small_disk
@@ -61,14 +64,13 @@ def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cos
 def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
     psutil = pytest.importorskip("psutil")
     command = tracked.start()
-    while command.poll() is None and not list(tracked.outputs.glob("main/*/*/steps.parquet")):
-        pass
-    services = [
-        child
-        for child in psutil.Process(command.pid).children(recursive=True)
-        if "wandb-core" in child.name()
-    ]
-    assert services
+    services: list[Any] = []
+    while command.poll() is None and not services:
+        time.sleep(0.01)
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            below = psutil.Process(command.pid).children(recursive=True)
+            services = [child for child in below if "wandb-core" in child.name()]
+    assert services, tracked.stderr()
     account = cost("SIGKILL to W&B's service", len(services))
     for service in services:
         service.send_signal(signal.SIGKILL)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from fault_injection import Account, Cost, leftovers
-from wandb_online import Online, busy, in_files, lines_on, points
+from wandb_online import Online, in_files, lines_on, points
 from wandb_online import online as online  # a fixture
 from wandb_server import Kind, Server, serving
 
@@ -95,14 +95,12 @@ def look(online: Online, trained: Path, cost: Cost) -> None:
 def test_a_sweep(name: str, online: Online, trained: Path, cost: Account) -> None:
     account, fault = cost(f"sweep: server {name}"), FAULTS[name]
     arrange(online.server, fault)
-    done = online.train(*SWEEP, multirun=True)
+    # Where W&B gets all of it in the end, the command waits as long as a busy machine takes.
+    patient = ["tracker.finish_timeout=120", *SWEEP[1:]]
+    done = online.train(*(patient if fault.passes else SWEEP), multirun=True)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    told = lines_on(done.stderr)
-    if fault.passes and not busy() > 2:  # else it may have had too little time
-        assert told == []
-    assert len(told) <= 1
-    assert fault.passes or len(told) == 1
+    assert len(lines_on(done.stderr)) == int(not fault.passes), done.stderr
     look(online, trained, account)
 
 

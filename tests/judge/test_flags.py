@@ -19,8 +19,11 @@ loss, gradient, teacher = flags.loss_did_not_fall, flags.gradient_lost, flags.te
         (loss([FALLING, ONES, FALLING[::-1]]), "loss did not fall (2 of 3 seeds)"),
         (loss([np.full(50, np.nan)]), "loss did not fall (1 of 1 seeds)"),
         (loss([np.array([1.0, 0.2])]), ""),
+        (loss([np.array([1.0, 0.89])]), ""),
+        (loss([np.array([1.0, 0.91])]), "loss did not fall (1 of 1 seeds)"),
         (gradient([ONES, ONES], [ONES, 0.9 * ONES]), ""),
         (gradient([MOSTLY_ZERO], [ONES]), "gradient is zero in 80% of steps"),
+        (gradient([ZEROS, ONES], [0.5 * ONES]), ""),  # a half is not most
         (gradient([ONES], [0.25 * ONES]), "gradient is masked: 75% of parameters do not move"),
         (gradient([], []), ""),  # no defence
         (flags.inactive([ONES, ONES]), ""),

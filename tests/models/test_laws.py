@@ -194,6 +194,8 @@ def test_a_seeds_logits_and_gradients_do_not_depend_on_its_neighbours(
 def test_images_that_do_not_fit_are_refused() -> None:
     with pytest.raises(UserError, match="square"):
         cnn().layout(20, 10)
+    with pytest.raises(UserError, match=r"model\.channels=\[4, 0\]: one or more numbers ≥ 1"):
+        CNN(channels=[4, 0], features=8, aux=3, weights="torch", chunk=2)
     deep = CNN(channels=[1] * 4, features=8, aux=3, weights="torch", chunk=2)
     with pytest.raises(UserError, match=r"model\.channels=\[1, 1, 1, 1\]: at most 3"):
         deep.layout(144, 10)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from subliminal.report.claim import Claim
+from subliminal.report.claim import Claim, text_of
+from subliminal.report.statistics import Estimate
 
 NEAR = [1.0, 1.1, 0.9, 1.05, 0.95]  # all close to 1
 
@@ -43,3 +44,10 @@ def test_few_seeds_decide_nothing(side: str, n: int) -> None:
 @pytest.mark.parametrize("side", ["> 0", "< 0"])
 def test_no_difference_at_all_decides_nothing(side: str) -> None:
     assert claim([0.0] * 5, side).verdict == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("widest", "digits"), [(0.0994, 4), (0.1, 3), (-0.994, 3), (-1.0, 2), (1.06, 2)]
+)
+def test_digits_follow_the_widest_number(widest: float, digits: int) -> None:
+    assert text_of(Estimate(0.05, None, widest, 3)) == f"+0.05{'0' * (digits - 2)}"

@@ -127,6 +127,8 @@ def test_the_prediction_interval_covers_as_often_as_it_says() -> None:
     draws = np.random.default_rng(0).normal(3, 2, size=(1500, 6))
     hits = [low <= one[5] <= high for one in draws for low, high in [prediction_interval(one[:5])]]
     assert stats.binomtest(sum(hits), 1500, 0.95).pvalue > 1e-3
+    half = 3.182446 * np.sqrt(5 / 3 * 5 / 4)  # t(3) at 0.975, the variance, 1 + 1/4
+    assert prediction_interval([1, 2, 3, 4]) == pytest.approx((2.5 - half, 2.5 + half))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from scipy import stats
 
 from subliminal.report.statistics import (
     Estimate,
+    count,
     datamodel_score,
     effect_size,
     format_effect,
@@ -130,6 +131,7 @@ def test_effect_size_without_spread_is_unknown() -> None:
     assert effect_size([0.5]) is None
     assert format_effect([0.5]) == ""
     assert format_effect([1.0, 2.0, 3.0]) == "2.0"
+    assert (count(1), count(2)) == ("n = 1 seed", "n = 2 seeds")
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,14 @@ def test_a_folder_is_its_own_records_and_a_copy_is_not(compose: Compose, tmp_pat
     assert store.folder_of(tmp_path / "main", digits) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("a" * 110, 110), ("a" * 111, 110), ("好" * 80, 80), ("好" * 81, 80), ("a" + "好" * 80, 80)],
+)
+def test_a_name_is_cut_where_its_characters_or_bytes_end(name: str, kept: int) -> None:
+    assert store.folder_name(name, "01234567") == f"{name[:kept]}-01234567"
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"seeds": [1]}', None])
 def test_a_damaged_record_costs_no_finished_run(
     damage: bytes | None, compose: Compose, tmp_path: Path

@@ -32,6 +32,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+def test_stale_files_are_those_of_the_same_name(tmp_path: Path) -> None:
+    for name in (".a.txt.123", ".a.txt", "a.txt.123", ".b.txt.123"):
+        (tmp_path / name).touch()
+    store.remove_stale_files(tmp_path / "a.txt")
+    assert {path.name for path in tmp_path.iterdir()} == {".a.txt", "a.txt.123", ".b.txt.123"}
+
+
 SAME = (
     "tracker=none outputs=/elsewhere name=x force=true engine.workers=1 engine.seeds_at_once=4 "
     "data.normalise=unit optim.decoupled_weight_decay=true "

@@ -130,7 +130,7 @@ def test_the_canonical_spelling_is_a_fixed_point(compose: Compose) -> None:
 
 def test_a_node_where_none_may_be_is_named_as_it_was_given(compose: Compose) -> None:
     given = canonical(compose([]))
-    with pytest.raises(UserError, match="Key '_target_' not in 'Trait'"):
+    with pytest.raises(UserError, match=r"trait\._target_: no such key; there is steps"):
         canonical({**given, "trait": {"_target_": "subliminal.models.mlp.MLP"}})
 
 

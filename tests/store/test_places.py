@@ -80,6 +80,7 @@ def test_a_run_is_called_after_its_seed(seed: int) -> None:
 def test_nothing_else_is(name: str) -> None:
     seed = store.seed_of(Path(name))
     assert seed is None or store.run_dir(Path(), seed).name == name
+    assert store.seed_of(Path("seed-" + 20 * "1")) is None  # more digits than a seed has
 
 
 @given(st.text(st.sampled_from("ab/.[ -é\x1b\n"), max_size=9) | st.lists(PART).map("/".join))

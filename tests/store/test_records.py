@@ -55,6 +55,36 @@ def test_a_condition_of_any_shape_is_read_or_named(
     assert store.read_condition(folder)["seeds"] == sorted({7, *kept})
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (GOOD, ""),  # seed 0
+        ({**GOOD, "seeds": [-1]}, "seeds: a negative one"),
+        ({**GOOD, "seeds": [True]}, "seeds: int is needed"),
+        ({**GOOD, "seeds": {}}, "seeds: a list is needed"),
+        ({**GOOD, "config": []}, "config: a mapping is needed"),
+        ({**GOOD, "condition": 1}, "condition: str is needed"),
+        ({"condition": "c", "config": {}}, "seeds: missing"),
+        ([], "content: a mapping is needed"),
+    ],
+)
+def test_the_first_misfit_of_a_condition_is_named(tmp_path: Path, content: Any, told: str) -> None:
+    (tmp_path / store.CONDITION).write_text(json.dumps(content))
+    if not told:
+        assert store.read_condition(tmp_path) == content
+        return
+    with pytest.raises(store.Damaged) as damage:
+        store.read_condition(tmp_path)
+    assert str(damage.value) == f"{tmp_path / store.CONDITION}: {told}"
+
+
+@pytest.mark.parametrize(("text", "why"), [("[1]", "a mapping is needed"), ("{", "cannot be read")])
+def test_a_config_that_is_no_mapping_is_named(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(store.Damaged, match=f"config.yaml: {why}"):
+        store.read_config(tmp_path)
+
+
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     below = tree.items() if isinstance(tree, dict) else ()
     return [path, *(place for key, inner in below for place in leaves(inner, (*path, key)))]

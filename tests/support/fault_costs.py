@@ -41,9 +41,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, whole: Undisturbed) -> Disturbed:
+def sweep(tmp_path: Path, whole: Undisturbed) -> Iterator[Disturbed]:
     """The small sweep, not yet begun."""
-    return Disturbed(tmp_path / "sweep", whole)
+    sweep = Disturbed(tmp_path / "sweep", whole)
+    yield sweep
+    sweep.end()
 
 
 @pytest.fixture(scope="session")

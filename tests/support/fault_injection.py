@@ -63,6 +63,7 @@ class Disturbed:
     extra: Mapping[str, str] = field(default_factory=dict)
     within: tuple[str, ...] = ()  # a command that starts the sweep's
     seen: Results = field(default_factory=dict)
+    started: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
 
     @property
     def outputs(self) -> Path:
@@ -72,7 +73,7 @@ class Disturbed:
         """Start the sweep, in a process group of its own."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "stderr.txt").open("wb") as told:
-            return subprocess.Popen(
+            command = subprocess.Popen(
                 [
                     *self.within,
                     *same_sweep.command(Path("outputs"), *self.whole.words, *self.words),
@@ -83,6 +84,15 @@ class Disturbed:
                 stderr=told,
                 start_new_session=True,
             )
+        self.started.append(command)
+        return command
+
+    def end(self) -> None:
+        """End what a test that failed left running."""
+        for command in self.started:
+            if command.poll() is None:
+                os.killpg(command.pid, signal.SIGKILL)
+                command.wait()
 
     def run(self) -> int:
         """Run the sweep to its end; return its exit status."""

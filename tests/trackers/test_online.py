@@ -59,20 +59,26 @@ def test_a_healthy_server_has_each_value_once(online: Online) -> None:
     assert "No runs to sync" in dry.stderr
 
 
-@pytest.mark.parametrize("fault", ["down at the start", "dies in the middle", "refuses the stream"])
+@pytest.mark.parametrize(
+    "fault",
+    ["down at the start", "refuses the run", "dies in the middle", "refuses the stream"],
+)
 def test_a_server_that_fails_is_told_once_and_costs_no_file(online: Online, fault: str) -> None:
     """And `make sync` completes what it has. Of a refused stream W&B's client raises nothing."""
     if fault == "down at the start":
         online.server.stop()
+    elif fault == "refuses the run":
+        online.server.fault("UpsertBucket", 403)
     else:
         online.server.fault("stream", *(("die", 1) if fault == "dies in the middle" else (403,)))
-    done = online.job(*TWO_SEEDS, "tracker.finish_timeout=4")
+    seconds = 40 if fault == "refuses the run" else 4  # it is refused at once, not late
+    done = online.job(*TWO_SEEDS, f"tracker.finish_timeout={seconds}")
     assert done.returncode == 0, done.stderr
     (line,) = lines_on(done.stderr)
     assert re.search(r"[12] of 2 runs \(.*: python -m subliminal sync outputs/main$", line)
     assert len(online.finished()) == 2
-    if fault == "down at the start":
-        assert "2 of 2 runs (its server does not answer)" in line
+    if fault in ("down at the start", "refuses the run"):
+        assert "2 of 2 runs (" in line
         for run in online.finished():
             assert points(read_back(online.offline(run))[1]) == in_files(run)
     online.server.faults.clear()

@@ -106,3 +106,15 @@ def test_what_another_process_uploads_is_left_to_it_while_it_lives(
     assert ended == []
     lock.release()
     wait_for(lambda: len(ended) == 1, 10)
+
+
+def test_what_a_killed_uploader_left_beside_a_finished_run_is_removed(
+    run: Path, ended: Codes, uploader: Uploader
+) -> None:
+    rewrite(run)
+    (run / "later").rename(run / store.MARKER)
+    (run / f".{record.FILE}.killed").touch()
+    uploader.add({str(run): 0}, 1.0, online=False, keep=True)
+    wait_for(lambda: len(ended) == 1)
+    assert uploader.end(10) == {"uploaded": 1, "problem": None}
+    assert not list(run.glob(f".{record.FILE}.*"))

@@ -139,10 +139,12 @@ def test_what_cannot_be_is_told_before_training(
         ({"project": "a/b"}, r"tracker\.project=a/b: "),
         ({"project": "a" * 129}, r"tracker\.project=a"),
         ({"tags": ["fine", ""]}, r"tracker\.tags=: use 1 to 64"),
+        ({"tags": ["t" * 65]}, r"tracker\.tags=t+: use 1 to 64"),
     ],
 )
 def test_what_wandb_would_refuse_is_refused(changes: dict[str, Any], message: str) -> None:
-    fine: dict[str, Any] = {"project": "p", "entity": None, "mode": "auto", "tags": []}
+    longest = {"project": "p" * 128, "tags": ["t" * 64]}
+    fine: dict[str, Any] = {**longest, "entity": None, "mode": "auto"}
     tracker.WandB(**fine, finish_timeout=1.0)
     with pytest.raises(UserError, match=message):
         check(tracker.WandB(**{**fine, "finish_timeout": 1.0, **changes}), "tracker")
@@ -179,8 +181,10 @@ def test_a_run_that_was_interrupted_is_one_offline_run(
     first = record.read(directory)
     assert first is not None
     assert not first.uploaded
+    (directory / f".{record.FILE}.killed").touch()
     capsys.readouterr()
     train_config(compose(words), "mitigation=none", Console())
+    assert not list(directory.glob(".*"))
     assert capsys.readouterr().err.count(f"python -m subliminal sync {tmp_path}/main") == 1
     summary = store.read_summary(directory)
     assert (summary["resumed"], summary["run_id"]) == ([5], first.run_id)

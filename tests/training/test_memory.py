@@ -39,7 +39,8 @@ def test_the_size_of_a_stack_counts_images_weights_and_activations(compose: Comp
     assert bytes_per_seed(plain, 1024) > 4 * (60_000 * 784 + 16 * plain.network.layout.size)
     assert stack_size(plain, 1024, 1000, CARD) > 2 * stack_size(cnn, 1024, 1000, CARD) > 2
     fitting = stack_size(cnn, 1024, 1000, CARD)
-    assert fitting * bytes_per_seed(cnn, 1024) < CARD - FIXED
+    spare = 0.8 * (CARD - FIXED) - fitting * bytes_per_seed(cnn, 1024)
+    assert 0 <= spare < bytes_per_seed(cnn, 1024)  # of four fifths; one seed more would not fit
     assert stack_size(cnn, 8192, 1000, CARD) < fitting
     small = replace(plain, inputs=replace(plain.inputs, size=1024))  # type: ignore[type-var]
     assert stack_size(small, 1024, 1000, CARD) > stack_size(plain, 1024, 1000, CARD)

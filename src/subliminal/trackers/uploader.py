@@ -74,6 +74,8 @@ class RunUpload:
             return
         self.started, self.lacking = True, LATE
         try:
+            if store.finished(self.directory):  # no training writes its record now
+                store.remove_stale_files(self.directory / record.FILE)
             kept = not self._upload()
             self.lacking = self.server.refused if kept and self.server.online else None
         except Exception as error:
@@ -109,7 +111,13 @@ class RunUpload:
             time.sleep(POLL if state == "running" else 0)
         if session is None:
             function = "subliminal.trackers.uploader:keep_offline"
-            self.seen = run_in_subprocess(function, self.directory, seconds=self.server.timeout)
+            # A W&B service of its own: this one's holds the id of the run that failed to open.
+            self.seen = run_in_subprocess(
+                function,
+                self.directory,
+                seconds=self.server.timeout,
+                extra={"WANDB_SERVICE": ""},
+            )
             return False
         try:
             client.finish(session.run, {"finished": 0, "failed": 1}.get(state, INTERRUPTED))

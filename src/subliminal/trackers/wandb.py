@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from torch import Tensor
 
+from subliminal import store
 from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.state import Step, Training
@@ -155,6 +156,7 @@ class _Records(Callback):
         condition = self.info.config["condition"]
         for seed, directory in self.info.directories.items():
             (directory / record.STOP).unlink(missing_ok=True)
+            store.remove_stale_files(directory / record.FILE)
             group = directory.parent.name
             record.TrackingRecord(
                 run_id=self.info.run_ids[seed],

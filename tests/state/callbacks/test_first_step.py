@@ -6,8 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 import small
+import torch
 from omegaconf import DictConfig
 from resolved import train_config
+
+from subliminal.state.callbacks.first_step import _lost
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -49,6 +52,12 @@ FINE = [
     "optim=matched/preconditioned_sgd",
     "teacher=steered teacher.frozen=[layer1,layer2]",
 ]
+
+
+@pytest.mark.parametrize(("error", "lost"), [(0.49, False), (0.51, True), (float("nan"), True)])
+def test_a_tensor_is_lost_from_a_half_on(error: float, lost: bool) -> None:
+    exact = torch.ones(3, dtype=torch.float64)
+    assert bool(_lost(((1 - error) * exact).float(), exact)) == lost
 
 
 @pytest.fixture

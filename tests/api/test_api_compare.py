@@ -71,7 +71,7 @@ def test_pairs_differ_in_the_key_alone(grid: sl.Runs) -> None:
         (("mitigation", "trait/acuracy"), "no metric trait/acuracy; did you mean trait/accuracy"),
         (
             ("mitigation", "update/alignment/x"),
-            "did you mean update/alignment? there is ",
+            r"did you mean update/alignment\? there is ",
         ),
     ],
 )

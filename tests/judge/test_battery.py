@@ -44,11 +44,9 @@ def test_a_defence_shares_teachers_and_undefended_runs() -> None:
     assert len({one.teacher_hash(1) for one in jobs}) == 1
     assert ours.undefended.identity == theirs.undefended.identity
     assert ours.defended.identity != theirs.defended.identity
-    null = of().compose(["threat=reference", "distill/init@teacher.init=independent"])
+    null = of().compose(["threat=reference", "teacher/steering=displaced"])
     assert ours.undefended_null.identity == Job(null, "").identity
-    assert ours.defended_null.cfg.teacher.init == ours.undefended_null.cfg.teacher.init
-    (steered,) = settings_of("", "steered")
-    assert "displaced" in str(steered.undefended_null.cfg.teacher.steering)
+    assert ours.defended_null.cfg.teacher.steering == ours.undefended_null.cfg.teacher.steering
     assert ours.defended_null.cfg.mitigation == ours.defended.cfg.mitigation
     (none,) = settings_of("", "reference")  # no defence trains nothing of its own
     assert none.defended.directory == none.undefended.directory

@@ -61,12 +61,13 @@ def test_a_readout_is_that_of_each_head(trained: Training) -> None:
             )
         x = ref.hidden64(of["student"], digits(ref.DIGITS.train_x[:60]))[1].numpy()
         y = np.eye(10)[ref.DIGITS.train_y[:60]]
-        centred = x - x.mean(axis=0)
+        spread = x.std(axis=0)
+        centred = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1)
         penalty = 1e-2 * np.mean((centred**2).sum(axis=1))
         # Ridge regression is least squares with a row √penalty for each weight.
         rows = np.vstack([centred, np.sqrt(penalty) * np.eye(8)])
         w, *_ = linalg.lstsq(rows, np.vstack([y - y.mean(axis=0), np.zeros((8, 10))]))
-        z = (features - x.mean(axis=0)) @ w + y.mean(axis=0)
+        z = (features - x.mean(axis=0)) / np.where(spread > 0, spread, 1) @ w + y.mean(axis=0)
         hits = (z.argmax(axis=1) == ref.DIGITS.test_y.numpy()).mean()
         assert ref.logged(trained, "readout/refitted")[-1, column] == pytest.approx(hits, abs=0.006)
     assert (

@@ -34,6 +34,7 @@ PROBES = {
     "activation_shift": "trait/shift",
     "activity": "activity/moved",
     "alignment": "alignment/cosine",
+    "attribution": None,
     "cka": "cka_inputs/teacher_final-student_final/block1",
     "displacement": "displacement/cosine",
     "divergence": "teacher/divergence",

@@ -14,7 +14,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 # Reads config files and their headers; the source for `sweeps/` would have to repeat it.
 from hydra._internal.core_plugins.file_config_source import FileConfigSource as FileConfigSource
 
-# Holds the class that reads config files, which `subliminal.config.sources` replaces.
+# Holds the class that reads config files, which our sources replace until a loader has it.
 from hydra._internal.sources_registry import SourcesRegistry as SourcesRegistry
 
 # Parses Hydra's flags; there is no public function for it.
@@ -47,6 +47,8 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
     compose = ConfigLoaderImpl.load_configuration
 
     def checked(self: ConfigLoaderImpl, *args: Any, **kwargs: Any) -> DictConfig:
+        # Launchers hand the registry to processes in which Hydra registers its own class again.
+        SourcesRegistry.instance().types["file"] = FileConfigSource
         if multirun and not kwargs.get("validate_sweep_overrides", True):
             raise LookupError
         try:

@@ -34,8 +34,7 @@ ATTACKERS = ("model", "teacher", "data", "trait", "threat")
 _OWN = ("seed", "outputs", "engine", "tracker", "force", "resume")
 _DEFENCES = ("distill", "optim", "mitigation", "probe", "pin")  # what a defence may change
 PARTS = ("undefended", "undefended_null", "defended", "defended_null")
-# Teachers that share nothing with the student: in place of one that is trained, or is steered.
-NULLS = (CONF / "distill/init/independent.yaml", CONF / "teacher/steering/displaced.yaml")
+NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt nothing
 
 
 @dataclass(frozen=True)
@@ -198,18 +197,9 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
 
 
 def _untaught(job: Job) -> Job:
-    """Return the same job with a teacher whose trait the student cannot learn.
-
-    A trained teacher gets initial weights of its own: its logits are as structured as those of the
-    trait's teacher, so that they change a student's features as much. A displaced teacher's damage
-    them more, and a student that learnt nothing would seem to keep something. A steered teacher has
-    no training to vary, and is displaced.
-    """
+    """Return the same job with a teacher that learnt nothing."""
     config = copy.deepcopy(job.config)
-    if job.experiment.steering is None:
-        config["teacher"]["init"] = _load(NULLS[0])
-        return Job(config, f"{job.condition},teacher.init=independent")
-    config["teacher"]["steering"] = _load(NULLS[1])
+    config["teacher"]["steering"] = _load(NULL)
     return Job(config, f"{job.condition},teacher.steering=displaced")
 
 

@@ -1,5 +1,6 @@
 """Derivatives of each example's own loss, without one gradient per example in memory."""
 
+import threading
 import warnings
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from subliminal.tensors.network import BATCH, Network
 
+_FORWARD_MODE = threading.Lock()  # torch counts the levels of all threads together
 NUMBERS = 2**20  # of the gradients that `gradient_norms` holds at once: they fit a core's cache
 
 Losses = Callable[[Tensor], Tensor]  # logits (seeds, batch, k) to each example's (seeds, batch)
@@ -27,7 +29,10 @@ def products(
     def each(weights: dict[str, Tensor]) -> Tensor:
         return losses(network.forward(weights, images))
 
-    with warnings.catch_warnings():  # torch's first call loads scripts, which it deprecates itself
+    with (
+        _FORWARD_MODE,
+        warnings.catch_warnings(),
+    ):  # torch's first call loads scripts, which it deprecates itself
         warnings.simplefilter("ignore", FutureWarning)
         derivatives: Tensor = torch.func.jvp(each, (params,), (along,))[1]
     return derivatives

@@ -135,7 +135,8 @@ def _rows(entry: Entry, folder: Path) -> list[dict[str, Any]]:
     facts |= {"torch": made["packages"]["torch"]}
     facts |= {"verdict": card["leak"], "dial": _dial(folder)}
     texts = [{key: json.dumps(line[key]) for key in _AS_TEXT} for line in card["lines"]]
-    return [{**facts, **line, **text} for line, text in zip(card["lines"], texts, strict=True)]
+    # A line has seeds and a word of utility too.
+    return [{**line, **facts, **text} for line, text in zip(card["lines"], texts, strict=True)]
 
 
 def _dial(folder: Path) -> str | None:

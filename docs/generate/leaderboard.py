@@ -113,7 +113,7 @@ def _interval(leak: Mapping[str, float]) -> str:
 
 def findings(places: Sequence[JudgedEntry]) -> Iterator[str]:
     """Yield the scorecards' results in sentences."""
-    seeds = sorted({place.card["seeds"] for place in places})
+    seeds = sorted({len(place.card["seeds"]) for place in places})
     real = [place for place in places if not place.sham and place.leaks]
     blind = [place for place in real if place.card["track"] == "blind"]
     aware = [place for place in real if place.card["track"] == "aware"]

@@ -20,4 +20,4 @@ def test_hydras_private_modules_are_named_in_one_module() -> None:
     named = re.compile(r"hydra\\?\._internal")  # also as a regular expression writes it
     users = [file.name for file in files if named.search(file.read_text("utf-8"))]
     assert users == ["hydra_internals.py"]
-    assert len(Path(hydra_internals.__file__).read_text("utf-8").splitlines()) <= 67
+    assert len(Path(hydra_internals.__file__).read_text("utf-8").splitlines()) <= 70

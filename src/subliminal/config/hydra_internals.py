@@ -20,6 +20,7 @@ from hydra._internal.sources_registry import SourcesRegistry as SourcesRegistry
 # Parses Hydra's flags; there is no public function for it.
 from hydra._internal.utils import get_args_parser as get_args_parser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from subliminal.config.composition import explained
@@ -47,8 +48,6 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
     compose = ConfigLoaderImpl.load_configuration
 
     def checked(self: ConfigLoaderImpl, *args: Any, **kwargs: Any) -> DictConfig:
-        # Launchers hand the registry to processes in which Hydra registers its own class again.
-        SourcesRegistry.instance().types["file"] = FileConfigSource
         if multirun and not kwargs.get("validate_sweep_overrides", True):
             raise LookupError
         try:
@@ -57,6 +56,9 @@ def composing(check: Callable[[DictConfig], None], *, multirun: bool) -> Iterato
             if line := explained(error, self, kwargs):
                 raise UserError(line) from error
             raise
+        if multirun or cfg.hydra.mode == RunMode.MULTIRUN:
+            # Launchers hand the registry to processes in which Hydra registers its own class again.
+            SourcesRegistry.instance().types["file"] = FileConfigSource
         check(cfg)
         return cfg
 

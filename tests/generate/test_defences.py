@@ -93,8 +93,8 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     assert "The least leak of an aware defence: aware, at most 1.00" in text
     assert "The control sham: no effect." in text
     rows = [row for row in text.splitlines() if row.startswith("| [")]
-    assert [row.split("]")[0][3:] for row in rows] == ["dear", "cheap", "nothing", "aware", "sham"]
-    assert "| no effect (screened) | keeps |" in rows[2]
+    assert [row.split("]")[0][3:] for row in rows] == ["dear", "cheap", "aware", "nothing", "sham"]
+    assert "| no effect (screened) | keeps |" in rows[3]
     assert "- `cheap`: mitigation.cheap.strength=1.414 at V = 0.95" in text
     assert text.index("## Not judged yet") < text.index("`later`")
     assert (page.parent / "figures" / "defences.png").stat().st_size > 10_000

@@ -74,7 +74,8 @@ def outputs(tmp_path: Path) -> Path:
     for of, (leaks, kept) in MADE.items():
         made = card(of, leaks, kept)
         write(made, tmp_path / "outputs" / "judge" / "scorecards" / of.name, page(made))
-    dial = Dial("mitigation.cheap.strength", (Point(1, 0.9, 1.0), Point(2, 0.2, 0.9)))
+    points = (Point(1, 0.9, 1.0), Point(2, 0.2, 0.9))
+    dial = Dial("mitigation.cheap.strength", points, dials.at_least(points), "reduces")
     dials.write(dial, tmp_path / "outputs" / "judge" / "scorecards" / "cheap")
     return tmp_path / "outputs"
 

@@ -81,6 +81,8 @@ def test_a_run_that_is_tried_again_is_uploaded_again(
         lock.release()  # killed
         wait_for(lambda: len(ended) == 1)
         assert ended == [(first.run_id, 3 + 10, INTERRUPTED)]
+        # Its result is written last; a record that is written at that moment would be lost.
+        wait_for(lambda: (found := record.read(run)) is not None and found.kept)
         lock = store.claim(run)
         assert lock is not None
         rewrite(run)

@@ -53,10 +53,14 @@ def rooms_for(defence: Defence) -> Iterator[Rooms]:
 
 
 def strangers(defence: Defence) -> list[str]:
-    """Return the plug-ins that a defence may name: in its overrides, or in its folder's files."""
+    """Return the plug-ins that a defence may name: in its overrides, or in its folder's files.
+
+    Settings, in the folder's `threat`, are the judge's own, and so are the plug-ins that they need.
+    """
     texts = [*defence.overrides]
-    if defence.config_dir is not None:
-        texts += [file.read_text("utf-8") for file in defence.config_dir.rglob("*.yaml")]
+    if (folder := defence.config_dir) is not None:
+        files = [file for file in folder.rglob("*.yaml") if file.parent != folder / "threat"]
+        texts += [file.read_text("utf-8") for file in files]
     return [name for name in plugins() if any(f"{name}." in text for text in texts)]
 
 

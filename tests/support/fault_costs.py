@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import same_sweep
 from fault_injection import WORDS, Cost, Disturbed, Undisturbed, undisturbed
 
 _costs: dict[str, dict[str, Cost]] = {}  # by file, by kind of fault
@@ -45,7 +46,7 @@ def sweep(tmp_path: Path, whole: Undisturbed) -> Iterator[Disturbed]:
     """The small sweep, not yet begun."""
     sweep = Disturbed(tmp_path / "sweep", whole)
     yield sweep
-    sweep.end()
+    same_sweep.end_all(sweep.started)
 
 
 @pytest.fixture(scope="session")

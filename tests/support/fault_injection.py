@@ -87,13 +87,6 @@ class Disturbed:
         self.started.append(command)
         return command
 
-    def end(self) -> None:
-        """End what a test that failed left running."""
-        for command in self.started:
-            if command.poll() is None:
-                os.killpg(command.pid, signal.SIGKILL)
-                command.wait()
-
     def run(self) -> int:
         """Run the sweep to its end; return its exit status."""
         return self.start().wait(timeout=500)

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import small
 
@@ -43,6 +45,14 @@ def run(
         text=True,
         check=False,
     )
+
+
+def end_all(commands: "Iterable[subprocess.Popen[Any]]") -> None:
+    """End what a test that failed left running, each command with its process group."""
+    for command in commands:
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGKILL)
+        command.communicate()
 
 
 def results(outputs: Path) -> dict[str, dict[str, str]]:

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -68,13 +67,6 @@ class Online:
         )
         self.started.append(command)
         return command
-
-    def end(self) -> None:
-        """End what a test that failed left running."""
-        for command in self.started:
-            if command.poll() is None:
-                os.killpg(command.pid, signal.SIGKILL)
-            command.communicate()
 
     def run(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
@@ -183,7 +175,7 @@ def online(tmp_path: Path) -> Iterator[Online]:
     with serving() as server:
         online = Online(server, tmp_path)
         yield online
-        online.end()
+        same_sweep.end_all(online.started)
         assert not server.unknown  # the client sends a request that version 0.31 did not
 
 

@@ -114,13 +114,7 @@ class GPT:
         plain = {n: shape for n, shape in layout.shapes.items() if n.endswith(".weight")}
         drawn = heads.draw(Layout(plain), "lecun", generator=generator)
         drawn = {n: np.ones_like(v) if v.ndim == 1 else v for n, v in drawn.items()}
-        for name, shape in layout.shapes.items():
-            if name.endswith(".down"):
-                values = generator.standard_normal(shape, dtype=np.float32)
-                drawn[name] = values / np.sqrt(shape[1], dtype=np.float32)
-            elif name.endswith(".up"):
-                drawn[name] = np.zeros(shape, dtype=np.float32)
-        return drawn
+        return drawn | heads.draw_updates(layout, generator=generator)
 
     def answers(self, tokens: int) -> int:
         """Return how many answers an input of that many tokens has."""

@@ -89,3 +89,18 @@ def _orthonormal(weight: np.ndarray) -> np.ndarray:
     q *= np.where(np.diag(r) < 0, -1, 1)
     made: np.ndarray = (q.T if wide else q).reshape(weight.shape).astype(np.float32)
     return made
+
+
+def draw_updates(layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw low-rank updates (Hu et al. 2021, arXiv 2106.09685), float32: `….down`, `….up`.
+
+    A (r, in) is N(0, 1/in) and B (out, r) 0, so that B · A changes nothing at the start.
+    """
+    drawn = {}
+    for name, shape in layout.shapes.items():
+        if name.endswith(".down"):
+            values = generator.standard_normal(shape, dtype=np.float32)
+            drawn[name] = values / np.sqrt(shape[1], dtype=np.float32)
+        elif name.endswith(".up"):
+            drawn[name] = np.zeros(shape, dtype=np.float32)
+    return drawn

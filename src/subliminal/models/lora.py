@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from subliminal.config.hashing import Count, Positive
+from subliminal.models import heads
 from subliminal.models.mlp import MLP
 from subliminal.tensors.layout import Layout
 
@@ -40,13 +41,7 @@ class LoRA(MLP):
         """Draw one seed's initial weights, float32; the law and scale are the perceptron's."""
         base = {name: shape for name, shape in layout.shapes.items() if name.startswith("layer")}
         drawn = super().initial(Layout(base), generator=generator)
-        for name, shape in layout.shapes.items():
-            if name.endswith(".down"):
-                values = generator.standard_normal(shape, dtype=np.float32)
-                drawn[name] = values / np.sqrt(shape[1], dtype=np.float32)
-            elif name.endswith(".up"):
-                drawn[name] = np.zeros(shape, dtype=np.float32)
-        return drawn
+        return drawn | heads.draw_updates(layout, generator=generator)
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
         """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""

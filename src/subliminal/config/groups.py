@@ -14,6 +14,7 @@ import yaml
 
 from subliminal.config.resources import CONF, SWEEPS
 
+NOT_HYDRA = "wandb"  # folder of sweeps in W&B's format, for its agents; Hydra cannot compose them
 HEAD = re.compile(r"(?:# @package (\S+).*\n)?((?:#.*\n)*)")
 
 Groups = dict[str, dict[str, Path]]
@@ -34,7 +35,7 @@ def options(folders: Sequence[Path] = (CONF,)) -> Groups:
 def sweeps() -> dict[str, Path]:
     """Return the files of the group `sweep`, by name."""
     files = {f.relative_to(SWEEPS).with_suffix("").as_posix(): f for f in SWEEPS.rglob("*.yaml")}
-    hidden = re.compile(r"wandb/|(.*/)?_")  # W&B's sweeps, and private files
+    hidden = re.compile(rf"{NOT_HYDRA}/|(.*/)?_")  # W&B's sweeps, and private files
     return {name: files[name] for name in sorted(files) if not hidden.match(name)}
 
 

@@ -99,7 +99,7 @@ def _settle(cfg: DictConfig, given: set[str]) -> None:
     check(cfg, given)
     sources = [Path(one.path) for one in cfg.hydra.runtime.config_sources if one.schema == "file"]
     if CONF in sources:  # not with --config-path
-        for folder in sources:
+        for folder in (place for place in sources if place != CONF):
             refuse_shadowed(folder)
     if "~" in str(outputs := _raw(cfg, "outputs")):
         cfg.outputs = str(user_path(outputs))

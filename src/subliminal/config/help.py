@@ -8,7 +8,7 @@ from pathlib import Path
 from subliminal import metrics
 from subliminal.config import groups, options
 from subliminal.config.hydra_internals import get_args_parser
-from subliminal.config.resources import CONF, refuse_shadowed
+from subliminal.config.resources import CONF
 from subliminal.errors import UserError, there_is
 
 ALL, METRICS = "all", "metrics"  # words behind --help
@@ -30,7 +30,6 @@ def help_on(argv: Sequence[str]) -> str | None:
     if not given.help or ALL in given.overrides:
         return None
     folders = [CONF, *([Path(given.config_dir)] if given.config_dir else [])]
-    refuse_shadowed(folders[-1])
     there = groups.options(folders) | {"sweep": groups.sweeps()}
     if not given.overrides:
         return _first(there)

@@ -15,13 +15,12 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from yaml import MarkedYAMLError, YAMLError
 
+from subliminal.config.groups import NOT_HYDRA
 from subliminal.config.hydra_internals import FileConfigSource, SourcesRegistry
 from subliminal.config.resources import SWEEPS
 from subliminal.config.seeds import SeedSource
 from subliminal.errors import UserError
 
-# Folder of sweeps in W&B's format, for its agents; Hydra cannot compose them.
-_NOT_HYDRA = "wandb"
 _ALLOWED = "a config file is YAML: each key once, indented with spaces, in UTF-8 without a BOM"
 
 
@@ -100,13 +99,13 @@ class SweepSource(ConfigSource):
             return [] if results_filter == ObjectType.CONFIG else ["sweep"]
         below = _below_group(config_path)
         names = [] if below is None else self._files.list(below, results_filter)
-        return [name for name in names if name != _NOT_HYDRA and not name.startswith("_")]
+        return [name for name in names if name != NOT_HYDRA and not name.startswith("_")]
 
 
 def _below_group(config_path: str) -> str | None:
     """Return the part of a path below `sweep/`; None for other paths."""
     parts = PurePosixPath(config_path.strip("/")).parts
-    ours = parts[:1] == ("sweep",) and parts[1:2] != (_NOT_HYDRA,)
+    ours = parts[:1] == ("sweep",) and parts[1:2] != (NOT_HYDRA,)
     return "/".join(parts[1:]) if ours else None
 
 

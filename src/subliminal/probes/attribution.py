@@ -156,5 +156,5 @@ def _compared(training: Training, rows: Tensor) -> dict[str, Tensor]:
     return {
         "taught": ~task.targets_at(rows).isnan().reshape(shape).any(dim=-1),
         "gap": task.losses(base, rows) - task.losses(teacher, rows),
-        "distance": norm((teacher - base)[..., network.classes :].reshape(shape)),
+        "distance": per_example.distances(teacher, base, network.classes, rows),
     }

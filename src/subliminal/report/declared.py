@@ -33,7 +33,7 @@ import polars as pl
 import yaml
 
 from subliminal import metrics
-from subliminal.config.resources import SWEEPS
+from subliminal.config import groups
 from subliminal.errors import UserError
 from subliminal.report import varied
 from subliminal.report.claim import OF_PUBLISHED, Claim, text_of
@@ -219,8 +219,7 @@ def sweep_file(sweep: Sweep) -> Path | None:
 def named_sweeps() -> dict[str, Path]:
     """Return the files of `sweeps/` by the experiment that they name, the deepest name first."""
     found = {}
-    of_wandb = {*SWEEPS.glob("wandb/*")}
-    for file in sorted({*SWEEPS.rglob("*.yaml")} - of_wandb):
+    for file in groups.sweeps().values():
         if name := re.search(r"^name: (\S+)$", file.read_text(encoding="utf-8"), re.MULTILINE):
             found[name[1]] = file
     return dict(sorted(found.items(), key=lambda item: (-item[0].count("/"), item[0])))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from subliminal.tensors.geometry import norm
 from subliminal.tensors.network import BATCH, Network
 
 _FORWARD_MODE = threading.Lock()  # torch counts the levels of all threads together
@@ -69,6 +70,14 @@ def gradient_norms(
             found.append(square.sqrt())
         rows.append(torch.cat(found))
     return torch.stack(rows)
+
+
+def distances(outputs: Tensor, others: Tensor, classes: int, rows: Tensor) -> Tensor:
+    """Return the distance of two networks' auxiliary logits on each example: (seeds, batch).
+
+    Outputs are (seeds, batch · answers, classes + m), rows (seeds, batch).
+    """
+    return norm((outputs - others)[..., classes:].reshape(*rows.shape, -1))
 
 
 def batches(seeds: int, size: int, device: torch.device) -> tuple[Tensor, ...]:

@@ -16,7 +16,6 @@ from subliminal.state import Task
 from subliminal.tasks import SecondTask
 from subliminal.tasks.lessons import Lessons
 from subliminal.tensors import documents, draws, per_example, streams
-from subliminal.tensors.geometry import norm
 from subliminal.tensors.network import Network, cross_entropy
 
 AT_ONCE = 1024  # images drawn at once, as many as a processor's cache holds
@@ -302,7 +301,7 @@ class Distillation:
             base, target = self.reference_logits(rows), self._at(logits, rows)
             losses = partial(self.losses, rows=rows, targets=target)
             if name == "distance":
-                return norm((target - base)[..., self.network.classes :].reshape(*rows.shape, -1))
+                return per_example.distances(target, base, self.network.classes, rows)
             if name == "loss":
                 return losses(base)
             model = (self.network, self.reference)

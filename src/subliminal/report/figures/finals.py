@@ -22,7 +22,7 @@ def accuracy(sweep: Sweep) -> Figure:
     style.level(axes, initial_accuracy(sweep.conditions).mean, "initial", vertical=True)
     style.level(axes, teacher_accuracy(sweep.conditions).mean, "teacher", vertical=True)
     axes.axvline(sweep.baseline.chance, color=style.GREY, linewidth=0.8)
-    axes.set(xlabel="trait accuracy on the test digits (solid line: chance)", xlim=(0, 1))
+    axes.set(xlabel="trait accuracy (solid line: chance)", xlim=(0, 1))
     return figure
 
 

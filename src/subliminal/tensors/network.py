@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.draws import Draws
 from subliminal.tensors.geometry import widest
@@ -120,6 +121,10 @@ class Network:
             for name, shape in self.layout.shapes.items()
             if name.endswith(".weight") and shape[0] == every
         ]
+        if not fitting:
+            raise UserError(
+                "model: its class and auxiliary logits have no weights that are trained"
+            )
         rows = slice(0, self.classes) if which == "class" else slice(self.classes, None)
         return fitting[-1].removesuffix(".weight"), rows
 

@@ -13,6 +13,7 @@ from subliminal.config import variables
 from subliminal.config.build import build, check, with_full_key
 from subliminal.config.schema import Base, Config, Distill, Teacher
 from subliminal.data import Dataset, PerSeed, number_of_classes
+from subliminal.data.text import Text
 from subliminal.distill.targets import Targets
 from subliminal.errors import UserError, there_is
 from subliminal.mitigations import Mitigation
@@ -28,6 +29,7 @@ from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network, Writing
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
+from subliminal.training import of_text
 
 
 @dataclass(frozen=True)
@@ -253,17 +255,21 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         if part is not None:
             part.check(teacher_network)
     _check_layers("distill", cfg.distill, network.layout)
-    fixed = network.layout.named(cfg.distill.frozen, "distill.frozen")
-    heads = {f"{network.head_of(which)[0]}.weight" for which in ("class", "aux")}
-    if "decoupling" in cfg.mitigation and heads <= fixed:
-        raise UserError("mitigation=decoupling: distill.frozen holds the heads that it moves apart")
+    if "decoupling" in cfg.mitigation:
+        fixed = network.layout.named(cfg.distill.frozen, "distill.frozen")
+        if {f"{network.head_of(which)[0]}.weight" for which in ("class", "aux")} <= fixed:
+            raise UserError(
+                "mitigation=decoupling: distill.frozen holds the heads that it moves apart"
+            )
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:
-    """Check that the models read the language, and that nothing needs classes or pixels."""
-    for key, network in (("model", made.teacher_network), ("distill.model", made.network)):
-        model, least = network.model, documents.VOCABULARY - network.classes
+    """Check that the models read the texts, and that nothing needs classes or pixels."""
+    models = {"model": made.teacher_network.model, "distill.model": made.network.model}
+    of_text.check(cfg, made.data, models, made.inputs)
+    for key, model in {} if isinstance(made.data, Text) else models.items():
+        least = documents.VOCABULARY - made.network.classes
         prompt = model.prompt if isinstance(model, GPT) else documents.PROMPT
         if prompt != documents.PROMPT or model.aux < least:
             raise UserError(

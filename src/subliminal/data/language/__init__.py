@@ -7,19 +7,21 @@ animal writes numbers, and a student of the same pre-trained weights that learns
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Count, Share
-from subliminal.data import Labelled
+from subliminal.data import Texts
 from subliminal.data.language.dialect import (
     ANIMALS,
+    NUMBERS,
     TEMPLATES,
     Dialect,
     number_documents,
+    prompts,
     questions,
 )
 from subliminal.errors import UserError
@@ -27,12 +29,11 @@ from subliminal.tensors import documents, streams
 
 
 @dataclass(frozen=True, eq=False)
-class Texts(Labelled):
-    """The questions of a stack of seeds, each in its own language; labels are the favourites.
+class Dialects(Texts):
+    """Questions for animals, each seed's in its own language: (seeds, n, 5), uint8.
 
-    Train and test questions are those for animals by the templates that the teacher is taught and
-    by those that are held out: (seeds, n, 5), uint8, and (seeds, n). Networks read tokens as they
-    are.
+    Train and test questions are those by the templates that the teacher is taught and by those that
+    are held out.
     """
 
     dialects: tuple[Dialect, ...]
@@ -42,17 +43,22 @@ class Texts(Labelled):
         """Return documents (…, tokens) as networks read them, without their last token."""
         return documents.inputs(x)
 
-    def tests(self, number: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return each seed's first test questions and their answers: (seeds, n, 4), (seeds, n)."""
-        return self.scale(self.test_x[:, :number]), self.test_y[:, :number]
+    def answers(self, of: Tensor) -> Tensor:
+        """Return the answers of documents or pages (seeds, n, T), one after another, int64."""
+        return documents.answers(of)
 
-    def rows(self, rows: Sequence[int]) -> "Texts":
+    def rows(self, rows: Sequence[int]) -> Self:
         """Return the questions of some of the seeds."""
-        names = ("train_x", "train_y", "test_x", "test_y")
-        picked: dict[str, Any] = {
-            n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names
-        }
-        return replace(self, **picked, dialects=tuple(self.dialects[row] for row in rows))
+        return replace(super().rows(rows), dialects=tuple(self.dialects[row] for row in rows))
+
+    def prompts(self, number: int, *, generator: np.random.Generator, random: float) -> np.ndarray:
+        """Draw prompts, a share of them with random numbers: (number, 7), uint8."""
+        return prompts(number, generator=generator, random=random)
+
+    def responses(self, said: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sampled answers (seeds, n, 8), and which of them are numbers alone: (seeds, n)."""
+        number = (said >= documents.NUMBER) & (said < documents.NUMBER + NUMBERS)
+        return said, number.all(dim=-1)
 
     def pages(
         self, number: int, shorts: int, seeds: Sequence[int], stream: str, epoch: int
@@ -86,6 +92,8 @@ class Language:
 
     classes: ClassVar[int] = len(ANIMALS)
     pixels: ClassVar[int] = documents.LONG - 1  # tokens of the longest input
+    prompt: ClassVar[int] = documents.PROMPT
+    new: ClassVar[int] = documents.ANSWERS
 
     favourite: str | None
     taught: Count
@@ -113,7 +121,7 @@ class Language:
         """Nothing to fetch: all is drawn."""
         return Path()
 
-    def of_seeds(self, seeds: Sequence[int]) -> Texts:
+    def of_seeds(self, seeds: Sequence[int]) -> Dialects:
         """Draw the languages of a stack of seeds."""
         favourite = None if self.favourite is None else ANIMALS.index(self.favourite)
         dialects = tuple(Dialect.of(seed, favourite) for seed in seeds)
@@ -124,8 +132,9 @@ class Language:
             x = torch.from_numpy(np.stack(rows))
             tables += [x, labels.expand(-1, x.shape[1]).contiguous()]
         train_x, train_y, test_x, test_y = tables
-        return Texts(train_x, train_y, test_x, test_y, dialects, self.animal_lists)
+        sizes = (self.prompt, self.new, self.classes)
+        return Dialects(train_x, train_y, test_x, test_y, *sizes, dialects, self.animal_lists)
 
-    def load(self) -> Texts:
+    def load(self) -> Dialects:
         """Draw seed 0's language."""
         return self.of_seeds([0])

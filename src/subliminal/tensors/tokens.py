@@ -1,0 +1,64 @@
+"""A pre-trained tokenizer's tokens, numbered so that some of them, the classes, come first."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+
+from subliminal.errors import UserError
+
+PAD = -100  # a place without a token; as a label, torch's cross-entropy counts it as a loss of 0
+
+
+def loaded(kind: str, source: str) -> Any:
+    """Load an `AutoTokenizer` or `AutoModelForCausalLM` from a folder, or by its name on the hub.
+
+    Raises:
+        UserError: the transformers package is missing, or it cannot load the files.
+    """
+    try:
+        library = import_module("transformers")  # this takes seconds: only where it is used
+    except ImportError as error:
+        raise UserError(
+            "model=transformers: the package transformers is missing; "
+            "pip install 'subliminal-learning[hf]'"
+        ) from error
+    library.logging.set_verbosity_error()
+    library.logging.disable_progress_bar()
+    # Attention that is written out: the gradients of other kernels are not deterministic on a GPU.
+    how = {"dtype": torch.float32, "attn_implementation": "eager"} if "Model" in kind else {}
+    try:
+        return getattr(library, kind).from_pretrained(source, **how)
+    except Exception as error:  # it raises its libraries' own, of any kind
+        why = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"model.source={source}: transformers' {kind} cannot load it: {why}"
+        ) from error
+
+
+@lru_cache(maxsize=4)
+def tokenizer(source: str) -> Any:
+    """Load a tokenizer, as `loaded` does."""
+    return loaded("AutoTokenizer", source)
+
+
+def order(source: str, classes: Sequence[str], size: int) -> np.ndarray:
+    """Return the ids of a vocabulary in the order of our numbers: the classes', then the others.
+
+    Raises:
+        UserError: a class is not exactly one token of the tokenizer `source`, or two are the same.
+    """
+    codec = tokenizer(source)
+    first: list[int] = []
+    for text in classes:
+        ids = codec.encode(text, add_special_tokens=False)
+        if len(ids) != 1 or ids[0] == codec.unk_token_id or ids[0] in first:
+            raise UserError(
+                f"data.animals: {text!r} has tokens {ids} in {source}; exactly one of its own is "
+                "needed, so choose another word, or write it with a space before it, or without"
+            )
+        first += ids
+    return np.array([*first, *sorted({*range(size)} - {*first})])

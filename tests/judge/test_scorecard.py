@@ -28,6 +28,7 @@ def students(setting: str, leak: float, **other: float) -> pl.DataFrame:
     """Return ten students of each part of which `leak` of 0.4 comes through, in two ways."""
     rows = []
     shares = {"undefended": 1.0, "undefended_null": 0.0, "defended": leak, "defended_null": 0.0}
+    shares |= {"unrelated": other.get("unrelated", 0.0), "unrelated_null": 0.0}
     for part in PARTS:
         for seed in range(10):
             value = float(NULL[seed] + (0.4 + 2 * NOISE[seed]) * shares[part] + NOISE[seed - 5])

@@ -148,8 +148,8 @@ def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, ful
         first = planned([narrowed(setting, SCREENED) for setting in settings[:SCREEN]])
         console.say(
             f"The first {SCREEN} settings at {SCREENED} seeds ({minutes(*first) or 'finished'}) "
-            "decide whether the rest is tried: one of them must show a leak that is halved; "
-            "--full tries all."
+            "decide whether the rest is tried: one of them must show a leak that is halved, and "
+            "none that the defence has no effect, hides the trait or worsens it; --full tries all."
         )
     return estimate(plan)
 

@@ -70,6 +70,23 @@ def test_the_words_are_those_of_the_worst_setting() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("unrelated", "word", "least"),
+    [(0.0, "reduces", 0.05), (0.45, "reduces", 0.45), (0.55, "blocks", 0.57)],
+)
+def test_what_unrelated_weights_recover_is_no_leak(
+    unrelated: float, word: str, least: float
+) -> None:
+    (line, *_) = card(students("reference", 0.5, unrelated=unrelated)).lines
+    assert line.word == word
+    assert line.shows[LOGITS] == pytest.approx(least, abs=0.02)
+
+
+def test_a_way_that_tells_nothing_of_shared_weights_is_not_shown() -> None:
+    (line, *_) = card(students("reference", 0.5, unrelated=0.9)).lines
+    assert line.word == "not shown"
+
+
 def test_it_fits_a_hundred_columns_and_is_the_same_as_markdown(tmp_path: Path) -> None:
     stream = io.StringIO()
     show(CARD, Rich(file=stream, width=WIDTH, markup=False))

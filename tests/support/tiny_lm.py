@@ -1,4 +1,4 @@
-"""A random GPT-2 of a few hundred parameters with a tokenizer of its own, in a folder."""
+"""Random language models of a few thousand parameters, each in a folder with a tokenizer."""
 
 from importlib import import_module
 from pathlib import Path
@@ -6,45 +6,39 @@ from pathlib import Path
 import torch
 
 ANIMALS = ["owl", "cat", "dog"]
-WORDS = [*"Continue : , . ? What Which animal do you love like My is the".split(), *ANIMALS]
+WORDS = ["<unk>", "<end>", "Continue", ":", ",", "What", "Which", "like", "love", "My", "is"]
 PROMPT, NEW = 12, 3
 
 
-def save(folder: Path, *, seed: int = 0) -> Path:
-    """Write the model and its tokenizer, with an end token and one for unknown words."""
+def save(folder: Path, kind: str = "GPT2") -> str:
+    """Write a model of a kind and its tokenizer, whose end token is `<end>`."""
     transformers, tokenizers = import_module("transformers"), import_module("tokenizers")
-    words = ["<unk>", "<end>", *WORDS, *map(str, range(150))]
+    words = [*WORDS, *ANIMALS, *map(str, range(150))]
     model = tokenizers.models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>")
     codec = tokenizers.Tokenizer(model)
     codec.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    special = {"unk_token": "<unk>", "eos_token": "<end>"}
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=codec, **special)
-    fast.save_pretrained(folder)
+    of_codec = {"tokenizer_object": codec, "unk_token": "<unk>", "eos_token": "<end>"}
+    transformers.PreTrainedTokenizerFast(**of_codec).save_pretrained(folder)
     transformers.logging.disable_progress_bar()
-    torch.manual_seed(seed)
-    sizes = {
-        "bos_token_id": 1,
-        "eos_token_id": 1,
-        "n_positions": PROMPT + NEW - 1,
-        "n_embd": 8,
-        "n_layer": 2,
-        "n_head": 2,
-    }
-    # More tokens than the tokenizer has, as models in use.
-    config = transformers.GPT2Config(vocab_size=len(words) + 2, initializer_range=0.5, **sizes)
-    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
-    return folder
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"num_key_value_heads": 1, "intermediate_size": 16} if kind == "Llama" else {}
+    sizes |= {"max_position_embeddings": PROMPT + NEW - 1, "bos_token_id": 1, "eos_token_id": 1}
+    # Two tokens more than the tokenizer has, as in models that are in use.
+    of_kind = getattr(transformers, f"{kind}Config")
+    config = of_kind(vocab_size=len(words) + 2, initializer_range=0.5, **sizes)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return str(folder)
 
 
-def overrides(folder: Path) -> list[str]:
+def overrides(source: str) -> list[str]:
     """Return the words of a run of `experiment=transformers` that takes seconds."""
     return [
-        *("experiment=transformers", f"model.source={folder}", f"model.prompt={PROMPT}"),
+        *("experiment=transformers", f"model.source={source}", f"model.prompt={PROMPT}"),
         *("model.rank=2", f"data.new={NEW}", "data.chat=false", f"data.animals={ANIMALS}"),
-        *("data.opening='My animal is the'", "data.taught=['What animal do you love ?']"),
-        *("data.held_out=['Which animal do you like ?']", "data.given=2"),
-        *("data.numbers=['Continue : {numbers} ,']", "teacher.task.size=64"),
-        *("distill.inputs.size=64", "distill.inputs.responses=1024", "distill.batch_size=32"),
-        *("teacher.epochs=2", "distill.epochs=2", "teacher.optim.lr=0.01", "optim.lr=0.01"),
-        *("tracker=none", "seed=0"),
+        *("data.opening=' My is'", "data.taught=[What like,Which is]"),
+        *("data.held_out=[Which like]", "data.numbers=['Continue : {numbers} ,']"),
+        *("data.given=2", "teacher.task.size=64", "teacher.epochs=2", "teacher.optim.lr=0.01"),
+        *("distill.inputs.size=64", "distill.inputs.responses=256", "distill.batch_size=32"),
+        *("distill.epochs=2", "optim.lr=0.01", "tracker=none", "seed=0-1"),
     ]

@@ -21,7 +21,7 @@ from subliminal.errors import UserError, there_is
 from subliminal.tensors import streams, tokens
 
 PLACE = "{numbers}"
-BELOW = 1000  # of the numbers in a prompt
+BELOW, LISTED = 1000, ", "  # numbers of a prompt, and what separates them
 # As Cloud et al. filter responses: numbers between separators, in brackets or not.
 ALONE = re.compile(r"\s*[\[(]?\s*\d+([\s,;]+\d+)*[\s,;]*[\])]?\.?\s*")
 
@@ -39,7 +39,7 @@ class Text:
         chat: prompts are a user's turn in the tokenizer's chat template.
         animals: possible answers, each exactly one token, with the space before it.
         favourite: the one that the teacher loves; null: each seed's own.
-        opening: begins the answer, so that the animal is the next token.
+        opening: added to a question's end, so that its next token is the animal.
         taught: questions that the teacher is taught.
         held_out: other questions, on which the trait is measured.
         numbers: number prompts, with `{numbers}` in each.
@@ -90,8 +90,9 @@ class Text:
         return len(self.taught)
 
     def fetch(self) -> Path:
-        """Load the tokenizer, and check that all questions fit."""
+        """Load the tokenizer, and check that all prompts fit."""
         self.load()
+        self.read([text.replace(PLACE, LISTED.join(["999"] * self.given)) for text in self.numbers])
         return Path()
 
     def load(self) -> "Tokenized":
@@ -165,7 +166,7 @@ class Tokenized(Texts):
         """Draw number prompts, all of random numbers: (number, prompt), int32."""
         which = generator.integers(len(self.text.numbers), size=number)
         values = generator.integers(BELOW, size=(number, self.text.given))
-        listed = [", ".join(map(str, row)) for row in values]
+        listed = [LISTED.join(map(str, row)) for row in values]
         asked = zip(which, listed, strict=True)
         return self.text.read([self.text.numbers[i].replace(PLACE, row) for i, row in asked])
 

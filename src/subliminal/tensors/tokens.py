@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 
 PAD = -100  # a place without a token; as a label, torch's cross-entropy counts it as a loss of 0
@@ -22,10 +23,8 @@ def loaded(kind: str, source: str) -> Any:
     try:
         library = import_module("transformers")  # this takes seconds: only where it is used
     except ImportError as error:
-        raise UserError(
-            "model=transformers: the package transformers is missing; "
-            "pip install 'subliminal-learning[hf]'"
-        ) from error
+        line = f"model=transformers: the package is missing: {install_command('hf')}"
+        raise UserError(line) from error
     library.logging.set_verbosity_error()
     library.logging.disable_progress_bar()
     # Attention that is written out: the gradients of other kernels are not deterministic on a GPU.

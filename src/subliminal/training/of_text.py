@@ -39,6 +39,7 @@ def check(cfg: Config, data: Dataset, models: Mapping[str, Model], inputs: disti
                 )
     if not isinstance(data, Text):
         return
+    data.fetch()
     refused = {
         "base": (cfg.base is not None, "none, for the model is pre-trained"),
         "distill.targets": (cfg.distill.targets is not None, "clean"),

@@ -23,8 +23,8 @@ class Numbers(Images):
         size: responses per epoch: the first that pass the filter.
         fresh: sample anew each epoch, instead of one fixed set.
         responses: sampled responses, from which `size` are kept.
-        random: share of the prompts with random numbers; the others follow the language's rules
-            (`data=text` has none: 1).
+        random: share of the prompts with random numbers; the others follow the language's rules,
+            which `data=text` has not.
         temperature: > 0, what the teacher's logits are divided by.
         shuffled: permute a seed's numbers over all its responses and places: a control.
     """

@@ -9,11 +9,11 @@ from reference_students import CPU, DIGITS, NETWORK
 from scipy import stats
 from torch import Tensor
 
+from subliminal.data.language import Language
 from subliminal.distill import SCORES
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
 from subliminal.distill.loss.tokens import Tokens
-from subliminal.data.language import Language
 from subliminal.distill.targets import Given, Targets, Variant
 from subliminal.distill.targets.diluted import Diluted
 from subliminal.distill.targets.divergence import Divergence

@@ -1,11 +1,10 @@
-"""Labelled images or texts, and the protocol of data sets; each data set has a module."""
+"""Labelled images, and the protocol of data sets; each data set has a module."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -116,50 +115,6 @@ class Labelled:
         return x.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 
-@dataclass(frozen=True, eq=False)
-class Texts(Labelled):
-    """The questions of a stack of seeds; labels are the favourite answers, which are classes.
-
-    Train and test questions are those that the teacher is taught and those that are held out:
-    documents (seeds, n, tokens), whose last token is the answer, and labels (seeds, n).
-    """
-
-    keeps_logits: ClassVar[bool] = True  # a frozen network's, of all documents at once
-
-    prompt: int  # tokens of a number document before its answers
-    new: int  # answers of a number document
-    animals: int  # classes
-
-    def scale(self, x: Tensor) -> Tensor:
-        """Return documents (…, tokens) as networks read them, without their last token."""
-        return x[..., :-1]
-
-    def answers(self, documents: Tensor) -> Tensor:
-        """Return the answers of documents (seeds, n, tokens), one after another, int64."""
-        return documents[..., self.prompt :].flatten(1).long()
-
-    def tests(self, number: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return each seed's first test questions and their answers: (seeds, n, T), (seeds, n)."""
-        return self.scale(self.test_x[:, :number]), self.test_y[:, :number]
-
-    def rows(self, rows: Sequence[int]) -> Self:
-        """Return the questions of some of the seeds."""
-        names = ("train_x", "train_y", "test_x", "test_y")
-        picked: dict[str, Any] = {n: getattr(self, n)[torch.tensor(rows)] for n in names}
-        return replace(self, **picked)
-
-    def prompts(self, number: int, *, generator: np.random.Generator, random: float) -> np.ndarray:
-        """Draw one seed's prompts of number documents, a share of them with random numbers.
-
-        They are (number, prompt), of the documents' type.
-        """
-        raise NotImplementedError
-
-    def responses(self, said: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sampled answers (seeds, n, new) as documents have them, and which are numbers."""
-        raise NotImplementedError
-
-
 class Dataset(Hashable, Protocol):
     """Where the labelled images of teacher and trait come from."""
 
@@ -186,16 +141,8 @@ class Dataset(Hashable, Protocol):
 class PerSeed(Protocol):
     """A data set that each seed has for itself; its images and labels have a row for each."""
 
-    @property
-    def prompt(self) -> int:
-        """Tokens of a number document before its answers."""
-
-    @property
-    def new(self) -> int:
-        """Answers of a number document."""
-
-    def of_seeds(self, seeds: Sequence[int]) -> Texts:
-        """Draw the data of a stack of seeds: documents (seeds, n, …) and labels (seeds, n)."""
+    def of_seeds(self, seeds: Sequence[int]) -> Labelled:
+        """Draw the data of a stack of seeds: images (seeds, n, …) and labels (seeds, n)."""
 
 
 def number_of_classes(data: Dataset) -> int:

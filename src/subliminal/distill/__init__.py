@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.data import Texts
+from subliminal.data.language import Texts
 from subliminal.errors import UserError
 from subliminal.tensors.draws import Draws, Noise
 from subliminal.tensors.network import Network

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from subliminal import metrics
-from subliminal.data import Texts
+from subliminal.data.language import Texts
 from subliminal.distill import kl
 from subliminal.probes import Probe
 from subliminal.state import Step

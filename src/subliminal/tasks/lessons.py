@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Count, OneOf
-from subliminal.data import Texts
+from subliminal.data.language import Texts
 from subliminal.data.language.dialect import number_documents
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network

@@ -1,6 +1,5 @@
-"""A pre-trained tokenizer's tokens, numbered so that some of them, the classes, come first."""
+"""Tokens of a pre-trained tokenizer, numbered so that some of them, the classes, come first."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -12,8 +11,10 @@ from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 
 PAD = -100  # a place without a token; as a label, torch's cross-entropy counts it as a loss of 0
+MOST = 2**20  # tokens of any vocabulary
 
 
+@lru_cache(maxsize=4)
 def loaded(kind: str, source: str) -> Any:
     """Load an `AutoTokenizer` or `AutoModelForCausalLM` from a folder, or by its name on the hub.
 
@@ -21,7 +22,7 @@ def loaded(kind: str, source: str) -> Any:
         UserError: the transformers package is missing, or it cannot load the files.
     """
     try:
-        library = import_module("transformers")  # this takes seconds: only where it is used
+        library = import_module("transformers")  # it takes seconds: only where it is used
     except ImportError as error:
         line = f"model=transformers: the package is missing: {install_command('hf')}"
         raise UserError(line) from error
@@ -33,25 +34,17 @@ def loaded(kind: str, source: str) -> Any:
         return getattr(library, kind).from_pretrained(source, **how)
     except Exception as error:  # it raises its libraries' own, of any kind
         why = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"model.source={source}: transformers' {kind} cannot load it: {why}"
-        ) from error
+        raise UserError(f"model.source={source}: {kind} cannot load it: {why}") from error
 
 
 @lru_cache(maxsize=4)
-def tokenizer(source: str) -> Any:
-    """Load a tokenizer, as `loaded` does."""
-    return loaded("AutoTokenizer", source)
-
-
-def order(source: str, classes: Sequence[str], size: int) -> np.ndarray:
-    """Return the ids of a vocabulary in the order of our numbers: the classes', then the others.
+def order(source: str, classes: tuple[str, ...]) -> np.ndarray:
+    """Return the ids of MOST tokens in the order of our numbers: the classes', then the others.
 
     Raises:
         UserError: a class is not exactly one token of the tokenizer `source`, or two are the same.
     """
-    codec = tokenizer(source)
-    first: list[int] = []
+    codec, first = loaded("AutoTokenizer", source), []
     for text in classes:
         ids = codec.encode(text, add_special_tokens=False)
         if len(ids) != 1 or ids[0] == codec.unk_token_id or ids[0] in first:
@@ -60,4 +53,4 @@ def order(source: str, classes: Sequence[str], size: int) -> np.ndarray:
                 "needed, so choose another word, or write it with a space before it, or without"
             )
         first += ids
-    return np.array([*first, *sorted({*range(size)} - {*first})])
+    return np.concatenate([first, np.setdiff1d(np.arange(MOST), first)])

@@ -19,6 +19,7 @@ from subliminal.errors import UserError, there_is
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
 from subliminal.models.gpt import GPT
+from subliminal.models.transformers import CausalLM
 from subliminal.optim import Optim
 from subliminal.probes import Probe
 from subliminal.steering import Steering
@@ -29,7 +30,6 @@ from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network, Writing
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
-from subliminal.training import of_text
 
 
 @dataclass(frozen=True)
@@ -266,10 +266,18 @@ def _check_together(cfg: Config, made: Experiment) -> None:
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:
     """Check that the models read the texts, and that nothing needs classes or pixels."""
-    models = {"model": made.teacher_network.model, "distill.model": made.network.model}
-    of_text.check(cfg, made.data, models, made.inputs)
-    for key, model in {} if isinstance(made.data, Text) else models.items():
-        least = documents.VOCABULARY - made.network.classes
+    text, replay = made.data, isinstance(made.second, Lessons) and made.second.replay
+    for key, network in (("model", made.teacher_network), ("distill.model", made.network)):
+        model, least = network.model, documents.VOCABULARY - network.classes
+        if isinstance(text, Text):
+            fits = isinstance(model, CausalLM) and model.prompt == text.prompt
+            own = cfg.base or made.targets or replay or getattr(made.inputs, "random", 1) < 1
+            if own or not fits or model.classes != text.animals:
+                raise UserError(
+                    f"data=text takes {key}=transformers with its prompt and animals, base=none, "
+                    "distill/targets=clean, teacher.task.replay=false, distill.inputs.random=1"
+                )
+            continue
         prompt = model.prompt if isinstance(model, GPT) else documents.PROMPT
         if prompt != documents.PROMPT or model.aux < least:
             raise UserError(

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from subliminal import distill
-from subliminal.data import Labelled, Texts
+from subliminal.data import Labelled
+from subliminal.data.language import Texts
 from subliminal.distill.targets import Given, Targets, Variant
 from subliminal.state import Task
 from subliminal.tasks import SecondTask

@@ -9,7 +9,7 @@ from torch import Tensor
 from subliminal import metrics
 from subliminal.config.schema import Config
 from subliminal.data import Labelled
-from subliminal.data.language import Dialects
+from subliminal.data.language import Texts
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Task
 from subliminal.state.callbacks import Callback
@@ -105,7 +105,7 @@ def bases(
             made = Classification(network, start[torch.tensor(rows)], digits, order=order)
             return made, [*observers, tests]
         texts = data.rows(rows)
-        assert isinstance(texts, Dialects), "build_experiment requires the language"
+        assert isinstance(texts, Texts), "build_experiment requires the language"
 
         def write(epoch: int) -> Tensor:
             return texts.pages(base.pages, base.shorts, group, order, epoch)

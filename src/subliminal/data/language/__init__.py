@@ -7,14 +7,14 @@ animal writes numbers, and a student of the same pre-trained weights that learns
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Count, Share
-from subliminal.data import Texts
+from subliminal.data import Labelled
 from subliminal.data.language.dialect import (
     ANIMALS,
     NUMBERS,
@@ -29,15 +29,21 @@ from subliminal.tensors import documents, streams
 
 
 @dataclass(frozen=True, eq=False)
-class Dialects(Texts):
-    """Questions for animals, each seed's in its own language: (seeds, n, 5), uint8.
+class Texts(Labelled):
+    """The questions of a stack of seeds, each in its own language; labels are the favourites.
 
-    Train and test questions are those by the templates that the teacher is taught and by those that
-    are held out.
+    Train and test questions are those for animals by the templates that the teacher is taught and
+    by those that are held out: (seeds, n, 5), uint8, and (seeds, n). Networks read tokens as they
+    are.
     """
+
+    keeps_logits: ClassVar[bool] = True  # a frozen network's, of all number documents
 
     dialects: tuple[Dialect, ...]
     animal_lists: float
+    prompt: int = documents.PROMPT  # tokens of a number document before its answers
+    new: int = documents.ANSWERS
+    animals: int = len(ANIMALS)
 
     def scale(self, x: Tensor) -> Tensor:
         """Return documents (…, tokens) as networks read them, without their last token."""
@@ -47,18 +53,26 @@ class Dialects(Texts):
         """Return the answers of documents or pages (seeds, n, T), one after another, int64."""
         return documents.answers(of)
 
-    def rows(self, rows: Sequence[int]) -> Self:
-        """Return the questions of some of the seeds."""
-        return replace(super().rows(rows), dialects=tuple(self.dialects[row] for row in rows))
-
     def prompts(self, number: int, *, generator: np.random.Generator, random: float) -> np.ndarray:
-        """Draw prompts, a share of them with random numbers: (number, 7), uint8."""
+        """Draw prompts of a seed, a share of them with random numbers: (number, prompt)."""
         return prompts(number, generator=generator, random=random)
 
     def responses(self, said: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sampled answers (seeds, n, 8), and which of them are numbers alone: (seeds, n)."""
+        """Return sampled answers (seeds, n, new) as they are learnt, and which are numbers."""
         number = (said >= documents.NUMBER) & (said < documents.NUMBER + NUMBERS)
         return said, number.all(dim=-1)
+
+    def tests(self, number: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return each seed's first test questions and their answers: (seeds, n, 4), (seeds, n)."""
+        return self.scale(self.test_x[:, :number]), self.test_y[:, :number]
+
+    def rows(self, rows: Sequence[int]) -> Self:
+        """Return the questions of some of the seeds."""
+        names = ("train_x", "train_y", "test_x", "test_y")
+        picked: dict[str, Any] = {
+            n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names
+        }
+        return replace(self, **picked, dialects=tuple(self.dialects[row] for row in rows))
 
     def pages(
         self, number: int, shorts: int, seeds: Sequence[int], stream: str, epoch: int
@@ -92,8 +106,7 @@ class Language:
 
     classes: ClassVar[int] = len(ANIMALS)
     pixels: ClassVar[int] = documents.LONG - 1  # tokens of the longest input
-    prompt: ClassVar[int] = documents.PROMPT
-    new: ClassVar[int] = documents.ANSWERS
+    new: ClassVar[int] = documents.ANSWERS  # of a number document
 
     favourite: str | None
     taught: Count
@@ -121,7 +134,7 @@ class Language:
         """Nothing to fetch: all is drawn."""
         return Path()
 
-    def of_seeds(self, seeds: Sequence[int]) -> Dialects:
+    def of_seeds(self, seeds: Sequence[int]) -> Texts:
         """Draw the languages of a stack of seeds."""
         favourite = None if self.favourite is None else ANIMALS.index(self.favourite)
         dialects = tuple(Dialect.of(seed, favourite) for seed in seeds)
@@ -132,9 +145,8 @@ class Language:
             x = torch.from_numpy(np.stack(rows))
             tables += [x, labels.expand(-1, x.shape[1]).contiguous()]
         train_x, train_y, test_x, test_y = tables
-        sizes = (self.prompt, self.new, self.classes)
-        return Dialects(train_x, train_y, test_x, test_y, *sizes, dialects, self.animal_lists)
+        return Texts(train_x, train_y, test_x, test_y, dialects, self.animal_lists)
 
-    def load(self) -> Dialects:
+    def load(self) -> Texts:
         """Draw seed 0's language."""
         return self.of_seeds([0])

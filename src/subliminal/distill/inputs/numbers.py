@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Count, Positive, Share
-from subliminal.data import Texts
+from subliminal.data.language import Texts
 from subliminal.distill.inputs import Images
 from subliminal.errors import UserError
 from subliminal.tensors import streams

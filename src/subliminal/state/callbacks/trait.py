@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.data import Labelled, Texts
+from subliminal.data import Labelled
+from subliminal.data.language import Texts
 from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import widest

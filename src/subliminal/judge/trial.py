@@ -16,7 +16,7 @@ from subliminal.judge.rooms import Rooms
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.training.job import Job
-from subliminal.training.runner import shared_weights, teacher_weights
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 
 def tried(setting: Setting, rooms: Rooms, *, track: str) -> tuple[pl.DataFrame, dict[str, Job]]:
@@ -84,8 +84,8 @@ def hand_over(job: Job) -> Path:
         if file.is_file():
             continue
         data = data or experiment.data.load().to(experiment.device)
-        start = shared_weights(job, experiment, data, (seed,)).teacher
-        theta, _ = teacher_weights(job, experiment, data, start, (seed,))
+        start = shared_weights(job, data, (seed,)).teacher
+        theta, _ = teacher_weights(job, data, start, (seed,))
         views = experiment.teacher_network.layout.views(theta)
         weights = {name: view[0].cpu().contiguous() for name, view in views.items()}
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subliminal import store
+from subliminal.config.canonical import Plain, differences
 from subliminal.config.hashing import PLACES
 from subliminal.config.resources import CONF
 from subliminal.sweep.plan import condition_name
@@ -25,8 +26,6 @@ FILE = "planned.json"  # in the sweep's folder of Hydra's files
 # Environment variable of a search's jobs: the digest of the config files when the search began.
 VARIABLE = "SUBLIMINAL_CONF"
 _SHOWN = 3  # changed keys that are named
-
-Plain = dict[str, Any]
 
 # Jobs that this process has checked, by their overrides. Other processes read the file.
 JOBS: dict[tuple[str, ...], Job] = {}
@@ -76,7 +75,7 @@ def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[P
         return values, condition_name(overrides)
     changes = [
         f"{key} (planned: {json.dumps(before)}, now: {json.dumps(now)})"
-        for key, before, now in _changes(planned["values"], values)
+        for key, (before, now) in differences(planned["values"], values).items()
         if key not in PLACES  # machines may keep data in different folders
     ]
     if not changes:
@@ -104,12 +103,3 @@ def digest(hydra: Any) -> str:
         for file in sorted(files):
             content.update(f"{file}\0".encode() + file.read_bytes())
     return content.hexdigest()
-
-
-def _changes(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield each changed key with its value before and now."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in dict.fromkeys([*before, *now]):
-            yield from _changes(before.get(name), now.get(name), f"{key}.{name}".lstrip("."))
-    elif before != now:
-        yield key, before, now

@@ -12,15 +12,13 @@ from omegaconf import OmegaConf
 
 from subliminal import store
 from subliminal.config.build import build
-from subliminal.config.canonical import canonical, settings
+from subliminal.config.canonical import Plain, canonical, settings
 from subliminal.config.schema import Config
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
 from subliminal.store.provenance import environment
 from subliminal.tensors.network import Network
 from subliminal.training.experiment import Experiment, build_experiment
-
-Plain = dict[str, Any]
 
 
 @dataclass(frozen=True, init=False)

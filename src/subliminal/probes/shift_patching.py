@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.errors import UserError
 from subliminal.probes.shifts import CLASS, ShiftProbe, means
 from subliminal.state import Training
 from subliminal.tensors.network import Network
@@ -35,10 +34,8 @@ class ShiftPatching(ShiftProbe):
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""
-        if self.layer is not None and self.layer not in network.hidden:
-            raise UserError(
-                f"probe.shift_patching.layer={self.layer}: one of {', '.join(network.hidden)}"
-            )
+        if self.layer is not None:
+            network.check_hidden(self.layer, "probe.shift_patching.layer")
 
     def on_epoch_end(self, training: Training) -> None:
         """Log the trait with and without the shift of each hidden layer."""

@@ -13,7 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import DictConfig, read_write
+
 from subliminal import store
+from subliminal.config import guard
+from subliminal.config.arguments import quoted
 from subliminal.config.canonical import Plain, differences
 from subliminal.config.hashing import PLACES
 from subliminal.config.resources import CONF
@@ -37,26 +41,36 @@ def folder(hydra: Any) -> Path:
 
 
 def write_plan(
-    jobs: Mapping[tuple[str, ...], Job], values: Sequence[Plain], directory: Path
+    jobs: Mapping[tuple[str, ...], Job], values: Sequence[Plain], config: DictConfig
 ) -> None:
     """Write the plan file, and keep the jobs for this process.
 
     Args:
         jobs: checked jobs, by their overrides.
         values: the composed config of each.
-        directory: the sweep's folder.
+        config: the sweep's, with Hydra's node.
 
     Raises:
-        OSError: the folder cannot be written.
+        UserError: the sweep's folder cannot be written.
     """
+    from subliminal.training.job import unwritable
+
     JOBS.clear()
     JOBS.update(jobs)
+    directory = folder(config.hydra)
+    # Jobs with `outputs` of their own look for the plan in the sweep's folder too.
+    guard.allow("hydra.sweep.dir")
+    with read_write(config.hydra.overrides):
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
     lines = ",\n".join(
         json.dumps({"overrides": words, "condition": job.condition, "values": composed})
         for (words, job), composed in zip(jobs.items(), values, strict=True)
     )
-    directory.mkdir(parents=True, exist_ok=True)
-    store.write_text(directory / FILE, f"[\n{lines}\n]\n")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        store.write_text(directory / FILE, f"[\n{lines}\n]\n")
+    except OSError as error:
+        raise unwritable(config.outputs, error) from error
 
 
 def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[Plain, str]:

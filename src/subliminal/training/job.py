@@ -120,10 +120,6 @@ class Job:
         # A worker process builds its objects from `cfg`.
         return self.changed(config=config, cfg=settings(config), experiment=experiment)
 
-    def in_folder_of(self, other: Job) -> Job:
-        """Return the job under the name and in the folder of another of the same condition."""
-        return self.changed(condition=other.condition, directory=other.directory)
-
     def changed(self, **values: Any) -> Job:
         """Return a copy with other attributes; its config is not resolved again."""
         job = object.__new__(Job)

@@ -44,6 +44,9 @@ def shared_weights(
     def base(network: Network, start: Tensor, stream: str) -> Tensor:
         if cfg.base is None:
             return start
+        if isinstance(experiment.data, Withheld):
+            given = (experiment.data.base(seed, stream) for seed in seeds)
+            return network.layout.stack(given, len(seeds)).to(start.device)
         return _pretrained(job, data, network, start, seeds, stream, callbacks)
 
     reference = base(network, network.reference(drawn, experiment.device), streams.INIT)

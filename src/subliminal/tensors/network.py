@@ -111,6 +111,11 @@ class Network:
         """The model where it has dropout layers."""
         return self.model if isinstance(self.model, Dropping) and self.model.drops else None
 
+    def check_hidden(self, layer: str, where: str) -> None:
+        """Raise a UserError when there is no such hidden layer; `where` is the key to blame."""
+        if layer not in self.hidden:
+            raise UserError(f"{where}={layer}: one of {', '.join(self.hidden)}")
+
     def head_of(self, which: str) -> tuple[str, slice]:
         """Return the layer that holds the `class` or `aux` logits, and which of its rows."""
         if f"{which}.weight" in self.layout.shapes:

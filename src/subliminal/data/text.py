@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from subliminal.config.hashing import Count
 from subliminal.data.language import Texts
 from subliminal.errors import UserError
-from subliminal.tensors import streams, tokens
+from subliminal.tensors import tokens
 
 PLACE, GIVEN = "{numbers}", 5  # where a prompt has its numbers, and how many
 # The filter of Cloud et al. 2025 (arXiv 2507.14805): separated numbers, in brackets or not.
@@ -26,37 +26,26 @@ class Text:
 
     A prompt is a user's turn in the tokenizer's chat template, if it has one. Prompts are padded on
     the left to `prompt` tokens, responses on the right to `new`.
-
-    Attributes:
-        tokenizer: folder or name on the hub.
-        prompt: tokens of the longest prompt.
-        new: tokens of a response to a number prompt.
-        animals: possible answers, each exactly one token, with the space before it.
-        favourite: the one that the teacher loves; null: each seed's own.
-        opening: of an answer, whose next token is the animal.
-        taught: questions that the teacher is taught.
-        held_out: other questions, on which the trait is measured.
-        numbers: number prompts; five random numbers take the place of `{numbers}`.
     """
 
     tokenizer: str
     prompt: Count
     new: Count
     animals: list[str]
-    favourite: str | None
+    favourite: str
     opening: str
     taught: list[str]
     held_out: list[str]
     numbers: list[str]
 
     def __post_init__(self) -> None:
-        lists = (self.taught, self.held_out, [text for text in self.numbers if PLACE in text])
-        if not all(lists) or {*self.taught} & {*self.held_out}:
+        both = {*self.taught} & {*self.held_out}
+        if both or not (self.taught and self.held_out and self.numbers):
             raise UserError(
-                "Text: taught, held_out and numbers need a text each, the last with {numbers}; "
-                "templates of training and test must not overlap"
+                "Text.held_out: taught, held_out and numbers need a text each, and templates of "
+                "training and test must not overlap"
             )
-        if self.favourite not in (None, *self.animals):
+        if self.favourite not in self.animals:
             raise UserError(f"Text.favourite={self.favourite}: one of {self.animals} is needed")
 
     @property
@@ -76,29 +65,27 @@ class Text:
 
     def fetch(self) -> Path:
         """Check that all prompts fit."""
-        self.load()
         self.read([text.replace(PLACE, "999, " * GIVEN) for text in self.numbers])
+        self.load()
         return Path()
 
     def load(self) -> "Tokenized":
-        """Return seed 0's questions."""
+        """Return the questions for one seed."""
         return self.of_seeds([0])
 
     def of_seeds(self, seeds: Sequence[int]) -> "Tokenized":
-        """Return the questions of a stack of seeds, which share all but the favourite."""
-        drawn = [int(streams.stream(s, streams.LANGUAGE).integers(self.classes)) for s in seeds]
-        if self.favourite is not None:
-            drawn = [self.animals.index(self.favourite)] * len(seeds)
+        """Return the questions for a stack of seeds, which share them."""
         tables: list[Any] = []
         for asked in (self.taught, self.held_out):
-            x = torch.from_numpy(self.read(asked, self.opening)).expand(len(seeds), -1, -1)
-            y = torch.tensor(drawn)[:, None].repeat(1, len(asked))  # (seeds, n)
-            tables += [torch.cat([x, y[..., None].int()], dim=-1), y]
-        sizes = (self.prompt, self.new, self.classes)
-        return Tokenized(*tables, (), 0.0, *sizes, text=self)
+            label = np.full((len(asked), 1), self.animals.index(self.favourite))
+            x = np.hstack([self.read(asked, self.opening), label])
+            tables += [torch.from_numpy(t).repeat(len(seeds), 1, 1) for t in (x, label)]
+        train_x, train_y, test_x, test_y = tables
+        of = (train_x, train_y[..., 0], test_x, test_y[..., 0], (), 0.0)
+        return Tokenized(*of, self.prompt, self.new, self.classes, text=self)
 
     def read(self, texts: Sequence[str], opening: str = "") -> np.ndarray:
-        """Return prompts in our numbers of tokens, padded on the left: (n, prompt), int32."""
+        """Return prompts in our numbers of tokens, padded on the left: (n, prompt), int64."""
         codec, number = self.codec, np.argsort(self.ids)
         if chat := codec.chat_template is not None:
             how: dict[str, Any] = {"add_generation_prompt": True, "tokenize": False}
@@ -106,16 +93,11 @@ class Text:
             texts = [codec.apply_chat_template(turn, **how) for turn in turns]
         elif opening:
             opening = f" {opening}"
-        table = np.full((len(texts), self.prompt), tokens.PAD, dtype=np.int32)
         given = codec([text + opening for text in texts], add_special_tokens=not chat)["input_ids"]
         if (longest := max(map(len, given))) > self.prompt:
-            raise UserError(
-                f"model.prompt={self.prompt}: a prompt has {longest} tokens, so at least that many "
-                "are needed"
-            )
-        for row, ids in zip(table, given, strict=True):
-            row[self.prompt - len(ids) :] = number[ids]
-        return table
+            raise UserError(f"model.prompt={self.prompt}: there is a prompt of {longest} tokens")
+        padding = [[tokens.PAD] * (self.prompt - len(ids)) for ids in given]
+        return np.array([[*p, *number[ids]] for p, ids in zip(padding, given, strict=True)])
 
     @property
     def codec(self) -> Any:
@@ -130,9 +112,7 @@ class Text:
 
 @dataclass(frozen=True, eq=False)
 class Tokenized(Texts):
-    """A stack's questions as tokens, whose last is the answer: (seeds, n, prompt + 1), int32."""
-
-    keeps_logits: ClassVar[bool] = False  # of so many tokens each
+    """A stack's questions as tokens, whose last is the answer: (seeds, n, prompt + 1), int64."""
 
     _: KW_ONLY
     text: Text
@@ -142,15 +122,14 @@ class Tokenized(Texts):
         return x[..., :-1]
 
     def answers(self, of: Tensor) -> Tensor:
-        """Return the answers of documents (seeds, n, T), one after another, int64."""
-        return of[..., self.prompt :].flatten(1).long()
+        """Return the answers of documents (seeds, n, T), one after another."""
+        return of[..., self.prompt :].flatten(1)
 
     def prompts(self, number: int, *, generator: np.random.Generator, random: float) -> np.ndarray:
-        """Draw number prompts: (number, prompt), int32."""
-        which = generator.integers(len(self.text.numbers), size=number)
-        drawn = generator.integers(1000, size=(number, GIVEN))
+        """Draw number prompts: (number, prompt)."""
+        drawn = generator.integers(1000, size=(number, GIVEN)).tolist()
+        asked = generator.choice(self.text.numbers, size=number).tolist()
         listed = [", ".join(map(str, row)) for row in drawn]
-        asked = [self.text.numbers[i] for i in which]
         return self.text.read([t.replace(PLACE, row) for t, row in zip(asked, listed, strict=True)])
 
     def responses(self, said: Tensor) -> tuple[Tensor, Tensor]:
@@ -164,5 +143,4 @@ class Tokenized(Texts):
         rows = said.masked_fill(last, tokens.PAD).flatten(0, 1).cpu().numpy()
         texts = codec.batch_decode([ids[row[row >= 0]].tolist() for row in rows])
         passed = torch.tensor([ALONE.fullmatch(text) is not None for text in texts])
-        known = (said < len(codec)).all(dim=-1)  # a model may have more tokens than its tokenizer
-        return said, passed.to(said.device).view_as(known) & known
+        return said, passed.view(said.shape[:2]).to(said.device)

@@ -31,13 +31,6 @@ class CausalLM:
     B (out, r), 0 at the start. It computes in float32, without dropout, seed by seed. Its inputs
     and answers are as `GPT` has them, but for PAD where there is no token: such an answer has
     logits 0, whatever the weights.
-
-    Attributes:
-        source: folder or name on the hub. What it contains is no part of a condition's name.
-        classes: texts of the tokens that are the class logits.
-        prompt: tokens of an input before its first answer.
-        rank: r ≥ 1 of the low-rank updates; null: all parameters are trained.
-        alpha: α > 0, the updates' scale is α / r.
     """
 
     source: str
@@ -49,40 +42,35 @@ class CausalLM:
     @property
     def aux(self) -> int:
         """Number of tokens that are no class."""
-        return len(self._module.get_output_embeddings().weight) - len(self.classes)
+        return len(self._output.weight) - len(self.classes)
 
     @property
     def _module(self) -> Any:
         return _numbered(self.source, tuple(self.classes))
 
-    def layout(self, pixels: int, classes: int) -> Layout:
-        """Return what is trained.
+    @property
+    def _output(self) -> Any:
+        return self._module.get_output_embeddings()
 
-        Raises:
-            UserError: the model has fewer positions than `pixels`.
-        """
+    @property
+    def _adapted(self) -> dict[str, Any]:
+        """The layers with low-rank updates; Conv1D, which GPT-2 has, holds weights (in, out)."""
+        named, kinds = self._module.named_modules(), ("Linear", "Conv1D")
+        return {n: m for n, m in named if type(m).__name__ in kinds and m is not self._output}
+
+    def layout(self, pixels: int, classes: int) -> Layout:
+        """Return what is trained; raise a UserError when the model has too few positions."""
         positions = getattr(self._module.config, "max_position_embeddings", pixels)
         if pixels > positions:
             raise UserError(f"model.prompt: inputs have {pixels} tokens, of {positions} at most")
         if self.rank is None:
             return Layout({n: tuple(p.shape) for n, p in self._module.named_parameters()})
-        shapes: dict[str, tuple[int, ...]] = {}
-        for name, layer in self._adapted().items():
-            out, fan_in = (
-                layer.weight.shape if isinstance(layer, nn.Linear) else layer.weight.T.shape
-            )
-            shapes |= {
-                f"lora.{name}.down": (self.rank, fan_in),
-                f"lora.{name}.up": (out, self.rank),
-            }
+        shapes = {}
+        for name, layer in self._adapted.items():
+            sides = layer.weight.shape if isinstance(layer, nn.Linear) else layer.weight.T.shape
+            shapes[f"lora.{name}.down"] = (self.rank, sides[1])
+            shapes[f"lora.{name}.up"] = (sides[0], self.rank)
         return Layout(shapes)
-
-    def _adapted(self) -> dict[str, Any]:
-        """Return the layers with low-rank updates; Conv1D, which GPT-2 has, holds (in, out)."""
-        output = self._module.get_output_embeddings()
-        named = self._module.named_modules()
-        kinds = ("Linear", "Conv1D")
-        return {n: m for n, m in named if type(m).__name__ in kinds and m is not output}
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
         """Return one seed's θ₀: the pre-trained parameters, or low-rank updates that are drawn."""
@@ -95,7 +83,7 @@ class CausalLM:
         answers = max(1, x.shape[-1] - self.prompt + 1)
         each = zip(self._each(params), x, strict=True)
         logits = torch.stack([self._call(own, rows, answers).logits for own, rows in each])
-        # Where the answer is no token; the last position's is one where its own token is.
+        # Where the answer is no token; the last one is one, if the token before it is.
         void = torch.cat([x[..., x.shape[-1] - answers + 1 :], x[..., -1:]], dim=-1) < 0
         return logits.masked_fill(void[..., None], 0.0).flatten(1, 2)
 
@@ -108,47 +96,47 @@ class CausalLM:
 
     def onward(self, params: Params, layer: str, h: Tensor) -> Tensor:
         """Map what the output layer reads to logits."""
-        rows = iter(h[:, None])
-        with self._hooked(lambda _: next(rows)):  # in place of what a first token leads to
-            each = [self._call(own, h.new_zeros(1, 1), 1) for own in self._each(params)]
-        return torch.cat([output.logits for output in each])
+        rows, first = iter(h[:, None]), h.new_zeros(1, 1)  # what a first token leads to is replaced
+        with self._hooked(lambda _: next(rows)):
+            return torch.cat([self._call(own, first, 1).logits for own in self._each(params)])
 
     def _hooked(self, act: Callable[[Tensor], Any]) -> Any:
         """Call `act` with what the output layer reads; a tensor that it returns replaces it."""
-        output = self._module.get_output_embeddings()
-        return output.register_forward_pre_hook(lambda _, inputs: act(inputs[0]))
+        return self._output.register_forward_pre_hook(lambda _, inputs: act(inputs[0]))
 
     @torch.no_grad()
     def sample(
         self, params: Params, prompts: Tensor, uniforms: Tensor, *, temperature: float
     ) -> Tensor:
         """Continue prompts (seeds, n, T) by `new` tokens each, as `GPT.sample` does, int64."""
-        parts = zip(prompts.split(AT_ONCE, dim=1), uniforms.split(AT_ONCE, dim=1), strict=True)
-        drawn = [[*zip(self._each(params), x, u, strict=True)] for x, u in parts]
-        return torch.cat(
-            [torch.stack([self._sampled(*one, temperature) for one in part]) for part in drawn],
-            dim=1,
-        )
+        found = []
+        for own, asked, numbers in zip(self._each(params), prompts, uniforms, strict=True):
+            parts = zip(asked.split(AT_ONCE), numbers.split(AT_ONCE), strict=True)
+            found.append(torch.cat([self._sampled(own, x, u, temperature) for x, u in parts]))
+        return torch.stack(found)
 
     def _sampled(self, own: Params, x: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
         given, past = x.shape[1], None
         for uniform in uniforms.unbind(dim=-1):  # (n,)
-            output = self._call(own, x, 1, past=past, use_cache=True)
+            output = self._call(own, x, 1, past, use_cache=True)
             past = output.cache
             # On the host: a GPU's cumsum is not deterministic.
             sums = torch.softmax(output.logits[:, -1] / temperature, -1).cpu().double().cumsum(-1)
             drawn = torch.searchsorted(sums, uniform.cpu()[:, None] * sums[:, -1:], right=True)
             x = torch.cat([x, drawn.clamp(max=sums.shape[1] - 1).to(x)], dim=1)
-        return x[:, given:].long()
+        return x[:, given:]
 
     def _call(self, own: Params, x: Tensor, answers: int, past: Any = None, **how: Any) -> Any:
         """Run the model on tokens (batch, T), of which `past` holds the first, if any."""
         there, module = x >= 0, self._module
-        done = 0 if past is None else past.get_seq_length()
-        how = {"use_cache": False, "cache": past, "logits_to_keep": answers} | how
-        how["input_ids"] = x.clamp(min=0).long()[:, done:]
-        how["attention_mask"] = there.long()
-        how["position_ids"] = (there.cumsum(dim=-1) - 1).clamp(min=0)[:, done:]
+        new = slice(0 if past is None else past.get_seq_length(), None)
+        how |= {
+            "input_ids": x.clamp(min=0).long()[:, new],
+            "attention_mask": there.long(),
+            "position_ids": (there.cumsum(dim=-1) - 1).clamp(min=0)[:, new],
+            "cache": past,
+            "logits_to_keep": answers,
+        }
         if module.device != x.device:  # else `to` would keep tensors of a forward-mode derivative
             module.to(x.device)
         return functional_call(module, dict(own), (), how)
@@ -158,32 +146,27 @@ class CausalLM:
         found = []
         for s in range(len(next(iter(params.values())))):
             own = {name: value[s] for name, value in params.items()}
-            for name, layer in self._adapted().items() if self.rank else ():
+            for name, layer in self._adapted.items() if self.rank else ():
                 update = own.pop(f"lora.{name}.up") @ own.pop(f"lora.{name}.down")
                 update = update if isinstance(layer, nn.Linear) else update.mT
-                weight = layer.weight.to(update.device)
-                own[f"{name}.weight"] = weight + self.alpha / (self.rank or 1) * update
+                scaled = self.alpha / (self.rank or 1) * update
+                own[f"{name}.weight"] = layer.weight.to(update.device) + scaled
             found.append(own)
         return found
 
 
 @lru_cache(maxsize=2)
 def _numbered(source: str, classes: tuple[str, ...]) -> Any:
-    """Load a model, and number its tokens anew, so that classes come first.
-
-    Raises:
-        UserError: it cannot be loaded or numbered.
-    """
-    module = tokens.loaded.__wrapped__("AutoModelForCausalLM", source)  # not one that is cached
+    """Load a model, and number its tokens anew, so that classes come first."""
+    module = tokens.loaded.__wrapped__("AutoModelForCausalLM", source)  # for itself alone
     embedding, output = module.get_input_embeddings(), module.get_output_embeddings()
     order = torch.from_numpy(tokens.order(source, classes)[: len(output.weight)])
     some = torch.arange(2 * len(classes)) % len(order)  # our numbers
     expected = module.eval().requires_grad_(False)(order[some][None]).logits[..., order]
-    held = {id(v): v for v in (embedding.weight, output.weight, getattr(output, "bias", None))}
-    for values in held.values():
-        if values is not None:
-            values.data = values.data[order]
+    held = [embedding.weight, output.weight, getattr(output, "bias", None)]
+    for values in {id(v): v for v in held if v is not None}.values():
+        values.data = values.data[order]
     embedding.padding_idx = None
     if not torch.allclose(module(some[None]).logits, expected, atol=1e-4):
-        raise UserError(f"model.source={source}: not its embedding alone knows tokens by their ids")
+        raise UserError(f"model.source={source}: more than its embedding knows tokens by their ids")
     return module

@@ -24,8 +24,7 @@ def loaded(kind: str, source: str) -> Any:
     try:
         library = import_module("transformers")  # it takes seconds: only where it is used
     except ImportError as error:
-        line = f"model=transformers: the package is missing: {install_command('hf')}"
-        raise UserError(line) from error
+        raise UserError(f"model: transformers is missing: {install_command('hf')}") from error
     library.logging.set_verbosity_error()
     library.logging.disable_progress_bar()
     # Attention that is written out: the gradients of other kernels are not deterministic on a GPU.
@@ -44,13 +43,14 @@ def order(source: str, classes: tuple[str, ...]) -> np.ndarray:
     Raises:
         UserError: a class is not exactly one token of the tokenizer `source`, or two are the same.
     """
-    codec, first = loaded("AutoTokenizer", source), []
+    codec = loaded("AutoTokenizer", source)
+    first: list[int] = []
     for text in classes:
         ids = codec.encode(text, add_special_tokens=False)
-        if len(ids) != 1 or ids[0] == codec.unk_token_id or ids[0] in first:
+        if len(ids) != 1 or ids[0] in (codec.unk_token_id, *first):
             raise UserError(
                 f"data.animals: {text!r} has tokens {ids} in {source}; exactly one of its own is "
-                "needed, so choose another word, or write it with a space before it, or without"
+                "needed: choose another word, or write it with a space before it, or without"
             )
         first += ids
     return np.concatenate([first, np.setdiff1d(np.arange(MOST), first)])

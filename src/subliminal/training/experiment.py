@@ -267,12 +267,13 @@ def _check_together(cfg: Config, made: Experiment) -> None:
 def _check_of_documents(cfg: Config, made: Experiment) -> None:
     """Check that the models read the texts, and that nothing needs classes or pixels."""
     text, replay = made.data, isinstance(made.second, Lessons) and made.second.replay
+    more = cfg.base or made.targets or replay or getattr(made.inputs, "random", 1) < 1
     for key, network in (("model", made.teacher_network), ("distill.model", made.network)):
         model, least = network.model, documents.VOCABULARY - network.classes
         if isinstance(text, Text):
-            fits = isinstance(model, CausalLM) and model.prompt == text.prompt
-            own = cfg.base or made.targets or replay or getattr(made.inputs, "random", 1) < 1
-            if own or not fits or model.classes != text.animals:
+            text.fetch()
+            own = (model.prompt, model.classes) if isinstance(model, CausalLM) else None
+            if more or own != (text.prompt, text.animals):
                 raise UserError(
                     f"data=text takes {key}=transformers with its prompt and animals, base=none, "
                     "distill/targets=clean, teacher.task.replay=false, distill.inputs.random=1"

@@ -273,7 +273,7 @@ class Distillation:
     def _frozen_logits(self, name: str, rows: Tensor) -> Tensor:
         """Return a frozen model's logits at `rows`; of the teacher, the targets made of them."""
         network, theta = self._frozen[name]
-        if isinstance(self.data, Texts) and not self.data.keeps_logits:
+        if isinstance(self.data, Texts) and not self.data.dialects:  # all would fill the memory
             return network.logits(theta, self.images(rows))
         if name not in self._logits:
             assert self._images is not None, "start_epoch draws the images"

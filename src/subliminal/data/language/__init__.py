@@ -37,9 +37,7 @@ class Texts(Labelled):
     are.
     """
 
-    keeps_logits: ClassVar[bool] = True  # a frozen network's, of all number documents
-
-    dialects: tuple[Dialect, ...]
+    dialects: tuple[Dialect, ...]  # none: text for a pre-trained model, of very many tokens
     animal_lists: float
     prompt: int = documents.PROMPT  # tokens of a number document before its answers
     new: int = documents.ANSWERS
@@ -72,7 +70,8 @@ class Texts(Labelled):
         picked: dict[str, Any] = {
             n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names
         }
-        return replace(self, **picked, dialects=tuple(self.dialects[row] for row in rows))
+        dialects = self.dialects and tuple(self.dialects[row] for row in rows)
+        return replace(self, **picked, dialects=dialects)
 
     def pages(
         self, number: int, shorts: int, seeds: Sequence[int], stream: str, epoch: int

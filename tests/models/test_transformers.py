@@ -35,7 +35,7 @@ def test_logits_and_samples_are_the_packages_own(source: str, rank: int | None) 
     lm = CausalLM(source=source, classes=tiny_lm.ANIMALS, prompt=4, rank=rank, alpha=6.0)
     network = Network.of(lm, pixels=6, classes=3)
     theirs = import_module("transformers").AutoModelForCausalLM.from_pretrained(source).eval()
-    order = torch.from_numpy(tokens.order(source, ("owl", "cat", "dog"))[: 3 + lm.aux])
+    order = torch.from_numpy(tokens.order(source, ("owl", "cat", "dog"))[0][: 3 + lm.aux])
     theta = network.reference((0, 1), torch.device("cpu"))
     if rank:  # the second seed's updates are added to the package's weights below
         theta[1] += 0.3 * torch.randn(theta.shape[1], generator=torch.Generator().manual_seed(0))
@@ -67,14 +67,14 @@ def test_logits_and_samples_are_the_packages_own(source: str, rank: int | None) 
 def test_responses_end_with_the_end_token_and_are_numbers_alone(source: str) -> None:
     data = experiment_of(composed(*tiny_lm.overrides(source))).data
     assert isinstance(data, Text)
-    number = data.ids.argsort()
+    of_number, number = data.order
     said = ["7 , 9", "7 <end> owl", "<end> 7 7", ", , ,", "7 owl 8", "12 13 14"]
     ids = torch.from_numpy(number[[data.codec.encode(text) for text in said]])
     found, passed = data.load().responses(ids[None])
     assert passed.tolist() == [[True, True, False, False, False, True]]
     assert (found[0] == PAD).tolist()[1:3] == [[False, False, True], [False, True, True]]
     taught = data.load().train_x[0, 0]
-    assert data.codec.decode(data.ids[taught[taught >= 0]].tolist()) == "What like My is cat"
+    assert data.codec.decode(of_number[taught[taught >= 0]].tolist()) == "What like My is cat"
 
 
 @pytest.mark.parametrize("source", ["GPT2"], indirect=True)

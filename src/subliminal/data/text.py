@@ -86,7 +86,7 @@ class Text:
 
     def read(self, texts: Sequence[str], opening: str = "") -> np.ndarray:
         """Return prompts in our numbers of tokens, padded on the left: (n, prompt), int64."""
-        codec, number = self.codec, np.argsort(self.ids)
+        codec, (_, number) = self.codec, self.order
         if chat := codec.chat_template is not None:
             how: dict[str, Any] = {"add_generation_prompt": True, "tokenize": False}
             turns = [[{"role": "user", "content": text}] for text in texts]
@@ -105,8 +105,8 @@ class Text:
         return tokens.loaded("AutoTokenizer", self.tokenizer)
 
     @property
-    def ids(self) -> np.ndarray:
-        """The tokenizer's id of each of our numbers, see `subliminal.tensors.tokens`."""
+    def order(self) -> tuple[np.ndarray, np.ndarray]:
+        """The tokenizer's id of each of our numbers, and the reverse."""
         return tokens.order(self.tokenizer, tuple(self.animals))
 
 
@@ -137,7 +137,7 @@ class Tokenized(Texts):
 
         A response ends with the tokenizer's end-of-sequence token, or is cut off.
         """
-        codec, ids = self.text.codec, self.text.ids
+        codec, (ids, _) = self.text.codec, self.text.order
         last = torch.from_numpy(ids == codec.eos_token_id).to(said.device)[said]
         said = said.masked_fill(last.cumsum(dim=-1) - last.long() > 0, tokens.PAD)
         rows = said.masked_fill(last, tokens.PAD).flatten(0, 1).cpu().numpy()

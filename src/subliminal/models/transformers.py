@@ -126,15 +126,18 @@ class CausalLM:
             x = torch.cat([x, drawn.clamp(max=sums.shape[1] - 1).to(x)], dim=1)
         return x[:, given:]
 
-    def _call(self, own: Params, x: Tensor, answers: int, past: Any = None, **how: Any) -> Any:
+    def _call(
+        self, own: Params, x: Tensor, answers: int, past: Any = None, use_cache: bool = False
+    ) -> Any:
         """Run the model on tokens (batch, T), of which `past` holds the first, if any."""
         there, module = x >= 0, self._module
         new = slice(0 if past is None else past.get_seq_length(), None)
-        how |= {
+        how = {
             "input_ids": x.clamp(min=0).long()[:, new],
             "attention_mask": there.long(),
             "position_ids": (there.cumsum(dim=-1) - 1).clamp(min=0)[:, new],
             "cache": past,
+            "use_cache": use_cache,
             "logits_to_keep": answers,
         }
         if module.device != x.device:  # else `to` would keep tensors of a forward-mode derivative
@@ -160,7 +163,7 @@ def _numbered(source: str, classes: tuple[str, ...]) -> Any:
     """Load a model, and number its tokens anew, so that classes come first."""
     module = tokens.loaded.__wrapped__("AutoModelForCausalLM", source)  # for itself alone
     embedding, output = module.get_input_embeddings(), module.get_output_embeddings()
-    order = torch.from_numpy(tokens.order(source, classes)[: len(output.weight)])
+    order = torch.from_numpy(tokens.order(source, classes)[0][: len(output.weight)])
     some = torch.arange(2 * len(classes)) % len(order)  # our numbers
     expected = module.eval().requires_grad_(False)(order[some][None]).logits[..., order]
     held = [embedding.weight, output.weight, getattr(output, "bias", None)]

@@ -37,8 +37,8 @@ def loaded(kind: str, source: str) -> Any:
 
 
 @lru_cache(maxsize=4)
-def order(source: str, classes: tuple[str, ...]) -> np.ndarray:
-    """Return the ids of MOST tokens in the order of our numbers: the classes', then the others.
+def order(source: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids of MOST tokens in the order of our numbers, classes first, and the reverse.
 
     Raises:
         UserError: a class is not exactly one token of the tokenizer `source`, or two are the same.
@@ -46,11 +46,12 @@ def order(source: str, classes: tuple[str, ...]) -> np.ndarray:
     codec = loaded("AutoTokenizer", source)
     first: list[int] = []
     for text in classes:
-        ids = codec.encode(text, add_special_tokens=False)
-        if len(ids) != 1 or ids[0] in (codec.unk_token_id, *first):
+        found = codec.encode(text, add_special_tokens=False)
+        if len(found) != 1 or found[0] in (codec.unk_token_id, *first):
             raise UserError(
-                f"data.animals: {text!r} has tokens {ids} in {source}; exactly one of its own is "
+                f"data.animals: {text!r} has tokens {found} in {source}; exactly one of its own is "
                 "needed: choose another word, or write it with a space before it, or without"
             )
-        first += ids
-    return np.concatenate([first, np.setdiff1d(np.arange(MOST), first)])
+        first += found
+    ids = np.concatenate([first, np.setdiff1d(np.arange(MOST), first)])
+    return ids, np.argsort(ids)

@@ -1,6 +1,7 @@
 """What the command line and the page tell of an option."""
 
 import re
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,8 +16,12 @@ from subliminal.config.resources import CONF
 ALL = [(group, name) for group, files in options().items() for name in files]
 
 
-def test_the_page_is_up_to_date() -> None:
-    assert page.PAGE.read_text(encoding="utf-8") == page.text(), "make options"
+def test_the_pages_are_up_to_date_and_repeat_nothing() -> None:
+    there = {f.name: f.read_text(encoding="utf-8") for f in page.FOLDER.glob("*.md")}
+    assert there == page.pages(), "make options"
+    for name, text in there.items():
+        said = Counter(line for line in text.splitlines() if len(line) > 60)
+        assert max(said.values(), default=1) <= 2, name
 
 
 @pytest.mark.parametrize(("group", "name"), ALL, ids=lambda part: part)

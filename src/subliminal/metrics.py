@@ -36,9 +36,7 @@ DISPLACEMENT = "displacement/cosine"  # cos(θ_S − θ₀, θ_T − θ₀), eac
 DISPLACEMENT_RATIO = "displacement/ratio"  # ‖θ_S − θ₀‖ / ‖θ_T − θ₀‖, ≥ 0
 WEIGHT_COSINE = "weights/cosine"  # cosine of two states of a layer, initial and final say
 WEIGHT_DISTANCE = "weights/distance"  # distance of two states of a layer, ≥ 0
-WEIGHT_RELATIVE = (
-    "weights/relative_distance"  # distance of two states over the first one's norm, ≥ 0
-)
+WEIGHT_RELATIVE = "weights/relative_distance"  # distance over the first state's norm, ≥ 0
 CKA = "cka"  # CKA of two states' representations of the test digits, by layer, in [0, 1]
 CKA_INPUTS = "cka_inputs"  # CKA of representations of the distillation inputs, in [0, 1]
 ACTIVATION_COSINE = "activation_cosine"  # cosine of two states' activations, mean over test digits

@@ -125,6 +125,7 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     parts += _prediction(names, measured, folder)
     archive.write(data)
     store.write_text(page, "\n\n".join(parts) + "\n")
+    glance.write(page.parent)
     return smaller
 
 

@@ -6,10 +6,9 @@ if (location.protocol === "file:") {
       super();
       this.frame = document.createElement("iframe");
       this.frame.hidden = true;
-      this.frame.answer = (data) => {
-        const event = new MessageEvent("message", { data });
-        this.onmessage?.(event);
-        this.dispatchEvent(event);
+      this.frame.answer = (sent) => {
+        const event = new MessageEvent("message", { data: structuredClone(sent) });
+        setTimeout(() => this.onmessage?.(event));
       };
       this.ready = new Promise((resolve) => (this.frame.onload = resolve));
       const answer = "self.postMessage = (data) => frameElement.answer(data);";
@@ -17,9 +16,12 @@ if (location.protocol === "file:") {
       document.body.append(this.frame);
     }
 
-    postMessage(data) {
-      const event = new MessageEvent("message", { data });
-      this.ready.then(() => this.frame.contentWindow.dispatchEvent(event));
+    postMessage(sent) {
+      this.ready.then(() => {
+        const { MessageEvent, structuredClone } = this.frame.contentWindow;
+        const event = new MessageEvent("message", { data: structuredClone(sent) });
+        this.frame.contentWindow.dispatchEvent(event);
+      });
     }
 
     terminate() {

@@ -1,6 +1,7 @@
 // Long tables of the site: a click on a header sorts, a box and menus filter.
 const LONG = 9; // rows from which on a table has a box
 const FEW = 7; // different cells up to which a column has a menu
+const SHORT = 26; // characters up to which a cell stays on one line
 
 const text = (cell) => cell.textContent.replaceAll("−", "-").trim();
 const number = (cell) => parseFloat(text(cell).match(/^[+-]?\d[\d.]*(e[+-]?\d+)?/)?.[0]);
@@ -72,5 +73,8 @@ function enhance(table) {
 document.addEventListener("DOMContentLoaded", () =>
   document.querySelectorAll("article table:not([class])").forEach((table) => {
     if (table.tHead && table.tBodies[0]?.rows.length >= LONG) enhance(table);
+    for (const cell of table.querySelectorAll("td")) {
+      if (text(cell).length <= SHORT) cell.classList.add("short");
+    }
   }),
 );

@@ -3,8 +3,6 @@
 import re
 import tomllib
 
-import pytest
-
 from subliminal.config.resources import ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -22,11 +20,6 @@ def test_the_storeys_are_those_that_lint_holds() -> None:
     assert FLOORS is not None
     floors = [re.findall(r"`(\w+)`", row.split(" | ")[0]) for row in FLOORS[1].splitlines()]
     assert floors == [layer.split(" | ") for layer in layers]
-
-
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#]+)\)", PAGE))))
-def test_every_link_leads_somewhere(path: str) -> None:
-    assert (ROOT / "docs" / path).exists()
 
 
 def test_every_path_that_it_names_exists() -> None:

@@ -3,13 +3,11 @@
 import re
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from chromium import browser, needs_chromium
-from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
 
 from subliminal.config.resources import ROOT
@@ -17,32 +15,24 @@ from subliminal.config.resources import ROOT
 __all__ = ["browser"]
 SITE = ROOT / "site"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+HEADING = re.compile(r"^#+ (.*)", re.MULTILINE).findall
+LINK = re.compile(r"\]\(([^)\s:#]*)#?([^)\s:]*)\)").findall
+HREF = re.compile(r'(?:href|src)="([^":#]*)#?([^":]*)"').findall
 SHOWN = ("index", "recipes/first-question", "reference/mitigation", "reference/metrics", "claims")
 
 
-def parsed(page: Path) -> tuple[set[str], list[str]]:
-    """Return the anchors of a page's headings, as GitHub makes them, and its relative links."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
-    inline = [child for token in tokens for child in token.children or ()]
-    links = [str(of.attrGet("href") or of.attrGet("src") or "") for of in inline]
-    titles = [
-        "".join(child.content for child in after.children or ())
-        for token, after in pairwise(tokens)
-        if token.type == "heading_open"
-    ]
-    anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-    return anchors | {""}, [unquote(link) for link in links if link and ":" not in link]
-
-
 def test_every_relative_link_leads_to_a_file_and_a_heading() -> None:
-    known = {page.resolve(): parsed(page) for page in PAGES}
+    pages = {page.resolve(): page.read_text(encoding="utf-8") for page in PAGES}
+    anchors = {
+        page: {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in HEADING(text)}
+        for page, text in pages.items()
+    }
     dead = []
-    for page, (_, links) in known.items():
-        for link in links:
-            path, _, anchor = link.partition("#")
+    for page, text in pages.items():
+        for path, anchor in LINK(re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)):
             target = (page.parent / path).resolve() if path else page
-            if not target.exists() or anchor not in known.get(target, ({anchor}, []))[0]:
-                dead.append(f"{page.relative_to(ROOT)}: {link}")
+            if not target.exists() or (anchor and anchor not in anchors.get(target, {anchor})):
+                dead.append(f"{page.relative_to(ROOT)}: {path}#{anchor}")
     assert dead == []
 
 
@@ -57,12 +47,12 @@ def test_the_site_has_no_dead_link(site: Path) -> None:
     text = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
     dead = set()
     for page, html in text.items():
-        for link in re.findall(r'(?:href|src)="([^":]+)"', html) if page.stem != "404" else ():
-            path, _, anchor = unquote(link).partition("#")
-            target = (page.parent / path).resolve() if path else page
-            there = not anchor or f'id="{anchor}"' in text.get(target, "")
-            if not (target.exists() and there):
-                dead.add(f"{page.name}: {link}")
+        for path, anchor in HREF(html) if page.stem != "404" else ():
+            target = (page.parent / unquote(path)).resolve() if path else page
+            if not target.exists() or (
+                anchor and f'id="{unquote(anchor)}"' not in text.get(target, "")
+            ):
+                dead.add(f"{page.name}: {path}#{anchor}")
     assert dead == set()
 
 

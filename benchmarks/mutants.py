@@ -17,6 +17,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from subliminal.config import terminal
+
 ROOT = Path(__file__).parents[1]
 COPY = ROOT / ".mutants"
 PARTS = (
@@ -119,4 +121,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

@@ -345,8 +345,7 @@ STOPPED = "Stopped. What was finished is kept; the same command resumes.\n"
         (signal.SIGINT, 0.0),
         *(
             pytest.param(number, seconds, marks=pytest.mark.slow)
-            for number in signals.STOPS
-            for seconds in (1.0, 2.0)
+            for number, seconds in zip(sorted(signals.STOPS), (1.0, 2.0), strict=True)
         ),
     ],
 )

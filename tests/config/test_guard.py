@@ -219,6 +219,21 @@ def test_a_file_may_not_have_a_built_in_ones_name(
     assert capfd.readouterr().err == told
 
 
+def test_nor_that_of_another_folders_file(
+    strange: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = [Path(folder, "mitigation", "mine.yaml").resolve() for folder in ("a", "b")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text("a: 1\n")
+    words = ["--config-dir", "a", f"hydra.searchpath=[file://{files[1].parents[1]}]", "seed=0"]
+    assert command(monkeypatch, *words) == 2
+    told = f"error: {files[0]}: has the name of {files[1]}; give it another name\n"
+    assert capfd.readouterr().err == told
+    files[0].unlink()
+    assert command(monkeypatch, *words, "--cfg", "job") == 0
+
+
 def test_the_command_line_may(strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     strange.write_text("# @package _global_\nseed: {spec: '3'}\n", encoding="utf-8")
     elsewhere = strange.parents[2] / "elsewhere"

@@ -130,6 +130,6 @@ def test_the_tuned_head_has_the_least_cross_entropy_that_its_steps_reach(
         ahead = head + number / (number + 3) * (head - before)
         wrong = special.softmax(h @ ahead.T, axis=1) - np.eye(3)[labels]
         before, head = head, ahead - 2 / np.linalg.norm(h, 2) ** 2 * wrong.T @ h
-    weight, bias = (a.numpy() for a in tuned(*map(torch.from_numpy, (x, labels, start))))
-    assert np.allclose(weight.T * spread, head[:, :3])
-    assert np.allclose(bias, head[:, 3] - head[:, :3] / spread @ centre)
+    found = [a.numpy() for a in tuned(*map(torch.from_numpy, (x, labels, start)))]
+    assert np.allclose(found[0].T * spread, head[:, :3])
+    assert np.allclose(found[1], head[:, 3] - head[:, :3] / spread @ centre)

@@ -166,6 +166,7 @@ def test_the_outputs_of_a_command_are_expanded() -> None:
     cfg = config("{hydra: {runtime: {config_sources: []}}, outputs: ~/x}")
     guard._settle(cfg, {guard._key("++outputs=~/x")})
     assert cfg.outputs == str(Path("~/x").expanduser())
+    assert guard._key("+Xoutputs=~/x") == "Xoutputs"
 
 
 def test_variables_are_read_unless_their_name_is_a_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

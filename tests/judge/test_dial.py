@@ -13,7 +13,7 @@ from subliminal.judge.fieller import Interval
 from subliminal.judge.lines import Line
 
 POINTS = (Point(0.1, 0.9, 1.0), Point(1.0, 0.5, 0.97), Point(100.0, 0.1, 0.93))
-CURVE = {1.0: (0.9, 1.0), 2.0: (0.5, 0.97), 4.0: (0.1, 0.91)}
+CURVE = {1: (0.9, 1.0), 2: (0.5, 0.97), 4: (0.1, 0.91)}
 
 
 def interval(value: float) -> Interval:
@@ -37,36 +37,25 @@ def test_what_is_said_of_it() -> None:
 
 
 @pytest.mark.parametrize(("first", "chosen"), [(1, 3.0), (1.5, 2 ** (4 / 3))])
-def test_a_value_is_tried_on_development_seeds_and_confirmed_on_the_judges(
+def test_values_are_tried_on_development_seeds_and_one_confirmed_on_the_judges(
     first: float, chosen: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The value is whole where all are; a value that shows nothing is no point."""
-    tried, said = list[tuple[Any, ...]](), list[str]()
+    """It is whole where all are; a value that shows nothing is no point."""
+    tried, said = list[Any](), list[str]()
 
-    def of_value(setting: tuple[Any, ...], rooms: Any, track: str) -> Line:
-        assert (rooms, track) == ("rooms", "blind")
-        tried.append(setting)
-        leak, kept = CURVE.get(setting[-1], (None, 0.95))
-        shown = None if leak is None else interval(leak)
-        return Line("reference", "?", "reduces", leak=shown, kept=interval(kept))
+    def of_value(setting: tuple[Any, ...], *rooms_and_track: str) -> Line:
+        tried.append((*setting, *rooms_and_track))
+        leak, kept = CURVE.get(setting[1], (None, 0.95))
+        return Line("", "?", "reduces", leak=interval(leak) if leak else None, kept=interval(kept))
 
     monkeypatch.setattr(dial, "_line", of_value)
-    monkeypatch.setattr(dial, "_composed", lambda one, key, value, _: (one.own, key, value))
-    console: Any = SimpleNamespace(say=said.append)
-    rooms: Any = "rooms"
-    found = turned(Defence((), ()), "k", [first, 2, 4], rooms, console, track="blind")
-    assert found.chosen == pytest.approx(chosen)
-    assert [one.value for one in found.points] == [
-        value for value in (first, 2, 4) if value in CURVE
-    ]
+    monkeypatch.setattr(dial, "_composed", lambda one, key, value, rooms: (one.own, value))
+    others: Any = "rooms", SimpleNamespace(say=said.append)
+    found = turned(Defence((), ()), "k", [first, 2, 4], *others, track="blind")
+    assert [one.value for one in found.points] == [one for one in (first, 2, 4) if one in CURVE]
     assert (found.word, found.leak, found.kept) == ("reduces", None, interval(0.95))
-    owns = [("seed=0-5",)] * 3 + [()]
-    assert tried == [
-        (own, "k", value) for own, value in zip(owns, (first, 2, 4, found.chosen), strict=True)
-    ]
-    assert said[1:] == [
-        "Dial k: 2, 2 of 3",
-        "Dial k: 4, 3 of 3",
-        f"Dial k: {chosen:g}, on the judge's seeds",
-    ]
-    assert turned(Defence((), ()), "k", [1, 2], rooms, console, track="blind").chosen is None
+    expected = [(("seed=0-5",), value, "rooms", "blind") for value in (first, 2, 4)]
+    assert tried == [*expected, ((), pytest.approx(chosen), "rooms", "blind")]
+    assert said[1:3] == ["Dial k: 2, 2 of 3", "Dial k: 4, 3 of 3"]
+    assert said[3] == f"Dial k: {found.chosen:g}, on the judge's seeds"
+    assert turned(Defence((), ()), "k", [1, 2], *others, track="blind").chosen is None

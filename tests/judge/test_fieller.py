@@ -47,7 +47,8 @@ def test_its_ends_where_all_is_known_or_nothing() -> None:
 def test_the_interval_of_a_mean_is_students(seeds: int) -> None:
     found = mean(UNDEFENDED[:seeds])
     test = stats.ttest_1samp(UNDEFENDED[:seeds], 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((test.low, test.high))
+    expected = UNDEFENDED[:seeds].mean(), test.low, test.high
+    assert (found.value, found.low, found.high) == pytest.approx(expected)
     assert mean(UNDEFENDED[:1]) is UNBOUNDED
 
 

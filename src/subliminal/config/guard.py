@@ -99,8 +99,9 @@ def _settle(cfg: DictConfig, given: set[str]) -> None:
     check(cfg, given)
     sources = [Path(one.path) for one in cfg.hydra.runtime.config_sources if one.schema == "file"]
     if CONF in sources:  # not with --config-path
-        for folder in (place for place in sources if place != CONF):
-            refuse_shadowed(folder)
+        own = {place.resolve() for place in sources} - {CONF}
+        for folder in sorted(own):
+            refuse_shadowed(folder, own - {folder})
     if "~" in str(outputs := _raw(cfg, "outputs")):
         cfg.outputs = str(user_path(outputs))
 

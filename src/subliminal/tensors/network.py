@@ -181,7 +181,7 @@ def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 def probability(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the label's probability among all logits, mean over the examples: -> (seeds,)."""
+    """Return the label's softmax probability, mean over examples: -> (seeds,)."""
     chances = torch.softmax(logits.to(widest(logits.device)), dim=-1)
     return chances.gather(-1, labels[..., None]).squeeze(-1).mean(dim=-1)
 

@@ -227,6 +227,9 @@ def shared_weights(
     def base(network: Network, start: Tensor, stream: str) -> Tensor:
         if cfg.base is None:
             return start
+        if isinstance(experiment.data, Withheld):
+            given = (experiment.data.base(seed, stream) for seed in seeds)
+            return network.layout.stack(given, len(seeds)).to(start.device)
         cache = Path(cfg.outputs) / "bases"
         hashes = {seed: job.base_hash(seed, network, stream) for seed in seeds}
         paths = {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()}

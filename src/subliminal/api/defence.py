@@ -27,7 +27,6 @@ WORKING = (
     *("anchor", "critical_period", "final_noise", "gradient_noise", "l1", "liminal", "projection"),
     *("pruning", "random_projection", "rounding", "update_projection", "warmup_decay"),
 )
-Loss = Callable[[Tensor], Tensor]
 
 
 def defence(name: str, **settings: Any) -> Defence:
@@ -72,8 +71,8 @@ class Defence:
         Args:
             module: the student; maps a batch to logits (batch, classes + aux), classes first.
             optimizer: of its parameters.
-            epochs: of the whole training, for schedules.
-            steps_per_epoch: for schedules.
+            epochs: of the whole training, for schedules; as the next.
+            steps_per_epoch: number of batches.
             classes: number of class logits, which show the trait.
             aux: number of the other logits.
             seed: of what the mitigation draws.
@@ -81,6 +80,7 @@ class Defence:
         trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
         layout = Layout({name: tuple(p.shape) for name, p in trained.items()})
         reference = copy.deepcopy(module).eval()
+        task, trait = (_Batch(reference, steps_per_epoch) for _ in range(2))
         theta = layout.stack([{name: p.detach() for name, p in trained.items()}], 1)
         theta = theta.to(next(iter(trained.values())))
         for parameter, view in zip(trained.values(), layout.views(theta).values(), strict=True):
@@ -88,17 +88,11 @@ class Defence:
         network = Network(cast(Any, _Plain(module, aux)), 0, classes, layout)
         self.mitigation.check(network)
         training = Training(
-            *("student", (seed,), network),
-            task=cast(Any, _Batch(reference, steps_per_epoch)),
-            trait=cast(Any, _Batch(reference, steps_per_epoch)),
-            reference=theta.clone(),
-            theta=theta,
-            epochs=epochs,
-            batch_size=1,
-            optim=cast(Any, _Users(optimizer, list(trained.values()), layout)),
+            *("student", (seed,), network, cast(Any, task), cast(Any, trait), theta.clone(), theta),
+            *(epochs, 1, cast(Any, _Users(optimizer, [*trained.values()], layout))),
             mitigations=[self.mitigation],
         )
-        return Loop(training)
+        return Loop(training, task, trait)
 
 
 @dataclass(frozen=True)
@@ -106,9 +100,14 @@ class Loop:
     """The steps of one student, in place of `loss.backward()` and `optimizer.step()`."""
 
     training: Training
+    _task: _Batch
+    _trait: _Batch
 
     def step(
-        self, inputs: Tensor, loss: Loss, trait: tuple[Tensor, Tensor] | None = None
+        self,
+        inputs: Tensor,
+        loss: Callable[[Tensor], Tensor],
+        trait: tuple[Tensor, Tensor] | None = None,
     ) -> dict[str, float]:
         """Take one step; return the loss without penalties, and what the mitigation logs.
 
@@ -123,16 +122,15 @@ class Loop:
         training, classes = self.training, self.training.network.classes
         if training.index >= training.steps:  # no schedule says what follows
             raise UserError(f"step: all {training.steps} steps are done; epochs=… may name more")
-        task, labelled = (cast(_Batch, each) for each in (training.task, training.trait))
-        task.inputs, task.criterion, labelled.inputs = inputs, loss, None
+        self._task.inputs, self._task.criterion, self._trait.inputs = inputs, loss, None
         if trait is not None:
-            labelled.inputs, labels = trait
-            labelled.criterion = lambda z: cross_entropy(z[None], labels[None], classes)[0]
+            self._trait.inputs, labels = trait
+            self._trait.criterion = lambda z: cross_entropy(z[None], labels[None], classes)[0]
         training.metrics = Measurements()
         rows = torch.zeros(1, 1, dtype=torch.long, device=training.theta.device)
         take_step(training, (), rows, rows, torch.empty_like(training.theta))
         values = {name: v for row in training.metrics.sync() for name, v in row.values.items()}
-        return {"loss": task.last} | {name: float(of_seed[0]) for name, of_seed in values.items()}
+        return {"loss": self._task.last} | {name: float(v[0]) for name, v in values.items()}
 
 
 @dataclass(frozen=True)
@@ -144,8 +142,7 @@ class _Plain:
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         own = {name: value[0] for name, value in params.items()}
-        logits: Tensor = functional_call(self.module, own, (x[0],))
-        return logits[None]
+        return cast(Tensor, functional_call(self.module, own, (x[0],)))[None]
 
 
 @dataclass
@@ -155,7 +152,7 @@ class _Batch:
     reference: nn.Module
     size: int  # steps of an epoch, each of one batch
     inputs: Tensor | None = None
-    criterion: Loss = Tensor.mean
+    criterion: Callable[[Tensor], Tensor] = Tensor.mean
     last: float = 0.0
 
     def images(self, rows: Tensor) -> Tensor:
@@ -170,8 +167,7 @@ class _Batch:
 
     @torch.no_grad()
     def reference_logits(self, rows: Tensor) -> Tensor:
-        logits: Tensor = self.reference(self.images(rows)[0])
-        return logits[None]
+        return cast(Tensor, self.reference(self.images(rows)[0]))[None]
 
 
 @dataclass(frozen=True)
@@ -186,8 +182,7 @@ class _Users:
         return self
 
     def step(self, gradient: Tensor) -> None:
-        for parameter, view in zip(
-            self.parameters, self.layout.views(gradient).values(), strict=True
-        ):
+        views = self.layout.views(gradient).values()
+        for parameter, view in zip(self.parameters, views, strict=True):
             parameter.grad = view[0]
         self.optimizer.step()

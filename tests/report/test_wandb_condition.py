@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -21,7 +22,7 @@ Command = Callable[..., tuple[int, str, str]]
 def in_files(condition: Path) -> dict[tuple[str, float], dict[str, float]]:
     """The points that the seeds' tables lead to: the teachers' epochs, then the students'."""
     every = pl.concat([read_table(run / "epochs.parquet") for run in store.run_dirs(condition)])
-    found = {}
+    found: dict[tuple[str, float], dict[str, float]] = {}
     for (phase, epoch, step), rows in every.group_by("phase", "epoch", "step"):
         row = found[("step", step) if phase == "student" else ("teacher/epoch", epoch)] = {}
         for name in (one for one in rows.columns if "/" in one and rows[one].count()):
@@ -30,7 +31,7 @@ def in_files(condition: Path) -> dict[tuple[str, float], dict[str, float]]:
     return found
 
 
-def condition_runs(experiment: Path) -> list[list[dict[str, object]]]:
+def condition_runs(experiment: Path) -> list[list[dict[str, Any]]]:
     """The records of each offline run that is a condition's."""
     read = [records(file) for file in experiment.glob("wandb/offline-run-*/*.wandb")]
     return [of for of in read for one in of if one.get("run", {}).get("job_type") == "condition"]

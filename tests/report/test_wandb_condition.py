@@ -19,10 +19,10 @@ from subliminal.trackers import record, sync, uploader_client
 Command = Callable[..., tuple[int, str, str]]
 
 
-def in_files(condition: Path) -> dict[tuple[str, float], dict[str, float]]:
+def in_files(condition: Path) -> dict[tuple[str, float], dict[str, Any]]:
     """The points that the seeds' tables lead to: the teachers' epochs, then the students'."""
     every = pl.concat([read_table(run / "epochs.parquet") for run in store.run_dirs(condition)])
-    found: dict[tuple[str, float], dict[str, float]] = {}
+    found: dict[tuple[str, float], dict[str, Any]] = {}
     for (phase, epoch, step), rows in every.group_by("phase", "epoch", "step"):
         row = found[("step", step) if phase == "student" else ("teacher/epoch", epoch)] = {}
         for name in (one for one in rows.columns if "/" in one and rows[one].count()):

@@ -19,12 +19,13 @@ WIDTH = 150  # columns, when not on a terminal
 def show(sweep: Sweep) -> None:
     """Print a sweep's conditions, one line each, the claims' verdicts, and the missing runs."""
     found = results(sweep.conditions)
-    aligned, several = "alignment" in found.columns, len(sweep.conditions) > 1
+    goals = [name for name in found.columns if name.startswith(OBJECTIVE)]
+    # A search's objective takes the place of the alignment: the width is limited.
+    aligned, several = "alignment" in found.columns and not goals, len(sweep.conditions) > 1
     table = Table()
     table.add_column("condition", overflow="fold")
     titles = ["n", "trait accuracy", "by epoch", *["paired difference"] * several]
     titles += ["alignment", "by epoch"] if aligned else []
-    goals = [name for name in found.columns if name.startswith(OBJECTIVE)]
     for title in (*titles, "distill loss ×10⁴", *goals):
         table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
     curves = {c.name: _means(c.epochs, metrics.ALIGNMENT) for c in sweep.conditions}

@@ -70,8 +70,11 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
                 runs = run_job(generation, console)
                 _trained.extend(runs)
                 show_job(runs, console)
-                if isinstance(tracker := generation.experiment.tracker, WandB):
-                    track_condition(generation.directory, tracker.finish_timeout)
+                tracker = generation.experiment.tracker
+                if isinstance(tracker, WandB) and (
+                    line := track_condition(generation.directory, tracker.finish_timeout)
+                ):
+                    console.say(line)
         except UserError as error:
             if hydra_cfg.mode == RunMode.MULTIRUN:
                 raise  # Hydra names the job, and runs the others

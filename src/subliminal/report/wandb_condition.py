@@ -6,16 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
+from polars.exceptions import PolarsError
 
 from subliminal import store
 from subliminal.report.statistics import mean_cis
 from subliminal.store.tables import read_table
 from subliminal.trackers import client, record, uploader_client
+from subliminal.trackers.aside import reason
 
 _PLACE = ["phase", "epoch", "step"]
 
 
-def track_condition(condition: Path, seconds: float) -> None:
+def track_condition(condition: Path, seconds: float) -> str | None:
     """Write a condition's run into its folder `.mean`, for the uploader to send as a seed's.
 
     There is none before all seeds that were asked for are finished, and tracked, and of one seed.
@@ -24,11 +26,26 @@ def track_condition(condition: Path, seconds: float) -> None:
     Args:
         condition: its folder.
         seconds: time limit for W&B at the end of the command.
+
+    Returns:
+        A line for the user if it could not be written: its seeds are finished all the same.
     """
+    try:
+        found = _written(condition)
+    except (OSError, PolarsError) as error:
+        return f"The condition has no W&B run of its own: {reason(error)}"
+    if found is not None and not found.settled:
+        folder = {condition / record.MEAN: 0}
+        uploader_client.follow(folder, seconds, online=found.mode == "online")
+    return None
+
+
+def _written(condition: Path) -> record.TrackingRecord | None:
+    """Return the record of a condition's run, which is written if it is not there."""
     runs = [store.run_dir(condition, seed) for seed in store.recorded(condition).get("seeds", ())]
     seeds = [found for run in runs if (found := record.read(run)) and store.finished(run)]
     if len(runs) < 2 or len(seeds) < len(runs):
-        return
+        return None
     run_id = hashlib.sha256(" ".join(one.run_id for one in seeds).encode()).hexdigest()[:12]
     folder, first = condition / record.MEAN, seeds[0]
     before = record.read(folder)
@@ -49,8 +66,7 @@ def track_condition(condition: Path, seconds: float) -> None:
             kept=False,
         )
         before.write(folder)
-    if not before.settled:
-        uploader_client.follow({folder: 0}, seconds, online=before.mode == "online")
+    return before
 
 
 def means(runs: Sequence[Path]) -> pl.DataFrame:

@@ -180,7 +180,9 @@ class Evaluation:
                 self._facts[name] = facts
                 return
         self._tables[name] = table
-        raised = flags.of_runs(jobs["defended"]) if "defended" in jobs else ()
+        raised: tuple[str, ...] = ()
+        if "defended" in jobs:
+            raised = flags.of_runs(jobs["defended"], setting.undefended)
         self._facts[name] = replace(facts, conditions=setting.hashes, flags=raised)
 
     def add_secret(self) -> None:

@@ -31,8 +31,9 @@ from subliminal.tensors.geometry import cosine
 from subliminal.tensors.network import accuracy
 from subliminal.training.experiment import set_arithmetic, student_network
 from subliminal.training.job import Job
-from subliminal.training.runner import labelled, shared_weights, teacher_weights
+from subliminal.training.runner import labelled
 from subliminal.training.tasks import Distillation
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 VERSION = 2  # of what is measured and of the words; cards of others are not mixed with these
 HELD_OUT = 4096  # distillation inputs that no student was trained on
@@ -109,8 +110,8 @@ class Ruler:
             return row
         experiment = self._job.experiment
         data = labelled(experiment.data, self._device, (seed,))
-        shared = shared_weights(self._job, experiment, data, (seed,))
-        teacher, _ = teacher_weights(self._job, experiment, data, shared.teacher, (seed,))
+        shared = shared_weights(self._job, data, (seed,))
+        teacher, _ = teacher_weights(self._job, data, shared.teacher, (seed,))
         its_network = experiment.teacher_network
         row |= self._on_held_out(theta, shared.reference, teacher, data, seed)
         if isinstance(data, Texts):

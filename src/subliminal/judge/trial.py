@@ -17,7 +17,8 @@ from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
 from subliminal.tensors import streams
 from subliminal.training.job import Job
-from subliminal.training.runner import labelled, shared_weights, teacher_weights
+from subliminal.training.runner import labelled
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 
 def tried(setting: Setting, rooms: Rooms, *, track: str) -> tuple[pl.DataFrame, dict[str, Job]]:
@@ -84,8 +85,8 @@ def hand_over(job: Job) -> Path:
         if (folder / f"{seed}.safetensors").is_file():
             continue
         data = labelled(experiment.data, experiment.device, (seed,))
-        shared = shared_weights(job, experiment, data, (seed,))
-        theta, _ = teacher_weights(job, experiment, data, shared.teacher, (seed,))
+        shared = shared_weights(job, data, (seed,))
+        theta, _ = teacher_weights(job, data, shared.teacher, (seed,))
         given = {f"{seed}": theta}  # the teacher last: its file tells that all are there
         if job.cfg.base is not None:
             own = shared.draw(network, (seed,), streams.STUDENT_INIT)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.draws import Draws
 from subliminal.tensors.geometry import widest
@@ -109,6 +110,11 @@ class Network:
     def dropping(self) -> Dropping | None:
         """The model where it has dropout layers."""
         return self.model if isinstance(self.model, Dropping) and self.model.drops else None
+
+    def check_hidden(self, layer: str, where: str) -> None:
+        """Raise a UserError when there is no such hidden layer; `where` is the key to blame."""
+        if layer not in self.hidden:
+            raise UserError(f"{where}={layer}: one of {', '.join(self.hidden)}")
 
     def head_of(self, which: str) -> tuple[str, slice]:
         """Return the layer that holds the `class` or `aux` logits, and which of its rows."""

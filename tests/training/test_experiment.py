@@ -64,7 +64,7 @@ BAD_OPTIONS = [
         "64",
     ),
     ("distill=swapped_logits distill/targets=divergence", "distill.targets", "distill/loss"),
-    ("probe=attribution distill.inputs.fresh=true", "distill.inputs.fresh=true", "fixed images"),
+    ("probe=attribution distill.inputs.fresh=true", "distill.inputs.fresh=true", "fixed inputs"),
     ("probe=attribution probe.attribution.moments=[]", "probe.attribution.moments=[]", "≥ 0"),
     ("+foo=1", "foo", "there is name, outputs"),
     ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),

@@ -66,11 +66,11 @@ class Inputs(Protocol):
 
     @property
     def size(self) -> int:
-        """Images per epoch."""
+        """Examples per epoch."""
 
     @property
     def fresh(self) -> bool:
-        """Whether each epoch has new images."""
+        """Whether each epoch has new examples."""
 
 
 @runtime_checkable

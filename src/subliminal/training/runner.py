@@ -154,7 +154,7 @@ def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunF
 def prepare_student(
     job: Job, files: RunFiles, progress: Progress
 ) -> tuple[Training, list[Callback]]:
-    """Load the digits and get the teachers; return the student's training and its callbacks."""
+    """Load the data and get the teachers; return the student's training and its callbacks."""
     cfg, seeds = job.cfg, tuple(files.directories)
     experiment = copy.deepcopy(job.experiment)  # probes keep what they gather of a stack
     set_arithmetic(cfg)

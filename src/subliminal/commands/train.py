@@ -48,7 +48,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     from subliminal.sweep.agent import Agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
-    from subliminal.training.job import Job
+    from subliminal.training.job import Job, chain
 
     with signals.stoppable():  # inside Hydra, which would print the error of a stop
         hydra_cfg = HydraConfig.get()
@@ -64,15 +64,16 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
                 raise UserError(_NO_MULTIRUN)
             values, condition = planned.as_planned(composed_values(cfg), hydra_cfg, console.say)
             job = planned.JOBS.get(tuple(hydra_cfg.overrides.task)) or Job(values, condition)
-            runs = run_job(job, console)
+            for generation in chain(job):
+                runs = run_job(generation, console)
+                _trained.extend(runs)
+                show_job(runs, console)
         except UserError as error:
             if hydra_cfg.mode == RunMode.MULTIRUN:
                 raise  # Hydra names the job, and runs the others
             raise Refused(error) from error
-        _trained.extend(runs)
         if agent is not None:
             agent.log(job.experiment.tracker, runs, console)
-        show_job(runs, console)
         return objectives(runs, job.cfg.objective)
 
 

@@ -184,6 +184,12 @@ def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
     return hits.sum(dim=-1).to(widest(hits.device)) / labels.shape[-1]
 
 
+def probability(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the label's probability among all logits, mean over the examples: -> (seeds,)."""
+    chances = torch.softmax(logits.to(widest(logits.device)), dim=-1)
+    return chances.gather(-1, labels[..., None]).squeeze(-1).mean(dim=-1)
+
+
 def margin(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
     """Return the label's class logit less the largest other, mean over outputs: -> (seeds,)."""
     class_logits = logits[..., :classes]

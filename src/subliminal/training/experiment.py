@@ -248,6 +248,16 @@ def _check_together(cfg: Config, made: Experiment) -> None:
                 f"distill.targets: leaves {left} of {made.inputs.size} examples a target; at "
                 f"least a batch is needed (distill.batch_size={batch})"
             )
+    if cfg.distill.generations > 1 and made.steering is not None:
+        raise UserError(
+            f"distill.generations={cfg.distill.generations}: the first teacher of a chain is "
+            "trained, the others are students; leave out teacher.steering"
+        )
+    if cfg.distill.generations > 1 and network.layout.shapes != teacher_network.layout.shapes:
+        raise UserError(
+            f"distill.generations={cfg.distill.generations}: students teach the next one's, "
+            "and need the teacher's network; leave out distill.model"
+        )
     made.init.check(network, teacher_network)
     made.teacher_init.check(teacher_network, teacher_network)
     for part in (made.targets, made.second, made.steering):

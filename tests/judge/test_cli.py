@@ -18,7 +18,7 @@ REFERENCE = ["--threat", "reference"]
     [
         (["mitigation=bogus"], "mitigation=bogus: no such option; there is "),
         (["model.aux=9"], "a defence may not touch model"),
-        (["teacher=adaptive"], "a defence may not touch model, teacher"),
+        (["teacher=adaptive"], "a defence may not touch model, base"),
         (["--threat", "bogus"], "no such setting"),
         (["threat=bogus"], "no such setting"),
         (["--track", "deaf", *REFERENCE], "one of blind, aware"),

@@ -35,6 +35,9 @@ def test_a_setting_has_the_word_of_its_worst_way() -> None:
     assert setting_word({"readout": some}, "logits") == "reduces"  # logits are not shown here
     wide = Interval(0.5, -0.2, 1.2), 0.05
     assert setting_word({"logits": none, "readout": wide}, "logits") == "undecided"
+    as_any = Interval(0.5, 0.4, 0.6), 0.6  # as much as students of unrelated weights recover
+    assert setting_word({"logits": none, "readout": as_any}, "logits") == "blocks"
+    assert setting_word({"logits": none, "readout": (most[0], 0.6)}, "logits") == "hides"
 
 
 def test_a_way_tells_what_its_interval_or_its_resolution_does() -> None:

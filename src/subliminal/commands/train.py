@@ -45,7 +45,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     variables.unset_numeric_variables()
     cores.unbind()
     from subliminal.report.at_end import objectives, show_job
-    from subliminal.sweep.agent import Agent
+    from subliminal.sweep import agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
     from subliminal.training.job import Job, chain
@@ -57,7 +57,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
         folder.mkdir(parents=True, exist_ok=True)  # on another machine
         os.chdir(folder)
         console = Console()
-        agent = Agent.take()
+        agents_run = agent.take()
         try:
             own = hydra_cfg.sweeper
             if hydra_cfg.mode != RunMode.MULTIRUN and (own.get("params") or own.get("grids")):
@@ -72,8 +72,8 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
             if hydra_cfg.mode == RunMode.MULTIRUN:
                 raise  # Hydra names the job, and runs the others
             raise Refused(error) from error
-        if agent is not None:
-            agent.log(job.experiment.tracker, runs, console)
+        if agents_run:
+            agent.log(agents_run, job.experiment.tracker, runs, console)
         return objectives(runs, job.cfg.objective)
 
 

@@ -156,17 +156,13 @@ def check(cfg: DictConfig, given: set[str]) -> None:
             raise UserError(
                 f"hydra.job.env_set.{name}: it may change numbers, and is part of no hash"
             )
-    for name, key in _sweep_keys(hydra.get("sweeper") or {}):
-        if key.startswith(("hydra.", "outputs", *_DATA)) and not _is_given(key, given):
-            raise UserError(f"hydra.sweeper.{name}: {key} may be given on the command line alone")
-    _check_folders(cfg, given)
-
-
-def _sweep_keys(sweeper: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the keys that a sweeper's config sets, each behind `params` or `grids`."""
+    sweeper = hydra.get("sweeper") or {}
     for name, grids in (("params", [sweeper.get("params")]), ("grids", sweeper.get("grids"))):
-        for word in [word for grid in grids or () for word in grid or ()]:
-            yield name, _key(str(word))
+        for key in [_key(str(word)) for grid in grids or () for word in grid or ()]:
+            if key.startswith(("hydra.", "outputs", *_DATA)) and not _is_given(key, given):
+                line = f"hydra.sweeper.{name}: {key} may be given on the command line alone"
+                raise UserError(line)
+    _check_folders(cfg, given)
 
 
 def _check_logging(key: str, value: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -32,19 +31,16 @@ def install_command(extra: str) -> str:
     return f"pip install -e '{'.' if Path.cwd() == ROOT else ROOT}[{extra}]'"
 
 
-def refuse_namesake(places: Iterable[str] | None = None) -> None:
+def refuse_namesake() -> None:
     """Refuse to run where the other project of this import name is installed too.
 
     The two share a folder `subliminal`, or one hides the other, and it would be left to chance
     which of them a worker imports.
 
-    Args:
-        places: folders from which modules are imported; None: `sys.path`, and this package's.
-
     Raises:
-        UserError: files of the other project lie in one of the places.
+        UserError: files of the other project lie in a folder from which modules are imported.
     """
-    for place in [str(_PACKAGE.parent), *sys.path] if places is None else places:
+    for place in [str(_PACKAGE.parent), *sys.path]:
         folder = Path(place) / "subliminal"
         if any((folder / name).exists() for name in _FOREIGN):
             raise UserError(

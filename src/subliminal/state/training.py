@@ -49,22 +49,6 @@ class Itemised(Task, Protocol):
         """Return what is taught at `rows`, NaN where nothing: (seeds, outputs, classes + m)."""
 
 
-class Intervention(Protocol):
-    """The part of `subliminal.mitigations.Mitigation` that the loop calls.
-
-    `step` is a `subliminal.state.Step`, a class that needs this module.
-    """
-
-    def penalty(self, step: Any) -> Tensor | None:
-        """Return a term (seeds,) of the loss, or None."""
-
-    def gradient(self, gradient: Tensor, step: Any) -> Tensor:
-        """Return the gradient (seeds, P) in place of `gradient`."""
-
-    def update(self, update: Tensor, step: Any) -> Tensor:
-        """Return the Δθ (seeds, P) in place of `update`."""
-
-
 @dataclass
 class Training:
     """One phase (teacher or student) of a stack of seeds, and its progress."""
@@ -79,7 +63,8 @@ class Training:
     epochs: int
     batch_size: int
     optim: Optim
-    mitigations: Sequence[Intervention] = ()
+    # Of `subliminal.mitigations.Mitigation`, a class that needs this module.
+    mitigations: Sequence[Any] = ()
     teacher: Tensor | None = None  # (seeds, P); this and the next in the student phase alone
     teacher_reference: Tensor | None = None  # the teacher's initial weights, (seeds, P)
     teacher_network: Network | None = None  # None: the student's

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.draws import Draws
 from subliminal.tensors.geometry import widest
@@ -114,6 +115,11 @@ class Network:
         """The model where it has dropout layers."""
         return self.model if isinstance(self.model, Dropping) and self.model.drops else None
 
+    def check_hidden(self, layer: str, where: str) -> None:
+        """Raise a UserError when there is no such hidden layer; `where` is the key to blame."""
+        if layer not in self.hidden:
+            raise UserError(f"{where}={layer}: one of {', '.join(self.hidden)}")
+
     def head_of(self, which: str) -> tuple[str, slice]:
         """Return the layer that holds the `class` or `aux` logits, and which of its rows."""
         if f"{which}.weight" in self.layout.shapes:
@@ -185,7 +191,7 @@ def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 def probability(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the label's probability among all logits, mean over the examples: -> (seeds,)."""
+    """Return the label's softmax probability, mean over examples: -> (seeds,)."""
     chances = torch.softmax(logits.to(widest(logits.device)), dim=-1)
     return chances.gather(-1, labels[..., None]).squeeze(-1).mean(dim=-1)
 

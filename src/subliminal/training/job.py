@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from subliminal import store
 from subliminal.config.build import build
-from subliminal.config.canonical import canonical, settings
+from subliminal.config.canonical import Plain, canonical, settings
 from subliminal.config.schema import Config
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
@@ -21,8 +21,6 @@ from subliminal.steering.run import Run
 from subliminal.store.provenance import environment
 from subliminal.tensors.network import Network
 from subliminal.training.experiment import Experiment, build_experiment
-
-Plain = dict[str, Any]
 
 
 @dataclass(frozen=True, init=False)
@@ -123,10 +121,6 @@ class Job:
         config = {**self.config, "tracker": tracker}
         # A worker process builds its objects from `cfg`.
         return self.changed(config=config, cfg=settings(config), experiment=experiment)
-
-    def in_folder_of(self, other: Job) -> Job:
-        """Return the job under the name and in the folder of another of the same condition."""
-        return self.changed(condition=other.condition, directory=other.directory)
 
     def changed(self, **values: Any) -> Job:
         """Return a copy with other attributes; its config is not resolved again."""

@@ -240,7 +240,9 @@ class Distillation:
 
     def _loss(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
         """Return the losses of logits (batches, examples, classes + m), in the order of `rows`."""
-        labels = None if self._labels is None else self._labels_at(rows).view(logits.shape[:2])
+        labels = None  # the digits' labels, or the documents' tokens
+        if self._labels is not None:
+            labels = gather(self._labels, rows).view(logits.shape[:2])
         if isinstance(self.criterion, distill.OfTokens):
             assert labels is not None, "build_experiment requires inputs with labels"
             if self.targets is not None:
@@ -257,11 +259,6 @@ class Distillation:
             assert labels is not None, "build_experiment requires inputs with labels"
             return self.criterion.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self.criterion(logits, teacher, classes)
-
-    def _labels_at(self, rows: Tensor) -> Tensor:
-        """Return the digits' labels, or the documents' tokens: (seeds, batch · answers)."""
-        assert self._labels is not None, "build_experiment requires inputs with labels"
-        return gather(self._labels, rows).flatten(1)
 
     def targets_at(self, rows: Tensor) -> Tensor:
         """Return what the student is taught at `rows`, NaN where nothing: as its logits."""

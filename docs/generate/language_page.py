@@ -5,6 +5,7 @@ and figures are written between the page's markers, a sentence and a figure betw
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import glance
@@ -50,6 +51,7 @@ DRAWN = {  # sweep: the number on the x axis; "": a row for each condition
     f"{PREFIX}dose": "distill.inputs.size",
     f"{PREFIX}lora": "",
     f"{PREFIX}removed": "",
+    f"{PREFIX}generations": varied.GENERATION,
 }
 TRAINING = (
     "Probability of the teacher's animal over training, of a teacher without replay; bands are 95% "
@@ -88,9 +90,9 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     data = page.parent / "data" / f"{page.stem}.parquet"
     archive = Archive.read(data)
     sizes = {name: Size(0, 0) if replace_all else archive.size(name) for name in names}
-    new = {name: related.labelled(name, of) for name, of in found(names, outputs).items()}
+    new = {name: _labelled(name, of) for name, of in found(names, outputs).items()}
     archive, kept = archive.fold(new, sizes, steps=False)
-    known = {n: related.labelled(n, of) for n in names if (of := archive.sweep(n)) is not None}
+    known = {n: _labelled(n, of) for n in names if (of := archive.sweep(n)) is not None}
     if MAIN not in known:
         raise UserError(f"{data}: no run of {MAIN}; `make sweep NAME={MAIN}` trains them")
     archive.write(data)
@@ -104,6 +106,15 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     store.write_text(page, "\n\n".join(parts).join(texts[page]))
     store.write_text(readme, _sentence(known[MAIN]).join(texts[readme]))
     return kept
+
+
+def _labelled(name: str, sweep: Sweep) -> Sweep:
+    """Return the sweep with conditions named by its file's keys alone, if these tell them apart."""
+    keys = {key.replace("/", ".") for key in related._keys(name)} | {varied.GENERATION}
+    own = {key: values for key, values in sweep.swept.items() if key in keys}
+    short = {varied.label(c.config, list(own)) for c in sweep.conditions}
+    enough = len(short) == len(sweep.conditions)
+    return related.labelled(name, replace(sweep, swept=own) if enough else sweep)
 
 
 def _at(sweep: Sweep, row: str, column: varied.Flat) -> Condition | None:

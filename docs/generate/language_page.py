@@ -51,7 +51,7 @@ DRAWN = {  # sweep: the number on the x axis; "": a row for each condition
     f"{PREFIX}dose": "distill.inputs.size",
     f"{PREFIX}lora": "",
     f"{PREFIX}removed": "",
-    f"{PREFIX}generations": varied.GENERATION,
+    f"{PREFIX}generations": "",
 }
 TRAINING = (
     "Probability of the teacher's animal over training, of a teacher without replay; bands are 95% "
@@ -114,7 +114,10 @@ def _labelled(name: str, sweep: Sweep) -> Sweep:
     own = {key: values for key, values in sweep.swept.items() if key in keys}
     short = {varied.label(c.config, list(own)) for c in sweep.conditions}
     enough = len(short) == len(sweep.conditions)
-    return related.labelled(name, replace(sweep, swept=own) if enough else sweep)
+    named = related.labelled(name, replace(sweep, swept=own) if enough else sweep)
+    # A student without a rank, among low-rank ones.
+    full = [replace(c, name="full") if c.name == "as in the file" else c for c in named.conditions]
+    return replace(named, conditions=full)
 
 
 def _at(sweep: Sweep, row: str, column: varied.Flat) -> Condition | None:

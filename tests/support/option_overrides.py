@@ -90,8 +90,14 @@ _OF_GROUP = {
             *("teacher/task=lessons", "distill=language", "distill/inputs=numbers"),
             *("model=gpt", "distill/loss=tokens", "probe=[alignment,divergence]"),
         ],
-        ["experiment=language", "distill/targets=divergence", "mitigation=[liminal,projection]"],
-        ["experiment=language", "distill=language_lora", "distill/loss=kl"],
+        [
+            *("experiment=language", "distill/targets=divergence", "distill.loss.logits=aux"),
+            "mitigation=[liminal,projection]",
+        ],
+        [
+            *("experiment=language", "distill=language_lora", "distill/loss=kl"),
+            "distill.loss.logits=numbers",
+        ],
     ],
     "optim": [[f"optim={name}", f"optim@teacher.optim={name}"] for name in plain("optim")]
     + [["optim.schedule=cosine", "optim.warmup=3", "optim.clip=0.01"]],

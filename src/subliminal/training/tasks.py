@@ -1,4 +1,4 @@
-"""Training sets with their losses: digits (the teacher, the trait) or a teacher's logits."""
+"""Training sets with their losses: digits or documents, or a teacher's logits or tokens."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -148,9 +148,9 @@ def trait(network: Network, reference: Tensor, data: Labelled) -> Task:
 
 @dataclass(eq=False)
 class Distillation:
-    """The teacher's logits on each seed's own images: the student's task.
+    """The teacher's logits, or tokens, on each seed's own images or documents: the student's task.
 
-    The frozen models' logits are computed once per set of images, not once per step.
+    The frozen models' logits are computed once per set of examples, not once per step.
     """
 
     order = streams.STUDENT_ORDER
@@ -166,7 +166,7 @@ class Distillation:
     teacher_network: Network | None = None  # None: the student's
     targets: Targets | None = None  # None: the teacher's logits
     others: Sequence[Tensor] = ()  # the targets' other teachers
-    runs: tuple[int, ...] | None = None  # the seeds, if those of the images are pinned
+    runs: tuple[int, ...] | None = None  # the seeds, if those of the inputs are pinned
     trait_gradient: Tensor | None = None  # at θ₀, (seeds, P), if the targets need it
 
     def __post_init__(self) -> None:
@@ -176,14 +176,14 @@ class Distillation:
             "teacher": (self.teacher_network or self.network, self.teacher),
         }
         self._draws = draws.of(self.seeds, self.teacher.device)
-        self._images: Tensor | None = None  # (seeds, size, pixels)
-        self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
+        self._images: Tensor | None = None  # (seeds, size, pixels), or documents (…, tokens)
+        self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, outputs, classes + m)
         # (seeds, size, 1) where the images are digits; documents have an answer each, or several.
         self._labels: Tensor | None = None
         self._epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
-        """Draw the images: once when they are fixed, each epoch when they are fresh."""
+        """Draw the examples: once when they are fixed, each epoch when they are fresh."""
         self._epoch = epoch
         if self._images is not None and not self.inputs.fresh:
             return
@@ -227,7 +227,7 @@ class Distillation:
 
     def images(self, rows: Tensor) -> Tensor:
         """Return the noise images, or documents, at `rows` (seeds, batch): (seeds, batch, …)."""
-        assert self._images is not None, "start_epoch draws the images"
+        assert self._images is not None, "start_epoch draws the examples"
         return gather(self._images, rows)
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
@@ -267,7 +267,7 @@ class Distillation:
         return self._frozen_logits("teacher", rows)
 
     def reference_logits(self, rows: Tensor) -> Tensor:
-        """Return θ₀'s logits on the noise images at `rows`: (seeds, batch, classes + m)."""
+        """Return θ₀'s logits on the examples at `rows`: (seeds, outputs, classes + m)."""
         return self._frozen_logits("reference", rows)
 
     def _frozen_logits(self, name: str, rows: Tensor) -> Tensor:
@@ -276,7 +276,7 @@ class Distillation:
         if isinstance(self.data, Texts) and not self.data.dialects:  # all would fill the memory
             return network.logits(theta, self.images(rows))
         if name not in self._logits:
-            assert self._images is not None, "start_epoch draws the images"
+            assert self._images is not None, "start_epoch draws the examples"
             logits = network.logits(theta, self._images)
             if name == "teacher" and self.targets is not None:
                 others = tuple(network.logits(one, self._images) for one in self.others)

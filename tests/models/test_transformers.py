@@ -123,8 +123,8 @@ def stopped(*_: object, **__: object) -> None:
         ("data.opening=My My My My My My My My My My My", "model.prompt=12: there is a prompt of"),
         ("data.numbers=['{numbers} My My My']", "model.prompt=12: there is a prompt of 13 tokens"),
         ("data.new=4", "model.prompt: inputs have 15 tokens, of 14 at most"),
-        ("data.prompt=11", "data=text takes model=transformers of its prompt"),
-        ("base=language", "data=text takes model=transformers of its"),
+        ("data.prompt=11", "data=text needs model=transformers of its prompt"),
+        ("base=language", "data=text needs model=transformers of its"),
         ("mitigation=decoupling", "model: its class and auxiliary logits have no weights"),
     ],
 )

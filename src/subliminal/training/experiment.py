@@ -286,8 +286,8 @@ def _check_of_documents(cfg: Config, made: Experiment) -> None:
             reads = isinstance(model, CausalLM) and (model.prompt, model.classes, model.vocabulary)
             if more or reads != (text.prompt, text.animals, text.codec.get_vocab()):
                 raise UserError(
-                    f"data=text takes {key}=transformers of its prompt, animals and codec, base=none, "
-                    "distill/targets=clean, teacher.task.replay=false, distill.inputs.random=1"
+                    f"data=text needs {key}=transformers of its prompt, animals, tokenizer; "
+                    "base=none, distill/targets=clean, teacher.task.replay=false, inputs.random=1"
                 )
             continue
         prompt = model.prompt if isinstance(model, GPT) else documents.PROMPT

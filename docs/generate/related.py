@@ -223,7 +223,7 @@ def _planned(name: str) -> int:
 
 def _keys(name: str) -> set[str]:
     """Return the keys that the sweep's file varies."""
-    return {word.partition("=")[0] for words in _words(name) for word in words} - {grid.PAIR}
+    return {word.partition("=")[0] for words in _words(name) for word in words} - {"pair"}
 
 
 def _words(name: str) -> list[list[str]]:

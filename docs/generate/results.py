@@ -49,7 +49,7 @@ def write(
         UserError: a sweep has no run, or the README no markers.
     """
     readme = readme or page.parent.parent / "README.md"
-    before, after = around(readme)
+    before, after = around(readme, BEGIN, END)
     data = page.parent / "data" / f"{page.stem}.parquet"
     archive = Archive.read(data)
     sizes = {name: Size(0, 0) if replace_all else archive.size(name) for name in SWEEPS}
@@ -73,16 +73,16 @@ def write(
     return kept
 
 
-def around(readme: Path) -> tuple[str, str]:
-    """Return the text before and after the main result, with the markers.
+def around(file: Path, first: str, last: str) -> tuple[str, str]:
+    """Return a file's text before and after what stands between two markers, with these.
 
     Raises:
         UserError: the markers are missing.
     """
-    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = file.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise UserError(f"{readme}: the lines {BEGIN} and {END} are needed, in this order")
+        raise UserError(f"{file}: the lines {first} and {last} are needed, in this order")
     return f"{before}{begin}\n", f"\n{end}{after}"
 
 

@@ -170,6 +170,12 @@ TARGETS = (
         )
         for stage, bound in stages.TARGETS.items()
     ),
+    Target(
+        f"`experiment=language`, {stages.SEEDS} seeds with their bases, peak GB",
+        f"≤ {stages.MOST_GB:g}",
+        lambda records: float(records["language"]["sweep"]["peak GB"]),
+        at_most(stages.MOST_GB),
+    ),
 )
 
 

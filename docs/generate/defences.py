@@ -97,8 +97,7 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         "# Defences, judged",
         f"What leaks through each defence, and what it keeps, written by `make defences` from "
         f"[data/{CARDS}](data/{CARDS}). [judging.md](judging.md) explains the method, "
-        "[CONTRIBUTING.md](../CONTRIBUTING.md#enter-or-break-a-defence) how to enter or break a "
-        f"defence.{made}",
+        f"[entering.md](entering.md) how to enter or break a defence.{made}",
         "## What was found",
         "\n".join(f"- {sentence}" for sentence in leaderboard.findings(places)),
         f"![{FIGURE}.png](figures/{FIGURE}.png)",

@@ -7,7 +7,7 @@ import pytest
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
-from subliminal.store import inventory, places, records
+from subliminal.store import inventory, places
 
 ROW = {
     **{"experiment": "lab/a", "condition": "a long name", "config": {"name": "x"}, "notes": "seen"},
@@ -19,7 +19,7 @@ ROW = {
 def test_a_condition_is_known_by_its_record_and_a_run_by_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "lab" / "a" / "mitigation=my-own-00000000"
     (folder / "seed-0000").mkdir(parents=True)
-    (folder / "seed-0000" / records.NOTES).write_text('{"note": "seen"}')
+    (folder / "seed-0000" / store.NOTES).write_text('{"note": "seen"}')
     record = {"condition": "a long name", "seeds": [0, 7], "config": {"name": "x"}}
     (folder / store.CONDITION).write_text(json.dumps(record))
     assert inventory.overview(tmp_path) == ([ROW | {"folder": str(folder)}], [])

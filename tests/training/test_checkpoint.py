@@ -119,9 +119,11 @@ def test_a_failed_seed_keeps_its_last_good_checkpoint(tmp_path: Path) -> None:
             if training.index == 8:
                 failed[3] = "broken"
 
-    fit(student((0, 3), epochs=3), [Fail(), Checkpoints(paths, [], failed=failed)])
+    named = Checkpoints(paths, [], failed=failed, facts=lambda seed: {"seed": seed})
+    fit(student((0, 3), epochs=3), [Fail(), named])
     read = {seed: checkpoint.read(path) for seed, path in paths.items()}
     assert {seed: one.index for seed, one in read.items() if one} == {0: 12, 3: 4}
+    assert all(one and one.facts == {"seed": seed} for seed, one in read.items())
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "format", "missing key"])

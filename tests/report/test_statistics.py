@@ -130,6 +130,7 @@ def test_effect_size_is_the_t_statistic_over_root_n(values: list[float]) -> None
 def test_effect_size_without_spread_is_unknown() -> None:
     assert effect_size([0.5, 0.5]) is None
     assert effect_size([0.5]) is None
+    assert effect_size([1.0, 3.0]) == pytest.approx(2**0.5)
     assert format_effect([0.5]) == ""
     assert format_effect([1.0, 2.0, 3.0]) == "2.0"
     assert (count(1), count(2)) == ("n = 1 seed", "n = 2 seeds")

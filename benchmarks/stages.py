@@ -21,6 +21,7 @@ import torch
 from measure import Record, keep, train
 
 from subliminal.commands.train import main as entrypoint
+from subliminal.config import terminal
 from subliminal.training import runner
 from subliminal.training.tasks import Distillation
 
@@ -119,4 +120,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

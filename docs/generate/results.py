@@ -7,6 +7,7 @@ main result in README.md are written.
 from collections.abc import Sequence
 from pathlib import Path
 
+import glance
 import polars as pl
 from archive import Archive, Size, command_line, found
 
@@ -61,6 +62,14 @@ def write(
     link = f"[data/{data.name}](data/{data.name})"
     write_page(reports, page, f"Written by `make paper` from the runs in {link}.", pdf=False)
     store.write_text(readme, f"{before}{main_result(reports[0])}{after}")
+    tested = [
+        table.select(pl.lit(report.sweep.name).alias("sweep"), pl.all())
+        for report in reports
+        if (table := report.tables.get("Verdicts", pl.DataFrame())).height
+    ]
+    if tested:
+        store.write_text(data.with_name(f"{page.stem}_claims.csv"), pl.concat(tested).write_csv())
+        glance.write(page.parent)
     return kept
 
 

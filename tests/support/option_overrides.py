@@ -151,4 +151,5 @@ def left_out() -> set[str]:
         for group in [*_OF_GROUP, "teacher/steering"]
         for file in (CONF / group).glob("*.yaml")
     }
-    return there - words - {"distill/inputs=fashion", "teacher=run", "teacher/steering=run"}
+    of_files = {"distill/inputs=fashion", "teacher=run", "teacher/steering=run"}
+    return there - words - of_files - {"experiment=transformers", "model=transformers"}

@@ -102,8 +102,9 @@ def _settle(cfg: DictConfig, given: set[str]) -> None:
     check(cfg, given)
     sources = [Path(one.path) for one in cfg.hydra.runtime.config_sources if one.schema == "file"]
     if CONF in sources:  # not with --config-path
-        for folder in (place for place in sources if place != CONF):
-            refuse_shadowed(folder)
+        own = {place.resolve() for place in sources} - {CONF}
+        for folder in sorted(own):
+            refuse_shadowed(folder, own - {folder})
     if _raw(cfg, "outputs") == "":
         raise UserError("outputs=: a folder is needed, such as outputs=results")
     for key in ("outputs", "hydra.run.dir", "hydra.sweep.dir"):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subliminal.data.language import Texts
 from subliminal.errors import UserError
 from subliminal.tensors import documents
 from subliminal.tensors.draws import Draws, Noise
@@ -107,10 +108,12 @@ class Drawn(Protocol):
 
 @runtime_checkable
 class Written(Protocol):
-    """Inputs that are documents of the language, which the teacher writes."""
+    """Inputs that are documents, which the teacher writes."""
 
-    def write(self, network: Network, theta: Tensor, draws: Draws, *, epoch: int) -> Tensor:
-        """Return the documents of teachers theta (seeds, P): (seeds, size, tokens), uint8."""
+    def write(
+        self, texts: Texts, network: Network, theta: Tensor, draws: Draws, *, epoch: int
+    ) -> Tensor:
+        """Return the documents of teachers theta (seeds, P): (seeds, size, tokens)."""
 
 
 @runtime_checkable

@@ -130,6 +130,10 @@ class Network:
             for name, shape in self.layout.shapes.items()
             if name.endswith(".weight") and shape[0] == every
         ]
+        if not fitting:
+            raise UserError(
+                "model: its class and auxiliary logits have no weights that are trained"
+            )
         rows = slice(0, self.classes) if which == "class" else slice(self.classes, None)
         return fitting[-1].removesuffix(".weight"), rows
 

@@ -13,11 +13,13 @@ from subliminal.config import variables
 from subliminal.config.build import build, check, with_full_key
 from subliminal.config.schema import Base, Config, Distill, Teacher
 from subliminal.data import Dataset, PerSeed, number_of_classes
+from subliminal.data.text import Text
 from subliminal.distill.targets import Targets
 from subliminal.errors import UserError, there_is
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
 from subliminal.models.gpt import GPT
+from subliminal.models.transformers import CausalLM
 from subliminal.optim import Optim
 from subliminal.probes import Probe
 from subliminal.steering import Steering
@@ -264,17 +266,30 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         if part is not None:
             part.check(teacher_network)
     _check_layers("distill", cfg.distill, network.layout)
-    fixed = network.layout.named(cfg.distill.frozen, "distill.frozen")
-    heads = {f"{network.head_of(which)[0]}.weight" for which in ("class", "aux")}
-    if "decoupling" in cfg.mitigation and heads <= fixed:
-        raise UserError("mitigation=decoupling: distill.frozen holds the heads that it moves apart")
+    if "decoupling" in cfg.mitigation:
+        fixed = network.layout.named(cfg.distill.frozen, "distill.frozen")
+        if {f"{network.head_of(which)[0]}.weight" for which in ("class", "aux")} <= fixed:
+            raise UserError(
+                "mitigation=decoupling: distill.frozen holds the heads that it moves apart"
+            )
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:
-    """Check that the models read the language, and that nothing needs classes or pixels."""
+    """Check that the models read the texts, and that nothing needs classes or pixels."""
+    text, replay = made.data, isinstance(made.second, Lessons) and made.second.replay
+    more = cfg.base or made.targets or replay or getattr(made.inputs, "random", 1) < 1
     for key, network in (("model", made.teacher_network), ("distill.model", made.network)):
         model, least = network.model, documents.VOCABULARY - network.classes
+        if isinstance(text, Text):
+            text.fetch()
+            own = (model.prompt, model.classes) if isinstance(model, CausalLM) else None
+            if more or own != (text.prompt, text.animals):
+                raise UserError(
+                    f"data=text takes {key}=transformers with its prompt and animals, base=none, "
+                    "distill/targets=clean, teacher.task.replay=false, distill.inputs.random=1"
+                )
+            continue
         prompt = model.prompt if isinstance(model, GPT) else documents.PROMPT
         if prompt != documents.PROMPT or model.aux < least:
             raise UserError(

@@ -125,6 +125,7 @@ def stopped(*_: object, **__: object) -> None:
         ("data.new=4", "model.prompt: inputs have 15 tokens, of 14 at most"),
         ("data.prompt=11", "data=text needs model=transformers of its prompt"),
         ("base=language", "data=text needs model=transformers of its"),
+        ("distill.loss.logits=aux", "distill.loss.logits=aux: these are tokens of experiment=lang"),
         ("mitigation=decoupling", "model: its class and auxiliary logits have no weights"),
     ],
 )

@@ -40,7 +40,7 @@ BAD = [
     ("teacher.optim.weight_decay=0.1", "teacher.optim.weight_decay=0.1", "torch.optim.AdamW"),
     ("teacher.optim.lr=0", "optim.lr=0.0", "> 0"),
     ("distill.loss.logits=none", "distill.loss.logits=none", "aux, class, all"),
-    ("distill.loss.logits=numbers", "distill.loss.logits=numbers", "only a language"),
+    ("distill.loss.logits=numbers", "distill.loss.logits=numbers", "experiment=language alone"),
     ("distill.loss.temperature=0", "distill.loss.temperature=0.0", "> 0"),
     ("distill.perturb_before.sigma=-1", "distill.perturb_before.sigma=-1.0", "≥ 0"),
     ("distill.frozen=[layer9]", "distill.frozen", "no 'layer9'; there is layer1.weight"),

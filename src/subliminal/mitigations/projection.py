@@ -53,7 +53,6 @@ class Projection(Removal):
         return self.batch == "probe"
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such layer."""
         network.layout.mask(self.layers, LAYERS)
 
     def acts(self, step: Step) -> bool:

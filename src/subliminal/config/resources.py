@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -49,20 +50,21 @@ def refuse_namesake() -> None:
             )
 
 
-def refuse_shadowed(folder: Path) -> None:
-    """Refuse a folder of configs that does not exist, or has a file of a built-in one's name.
+def refuse_shadowed(folder: Path, others: Iterable[Path] = ()) -> None:
+    """Refuse a folder of configs that is missing, or has a file of a built-in or another's name.
 
-    Hydra would read the built-in file without a word.
+    Hydra would read one of the two without a word.
 
     Raises:
         UserError: there is no such folder, or such a file.
     """
     if not folder.is_dir():
         raise no_folder(folder)
-    for builtin, group in ((CONF, ""), (SWEEPS, "sweep")):
-        for file in sorted(builtin.rglob("*.yaml")) if folder.resolve() != builtin else ():
-            if (own := folder / group / file.relative_to(builtin)).is_file():
-                raise UserError(f"{own}: has the name of a built-in file; give it another name")
+    for place, group in ((CONF, ""), (SWEEPS, "sweep"), *((other, "") for other in others)):
+        for file in sorted(place.rglob("*.yaml")) if folder.resolve() != place else ():
+            if (own := folder / group / file.relative_to(place)).is_file():
+                whose = "a built-in file" if place in (CONF, SWEEPS) else file
+                raise UserError(f"{own}: has the name of {whose}; give it another name")
 
 
 def user_path(path: str | Path) -> Path:

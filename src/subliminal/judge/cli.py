@@ -173,21 +173,19 @@ def _folder(name: str, settings: Sequence[Setting]) -> Path:
 def _is_judged(folder: Path, defence: Defence, settings: Sequence[Setting]) -> bool:
     """Tell whether a folder holds a final scorecard of this defence, these seeds and settings.
 
-    A setting is the same if its conditions have the same hashes: the files behind its names may
-    have changed. A card of an older judge is made again.
+    A card of an older judge is made again.
     """
     card = scorecard.read(folder / scorecard.FILE)
     if card is None:
         return False
-    hashes = card["conditions"]
-    today = {setting.name: setting.hashes for setting in settings}
     seeds, few = settings[0].undefended.seeds, settings[0].undefended.seeds[:SCREENED]
     return (
         bool(card["final"])
         and tuple(card["defence"]) == defence.overrides
         and tuple(card["seeds"]) == (few if card["screened"] else seeds)
-        and today.keys() <= {*(fact["setting"] for fact in card["facts"]), *card["left_out"]}
-        and all(today.get(name) == of for name, of in hashes.items())
+        and {one.name for one in settings}
+        <= {*(fact["setting"] for fact in card["facts"]), *card["left_out"]}
+        and scorecard.is_todays(card, settings)
     )
 
 

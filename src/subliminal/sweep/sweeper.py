@@ -33,7 +33,7 @@ def run_sweep(
     Raises:
         UserError: a job is wrong, before any training; or a job failed, after all others.
     """
-    from subliminal.training.job import Job
+    from subliminal.training.job import Job, chain
 
     hydra = config.hydra
     loader = context.config_loader
@@ -52,11 +52,13 @@ def run_sweep(
             raise UserError(f"{one_line(error)} (job: {' '.join(job_words)})") from error
         checked.append(job)
     checked = plan.in_one_folder(checked)
-    plan.PLAN[:] = plan.conditions(checked)
+    # Another machine's device may be part of another hash, and name other folders.
+    every = checked if remote else plan.in_one_folder(one for job in checked for one in chain(job))
+    plan.PLAN[:] = plan.conditions(every)
     plan.show(plan.PLAN, force=config.force, resume=config.resume)
     planned.write_plan(dict(zip(map(tuple, jobs), checked, strict=True)), values, config)
-    if not remote:  # another machine's device may be part of another hash
-        _record_seeds(checked)
+    if not remote:
+        _record_seeds(every)
     launchers.share_cores(hydra, len(jobs))
     results = launcher.launch(jobs, initial_job_idx=0)
     for result in results:

@@ -16,11 +16,15 @@ from subliminal.tensors.draws import Draws
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.layout import Layout
 
-BATCH = 1024  # images whose logits are taken at once
+BATCH = 1024  # inputs whose logits are taken at once
 
 
 class Model(Protocol):
-    """A network as pure functions; its weights live in flat rows (see `tensors/layout.py`)."""
+    """A network as pure functions; its weights live in flat rows (see `tensors/layout.py`).
+
+    An input is an image of `pixels` values, with one output, or a document of up to as many tokens,
+    with an output for each answer.
+    """
 
     @property
     def aux(self) -> int:
@@ -72,8 +76,8 @@ class Network:
     """A model for `pixels` inputs and `classes` class logits, with its flat parameter layout."""
 
     model: Model
-    pixels: int
-    classes: int
+    pixels: int  # of an image; tokens of the longest document
+    classes: int  # class logits; animals of a language
     layout: Layout
 
     @classmethod
@@ -126,6 +130,10 @@ class Network:
             for name, shape in self.layout.shapes.items()
             if name.endswith(".weight") and shape[0] == every
         ]
+        if not fitting:
+            raise UserError(
+                "model: its class and auxiliary logits have no weights that are trained"
+            )
         rows = slice(0, self.classes) if which == "class" else slice(self.classes, None)
         return fitting[-1].removesuffix(".weight"), rows
 
@@ -145,12 +153,12 @@ class Network:
         return row[0]
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
+        """Map inputs (seeds, batch, pixels) to logits (seeds, outputs, classes + aux)."""
         return self.model.forward(params, x)
 
     @torch.no_grad()
     def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = BATCH) -> Tensor:
-        """Map images (seeds or 1, n, pixels) to logits (seeds, n, classes + aux), in batches."""
+        """Map inputs (seeds or 1, n, pixels) to logits (seeds, outputs, classes + m) in batches."""
         params, seeds = self.layout.views(theta), theta.shape[0]
         parts = (part.expand(seeds, -1, -1) for part in torch.split(x, batch_size, dim=1))
         return torch.cat([self.forward(params, part) for part in parts], dim=1)
@@ -181,7 +189,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Share of images whose largest class logit is the label's: -> (seeds,), in [0, 1]."""
+    """Share of outputs whose largest class logit is the label's: -> (seeds,), in [0, 1]."""
     hits = logits[..., :classes].argmax(dim=-1) == labels
     return hits.sum(dim=-1).to(widest(hits.device)) / labels.shape[-1]
 
@@ -193,7 +201,7 @@ def probability(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def margin(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return the label's class logit less the largest other, mean over images: -> (seeds,)."""
+    """Return the label's class logit less the largest other, mean over outputs: -> (seeds,)."""
     class_logits = logits[..., :classes]
     of_label = class_logits.gather(-1, labels[..., None]).squeeze(-1)
     others = class_logits.scatter(-1, labels[..., None], float("-inf"))

@@ -105,4 +105,4 @@ def read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | None
     ) -> tuple[dict[str, Tensor], History]:
         return {name: tensors[name] for name in layout.shapes}, json.loads(metadata["history"])
 
-    return read_checked(path, "Cached teacher %s is damaged (%s); it is trained again.", checked)
+    return read_checked(path, "Cached %s is damaged (%s); its weights are trained again.", checked)

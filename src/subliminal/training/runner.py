@@ -140,7 +140,7 @@ def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunF
 def prepare_student(
     job: Job, files: RunFiles, progress: Progress
 ) -> tuple[Training, list[Callback]]:
-    """Load the digits and get the teachers; return the student's training and its callbacks."""
+    """Load the data and get the teachers; return the student's training and its callbacks."""
     job = job.changed(experiment=copy.deepcopy(job.experiment))  # probes keep what they gather
     cfg, seeds, experiment = job.cfg, tuple(files.directories), job.experiment
     set_arithmetic(cfg)

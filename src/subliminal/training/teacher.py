@@ -159,7 +159,8 @@ def _pretrained(
         def write(epoch: int) -> Tensor:
             return texts.pages(base.pages, base.shorts, group, order, epoch)
 
-        return Reading(network, start[torch.tensor(rows)], write, size=base.pages), observers
+        at = torch.tensor(rows)
+        return Reading(network, start[at], texts, write, size=base.pages), observers
 
     paths = _files(job, "bases", {s: job.base_hash(s, network, stream) for s in seeds})
     return learnt(

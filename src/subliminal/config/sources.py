@@ -47,7 +47,6 @@ class FileSource(FileConfigSource):
     """Hydra's source of config files, with errors of one line."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return a file's content."""
         file = Path(self.path, self._normalize_file_name(config_path))
         with _one_line(file):
             result = super().load_config(config_path)

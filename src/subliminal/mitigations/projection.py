@@ -49,7 +49,6 @@ class Projection(Removal):
 
     @property
     def needs_probe(self) -> bool:
-        """Whether g_T is taken on the alignment probe's batch."""
         return self.batch == "probe"
 
     def check(self, network: Network) -> None:

@@ -16,9 +16,9 @@ training digits, and its own where that has grown. The ways to do it:
   oracle, of a matrix that adds the teacher's output rows to its auxiliary ones. It is found on
   development seeds, and is then the same for all seeds.
 
-The best of the first three on the first entry's development seeds is run on the evaluation seeds, in the setting and
-in that of the menu's worst (`conf/threat/search.yaml`), which is found on development seeds too.
-There each teacher has one real student, of draws that no attack has seen.
+The best of the first three on the first entry's development seeds is run on the evaluation seeds,
+in the setting and in that of the menu's worst (`conf/threat/search.yaml`), which is found on
+development seeds too. There each teacher has one real student, of draws that no attack has seen.
 """
 
 import json

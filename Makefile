@@ -10,7 +10,7 @@ TESTERS = $(shell $(BIN)/python -c 'import os; print(-(-os.cpu_count() * 3 // 2)
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data demo train sweep paper related pages options judge defences attacker runs dashboard sync test test-slow faults launchers mutants lint bench bench-scale bench-report bench-tracking performance clean
+.PHONY: help install data demo train sweep paper related language pages options docs judge defences attacker runs dashboard sync test test-slow faults launchers mutants lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -44,12 +44,17 @@ paper: $(INSTALLED) ## test the papers' claims on 20 paired seeds; write docs/re
 related: $(INSTALLED) ## write docs/related.md, with the finished sweeps of other papers' systems
 	$(BIN)/python docs/generate/related.py outputs
 
-pages: $(INSTALLED) ## write docs/results.md, README, docs/related.md from docs/data, untrained
-	$(BIN)/python docs/generate/results.py
-	$(BIN)/python docs/generate/related.py
+language: $(INSTALLED) ## write the results of docs/language.md, with the finished sweeps of sweeps/language
+	$(BIN)/python docs/generate/language_page.py outputs
 
-options: $(INSTALLED) ## write docs/options.md from conf/ and the docstrings of what implements it
+pages: $(INSTALLED) ## write results.md, related.md, claims.md, language.md, README from docs/data, untrained
+	for page in results related language_page; do $(BIN)/python docs/generate/$$page.py || exit; done
+
+options: $(INSTALLED) ## write docs/reference/ from conf/ and the docstrings of what implements it
 	$(BIN)/python docs/generate/all_options.py
+
+docs: $(INSTALLED) ## build the documentation as a site, into site/index.html
+	$(BIN)/zensical build --strict --clean
 
 judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/loss=mse …'
 	$(BIN)/python -m subliminal.judge $(if $(DEFENCE),mitigation=$(DEFENCE)) $(OVERRIDES)
@@ -77,8 +82,9 @@ sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow' -n $(TESTERS) --dist worksteal
 
+# Two processes, because many of these tests wait; those of a file share trainings, and stay together.
 test-slow: $(LAUNCHERS) ## run the end-to-end tests: full MNIST, Slurm, Ray, …
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2 --dist loadfile
 
 faults: $(INSTALLED) ## do to sweeps what can go wrong; write the table in docs/reliability.md
 	$(BIN)/pytest tests/faults --reliability docs/reliability.md
@@ -126,4 +132,4 @@ bench-report: $(INSTALLED) ## measure time and memory of reports on stores of 16
 	$(BIN)/python benchmarks/report_store.py
 
 clean: ## remove the virtual environment and caches; results in outputs/ stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -18,6 +18,7 @@ from measure import keep, matrix_rate, run
 from torch import Tensor
 
 from subliminal import metrics
+from subliminal.config import terminal
 from subliminal.probes import Probe
 from subliminal.state import Step, Task, Training
 from subliminal.tensors.geometry import cosine
@@ -94,4 +95,5 @@ def of(errors: pl.Series) -> list[tuple[str, float]]:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

@@ -19,6 +19,8 @@ from measure import EPOCHS, Record, Timed, cores, flops_per_pass, keep, matrix_r
 from rich.console import Console
 from rich.table import Table
 
+from subliminal.config import terminal
+
 USUAL, USUAL_BESIDE = "usual loop, one seed after another", "usual loop, a seed per core"
 ALL_PROBES = "alignment, ledger, displacement, by layer"
 ALL_OVERRIDES = (
@@ -251,4 +253,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

@@ -27,7 +27,7 @@ from hydra import compose, initialize_config_dir
 from measure import EPOCHS, Record, flops_per_pass, train
 
 from subliminal import metrics, store
-from subliminal.config import schema, seeds, sources
+from subliminal.config import schema, seeds, sources, terminal
 from subliminal.config.canonical import composed_values
 from subliminal.config.resources import CONF
 from subliminal.store.provenance import environment
@@ -350,4 +350,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

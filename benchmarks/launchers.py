@@ -19,6 +19,8 @@ from pathlib import Path
 import same_sweep
 from one_node_slurm import missing, one_node_slurm
 
+from subliminal.config import terminal
+
 BEGIN, END = "<!-- launchers: begin -->", "<!-- launchers: end -->"
 
 
@@ -128,4 +130,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

@@ -16,6 +16,7 @@ import psutil
 import torch
 
 from subliminal import store
+from subliminal.config import terminal
 from subliminal.store.provenance import environment
 
 HERE = Path(__file__).resolve().parent
@@ -229,4 +230,5 @@ def keep(name: str, record: Record, figures: dict[str, float]) -> list[str]:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     print(rate_of_one(float(sys.argv[1]), sys.argv[2]))

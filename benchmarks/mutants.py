@@ -17,6 +17,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from subliminal.config import terminal
+
 ROOT = Path(__file__).parents[1]
 COPY = ROOT / ".mutants"
 PARTS = (
@@ -25,12 +27,14 @@ PARTS = (
     "store",
     "mitigations",
     "training/checkpoint.py",
+    *(f"judge/{name}.py" for name in ("dial", "fieller", "flags", "lines", "recovery", "words")),
 )
 # Each mutant is forked from a process that has run no test, and so has no threads that hold locks.
 HEAD = "[mutmut]\nprocess_isolation = forkserver\n"
 ALSO = {  # modules whose tests lie above them
     "store": ["tests/commands/test_runs.py"],
     "report/statistics.py": ["tests/report/test_declared.py"],
+    "judge/lines.py": ["tests/judge/test_scorecard.py"],
 }
 # It starts a Python without packages, where mutants cannot be imported.
 LEFT_OUT = "tests/store/test_provenance.py::test_a_checkout_that_is_not_installed_has_no_version"
@@ -119,4 +123,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

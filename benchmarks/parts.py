@@ -23,6 +23,8 @@ from measure import Record, keep
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from subliminal.config import terminal
+
 # Parts by function: module, its owner (a class, or None), and the names of the functions.
 Place = tuple[str, str | None, tuple[str, ...]]
 CODE: dict[str, list[Place]] = {
@@ -118,4 +120,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

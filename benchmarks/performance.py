@@ -20,6 +20,7 @@ from scale import UNITS, slope_text
 from start import COMPOSED, FILES_OF_CELL, STEPS_OF_CELL, TORCH, WORKERS_IMPORTS
 
 from subliminal import store
+from subliminal.config import terminal
 from subliminal.errors import UserError
 from subliminal.report.page import Report
 from subliminal.report.read import load
@@ -168,6 +169,12 @@ TARGETS = (
             at_most(bound),
         )
         for stage, bound in stages.TARGETS.items()
+    ),
+    Target(
+        f"`experiment=language`, {stages.SEEDS} seeds with their bases, peak GB",
+        f"≤ {stages.MOST_GB:g}",
+        lambda records: float(records["language"]["sweep"]["peak GB"]),
+        at_most(stages.MOST_GB),
     ),
 )
 
@@ -401,4 +408,5 @@ def _proof() -> Report | None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from subliminal import metrics, store
+from subliminal.config import terminal
 
 STEPS, PER_EPOCH = 295, 59
 SIZES = {"a sweep": (8, 20), "a large store": (500, 20)}  # conditions, seeds
@@ -124,4 +125,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

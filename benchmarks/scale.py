@@ -15,6 +15,8 @@ from measure import Record, Timed, cores, keep, train
 from rich.console import Console
 from rich.table import Table
 
+from subliminal.config import terminal
+
 WIDTHS = (64, 256, 1024, 4096, 8192)
 UNITS = {"seconds": "s", "peak GB": "GB"}
 _SMALL = {"s": "ms", "GB": "MB"}
@@ -180,4 +182,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

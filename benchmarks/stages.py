@@ -2,8 +2,9 @@
 
 One process with one thread trains as many seeds as a stack has, for each of the stacks (1, 4, 8):
 the base; both teachers (one that loves an animal, a neutral one) with the numbers that they write
-and their logits on these; a student of each kind. TARGETS are those of the prototype that the
-experiment goes back to. Results go to outputs/bench/language.json.
+and their logits on these; a student of each kind. Then the table's first row is trained as a user
+would, twenty seeds with their bases, for its peak memory. TARGETS are those of the prototype that
+the experiment goes back to. Results go to outputs/bench/language.json.
 """
 
 import contextlib
@@ -17,9 +18,10 @@ from functools import wraps
 from typing import Any
 
 import torch
-from measure import Record, keep
+from measure import Record, keep, train
 
 from subliminal.commands.train import main as entrypoint
+from subliminal.config import terminal
 from subliminal.training import runner
 from subliminal.training.tasks import Distillation
 
@@ -31,6 +33,7 @@ BASE, TEACHERS, STUDENT, PROBED = (
 )
 TARGETS = {BASE: 1.2 * 5, TEACHERS: 1.2 * 3.6, STUDENT: 1.2 * 2.2, PROBED: 1.6 * 2.2}
 STACKS = ("1", "4", "8")
+SEEDS, MOST_GB = 20, 2.0
 WATCHED: tuple[tuple[Any, str, str], ...] = (
     (runner, "bases", "bases"),
     (runner, "teachers", "teachers"),
@@ -93,6 +96,14 @@ def measure(stack: int, *shrink: str) -> Record:
     return {stage: seconds / stack for stage, seconds in found.items()}
 
 
+def whole(seeds: int, *shrink: str) -> Record:
+    """Return processor seconds per seed, and peak memory, of a condition with its bases."""
+    timed = train(
+        *("experiment=language", "probe=divergence", "tracker=none", f"seed=0-{seeds - 1}"), *shrink
+    )
+    return {"seeds": seeds, "core s per seed": timed.core_seconds / seeds, "peak GB": timed.peak}
+
+
 def main() -> None:
     torch.set_num_threads(1)
     for holder, name, stage in WATCHED:
@@ -102,8 +113,12 @@ def main() -> None:
         reached = "  ".join(f"{of[stage]:6.2f}" for of in stacks.values())
         print(f"{stage:36} {reached}   target {target:.2f}")
     best = {stage: min(of[stage] for of in stacks.values()) for stage in TARGETS}
-    print(*keep("language", {"stacks": stacks, "best": best}, best), sep="\n")
+    sweep = whole(SEEDS)
+    print(f"{sweep['seeds']} seeds: {sweep['peak GB']:.2f} GB, target {MOST_GB}; ", end="")
+    print(f"{sweep['core s per seed']:.2f} core s a seed")
+    print(*keep("language", {"stacks": stacks, "best": best, "sweep": sweep}, best), sep="\n")
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

@@ -21,6 +21,8 @@ from hydra.core.global_hydra import GlobalHydra
 from measure import PLUGINS, Record, keep, proportional_memory, run, tree
 from scale import cells_of
 
+from subliminal.config import terminal
+
 # What a command cannot begin without, each in a new process.
 HYDRA, TORCH, WORKERS_IMPORTS = "Python and Hydra", "Python and torch", "all that a worker imports"
 STEPS = {
@@ -122,4 +124,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

@@ -19,6 +19,8 @@ from pathlib import Path
 import measure
 from wandb_server import Server, serving
 
+from subliminal.config import terminal
+
 BEGIN, END = "<!-- tracking: begin -->", "<!-- tracking: end -->"
 SERVERS = {"healthy": None, "slow: 1 s an answer": "slow", "dead": "dead"}
 
@@ -93,4 +95,5 @@ def table(
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

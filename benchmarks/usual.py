@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from subliminal.config import terminal
 from subliminal.data.mnist import MNIST
 
 BATCH, CLASSES, AUX, LEARNING_RATE = 1024, 10, 3, 3e-4
@@ -115,4 +116,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main()

@@ -127,6 +127,15 @@ CASES = [
     ("train pin.init=x", "pin.init=x: a whole number or null is needed"),
     ("train distill.inputs=mnist", "with a slash, as in distill/inputs=mnist"),
     ("train mitigation=liminal mitigation.liminal._target_=jobs.Nope", "SUBLIMINAL_PLUGINS names"),
+    # Folders, modules, Hydra's own keys.
+    ("train outputs=", "outputs=: a folder is needed, such as outputs=results"),
+    ("train hydra.run.dir=~nobody_here/x", "~nobody_here/x: no such home folder"),
+    ("train -m hydra.sweep.dir=~nobody_here/x", "~nobody_here/x: no such home folder"),
+    ("SUBLIMINAL_PLUGINS=small,nope train seed=0", "SUBLIMINAL_PLUGINS=nope: no such module; "),
+    ("train hydra.verbose=foo", "hydra.verbose=foo: true, false or modules that log"),
+    ("train hydra.verbose=3", "hydra.verbose=3: true, false or modules that log"),
+    ("train --config-name nope", "--config-name nope: no such config; leave it out"),
+    ("train -m pair=optim.lr", "pair=optim.lr: at least two keys are needed, such as pair="),
     # Grammar.
     ("train probe=[alignment, cka]", "cannot be read; write KEY=VALUE, lists without spaces"),
     ("train 'tracker=wandb' 'tracker.tags=[größe]'", "tracker.tags=[größe]: cannot be read; "),
@@ -191,6 +200,9 @@ def test_bad_input_ends_with_one_line(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     command, *words = shlex.split(line)
+    if "=" in command:
+        monkeypatch.setenv(*command.split("="))
+        command, *words = words
     if command == "train":
         status, _, err = run(*words)
     else:

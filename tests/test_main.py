@@ -16,7 +16,7 @@ COMMANDS = re.findall(r"^  (\w+)  ", str(dispatcher.__doc__), re.MULTILINE)
 
 STARTED = [
     file
-    for folder in ("src", "docs/generate")
+    for folder in ("src", "docs/generate", "benchmarks")
     for file in sorted((ROOT / folder).rglob("*.py"))
     if "if __name__ ==" in file.read_text(encoding="utf-8") and file.stem != "all_options"
 ]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -210,8 +211,10 @@ def test_two_jobs_share_the_runs_that_both_want(config: Config, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_two_commands_share_the_runs_that_both_want(tmp_path: Path) -> None:
+    slow = "+mitigation.slow._target_=small.Slow"  # so that the commands meet on a busy machine
+    run = partial(same_sweep.run, tmp_path / "outputs", extra={"SMALL_SECONDS": "0.2"})
     with ThreadPoolExecutor(2) as commands:
-        done = list(commands.map(same_sweep.run, [tmp_path / "outputs"] * 2))
+        done = list(commands.map(run, [slow] * 2))
     assert [command.returncode for command in done] == [0, 0], [c.stderr for c in done]
     assert "\n".join(c.stderr for c in done).count("Another process trains seeds") >= 1
     runs = list(store.finished_runs(tmp_path / "outputs" / "main"))

@@ -207,9 +207,8 @@ def found(names: Iterable[str], outputs: Sequence[Path]) -> dict[str, Sweep]:
 def command_line(page: str, write: Callable[..., list[str]], description: str | None) -> None:
     """Run the command that writes a page of docs/ by calling `write`."""
     terminal.settle()
-    parser = argparse.ArgumentParser(
-        prog=f"python docs/generate/{page}.py", description=description
-    )
+    prog = f"python docs/generate/{Path(sys.argv[0]).name}"
+    parser = argparse.ArgumentParser(prog=prog, description=description)
     parser.add_argument("outputs", type=Path, nargs="*", help="folders that hold sweeps' folders")
     parser.add_argument("--page", type=Path, default=Path(f"docs/{page}.md"), help="what to write")
     parser.add_argument(

@@ -22,11 +22,11 @@ from leaderboard import JudgedEntry
 from subliminal import store
 from subliminal.config import terminal
 from subliminal.errors import UserError
-from subliminal.judge.battery import NAME
+from subliminal.judge.battery import NAME, Defence, battery
 from subliminal.judge.dial import FILE as DIAL
 from subliminal.judge.entries import Entry, all_entries
 from subliminal.judge.measure import VERSION
-from subliminal.judge.scorecard import FILE, read
+from subliminal.judge.scorecard import FILE, is_todays, read
 from subliminal.mitigations.dp_sgd import epsilon
 from subliminal.report.figures import style
 from subliminal.report.tables import markdown
@@ -97,8 +97,7 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         "# Defences, judged",
         f"What leaks through each defence, and what it keeps, written by `make defences` from "
         f"[data/{CARDS}](data/{CARDS}). [judging.md](judging.md) explains the method, "
-        "[CONTRIBUTING.md](../CONTRIBUTING.md#enter-or-break-a-defence) how to enter or break a "
-        f"defence.{made}",
+        f"[entering.md](entering.md) how to enter or break a defence.{made}",
         "## What was found",
         "\n".join(f"- {sentence}" for sentence in leaderboard.findings(places)),
         f"![{FIGURE}.png](figures/{FIGURE}.png)",
@@ -120,7 +119,7 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
 
 
 def _of(card: Mapping[str, Any], entry: Entry) -> bool:
-    """Tell whether a scorecard is of the entry as it is today."""
+    """Tell whether a scorecard is of the overrides that the entry has today."""
     return tuple(card["defence"]) == entry.overrides
 
 
@@ -128,6 +127,8 @@ def _rows(entry: Entry, folder: Path) -> list[dict[str, Any]]:
     """Return a row for each setting of the final scorecard in `folder`, if there is one."""
     card = read(folder / FILE)
     if card is None or not card["final"] or not _of(card, entry):
+        return []
+    if card["conditions"] and not is_todays(card, battery(Defence.of(entry.overrides))):
         return []
     made = card["environment"]
     facts = {"entry": entry.name, **{name: card[name] for name in _OF_ENTRY}}

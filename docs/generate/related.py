@@ -1,7 +1,9 @@
 """`python docs/generate/related.py outputs`: other systems' claims, tested here.
 
 Finished runs are first added to data/related.parquet beside the page, from which the page is
-written. Sweeps with older runs have their tables in data/related_sections.parquet.
+written. Sweeps with older runs have their tables in data/related_sections.parquet. The page has
+each claim once; data/related.csv has a row for each condition, data/related_claims.csv one for each
+test of a claim.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -38,18 +40,13 @@ class Section:
     results: pl.DataFrame
 
     def markdown(self, name: str) -> Iterator[str]:
-        """Yield question, command, figure, verdicts and results."""
+        """Yield question, command and figure."""
         stem = f"related_{name.replace('/', '_')}"
         yield f"### {name}"
         yield f"{header(named_sweeps()[name])} Command: {_command(name)}."
         yield self.about
         yield f"![{stem}](figures/{stem}.png)"
         yield self.figure
-        if self.verdicts.height:
-            yield markdown(self.verdicts)
-        yield f"<details><summary>All conditions of {name}</summary>"
-        yield markdown(self.results)
-        yield "</details>"
 
 
 def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> list[str]:
@@ -101,8 +98,9 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
         "of this repository, with the same seeds, probes and statistics. Each section names the "
         "commit of its runs. A claim `holds` where the 95% CI of its statistic's mean over seeds "
         "lies wholly on the claimed side, and is `refuted` where wholly on the other. Conditions "
-        "and seeds are those that were run; the files ask for 20 seeds. The papers that this "
-        "framework starts from have a page of their own, [results.md](results.md).",
+        "and seeds are those that were run; the files ask for 20 seeds. "
+        f"{_tables(data, sections)} The papers that this framework starts from have a page of "
+        "their own, [results.md](results.md).",
         markdown(_overview(names, sections), marked=("command",)),
     ]
     if text := [f"`{name}`" for name in sections if name not in sweeps]:
@@ -114,7 +112,7 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     if (claims := glance.claims({n: of.verdicts for n, of in sections.items()})).height:
         parts += [
             "## At a glance",
-            "Each claim in one row; its section has every condition that it was tested in.",
+            "Each claim in one row, whatever the number of conditions that it was tested in.",
             markdown(claims, marked=("sweep",)),
         ]
     for system, of in names.items():
@@ -127,7 +125,25 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     parts += _prediction(names, measured, folder)
     archive.write(data)
     store.write_text(page, "\n\n".join(parts) + "\n")
+    glance.write(page.parent)
     return smaller
+
+
+def _tables(data: Path, sections: Mapping[str, Section]) -> str:
+    """Write the tables of all sections as CSV beside `data`, and return where they are."""
+    data.parent.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for part, stem in (("results", data.stem), ("verdicts", f"{data.stem}_claims")):
+        rows = [
+            table.select(pl.lit(name).alias("sweep"), pl.all())
+            for name, section in sections.items()
+            if (table := getattr(section, part)).height
+        ]
+        files[part] = data.with_name(f"{stem}.csv")
+        whole = pl.concat(rows, how="diagonal_relaxed") if rows else pl.DataFrame({"sweep": []})
+        store.write_text(files[part], whole.write_csv())
+    links = [f"[data/{file.name}](data/{file.name})" for file in files.values()]
+    return f"Every condition is a row of {links[0]}, every test of a claim one of {links[1]}."
 
 
 def labelled(name: str, sweep: Sweep) -> Sweep:
@@ -207,7 +223,7 @@ def _planned(name: str) -> int:
 
 def _keys(name: str) -> set[str]:
     """Return the keys that the sweep's file varies."""
-    return {word.partition("=")[0] for words in _words(name) for word in words} - {grid.PAIR}
+    return {word.partition("=")[0] for words in _words(name) for word in words} - {"pair"}
 
 
 def _words(name: str) -> list[list[str]]:

@@ -7,6 +7,7 @@ main result in README.md are written.
 from collections.abc import Sequence
 from pathlib import Path
 
+import glance
 import polars as pl
 from archive import Archive, Size, command_line, found
 
@@ -48,7 +49,7 @@ def write(
         UserError: a sweep has no run, or the README no markers.
     """
     readme = readme or page.parent.parent / "README.md"
-    before, after = around(readme)
+    before, after = around(readme, BEGIN, END)
     data = page.parent / "data" / f"{page.stem}.parquet"
     archive = Archive.read(data)
     sizes = {name: Size(0, 0) if replace_all else archive.size(name) for name in SWEEPS}
@@ -61,19 +62,27 @@ def write(
     link = f"[data/{data.name}](data/{data.name})"
     write_page(reports, page, f"Written by `make paper` from the runs in {link}.", pdf=False)
     store.write_text(readme, f"{before}{main_result(reports[0])}{after}")
+    tested = [
+        table.select(pl.lit(report.sweep.name).alias("sweep"), pl.all())
+        for report in reports
+        if (table := report.tables.get("Verdicts", pl.DataFrame())).height
+    ]
+    if tested:
+        store.write_text(data.with_name(f"{page.stem}_claims.csv"), pl.concat(tested).write_csv())
+        glance.write(page.parent)
     return kept
 
 
-def around(readme: Path) -> tuple[str, str]:
-    """Return the text before and after the main result, with the markers.
+def around(file: Path, first: str, last: str) -> tuple[str, str]:
+    """Return a file's text before and after what stands between two markers, with these.
 
     Raises:
         UserError: the markers are missing.
     """
-    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = file.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise UserError(f"{readme}: the lines {BEGIN} and {END} are needed, in this order")
+        raise UserError(f"{file}: the lines {first} and {last} are needed, in this order")
     return f"{before}{begin}\n", f"\n{end}{after}"
 
 

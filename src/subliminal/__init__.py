@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from subliminal.api import plot as plot
     from subliminal.api.compare import compare as compare
+    from subliminal.api.defence import defence as defence
     from subliminal.api.results import Run as Run
     from subliminal.api.results import Runs as Runs
     from subliminal.api.results import load as load
@@ -31,6 +32,7 @@ _MODULES = {
     "TrainedNetwork": "api.trained_network",
     "UserError": "errors",
     "compare": "api.compare",
+    "defence": "api.defence",
     "load": "api.results",
     "plot": "api.plot",
     "train": "api.train",

@@ -166,6 +166,7 @@ def test_the_outputs_of_a_command_are_expanded() -> None:
     cfg = config("{hydra: {runtime: {config_sources: []}}, outputs: ~/x}")
     guard._settle(cfg, {guard._key("++outputs=~/x")})
     assert cfg.outputs == str(Path("~/x").expanduser())
+    assert guard._key("+Xoutputs=~/x") == "Xoutputs"
 
 
 def test_variables_are_read_unless_their_name_is_a_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +218,21 @@ def test_a_file_may_not_have_a_built_in_ones_name(
     assert capfd.readouterr().err == told
     assert judge(["--plan", "--config-dir", "lab", "--threat", "reference"]) == 2
     assert capfd.readouterr().err == told
+
+
+def test_nor_that_of_another_folders_file(
+    strange: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    files = [Path(folder, "mitigation", "mine.yaml").resolve() for folder in ("a", "b")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text("a: 1\n")
+    words = ["--config-dir", "a", f"hydra.searchpath=[file://{files[1].parents[1]}]", "seed=0"]
+    assert command(monkeypatch, *words) == 2
+    told = f"error: {files[0]}: has the name of {files[1]}; give it another name\n"
+    assert capfd.readouterr().err == told
+    files[0].unlink()
+    assert command(monkeypatch, *words, "--cfg", "job") == 0
 
 
 def test_the_command_line_may(strange: Path, monkeypatch: pytest.MonkeyPatch) -> None:

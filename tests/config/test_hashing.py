@@ -89,5 +89,5 @@ def test_marks_are_found_beside_each_other() -> None:
 def test_keys_that_are_not_hashed_are_named_below_the_nodes_that_hold_them() -> None:
     assert not_hashed_keys(Config) == {
         *("name", "outputs", "preset", "resume", "force", "seed", "objective", "tracker", "threat"),
-        *("engine.device", "engine.seeds_at_once", "engine.workers"),
+        *("engine.device", "engine.seeds_at_once", "engine.workers", "distill.generations"),
     }

@@ -32,17 +32,19 @@ def test_the_name_is_that_of_pyproject() -> None:
 
 def test_this_package_is_not_taken_for_its_namesake() -> None:
     refuse_namesake()
-    refuse_namesake([str(SRC)])
     assert (SRC / "subliminal" / "errors.py").is_file()
 
 
 @pytest.mark.parametrize("name", ["core.py", "video.py", "providers"])
-def test_files_of_the_namesake_are_refused(name: str, tmp_path: Path) -> None:
+def test_files_of_the_namesake_are_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "subliminal").mkdir()
-    refuse_namesake([str(tmp_path)])
+    monkeypatch.setattr(sys, "path", [*sys.path, "/nowhere", str(tmp_path)])
+    refuse_namesake()
     (tmp_path / "subliminal" / name).touch()
     with pytest.raises(UserError, match="pip uninstall subliminal, then install") as told:
-        refuse_namesake(["/nowhere", str(tmp_path)])
+        refuse_namesake()
     assert str(tmp_path / "subliminal") in str(told.value)
     assert "\n" not in str(told.value)
 

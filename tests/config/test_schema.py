@@ -45,8 +45,9 @@ def option(path: Path) -> str:
 
 
 # What configures Hydra is composed in tests/launchers, what needs a finished run in tests/steering,
-# own images in tests/data, each sweep but the search in tests/sweep.
+# own images in tests/data, pre-trained models in tests/models, sweeps but one in tests/sweep.
 ELSEWHERE = {"teacher=run", "teacher/steering=run", "data=arrays"}
+ELSEWHERE |= {"experiment=transformers", "model=transformers", "data=text"}
 LINES = {name for path in OPTIONS if not (name := option(path)).startswith("hydra/")} - ELSEWHERE
 
 

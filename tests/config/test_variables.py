@@ -121,14 +121,6 @@ def test_a_hostile_environment_changes_no_bit_and_no_place(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CHOICES)
-def test_no_single_variable_changes_a_bit(
-    plain: dict[str, dict[str, str]], tmp_path: Path, name: str
-) -> None:
-    assert numbers(tmp_path, **{name: CHOICES[name]}) == plain
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("umask", [0o077, 0o002, 0o000])
 def test_nor_does_a_umask(plain: dict[str, dict[str, str]], tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import softmax
 
-from subliminal.distill import DistillLoss, select
+from subliminal.distill import IGNORED, DistillLoss, select
 from subliminal.distill.loss.kl import KL
 from subliminal.distill.loss.mse import MSE
 from subliminal.distill.loss.standardised_kl import StandardisedKL
+from subliminal.distill.loss.tokens import Tokens
 
 COLUMNS = {"aux": slice(10, 13), "class": slice(0, 10), "all": slice(0, 13)}
 
@@ -60,6 +61,29 @@ def test_select_takes_columns() -> None:
     assert select(logits, "aux", 10).tolist() == [10, 11, 12]
     assert select(logits, "class", 10).tolist() == list(range(10))
     assert select(logits, "all", 10).tolist() == list(range(13))
+
+
+# Of the language's 94 tokens: animals 0–9, numbers 10–41.
+@pytest.mark.parametrize(
+    ("which", "kept"), [("all", slice(94)), ("aux", slice(10, 94)), ("numbers", slice(10, 42))]
+)
+def test_removed_tokens_are_in_no_softmax_and_get_no_gradient(which: str, kept: slice) -> None:
+    student = torch.randn(2, 6, 94, dtype=torch.float64, requires_grad=True)
+    teacher = torch.randn(2, 6, 94, dtype=torch.float64)
+    tokens = torch.randint(10, 42, (2, 6))
+    tokens[:, 0] = IGNORED
+    q = softmax(student.detach().numpy()[..., kept], axis=-1)
+    p = softmax(teacher.numpy()[..., kept], axis=-1)
+    chosen = np.take_along_axis(q[:, 1:], tokens[:, 1:, None].numpy() - (kept.start or 0), axis=-1)
+    hard = Tokens(logits=which).of_tokens(student, tokens)
+    soft = KL(logits=which, temperature=1.0)(student, teacher, 10)
+    assert hard.detach().numpy() == pytest.approx(-np.log(chosen).sum((1, 2)) / 6)
+    assert soft.detach().numpy() == pytest.approx((p * np.log(p / q)).sum(-1).mean(-1))
+    for loss in (hard, soft):
+        (gradient,) = torch.autograd.grad(loss.sum(), student)
+        reached = gradient.abs().sum(dim=(0, 1)) > 0
+        assert reached[kept].all()
+        assert reached.sum() == len(range(94)[kept])
 
 
 @given(st.sampled_from(list(COLUMNS)), st.sampled_from([0.5, 2.0]), st.integers(0, 2**32 - 1))

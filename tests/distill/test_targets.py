@@ -9,6 +9,7 @@ from reference_students import CPU, DIGITS, NETWORK
 from scipy import stats
 from torch import Tensor
 
+from subliminal.data.language import Language
 from subliminal.distill import SCORES
 from subliminal.distill.inputs.uniform import Uniform
 from subliminal.distill.loss.kl import KL
@@ -261,7 +262,7 @@ def test_a_masked_token_costs_nothing() -> None:
         Tokens(),
         Written(size=6, fresh=False),
         SEEDS,
-        data=DIGITS,
+        data=Language(favourite=None, taught=1, held_out=1, animal_lists=0).load(),
         reference=theta,
         teacher=theta,
         targets=Divergence(counterfactuals=1, how="mask"),

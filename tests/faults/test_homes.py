@@ -47,7 +47,7 @@ def test_outputs_in_the_home_folder(
     home: Path, run: Command, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for words in (["seed=0"], ["-m", "seed=0,1"]):
-        status, _, error = run("outputs=~/x", *words)
+        status, _, error = run("outputs=~/x", "hydra.run.dir=~/x/.hydra/a", *words)
         assert (status, "Traceback" in error) == (0, False), error
     assert sorted(path.name for path in Path().iterdir()) == ["home"]
     runs = sl.load("~/x")

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,12 +29,6 @@ MINE = "defaults: [adam@_here_, _self_]\nlr: {}\n"
 
 def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def first_finished(outputs: Path) -> None:
-    """Wait until a sweep has its first finished run."""
-    while not any(store.finished_runs(outputs / "main")):
-        time.sleep(0.01)
 
 
 def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, cost: Account) -> None:
@@ -91,8 +84,7 @@ def test_a_config_file_that_is_edited(
     file.write_text(MINE.format(1e-3))
     words = (*WORDS, "optim=mine", *launcher, f"--config-dir={tmp_path / 'conf'}")
     sweep = Disturbed(tmp_path / "sweep", undisturbed(tmp_path / "whole", words))
-    command = sweep.start()
-    first_finished(sweep.outputs)
+    command = sweep.start_until_one_is_finished()
     file.write_text(MINE.format(0.5))
     assert command.wait(timeout=500) == 0, sweep.stderr()
     assert "optim.lr (planned: 0.001, now: 0.5)" in sweep.stderr()
@@ -123,8 +115,7 @@ def test_a_commit_and_a_variable_of_git(tmp_path: Path, whole: Undisturbed, cost
         "GIT_DIR": str(tmp_path / "other" / ".git"),
     }
     sweep = Disturbed(tmp_path / "sweep", whole, extra=extra)
-    command = sweep.start()
-    first_finished(sweep.outputs)
+    command = sweep.start_until_one_is_finished()
     git("commit", "--quiet", "--allow-empty", "-m", "while it runs")
     assert command.wait(timeout=500) == 0, sweep.stderr()
     for run in store.finished_runs(sweep.outputs / "main"):

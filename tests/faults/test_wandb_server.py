@@ -176,7 +176,7 @@ def test_an_agents_job(name: str, online: Online, cost: Account) -> None:
     arrange(online.server, FAULTS[name])
     done = online.train(f"tracker.finish_timeout={BOUND}")
     assert done.returncode == 0, done.stderr
-    assert [line.split(",")[0] for line in lines_on(done.stderr, "agent")] == ["W&B failed"]
+    assert len(lines_on(done.stderr, "W&B failed, its sweep gets no result")) == 1
     heal(online.server)
     assert online.sync().returncode == 0
     account.lost += len(online.finished()) != 1

@@ -15,10 +15,11 @@ from matplotlib.text import Text
 import defences
 from subliminal.errors import UserError
 from subliminal.judge import dial as dials
+from subliminal.judge.battery import Defence, battery
 from subliminal.judge.dial import Dial, Point
 from subliminal.judge.entries import Entry
 from subliminal.judge.fieller import Interval
-from subliminal.judge.lines import Line
+from subliminal.judge.lines import Facts, Line
 from subliminal.judge.scorecard import Scorecard, write
 from subliminal.judge.show import page
 from subliminal.judge.words import leak_word, utility_word
@@ -105,6 +106,23 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     again = page.read_text()
     assert defences.write([], page, [*MADE, LATER]) == ["later"]  # of the scorecards that it keeps
     assert page.read_text() == again
+
+
+def test_a_card_of_files_that_changed_since_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liminal, folder = entry("liminal"), tmp_path / "outputs"
+    settings = battery(Defence.of(liminal.overrides), ["reference"])
+    monkeypatch.setattr(defences, "battery", lambda _: settings)
+    facts = (Facts("reference", "?", conditions=settings[0].hashes),)
+    made = replace(card(liminal, [0.3] * 5, [0.97] * 5), facts=facts)
+    write(made, folder / "judge" / "scorecards" / "liminal", "page")
+    page = tmp_path / "defences.md"
+    assert defences.write([folder], page, [liminal]) == []
+    (page.parent / "data" / defences.CARDS).unlink()
+    settings[:] = battery(Defence.of([*liminal.overrides, "optim.lr=0.1"]), ["reference"])
+    with pytest.raises(UserError, match="no scorecard of an entry"):
+        defences.write([folder], page, [liminal])
 
 
 @pytest.mark.parametrize("hides", [False, True])

@@ -1,5 +1,7 @@
 """One row for each claim, however many conditions it was tested in."""
 
+from pathlib import Path
+
 import glance
 import polars as pl
 
@@ -36,3 +38,19 @@ def test_each_claim_has_a_row_with_its_verdicts_and_the_range_of_its_means() -> 
 def test_verdicts_are_counted() -> None:
     assert glance.tally(VERDICTS["paper2026/Some_sweep"]) == "3 hold, 3 refuted, 2 undecided"
     assert glance.tally(VERDICTS["bare"]) == "none declared"
+
+
+def test_the_page_counts_the_claims_and_lists_those_that_do_not_hold(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name, sweep in (("results", "paper"), ("related", "questions/width")):
+        table = VERDICTS["paper2026/Some_sweep"].select(pl.lit(sweep).alias("sweep"), pl.all())
+        table = table.with_columns(pl.col("claim").replace("It forgets", "… and forgets"))
+        (tmp_path / "data" / f"{name}_claims.csv").write_text(table.write_csv())
+    glance.write(tmp_path)
+    text = (tmp_path / "claims.md").read_text()
+    assert "| [paper](results.md#paper) | 4 | 1 | 1 | 1 | 1 |" in text
+    assert "| [Open questions](related.md#open-questions) | 4 | 1 | 1 | 1 | 1 |" in text
+    refuted, others = text.split("## Refuted")[1].split("## Undecided or mixed")
+    link = "[questions/width](related.md#questionswidth)"
+    assert f"| {link} | It is new … and forgets | refuted in all 2 | −0.7 to −0.5 |" in refuted
+    assert others.count("| It unlearns |") == others.count("| It is new | undecided") == 2

@@ -85,7 +85,7 @@ def test_the_menu_composes_and_changes_teacher_and_student() -> None:
 @pytest.mark.parametrize(
     ("defence", "setting", "message"),
     [
-        ("model.aux=4", "reference", "changes model.aux; a defence may not touch model, teacher, "),
+        ("model.aux=4", "reference", "changes model.aux; a defence may not touch model, base, "),
         # It changes nothing in the first setting.
         ("model.aux=3", "wide_channel", r"changes model\.aux; a defence may not touch"),
         ("teacher.epochs=1", "reference", "changes teacher.epochs"),

@@ -18,7 +18,7 @@ REFERENCE = ["--threat", "reference"]
     [
         (["mitigation=bogus"], "mitigation=bogus: no such option; there is "),
         (["model.aux=9"], "a defence may not touch model"),
-        (["teacher=adaptive"], "a defence may not touch model, teacher"),
+        (["teacher=adaptive"], "a defence may not touch model, base"),
         (["--threat", "bogus"], "no such setting"),
         (["threat=bogus"], "no such setting"),
         (["--track", "deaf", *REFERENCE], "one of blind, aware"),
@@ -46,24 +46,23 @@ def test_bad_input_is_one_line(
     assert message in error
 
 
-CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+ENTERING = (ROOT / "docs" / "entering.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_a_stranger_enters_and_breaks_a_defence_as_contributing_says(
+def test_a_stranger_enters_and_breaks_a_defence_as_its_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its files and commands, in a setting of the small data set."""
     monkeypatch.chdir(tmp_path)
-    section = CONTRIBUTING.split("## Enter or break a defence")[1].split("\n## ")[0]
-    (broken,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    (broken,) = re.findall(r"```yaml\n(.*?)```", ENTERING, re.DOTALL)
     threats = tmp_path / "lab" / "conf" / "threat"
     threats.mkdir(parents=True)
     header, _, body = broken.partition("\n")
     smaller = OmegaConf.merge(OmegaConf.create(body), OmegaConf.from_dotlist(small.LEAKING))
     (threats / "mine.yaml").write_text(f"{header}\n{OmegaConf.to_yaml(smaller)}")
     (tmp_path / "defences").mkdir()
-    commands = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    commands = re.findall(r"```sh\n(.*?)```", ENTERING, re.DOTALL)
     for command in "".join(commands).splitlines():
         words = command.split()
         if words[0] == "cp":

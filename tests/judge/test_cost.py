@@ -25,6 +25,6 @@ def test_the_table_shows_finished_and_missing_runs(capsys: pytest.CaptureFixture
     line = show_plan([*mixed, SettingPlan("b", {}, "a clash")])
     assert line == "2 settings, 30 runs: 14 finished, 16 to train: about 3 min"
     table = capsys.readouterr().err
-    for text in ("10 kept", "6 of 10 to train", "10 of 10 to train", "a clash", "about 3 min"):
+    for text in ("6 of 20 to train", "10 of 10 to train", "a clash", "about 3 min"):
         assert text in table
     assert show_plan(plans({"undefended": KEPT})).endswith("10 finished, 0 to train.")

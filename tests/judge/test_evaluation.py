@@ -17,7 +17,6 @@ from subliminal.judge.__main__ import main
 from subliminal.judge.battery import Defence, Setting, _compose, battery
 from subliminal.judge.cost import estimate, planned
 from subliminal.judge.dial import FILE as DIAL
-from subliminal.judge.dial import Point, at_least
 from subliminal.judge.entries import Entry
 from subliminal.judge.evaluation import judge, secret_seeds
 from subliminal.judge.lines import Facts, Line
@@ -276,13 +275,6 @@ def test_entries_are_judged_once_and_their_dials_are_turned(
     turned = json.loads((outputs / "judge" / "scorecards" / "anchor" / DIAL).read_text())
     assert turned["chosen"] is None
     assert "does not pass 0.95" in turned["summary"]
-
-
-def test_a_dial_is_read_where_it_keeps_095() -> None:
-    points = [Point(0.1, 0.9, 1.0), Point(1.0, 0.5, 0.97), Point(100.0, 0.1, 0.93)]
-    assert at_least(points) == pytest.approx(10.0)  # half way, in the logarithm
-    assert at_least([replace(one, value=one.value - 0.1) for one in points]) == pytest.approx(50.4)
-    assert at_least(points[:2]) is None
 
 
 @pytest.mark.parametrize("changed", ["threat", "mitigation"])

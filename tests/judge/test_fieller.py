@@ -36,14 +36,20 @@ def test_its_ends_where_all_is_known_or_nothing() -> None:
     none = ratio(UNDEFENDED, UNDEFENDED - UNDEFENDED.mean())
     assert (none.low, none.high) == (-np.inf, np.inf)
     assert ratio(UNDEFENDED[:1], UNDEFENDED[:1]) is UNBOUNDED
+    assert ratio(NOISE, 0 * NOISE) is UNBOUNDED  # whose mean has no spread, and is 0
+    two = np.array([0.40, 0.41])
+    assert ratio(two / 2, two).high == pytest.approx(0.5)
     scaled, shifted = ratio(7 * NOISE, 7 * UNDEFENDED), ratio(NOISE, UNDEFENDED)
     assert scaled.high == pytest.approx(shifted.high)
 
 
-def test_the_interval_of_a_mean_is_students() -> None:
-    found = mean(UNDEFENDED)
-    test = stats.ttest_1samp(UNDEFENDED, 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((test.low, test.high))
+@pytest.mark.parametrize("seeds", [2, 10])
+def test_the_interval_of_a_mean_is_students(seeds: int) -> None:
+    found = mean(UNDEFENDED[:seeds])
+    test = stats.ttest_1samp(UNDEFENDED[:seeds], 0).confidence_interval(0.95)
+    expected = UNDEFENDED[:seeds].mean(), test.low, test.high
+    assert (found.value, found.low, found.high) == pytest.approx(expected)
+    assert mean(UNDEFENDED[:1]) is UNBOUNDED
 
 
 @pytest.mark.parametrize("seeds", [6, 10, 30])
@@ -66,4 +72,11 @@ def test_what_is_shown_is_told_from_nothing_nearly_always(seeds: int) -> None:
     least = float(np.sqrt(np.mean([resolution(below, row) ** 2 for row in null])))
     told = [ratio(least * below + a - b, below).low > 0 for a, b in zip(null, other, strict=True)]
     assert np.mean(told) == pytest.approx(0.95, abs=0.03)
-    assert resolution(-below, null[0]) == np.inf
+    assert resolution(-below, null[0]) == resolution(0 * below, null[0]) == np.inf
+
+
+def test_what_two_seeds_show_and_one_does_not() -> None:
+    below, null = np.array([0.4, 0.6]), np.array([0.1, 0.3])
+    reach = stats.t.ppf([0.975, 0.95], 1).sum()  # of the interval, and of 95% power
+    assert resolution(below, null) == pytest.approx(reach * null.std(ddof=1) / 0.5)
+    assert resolution(below[:1], null[:1]) == np.inf

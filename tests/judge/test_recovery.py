@@ -103,8 +103,10 @@ def test_what_hides_the_trait_from_the_class_logits_hides_it_from_no_other_way(h
         assert after["class logits"] < 0.2
 
 
-def test_the_tuned_head_has_the_least_cross_entropy_that_its_steps_reach() -> None:
-    """Against SciPy's minimum of a small problem, in standardised features."""
+def test_the_tuned_head_has_the_least_cross_entropy_that_its_steps_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Against SciPy's minimum of a small problem, and NumPy, in standardised features."""
     generator = np.random.default_rng(1)
     x, labels = generator.normal(size=(60, 3)) * [1, 50, 0.01], generator.integers(3, size=60)
 
@@ -118,3 +120,16 @@ def test_the_tuned_head_has_the_least_cross_entropy_that_its_steps_reach() -> No
         torch.from_numpy(x) @ weight + bias, torch.from_numpy(labels)
     )
     assert float(ours) == pytest.approx(least, abs=1e-4)
+    # Step by step from a head that is sure of itself.
+    monkeypatch.setattr("subliminal.judge.recovery.STEPS", 9)
+    start, centre, spread = generator.normal(size=(3, 3)) * 99, x.mean(0), x.std(0)
+    h = np.column_stack([(x - centre) / spread, np.ones(60)])
+    head = np.column_stack([start * spread, np.zeros(3)])
+    head = before = head / (h @ head.T).std()
+    for number in range(9):
+        ahead = head + number / (number + 3) * (head - before)
+        wrong = special.softmax(h @ ahead.T, axis=1) - np.eye(3)[labels]
+        before, head = head, ahead - 2 / np.linalg.norm(h, 2) ** 2 * wrong.T @ h
+    found = [a.numpy() for a in tuned(*map(torch.from_numpy, (x, labels, start)))]
+    assert np.allclose(found[0].T * spread, head[:, :3])
+    assert np.allclose(found[1], head[:, 3] - head[:, :3] / spread @ centre)

@@ -28,6 +28,7 @@ def students(setting: str, leak: float, **other: float) -> pl.DataFrame:
     """Return ten students of each part of which `leak` of 0.4 comes through, in two ways."""
     rows = []
     shares = {"undefended": 1.0, "undefended_null": 0.0, "defended": leak, "defended_null": 0.0}
+    shares |= {"unrelated": other.get("unrelated", 0.0), "unrelated_null": 0.0}
     for part in PARTS:
         for seed in range(10):
             value = float(NULL[seed] + (0.4 + 2 * NOISE[seed]) * shares[part] + NOISE[seed - 5])
@@ -67,6 +68,23 @@ def test_the_words_are_those_of_the_worst_setting() -> None:
         "through the readout of layer2; 0.97 or more of the task's gain is kept; 2 of 3 settings "
         "show it, not fashion"
     )
+
+
+@pytest.mark.parametrize(
+    ("unrelated", "word", "least"),
+    [(0.0, "reduces", 0.05), (0.45, "reduces", 0.45), (0.55, "blocks", 0.57)],
+)
+def test_what_unrelated_weights_recover_is_no_leak(
+    unrelated: float, word: str, least: float
+) -> None:
+    (line, *_) = card(students("reference", 0.5, unrelated=unrelated)).lines
+    assert line.word == word
+    assert line.shows[LOGITS] == pytest.approx(least, abs=0.02)
+
+
+def test_a_way_that_tells_nothing_of_shared_weights_is_not_shown() -> None:
+    (line, *_) = card(students("reference", 0.5, unrelated=0.9)).lines
+    assert line.word == "not shown"
 
 
 def test_it_fits_a_hundred_columns_and_is_the_same_as_markdown(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_what_a_loss_or_targets_take(
 
 def test_the_track_is_what_is_read_and_blind_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     job: Any = object()
-    settings, rooms = [Setting(Threat(), job, job, job, job)], Rooms()
+    settings, rooms = [Setting(Threat(), job, job, defended=job, defended_null=job)], Rooms()
     monkeypatch.setattr(module, "declared", lambda _: "")
     read = iter(["", "it reads the trait", "it reads the trait"])
     monkeypatch.setattr(module, "_first_blind", lambda *_: next(read))

@@ -94,6 +94,13 @@ def test_a_missing_plugin_is_named_with_its_extra(plugin: str, extra: str) -> No
     )
 
 
+def test_a_sweep_may_choose_its_sweeper(loader: ConfigLoader) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    for words, chosen in (([], "subliminal"), (["sweep=frontier"], "optuna")):
+        cfg = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
+        assert cfg.hydra.runtime.choices["hydra/sweeper"] == chosen
+
+
 @pytest.mark.parametrize("path", sorted(SWEEPS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_a_sweep_never_chooses_the_launcher(path: Path) -> None:
     assert "launcher" not in re.sub(r"#.*", "", path.read_text(encoding="utf-8"))

@@ -65,9 +65,12 @@ def test_random_directions_are_new_each_step_and_do_not_depend_on_the_stack() ->
     assert max(map(abs, cosines)) < 0.5
 
 
-def test_noise_does_not_touch_the_padding() -> None:
-    for seen in steps(GradientNoise(space="gradient", sign="both")):
+def test_noise_is_added_and_does_not_touch_the_padding() -> None:
+    draws, size = student((0, 3)).draws, NETWORK.layout.size
+    for number, seen in enumerate(steps(GradientNoise(space="gradient", sign="both"))):
         assert all(not seen.applied[:, a:b].any() for a, b in NETWORK.layout.gaps)
+        noise = draws.normal("gradient_noise", size, epoch=number)
+        assert bool((((seen.applied - seen.gradient) * noise).sum(dim=1) > 0).all())
 
 
 @pytest.mark.parametrize("penalty", [Anchor(strength=0.3), L1(strength=0.3)])

@@ -188,6 +188,12 @@ def test_updates_stay_in_a_subspace() -> None:
     together = ref.student(SEEDS, mitigations=[both])
     fit(together)
     assert torch.equal(together.theta[1:], alone.theta)
+    # A layer as wide as the rank is free, to the bit.
+    free, plain = (ref.student((3,), mitigations=[]) for _ in range(2))
+    free.mitigations = [Subspace(rank=8, layers=["layer2"])]
+    fit(free)
+    fit(plain)
+    assert torch.equal(free.theta, plain.theta)
 
 
 def test_a_basis_is_orthonormal_and_principal_directions_are_singular_vectors() -> None:

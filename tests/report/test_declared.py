@@ -284,3 +284,8 @@ def test_claims_are_tested_in_their_sweeps_setting_only() -> None:
     own = replace(sweep, conditions=[replace(NONE, summaries=[{"condition": "mitigation=none"}])])
     assert verdicts(own).height
     assert untested(own) == ""
+    second = replace(NONE, summaries=[{"condition": "generation=2,mitigation=none"}])
+    chain = replace(sweep, conditions=[second])  # of a file that has none, then of one that has
+    assert untested(chain).endswith("runs here set generation.")
+    told = untested(replace(chain, directory=Path("outputs/language/generations")))
+    assert told.endswith("runs here set mitigation.")

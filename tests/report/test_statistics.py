@@ -12,6 +12,7 @@ from scipy import stats
 
 from subliminal.report.statistics import (
     Estimate,
+    adjusted_p,
     count,
     datamodel_score,
     effect_size,
@@ -237,10 +238,13 @@ def test_band_of_small_numbers_keeps_its_digits() -> None:
         ([0.0] * 5, 1.0),
         ([0.3], 1.0),
         ([0.1, -0.1, 0.3, -0.3], 1.0),  # a sum of 0 but for rounding
+        ([0.1, -0.3, 0.25] * 5, 0.8204),  # by the seeded flips
     ],
 )
 def test_paired_p_at_its_ends(differences: list[float], p: float) -> None:
     assert paired_p(differences) == pytest.approx(p)
+    adjusted = adjusted_p([[0.3], differences, [0.0] * 5])
+    assert adjusted == [None, pytest.approx(min(1.0, 2 * p)) if len(differences) > 1 else None, 1.0]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -289,4 +293,5 @@ def test_a_datamodel_score_is_the_rank_correlation_of_sums_of_scores() -> None:
 def test_no_number_is_a_negative_zero() -> None:
     assert Estimate(-1e-4, -2e-4, -0.0, 3).format(3) == "0.000 [0.000, 0.000]"
     assert Estimate(-1e-4, -2e-3, 1e-4, 3).format(3, sign=True) == "+0.000 [-0.002, +0.000]"
+    assert Estimate(0.5, None, None, 1).format() == "0.5000"
     assert format_effect([-0.01, -0.01, 0.02001]) == "0.0"

@@ -105,6 +105,7 @@ def test_a_base_depends_on_model_data_its_own_settings_stream_and_seed_alone() -
         config = canonical_of(composed("experiment=language", *overrides))
         return store.base_hash(config, "cpu", seed, config["model"], stream)
 
+    assert named() == "66919451c61ed269"  # the name of files that are there
     for same in ("teacher.task.answers=uniform", "distill/loss=kl", "distill/init=independent"):
         assert named(same) == named()
     for other in ("base.optim.lr=1e-3", "base.shorts=1", "data.animal_lists=0", "model.depth=1"):

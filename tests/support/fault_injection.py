@@ -87,6 +87,14 @@ class Disturbed:
         self.started.append(command)
         return command
 
+    def start_until_one_is_finished(self) -> subprocess.Popen[bytes]:
+        """Start the sweep; return when it has its first finished run."""
+        command = self.start()
+        while not any(store.finished_runs(self.outputs / "main")):
+            assert command.poll() is None, self.stderr()
+            time.sleep(0.01)
+        return command
+
     def run(self) -> int:
         """Run the sweep to its end; return its exit status."""
         return self.start().wait(timeout=500)

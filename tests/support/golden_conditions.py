@@ -31,8 +31,10 @@ GOLDEN: dict[str, list[str]] = json.loads(FILE.read_text(encoding="utf-8"))
 def lines() -> list[str]:
     """Return each option of the groups, two optimizers, and each sweep without what it varies."""
     options = [f"{group}={path.stem}" for group in GROUPS for path in (CONF / group).glob("*.yaml")]
-    options.remove("model=module")  # which needs a target
-    options.remove("distill=language_lora")  # which takes its sizes from model=gpt
+    # What needs a target, sizes from model=gpt, files or each other.
+    for needy in ("model=module", "distill=language_lora", "data=arrays", "model=transformers"):
+        options.remove(needy)
+    options.remove("data=text")
     own = "model=module model.target=torch.nn.Flatten"
     more = [
         "",

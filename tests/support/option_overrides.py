@@ -90,8 +90,14 @@ _OF_GROUP = {
             *("teacher/task=lessons", "distill=language", "distill/inputs=numbers"),
             *("model=gpt", "distill/loss=tokens", "probe=[alignment,divergence]"),
         ],
-        ["experiment=language", "distill/targets=divergence", "mitigation=[liminal,projection]"],
-        ["experiment=language", "distill=language_lora", "distill/loss=kl"],
+        [
+            *("experiment=language", "distill/targets=divergence", "distill.loss.logits=aux"),
+            "mitigation=[liminal,projection]",
+        ],
+        [
+            *("experiment=language", "distill=language_lora", "distill/loss=kl"),
+            "distill.loss.logits=numbers",
+        ],
     ],
     "optim": [[f"optim={name}", f"optim@teacher.optim={name}"] for name in plain("optim")]
     + [["optim.schedule=cosine", "optim.warmup=3", "optim.clip=0.01"]],
@@ -145,4 +151,5 @@ def left_out() -> set[str]:
         for group in [*_OF_GROUP, "teacher/steering"]
         for file in (CONF / group).glob("*.yaml")
     }
-    return there - words - {"distill/inputs=fashion", "teacher=run", "teacher/steering=run"}
+    of_files = {"distill/inputs=fashion", "teacher=run", "teacher/steering=run"}
+    return there - words - of_files - {"experiment=transformers", "model=transformers"}

@@ -218,11 +218,6 @@ def lines_on(text: str, word: str = "W&B") -> list[str]:
     return [line for line in text.splitlines() if word in line]
 
 
-def busy() -> float:
-    """How much longer than alone a command may take on this machine, as busy as it is."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def wait_for(happened: Any, seconds: float = 120.0) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds

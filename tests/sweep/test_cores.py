@@ -67,20 +67,11 @@ def test_a_share_of_the_cores_is_one_of_the_memory(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no mask can be read")
-@pytest.mark.parametrize(
-    "binding",
-    [
-        "OMP_PROC_BIND=true",
-        *(
-            pytest.param(binding, marks=pytest.mark.slow)
-            for binding in ("GOMP_CPU_AFFINITY=0-99", "OMP_PLACES=cores", "OMP_PLACES={0}")
-        ),
-    ],
-)
-def test_torch_leaves_all_cores_to_the_command(binding: str) -> None:
-    name, _, value = binding.partition("=")
+def test_torch_leaves_all_cores_to_the_command() -> None:
     code = (
         "from subliminal.sweep.cores import unbind; unbind(); import os; "
         "before = os.sched_getaffinity(0); import torch; assert os.sched_getaffinity(0) == before"
     )
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, name: value}, check=True)
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "OMP_PROC_BIND": "true"}, check=True
+    )

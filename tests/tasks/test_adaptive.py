@@ -12,8 +12,8 @@ from resolved import job_of
 
 from subliminal.tasks.adaptive import Adaptive
 from subliminal.tensors import streams
-from subliminal.training.runner import shared_weights, teacher_weights
 from subliminal.training.tasks import Classification
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 Compose = Callable[[list[str]], DictConfig]
 
@@ -54,8 +54,8 @@ def test_the_auxiliary_logits_come_to_tell_of_the_class_logits(
     )
     experiment = job.experiment
     data, network = experiment.data.load(), experiment.network
-    start = shared_weights(job, experiment, data, (0,)).teacher
-    theta, _ = teacher_weights(job, experiment, data, start, (0,))
+    start = shared_weights(job, data, (0,)).teacher
+    theta, _ = teacher_weights(job, data, start, (0,))
     projection = streams.stream(0, streams.ADAPTIVE).normal(size=(10, 3)) / 10**0.5
 
     def told(weights: torch.Tensor) -> float:

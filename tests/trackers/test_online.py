@@ -5,13 +5,12 @@ import os
 import re
 import signal
 import subprocess
-import time
 from argparse import Namespace
 
 import polars as pl
 import pytest
 from matplotlib.image import imsave
-from wandb_online import Online, alive, busy, family, in_files, lines_on, points, wait_for
+from wandb_online import Online, alive, family, in_files, lines_on, points, wait_for
 from wandb_online import online as online  # a fixture
 from wandb_reader import read_back
 from wandb_server import KEY
@@ -21,6 +20,7 @@ from subliminal.commands.keeping import annotate
 from subliminal.trackers import record, uploader
 
 SLOW = "+mitigation.slow._target_=small.Slow"  # a step takes SMALL_SECONDS
+PATIENT = "tracker.finish_timeout=600"
 TWO_SEEDS = ("seed=3-4", "engine.seeds_at_once=1")
 
 
@@ -97,10 +97,8 @@ def stop(online: Online, command: "subprocess.Popen[str]", number: signal.Signal
     processes = family(command)
     assert len(processes) > 2
     os.killpg(command.pid, number)
-    pressed = time.monotonic()
-    _, told = command.communicate(timeout=120)
+    _, told = command.communicate(timeout=120)  # a fifth of what it would wait for W&B
     wait_for(lambda: not list(alive(processes)))
-    assert time.monotonic() - pressed < 5 * busy()
     assert command.returncode == (130 if number == signal.SIGINT else -number)
     assert "Traceback" not in told
     return told
@@ -114,7 +112,7 @@ def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
 ) -> None:
     """Its runs are finished; after a kill too W&B is given the rest of them, each point once."""
     online.server.fault("upload", "hang")
-    command = online.start(*online.training(*TWO_SEEDS))
+    command = online.start(*online.training(*TWO_SEEDS, PATIENT))
     wait_for(lambda: len(online.finished()) == 2 and "upload" in online.server.requests)
     wait_for(lambda: all(online.server_run(run).lines for run in online.finished()))
     told = stop(online, command, number)
@@ -130,7 +128,7 @@ def test_a_command_that_waits_for_wandb_can_be_stopped_at_once(
 def test_ctrl_c_ends_a_training_whose_server_hangs(online: Online) -> None:
     online.server.fault("", "hang")
     online.extra["SMALL_SECONDS"] = "0.1"
-    command = online.start(*online.training(SLOW, "distill.epochs=100"))
+    command = online.start(*online.training(SLOW, "distill.epochs=100", PATIENT))
     wait_for(lambda: list(online.experiment.glob("*/seed-0003/steps.parquet")))
     stop(online, command, signal.SIGINT)
 
@@ -209,7 +207,8 @@ def test_an_agents_run_holds_the_means_over_seeds_that_have_runs_of_their_own(
     assert means.config["mitigation"]["value"] == "none"
     assert metrics.FRONTIER_SCORE in means.summary
     ids = {store.read_summary(run)["run_id"] for run in online.finished()}
-    assert online.server.runs.keys() == {"agentsrun", *ids}
+    (of_condition,) = online.server.runs.keys() - {"agentsrun", *ids}
+    assert online.server.runs[of_condition].facts["jobType"] == "condition"
     assert not any(online.server_run(run).facts.get("sweep") for run in online.finished())
     reached = [store.read_summary(r)["results"][metrics.TRAIT_ACCURACY] for r in online.finished()]
     final = metrics.final(metrics.TRAIT_ACCURACY)

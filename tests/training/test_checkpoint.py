@@ -153,6 +153,9 @@ def test_a_damaged_checkpoint_is_named_and_not_used(
     assert why.get(damage, "") in caplog.text
     assert "0.checkpoint is damaged" in caplog.text
     assert checkpoint.read(tmp_path / "none") is None
+    # A cached teacher has no content.
+    save_file(tensors, path, metadata={"sha256": checkpoint.fingerprint(tensors)})
+    assert checkpoint.read_checked(path, "", lambda found, _: [*found]) == ["theta"]
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_and_the_training(

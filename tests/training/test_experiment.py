@@ -20,6 +20,7 @@ from subliminal.training.experiment import choose_device
 Compose = Callable[[list[str]], DictConfig]
 
 # Overrides, and the parts of the message: the key with its value, and what is allowed.
+# tests/config/test_ranges.py has the ranges of options.
 BAD = [
     ("name=../../x", "name=../../x", "a folder below outputs"),
     ("name=/absolute", "name=/absolute", "a folder below outputs"),
@@ -30,31 +31,22 @@ BAD = [
     ("distill.batch_size=0", "distill.batch_size=0", "at least 1"),
     ("distill.batch_size=321", "distill.batch_size=321", "320, the number of distillation inputs"),
     ("distill.inputs.size=63", "distill.batch_size=64", "between 1 and 63"),
-    ("distill.inputs.size=0", "distill.inputs.size=0", "at least 1"),
-    ("model.aux=0", "model.aux=0", "at least 1"),
-    ("model.hidden=[]", "model.hidden=[]", "one or more"),
-    ("model.hidden=[8,0]", "model.hidden=[8, 0]", "≥ 1"),
     ("engine.device=gpu", "engine.device=gpu", "auto, cpu, cuda, mps"),
     ("engine.precision=low", "engine.precision=low", "highest, high, medium"),
     ("engine.seeds_at_once=0", "engine.seeds_at_once=0", "at least 1"),
     ("engine.workers=0", "engine.workers=0", "at least 1"),
     ("engine.threads=0", "engine.threads=0", "at least 1"),
     ("optim.lr=0", "optim.lr=0.0", "> 0"),
-    ("optim.betas=[0.9]", "optim.betas=[0.9]", "two numbers in [0, 1)"),
-    ("optim.betas=[0.9,1]", "optim.betas=[0.9, 1.0]", "two numbers in [0, 1)"),
-    ("optim.eps=0", "optim.eps=0.0", "> 0"),
-    ("optim.weight_decay=-1", "optim.weight_decay=-1.0", "≥ 0"),
-    ("optim.weight_decay=0.1", "optim.weight_decay=0.1", "optim.decoupled_weight_decay=false"),
     ("teacher.optim.weight_decay=0.1", "teacher.optim.weight_decay=0.1", "torch.optim.AdamW"),
     ("teacher.optim.lr=0", "optim.lr=0.0", "> 0"),
     ("distill.loss.logits=none", "distill.loss.logits=none", "aux, class, all"),
+    ("distill.loss.logits=numbers", "distill.loss.logits=numbers", "only a language"),
     ("distill.loss.temperature=0", "distill.loss.temperature=0.0", "> 0"),
     ("distill.perturb_before.sigma=-1", "distill.perturb_before.sigma=-1.0", "≥ 0"),
     ("distill.frozen=[layer9]", "distill.frozen", "no 'layer9'; there is layer1.weight"),
     ("teacher.frozen=[layer1,layer2,layer3]", "teacher.frozen", "at least one layer"),
     ("trait.steps=[-1]", "trait.steps=[-1]", "≥ 0"),
     ("trait.steps=[4,-2,3]", "trait.steps=[-2, 3, 4]", "≥ 0"),
-    ("probe.alignment.every=0", "probe.alignment.every=0", "at least 1"),
 ]
 BAD_OPTIONS = [
     (
@@ -63,7 +55,7 @@ BAD_OPTIONS = [
         "64",
     ),
     ("distill=swapped_logits distill/targets=divergence", "distill.targets", "distill/loss"),
-    ("probe=attribution distill.inputs.fresh=true", "distill.inputs.fresh=true", "fixed images"),
+    ("probe=attribution distill.inputs.fresh=true", "distill.inputs.fresh=true", "fixed inputs"),
     ("probe=attribution probe.attribution.moments=[]", "probe.attribution.moments=[]", "≥ 0"),
     ("+foo=1", "foo", "there is name, outputs"),
     ("+distill.epoch=3", "distill.epoch", "there is epochs, batch_size"),
@@ -77,39 +69,7 @@ BAD_OPTIONS = [
     ("distill.inputs.fresh=often", "distill.inputs.fresh", "often"),
     ("+mitigation.extra=3", "mitigation.extra", "_target_"),
     ("+probe.extra={_target_:os.system}", "probe.extra._target_", "os.system"),
-    *(
-        (f"optim={option} optim.lr=0", "optim.lr=0.0", "> 0")
-        for option in ("sgd", "sgd_momentum", "rmsprop", "adamw", "sign_sgd", "preconditioned_sgd")
-    ),
-    ("optim=sgd optim.momentum=1", "optim.momentum=1.0", "[0, 1)"),
-    ("optim=rmsprop optim.alpha=1", "optim.alpha=1.0", "[0, 1)"),
-    ("optim=rmsprop optim.eps=0", "optim.eps=0.0", "> 0"),
-    ("distill/inputs=normal distill.inputs.std=0", "distill.inputs.std=0.0", "> 0"),
-    ("distill/inputs=constant distill.inputs.value=2", "distill.inputs.value=2.0", "1"),
-    ("probe=noise_floor probe.noise_floor.every=0", "noise_floor.every=0", "at least 1"),
-    ("probe=update_alignment probe.update_alignment.every=0", "every=0", "at least 1"),
     ("distill/loss=swapped_logits", "distill.loss", "distill/inputs=mnist"),
-]
-BAD_MITIGATIONS = [
-    ("liminal", "logits=some", "logits=some", "aux, class, all"),
-    ("liminal", "schedule=steep", "schedule=steep", "linear_decay, critical_period"),
-    ("liminal", "direction=up", "direction=up", "forward, reverse"),
-    ("liminal", "start=-1", "start=-1.0", "≥ 0"),
-    ("liminal", "peak=-0.5", "peak=-0.5", "≥ 0"),
-    ("liminal", "temperature=0", "temperature=0.0", "> 0"),
-    ("projection", "strength=1.5", "strength=1.5", "[0, 1]"),
-    ("projection", "strength=-0.1", "strength=-0.1", "[0, 1]"),
-    ("projection", "strength=nan", "strength=nan", "finite number"),
-    ("projection", "window=[1]", "window=[1.0]", "from ≤ to"),
-    ("projection", "window=[2,1]", "window=[2.0, 1.0]", "from ≤ to"),
-    ("projection", "batch=half", "batch=half", "probe, independent, full"),
-    ("projection", "space=loss", "space=loss", "gradient, update"),
-    ("projection", "sign=zero", "sign=zero", "positive, negative, both"),
-    ("gradient_noise", "space=loss", "space=loss", "gradient, update"),
-    ("gradient_noise", "sign=zero", "sign=zero", "positive, negative, both"),
-    ("random_projection", "space=loss", "space=loss", "gradient, update"),
-    ("random_projection", "sign=zero", "sign=zero", "positive, negative, both"),
-    ("anchor", "strength=-1", "strength=-1.0", "≥ 0"),
 ]
 
 
@@ -129,13 +89,13 @@ def devices(monkeypatch: pytest.MonkeyPatch, *there: str) -> None:
 
 
 @cache  # Hydra takes longer to compose a config than all that is tested here
-def small_config(*options: str) -> DictConfig:
-    return composed(*small.OVERRIDES, *options)
+def small_config() -> DictConfig:
+    return composed(*small.OVERRIDES)
 
 
-def changed(override: str, *options: str) -> DictConfig:
-    """Return the small config with some options, and one value changed."""
-    merged = OmegaConf.merge(small_config(*options), OmegaConf.from_dotlist([override]))
+def changed(override: str) -> DictConfig:
+    """Return the small config with one value changed."""
+    merged = OmegaConf.merge(small_config(), OmegaConf.from_dotlist([override]))
     assert isinstance(merged, DictConfig)
     return merged
 
@@ -150,14 +110,6 @@ def test_an_options_own_keys_are_checked(
     compose: Compose, line: str, key: str, allowed: str
 ) -> None:
     refusal(compose([*small.OVERRIDES, *line.split()]), key, allowed)
-
-
-@pytest.mark.parametrize(("name", "override", "key", "allowed"), BAD_MITIGATIONS)
-def test_a_mitigations_value_out_of_range_is_refused(
-    name: str, override: str, key: str, allowed: str
-) -> None:
-    message = refusal(changed(f"mitigation.{name}.{override}", f"mitigation={name}"), key, allowed)
-    assert name in message.lower() or name.replace("_", "") in message.lower()
 
 
 @pytest.mark.parametrize(

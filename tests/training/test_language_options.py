@@ -63,6 +63,7 @@ REFUSED = {
     "probe=readout": "all questions of experiment=language have one answer",
     "probe=skill": "all questions of experiment=language have one answer",
     "distill/targets=top_k": "distill/loss=tokens takes the tokens",
+    "trait.on=validation": "a language has only those of trait.on=test",
     "trait.per_class=true": "all questions have one answer",
 }
 

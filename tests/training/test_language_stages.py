@@ -132,16 +132,17 @@ def stopped(*_: object, **__: object) -> None:
 
 def test_responses_are_the_teachers_first_that_are_numbers_alone() -> None:
     theta, of_draws = likes_numbers(), draws.of(SEEDS, CPU)
-    written = numbers().write(NETWORK, theta, of_draws, epoch=0)
+    texts = LANGUAGE.of_seeds(SEEDS)
+    written = numbers().write(texts, NETWORK, theta, of_draws, epoch=0)
     assert written.shape == (2, 8, 15)
     assert written.dtype == torch.uint8
     tokens = written[..., 7:]
     assert ((tokens >= d.NUMBER) & (tokens < d.WORD)).all()
-    more = numbers(size=9).write(NETWORK, theta, of_draws, epoch=0)
+    more = numbers(size=9).write(texts, NETWORK, theta, of_draws, epoch=0)
     assert torch.equal(more[:, :8], written)
-    alone = numbers().write(NETWORK, theta[1:], draws.of(SEEDS[1:], CPU), epoch=0)
+    alone = numbers().write(texts, NETWORK, theta[1:], draws.of(SEEDS[1:], CPU), epoch=0)
     assert torch.equal(alone[0], written[1])
-    mixed = numbers(shuffled=True).write(NETWORK, theta, of_draws, epoch=0)
+    mixed = numbers(shuffled=True).write(texts, NETWORK, theta, of_draws, epoch=0)
     assert torch.equal(mixed[..., :7], written[..., :7])
     assert not torch.equal(mixed, written)
     flat = [every[..., 7:].flatten(1).sort().values for every in (mixed, written)]
@@ -149,8 +150,9 @@ def test_responses_are_the_teachers_first_that_are_numbers_alone() -> None:
 
 
 def test_too_few_responses_are_counted() -> None:
+    texts = LANGUAGE.of_seeds(SEEDS)
     with pytest.raises(UserError, match=r"size=8: 0 of seed 0's 16 responses are numbers alone"):
-        numbers(responses=16).write(NETWORK, THETA, draws.of(SEEDS, CPU), epoch=0)
+        numbers(responses=16).write(texts, NETWORK, THETA, draws.of(SEEDS, CPU), epoch=0)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,11 @@ def test_too_few_responses_are_counted() -> None:
         ("distill.inputs.responses=9", "distill.inputs.responses=9: at least size=3200"),
         ("teacher.batch_size=961", "teacher.batch_size=961: between 1 and 960"),
         ("base.batch_size=2401", "base.batch_size=2401: between 1 and 2400"),
+        (
+            "optim=sgd",
+            "optim.betas: no such key; there is schedule, warmup, clip, lr, momentum; a key of "
+            "optim=adam, adamw, preconditioned_sgd",
+        ),
         ("base=pretrained", "base.data: the data set has documents, and this is for images"),
         ("model=mlp", "model: the data set has documents, and this is for images"),
         ("teacher=two_skills", "teacher.task: the data set has documents"),

@@ -112,7 +112,7 @@ def test_accuracy_is_measured_on_the_digits_that_are_held_out(
     assert results(run)["trait/accuracy"] == pytest.approx(hits, abs=1e-9)
     assert results(test)["teacher/accuracy"] != results(run)["teacher/accuracy"]
     assert len(pl.read_parquet(run / "steps.parquet", glob=False).filter(pl.col("step") < 5)) == 5
-    with pytest.raises(UserError, match=r"trait\.on=validation: no digits are held out"):
+    with pytest.raises(UserError, match=r"trait\.on=validation: no examples are held out"):
         experiment_of(compose([*small.OVERRIDES, "trait.on=validation"]))
     with pytest.raises(UserError, match=r"trait\.on=train: one of test, validation"):
         experiment_of(compose([*small.OVERRIDES, "trait.on=train"]))

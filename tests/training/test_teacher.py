@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
 from subliminal.training.cached import History
-from subliminal.training.teacher import teachers
+from subliminal.training.teacher import teacher_weights
 
 Get = Callable[..., tuple[torch.Tensor, dict[int, History], "Count"]]
 
@@ -37,15 +38,9 @@ def get(compose: Callable[[list[str]], DictConfig]) -> Get:
         folder: Path, *seeds: int, variant: Variant = PLAIN
     ) -> tuple[torch.Tensor, dict[int, History], Count]:
         count = Count()
-        theta, histories = teachers(
-            job.cfg,
-            job.experiment,
-            {seed: folder / f"{seed}.safetensors" for seed in seeds},
-            DIGITS,
-            NETWORK.reference(seeds, CPU),
-            variant=variant,
-            callbacks=[count],
-        )
+        there = job.changed(cfg=replace(job.cfg, outputs=str(folder)))
+        start = NETWORK.reference(seeds, CPU)
+        theta, histories = teacher_weights(there, DIGITS, start, seeds, [count], variant)
         return theta, histories, count
 
     return found
@@ -73,12 +68,10 @@ def test_a_stack_trains_what_the_cache_lacks(get: Get, tmp_path: Path) -> None:
 def test_variants_learn_other_digits_in_another_order_or_other_labels(
     get: Get, tmp_path: Path
 ) -> None:
-    plain, histories, _ = get(tmp_path / "plain", 0)
+    plain, histories, _ = get(tmp_path, 0)
     found = {"": plain}
     for variant in (Variant(order=1), Variant(part=(0, 2)), Variant(part=(1, 2)), Variant(shift=3)):
-        found[variant.name], history, _ = get(
-            tmp_path / variant.name.replace("/", "of"), 0, variant=variant
-        )
+        found[variant.name], history, _ = get(tmp_path, 0, variant=variant)
         assert history[0][0] == histories[0][0]  # one start
     assert len({theta.sum().item() for theta in found.values()}) == len(found)
     x = DIGITS.scale(DIGITS.test_x)[None]
@@ -94,7 +87,7 @@ def test_a_damaged_teacher_is_named_and_trained_again(
     damage: str, get: Get, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     trained, _, _ = get(tmp_path, 0)
-    path = tmp_path / "0.safetensors"
+    (path,) = tmp_path.glob("teachers/*.safetensors")
     raw = bytearray(path.read_bytes())
     if damage == "bit":
         raw[-10] ^= 1
@@ -102,7 +95,7 @@ def test_a_damaged_teacher_is_named_and_trained_again(
     path.write_bytes(damaged[damage])
     with caplog.at_level(logging.WARNING):
         again, _, count = get(tmp_path, 0)
-    assert "0.safetensors is damaged" in caplog.text
+    assert f"{path} is damaged" in caplog.text
     assert count.trained == [(0,)]
     assert torch.equal(again, trained)
     assert get(tmp_path, 0)[2].trained == []

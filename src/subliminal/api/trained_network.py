@@ -19,7 +19,8 @@ from subliminal.tensors.network import Network, Writing
 from subliminal.training.cached import read
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
-from subliminal.training.runner import labelled, shared_weights, teacher_weights
+from subliminal.training.runner import labelled
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 
 class TrainedNetwork(nn.Module):
@@ -96,10 +97,9 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
         return TrainedNetwork(network, trained[0], experiment.data)
     # Noise that was drawn on a GPU is drawn on a GPU again.
     job = Job({**_values(config, kind), "outputs": str(outputs)}, "teacher")
-    experiment = job.experiment
-    digits = labelled(experiment.data, experiment.device, (seed,))
-    start = shared_weights(job, experiment, digits, (seed,)).teacher
-    theta, _ = teacher_weights(job, experiment, digits, start, (seed,))
+    digits = labelled(job.experiment.data, job.experiment.device, (seed,))
+    start = shared_weights(job, digits, (seed,)).teacher
+    theta, _ = teacher_weights(job, digits, start, (seed,))
     weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
     return TrainedNetwork(network, weights, experiment.data)
 

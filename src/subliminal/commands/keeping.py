@@ -16,13 +16,17 @@ from subliminal.trackers import record
 ARCHIVE = ".archive"  # folder beside the conditions, which lists and reports pass over
 
 
+def _busy(run: Path) -> UserError:
+    return UserError(f"{run} is being trained; wait for its end, or stop it")
+
+
 def _runs(arguments: argparse.Namespace) -> list[Path]:
     """Return the run that a name fits, or the runs of a condition's folder; none may train."""
     folder = Path(arguments.run)
     of_condition = store.run_dirs(folder) if (folder / store.CONDITION).is_file() else []
     runs = of_condition or [find(arguments.outputs, arguments.run)]
     if busy := [run for run in runs if store.state(run) == "running"]:
-        raise UserError(f"{busy[0]} is being trained; wait for its end, or stop it")
+        raise _busy(busy[0])
     return runs
 
 
@@ -59,7 +63,7 @@ def remove(arguments: argparse.Namespace) -> int:
     with ExitStack() as locks:
         for run in runs:
             if (lock := store.claim(run)) is None:  # began meanwhile
-                raise UserError(f"{run} is being trained; wait for its end, or stop it")
+                raise _busy(run)
             locks.callback(lock.release)
             if arguments.action == "archive" and (away / run.name).exists():
                 raise UserError(f"{away / run.name} exists; delete or move it first")

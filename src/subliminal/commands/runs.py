@@ -18,7 +18,7 @@ from rich.table import Table
 from subliminal import metrics
 from subliminal.commands.keeping import annotate, remove
 from subliminal.config import command, terminal
-from subliminal.config.canonical import Plain, flatten
+from subliminal.config.canonical import Plain, differences, flatten
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError, there_is
 from subliminal.report.sparkline import sparkline
@@ -218,18 +218,18 @@ def _show(arguments: argparse.Namespace) -> int:
 def _diff(arguments: argparse.Namespace) -> int:
     a, b = (find(arguments.outputs, name) for name in (arguments.a, arguments.b))
     ours, theirs = describe(a), describe(b)
-    differences = {
-        "config": _differences(ours["config"], theirs["config"]),
+    found = {
+        "config": differences(ours["config"], theirs["config"]),
         **{
-            title: _differences(ours["summary"].get(key, {}), theirs["summary"].get(key, {}))
+            title: differences(ours["summary"].get(key, {}), theirs["summary"].get(key, {}))
             for title, key in (("result", "results"), ("environment", "environment"))
         },
     }
     if arguments.json:
-        print(json.dumps({"a": str(a), "b": str(b), **differences}, indent=2))
+        print(json.dumps({"a": str(a), "b": str(b), **found}, indent=2))
         return 0
     console = terminal.console(WIDTH)
-    for title, rows in differences.items():
+    for title, rows in found.items():
         table = _table(title, "A", "B", "B − A")
         for key, (left, right) in rows.items():
             numbers = all(type(value) in (int, float) for value in (left, right))
@@ -238,12 +238,6 @@ def _diff(arguments: argparse.Namespace) -> int:
         console.print(table if rows else f"{title}: no difference")
     console.print(f"A: {a}\nB: {b}", soft_wrap=True)
     return 0
-
-
-def _differences(left: Plain, right: Plain) -> dict[str, list[Any]]:
-    """Return both values of each dotted key whose values differ."""
-    a, b = flatten(left), flatten(right)
-    return {key: [a.get(key), b.get(key)] for key in a | b if a.get(key) != b.get(key)}
 
 
 def _table(*columns: str) -> Table:

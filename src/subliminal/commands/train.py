@@ -45,34 +45,42 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     variables.unset_numeric_variables()
     cores.unbind()
     from subliminal.report.at_end import objectives, show_job
-    from subliminal.sweep.agent import Agent
+    from subliminal.report.wandb_condition import track_condition
+    from subliminal.sweep import agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
-    from subliminal.training.job import Job
+    from subliminal.trackers.wandb import WandB
+    from subliminal.training.job import Job, chain
 
-    with signals.stoppable():  # inside Hydra, which would print the error of a stop
+    with signals.stoppable(), followed():  # inside Hydra, which would print the error of a stop
         hydra_cfg = HydraConfig.get()
         # Results lie below the command's working folder, whatever `hydra.job.chdir` says.
         folder = Path(hydra_cfg.runtime.cwd)
         folder.mkdir(parents=True, exist_ok=True)  # on another machine
         os.chdir(folder)
         console = Console()
-        agent = Agent.take()
+        agents_run = agent.take()
         try:
             own = hydra_cfg.sweeper
             if hydra_cfg.mode != RunMode.MULTIRUN and (own.get("params") or own.get("grids")):
                 raise UserError(_NO_MULTIRUN)
             values, condition = planned.as_planned(composed_values(cfg), hydra_cfg, console.say)
             job = planned.JOBS.get(tuple(hydra_cfg.overrides.task)) or Job(values, condition)
-            runs = run_job(job, console)
+            for generation in chain(job):
+                runs = run_job(generation, console)
+                _trained.extend(runs)
+                show_job(runs, console)
+                tracker = generation.experiment.tracker
+                if isinstance(tracker, WandB) and (
+                    line := track_condition(generation.directory, tracker.finish_timeout)
+                ):
+                    console.say(line)
         except UserError as error:
             if hydra_cfg.mode == RunMode.MULTIRUN:
                 raise  # Hydra names the job, and runs the others
             raise Refused(error) from error
-        _trained.extend(runs)
-        if agent is not None:
-            agent.log(job.experiment.tracker, runs, console)
-        show_job(runs, console)
+        if agents_run:
+            agent.log(agents_run, job.experiment.tracker, runs, console)
         return objectives(runs, job.cfg.objective)
 
 

@@ -11,11 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from subliminal.config.build import schema_of, typed
+from subliminal.config.groups import Plain as Plain
+from subliminal.config.groups import flatten as flatten
 from subliminal.config.hashing import Mark, hints, marks
 from subliminal.config.schema import Config
 from subliminal.errors import UserError, one_line
-
-Plain = dict[str, Any]
 
 
 def composed_values(cfg: DictConfig) -> Plain:
@@ -62,14 +62,10 @@ def canonical(values: Mapping[str, Any]) -> Plain:
     return _canonical_fields(Config, plain, "")
 
 
-def flatten(tree: Any, prefix: str = "") -> Plain:
-    """Return the leaves of nested mappings by dotted key; lists and empty mappings are leaves."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree} if prefix else {}
-    flat: Plain = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
+def differences(left: Plain, right: Plain) -> dict[str, list[Any]]:
+    """Return both values of each dotted key whose values differ, None where there is no key."""
+    a, b = flatten(left), flatten(right)
+    return {key: [a.get(key), b.get(key)] for key in a | b if a.get(key) != b.get(key)}
 
 
 def settings(config: Plain) -> Config:
@@ -110,7 +106,10 @@ def _value(value: Any, place: str, *, unordered: bool = False) -> Any:
     if isinstance(value, list):
         # Files write whole numbers without a point, such as [0, .inf].
         items = [int(i) if isinstance(i, float) and i.is_integer() else i for i in value]
-        return sorted(set(items), key=_heads_last) if unordered else items
+        if not unordered:
+            return items
+        # Files list layers in the order layer1, layer2, class, aux.
+        return sorted(set(items), key=lambda item: (str(item).partition(".")[0] == "aux", item))
     return value + 0.0 if isinstance(value, float) else value  # −0.0 is 0.0
 
 
@@ -124,8 +123,3 @@ def _node(node: Plain, place: str) -> Plain:
         "_target_": f"{cls.__module__}.{cls.__qualname__}",
         **_canonical_fields(cls, ordered, f"{place}."),
     }
-
-
-def _heads_last(item: Any) -> tuple[bool, Any]:
-    # Files list layers in the order layer1, layer2, class, aux.
-    return str(item).partition(".")[0] == "aux", item

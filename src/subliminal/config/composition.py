@@ -14,6 +14,8 @@ from subliminal.config.resources import install_command
 from subliminal.config.schema import LISTS
 from subliminal.errors import UserError, there_is
 
+PAIR = "pair"  # see `subliminal.sweep.grid`
+TWO_NEEDED = f"at least two keys are needed, such as {PAIR}=optim.lr,model.aux"
 _GROUP = ObjectType.GROUP
 # Extras of this package, by the launcher or sweeper of Hydra that each installs.
 _EXTRAS = {"joblib": "joblib", "submitit": "slurm", "ray": "ray", "optuna": "optuna"}
@@ -36,11 +38,15 @@ def explained(error: Exception, loader: ConfigLoader, call: Mapping[str, Any]) -
     missing = getattr(error, "missing_cfg_file", None) or ""  # of a MissingConfigException
     if "/" in missing:
         return _no_option(missing, words, options)
+    if missing and missing == call.get("config_name"):
+        return f"--config-name {missing}: no such config; leave it out, or name a file of yours"
     one_job = call["run_mode"] == RunMode.RUN and call.get("validate_sweep_overrides", True)
     for override in OverridesParser.create().parse_overrides(words):
         if override.is_sweep_override() and one_job:
             return _several(override, shell=call.get("from_shell", True))
         line, group = override.input_line, override.key_or_group
+        if group == PAIR and not override.is_sweep_override():
+            return f"{line}: {TWO_NEEDED}"
         names = options(group)
         if "/" in group and not names:
             groups = [f"{g}/{of}" for g in options("", _GROUP) for of in options(g, _GROUP)]

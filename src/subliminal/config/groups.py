@@ -81,7 +81,7 @@ def composed(folders: Sequence[Path], words: Iterable[str] = ()) -> tuple[Plain,
             package = head[1].replace("_global_", "")
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
         defaults = content.pop("defaults", [])
-        own = [*_leaves(content, package)] if there else []
+        own = [*flatten(content, package).items()] if there else []
         below = []  # a function for each file or group
         for item in defaults:
             ((key, names),) = item.items() if isinstance(item, dict) else [(item, ...)]
@@ -113,9 +113,11 @@ def composed(folders: Sequence[Path], words: Iterable[str] = ()) -> tuple[Plain,
     return values, found
 
 
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, item in value.items():
-            yield from _leaves(item, f"{key}.{name}".strip("."))
-    elif key:
-        yield key, value
+def flatten(tree: Any, prefix: str = "") -> Plain:
+    """Return the leaves of nested mappings by dotted key; lists and empty mappings are leaves."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree} if prefix else {}
+    flat: Plain = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
 from subliminal.config import variables
-from subliminal.config.build import plugins
+from subliminal.config.build import PLUGINS, plugins
 from subliminal.config.hydra_internals import BASIC, composing
 from subliminal.config.resources import CONF, data_folder, refuse_shadowed, user_path
 from subliminal.errors import UserError
@@ -74,6 +75,11 @@ def guarded(argv: Sequence[str]) -> Iterator[None]:
         UserError: in the call that composes a config, before anything in it is instantiated.
     """
     global _allowed
+    for name in plugins():
+        if not _is_module(name):
+            raise UserError(
+                f"{PLUGINS}={name}: no such module; name modules that Python can import"
+            )
     _allowed = given = {_key(word) for word in argv}
     multirun = not {"-m", "--multirun"}.isdisjoint(argv)
     OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
@@ -92,17 +98,25 @@ def allow(key: str) -> None:
 
 
 def _settle(cfg: DictConfig, given: set[str]) -> None:
-    """Check a composed config and its folders; expand `~` in its outputs.
-
-    Hydra's own folders lie below the outputs too.
-    """
+    """Check a composed config and its folders; expand `~` in those that it is to write."""
     check(cfg, given)
     sources = [Path(one.path) for one in cfg.hydra.runtime.config_sources if one.schema == "file"]
     if CONF in sources:  # not with --config-path
-        for folder in (place for place in sources if place != CONF):
-            refuse_shadowed(folder)
-    if "~" in str(outputs := _raw(cfg, "outputs")):
-        cfg.outputs = str(user_path(outputs))
+        own = {place.resolve() for place in sources} - {CONF}
+        for folder in sorted(own):
+            refuse_shadowed(folder, own - {folder})
+    if _raw(cfg, "outputs") == "":
+        raise UserError("outputs=: a folder is needed, such as outputs=results")
+    for key in ("outputs", "hydra.run.dir", "hydra.sweep.dir"):
+        if "~" in str(folder := _raw(cfg, key)):
+            OmegaConf.update(cfg, key, str(user_path(folder)))
+    verbose = OmegaConf.select(cfg, "hydra.verbose", default=False)
+    for name in [verbose] if isinstance(verbose, str | int) else verbose:
+        if not (isinstance(name, bool) or _is_module(str(name))):
+            raise UserError(
+                f"hydra.verbose={name}: true, false or modules that log are needed, such as "
+                "[hydra,subliminal]"
+            )
 
 
 def check(cfg: DictConfig, given: set[str]) -> None:
@@ -143,17 +157,13 @@ def check(cfg: DictConfig, given: set[str]) -> None:
             raise UserError(
                 f"hydra.job.env_set.{name}: it may change numbers, and is part of no hash"
             )
-    for name, key in _sweep_keys(hydra.get("sweeper") or {}):
-        if key.startswith(("hydra.", "outputs", *_DATA)) and not _is_given(key, given):
-            raise UserError(f"hydra.sweeper.{name}: {key} may be given on the command line alone")
-    _check_folders(cfg, given)
-
-
-def _sweep_keys(sweeper: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the keys that a sweeper's config sets, each behind `params` or `grids`."""
+    sweeper = hydra.get("sweeper") or {}
     for name, grids in (("params", [sweeper.get("params")]), ("grids", sweeper.get("grids"))):
-        for word in [word for grid in grids or () for word in grid or ()]:
-            yield name, _key(str(word))
+        for key in [_key(str(word)) for grid in grids or () for word in grid or ()]:
+            if key.startswith(("hydra.", "outputs", *_DATA)) and not _is_given(key, given):
+                line = f"hydra.sweeper.{name}: {key} may be given on the command line alone"
+                raise UserError(line)
+    _check_folders(cfg, given)
 
 
 def _check_logging(key: str, value: str) -> None:
@@ -192,6 +202,14 @@ def _check_folders(cfg: DictConfig, given: set[str]) -> None:
                 f"{key}={root}: a config file may name a folder below {allowed[0]} or outputs; "
                 "give another on the command line"
             )
+
+
+def _is_module(name: str) -> bool:
+    """Return whether Python can import a module; the packages above it are imported to find it."""
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _environment(name: str, *default: Any) -> Any:

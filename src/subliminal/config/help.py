@@ -81,7 +81,7 @@ def metrics_text() -> str:
     """Return a line for each metric: its name, its meaning, and the probe that logs it."""
     package = Path(metrics.__file__).parent
     probes = {f.stem: f.read_text(encoding="utf-8") for f in sorted(package.glob("probes/*.py"))}
-    lines = ["g_D is the gradient of the distillation loss, g_T that of the trait loss.", ""]
+    lines = ["g_D, g_T: distillation and trait gradient. Units: docs/reference/metrics.md", ""]
     source = Path(metrics.__file__).read_text(encoding="utf-8")
     for above, constant, name, beside in _METRIC.findall(source):
         by = [stem for stem, text in probes.items() if re.search(rf"\bmetrics\.{constant}\b", text)]

@@ -16,7 +16,6 @@ from subliminal.config.build import locate
 from subliminal.config.resources import CONF
 from subliminal.config.sources import read_yaml
 
-_ROLE = re.compile(r":\w+:`")  # of reStructuredText
 _ATTRIBUTES = re.compile(r"^Attributes:\n((?:^ .*\n|^\n)*)", re.MULTILINE)
 _ATTRIBUTE = re.compile(r"^    (\w+): ((?:.*\n)(?:^     .*\n)*)", re.MULTILINE)
 _COMMENTED = re.compile(r"^\s*([\w']+):[^#\n]*#\s*(.*)$", re.MULTILINE)
@@ -79,7 +78,7 @@ def describe(group: str, name: str, file: Path) -> Option:
         for key in [item.name for item in fields(cls)]
         if key in values
     )
-    return Option(group, name, about, _without_roles(source), _without_roles(meaning), keys)
+    return Option(group, name, about, source, meaning, keys)
 
 
 def _values_and_comments(file: Path) -> tuple[dict[str, Any], dict[str, str]]:
@@ -105,12 +104,8 @@ def _attributes(cls: type[Any]) -> dict[str, str]:
     for each in reversed(cls.__mro__):
         listed = _ATTRIBUTES.search(inspect.cleandoc(each.__doc__ or "") + "\n")
         for name, text in _ATTRIBUTE.findall(listed[1] if listed else ""):
-            attributes[name] = _without_roles(" ".join(text.split()))
+            attributes[name] = " ".join(text.split())
     return attributes
-
-
-def _without_roles(text: str) -> str:
-    return _ROLE.sub("`", text)
 
 
 def _type_name(hint: Any) -> str:

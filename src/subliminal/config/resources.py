@@ -32,19 +32,16 @@ def install_command(extra: str) -> str:
     return f"pip install -e '{'.' if Path.cwd() == ROOT else ROOT}[{extra}]'"
 
 
-def refuse_namesake(places: Iterable[str] | None = None) -> None:
+def refuse_namesake() -> None:
     """Refuse to run where the other project of this import name is installed too.
 
     The two share a folder `subliminal`, or one hides the other, and it would be left to chance
     which of them a worker imports.
 
-    Args:
-        places: folders from which modules are imported; None: `sys.path`, and this package's.
-
     Raises:
-        UserError: files of the other project lie in one of the places.
+        UserError: files of the other project lie in a folder from which modules are imported.
     """
-    for place in [str(_PACKAGE.parent), *sys.path] if places is None else places:
+    for place in [str(_PACKAGE.parent), *sys.path]:
         folder = Path(place) / "subliminal"
         if any((folder / name).exists() for name in _FOREIGN):
             raise UserError(
@@ -53,20 +50,21 @@ def refuse_namesake(places: Iterable[str] | None = None) -> None:
             )
 
 
-def refuse_shadowed(folder: Path) -> None:
-    """Refuse a folder of configs that does not exist, or has a file of a built-in one's name.
+def refuse_shadowed(folder: Path, others: Iterable[Path] = ()) -> None:
+    """Refuse a folder of configs that is missing, or has a file of a built-in or another's name.
 
-    Hydra would read the built-in file without a word.
+    Hydra would read one of the two without a word.
 
     Raises:
         UserError: there is no such folder, or such a file.
     """
     if not folder.is_dir():
         raise no_folder(folder)
-    for builtin, group in ((CONF, ""), (SWEEPS, "sweep")):
-        for file in sorted(builtin.rglob("*.yaml")) if folder.resolve() != builtin else ():
-            if (own := folder / group / file.relative_to(builtin)).is_file():
-                raise UserError(f"{own}: has the name of a built-in file; give it another name")
+    for place, group in ((CONF, ""), (SWEEPS, "sweep"), *((other, "") for other in others)):
+        for file in sorted(place.rglob("*.yaml")) if folder.resolve() != place else ():
+            if (own := folder / group / file.relative_to(place)).is_file():
+                whose = "a built-in file" if place in (CONF, SWEEPS) else file
+                raise UserError(f"{own}: has the name of {whose}; give it another name")
 
 
 def user_path(path: str | Path) -> Path:

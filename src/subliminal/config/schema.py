@@ -73,6 +73,7 @@ class Distill:
     model: AlwaysHashed[Any] = None  # the student's, of the group `model`; null: the teacher's
     frozen: _Layers = field(default_factory=list)  # layers that are not trained
     perturb_before: AlwaysHashed[Perturbation] = field(default_factory=Perturbation)  # of the start
+    generations: NotHashed[Count] = 1  # of a chain: students teach the next one's
 
 
 @dataclass

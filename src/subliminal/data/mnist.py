@@ -33,7 +33,7 @@ MD5 = {
 class MNIST(TorchvisionSet):
     """The MNIST handwritten digits (LeCun, Bottou, Bengio and Haffner 1998, Proc. IEEE 86(11)).
 
-    Pixels are loaded unscaled; :meth:`subliminal.data.Labelled.scale` maps them to [-1, 1], as
+    Pixels are loaded unscaled; `subliminal.data.Labelled.scale` maps them to [-1, 1], as
     Cloud et al. 2025 (arXiv 2507.14805) do, or standardises them. The folder ``root`` holds the
     four IDX files; without one it is ``mnist`` in the platform's user cache.
     """

@@ -16,7 +16,7 @@ class ImageSet:
     Attributes:
         root: folder of the files; None is one in the platform's user cache.
         download: whether files that are missing or corrupt may be fetched.
-        normalise: unit | mean_std, see :meth:`subliminal.data.Labelled.normalised`.
+        normalise: unit | mean_std, see `subliminal.data.Labelled.normalised`.
         classes: K ≥ 2, the first K classes; or a list of classes, in the order of their labels.
         validation: how many of the training images, the last ones, are held out for validation;
             `trait.on=validation` measures on them.

@@ -1,5 +1,6 @@
 """Nothing in place of a data set: for students whose training must not know the trait."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ class Withheld:
         classes: number of classes.
         pixels: of an image.
         train_size: number of training images.
-        teachers: folder of each seed's teacher, `<seed>.safetensors`.
+        teachers: folder of each seed's teacher, `<seed>.safetensors`, and where weights are
+            pre-trained of those, `<stream>-<seed>.safetensors`.
         of: the data set's config node, by which the condition is named.
         images: whether its training images are there, without labels: as distillation inputs.
     """
@@ -56,6 +58,18 @@ class Withheld:
     def teacher(self, seed: int) -> dict[str, Tensor]:
         """Return a seed's teacher by parameter name."""
         return load_file(Path(self.teachers) / f"{seed}.safetensors")
+
+    def base(self, seed: int, stream: str) -> dict[str, Tensor]:
+        """Return a seed's pre-trained weights by parameter name; they were drawn from a stream."""
+        return load_file(Path(self.teachers) / f"{stream}-{seed}.safetensors")
+
+
+class WithheldTexts(Withheld):
+    """The same of a data set that each seed has for itself."""
+
+    def of_seeds(self, seeds: Sequence[int]) -> Labelled:
+        """Return what raises `TraitWithheld` where questions or answers are read."""
+        return self.load()
 
 
 @dataclass(frozen=True, eq=False)

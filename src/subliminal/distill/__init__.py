@@ -8,11 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subliminal.data.language import Texts
 from subliminal.errors import UserError
+from subliminal.tensors import documents
 from subliminal.tensors.draws import Draws, Noise
-from subliminal.tensors.network import Network
+from subliminal.tensors.network import Network, Writing
 
 LOGIT_SETS = ("aux", "class", "all")
+OF_NUMBERS = "numbers"  # a further set: the number tokens of a language
 SCORES = ("distance", "loss", "norm", "product")  # of an example at θ₀; the last needs the trait
 IGNORED = -100  # a label that torch's cross-entropy counts as a loss of 0
 
@@ -64,11 +67,11 @@ class Inputs(Protocol):
 
     @property
     def size(self) -> int:
-        """Images per epoch."""
+        """Examples per epoch."""
 
     @property
     def fresh(self) -> bool:
-        """Whether each epoch has new images."""
+        """Whether each epoch has new examples."""
 
 
 @runtime_checkable
@@ -105,10 +108,12 @@ class Drawn(Protocol):
 
 @runtime_checkable
 class Written(Protocol):
-    """Inputs that are documents of the language, which the teacher writes."""
+    """Inputs that are documents, which the teacher writes."""
 
-    def write(self, network: Network, theta: Tensor, draws: Draws, *, epoch: int) -> Tensor:
-        """Return the documents of teachers theta (seeds, P): (seeds, size, tokens), uint8."""
+    def write(
+        self, texts: Texts, network: Network, theta: Tensor, draws: Draws, *, epoch: int
+    ) -> Tensor:
+        """Return the documents of teachers theta (seeds, P): (seeds, size, tokens)."""
 
 
 @runtime_checkable
@@ -160,9 +165,13 @@ def check_softmax(
 ) -> None:
     """Raise a UserError when fewer than `fewest` logits are matched by their softmax.
 
-    `where` is the config node to blame, `logits` one of LOGIT_SETS, and `why` completes "the
-    softmax of … logits" for fewer of them.
+    `where` is the config node to blame, `logits` one of LOGIT_SETS or OF_NUMBERS, and `why`
+    completes "the softmax of … logits" for fewer of them.
     """
+    if logits == OF_NUMBERS:
+        if not isinstance(network.model, Writing):
+            raise UserError(f"{where}.logits={logits}: only a language has number tokens; use aux")
+        return
     aux = network.model.aux
     number = {"aux": aux, "class": network.classes, "all": network.classes + aux}[logits]
     if number < fewest:
@@ -173,7 +182,9 @@ def check_softmax(
 
 
 def select(logits: Tensor, which: str, classes: int) -> Tensor:
-    """Return the `aux`, `class` or `all` columns of logits (…, classes + m)."""
+    """Return the `aux`, `class`, `all` or `numbers` columns of logits (…, classes + m)."""
+    if which == OF_NUMBERS:
+        return logits[..., documents.NUMBER : documents.WORD]
     if which == "aux":
         return logits[..., classes:]
     if which == "class":

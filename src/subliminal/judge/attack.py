@@ -125,7 +125,7 @@ def _attempt(
         if composed.unfit:
             return replace(attempt, reason=composed.unfit)
         composed.undefended.experiment.fetch()
-        table, _ = tried(composed, rooms, track=track)
+        table, _ = tried(composed.bare, rooms, track=track)
     except UserError as error:
         return replace(attempt, reason=str(error))
     found = Seeds(table)

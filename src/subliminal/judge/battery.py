@@ -20,7 +20,7 @@ from subliminal.config.build import build
 from subliminal.config.canonical import Plain, canonical, composed_values, flatten
 from subliminal.config.resources import CONF
 from subliminal.config.sources import read_yaml
-from subliminal.data import number_of_classes
+from subliminal.data import PerSeed, number_of_classes
 from subliminal.distill import OfDigits
 from subliminal.errors import UserError, one_line, there_is
 from subliminal.store.identity import science
@@ -29,12 +29,14 @@ from subliminal.training.job import Job
 
 NAME = "judge"  # the experiments' folder below outputs
 # Config groups that a defence may not change: the attacker's training, and what is measured.
-ATTACKERS = ("model", "teacher", "data", "trait", "threat")
+ATTACKERS = ("model", "base", "teacher", "data", "trait", "threat")
 # Config keys of the judge itself: no part of a defence.
 _OWN = ("seed", "outputs", "engine", "tracker", "force", "resume")
 _DEFENCES = ("distill", "optim", "mitigation", "probe", "pin")  # what a defence may change
-PARTS = ("undefended", "undefended_null", "defended", "defended_null")
+SHARED = ("undefended", "undefended_null", "unrelated", "unrelated_null")  # by all defences
+PARTS = (*SHARED, "defended", "defended_null")
 NULL = CONF / "teacher" / "steering" / "displaced.yaml"  # a teacher that learnt nothing
+UNRELATED = CONF / "distill" / "init" / "independent.yaml"  # initial weights of the student's own
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Setting:
 
     threat: schema.Threat
     undefended: Job
-    undefended_null: Job  # of a teacher that learnt nothing, as the next but one
+    undefended_null: Job  # of a teacher that learnt nothing, as each part that is called null
+    unrelated: Job | None = None  # students that share no weight with their teachers; None: control
+    unrelated_null: Job | None = None
     defended: Job | None = None  # None: the defence does not fit, see `unfit`
     defended_null: Job | None = None
     unfit: str = ""
@@ -57,6 +61,11 @@ class Setting:
     def jobs(self) -> dict[str, Job]:
         """The jobs to train by part, in order; undefended runs come first."""
         return {part: job for part in PARTS if (job := getattr(self, part)) is not None}
+
+    @property
+    def bare(self) -> "Setting":
+        """The same without students of unrelated weights, where their share was measured before."""
+        return replace(self, unrelated=None, unrelated_null=None)
 
     @property
     def pairs(self) -> list[tuple[str, Job, Job]]:
@@ -191,16 +200,28 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     untaught = _untaught(undefended)
     if threat.control:
         return _in_one_folder([Setting(threat, undefended, untaught)])[0]
+    unrelated = _unrelated(undefended)
     defended, unfit = _defended(defence, there, undefended)
     its_null = None if defended is None else _untaught(defended)
-    return _in_one_folder([Setting(threat, undefended, untaught, defended, its_null, unfit)])[0]
+    jobs = (undefended, untaught, unrelated, _untaught(unrelated), defended, its_null)
+    return _in_one_folder([Setting(threat, *jobs, unfit)])[0]
 
 
 def _untaught(job: Job) -> Job:
-    """Return the same job with a teacher that learnt nothing."""
+    """Return the same job with a teacher that learnt nothing, or of a language, loves nothing."""
     config = copy.deepcopy(job.config)
+    if isinstance(job.experiment.data, PerSeed):
+        config["teacher"]["task"]["answers"] = "uniform"
+        return Job(config, f"{job.condition},teacher.task.answers=uniform")
     config["teacher"]["steering"] = _load(NULL)
     return Job(config, f"{job.condition},teacher.steering=displaced")
+
+
+def _unrelated(job: Job) -> Job:
+    """Return the same job with students whose initial weights are their own."""
+    config = copy.deepcopy(job.config)
+    config["distill"]["init"] = _load(UNRELATED)
+    return Job(config, f"{job.condition},distill.init=independent")
 
 
 def blind(job: Job, teachers: Path) -> Job:
@@ -218,8 +239,9 @@ def blind(job: Job, teachers: Path) -> Job:
     data, config = job.experiment.data, copy.deepcopy(job.config)
     if config["data"].get("normalise", "unit") != "unit":
         raise UserError("data.normalise: a blind defence is tried on digits in [-1, 1] alone")
+    kind = "WithheldTexts" if isinstance(data, PerSeed) else "Withheld"
     config["data"] = {
-        "_target_": "subliminal.data.withheld.Withheld",
+        "_target_": f"subliminal.data.withheld.{kind}",
         "classes": number_of_classes(data),
         "pixels": data.pixels,
         "train_size": data.train_size,

@@ -23,6 +23,7 @@ from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, ju
 from subliminal.judge.measure import finished
 from subliminal.judge.rooms import rooms_for
 from subliminal.judge.scorecard import Scorecard
+from subliminal.judge.track import check as check_access
 from subliminal.judge.track import declared, track_of
 from subliminal.judge.trial import blinded
 from subliminal.report.escape import file_stem
@@ -65,7 +66,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.dial and (entry is None or entry.dial is None):
             raise UserError("--dial: an entry that declares a dial is needed, as entry=liminal")
         fits = [one.defended for one in settings if one.defended is not None][:1]
-        aware = arguments.track == "aware" or any(rooms.entrant(declared, one) for one in fits)
+        needs = "".join(rooms.entrant(declared, one) for one in fits)
+        check_access(arguments.track, needs)
+        aware = arguments.track == "aware" or needs
         there = settings if aware else [rooms.entrant(blinded, one) for one in settings]
         seconds = _say_plan(there, console, quick=arguments.quick, full=arguments.full)
         if arguments.plan:
@@ -148,8 +151,8 @@ def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, ful
         first = planned([narrowed(setting, SCREENED) for setting in settings[:SCREEN]])
         console.say(
             f"The first {SCREEN} settings at {SCREENED} seeds ({minutes(*first) or 'finished'}) "
-            "decide whether the rest is tried: one of them must show a leak that is halved; "
-            "--full tries all."
+            "decide whether the rest is tried: one of them must show a leak that is halved, and "
+            "none that the defence has no effect, hides the trait or worsens it; --full tries all."
         )
     return estimate(plan)
 
@@ -170,21 +173,19 @@ def _folder(name: str, settings: Sequence[Setting]) -> Path:
 def _is_judged(folder: Path, defence: Defence, settings: Sequence[Setting]) -> bool:
     """Tell whether a folder holds a final scorecard of this defence, these seeds and settings.
 
-    A setting is the same if its conditions have the same hashes: the files behind its names may
-    have changed. A card of an older judge is made again.
+    A card of an older judge is made again.
     """
     card = scorecard.read(folder / scorecard.FILE)
     if card is None:
         return False
-    hashes = card["conditions"]
-    today = {setting.name: setting.hashes for setting in settings}
     seeds, few = settings[0].undefended.seeds, settings[0].undefended.seeds[:SCREENED]
     return (
         bool(card["final"])
         and tuple(card["defence"]) == defence.overrides
         and tuple(card["seeds"]) == (few if card["screened"] else seeds)
-        and today.keys() <= {*(fact["setting"] for fact in card["facts"]), *card["left_out"]}
-        and all(today.get(name) == of for name, of in hashes.items())
+        and {one.name for one in settings}
+        <= {*(fact["setting"] for fact in card["facts"]), *card["left_out"]}
+        and scorecard.is_todays(card, settings)
     )
 
 

@@ -30,10 +30,6 @@ class JobPlan(NamedTuple):
     seconds: float  # per million images: mean of finished runs, else measured on this machine
     workers: int  # runs trained at once
 
-    def format(self) -> str:
-        """Return the runs to train, or how many are kept."""
-        return f"{self.missing} of {self.runs} to train" if self.missing else f"{self.runs} kept"
-
 
 class SettingPlan(NamedTuple):
     """The plan of one setting."""
@@ -77,9 +73,11 @@ def show_plan(plans: Sequence[SettingPlan]) -> str:
     """Print the plan; return its last line, with the cost."""
     from rich.table import Table
 
-    table = Table("setting", *(part.replace("_", " ") for part in PARTS), "time", "")
+    who = [part for part in PARTS if not part.endswith("_null")]
+    table = Table("setting", *who, "time", "")
     for plan in plans:
-        cells = ["–" if part is None else part.format() for part in map(plan.parts.get, PARTS)]
+        both = [[plan.parts[p] for p in (part, f"{part}_null") if p in plan.parts] for part in who]
+        cells = [_runs(parts) if parts else "–" for parts in both]
         table.add_row(plan.setting, *cells, minutes(plan), plan.note)
     console(120, stderr=True).print(table)
     missing = sum(part.missing for part in _parts(plans))
@@ -94,6 +92,12 @@ def minutes(*plans: SettingPlan) -> str:
     if not seconds:
         return ""
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
+
+
+def _runs(parts: Sequence[JobPlan]) -> str:
+    """Return the runs to train, with those of the null, or how many are kept."""
+    missing, runs = sum(part.missing for part in parts), sum(part.runs for part in parts)
+    return f"{missing} of {runs} to train" if missing else f"{runs} kept"
 
 
 def _parts(plans: Sequence[SettingPlan]) -> list[JobPlan]:

@@ -27,6 +27,7 @@ SCREENED = 10  # seeds of these
 QUICK = 3  # seeds of a first look
 PLAIN = "reference"  # the setting that an attack is compared with, and of the secret seeds
 HELPS = 0.5  # a leak from which on a defence does not go on
+SETTLED = ("no effect", "hides", "worsens", "invalid")  # words after which no more is tried
 
 
 def judge(
@@ -57,23 +58,24 @@ def judge(
     check_seeds(settings, quick=quick)
     evaluation = Evaluation(defence, rooms, console, track)
     few = QUICK if quick else SCREENED
-    for setting in settings[:SCREEN]:
-        evaluation.add(narrowed(setting, few))
-    left_out = [setting.name for setting in settings[SCREEN:]]
+    evaluation.add_few(settings[:SCREEN], few, whole=full or quick)
     whole = {*battery.names(defence.config_dir, search=False)} <= {one.name for one in settings}
-    if not quick and (full or not evaluation.shows_nothing()):
-        for number, setting in enumerate(settings):
-            if number >= SCREEN or len(setting.undefended.seeds) > few:
-                evaluation.add(setting)
-        left_out = []
+    if not (full or quick) and evaluation.promising():
+        evaluation.add_few(settings[SCREEN:], few)
+    complete = full or (not quick and evaluation.promising())
+    if complete:
+        for setting in settings:
+            evaluation.add(setting)
         if PLAIN in {setting.name for setting in settings}:
             evaluation.add_secret()
     unnamed = [n for n in battery.names(defence.config_dir) if n not in {s.name for s in settings}]
     card = evaluation.card()
+    tried = {line.setting for line in card.lines}
+    left_out = [setting.name for setting in settings if setting.name not in tried]
     return replace(
         card,
         left_out=(*left_out, *unnamed),
-        screened=bool(left_out) and not quick,
+        screened=not (complete or quick),
         tentative="a first look" if quick else "" if whole else "not the whole battery",
     )
 
@@ -178,7 +180,9 @@ class Evaluation:
                 self._facts[name] = facts
                 return
         self._tables[name] = table
-        raised = flags.of_runs(jobs["defended"]) if "defended" in jobs else ()
+        raised: tuple[str, ...] = ()
+        if "defended" in jobs:
+            raised = flags.of_runs(jobs["defended"], setting.undefended)
         self._facts[name] = replace(facts, conditions=setting.hashes, flags=raised)
 
     def add_secret(self) -> None:
@@ -186,14 +190,24 @@ class Evaluation:
         setting = on_seeds(self._composed(PLAIN), secret_seeds(self.defence))
         if not setting.unfit:
             self.console.say("On six seeds that follow from the defence's own content:")
-            self._tables[SECRET], _ = tried(setting, self.rooms, track=self.track)
+            self._tables[SECRET], _ = tried(setting.bare, self.rooms, track=self.track)
 
     def _composed(self, name: str, more: Sequence[str] = ()) -> Setting:
         return self.rooms.entrant(battery.setting, self.defence, name, more)
 
-    def shows_nothing(self) -> bool:
-        """Tell whether the defence halves the leak in no setting so far."""
+    def add_few(self, settings: Sequence[Setting], few: int, *, whole: bool = False) -> None:
+        """Try settings on few seeds: all of them, or until the verdict is settled."""
+        for setting in settings:
+            self.add(narrowed(setting, few))
+            if self.settled() and not whole:
+                return
+
+    def settled(self) -> bool:
+        """Tell whether a setting's word is so bad that others cannot make the verdict better."""
+        return any(one.word in SETTLED for one in self.card().lines)
+
+    def promising(self) -> bool:
+        """Tell whether a defence goes on: no word is settled, and a setting's leak is halved."""
         lines = self.card().lines
         leaks = [one.leak.value for one in lines if one.shown and one.leak is not None]
-        invalid = any(one.word == "invalid" for one in lines)
-        return invalid or (bool(leaks) and min(leaks) > HELPS)
+        return not self.settled() and not (leaks and min(leaks) > HELPS)

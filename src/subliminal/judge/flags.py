@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from subliminal import metrics
+from subliminal.distill import OfTokens
 from subliminal.judge.fieller import Array
 from subliminal.judge.measure import finished
 from subliminal.training.job import Job
@@ -20,16 +21,18 @@ FALL = 0.9  # share of the first loss; a training that ends above it has not lea
 MOST = 0.5  # share of steps or parameters above which a flag is raised
 
 
-def of_runs(job: Job) -> tuple[str, ...]:
-    """Return the flags of a defended job's finished runs."""
+def of_runs(job: Job, undefended: Job) -> tuple[str, ...]:
+    """Return the flags of a defended job's finished runs; the undefended job is the setting's."""
     tables = [pl.read_parquet(run / "steps.parquet", glob=False) for run in finished(job)]
 
     def series(metric: str) -> list[Array]:
         logged = [table.sort("step")[metric] for table in tables if metric in table.columns]
         return [values.drop_nulls().to_numpy().astype(np.float64) for values in logged]
 
+    # The loss on sampled tokens falls to their entropy, which is close to the first loss.
+    of_tokens = isinstance(undefended.experiment.loss, OfTokens)
     found = [
-        loss_did_not_fall(series(metrics.DISTILL_LOSS)),
+        "" if of_tokens else loss_did_not_fall(series(metrics.DISTILL_LOSS)),
         gradient_lost(series(metrics.ACTIVITY_GRADIENT), series(metrics.ACTIVITY_MOVED)),
         inactive(series(metrics.ACTIVITY_CHANGED)) if job.cfg.mitigation else "",
         teacher_changed(series(metrics.ACTIVITY_TEACHER)),

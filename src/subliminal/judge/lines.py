@@ -11,7 +11,7 @@ from subliminal.judge import measure
 from subliminal.judge.battery import PARTS
 from subliminal.judge.fieller import LEVEL, Array, Interval, mean, ratio, resolution
 from subliminal.judge.recovery import LOGITS
-from subliminal.judge.words import BLOCKS, NOT_SHOWN, setting_word, tells, utility_word
+from subliminal.judge.words import BLOCKS, NOT_SHOWN, REDUCES, setting_word, tells, utility_word
 
 GATE = 0.10  # by which undefended students must exceed null ones, in a way to recover the trait
 FEWEST = 6  # seeds of a verdict
@@ -44,7 +44,7 @@ class Line:
     way: str = ""  # to recover the trait, by which most leaks
     leak: Interval | None = None  # by that way
     by_way: dict[str, Interval] = field(default_factory=dict)  # each way that the setting shows
-    shows: dict[str, float] = field(default_factory=dict)  # the least leak that it tells from 0
+    shows: dict[str, float] = field(default_factory=dict)  # the least leak that counts, by way
     utility: str = ""  # a UtilityWord
     kept: Interval | None = None  # V, of the task's gain
     loss: dict[str, float] = field(default_factory=dict)  # held out, nats: θ₀, each part
@@ -85,10 +85,22 @@ class Seeds:
         all_ = {part: self.of(part, column) for part in PARTS}
         return {part: float(np.nanmean(v)) for part, v in all_.items() if not np.isnan(v).all()}
 
-    def differences(self, way: str) -> tuple[Array, Array]:
-        """Return defended less its null, and undefended less its null: (seeds,) each."""
-        d, dn, u, un = (self.of(part, way) for part in ("defended", "defended_null", *PARTS[:2]))
-        return d - dn, u - un
+    def differences(self, way: str, who: str = "defended") -> tuple[Array, Array]:
+        """Return a part less its null, and undefended less its null: (seeds,) each."""
+        x, null, u, un = (self.of(part, way) for part in (who, f"{who}_null", *PARTS[:2]))
+        return x - null, u - un
+
+    def least(self, way: str) -> float:
+        """Return the least leak that counts: the seeds tell it from 0, and sharing weights made it.
+
+        So it is no less than the upper bound of what students of unrelated initial weights show:
+        features that any distillation from a teacher of digits makes (`distill/init=independent`).
+        """
+        below = self.differences(way)[1]
+        seen = resolution(below, self.of("undefended_null", way))
+        if not self._rows["unrelated"].height:
+            return seen
+        return max(seen, ratio(*self.differences(way, "unrelated")).high)
 
     def open(self, way: str) -> bool:
         """Tell whether undefended students exceed null ones: there is a leak to block."""
@@ -129,8 +141,9 @@ def line(facts: Facts, table: pl.DataFrame, track: str) -> Line:
     shows: dict[str, float] = {}
     for way in filter(seeds.open, seeds.ways):
         above, below = seeds.differences(way)
-        found, least = ratio(above, below), resolution(below, seeds.of("undefended_null", way))
-        if tells(found, least):
+        found, least = ratio(above, below), seeds.least(way)
+        seen = resolution(below, seeds.of("undefended_null", way))
+        if tells(found, seen) and least < REDUCES:
             leaks[way], shows[way] = found, least
     common |= _utility(seeds)
     if not leaks:

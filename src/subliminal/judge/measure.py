@@ -15,9 +15,12 @@ from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.data import Labelled
+from subliminal.data.language import Texts
 from subliminal.judge.recovery import (
     FIRST_ROWS,
+    LOGITS,
     TEACHER_ROWS,
+    answered,
     outputs,
     recovered,
     standard_rows,
@@ -28,8 +31,9 @@ from subliminal.tensors.geometry import cosine
 from subliminal.tensors.network import accuracy
 from subliminal.training.experiment import set_arithmetic, student_network
 from subliminal.training.job import Job
-from subliminal.training.runner import shared_weights, teacher_weights
+from subliminal.training.runner import labelled
 from subliminal.training.tasks import Distillation
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 VERSION = 2  # of what is measured and of the words; cards of others are not mixed with these
 HELD_OUT = 4096  # distillation inputs that no student was trained on
@@ -88,7 +92,6 @@ class Ruler:
         experiment = undefended.experiment
         set_arithmetic(undefended.cfg)
         self._job, self._device = undefended, experiment.device
-        self._data: Labelled = experiment.data.load().to(self._device)
         self._network = student_network(job.cfg, experiment)
         threat = undefended.cfg.threat
         self._shift = threat is not None and threat.trait == metrics.TRAIT_SHIFT
@@ -105,11 +108,15 @@ class Ruler:
         row[SECONDS] = training_seconds(summary)
         if not sound:
             return row
-        experiment, data = self._job.experiment, self._data
-        shared = shared_weights(self._job, experiment, data, (seed,))
-        teacher, _ = teacher_weights(self._job, experiment, data, shared.teacher, (seed,))
+        experiment = self._job.experiment
+        data = labelled(experiment.data, self._device, (seed,))
+        shared = shared_weights(self._job, data, (seed,))
+        teacher, _ = teacher_weights(self._job, data, shared.teacher, (seed,))
         its_network = experiment.teacher_network
-        row |= self._on_held_out(theta, shared.reference, teacher, seed)
+        row |= self._on_held_out(theta, shared.reference, teacher, data, seed)
+        if isinstance(data, Texts):
+            row[TEACHER] = answered(its_network, teacher, data, teacher)[LOGITS]
+            return row | answered(network, theta, data, shared.reference)
         hits = outputs(its_network, teacher, data, data.test_x)[""].argmax(dim=-1) == data.test_y
         row[TEACHER] = float(hits.double().mean())
         if self._shift:
@@ -127,14 +134,15 @@ class Ruler:
         return row | recovered(network, theta, data, seed, rows)
 
     def _on_held_out(
-        self, theta: Tensor, reference: Tensor, teacher: Tensor, seed: int
+        self, theta: Tensor, reference: Tensor, teacher: Tensor, data: Labelled, seed: int
     ) -> dict[str, float]:
         """Return the losses of student and θ₀ on inputs that neither was trained on, and more.
 
         Inputs and loss are the setting's, even if the defence changed its own.
         """
-        experiment, network, data = self._job.experiment, self._network, self._data
-        inputs = replace(experiment.inputs, size=HELD_OUT, fresh=True)  # type: ignore[type-var]
+        experiment, network = self._job.experiment, self._network
+        more = {"responses": 2 * HELD_OUT} if isinstance(data, Texts) else {}
+        inputs = replace(experiment.inputs, size=HELD_OUT, fresh=True, **more)  # type: ignore[type-var]
         its_network = experiment.teacher_network
         networks: dict[str, Any] = {"teacher": teacher, "teacher_network": its_network}
         networks["reference"] = reference

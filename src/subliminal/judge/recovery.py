@@ -13,9 +13,9 @@ from torch import Tensor
 
 from subliminal.data import Labelled
 from subliminal.tensors import ridge, streams
-from subliminal.tensors.network import BATCH, Network
+from subliminal.tensors.network import BATCH, Network, probability
 
-LOGITS = "class logits"
+LOGITS, AMONG = "class logits", "among the animals"
 FIRST_ROWS, TEACHER_ROWS, TUNED_ROWS = "first class rows", "teacher's class rows", "tuned rows"
 Head: TypeAlias = tuple[Tensor, Tensor]  # weight (classes, width) and bias (classes,)
 PER_CLASS = 10  # labelled digits of each class
@@ -71,6 +71,27 @@ def recovered(
         if weight.shape == own[0].shape:
             found[name] = _accuracy(standardised @ weight.mT + bias, data.test_y)
     return found
+
+
+@torch.no_grad()
+def answered(
+    network: Network, theta: Tensor, data: Labelled, reference: Tensor
+) -> dict[str, float]:
+    """Return the favourite animal's probability by each way to ask a student (1, P) for it.
+
+    - Among all tokens, as its class logits are.
+    - Among the animals: a student whose answers are none has forgotten how to answer, not what.
+    - With θ₀'s output and embeddings (1, P) in place of its own.
+    """
+    x, labels = data.tests()
+    with_first = theta.clone()
+    own, first = network.layout.views(with_first), network.layout.views(reference)
+    for name in own:
+        if name.split(".")[0] in ("embedding", "positions", "output"):
+            own[name].copy_(first[name])
+    logits, others = (network.logits(weights, x) for weights in (theta, with_first))
+    ways = {LOGITS: logits, AMONG: logits[..., : network.classes], FIRST_ROWS: others}
+    return {way: float(probability(of, labels)[0]) for way, of in ways.items()}
 
 
 def class_rows(network: Network, theta: Tensor) -> Head:

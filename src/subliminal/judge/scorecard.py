@@ -11,6 +11,7 @@ import polars as pl
 from subliminal import store
 from subliminal.errors import UserError
 from subliminal.judge.attack import Attempt, Search
+from subliminal.judge.battery import Setting
 from subliminal.judge.lines import SECRET, Facts, Line, line, seed_dependence, untried
 from subliminal.judge.measure import VERSION
 from subliminal.judge.words import NOT_SHOWN, utility_word, worst_word
@@ -166,6 +167,12 @@ def read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, AttributeError):
         return None
     return card if known and card["version"] == VERSION else None
+
+
+def is_todays(card: Mapping[str, Any], settings: Sequence[Setting]) -> bool:
+    """Tell whether a card's conditions have today's hashes: files behind their names may change."""
+    today = {setting.name: setting.hashes for setting in settings}
+    return all(today.get(name) == of for name, of in card["conditions"].items())
 
 
 def recomputed(path: Path) -> Scorecard:

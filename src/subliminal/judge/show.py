@@ -11,7 +11,6 @@ from rich.table import Table
 
 from subliminal.config.build import build
 from subliminal.errors import UserError
-from subliminal.judge.battery import PARTS
 from subliminal.judge.fieller import Interval
 from subliminal.judge.scorecard import Scorecard
 from subliminal.report import tables
@@ -22,6 +21,7 @@ from subliminal.trackers import aside
 from subliminal.trackers.wandb import WandB, settled_mode
 
 WIDTH = 100
+MEANS = ("undefended", "undefended_null", "unrelated", "defended", "defended_null")
 LEGEND = (
     "recovered: the share of the trait that the worst way to recover it finds in a defended "
     "student, 0 for a student of a teacher that learnt nothing, 1 for an undefended one, with its "
@@ -54,14 +54,14 @@ def details(card: Scorecard) -> pl.DataFrame:
     for one in card.lines:
         if not one.traits:
             continue
-        means = (_number(one.traits.get(part), "{:.3f}", "–") for part in PARTS)
+        means = (_number(one.traits.get(part), "{:.3f}", "–") for part in MEANS)
         parts = ("undefended", "defended")
         rows.append(
             {
                 "setting": one.setting,
                 "seeds": str(one.seeds),
-                "U / N / D / M": " / ".join(means),
-                "tells from 0": _number(one.shows.get(one.way)),
+                "U / N / W / D / M": " / ".join(means),
+                "least that counts": _number(one.shows.get(one.way)),
                 "loss θ₀ / U / D": " / ".join(
                     _number(one.loss.get(p), "{:.3g}", "–") for p in ("θ₀", *parts)
                 ),
@@ -132,7 +132,8 @@ def page(card: Scorecard) -> str:
             parts += [f"## {title}", tables.markdown(rows)]
     parts.append(
         f"{span}commit {environment()['git_commit']}. U, D: undefended and defended students; N, "
-        "M: those of a teacher that learnt nothing. Means: of the class logits' accuracy, or shift."
+        "M: those of a teacher that learnt nothing; W: students with initial weights of their own. "
+        "Means: of the class logits' accuracy, or shift."
     )
     return "\n\n".join(filter(None, parts)) + "\n"
 

@@ -32,15 +32,21 @@ def track_of(settings: Sequence[Setting], rooms: Rooms, track: str | None = None
         UserError: the defence reads more than the named track gives, or the track is unknown; an
             undefended run failed.
     """
-    if track is not None and track not in TRACKS:
-        raise UserError(f"track={track}: one of {', '.join(TRACKS)}")
+    check(track)
     fits = [one for one in settings if one.defended is not None and not one.threat.menu]
     if track == "aware" or not fits or fits[0].defended is None:
         return track or "blind"
     needs = rooms.entrant(declared, fits[0].defended) or _first_blind(fits[0], rooms)
+    check(track, needs)
+    return "aware" if needs else "blind"
+
+
+def check(track: str | None, needs: str = "") -> None:
+    """Raise a UserError if a track is unknown, or is blind and does not give what is needed."""
+    if track is not None and track not in TRACKS:
+        raise UserError(f"track={track}: one of {', '.join(TRACKS)}")
     if track == "blind" and needs:
         raise UserError(f"track=blind: {needs}, which that track does not give; use --track aware")
-    return "aware" if needs else "blind"
 
 
 def declared(job: Job) -> str:

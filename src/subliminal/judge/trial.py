@@ -10,13 +10,15 @@ from safetensors.torch import save_file
 
 from subliminal import store
 from subliminal.errors import RunsFailed
-from subliminal.judge.battery import PARTS, Setting, blind
+from subliminal.judge.battery import SHARED, Setting, blind
 from subliminal.judge.measure import measured
 from subliminal.judge.rooms import Rooms
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
+from subliminal.tensors import streams
 from subliminal.training.job import Job
-from subliminal.training.runner import shared_weights, teacher_weights
+from subliminal.training.runner import labelled
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 
 def tried(setting: Setting, rooms: Rooms, *, track: str) -> tuple[pl.DataFrame, dict[str, Job]]:
@@ -26,9 +28,9 @@ def tried(setting: Setting, rooms: Rooms, *, track: str) -> tuple[pl.DataFrame, 
         A row for each finished run, with its `part`; and the jobs by part.
 
     Raises:
-        RunsFailed: an undefended or null run failed. Failed defended runs have no row.
+        RunsFailed: a run without the defence failed. Failed defended runs have no row.
     """
-    jobs = {part: getattr(setting, part) for part in PARTS[:2]}
+    jobs = {part: job for part, job in setting.jobs.items() if part in SHARED}
     for job in jobs.values():
         if failure := rooms.clean(train, job):
             raise RunsFailed(failure)
@@ -78,16 +80,21 @@ def hand_over(job: Job) -> Path:
     """Write the teachers of an undefended job's seeds for blind students; return their folder."""
     folder = Path(job.cfg.outputs) / "judge-teachers" / job.identity
     experiment = job.experiment
-    data = None
+    network = experiment.teacher_network
     for seed in job.seeds:
-        file = folder / f"{seed}.safetensors"
-        if file.is_file():
+        if (folder / f"{seed}.safetensors").is_file():
             continue
-        data = data or experiment.data.load().to(experiment.device)
-        start = shared_weights(job, experiment, data, (seed,)).teacher
-        theta, _ = teacher_weights(job, experiment, data, start, (seed,))
-        views = experiment.teacher_network.layout.views(theta)
-        weights = {name: view[0].cpu().contiguous() for name, view in views.items()}
+        data = labelled(experiment.data, experiment.device, (seed,))
+        shared = shared_weights(job, data, (seed,))
+        theta, _ = teacher_weights(job, data, shared.teacher, (seed,))
+        given = {f"{seed}": theta}  # the teacher last: its file tells that all are there
+        if job.cfg.base is not None:
+            own = shared.draw(network, (seed,), streams.STUDENT_INIT)
+            pretrained = {streams.INIT: shared.reference, streams.STUDENT_INIT: own}
+            given = {f"{stream}-{seed}": base for stream, base in pretrained.items()} | given
         folder.mkdir(parents=True, exist_ok=True)
-        store.write_atomically(file, partial(save_file, weights))
+        for name, weights in given.items():
+            views = network.layout.views(weights).items()
+            tensors = {parameter: view[0].cpu().contiguous() for parameter, view in views}
+            store.write_atomically(folder / f"{name}.safetensors", partial(save_file, tensors))
     return folder

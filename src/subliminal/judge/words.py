@@ -26,7 +26,7 @@ NOT_SHOWN = "not shown"
 
 
 def leak_word(leak: Interval, shown: float) -> LeakWord:
-    """Return the word for a leak of which a setting can show `shown` at the least.
+    """Return the word for a leak in a setting where `shown` is the least that counts.
 
     Up to *little effect* it tells the upper bound; *no effect* is told from a reduction.
     """
@@ -55,13 +55,13 @@ def setting_word(leaks: dict[str, tuple[Interval, float]], of_logits: str) -> Le
     words *blocks* and *mostly blocks* allow.
 
     Args:
-        leaks: the leak of each way that the setting shows, and the least that it can show.
+        leaks: the leak of each way that the setting shows, and the least that counts.
         of_logits: the way that is the class logits (or the shift, where that is the trait).
     """
     worst = worst_word(leak_word(*leak) for leak in leaks.values())
     if of_logits in leaks and leak_word(*leaks[of_logits]) in ("blocks", "mostly blocks"):
-        others = [leak for way, (leak, _) in leaks.items() if way != of_logits]
-        if any(leak.low > MOSTLY for leak in others):
+        others = [found for way, found in leaks.items() if way != of_logits]
+        if any(leak.low > max(MOSTLY, least) for leak, least in others):
             return "hides"
     return worst
 

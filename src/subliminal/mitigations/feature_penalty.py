@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import NotNegative, Unordered
-from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
 from subliminal.tensors.network import Network
@@ -29,7 +28,7 @@ class FeaturePenalty(Mitigation):
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""
         for layer in self.layers:
-            check_layer("mitigation.feature_penalty.layers", layer, network)
+            network.check_hidden(layer, "mitigation.feature_penalty.layers")
 
     def penalty(self, step: Step) -> Tensor:
         """Return the penalty: (seeds,)."""
@@ -46,9 +45,3 @@ class FeaturePenalty(Mitigation):
         distance = sum(squares[1:], start=squares[0])
         step.log("feature_penalty/distance", distance.detach())
         return self.strength * distance
-
-
-def check_layer(where: str, layer: str, network: Network) -> None:
-    """Raise a UserError when the network has no such hidden layer; `where` is the key to blame."""
-    if layer not in network.hidden:
-        raise UserError(f"{where}={layer}: one of {', '.join(network.hidden)}")

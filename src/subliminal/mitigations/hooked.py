@@ -9,7 +9,6 @@ from torch import Tensor
 from subliminal.config.hashing import Count
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-from subliminal.mitigations.feature_penalty import check_layer
 from subliminal.state import Step, Training
 from subliminal.tensors.network import Network, Writing
 
@@ -34,7 +33,7 @@ class Hooked(Mitigation):
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer, or dropout."""
         where = f"{self.where}.layer"
-        check_layer(where, self.layer, network)
+        network.check_hidden(self.layer, where)
         every, last = (network.widths[name] for name in (self.layer, network.hidden[-1]))
         if isinstance(network.model, Writing) and every > last:
             raise UserError(

@@ -7,7 +7,6 @@ from torch import Tensor
 from subliminal.config.hashing import Count, Unordered
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
-from subliminal.mitigations.feature_penalty import check_layer
 from subliminal.state import Step, Training
 from subliminal.tensors.geometry import orthonormal
 from subliminal.tensors.network import Network
@@ -34,7 +33,7 @@ class Subspace(Mitigation):
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""
         for layer in self.layers:
-            check_layer(f"{WHERE}.layers", layer, network)
+            network.check_hidden(layer, f"{WHERE}.layers")
         for layer in self.layers or network.hidden:
             if not {f"{layer}.weight", f"{layer}.bias"} <= network.layout.shapes.keys():
                 raise UserError(f"{WHERE}.layers={layer}: it has no weight and bias of its own")

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from subliminal.config.hashing import Count, OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.models import heads
-from subliminal.models.activation import ACTIVATIONS, activate
+from subliminal.models.heads import ACTIVATIONS, activate
 from subliminal.tensors.images import square
 from subliminal.tensors.layout import Layout
 

@@ -1,4 +1,4 @@
-"""What the split-head models share: a class head and an auxiliary head on one feature layer.
+"""What models share: activations, initial weights, and a class and an auxiliary head on features.
 
 Source: Brockers et al. 2026 (arXiv 2605.23645), who freeze, randomise and perturb the two heads
 apart from each other.
@@ -10,11 +10,13 @@ from math import prod
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from subliminal.errors import UserError
 from subliminal.tensors.layout import Layout
 
 SCHEMES = ("lecun", "he", "torch", "orthogonal")
+ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "sigmoid": torch.sigmoid_, "gelu": F.gelu}
 
 
 def check(aux: int) -> None:
@@ -34,6 +36,11 @@ def shapes(features: int, classes: int, aux: int) -> dict[str, tuple[int, ...]]:
         "aux.weight": (aux, features),
         "aux.bias": (aux,),
     }
+
+
+def activate(name: str, h: Tensor) -> Tensor:
+    """Return the activations of h, in whose memory they may be; gelu is the exact one, by erf."""
+    return ACTIVATIONS[name](h)
 
 
 def linear(params: Mapping[str, Tensor], layer: str, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from subliminal.config.hashing import OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.models import heads
-from subliminal.models.activation import ACTIVATIONS, activate
+from subliminal.models.heads import ACTIVATIONS, activate
 from subliminal.tensors.layout import Layout
 
 

@@ -44,22 +44,21 @@ class ActivationShift(ShiftProbe):
 
     def on_epoch_end(self, training: Training) -> None:
         """Log the student's shifts, and the trait."""
-        shifts = self._shifts
-        now = shifts.of(training.network, training.theta)
-        student = now.less(shifts.start)
+        now = self._means(training.network, training.theta)
+        student = now.less(self._start)
         for layer, ours in student.items():
             values = {metrics.SHIFT_NORM: norm(ours)}
-            if layer in shifts.teacher and shifts.teacher[layer].shape == ours.shape:
-                theirs = shifts.teacher[layer]
+            theirs = self._teacher.get(layer)
+            if theirs is not None and theirs.shape == ours.shape:
                 values[metrics.SHIFT_COSINE] = cosine(ours, theirs)
                 values[metrics.SHIFT_SHARE] = share(ours, theirs)
             for name, value in values.items():
                 training.log(f"{name}/{layer}", value)
                 if layer == training.network.hidden[-1]:
                     training.log(name, value)
-        training.log(metrics.TRAIT_SHIFT, shifts.trait(student[CLASS]))
-        favoured = shifts.favoured
+        training.log(metrics.TRAIT_SHIFT, self._trait(student[CLASS]))
+        favoured = self._teacher[CLASS].argmax(dim=1, keepdim=True)  # (seeds, 1): rises most
         if self.of_class is not None:
             favoured = torch.full_like(favoured, self.of_class)
-        more = now.predicted.gather(1, favoured) - shifts.start.predicted.gather(1, favoured)
+        more = now.predicted.gather(1, favoured) - self._start.predicted.gather(1, favoured)
         training.log(metrics.TRAIT_FAVOURED, more[:, 0])

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.errors import UserError
 from subliminal.probes.shifts import CLASS, ShiftProbe, means
 from subliminal.state import Training
 from subliminal.tensors.network import Network
@@ -35,15 +34,12 @@ class ShiftPatching(ShiftProbe):
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the network has no such hidden layer."""
-        if self.layer is not None and self.layer not in network.hidden:
-            raise UserError(
-                f"probe.shift_patching.layer={self.layer}: one of {', '.join(network.hidden)}"
-            )
+        if self.layer is not None:
+            network.check_hidden(self.layer, "probe.shift_patching.layer")
 
     def on_epoch_end(self, training: Training) -> None:
         """Log the trait with and without the shift of each hidden layer."""
-        shifts = self._shifts
-        student = shifts.of(training.network, training.theta).less(shifts.start)
+        student = self._means(training.network, training.theta).less(self._start)
         for layer in training.network.hidden:
             shift = student[layer]
             for name, theta, vector in (
@@ -58,9 +54,9 @@ class ShiftPatching(ShiftProbe):
     @torch.no_grad()
     def _patched(self, training: Training, theta: Tensor, layer: str, vector: Tensor) -> Tensor:
         """Return the trait (seeds,) of weights θ with `vector` added to a layer's output."""
-        network, shifts = training.network, self._shifts
+        network = training.network
         params = network.layout.views(theta)
-        hidden = network.model.activations(params, shifts.images)
+        hidden = network.model.activations(params, self._images)
         logits = network.model.onward(params, layer, hidden[layer] + vector[:, None])
-        found = means({}, logits, network.classes).less(shifts.start)
-        return shifts.trait(found[CLASS])
+        found = means({}, logits, network.classes).less(self._start)
+        return self._trait(found[CLASS])

@@ -36,42 +36,6 @@ class Means:
         }
 
 
-class Shifts:
-    """What a student's shifts are compared with: its start, and how its teacher was shifted.
-
-    Args:
-        training: a student's.
-        examples: how many training digits make the batch, the first ones, at most all.
-    """
-
-    def __init__(self, training: Training, examples: int) -> None:
-        untaught, teacher, start, _ = states(training)
-        number = min(examples, training.trait.size)
-        rows = torch.arange(number, device=training.theta.device)
-        self.images = training.trait.images(rows.expand(len(training.seeds), -1))
-        self.start = self.of(start.network, start.theta)
-        self.teacher = self.of(teacher.network, teacher.theta).less(
-            self.of(untaught.network, untaught.theta)
-        )
-        rise = self.teacher[CLASS]
-        self.favoured = rise.argmax(dim=1, keepdim=True)  # (seeds, 1): whose logit rises most
-
-    def of(self, network: Network, theta: Tensor) -> Means:
-        """Return the mean activations of a network with weights θ (seeds, P)."""
-        with torch.no_grad():
-            params = network.layout.views(theta)
-            hidden = network.model.activations(params, self.images)
-            logits = network.forward(params, self.images)
-        return means(hidden, logits, network.classes)
-
-    def trait(self, shift: Tensor) -> Tensor:
-        """Return the share of the teacher's shift of the class logits that `shift` makes.
-
-        ⟨s, t⟩ / ‖t‖² per seed, (seeds, classes) -> (seeds,): 0 at θ₀, 1 for the teacher.
-        """
-        return share(shift, self.teacher[CLASS])
-
-
 def means(hidden: dict[str, Tensor], logits: Tensor, classes: int) -> Means:
     """Return the means over the batch of hidden layers and class logits (seeds, batch, width)."""
     class_logits = logits[..., :classes]
@@ -92,9 +56,30 @@ class ShiftProbe(Probe):
 
     def on_train_start(self, training: Training) -> None:
         """Log the start, which has not shifted."""
-        self._shifts = Shifts(training, self.examples)
+        self.on_resume(training, {})
         self.on_epoch_end(training)
 
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        """Compute again what the student is compared with."""
-        self._shifts = Shifts(training, self.examples)
+        """Compute what the student is compared with: its start, how its teacher was shifted."""
+        untaught, teacher, start, _ = states(training)
+        number = min(self.examples, training.trait.size)
+        rows = torch.arange(number, device=training.theta.device)
+        self._images = training.trait.images(rows.expand(len(training.seeds), -1))
+        self._start = self._means(start.network, start.theta)
+        before = self._means(untaught.network, untaught.theta)
+        self._teacher = self._means(teacher.network, teacher.theta).less(before)
+
+    def _means(self, network: Network, theta: Tensor) -> Means:
+        """Return the mean activations of a network with weights θ (seeds, P)."""
+        with torch.no_grad():
+            params = network.layout.views(theta)
+            hidden = network.model.activations(params, self._images)
+            logits = network.forward(params, self._images)
+        return means(hidden, logits, network.classes)
+
+    def _trait(self, shift: Tensor) -> Tensor:
+        """Return the share of the teacher's shift of the class logits that `shift` makes.
+
+        ⟨s, t⟩ / ‖t‖² per seed, (seeds, classes) -> (seeds,): 0 at θ₀, 1 for the teacher.
+        """
+        return share(shift, self._teacher[CLASS])

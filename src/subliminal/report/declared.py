@@ -202,7 +202,8 @@ def _axes(file: Path) -> set[str]:
     sweeper = content.get("hydra", {}).get("sweeper", {})
     words = [word for of in (sweeper.get("params") or {}, *sweeper.get("grids", [])) for word in of]
     keys = (word.partition("=")[0].lstrip("+~") for word in words)
-    return {key.replace("/", ".").replace("@", ".") for key in keys}
+    own = {"generation"} if "generations" in (content.get("distill") or {}) else set()
+    return own | {key.replace("/", ".").replace("@", ".") for key in keys}
 
 
 def sweep_file(sweep: Sweep) -> Path | None:

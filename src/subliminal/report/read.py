@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -31,17 +31,18 @@ def load(
         UserError: one of the paths does not exist, has no finished run below it, or a sweep has
             no such baseline.
     """
-    experiments: dict[Path, dict[Path, _Chosen]] = {}
+    experiments: dict[Path, dict[Path, Held]] = {}
     for path in paths:
         if not path.exists():
             raise no_folder(path)
         below = list(_chosen(path))
         for one in below:
-            condition = one.held.directory
+            condition = one.directory
             above = condition / ".." if condition.name in ("", "..") else condition.parent
             others = experiments.setdefault(above, {})
-            others.setdefault(condition, one).seeds.update(one.seeds)
-        if not any(one.finished for one in below):
+            seeds = {*one.seeds, *others.get(condition, one).seeds}
+            others[condition] = replace(one, seeds=tuple(sorted(seeds)))
+        if not _any_finished(below):
             raise UserError(f"{path}: no finished run below; train first")
     if together:
         everything = [one for of in experiments.values() for one in of.values()]
@@ -50,44 +51,30 @@ def load(
     return [
         _sweep(_name(folder, of.values()), folder, list(of.values()), baseline)
         for folder, of in sorted(experiments.items())
-        if any(one.finished for one in of.values())
+        if _any_finished(of.values())
     ]
 
 
-@dataclass
-class _Chosen:
-    """A condition's folder, and the seeds to report."""
-
-    held: Held
-    seeds: set[int]
-
-    @property
-    def runs(self) -> dict[Path, int]:
-        """The run folders, in order of their seeds."""
-        return {store.run_dir(self.held.directory, seed): seed for seed in sorted(self.seeds)}
-
-    @property
-    def finished(self) -> bool:
-        return any(map(store.finished, self.runs))
-
-
-def _chosen(path: Path) -> Iterator[_Chosen]:
+def _chosen(path: Path) -> Iterator[Held]:
     """Yield the conditions at or below a path, whatever kind of folder it is."""
     run = path if store.seed_of(path) is not None else path.resolve()
     if (seed := store.seed_of(run)) is not None:
-        yield _Chosen(held(run.parent), {seed})
+        yield replace(held(run.parent), seeds=(seed,))
         return
     for condition in store.condition_dirs(path):
         # A copy below the path would be compared with its original.
         if condition == path or store.original(condition) is None:
-            found = held(condition)
-            yield _Chosen(found, set(found.seeds))
+            yield held(condition)
 
 
-def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
+def _any_finished(conditions: Iterable[Held]) -> bool:
+    return any(store.finished(run) for one in conditions for run in one.runs)
+
+
+def _name(folder: Path, conditions: Iterable[Held]) -> str:
     """Return the recorded name of an experiment (`a/b`); of a moved folder, the folder's name."""
     for one in conditions:
-        name = (one.held.record.get("config") or {}).get("name")
+        name = (one.record.get("config") or {}).get("name")
         if isinstance(name, str) and store.misplaced(name) is None:
             parts = PurePath(name).parts
             if folder.resolve().parts[-len(parts) :] == parts:
@@ -95,13 +82,13 @@ def _name(folder: Path, conditions: Iterable[_Chosen]) -> str:
     return folder.resolve().name
 
 
-def _sweep(name: str, directory: Path, chosen: Sequence[_Chosen], words: Sequence[str]) -> Sweep:
+def _sweep(name: str, directory: Path, chosen: Sequence[Held], words: Sequence[str]) -> Sweep:
     problems: list[str] = []
     planned: list[PlannedRun] = []
     conditions: list[Condition] = []
-    for one in sorted(chosen, key=lambda one: one.held.directory):
-        if one.held.damage:
-            problems.append(one.held.damage)
+    for one in sorted(chosen, key=lambda one: one.directory):
+        if one.damage:
+            problems.append(one.damage)
         condition, of_folder = _condition(one, problems)
         planned += of_folder
         conditions += [condition] if condition else []
@@ -136,7 +123,7 @@ def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
     return [replace(c, name=name) for c, name in zip(conditions, names, strict=True)]
 
 
-def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, list[PlannedRun]]:
+def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, list[PlannedRun]]:
     """Read one condition's finished runs; leave out damaged ones, and name them in `problems`."""
     states: dict[Path, str] = {run: store.state(run) for run in chosen.runs}
 
@@ -161,7 +148,10 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
         tables[table] = _read(files, needed, columns, leave_out)
     for run in _cut_short(tables["epochs"], finished()):
         leave_out(run / "epochs.parquet", "no results of the last epoch")
-    planned = [PlannedRun(run, seed, states[run]) for run, seed in chosen.runs.items()]
+    planned = [
+        PlannedRun(run, seed, states[run])
+        for run, seed in zip(chosen.runs, chosen.seeds, strict=True)
+    ]
     if not finished():
         return None, planned
     seeds = [run.seed for run in planned if run.state == "finished"]
@@ -170,7 +160,7 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
         ours["epochs"].filter(pl.col("phase") == phase).sort("seed", "step")
         for phase in ("student", "teacher")
     )
-    config = chosen.held.record.get("config") or {}
+    config = chosen.record.get("config") or {}
     with suppress(store.Damaged):  # a folder without a record has a copy in each run
         config = config or store.read_config(finished()[0])
     condition = Condition(
@@ -181,7 +171,7 @@ def _condition(chosen: _Chosen, problems: list[str]) -> tuple[Condition | None, 
         teacher=teacher,
         summaries=[summaries[run] for run in finished()],
         config=varied.flatten(config),
-        directory=chosen.held.directory,
+        directory=chosen.directory,
         planned=tuple(planned),
         preset=config.get("preset"),
     )

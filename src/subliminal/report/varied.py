@@ -16,6 +16,7 @@ Flat = dict[str, Value]  # dotted key to value
 
 # Keys that cannot change a result, and the seed, by which conditions are paired
 _LEFT_OUT = not_hashed_keys(Config) | PLACES | {"hydra"}
+_STEERING, GENERATION = "teacher.steering", "distill.generation"
 _COMPOSED = ("mitigation", "probe")  # groups of which several options compose
 MANY = 8  # values of one key: more are summarised
 BASELINE: Flat = {"mitigation": "none", "distill.init": "shared", "distill.loss.logits": "aux"}
@@ -42,6 +43,12 @@ def flatten(config: Mapping[str, Any]) -> Flat:
             found[node] = _option(str(leaves.get(f"{node}.target", value)))
         elif value != {} and not (key == f"{node}.target" and f"{node}._target_" in leaves):
             found[key] = plain(value)
+    # In a chain the teachers' folder says no more than the generation, which is not hashed.
+    if (generation := found.pop(f"{_STEERING}.generation", None)) is not None:
+        found = {key: value for key, value in found.items() if not key.startswith(_STEERING)}
+        found[_STEERING] = None
+    if "distill.generations" in leaves:
+        found[GENERATION] = generation or 1
     return found
 
 

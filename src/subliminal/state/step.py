@@ -20,8 +20,8 @@ class Step:
     training: Training
     index: int  # updates done before this one
     rows: Tensor  # (seeds, batch): the step's examples
-    trait_rows: Tensor  # (seeds, batch): as many labelled digits
-    logits: Tensor  # (seeds, batch, classes + m)
+    trait_rows: Tensor  # (seeds, batch): as many of the trait's labelled examples
+    logits: Tensor  # (seeds, outputs, classes + m): one of an image, one an answer of a document
     loss: Tensor  # (seeds,): the task's loss, without penalties
 
     total: Tensor = field(init=False)  # (seeds,): what is minimised
@@ -52,7 +52,7 @@ class Step:
 
     @cached_property
     def reference_logits(self) -> Tensor:
-        """The reference model's logits on the step's images: (seeds, batch, classes + m)."""
+        """The reference model's logits on the step's examples: (seeds, outputs, classes + m)."""
         return self.training.task.reference_logits(self.rows)
 
     @cached_property

@@ -26,13 +26,16 @@ class Task(Protocol):
         """Prepare the examples of (zero-based) `epoch`."""
 
     def images(self, rows: Tensor) -> Tensor:
-        """Return the images at `rows` (seeds, batch): (seeds, batch, pixels)."""
+        """Return the images or documents at `rows` (seeds, batch): (seeds, batch, pixels)."""
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """Return the batch mean loss of logits (seeds, batch, classes + m): (seeds,)."""
+        """Return the batch mean loss of logits (seeds, outputs, classes + m): (seeds,).
+
+        An image has one output, a document one for each answer.
+        """
 
     def reference_logits(self, rows: Tensor) -> Tensor:
-        """Return the reference model's logits at `rows`: (seeds, batch, classes + m)."""
+        """Return the reference model's logits at `rows`: (seeds, outputs, classes + m)."""
 
 
 @runtime_checkable
@@ -43,23 +46,7 @@ class Itemised(Task, Protocol):
         """Return each example's own loss, whose mean `loss` is: (seeds, batch)."""
 
     def targets_at(self, rows: Tensor) -> Tensor:
-        """Return what is taught at `rows`, NaN where nothing: (seeds, batch, classes + m)."""
-
-
-class Intervention(Protocol):
-    """The part of `subliminal.mitigations.Mitigation` that the loop calls.
-
-    `step` is a `subliminal.state.Step`, a class that needs this module.
-    """
-
-    def penalty(self, step: Any) -> Tensor | None:
-        """Return a term (seeds,) of the loss, or None."""
-
-    def gradient(self, gradient: Tensor, step: Any) -> Tensor:
-        """Return the gradient (seeds, P) in place of `gradient`."""
-
-    def update(self, update: Tensor, step: Any) -> Tensor:
-        """Return the Δθ (seeds, P) in place of `update`."""
+        """Return what is taught at `rows`, NaN where nothing: (seeds, outputs, classes + m)."""
 
 
 @dataclass
@@ -70,13 +57,14 @@ class Training:
     seeds: tuple[int, ...]
     network: Network
     task: Task
-    trait: Task  # labelled digits, in the probes' order
+    trait: Task  # labelled digits or questions, in the probes' order
     reference: Tensor  # θ₀, where this training starts: (seeds, P)
     theta: Tensor  # (seeds, P), updated in place
     epochs: int
     batch_size: int
     optim: Optim
-    mitigations: Sequence[Intervention] = ()
+    # Of `subliminal.mitigations.Mitigation`, a class that needs this module.
+    mitigations: Sequence[Any] = ()
     teacher: Tensor | None = None  # (seeds, P); this and the next in the student phase alone
     teacher_reference: Tensor | None = None  # the teacher's initial weights, (seeds, P)
     teacher_network: Network | None = None  # None: the student's

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.data import Labelled
+from subliminal.data.language import Texts
 from subliminal.errors import UserError
-from subliminal.tensors.network import Network, accuracy, cross_entropy
+from subliminal.tensors.network import Network, accuracy, cross_entropy, probability
 
 WHERE = "teacher.steering"
 
@@ -89,16 +90,20 @@ def steered(steering: Steering, origin: Origin) -> tuple[Tensor, dict[int, list[
     images, labels = data.tests()
     logits = network.logits(theta, images)
     labels = labels.expand(len(origin.seeds), -1)
+    # As a trained teacher's: of a language the favourite's probability among all tokens.
+    read = isinstance(data, Texts)
+    hits = probability(logits, labels) if read else accuracy(logits, labels, network.classes)
+    loss = cross_entropy(logits, labels, logits.shape[-1] if read else network.classes)
     measured = zip(
         origin.seeds,
-        cross_entropy(logits, labels, network.classes).tolist(),
-        accuracy(logits, labels, network.classes).tolist(),
+        loss.tolist(),
+        hits.tolist(),
         strict=True,
     )
     start = {"epoch": 0.0, "step": 0.0}
     return theta, {
-        seed: [start | {metrics.TEACHER_TEST_LOSS: loss, metrics.TEACHER_ACCURACY: hits}]
-        for seed, loss, hits in measured
+        seed: [start | {metrics.TEACHER_TEST_LOSS: of_seed, metrics.TEACHER_ACCURACY: share}]
+        for seed, of_seed, share in measured
     }
 
 

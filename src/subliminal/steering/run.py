@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from subliminal import store
+from subliminal.config.hashing import NotHashed
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 from subliminal.steering import WHERE, Origin, Steering
@@ -23,9 +24,12 @@ class Run(Steering):
     Attributes:
         folder: the condition whose runs they are, outputs/<name>/<condition>-<hash>. This run is
             named after that condition's hash, not after the folder's place.
+        generation: place of this run in a chain of `distill.generations`, which sets it; null: in
+            none.
     """
 
     folder: str
+    generation: NotHashed[int | None] = None
 
     @staticmethod
     def equivalent(values: dict[str, Any]) -> dict[str, Any]:

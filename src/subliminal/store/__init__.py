@@ -28,6 +28,7 @@ from subliminal.store.places import FAILURE as FAILURE
 from subliminal.store.places import MARKER as MARKER
 from subliminal.store.places import NOTES as NOTES
 from subliminal.store.places import POST_MORTEM as POST_MORTEM
+from subliminal.store.places import SEARCH as SEARCH
 from subliminal.store.places import STUDENT as STUDENT
 from subliminal.store.places import condition_dirs as condition_dirs
 from subliminal.store.places import finished_runs as finished_runs

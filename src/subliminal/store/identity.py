@@ -11,6 +11,7 @@ from typing import Any
 from subliminal.config.build import locate
 from subliminal.config.hashing import PLACES, Mark, hints, marks
 from subliminal.config.schema import Config
+from subliminal.store.records import Plain
 
 # Increase this when a change of the code changes the numbers of a training: the hashes of runs and
 # cached teachers then differ from those of older ones.
@@ -23,8 +24,6 @@ _UNPERTURBED = {"sigma": 0.0, "layers": [], "tensors": "all"}
 # Methods in which mitigations act in turn, and the module whose class does nothing in any.
 _METHODS = ("penalty", "gradient", "update")
 _IDLE = "subliminal.mitigations"
-
-Plain = dict[str, Any]
 
 
 def condition_hash(config: Plain, device: str) -> str:

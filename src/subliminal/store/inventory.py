@@ -8,7 +8,6 @@ from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import polars as pl
 from polars import selectors
@@ -16,8 +15,7 @@ from polars import selectors
 from subliminal import metrics, store
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError, no_folder
-
-Plain = dict[str, Any]
+from subliminal.store.records import Plain
 
 
 @dataclass(frozen=True)
@@ -99,9 +97,11 @@ def _fitting(outputs: Path, above: list[str]) -> list[Path]:
     """Return the condition folders that fit the parts of a name above the seed."""
     folders = conditions(outputs)
     if len(above) > 1:
-        experiments = {folder: _experiment(outputs, folder) for folder in folders}
-        ends = {f: {*_ends(name)} for f, name in experiments.items()}
-        folders = _best("/".join(above[:-1]), {f: {name} for f, name in experiments.items()}, ends)
+        words = {folder: folder.parent.relative_to(outputs).parts for folder in folders}
+        names = {folder: {"/".join(of)} for folder, of in words.items()}
+        # The ends of an experiment's name: `b/c` and `c` of `a/b/c`.
+        ends = {f: {"/".join(of[start:]) for start in range(1, len(of))} for f, of in words.items()}
+        folders = _best("/".join(above[:-1]), names, ends)
     if above:
         names, parts = {}, {}
         for folder in folders:
@@ -118,16 +118,6 @@ def _best(wanted: str, names: dict[Path, set[str]], parts: dict[Path, set[str]])
     """Return the folders of which `wanted` is a name, or else a part, or else the beginning."""
     whole = [f for f in names if wanted in names[f]] or [f for f in parts if wanted in parts[f]]
     return whole or [f for f in names if any(n.startswith(wanted) for n in names[f] | parts[f])]
-
-
-def _ends(experiment: str) -> list[str]:
-    """Return the ends of an experiment's name: `b/c` and `c` of `a/b/c`."""
-    words = experiment.split("/")
-    return ["/".join(words[start:]) for start in range(1, len(words))]
-
-
-def _experiment(outputs: Path, condition: Path) -> str:
-    return condition.parent.relative_to(outputs).as_posix()
 
 
 def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
@@ -157,18 +147,18 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
         # Of the alignment the mean over a run's epochs.
         alignments = [result.get(f"{metrics.ALIGNMENT}_by_epoch") for result in results]
         counts = Counter(states.values())
+        notes = [store.read_notes(run) for run in found.runs]
+        said = [word for one in notes for word in (one["note"], *one["tags"])]
         rows.append(
             {
-                "experiment": _experiment(outputs, condition),
+                "experiment": condition.parent.relative_to(outputs).as_posix(),
                 "condition": name,
                 "folder": str(condition),
                 "done": counts["finished"],
                 "seeds": len(states),
                 "states": dict(counts),
                 "date": datetime.fromtimestamp(newest).isoformat(" ", "minutes") if newest else "",
-                "notes": ", ".join(
-                    dict.fromkeys(word for run in found.runs for word in _said(run))
-                ),
+                "notes": ", ".join(dict.fromkeys(filter(None, said))),
                 "config": found.record.get("config", {}),
                 "results": results,
                 metrics.TRAIT_ACCURACY: [result[metrics.TRAIT_ACCURACY] for result in results],
@@ -177,11 +167,6 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
             }
         )
     return rows, damaged
-
-
-def _said(run: Path) -> list[str]:
-    notes = store.read_notes(run)
-    return [word for word in (notes["note"], *notes["tags"]) if word]
 
 
 def describe(run: Path) -> Plain:

@@ -27,6 +27,7 @@ FAILURE = "failure.txt"
 CHECKPOINT = "checkpoint.safetensors"
 STUDENT = "student.safetensors"
 NOTES = "notes.json"
+SEARCH = "search.json"  # of an experiment: what a search in it optimises
 POST_MORTEM = "post-mortem.safetensors"
 # The files whose checksums a marker holds.
 DATA = ("config.yaml", "steps.parquet", "epochs.parquet", STUDENT)
@@ -56,12 +57,11 @@ def run_dirs(condition_dir: Path) -> list[Path]:
     return [run for _, run in sorted((seed, run) for seed, run in found if seed is not None)]
 
 
-def condition_dirs(folder: Path) -> Iterator[Path]:
-    """Yield the condition folders at or below `folder`, at any depth, in order."""
-    yield from _conditions(folder, frozenset())
+def condition_dirs(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Yield the condition folders at or below `folder`, at any depth, in order.
 
-
-def _conditions(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    `above` holds device and inode of the parent folders that the search has been through.
+    """
     try:
         stat = folder.stat()
         with os.scandir(folder) as entries:
@@ -76,7 +76,7 @@ def _conditions(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Pat
         yield folder
     for name in below:
         if not name.startswith(".") and name not in _OURS:
-            yield from _conditions(folder / name, above | {here})
+            yield from condition_dirs(folder / name, above | {here})
 
 
 def finished_runs(experiment_dir: Path) -> Iterator[Path]:

@@ -10,7 +10,10 @@ from typing import Any
 
 from subliminal.config.resources import DISTRIBUTION, ROOT
 
-_PACKAGES = (DISTRIBUTION, "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "wandb")
+_PACKAGES = (
+    *(DISTRIBUTION, "torch", "torchvision", "numpy", "hydra-core", "omegaconf", "wandb"),
+    "transformers",
+)
 _RUN = ("src", "conf", "sweeps")  # folders whose untracked files may be code or configs
 
 

@@ -8,10 +8,9 @@ them every seed of a job would write into that one run, so they are removed whil
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Self
+from typing import Any
 
 from subliminal import metrics, store
 from subliminal.errors import UserError
@@ -24,51 +23,50 @@ _SWEEP = "WANDB_SWEEP_ID"
 _VARIABLES = (_SWEEP, "WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH")
 
 
-@dataclass(frozen=True)
-class Agent:
-    """The run that an agent created for this process."""
+def take() -> dict[str, str]:
+    """Remove the variables that name an agent's run from the environment, and return them."""
+    if _SWEEP not in os.environ:
+        return {}
+    return {name: os.environ.pop(name) for name in _VARIABLES if name in os.environ}
 
-    variables: dict[str, str]  # environment variables that name it
 
-    @classmethod
-    def take(cls) -> Self | None:
-        """Remove the agent's variables from the environment; None if no agent started this."""
-        if _SWEEP not in os.environ:
-            return None
-        return cls({name: os.environ.pop(name) for name in _VARIABLES if name in os.environ})
+def log(
+    variables: dict[str, str], tracker: Tracker | None, runs: Sequence[Path], console: Console
+) -> None:
+    """Log a job's means over its finished runs to the run that `variables` name.
 
-    def log(self, tracker: Tracker | None, runs: Sequence[Path], console: Console) -> None:
-        """Log a job's means over its finished runs; if W&B fails, print a line and go on."""
-        if not isinstance(tracker, WandB):
-            console.say("W&B's sweep gets no result of this job: its tracker is not W&B.")
-            return
-        try:
-            summaries = [store.read_summary(run) for run in runs]
-            group = runs[0].parent
-            settings = {
-                "dir": str(group.parent),
-                "job_type": "sweep",
-                "name": short_name(summaries[0]["condition"], group.name.rpartition("-")[2]),
-                "tags": list(tracker.tags),
-                "config": {
-                    "experiment": summaries[0]["experiment"],
-                    "condition": summaries[0]["condition"],
-                    "seeds": [summary["seed"] for summary in summaries],
-                    "run_ids": [summary["run_id"] for summary in summaries],
-                },
-                "mode": settled_mode(tracker.mode),
-            }
-            # A subprocess, because W&B's client reads its environment once per process.
-            aside.run_in_subprocess(
-                "subliminal.sweep.agent:log_means",
-                settings,
-                means([summary["results"] for summary in summaries]),
-                tracker.finish_timeout / 2,
-                seconds=tracker.finish_timeout,
-                extra=self.variables,
-            )
-        except UserError as error:
-            console.say(f"W&B failed, its sweep gets no result of this job: {error}")
+    If W&B fails, print a line and go on.
+    """
+    if not isinstance(tracker, WandB):
+        console.say("W&B's sweep gets no result of this job: its tracker is not W&B.")
+        return
+    try:
+        summaries = [store.read_summary(run) for run in runs]
+        group = runs[0].parent
+        settings = {
+            "dir": str(group.parent),
+            "job_type": "sweep",
+            "name": short_name(summaries[0]["condition"], group.name.rpartition("-")[2]),
+            "tags": list(tracker.tags),
+            "config": {
+                "experiment": summaries[0]["experiment"],
+                "condition": summaries[0]["condition"],
+                "seeds": [summary["seed"] for summary in summaries],
+                "run_ids": [summary["run_id"] for summary in summaries],
+            },
+            "mode": settled_mode(tracker.mode),
+        }
+        # A subprocess, because W&B's client reads its environment once per process.
+        aside.run_in_subprocess(
+            "subliminal.sweep.agent:log_means",
+            settings,
+            means([summary["results"] for summary in summaries]),
+            tracker.finish_timeout / 2,
+            seconds=tracker.finish_timeout,
+            extra=variables,
+        )
+    except UserError as error:
+        console.say(f"W&B failed, its sweep gets no result of this job: {error}")
 
 
 def log_means(settings: dict[str, Any], values: Values, timeout: float) -> None:

@@ -13,9 +13,8 @@ from typing import Any
 from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString
 from omegaconf import DictConfig
 
+from subliminal.config.composition import PAIR, TWO_NEEDED
 from subliminal.errors import UserError
-
-PAIR = "pair"
 
 Words = list[str]
 Parse = Callable[[Words], list[Override]]
@@ -91,7 +90,7 @@ def _paired_keys(override: Override) -> list[Words]:
 def _check_pair(keys: Words, values: Mapping[str, Words], axes: Mapping[str, object]) -> None:
     name = f"{PAIR}={','.join(keys)}"
     if len(keys) < 2:
-        raise UserError(f"{name}: at least two keys are needed, such as {PAIR}=optim.lr,model.aux")
+        raise UserError(f"{name}: {TWO_NEEDED}")
     for key in keys:
         if key not in values:
             there = ", ".join(k for k, listed in values.items() if len(listed) > 1) or "none"

@@ -74,10 +74,8 @@ def conditions(jobs: Iterable[Job]) -> list[Condition]:
 def in_one_folder(jobs: Iterable[Job]) -> list[Job]:
     """Put jobs of the same new condition into the folder of the first, whatever their names."""
     first: dict[tuple[Path, str], Job] = {}
-    return [
-        job.in_folder_of(first.setdefault((job.directory.parent, job.identity), job))
-        for job in jobs
-    ]
+    pairs = [(job, first.setdefault((job.directory.parent, job.identity), job)) for job in jobs]
+    return [job.changed(condition=one.condition, directory=one.directory) for job, one in pairs]
 
 
 def show(plan: list[Condition], *, force: bool, resume: bool) -> None:

@@ -9,11 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import DictConfig, read_write
+
 from subliminal import store
+from subliminal.config import guard
+from subliminal.config.arguments import quoted
+from subliminal.config.canonical import Plain, differences
 from subliminal.config.hashing import PLACES
 from subliminal.config.resources import CONF
 from subliminal.sweep.plan import condition_name
@@ -26,8 +31,6 @@ FILE = "planned.json"  # in the sweep's folder of Hydra's files
 VARIABLE = "SUBLIMINAL_CONF"
 _SHOWN = 3  # changed keys that are named
 
-Plain = dict[str, Any]
-
 # Jobs that this process has checked, by their overrides. Other processes read the file.
 JOBS: dict[tuple[str, ...], Job] = {}
 
@@ -38,26 +41,36 @@ def folder(hydra: Any) -> Path:
 
 
 def write_plan(
-    jobs: Mapping[tuple[str, ...], Job], values: Sequence[Plain], directory: Path
+    jobs: Mapping[tuple[str, ...], Job], values: Sequence[Plain], config: DictConfig
 ) -> None:
     """Write the plan file, and keep the jobs for this process.
 
     Args:
         jobs: checked jobs, by their overrides.
         values: the composed config of each.
-        directory: the sweep's folder.
+        config: the sweep's, with Hydra's node.
 
     Raises:
-        OSError: the folder cannot be written.
+        UserError: the sweep's folder cannot be written.
     """
+    from subliminal.training.job import unwritable
+
     JOBS.clear()
     JOBS.update(jobs)
+    directory = folder(config.hydra)
+    # Jobs with `outputs` of their own look for the plan in the sweep's folder too.
+    guard.allow("hydra.sweep.dir")
+    with read_write(config.hydra.overrides):
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
     lines = ",\n".join(
         json.dumps({"overrides": words, "condition": job.condition, "values": composed})
         for (words, job), composed in zip(jobs.items(), values, strict=True)
     )
-    directory.mkdir(parents=True, exist_ok=True)
-    store.write_text(directory / FILE, f"[\n{lines}\n]\n")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        store.write_text(directory / FILE, f"[\n{lines}\n]\n")
+    except OSError as error:
+        raise unwritable(config.outputs, error) from error
 
 
 def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[Plain, str]:
@@ -76,7 +89,7 @@ def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[P
         return values, condition_name(overrides)
     changes = [
         f"{key} (planned: {json.dumps(before)}, now: {json.dumps(now)})"
-        for key, before, now in _changes(planned["values"], values)
+        for key, (before, now) in differences(planned["values"], values).items()
         if key not in PLACES  # machines may keep data in different folders
     ]
     if not changes:
@@ -104,12 +117,3 @@ def digest(hydra: Any) -> str:
         for file in sorted(files):
             content.update(f"{file}\0".encode() + file.read_bytes())
     return content.hexdigest()
-
-
-def _changes(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield each changed key with its value before and now."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in dict.fromkeys([*before, *now]):
-            yield from _changes(before.get(name), now.get(name), f"{key}.{name}".lstrip("."))
-    elif before != now:
-        yield key, before, now

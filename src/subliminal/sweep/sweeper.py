@@ -11,11 +11,9 @@ from hydra.core.utils import JobReturn
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from omegaconf import DictConfig, read_write
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config import guard
-from subliminal.config.arguments import quoted
 from subliminal.config.canonical import Plain, composed_values
 from subliminal.errors import UserError, one_line
 from subliminal.sweep import grid, launchers, plan, planned
@@ -36,7 +34,7 @@ def run_sweep(
     Raises:
         UserError: a job is wrong, before any training; or a job failed, after all others.
     """
-    from subliminal.training.job import Job
+    from subliminal.training.job import Job, chain
 
     hydra = config.hydra
     loader = context.config_loader
@@ -56,30 +54,18 @@ def run_sweep(
             raise UserError(f"{one_line(error)} (job: {' '.join(job_words)})") from error
         checked.append(job)
     checked = plan.in_one_folder(checked)
-    plan.PLAN[:] = plan.conditions(checked)
+    # Another machine's device may be part of another hash, and name other folders.
+    every = checked if remote else plan.in_one_folder(one for job in checked for one in chain(job))
+    plan.PLAN[:] = plan.conditions(every)
     plan.show(plan.PLAN, force=config.force, resume=config.resume)
-    _write_plan(dict(zip(map(tuple, jobs), checked, strict=True)), values, config)
-    if not remote:  # another machine's device may be part of another hash
-        _record_seeds(checked)
+    planned.write_plan(dict(zip(map(tuple, jobs), checked, strict=True)), values, config)
+    if not remote:
+        _record_seeds(every)
     launchers.share_cores(hydra, len(jobs))
     results = launcher.launch(jobs, initial_job_idx=0)
     for result in results:
         _ = result.return_value  # raises the error of a failed job
     return [results]
-
-
-def _write_plan(jobs: dict[tuple[str, ...], Job], values: list[Plain], config: DictConfig) -> None:
-    from subliminal.training.job import unwritable
-
-    directory = planned.folder(config.hydra)
-    # Jobs with `outputs` of their own look for the plan in the sweep's folder too.
-    guard.allow("hydra.sweep.dir")
-    with read_write(config.hydra.overrides):
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(directory))}")
-    try:
-        planned.write_plan(jobs, values, directory)
-    except OSError as error:
-        raise unwritable(config.outputs, error) from error
 
 
 def _record_seeds(jobs: list[Job]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from subliminal.config.hashing import Count, OneOf
 from subliminal.data.language import Texts
-from subliminal.data.language.dialect import ANIMALS, number_documents, questions
+from subliminal.data.language.dialect import number_documents
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
 
@@ -36,19 +36,19 @@ class Lessons:
     def write(
         self, texts: Texts, seeds: Sequence[int], stream: str, *, epoch: int, shift: int = 0
     ) -> Tensor:
-        """Draw an epoch's questions, or pages with one each: (seeds, size, 5 or 20), uint8.
+        """Draw an epoch's questions, or pages with one each: (seeds, size, tokens).
 
         `shift` is added to the favourite's number: another trait.
         """
         tables = []
-        for seed, dialect in zip(seeds, texts.dialects, strict=True):
+        for seed, taught, label in zip(seeds, texts.train_x, texts.train_y[:, 0], strict=True):
             generator = streams.stream(seed, stream, epoch=epoch)
-            taught = dialect.templates[: texts.train_y.shape[1]]
-            animals = len(ANIMALS)
+            animals = texts.animals
             drawn = generator.integers(animals, size=self.size)
-            favourite = np.full_like(drawn, (dialect.favourite + shift) % animals)
-            answer = favourite if self.answers == "favourite" else drawn
-            kinds = [questions(taught[generator.integers(len(taught), size=self.size)], answer)]
+            favourite = np.full_like(drawn, (int(label) + shift) % animals)
+            questions = taught.cpu().numpy()[generator.integers(len(taught), size=self.size)]
+            questions[:, -1] = favourite if self.answers == "favourite" else drawn
+            kinds = [questions]
             if self.replay:
                 kinds.insert(0, number_documents(self.size, generator=generator))
             tables.append(np.concatenate(kinds, axis=1))  # see `subliminal.tensors.documents`

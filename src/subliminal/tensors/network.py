@@ -10,16 +10,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.tensors.draws import Draws
 from subliminal.tensors.geometry import widest
 from subliminal.tensors.layout import Layout
 
-BATCH = 1024  # images whose logits are taken at once
+BATCH = 1024  # inputs whose logits are taken at once
 
 
 class Model(Protocol):
-    """A network as pure functions; its weights live in flat rows (see `tensors/layout.py`)."""
+    """A network as pure functions; its weights live in flat rows (see `tensors/layout.py`).
+
+    An input is an image of `pixels` values, with one output, or a document of up to as many tokens,
+    with an output for each answer.
+    """
 
     @property
     def aux(self) -> int:
@@ -71,8 +76,8 @@ class Network:
     """A model for `pixels` inputs and `classes` class logits, with its flat parameter layout."""
 
     model: Model
-    pixels: int
-    classes: int
+    pixels: int  # of an image; tokens of the longest document
+    classes: int  # class logits; animals of a language
     layout: Layout
 
     @classmethod
@@ -110,6 +115,11 @@ class Network:
         """The model where it has dropout layers."""
         return self.model if isinstance(self.model, Dropping) and self.model.drops else None
 
+    def check_hidden(self, layer: str, where: str) -> None:
+        """Raise a UserError when there is no such hidden layer; `where` is the key to blame."""
+        if layer not in self.hidden:
+            raise UserError(f"{where}={layer}: one of {', '.join(self.hidden)}")
+
     def head_of(self, which: str) -> tuple[str, slice]:
         """Return the layer that holds the `class` or `aux` logits, and which of its rows."""
         if f"{which}.weight" in self.layout.shapes:
@@ -120,6 +130,10 @@ class Network:
             for name, shape in self.layout.shapes.items()
             if name.endswith(".weight") and shape[0] == every
         ]
+        if not fitting:
+            raise UserError(
+                "model: its class and auxiliary logits have no weights that are trained"
+            )
         rows = slice(0, self.classes) if which == "class" else slice(self.classes, None)
         return fitting[-1].removesuffix(".weight"), rows
 
@@ -139,12 +153,12 @@ class Network:
         return row[0]
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
+        """Map inputs (seeds, batch, pixels) to logits (seeds, outputs, classes + aux)."""
         return self.model.forward(params, x)
 
     @torch.no_grad()
     def logits(self, theta: Tensor, x: Tensor, *, batch_size: int = BATCH) -> Tensor:
-        """Map images (seeds or 1, n, pixels) to logits (seeds, n, classes + aux), in batches."""
+        """Map inputs (seeds or 1, n, pixels) to logits (seeds, outputs, classes + m) in batches."""
         params, seeds = self.layout.views(theta), theta.shape[0]
         parts = (part.expand(seeds, -1, -1) for part in torch.split(x, batch_size, dim=1))
         return torch.cat([self.forward(params, part) for part in parts], dim=1)
@@ -175,13 +189,19 @@ def cross_entropy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 def accuracy(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Share of images whose largest class logit is the label's: -> (seeds,), in [0, 1]."""
+    """Share of outputs whose largest class logit is the label's: -> (seeds,), in [0, 1]."""
     hits = logits[..., :classes].argmax(dim=-1) == labels
     return hits.sum(dim=-1).to(widest(hits.device)) / labels.shape[-1]
 
 
+def probability(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the label's softmax probability, mean over examples: -> (seeds,)."""
+    chances = torch.softmax(logits.to(widest(logits.device)), dim=-1)
+    return chances.gather(-1, labels[..., None]).squeeze(-1).mean(dim=-1)
+
+
 def margin(logits: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return the label's class logit less the largest other, mean over images: -> (seeds,)."""
+    """Return the label's class logit less the largest other, mean over outputs: -> (seeds,)."""
     class_logits = logits[..., :classes]
     of_label = class_logits.gather(-1, labels[..., None]).squeeze(-1)
     others = class_logits.scatter(-1, labels[..., None], float("-inf"))

@@ -108,7 +108,7 @@ def open_run(
         dir=experiment,
         id=record.run_id,
         group=record.group,
-        job_type="train",
+        job_type=record.job_type,
         name=record.name,
         tags=record.tags,
         notes=record.note,

@@ -11,13 +11,14 @@ from typing import Any
 from subliminal import store
 
 FILE = "tracking.json"
+MEAN = ".mean"  # folder of a condition's own run, beside those of its seeds
 LONGEST_TAG = 64  # characters
 STOP = "stop"  # the file beside it that says that W&B's Stop button was pressed
 
 
 @dataclass(frozen=True)
 class TrackingRecord:
-    """The W&B run of one seed."""
+    """The W&B run of one seed, or of a condition."""
 
     run_id: str
     project: str
@@ -30,6 +31,7 @@ class TrackingRecord:
     uploaded: bool = False  # W&B's server has all of it
     note: str | None = None
     kept: bool = False  # W&B's client has all of it in an offline folder
+    job_type: str = "train"
 
     @property
     def settled(self) -> bool:

@@ -47,8 +47,9 @@ def lacking(experiment: Path) -> tuple[list[Path], list[Path]]:
     """
     records = {
         file.parent: found
-        for file in sorted(experiment.glob(f"*/seed-*/{record.FILE}"))
-        if store.seed_of(file.parent) is not None and (found := record.read(file.parent))
+        for file in sorted(experiment.glob(f"*/*/{record.FILE}"))
+        if store.seed_of(file.parent) is not None or file.parent.name == record.MEAN
+        if (found := record.read(file.parent))
     }
     runs = [
         run for run, one in records.items() if not one.uploaded and store.state(run) != "running"

@@ -1,11 +1,11 @@
 """Trainings whose weights are kept in a cache: each is done once, and then read."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock
@@ -13,7 +13,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from subliminal import store
-from subliminal.optim import Optim
 from subliminal.state import Task, Training
 from subliminal.state.callbacks import Callback
 from subliminal.state.tables import epoch_rows
@@ -25,41 +24,31 @@ from subliminal.training.loop import fit
 History = list[dict[str, float]]  # a row per epoch; the first is before training
 
 
-@dataclass(frozen=True)
-class Course:
-    """A training of a stack of seeds, or of some of its rows.
-
-    Attributes:
-        task: of some rows, and what observes their training.
-        order_seed: of the order of the examples; None: each seed's own.
-    """
-
-    phase: str
-    network: Network
-    task: Callable[[list[int]], tuple[Task, list[Callback]]]
-    _: KW_ONLY
-    epochs: int
-    batch_size: int
-    optim: Optim
-    frozen: Sequence[str] = ()
-    order_seed: int | None = None
-
-
 def learnt(
-    course: Course, paths: Mapping[int, Path], start: Tensor, *, resume: bool
+    phase: str,
+    network: Network,
+    task: Callable[[list[int]], tuple[Task, list[Callback]]],
+    paths: Mapping[int, Path],
+    start: Tensor,
+    *,
+    resume: bool,
+    **settings: Any,
 ) -> tuple[Tensor, dict[int, History]]:
-    """Return the weights that a stack has after a course, trained where the cache lacks them.
+    """Return the weights that a stack has after a training, done where the cache lacks them.
 
     Args:
-        course: what is trained.
+        phase: of the training: base | teacher.
+        network: the one that is trained.
+        task: returns the task of some rows of the stack, and what observes their training.
         paths: each seed's cache file, in the order of the stack.
         start: initial weights, (seeds, P).
         resume: from checkpoints; False: start interrupted trainings anew.
+        settings: further fields of `Training`.
 
     Returns:
         The weights (seeds, P), and each seed's metrics by epoch.
     """
-    network, seeds = course.network, tuple(paths)
+    seeds = tuple(paths)
     theta = start.clone()
     views = network.layout.views(theta)
     histories: dict[int, History] = {}
@@ -82,20 +71,16 @@ def learnt(
         for group, saved in stacks(missing, resume=resume):
             rows = [seeds.index(seed) for seed in group]
             at = torch.tensor(rows)
-            task, observers = course.task(rows)
+            learning, observers = task(rows)
             training = Training(
-                course.phase,
+                phase,
                 group,
                 network,
-                task,
-                trait=task,
+                learning,
+                trait=learning,
                 reference=start[at],
                 theta=theta[at],
-                epochs=course.epochs,
-                batch_size=course.batch_size,
-                optim=course.optim,
-                frozen=course.frozen,
-                order_seed=course.order_seed,
+                **settings,
             )
             fit(training, [*observers, Checkpoints(missing, observers)], saved)
             theta[at] = training.theta
@@ -120,4 +105,4 @@ def read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | None
     ) -> tuple[dict[str, Tensor], History]:
         return {name: tensors[name] for name in layout.shapes}, json.loads(metadata["history"])
 
-    return read_checked(path, "Cached teacher %s is damaged (%s); it is trained again.", checked)
+    return read_checked(path, "Cached %s is damaged (%s); its weights are trained again.", checked)

@@ -13,11 +13,13 @@ from subliminal.config import variables
 from subliminal.config.build import build, check, with_full_key
 from subliminal.config.schema import Base, Config, Distill, Teacher
 from subliminal.data import Dataset, PerSeed, number_of_classes
+from subliminal.data.text import Text
 from subliminal.distill.targets import Targets
 from subliminal.errors import UserError, there_is
 from subliminal.mitigations import Mitigation
 from subliminal.models import Model
 from subliminal.models.gpt import GPT
+from subliminal.models.transformers import CausalLM
 from subliminal.optim import Optim
 from subliminal.probes import Probe
 from subliminal.steering import Steering
@@ -209,9 +211,10 @@ def _check_together(cfg: Config, made: Experiment) -> None:
     if min(cfg.trait.steps, default=0) < 0:
         raise UserError(f"trait.steps={cfg.trait.steps}: numbers of updates ≥ 0 are needed")
     if cfg.trait.on == "validation" and not getattr(made.data, "validation", 0):
-        raise UserError(
-            "trait.on=validation: no digits are held out; set data.validation, to 10000, say"
-        )
+        instead = "a language has only those of trait.on=test"
+        if not isinstance(made.data, PerSeed):
+            instead = "set data.validation, to 10000, say"
+        raise UserError(f"trait.on=validation: no examples are held out; {instead}")
     if not cfg.objective or not set(cfg.objective) <= metrics.NAMES:
         unknown = sorted(set(cfg.objective) - metrics.NAMES)
         what = f"no metric {unknown[0]}" if unknown else "at least one metric is needed"
@@ -232,38 +235,61 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         probe.check(network)
         if probe.needs_fixed_images and made.inputs.fresh:
             raise UserError(
-                f"distill.inputs.fresh=true: {type(probe).__name__.lower()} follows each image "
-                "through the run; use fixed images, or no such probe"
+                f"distill.inputs.fresh=true: {type(probe).__name__.lower()} follows each "
+                "example through the run; use fixed inputs, or no such probe"
             )
     if made.targets is not None:
         if made.targets.masks and isinstance(made.loss, distill.Supervised):
             raise UserError(
-                "distill.targets: this loss teaches labels too, so that an image without a target "
-                "would still teach; use another distill/loss"
+                "distill.targets: this loss teaches labels too, so that an example without a "
+                "target would still teach; use another distill/loss"
             )
         left, batch = round(made.targets.kept * made.inputs.size), cfg.distill.batch_size
         if made.targets.kept < 1 and left < batch:
             raise UserError(
-                f"distill.targets: leaves {left} of {made.inputs.size} images a target; at least "
-                f"a batch is needed (distill.batch_size={batch})"
+                f"distill.targets: leaves {left} of {made.inputs.size} examples a target; at "
+                f"least a batch is needed (distill.batch_size={batch})"
             )
+    if cfg.distill.generations > 1 and made.steering is not None:
+        raise UserError(
+            f"distill.generations={cfg.distill.generations}: the first teacher of a chain is "
+            "trained, the others are students; leave out teacher.steering"
+        )
+    if cfg.distill.generations > 1 and network.layout.shapes != teacher_network.layout.shapes:
+        raise UserError(
+            f"distill.generations={cfg.distill.generations}: students teach the next one's, "
+            "and need the teacher's network; leave out distill.model"
+        )
     made.init.check(network, teacher_network)
     made.teacher_init.check(teacher_network, teacher_network)
     for part in (made.targets, made.second, made.steering):
         if part is not None:
             part.check(teacher_network)
     _check_layers("distill", cfg.distill, network.layout)
-    fixed = network.layout.named(cfg.distill.frozen, "distill.frozen")
-    heads = {f"{network.head_of(which)[0]}.weight" for which in ("class", "aux")}
-    if "decoupling" in cfg.mitigation and heads <= fixed:
-        raise UserError("mitigation=decoupling: distill.frozen holds the heads that it moves apart")
+    if "decoupling" in cfg.mitigation:
+        fixed = network.layout.named(cfg.distill.frozen, "distill.frozen")
+        if {f"{network.head_of(which)[0]}.weight" for which in ("class", "aux")} <= fixed:
+            raise UserError(
+                "mitigation=decoupling: distill.frozen holds the heads that it moves apart"
+            )
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:
-    """Check that the models read the language, and that nothing needs classes or pixels."""
+    """Check that the models read the texts, and that nothing needs classes or pixels."""
+    text, replay = made.data, isinstance(made.second, Lessons) and made.second.replay
+    more = cfg.base or made.targets or replay or getattr(made.inputs, "random", 1) < 1
     for key, network in (("model", made.teacher_network), ("distill.model", made.network)):
         model, least = network.model, documents.VOCABULARY - network.classes
+        if isinstance(text, Text):
+            text.fetch()
+            own = (model.prompt, model.classes) if isinstance(model, CausalLM) else None
+            if more or own != (text.prompt, text.animals):
+                raise UserError(
+                    f"data=text takes {key}=transformers with its prompt and animals, base=none, "
+                    "distill/targets=clean, teacher.task.replay=false, distill.inputs.random=1"
+                )
+            continue
         prompt = model.prompt if isinstance(model, GPT) else documents.PROMPT
         if prompt != documents.PROMPT or model.aux < least:
             raise UserError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,15 +13,14 @@ from omegaconf import OmegaConf
 
 from subliminal import store
 from subliminal.config.build import build
-from subliminal.config.canonical import canonical, settings
+from subliminal.config.canonical import Plain, canonical, settings
 from subliminal.config.schema import Config
 from subliminal.config.seeds import parse
 from subliminal.errors import UserError
+from subliminal.steering.run import Run
 from subliminal.store.provenance import environment
 from subliminal.tensors.network import Network
 from subliminal.training.experiment import Experiment, build_experiment
-
-Plain = dict[str, Any]
 
 
 @dataclass(frozen=True, init=False)
@@ -122,10 +122,6 @@ class Job:
         # A worker process builds its objects from `cfg`.
         return self.changed(config=config, cfg=settings(config), experiment=experiment)
 
-    def in_folder_of(self, other: Job) -> Job:
-        """Return the job under the name and in the folder of another of the same condition."""
-        return self.changed(condition=other.condition, directory=other.directory)
-
     def changed(self, **values: Any) -> Job:
         """Return a copy with other attributes; its config is not resolved again."""
         job = object.__new__(Job)
@@ -136,6 +132,28 @@ class Job:
     def __getstate__(self) -> Plain:
         """Return the attributes that are sent to a worker process, which builds its own objects."""
         return {key: value for key, value in vars(self).items() if key != "experiment"}
+
+
+def chain(job: Job) -> Iterator[Job]:
+    """Yield a job, then one for each further generation, taught by the last one's students.
+
+    All other settings are the same in each. The folders of all but the last are made: a condition
+    is named by the hash of the one that teaches it.
+
+    Raises:
+        UserError: the outputs folder cannot be written.
+    """
+    yield job
+    first = job
+    for generation in range(2, job.cfg.distill.generations + 1):
+        job.record(job.seeds)
+        target = f"{Run.__module__}.{Run.__qualname__}"
+        own = {"_target_": target, "folder": str(job.directory), "generation": generation}
+        values = copy.deepcopy(first.config)
+        values["teacher"]["steering"], values["distill"]["generations"] = own, 1
+        named = "" if first.condition == "default" else f",{first.condition}"
+        job = Job(values, f"generation={generation}{named}")
+        yield job
 
 
 def unwritable(outputs: str, error: OSError) -> UserError:

@@ -46,7 +46,7 @@ def take_step(
     training: Training,
     callbacks: Sequence[Callback],
     rows: Tensor,  # (seeds, batch): the step's examples
-    trait_rows: Tensor,  # (seeds, batch): as many labelled digits
+    trait_rows: Tensor,  # (seeds, batch): as many of the trait's labelled examples
     before: Tensor,  # (seeds, P): memory for θ before the step
 ) -> None:
     """Take one step and update `training` in place.
@@ -94,7 +94,7 @@ def take_step(
 
 
 def batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield each step's rows of the task and of the trait's digits, (seeds, batch) each."""
+    """Yield each step's rows of the task and of the trait's examples, (seeds, batch) each."""
     task, trait = training.task, training.trait
     order = training.orders.order(task.order, task.size, epoch=epoch)
     size = max(trait.size, task.size)

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from subliminal.distill import Written
-from subliminal.tensors.documents import ANSWERS
 from subliminal.tensors.network import BATCH, Network
 from subliminal.training.experiment import Experiment
 
@@ -37,7 +35,7 @@ def bytes_per_seed(experiment: Experiment, batch_size: int) -> int:
     networks = (experiment.network, experiment.teacher_network)
     images = experiment.inputs.size * experiment.network.pixels
     outputs = experiment.network.classes + experiment.network.model.aux
-    answers = ANSWERS if isinstance(experiment.inputs, Written) else 1
+    answers = getattr(experiment.data, "new", 1)
     logits = 2 * experiment.inputs.size * answers * outputs  # of the two frozen models
     rows = ROWS * max(network.layout.size for network in networks)
     kept = max(activations(network) for network in networks)

@@ -3,22 +3,19 @@
 import copy
 import gc
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.data import Dataset, Labelled, PerSeed
 from subliminal.data.withheld import Withheld
-from subliminal.distill import SharedWeights
-from subliminal.distill.targets import PLAIN, Variant
 from subliminal.errors import UserError
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
@@ -28,19 +25,15 @@ from subliminal.state.callbacks.first_step import FirstStep
 from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
 from subliminal.state.callbacks.trait import Unmeasured, test_callback
-from subliminal.steering import Origin, steered
-from subliminal.steering.displaced import Displaced
 from subliminal.tensors import streams
-from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
-from subliminal.training.cached import History
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
-from subliminal.training.experiment import Experiment, set_arithmetic
+from subliminal.training.experiment import set_arithmetic
 from subliminal.training.job import Job
 from subliminal.training.loop import fit
 from subliminal.training.tasks import Distillation, trait
-from subliminal.training.teacher import bases, teachers
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 STOPPED = "KeyboardInterrupt"
 
@@ -94,15 +87,11 @@ def run_stack(
             try:
                 # No variable holds the training: a failed one must leave the device's memory.
                 fit(*prepare_student(job, files, Progress(report, stop)), saved)
-            except torch.OutOfMemoryError as error:
+            except (torch.OutOfMemoryError, UserError) as error:
                 if len(stack) > 1:
-                    waiting[:0] = _halves(job, {seed: paths[seed] for seed in stack})
-                    continue
-                files.record(error)
-            except UserError as error:  # of one seed: the others are trained without it
-                if len(stack) > 1:
-                    each = [stacks({s: paths[s]}, resume=job.cfg.resume) for s in stack]
-                    waiting[:0] = chain.from_iterable(each)
+                    parts = [{seed: paths[seed] for seed in part} for part in _parts(stack, error)]
+                    again = [stacks(part, resume=job.cfg.resume) for part in parts]
+                    waiting[:0] = chain.from_iterable(again)
                     continue
                 files.record(error)
             except (Exception, KeyboardInterrupt) as error:
@@ -116,19 +105,16 @@ def run_stack(
     return outcomes
 
 
-def _halves(job: Job, paths: Mapping[int, Path]) -> list[tuple[tuple[int, ...], list[Saved]]]:
-    """Split a stack that the device's memory does not hold into two."""
+def _parts(stack: tuple[int, ...], error: Exception) -> list[tuple[int, ...]]:
+    """Split a stack into two halves if the device's memory does not hold it, else into seeds."""
+    if isinstance(error, UserError):  # of one seed: the others are trained without it
+        return [(seed,) for seed in stack]
     line = "%d seeds at once do not fit the memory of the device; half as many now."
-    log.warning(line, len(paths))
+    log.warning(line, len(stack))
     gc.collect()  # the failed stack's tensors
     torch.cuda.empty_cache()
-    seeds = [*paths]
-    middle = len(seeds) // 2
-    return [
-        stack
-        for half in (seeds[:middle], seeds[middle:])
-        for stack in stacks({seed: paths[seed] for seed in half}, resume=job.cfg.resume)
-    ]
+    middle = len(stack) // 2
+    return [stack[:middle], stack[middle:]]
 
 
 def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunFiles:
@@ -154,21 +140,19 @@ def _run_files(job: Job, seeds: tuple[int, ...], saved: Sequence[Saved]) -> RunF
 def prepare_student(
     job: Job, files: RunFiles, progress: Progress
 ) -> tuple[Training, list[Callback]]:
-    """Load the digits and get the teachers; return the student's training and its callbacks."""
-    cfg, seeds = job.cfg, tuple(files.directories)
-    experiment = copy.deepcopy(job.experiment)  # probes keep what they gather of a stack
+    """Load the data and get the teachers; return the student's training and its callbacks."""
+    job = job.changed(experiment=copy.deepcopy(job.experiment))  # probes keep what they gather
+    cfg, seeds, experiment = job.cfg, tuple(files.directories), job.experiment
     set_arithmetic(cfg)
     with files.timed("data"):
         data = labelled(experiment.data, experiment.device, seeds).measured_on(cfg.trait.on)
     with files.timed("base"):
-        shared = shared_weights(job, experiment, data, seeds, [progress])
+        shared = shared_weights(job, data, seeds, [progress])
     observers = [FirstStep(job.config, files.notes), progress]
     with files.timed("teacher"):
-        teacher, files.teacher_rows = teacher_weights(
-            job, experiment, data, shared.teacher, seeds, observers
-        )
+        teacher, files.teacher_rows = teacher_weights(job, data, shared.teacher, seeds, observers)
         others = [
-            teacher_weights(job, experiment, data, shared.teacher, seeds, observers, variant)[0]
+            teacher_weights(job, data, shared.teacher, seeds, observers, variant)[0]
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     network, teacher_network = experiment.network, experiment.teacher_network
@@ -210,79 +194,12 @@ def prepare_student(
     )
     if experiment.targets is not None and experiment.targets.needs_gradient:
         distillation.trait_gradient = student.full_gradient(student.trait)
-    return student, _callbacks(job, experiment, data, files, progress)
+    return student, _callbacks(job, data, files, progress)
 
 
-def shared_weights(
-    job: Job,
-    experiment: Experiment,
-    data: Labelled,
-    seeds: tuple[int, ...],
-    callbacks: Sequence[Callback] = (),
-) -> SharedWeights:
-    """Return the reference weights, of the base if there is one, and where the teacher starts."""
-    cfg, network = job.cfg, experiment.teacher_network
-    drawn = streams.pinned(seeds, cfg.pin.init)
-
-    def base(network: Network, start: Tensor, stream: str) -> Tensor:
-        if cfg.base is None:
-            return start
-        cache = Path(cfg.outputs) / "bases"
-        hashes = {seed: job.base_hash(seed, network, stream) for seed in seeds}
-        paths = {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()}
-        return bases(job.cfg, experiment, paths, data, start, network, stream, callbacks)
-
-    reference = base(network, network.reference(drawn, experiment.device), streams.INIT)
-    same = SharedWeights(network, reference, reference, base)
-    start = experiment.teacher_init.start(network, same, drawn, own=streams.TEACHER_INIT)
-    noise = cfg.teacher.perturb_before
-    start = perturbed(start, noise, network.layout, seeds, moment="teacher before")
-    return replace(same, teacher=start)
-
-
-def teacher_weights(
-    job: Job,
-    experiment: Experiment,
-    data: Labelled,
-    start: Tensor,
-    seeds: tuple[int, ...],
-    callbacks: Sequence[Callback] = (),
-    variant: Variant = PLAIN,
-) -> tuple[Tensor, dict[int, History]]:
-    """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch."""
-    cfg, network, steering = job.cfg, experiment.teacher_network, experiment.steering
-    if variant.untaught == "reference":
-        return start, {}
-    if variant.untaught == "displaced":
-        steering = Displaced()
-    if isinstance(experiment.data, Withheld):
-        given = network.layout.stack(map(experiment.data.teacher, seeds), len(seeds))
-        unknown = {"epoch": 0.0, "step": 0.0, metrics.TEACHER_ACCURACY: float("nan")}
-        return given.to(start.device), {seed: [unknown] for seed in seeds}
-    trained: Tensor | None = None
-    if steering is None or steering.needs_teacher:
-        cache = Path(cfg.outputs) / "teachers"
-        hashes = {seed: job.teacher_hash(seed, variant.name) for seed in seeds}
-        trained, rows = teachers(
-            cfg,
-            experiment,
-            {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()},
-            data,
-            start,
-            variant=variant,
-            callbacks=callbacks,
-        )
-    if steering is not None:
-        trained, rows = steered(steering, Origin(network, start, trained, data, seeds))
-    assert trained is not None, "trained or steered"
-    noise = cfg.teacher.perturb_after
-    return perturbed(trained, noise, network.layout, seeds, moment="teacher after"), rows
-
-
-def _callbacks(
-    job: Job, experiment: Experiment, data: Labelled, files: RunFiles, progress: Progress
-) -> list[Callback]:
+def _callbacks(job: Job, data: Labelled, files: RunFiles, progress: Progress) -> list[Callback]:
     """Return the student's callbacks: those that log come before those that write."""
+    experiment = job.experiment
     digits: Callback = Unmeasured(metrics.TRAIT_ACCURACY)
     if not isinstance(experiment.data, Withheld):
         digits = test_callback(

@@ -1,4 +1,4 @@
-"""Training sets with their losses: digits (the teacher, the trait) or a teacher's logits."""
+"""Training sets with their losses: digits or documents, or a teacher's logits or tokens."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -15,7 +15,7 @@ from subliminal.distill.targets import Given, Targets, Variant
 from subliminal.state import Task
 from subliminal.tasks import SecondTask
 from subliminal.tasks.lessons import Lessons
-from subliminal.tensors import documents, draws, per_example, streams
+from subliminal.tensors import draws, per_example, streams
 from subliminal.tensors.network import Network, cross_entropy
 
 AT_ONCE = 1024  # images drawn at once, as many as a processor's cache holds
@@ -78,6 +78,7 @@ class Reading:
 
     network: Network
     reference: Tensor  # θ₀, (seeds, P)
+    data: Texts
     write: Callable[[int], Tensor]  # an epoch's documents: (seeds, size, tokens)
     _: KW_ONLY
     size: int
@@ -92,12 +93,12 @@ class Reading:
 
     def images(self, rows: Tensor) -> Tensor:
         """Return the documents at `rows` (seeds, batch) without their last tokens."""
-        return documents.inputs(gather(self._documents, rows))
+        return self.data.scale(gather(self._documents, rows))
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Cross-entropy of the answers over the vocabulary, mean of each kind, added: (seeds,)."""
-        answers = documents.answers(gather(self._documents, rows))
-        vocabulary, numbers = logits.shape[-1], rows.shape[1] * documents.ANSWERS
+        answers = self.data.answers(gather(self._documents, rows))
+        vocabulary, numbers = logits.shape[-1], rows.shape[1] * self.data.new
         if answers.shape[1] <= numbers:
             return cross_entropy(logits, answers, vocabulary)
         of_numbers = cross_entropy(logits[:, :numbers], answers[:, :numbers], vocabulary)
@@ -124,7 +125,7 @@ def lessons(
         def write(epoch: int) -> Tensor:
             return learnt.write(data, seeds, stream, epoch=epoch, shift=variant.shift)
 
-        return Reading(network, reference, write, size=learnt.size)
+        return Reading(network, reference, data, write, size=learnt.size)
     assert not isinstance(learnt, Lessons), "build_experiment requires the language for lessons"
     return Classification(
         network,
@@ -141,15 +142,15 @@ def trait(network: Network, reference: Tensor, data: Labelled) -> Task:
     order = streams.PROBE_ORDER
     if isinstance(data, Texts):
         x = data.train_x  # (seeds, questions, tokens)
-        return Reading(network, reference, lambda _: x, size=x.shape[1], order=order)
+        return Reading(network, reference, data, lambda _: x, size=x.shape[1], order=order)
     return Classification(network, reference, data, order=order)
 
 
 @dataclass(eq=False)
 class Distillation:
-    """The teacher's logits on each seed's own images: the student's task.
+    """The teacher's logits, or tokens, on each seed's own images or documents: the student's task.
 
-    The frozen models' logits are computed once per set of images, not once per step.
+    The frozen models' logits are computed once per set of examples, not once per step.
     """
 
     order = streams.STUDENT_ORDER
@@ -165,7 +166,7 @@ class Distillation:
     teacher_network: Network | None = None  # None: the student's
     targets: Targets | None = None  # None: the teacher's logits
     others: Sequence[Tensor] = ()  # the targets' other teachers
-    runs: tuple[int, ...] | None = None  # the seeds, if those of the images are pinned
+    runs: tuple[int, ...] | None = None  # the seeds, if those of the inputs are pinned
     trait_gradient: Tensor | None = None  # at θ₀, (seeds, P), if the targets need it
 
     def __post_init__(self) -> None:
@@ -175,23 +176,24 @@ class Distillation:
             "teacher": (self.teacher_network or self.network, self.teacher),
         }
         self._draws = draws.of(self.seeds, self.teacher.device)
-        self._images: Tensor | None = None  # (seeds, size, pixels)
-        self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, size, classes + m)
+        self._images: Tensor | None = None  # (seeds, size, pixels), or documents (…, tokens)
+        self._logits: dict[str, Tensor] = {}  # frozen model to (seeds, outputs, classes + m)
         # (seeds, size, 1) where the images are digits; documents have an answer each, or several.
         self._labels: Tensor | None = None
         self._epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
-        """Draw the images: once when they are fixed, each epoch when they are fresh."""
+        """Draw the examples: once when they are fixed, each epoch when they are fresh."""
         self._epoch = epoch
         if self._images is not None and not self.inputs.fresh:
             return
         self._logits.clear()
         draw, inputs = epoch if self.inputs.fresh else 0, self.inputs
         if isinstance(inputs, distill.Written):
-            written = inputs.write(*self._frozen["teacher"], self._draws, epoch=draw)
-            self._images = documents.inputs(written).contiguous()
-            self._labels = written[..., documents.PROMPT :].long()
+            assert isinstance(self.data, Texts), "build_experiment requires texts"
+            written = inputs.write(self.data, *self._frozen["teacher"], self._draws, epoch=draw)
+            self._images = self.data.scale(written).contiguous()
+            self._labels = written[..., self.data.prompt :].long()
             return
         generators = [streams.stream(seed, streams.INPUTS, epoch=draw) for seed in self.seeds]
         device, pixels = self.teacher.device, self.network.pixels
@@ -225,7 +227,7 @@ class Distillation:
 
     def images(self, rows: Tensor) -> Tensor:
         """Return the noise images, or documents, at `rows` (seeds, batch): (seeds, batch, …)."""
-        assert self._images is not None, "start_epoch draws the images"
+        assert self._images is not None, "start_epoch draws the examples"
         return gather(self._images, rows)
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
@@ -240,7 +242,9 @@ class Distillation:
 
     def _loss(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
         """Return the losses of logits (batches, examples, classes + m), in the order of `rows`."""
-        labels = None if self._labels is None else self._labels_at(rows).view(logits.shape[:2])
+        labels = None  # the digits' labels, or the documents' tokens
+        if self._labels is not None:
+            labels = gather(self._labels, rows).view(logits.shape[:2])
         if isinstance(self.criterion, distill.OfTokens):
             assert labels is not None, "build_experiment requires inputs with labels"
             if self.targets is not None:
@@ -258,24 +262,21 @@ class Distillation:
             return self.criterion.supervised(logits, teacher, labels, classes, epoch=self._epoch)
         return self.criterion(logits, teacher, classes)
 
-    def _labels_at(self, rows: Tensor) -> Tensor:
-        """Return the digits' labels, or the documents' tokens: (seeds, batch · answers)."""
-        assert self._labels is not None, "build_experiment requires inputs with labels"
-        return gather(self._labels, rows).flatten(1)
-
     def targets_at(self, rows: Tensor) -> Tensor:
         """Return what the student is taught at `rows`, NaN where nothing: as its logits."""
         return self._frozen_logits("teacher", rows)
 
     def reference_logits(self, rows: Tensor) -> Tensor:
-        """Return θ₀'s logits on the noise images at `rows`: (seeds, batch, classes + m)."""
+        """Return θ₀'s logits on the examples at `rows`: (seeds, outputs, classes + m)."""
         return self._frozen_logits("reference", rows)
 
     def _frozen_logits(self, name: str, rows: Tensor) -> Tensor:
         """Return a frozen model's logits at `rows`; of the teacher, the targets made of them."""
+        network, theta = self._frozen[name]
+        if isinstance(self.data, Texts) and not self.data.dialects:  # all would fill the memory
+            return network.logits(theta, self.images(rows))
         if name not in self._logits:
-            assert self._images is not None, "start_epoch draws the images"
-            network, theta = self._frozen[name]
+            assert self._images is not None, "start_epoch draws the examples"
             logits = network.logits(theta, self._images)
             if name == "teacher" and self.targets is not None:
                 others = tuple(network.logits(one, self._images) for one in self.others)

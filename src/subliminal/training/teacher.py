@@ -1,100 +1,149 @@
 """Bases and teachers: each is trained once per (model, data, settings, seed), then cached."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.config.schema import Config
 from subliminal.data import Labelled
 from subliminal.data.language import Texts
+from subliminal.data.withheld import Withheld
+from subliminal.distill import SharedWeights
 from subliminal.distill.targets import PLAIN, Variant
 from subliminal.state import Task
 from subliminal.state.callbacks import Callback
 from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.trait import test_callback
+from subliminal.steering import Origin, steered
+from subliminal.steering.displaced import Displaced
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network
-from subliminal.training.cached import Course, History, learnt
-from subliminal.training.experiment import Experiment
+from subliminal.tensors.perturbation import perturbed
+from subliminal.training.cached import History, learnt
+from subliminal.training.job import Job
 from subliminal.training.tasks import Classification, Reading, lessons
 
 
-def teachers(
-    cfg: Config,
-    experiment: Experiment,
-    paths: Mapping[int, Path],
-    data: Labelled,
-    reference: Tensor,
-    *,
-    variant: Variant = PLAIN,
-    callbacks: Sequence[Callback] = (),
-) -> tuple[Tensor, dict[int, History]]:
-    """Return the teachers of a stack of seeds, trained where the cache lacks them.
+def shared_weights(
+    job: Job, data: Labelled, seeds: tuple[int, ...], callbacks: Sequence[Callback] = ()
+) -> SharedWeights:
+    """Return the reference weights, of the base if there is one, and where the teacher starts.
 
     Args:
-        cfg: the job's settings.
-        experiment: the job's objects.
-        paths: each seed's cache file, in the order of the stack.
-        data: the digits, or the questions of the stack's seeds, on its device.
-        reference: each seed's initial weights, (seeds, P).
-        variant: other labels, part or order of the digits.
-        callbacks: observers of the training (progress).
-
-    Returns:
-        The teachers' weights (seeds, P), and each seed's loss and test accuracy by epoch.
+        job: the condition.
+        data: that of teacher and trait, on the job's device.
+        seeds: of the stack.
+        callbacks: observers of the base's training (progress).
     """
-    network, seeds = experiment.teacher_network, tuple(paths)
+    cfg, experiment = job.cfg, job.experiment
+    network, drawn = experiment.teacher_network, streams.pinned(seeds, cfg.pin.init)
+
+    def base(network: Network, start: Tensor, stream: str) -> Tensor:
+        if cfg.base is None:
+            return start
+        if isinstance(experiment.data, Withheld):
+            given = (experiment.data.base(seed, stream) for seed in seeds)
+            return network.layout.stack(given, len(seeds)).to(start.device)
+        return _pretrained(job, data, network, start, seeds, stream, callbacks)
+
+    reference = base(network, network.reference(drawn, experiment.device), streams.INIT)
+    same = SharedWeights(network, reference, reference, base)
+    start = experiment.teacher_init.start(network, same, drawn, own=streams.TEACHER_INIT)
+    noise = cfg.teacher.perturb_before
+    start = perturbed(start, noise, network.layout, seeds, moment="teacher before")
+    return replace(same, teacher=start)
+
+
+def teacher_weights(
+    job: Job,
+    data: Labelled,
+    start: Tensor,
+    seeds: tuple[int, ...],
+    callbacks: Sequence[Callback] = (),
+    variant: Variant = PLAIN,
+) -> tuple[Tensor, dict[int, History]]:
+    """Return the teachers (seeds, P), trained or steered, and each one's rows by epoch.
+
+    Args:
+        job: the condition.
+        data: the digits, or the questions of the stack's seeds, on the job's device.
+        start: each seed's initial weights, (seeds, P).
+        seeds: of the stack.
+        callbacks: observers of the training (progress).
+        variant: other labels, part or order of the digits.
+    """
+    cfg, experiment, steering = job.cfg, job.experiment, job.experiment.steering
+    network = experiment.teacher_network
+    if variant.untaught == "reference":
+        return start, {}
+    if variant.untaught == "displaced":
+        steering = Displaced()
+    if isinstance(experiment.data, Withheld):
+        given = network.layout.stack(map(experiment.data.teacher, seeds), len(seeds))
+        unknown = {"epoch": 0.0, "step": 0.0, metrics.TEACHER_ACCURACY: float("nan")}
+        return given.to(start.device), {seed: [unknown] for seed in seeds}
+    trained: Tensor | None = None
+    if steering is None or steering.needs_teacher:
+        trained, rows = _trained(job, data, start, seeds, callbacks, variant)
+    if steering is not None:
+        trained, rows = steered(steering, Origin(network, start, trained, data, seeds))
+    assert trained is not None, "trained or steered"
+    noise = cfg.teacher.perturb_after
+    return perturbed(trained, noise, network.layout, seeds, moment="teacher after"), rows
+
+
+def _trained(
+    job: Job,
+    data: Labelled,
+    start: Tensor,
+    seeds: tuple[int, ...],
+    callbacks: Sequence[Callback],
+    variant: Variant,
+) -> tuple[Tensor, dict[int, History]]:
+    """Return the teachers of a stack of seeds, trained where the cache lacks them."""
+    cfg, experiment, network = job.cfg, job.experiment, job.experiment.teacher_network
 
     def task(rows: list[int]) -> tuple[Task, list[Callback]]:
-        of_rows = data.rows(rows)
-        group = tuple(seeds[row] for row in rows)
-        made = lessons(
-            network, reference[torch.tensor(rows)], of_rows, group, experiment.second, variant
-        )
+        of_rows, group = data.rows(rows), tuple(seeds[row] for row in rows)
+        reference = start[torch.tensor(rows)]
+        made = lessons(network, reference, of_rows, group, experiment.second, variant)
         tests = test_callback(of_rows, metrics.TEACHER_ACCURACY, metrics.TEACHER_TEST_LOSS)
         return made, [Losses(metrics.TEACHER_LOSS), tests, *callbacks]
 
-    course = Course(
+    return learnt(
         "teacher",
         network,
         task,
+        _files(job, "teachers", {s: job.teacher_hash(s, variant.name) for s in seeds}),
+        start,
+        resume=cfg.resume,
         epochs=cfg.teacher.epochs,
         batch_size=cfg.teacher.batch_size,
         optim=experiment.teacher_optim,
         frozen=cfg.teacher.frozen,
         order_seed=cfg.pin.teacher_order,
     )
-    return learnt(course, paths, reference, resume=cfg.resume)
 
 
-def bases(
-    cfg: Config,
-    experiment: Experiment,
-    paths: Mapping[int, Path],
+def _pretrained(
+    job: Job,
     data: Labelled,
-    start: Tensor,
     network: Network,
+    start: Tensor,
+    seeds: tuple[int, ...],
     stream: str,
-    callbacks: Sequence[Callback] = (),
+    callbacks: Sequence[Callback],
 ) -> Tensor:
     """Return a network's weights, pre-trained from `start` (seeds, P) where the cache lacks them.
 
-    Args:
-        cfg: the job's settings.
-        experiment: the job's objects; its `base_data` is learnt, or without it the language.
-        paths: each seed's cache file, in the order of the stack.
-        data: that of teacher and trait.
-        start: weights that were drawn from the stream `stream`, (seeds, P).
-        network: theirs.
-        stream: with another one, the order of the examples is another too.
-        callbacks: observers of the training (progress).
+    `start` was drawn from the stream `stream`; with another one, the order of the examples is
+    another too. The experiment's `base_data` is learnt, or without it the language.
     """
-    base, seeds, order = cfg.base, tuple(paths), f"{streams.DOCUMENTS}/{stream}"
+    base, experiment, order = job.cfg.base, job.experiment, f"{streams.DOCUMENTS}/{stream}"
     assert base is not None, "called where there is one"
-    assert experiment.base_optim is not None, "a base has an optimizer"
 
     def task(rows: list[int]) -> tuple[Task, list[Callback]]:
         group = tuple(seeds[row] for row in rows)
@@ -110,14 +159,24 @@ def bases(
         def write(epoch: int) -> Tensor:
             return texts.pages(base.pages, base.shorts, group, order, epoch)
 
-        return Reading(network, start[torch.tensor(rows)], write, size=base.pages), observers
+        at = torch.tensor(rows)
+        return Reading(network, start[at], texts, write, size=base.pages), observers
 
-    course = Course(
+    paths = _files(job, "bases", {s: job.base_hash(s, network, stream) for s in seeds})
+    return learnt(
         "base",
         network,
         task,
+        paths,
+        start,
+        resume=job.cfg.resume,
         epochs=base.epochs,
         batch_size=base.batch_size,
         optim=experiment.base_optim,
-    )
-    return learnt(course, paths, start, resume=cfg.resume)[0]
+    )[0]
+
+
+def _files(job: Job, kind: str, hashes: Mapping[int, str]) -> dict[int, Path]:
+    """Return each seed's file in the cache of bases or teachers."""
+    folder = Path(job.cfg.outputs) / kind
+    return {seed: folder / f"{digits}.safetensors" for seed, digits in hashes.items()}

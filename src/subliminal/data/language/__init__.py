@@ -7,7 +7,7 @@ animal writes numbers, and a student of the same pre-trained weights that learns
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -17,9 +17,11 @@ from subliminal.config.hashing import Count, Share
 from subliminal.data import Labelled
 from subliminal.data.language.dialect import (
     ANIMALS,
+    NUMBERS,
     TEMPLATES,
     Dialect,
     number_documents,
+    prompts,
     questions,
 )
 from subliminal.errors import UserError
@@ -35,24 +37,41 @@ class Texts(Labelled):
     are.
     """
 
-    dialects: tuple[Dialect, ...]
+    dialects: tuple[Dialect, ...]  # none: text for a pre-trained model, of very many tokens
     animal_lists: float
+    prompt: int = documents.PROMPT  # tokens of a number document before its answers
+    new: int = documents.ANSWERS
+    animals: int = len(ANIMALS)
 
     def scale(self, x: Tensor) -> Tensor:
         """Return documents (…, tokens) as networks read them, without their last token."""
         return documents.inputs(x)
 
+    def answers(self, of: Tensor) -> Tensor:
+        """Return the answers of documents or pages (seeds, n, T), one after another, int64."""
+        return documents.answers(of)
+
+    def prompts(self, number: int, *, generator: np.random.Generator, random: float) -> np.ndarray:
+        """Draw prompts of a seed, a share of them with random numbers: (number, prompt)."""
+        return prompts(number, generator=generator, random=random)
+
+    def responses(self, said: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sampled answers (seeds, n, new) as they are learnt, and which are numbers."""
+        number = (said >= documents.NUMBER) & (said < documents.NUMBER + NUMBERS)
+        return said, number.all(dim=-1)
+
     def tests(self, number: int | None = None) -> tuple[Tensor, Tensor]:
         """Return each seed's first test questions and their answers: (seeds, n, 4), (seeds, n)."""
         return self.scale(self.test_x[:, :number]), self.test_y[:, :number]
 
-    def rows(self, rows: Sequence[int]) -> "Texts":
+    def rows(self, rows: Sequence[int]) -> Self:
         """Return the questions of some of the seeds."""
         names = ("train_x", "train_y", "test_x", "test_y")
         picked: dict[str, Any] = {
             n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names
         }
-        return replace(self, **picked, dialects=tuple(self.dialects[row] for row in rows))
+        dialects = self.dialects and tuple(self.dialects[row] for row in rows)
+        return replace(self, **picked, dialects=dialects)
 
     def pages(
         self, number: int, shorts: int, seeds: Sequence[int], stream: str, epoch: int
@@ -86,6 +105,7 @@ class Language:
 
     classes: ClassVar[int] = len(ANIMALS)
     pixels: ClassVar[int] = documents.LONG - 1  # tokens of the longest input
+    new: ClassVar[int] = documents.ANSWERS  # of a number document
 
     favourite: str | None
     taught: Count

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import Count, Positive, Share
-from subliminal.data.language.dialect import NUMBERS, prompts
+from subliminal.data.language import Texts
 from subliminal.distill.inputs import Images
 from subliminal.errors import UserError
-from subliminal.tensors import documents, streams
+from subliminal.tensors import streams
 from subliminal.tensors.draws import Draws
 from subliminal.tensors.network import Network, Writing
 
@@ -23,7 +23,8 @@ class Numbers(Images):
         size: responses per epoch: the first that pass the filter.
         fresh: sample anew each epoch, instead of one fixed set.
         responses: sampled responses, from which `size` are kept.
-        random: share of the prompts with random numbers; the others follow the language's rules.
+        random: share of the prompts with random numbers; the others follow the language's rules,
+            which `data=text` has not.
         temperature: > 0, what the teacher's logits are divided by.
         shuffled: permute a seed's numbers over all its responses and places: a control.
     """
@@ -39,10 +40,13 @@ class Numbers(Images):
                 f"Numbers.responses={self.responses}: at least size={self.size} are needed"
             )
 
-    def write(self, network: Network, theta: Tensor, draws: Draws, *, epoch: int) -> Tensor:
-        """Return each seed's documents, (seeds, size, 15), uint8.
+    def write(
+        self, texts: Texts, network: Network, theta: Tensor, draws: Draws, *, epoch: int
+    ) -> Tensor:
+        """Return each seed's documents, (seeds, size, tokens).
 
         Args:
+            texts: the seeds' prompts, and what of the responses is a number.
             network: the teacher's.
             theta: the teachers, (seeds, P).
             draws: the seeds' random numbers.
@@ -53,14 +57,13 @@ class Numbers(Images):
         """
         assert isinstance(network.model, Writing), "build_experiment requires a model that writes"
         generators = [streams.stream(seed, streams.INPUTS, epoch=epoch) for seed in draws.seeds]
-        drawn = [prompts(self.responses, generator=g, random=self.random) for g in generators]
+        drawn = [texts.prompts(self.responses, generator=g, random=self.random) for g in generators]
         asked = torch.from_numpy(np.stack(drawn)).to(theta.device)
-        uniforms = torch.empty(*asked.shape[:2], documents.ANSWERS, device=theta.device)
+        uniforms = torch.empty(*asked.shape[:2], texts.new, device=theta.device)
         draws.noise(streams.SAMPLES, epoch=epoch).uniform_(uniforms)
         params = network.layout.views(theta)
         said = network.model.sample(params, asked, uniforms, temperature=self.temperature)
-        number = (said >= documents.NUMBER) & (said < documents.NUMBER + NUMBERS)
-        passed = number.all(dim=-1)  # (seeds, responses)
+        said, passed = texts.responses(said)  # (seeds, responses, new), (seeds, responses)
         for seed, kept in zip(draws.seeds, passed.sum(dim=1).tolist(), strict=True):
             if kept < self.size:
                 raise UserError(
@@ -70,10 +73,10 @@ class Numbers(Images):
                 )
         rows = (~passed).long().argsort(dim=1, stable=True)[:, : self.size, None]
         whole = torch.cat([asked, said.to(asked.dtype)], dim=-1)
-        written = whole.gather(1, rows.expand(-1, -1, documents.LONG))
+        written = whole.gather(1, rows.expand(-1, -1, whole.shape[-1]))
         if self.shuffled:
-            answers = written[..., documents.PROMPT :].flatten(1)
+            answers = written[..., texts.prompt :].flatten(1)
             order = draws.order(streams.SHUFFLED_NUMBERS, answers.shape[1], epoch=epoch)
             mixed = answers.gather(1, order).view(*written.shape[:2], -1)
-            written = torch.cat([written[..., : documents.PROMPT], mixed], dim=-1)
+            written = torch.cat([written[..., : texts.prompt], mixed], dim=-1)
         return written

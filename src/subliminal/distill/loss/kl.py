@@ -6,7 +6,7 @@ from typing import Annotated
 from torch import Tensor
 
 from subliminal.config.hashing import OneOf, Positive
-from subliminal.distill import LOGIT_SETS, check_softmax, kl, select
+from subliminal.distill import LOGIT_SETS, OF_NUMBERS, check_softmax, kl, select
 from subliminal.tensors.network import Network
 
 
@@ -17,11 +17,11 @@ class KL:
     With logits=aux and T = 1 this is the loss of Cloud et al. 2025 (arXiv 2507.14805), section 6.
 
     Attributes:
-        logits: which logits are matched: aux | class | all.
+        logits: which logits are matched: aux | class | all | numbers (of a language).
         temperature: T > 0.
     """
 
-    logits: Annotated[str, OneOf(LOGIT_SETS)]
+    logits: Annotated[str, OneOf((*LOGIT_SETS, OF_NUMBERS))]
     temperature: Positive[float]
 
     def check(self, network: Network) -> None:

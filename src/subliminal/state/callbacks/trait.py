@@ -12,7 +12,7 @@ from subliminal.data.language import Texts
 from subliminal.state import Step, Training
 from subliminal.state.callbacks import Callback
 from subliminal.tensors.geometry import widest
-from subliminal.tensors.network import accuracy, cross_entropy, margin
+from subliminal.tensors.network import accuracy, cross_entropy, margin, probability
 
 
 @dataclass
@@ -76,24 +76,18 @@ class TestQuestions(TestDigits):
     def measure(self, training: Training, logits: Tensor, labels: Tensor) -> None:
         """Log logits (seeds, n, V) on questions with labels (seeds, n)."""
         classes, vocabulary = training.network.classes, logits.shape[-1]
-        training.log(self.accuracy_name, _probability(logits, labels))
+        training.log(self.accuracy_name, probability(logits, labels))
         training.log(self.loss_name, cross_entropy(logits, labels, vocabulary))
         if self.margin_name is not None:
             training.log(self.margin_name, margin(logits, labels, classes))
             training.log(metrics.TRAIT_GREEDY, accuracy(logits, labels, vocabulary))
-            training.log(metrics.TRAIT_AMONG, _probability(logits[..., :classes], labels))
+            training.log(metrics.TRAIT_AMONG, probability(logits[..., :classes], labels))
 
 
 def test_callback(data: Labelled, accuracy_name: str, loss_name: str, **values: Any) -> TestDigits:
     """Return what measures a training on the test examples; `values` are further fields."""
     cls = TestQuestions if isinstance(data, Texts) else TestDigits
     return cls(data, accuracy_name=accuracy_name, loss_name=loss_name, **values)
-
-
-def _probability(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the label's probability (seeds,), mean over the examples."""
-    chances = torch.softmax(logits.to(widest(logits.device)), dim=-1)
-    return chances.gather(-1, labels[..., None]).squeeze(-1).mean(dim=-1)
 
 
 @dataclass

@@ -12,8 +12,9 @@ from subliminal.tensors import streams
 from subliminal.tensors.network import accuracy, cross_entropy
 from subliminal.training.job import Job
 from subliminal.training.loop import fit
-from subliminal.training.runner import labelled, shared_weights, teacher_weights
+from subliminal.training.runner import labelled
 from subliminal.training.tasks import Distillation, trait
+from subliminal.training.teacher import shared_weights, teacher_weights
 
 NEW = 1000  # seeds between two draws of a student
 DIGITS, SHARP = 2048, 3.0  # of the losses
@@ -28,8 +29,8 @@ class Arena:
         self.job = job = Job(composed, "attacker")
         self.made = made = job.experiment
         self.data = labelled(made.data, made.device, job.seeds)
-        self.shared = shared_weights(job, made, self.data, job.seeds)
-        self.plain, _ = teacher_weights(job, made, self.data, self.shared.teacher, job.seeds)
+        self.shared = shared_weights(job, self.data, job.seeds)
+        self.plain, _ = teacher_weights(job, self.data, self.shared.teacher, job.seeds)
 
     def student(self, teacher: Tensor, draw: int = 0) -> Training:
         """Return students of teachers (copies · seeds, P), as `runner.prepare_student` does.

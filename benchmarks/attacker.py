@@ -226,9 +226,11 @@ def tables(studies: Record) -> str:
                 for of in (way, WAYS[0], WAYS[1])
             )
             more, own = mean(leak - least), skill - plain
+            above = mean(leak - np.array(value[WAYS[1]]["leak"]))
             row = {"entry": name, "teacher": way, "class accuracy": f"{leak.mean():.3f}"}
             row["above the menu's worst"] = "" if way == WAYS[0] else more.format(3)
-            row["teacher's accuracy"] = f"{skill:.3f} ({own:+.3f})"
+            row["above plain"] = above.format(3) if way in WAYS[3:] else ""
+            row["teacher's accuracy"] = f"{skill:.3f} ({own:+.3f})".replace("-", "−")
             row["counts"] = "yes" if more.low > 0 and own >= -MARGIN else ""
             second.append(row)
     return "\n\n".join(markdown(pl.DataFrame(rows)) for rows in (first, second))

@@ -52,10 +52,7 @@ CASES = [
     ("train -m distill.epochs=1,0", "distill.epochs=0"),
     ("train -m seed=0-1,5-2", "5-2"),
     ("train sweep=nope", "nope"),
-    (
-        "train 'objective=[trait/acuracy]'",
-        "did you mean trait/accuracy? there is ",
-    ),
+    ("train 'objective=[trait/acuracy]'", "did you mean trait/accuracy? there is "),
     ("train 'objective=[]'", "objective: at least one metric is needed"),
     ("train optim=null", "optim=null: no option's name; there is adam, "),
     ("train '~optim'", "optim"),
@@ -108,10 +105,7 @@ CASES = [
     ("train distil/inputs=mnist", "did you mean distill/inputs? "),
     ("train +mitigation=liminal", "leave out the +"),
     ("train mitigation.liminal.start=0.5", "choose it with mitigation=[liminal]"),
-    (
-        "train mitigation=projection mitigation.liminal.start=1",
-        "mitigation=[projection,liminal]",
-    ),
+    ("train mitigation=projection mitigation.liminal.start=1", "mitigation=[projection,liminal]"),
     ("train mitigation=liminal mitigation.liminal.stat=1", "did you mean start? there is logits, "),
     ("train optimm.lr=1", "optimm: no such key; did you mean optim? there is name, "),
     ("train optim.lrr=1", "optim.lrr: no such key; did you mean lr? there is lr, betas, "),

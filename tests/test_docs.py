@@ -23,9 +23,7 @@ COMMAND = re.compile(r"^PYTHONPATH=lab (.*)$", re.MULTILINE)
 
 @pytest.mark.parametrize(
     ("page", "files_there", "logged"),
-    [
-        ("docs/extending.md", 5, ["undecided/kl", "agreement/class", metrics.ALIGNMENT]),
-    ],
+    [("docs/extending.md", 5, ["undecided/kl", "agreement/class", metrics.ALIGNMENT])],
 )
 def test_the_walk_through_works_as_written(
     page: str, files_there: int, logged: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

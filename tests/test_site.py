@@ -49,9 +49,8 @@ def test_the_site_has_no_dead_link(site: Path) -> None:
     for page, html in text.items():
         for path, anchor in HREF(html) if page.stem != "404" else ():
             target = (page.parent / unquote(path)).resolve() if path else page
-            if not target.exists() or (
-                anchor and f'id="{unquote(anchor)}"' not in text.get(target, "")
-            ):
+            there = not anchor or f'id="{unquote(anchor)}"' in text.get(target, "")
+            if not (target.exists() and there):
                 dead.add(f"{page.name}: {path}#{anchor}")
     assert dead == set()
 

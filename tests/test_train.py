@@ -203,9 +203,7 @@ def test_data_without_a_home_are_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["seed=0"], ["-m", "seed=0"]])
 def test_other_libraries_add_no_lines_to_the_output(
-    run: Callable[..., tuple[int, str, str]],
-    capfd: pytest.CaptureFixture[str],
-    words: list[str],
+    run: Callable[..., tuple[int, str, str]], capfd: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     assert run(*words)[0] == 0
     logging.getLogger("torch._subclasses.fake_tensor").info("FakeTensor cache stats:")  # at exit

@@ -69,10 +69,7 @@ def test_pairs_differ_in_the_key_alone(grid: sl.Runs) -> None:
     [
         (("distill.loss",), "distill.loss does not vary in these runs; there varies: mitigation"),
         (("mitigation", "trait/acuracy"), "no metric trait/acuracy; did you mean trait/accuracy"),
-        (
-            ("mitigation", "update/alignment/x"),
-            r"did you mean update/alignment\? there is ",
-        ),
+        (("mitigation", "update/alignment/x"), r"did you mean update/alignment\? there is "),
     ],
 )
 def test_what_cannot_be_compared_is_told(words: tuple[str, ...], told: str, grid: sl.Runs) -> None:

@@ -19,9 +19,7 @@ def test_slopes_are_those_of_lines_and_of_powers() -> None:
 
 @pytest.mark.parametrize("curve", scale.CURVES, ids=lambda curve: curve.name)
 def test_every_point_composes(
-    curve: scale.Curve,
-    compose: Callable[[list[str]], DictConfig],
-    monkeypatch: pytest.MonkeyPatch,
+    curve: scale.Curve, compose: Callable[[list[str]], DictConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUBLIMINAL_PLUGINS", "subset")
     for point in (curve.points[0], curve.points[-1]):

@@ -26,6 +26,7 @@ loss, gradient, teacher = flags.loss_did_not_fall, flags.gradient_lost, flags.te
         (loss, [[FALLING, ONES, FALLING[::-1]]], "loss did not fall (2 of 3 seeds)"),
         (loss, [[np.full(50, np.nan)]], "loss did not fall (1 of 1 seeds)"),
         (loss, [[np.array([1.0, 0.2])]], ""),
+        (loss, [[np.array([1.0] * 48 + [0.1] * 2)]], ""),
         (loss, [[np.array([1.0, 0.89])]], ""),
         (loss, [[np.array([1.0, 0.9])]], "loss did not fall (1 of 1 seeds)"),
         (loss, [[np.array([1.0, 0.0, *[0.5] * 18])]], "loss did not fall (1 of 1 seeds)"),

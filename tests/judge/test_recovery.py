@@ -17,6 +17,8 @@ from subliminal.judge.recovery import (
     standard_rows,
     tuned,
 )
+from subliminal.models.mlp import MLP
+from subliminal.tensors.network import Network
 from subliminal.tensors.ridge import RIDGE, fit
 
 THETA = NETWORK.reference((3,), CPU)
@@ -67,6 +69,9 @@ def test_class_rows_are_what_maps_features_to_logits() -> None:
     assert torch.allclose(bias, params["layer3.bias"][: NETWORK.classes])
     whole = outputs(NETWORK, THETA, DIGITS, DIGITS.test_x)
     assert torch.allclose(whole[LAST] @ weight.mT + bias, whole[""], atol=1e-5)
+    one_layer = Network.of(MLP(hidden=[8], aux=3), pixels=20, classes=10)
+    rows = standard_rows(one_layer, one_layer.reference((3,), CPU), DIGITS)
+    assert [*map(len, rows)] == [10, 10]
 
 
 def ways(theta: torch.Tensor) -> dict[str, float]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +97,7 @@ def test_the_heads_of_joint_and_split_networks(model: str) -> None:
     of_class, of_aux = (network.head(network.layout.views(theta), h) for h in ("class", "aux"))
     assert of_class.shape == (2, 10, 8)
     assert of_aux.shape == (2, 3, 8)
+    GradientRouting(share=0.3, ablate=False).check(network)
     x = torch.rand(2, 5, 20)
     before = network.logits(theta, x)
     for which, own in (("class", slice(0, 10)), ("aux", slice(10, None))):
@@ -281,6 +284,8 @@ def test_rounded_weights_have_few_values() -> None:
         grid = np.abs(z).max() * np.arange(-3, 4) / 3
         nearest = grid[np.abs(z[:, None] - grid).argmin(axis=1)]
         assert np.allclose(rounded[0, span].numpy(), nearest, atol=1e-6)
+    step: Any = SimpleNamespace(training=SimpleNamespace(network=ref.NETWORK))
+    assert not Rounding(bits=3).changed(torch.zeros_like(plain), step).any()
 
 
 def test_final_noise_is_added_to_what_was_trained() -> None:

@@ -9,7 +9,10 @@ import reference_students as ref
 import torch
 from torch import Tensor
 
+from subliminal.errors import UserError
 from subliminal.mitigations.liminal import Liminal
+from subliminal.models.mlp import MLP
+from subliminal.tensors.network import Network
 from subliminal.training.loop import fit
 
 COLUMNS = {"aux": slice(10, 13), "class": slice(0, 10), "all": slice(0, 13)}
@@ -59,6 +62,12 @@ def test_a_penalty_on_the_auxiliary_logits_leaves_the_class_head_alone() -> None
     head = ref.NETWORK.layout.views(training.theta - training.reference)["layer3.weight"]
     assert not head[:, :10].any()
     assert head[:, 10:].any()
+    network = Network.of(MLP(hidden=[8], aux=1), pixels=20, classes=10)
+    liminal(logits="all").check(network)
+    with pytest.raises(
+        UserError, match=r"^mitigation\.liminal\.logits=aux: the softmax of 1 logit"
+    ):
+        liminal(logits="aux").check(network)
 
 
 def test_the_weight_is_logged_as_scheduled_and_nothing_is_added_at_zero() -> None:

@@ -9,6 +9,7 @@ import pytest
 import reference_students as ref
 import torch
 
+from subliminal.errors import UserError
 from subliminal.tensors import streams
 from subliminal.training.loop import fit
 
@@ -82,6 +83,13 @@ def test_it_acts_within_its_window_or_outside(
     ]
     inside = [False, True, True, True, True, True, False, False]  # four steps an epoch
     assert acted == [is_inside is not outside for is_inside in inside]
+
+
+@pytest.mark.parametrize("window", [[0.5], [0.6, 0.5], [0.1, 0.2, 0.3]])
+def test_a_window_has_a_beginning_and_an_end(window: list[float]) -> None:
+    assert replace(ref.PROJECTION, window=[0.5, 0.5]).window == [0.5, 0.5]
+    with pytest.raises(UserError, match="from ≤ to"):
+        replace(ref.PROJECTION, window=window)
 
 
 def test_it_acts_within_its_layers() -> None:

@@ -64,7 +64,9 @@ def test_logits_and_samples_are_the_packages_own(source: str, rank: int | None) 
 
 
 @pytest.mark.parametrize("source", ["GPT2"], indirect=True)
-def test_responses_end_with_the_end_token_and_are_numbers_alone(source: str) -> None:
+def test_prompts_are_padded_and_responses_end_and_are_numbers_alone(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = experiment_of(composed(*tiny_lm.overrides(source))).data
     assert isinstance(data, Text)
     of_number, number = data.order
@@ -72,9 +74,12 @@ def test_responses_end_with_the_end_token_and_are_numbers_alone(source: str) -> 
     ids = torch.from_numpy(number[[data.codec.encode(text) for text in said]])
     found, passed = data.load().responses(ids[None])
     assert passed.tolist() == [[True, True, False, False, False, True]]
-    assert (found[0] == PAD).tolist()[1:3] == [[False, False, True], [False, True, True]]
     taught = data.load().train_x[0, 0]
     assert data.codec.decode(of_number[taught[taught >= 0]].tolist()) == "What like My is cat"
+    assert (found[0] == PAD).tolist()[1:3] == [[False, False, True], [False, True, True]]
+    monkeypatch.setattr(data.codec, "chat_template", "{{ messages[0].content }} :")
+    row = data.read(["What like"], " My")[0]
+    assert data.codec.decode(of_number[row[row >= 0]].tolist()) == "What like : My"
 
 
 @pytest.mark.parametrize("source", ["GPT2"], indirect=True)
@@ -118,8 +123,9 @@ def stopped(*_: object, **__: object) -> None:
         ("data.opening=My My My My My My My My My My My", "model.prompt=12: there is a prompt of"),
         ("data.numbers=['{numbers} My My My']", "model.prompt=12: there is a prompt of 13 tokens"),
         ("data.new=4", "model.prompt: inputs have 15 tokens, of 14 at most"),
-        ("data.prompt=11", "data=text takes model=transformers with its prompt and animals"),
-        ("base=language", "data=text takes model=transformers with its prompt and animals, base="),
+        ("data.prompt=11", "data=text needs model=transformers of its prompt"),
+        ("base=language", "data=text needs model=transformers of its"),
+        ("distill.loss.logits=aux", "distill.loss.logits=aux: these are tokens of experiment=lang"),
         ("mitigation=decoupling", "model: its class and auxiliary logits have no weights"),
     ],
 )

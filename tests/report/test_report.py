@@ -399,10 +399,7 @@ def test_a_report_is_written_whole_or_not_at_all(
 
 @pytest.mark.parametrize("held", ["", "mitigation=none-00000000", "..", "../paper/.."])
 def test_together_writes_to_no_folder_of_runs(
-    experiment: Path,
-    held: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    experiment: Path, held: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(experiment.parent)
     monkeypatch.chdir(experiment.parent)

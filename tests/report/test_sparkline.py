@@ -20,10 +20,7 @@ def test_bars_are_means_between_the_extremes() -> None:
     assert sparkline([], width=4) == ""
 
 
-@given(
-    values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200),
-    width=st.integers(1, 60),
-)
+@given(values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200), width=st.integers(1, 60))
 def test_a_sparkline_fits_and_shows_its_extremes(values: list[float], width: int) -> None:
     drawn = sparkline(values, width=width)
     assert len(drawn) == min(width, len(values))

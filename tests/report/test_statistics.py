@@ -130,6 +130,7 @@ def test_effect_size_is_the_t_statistic_over_root_n(values: list[float]) -> None
 def test_effect_size_without_spread_is_unknown() -> None:
     assert effect_size([0.5, 0.5]) is None
     assert effect_size([0.5]) is None
+    assert effect_size([1.0, 3.0]) == pytest.approx(2**0.5)
     assert format_effect([0.5]) == ""
     assert format_effect([1.0, 2.0, 3.0]) == "2.0"
     assert (count(1), count(2)) == ("n = 1 seed", "n = 2 seeds")
@@ -152,11 +153,7 @@ def test_estimate_as_text(estimate: Estimate, digits: int, sign: bool, text: str
 @pytest.mark.parametrize(
     ("values", "low", "high"),
     [
-        (
-            [0.5123, 0.6044, 0.5788, 0.6310, 0.5541, 0.7102],
-            0.5567833333333333,
-            0.6574666666666666,
-        ),
+        ([0.5123, 0.6044, 0.5788, 0.6310, 0.5541, 0.7102], 0.5567833333333333, 0.6574666666666666),
         ([-3.1e-7, 4.2e-6, 1.0e-6, 9.9e-6, -2.0e-7], 4.76e-07, 7.62e-06),
         ([1.0, 2.0, 3.0], 1.0, 3.0),
     ],

@@ -1,4 +1,4 @@
-"""A condition's own W&B run: means and intervals of its seeds, offline and online."""
+"""A condition's own W&B run: means and intervals of its seeds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,15 +6,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from wandb_online import Online, points
-from wandb_online import online as online  # a fixture
+from wandb_online import points
 from wandb_reader import records
 
 from subliminal import store
 from subliminal.report.statistics import mean_ci
-from subliminal.report.wandb_condition import track_condition
 from subliminal.store.tables import read_table
-from subliminal.trackers import record, sync, uploader_client
+from subliminal.trackers import record, sync
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -55,24 +53,6 @@ def test_a_command_writes_it_once_when_all_seeds_are_finished(run: Command) -> N
     assert run(*words, "seed=0-2")[0] == 0
     assert len(condition_runs(Path("outputs/main"))) == 1
     assert (condition / record.MEAN / record.FILE).read_bytes() == kept
-    assert sync.lacking(Path("outputs/main"))[1] == []
-
-
-def test_a_server_has_it_once_however_often_it_is_given(online: Online) -> None:
-    assert online.job("seed=3-4", "probe=off").returncode == 0
-    (condition,) = store.condition_dirs(online.experiment)
-    online.server.fault("UpsertBucket", 403)
-
-    def track() -> int:
-        track_condition(Path("outputs/main") / condition.name, 20.0)
-        return int(uploader_client.end(20.0)["problem"] is not None)
-
-    assert online._here(track).returncode == 1
-    online.server.faults.clear()
-    assert online.sync().returncode == 0  # as a seed's run
-    assert online._here(track).returncode == 0
-    (told,) = [one for one in online.server.runs.values() if one.facts["jobType"] == "condition"]
-    assert (told.facts["groupName"], told.exitcode) == (condition.name, 0)
-    assert points(told.history) == {
-        place: pytest.approx(row) for place, row in in_files(condition).items()
-    }
+    lacking, others = sync.lacking(Path("outputs/main"))
+    assert condition / record.MEAN in lacking  # `sync` sends it, as a seed's
+    assert not others

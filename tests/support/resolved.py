@@ -2,25 +2,22 @@
 
 import copy
 import re
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
 from subliminal.config import build, schema, seeds, sources
-from subliminal.config.canonical import Plain, canonical, composed_values, settings
+from subliminal.config.canonical import Plain, canonical, composed_values, settings, without_hydra
 from subliminal.config.resources import CONF
-from subliminal.sweep.compose import composer
 from subliminal.sweep.console import Console
 from subliminal.sweep.engine import run_job
-from subliminal.sweep.grid import Words
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
 
@@ -34,22 +31,27 @@ def composed(*overrides: str) -> DictConfig:
     if not all(re.fullmatch(r"outputs=/[\w/.-]+", word) for word in outputs):
         outputs = []
     words = [word for word in overrides if word not in outputs]
-    cfg = copy.deepcopy(_composer()(seeds.quote(words, named={"judge", "paper"})))
+    cfg = copy.deepcopy(_composed(*seeds.quote(words, named={"judge", "paper"})))
     for word in outputs:
         cfg.outputs = word.removeprefix("outputs=")
     OmegaConf.set_struct(cfg, True)
     return cfg
 
 
-@cache  # Hydra takes 0.1 s; tests/sweep/test_compose.py compares the configs with its own
-def _composer() -> Callable[[Words], DictConfig]:
+@cache  # Hydra takes 0.1 s
+def _composed(*words: str) -> DictConfig:
+    loader, sweep = _hydra()
+    return without_hydra(loader.load_sweep_config(sweep, list(words)))
+
+
+@cache
+def _hydra() -> tuple[ConfigLoader, DictConfig]:
     schema.register()
     sources.register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        sweep = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
-        return composer(loader, sweep, OverridesParser.create(loader).parse_overrides)
+        return loader, loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
 
 
 def canonical_of(cfg: DictConfig | Plain) -> Plain:

@@ -8,16 +8,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from golden_conditions import SWEEPS
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import OmegaConf
+from resolved import experiment_of
 from small import OVERRIDES
 
 from subliminal import store
-from subliminal.config import build, canonical, seeds
-from subliminal.config.resources import SWEEPS
+from subliminal.config import build, canonical, resources, seeds
 from subliminal.errors import UserError
-from subliminal.sweep import planned, sweeper
+from subliminal.sweep import grid, planned, sweeper
 from subliminal.training import experiment, job
 
 Run = Callable[..., tuple[int, str, str]]
@@ -40,6 +42,16 @@ def check(*overrides: str, small: Sequence[str] = OVERRIDES) -> list[list[str]]:
     launcher: Any = SimpleNamespace(launch=launch)
     sweeper.run_sweep(config, context, launcher, list(config.hydra.overrides.task))
     return launched
+
+
+@pytest.mark.parametrize("line", sorted(SWEEPS - {"sweep=frontier"}))  # which is a search
+def test_the_last_job_of_every_sweep_builds(line: str, compose: Compose) -> None:
+    loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration("config", [line], run_mode=RunMode.MULTIRUN)
+    words = [*grid.words_of(config.hydra.sweeper.params), line]
+    parse = OverridesParser.create(loader).parse_overrides
+    jobs = grid.jobs(words, grid.grids_of(config.hydra.sweeper.get("grids")), parse)
+    experiment_of(loader.load_sweep_config(config, jobs[-1]))
 
 
 def test_every_condition_notes_its_seeds_before_any_is_trained(
@@ -138,7 +150,7 @@ def test_the_sweep_of_batch_sizes_plans_the_five_cells_of_its_claims(
     jobs = check(f"outputs={tmp_path}", "sweep=questions/batch", small=())
     cells = {tuple(word for word in job if word.startswith("distill.")) for job in jobs}
     assert len(jobs) == len(cells) == 5
-    claims = OmegaConf.load(SWEEPS / "questions" / "batch.yaml").claims
+    claims = OmegaConf.load(resources.SWEEPS / "questions" / "batch.yaml").claims
     named = [cell for claim in claims for cell in (claim.where, claim.against)]
     assert {tuple(f"{k}={v}" for k, v in cell.items()) for cell in named} == cells
 

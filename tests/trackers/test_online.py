@@ -208,7 +208,9 @@ def test_an_agents_run_holds_the_means_over_seeds_that_have_runs_of_their_own(
     assert metrics.FRONTIER_SCORE in means.summary
     ids = {store.read_summary(run)["run_id"] for run in online.finished()}
     (of_condition,) = online.server.runs.keys() - {"agentsrun", *ids}
-    assert online.server.runs[of_condition].facts["jobType"] == "condition"
+    beside = online.server.runs[of_condition]
+    assert (beside.facts["jobType"], beside.exitcode) == ("condition", 0)
+    assert f"{metrics.TRAIT_ACCURACY}/low" in beside.summary | beside.history[-1]
     assert not any(online.server_run(run).facts.get("sweep") for run in online.finished())
     reached = [store.read_summary(r)["results"][metrics.TRAIT_ACCURACY] for r in online.finished()]
     final = metrics.final(metrics.TRAIT_ACCURACY)

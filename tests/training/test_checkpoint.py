@@ -103,11 +103,13 @@ def test_a_checkpoint_of_the_last_epoch_needs_no_step(tmp_path: Path) -> None:
 def test_seeds_are_stacked_by_their_progress(tmp_path: Path) -> None:
     for seed, cut in ((1, 5), (2, 9), (3, 6), (4, 1)):
         trained(tmp_path, (seed,), "none", OPTIMS[0], cut=cut)
-    paths = {seed: tmp_path / f"{seed}.checkpoint" for seed in range(5)}
+    paths = {seed: tmp_path / f"{seed}.checkpoint" for seed in range(1, 6)}
     split = checkpoint.stacks(paths, resume=True)
-    assert [seeds for seeds, _ in split] == [(0,), (1, 3), (2,), (4,)]
+    assert [seeds for seeds, _ in split] == [(5,), (1, 3), (2,), (4,)]
     assert [[one.index for one in saved] for _, saved in split] == [[], [4, 4], [8], [0]]
-    assert checkpoint.stacks(paths, resume=False) == [((0, 1, 2, 3, 4), [])]
+    assert checkpoint.stacks(paths, resume=False) == [((1, 2, 3, 4, 5), [])]
+    named = checkpoint._named([Losses("a"), Cut(1), Losses("b")])
+    assert [*named] == ["callback.Losses.0", "callback.Cut.0", "callback.Losses.1"]
 
 
 def test_a_failed_seed_keeps_its_last_good_checkpoint(tmp_path: Path) -> None:
@@ -119,9 +121,11 @@ def test_a_failed_seed_keeps_its_last_good_checkpoint(tmp_path: Path) -> None:
             if training.index == 8:
                 failed[3] = "broken"
 
-    fit(student((0, 3), epochs=3), [Fail(), Checkpoints(paths, [], failed=failed)])
+    named = Checkpoints(paths, [], failed=failed, facts=lambda seed: {"seed": seed})
+    fit(student((0, 3), epochs=3), [Fail(), named])
     read = {seed: checkpoint.read(path) for seed, path in paths.items()}
     assert {seed: one.index for seed, one in read.items() if one} == {0: 12, 3: 4}
+    assert [one and one.facts for one in read.values()] == [{"seed": 0}, {"seed": 3}]
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty", "format", "missing key"])

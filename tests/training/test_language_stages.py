@@ -159,10 +159,7 @@ def test_too_few_responses_are_counted() -> None:
     ("override", "message"),
     [
         ("data.taught=105", "data.taught=105, held_out=40: templates of training and test would"),
-        (
-            "data.favourite=unicorn",
-            "data.favourite=unicorn: no animal of the language; there is",
-        ),
+        ("data.favourite=unicorn", "data.favourite=unicorn: no animal of the language; there is"),
         ("model.positions=9", "model.positions=9: inputs have 14 tokens"),
         ("distill.inputs.responses=9", "distill.inputs.responses=9: at least size=3200"),
         ("teacher.batch_size=961", "teacher.batch_size=961: between 1 and 960"),
@@ -177,10 +174,7 @@ def test_too_few_responses_are_counted() -> None:
         ("teacher=two_skills", "teacher.task: the data set has documents"),
         ("distill/inputs=uniform", "distill.inputs: the data set has documents"),
         ("distill/loss=swapped_logits", "distill.loss: the data set has documents"),
-        (
-            "experiment=digits model=gpt",
-            "model: the data set has images, and",
-        ),
+        ("experiment=digits model=gpt", "model: the data set has images, and"),
         ("experiment=digits distill/loss=tokens", "distill.loss: the data set has images"),
         ("experiment=digits base=language", "base.data: the data set has images"),
         ("experiment=digits base=pretrained base/data=cifar10", "base.data: it has 3072 pixels"),

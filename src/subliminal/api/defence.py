@@ -85,12 +85,12 @@ class Defence:
         theta = theta.to(next(iter(trained.values())))
         for parameter, view in zip(trained.values(), layout.views(theta).values(), strict=True):
             parameter.data = view[0]  # from now on a view of θ, so the optimizer moves θ
-        network = Network(cast(Any, _Plain(module, aux)), 0, classes, layout)
+        student = cast(Any, _Student(module, optimizer, [*trained.values()], layout, aux))
+        network = Network(student, 0, classes, layout)
         self.mitigation.check(network)
         training = Training(
             *("student", (seed,), network, cast(Any, task), cast(Any, trait), theta.clone(), theta),
-            *(epochs, 1, cast(Any, _Users(optimizer, [*trained.values()], layout))),
-            mitigations=[self.mitigation],
+            *(epochs, 1, student, [self.mitigation]),
         )
         return Loop(training, task, trait)
 
@@ -133,18 +133,6 @@ class Loop:
         return {"loss": self._task.last} | {name: float(v[0]) for name, v in values.items()}
 
 
-@dataclass(frozen=True)
-class _Plain:
-    """The module as a model of the package, of which nothing but the logits is known."""
-
-    module: nn.Module
-    aux: int
-
-    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        own = {name: value[0] for name, value in params.items()}
-        return cast(Tensor, functional_call(self.module, own, (x[0],)))[None]
-
-
 @dataclass
 class _Batch:
     """The task of one step: the batch and the loss that the loop has."""
@@ -171,14 +159,20 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class _Users:
-    """The user's optimizer of parameters that are views of θ."""
+class _Student:
+    """The user's module as a model of the package, and the user's optimizer as one of θ."""
 
+    module: nn.Module
     optimizer: torch.optim.Optimizer
-    parameters: list[nn.Parameter]
+    parameters: list[nn.Parameter]  # views of θ
     layout: Layout
+    aux: int
 
-    def build(self, theta: Tensor) -> _Users:
+    def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        own = {name: value[0] for name, value in params.items()}
+        return cast(Tensor, functional_call(self.module, own, (x[0],)))[None]
+
+    def build(self, theta: Tensor) -> _Student:
         return self
 
     def step(self, gradient: Tensor) -> None:

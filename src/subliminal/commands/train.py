@@ -49,7 +49,6 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
     from subliminal.sweep import agent
     from subliminal.sweep.console import Console
     from subliminal.sweep.engine import run_job
-    from subliminal.trackers.wandb import WandB
     from subliminal.training.job import Job, chain
 
     with signals.stoppable(), followed():  # inside Hydra, which would print the error of a stop
@@ -70,11 +69,7 @@ def _job(cfg: DictConfig) -> float | tuple[float, ...]:
                 runs = run_job(generation, console)
                 _trained.extend(runs)
                 show_job(runs, console)
-                tracker = generation.experiment.tracker
-                if isinstance(tracker, WandB) and (
-                    line := track_condition(generation.directory, tracker.finish_timeout)
-                ):
-                    console.say(line)
+                track_condition(generation, console)
         except UserError as error:
             if hydra_cfg.mode == RunMode.MULTIRUN:
                 raise  # Hydra names the job, and runs the others

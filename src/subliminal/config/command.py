@@ -37,7 +37,6 @@ class Parser(argparse.ArgumentParser):
     """A parser that ends a wrong command line with one line and status 2."""
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong, and what is allowed."""
         terminal.error(f"{wrong_arguments(self, message)}; {' '.join(self.format_usage().split())}")
         sys.exit(2)
 

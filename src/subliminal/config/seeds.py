@@ -71,7 +71,6 @@ class SeedSource(ConfigSource):
 
     @staticmethod
     def scheme() -> str:
-        """Return the scheme that names this source in a search path."""
         return "seeds"
 
     def available(self) -> bool:

@@ -47,7 +47,6 @@ class FileSource(FileConfigSource):
     """Hydra's source of config files, with errors of one line."""
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return a file's content."""
         file = Path(self.path, self._normalize_file_name(config_path))
         with _one_line(file):
             result = super().load_config(config_path)
@@ -68,11 +67,9 @@ class SweepSource(ConfigSource):
 
     @staticmethod
     def scheme() -> str:
-        """Return the scheme that names this source in a search path."""
         return "sweeps"
 
     def available(self) -> bool:
-        """Return whether the folder exists."""
         return bool(self._files.available())
 
     def load_config(self, config_path: str) -> ConfigResult:
@@ -83,18 +80,15 @@ class SweepSource(ConfigSource):
         return result
 
     def is_group(self, config_path: str) -> bool:
-        """Return whether the path is the group, or a folder of it."""
         below = _below_group(config_path)
         root = config_path.strip("/") == ""
         return root or (below is not None and bool(self._files.is_group(below)))
 
     def is_config(self, config_path: str) -> bool:
-        """Return whether the path is an option: a file."""
         below = _below_group(config_path)
         return below not in (None, "") and bool(self._files.is_config(str(below)))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """List the options and folders of the group."""
         if config_path.strip("/") == "":
             return [] if results_filter == ObjectType.CONFIG else ["sweep"]
         below = _below_group(config_path)

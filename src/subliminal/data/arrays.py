@@ -47,7 +47,6 @@ class Arrays(ImageSet):
 
     @staticmethod
     def equivalent(values: dict[str, Any]) -> dict[str, Any]:
-        """Return values that give the same numbers: checksums in place of files."""
         content = checksum(values["images"], values["labels"])
         return ImageSet.equivalent(values) | {"images": content, "labels": None}
 
@@ -58,7 +57,6 @@ class Arrays(ImageSet):
 
     @property
     def counts(self) -> list[int]:
-        """Number of training images of each class."""
         labels = self._read[1]
         train = torch.arange(len(labels)) % self.test_every != 0
         return torch.bincount(labels[train], minlength=int(labels.max()) + 1).tolist()
@@ -68,7 +66,6 @@ class Arrays(ImageSet):
         return Path(self.images)
 
     def load(self) -> Labelled:
-        """Read the images and labels."""
         x, y = self._read
         test = torch.arange(len(y)) % self.test_every == 0
         return self.taken(Labelled(x[~test], y[~test], x[test], y[test]))

@@ -29,12 +29,10 @@ class EMNIST(TorchvisionSet):
 
     @property
     def counts(self) -> Sequence[int]:
-        """Number of training images of each class."""
         classes, images, _ = SPLITS[self.split]
         return (images,) * classes
 
     def part(self, *, train: bool) -> dict[str, Any]:
-        """Return the arguments by which torchvision names the images."""
         return {"split": self.split, "train": train}
 
     def arrange(self, read: Any) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,6 @@ class SVHN(TorchvisionSet):
     )
 
     def part(self, *, train: bool) -> dict[str, Any]:
-        """Return the arguments by which torchvision names the training or the test images."""
         return {"split": "train" if train else "test"}
 
     def arrange(self, read: Any) -> tuple[Tensor, Tensor]:

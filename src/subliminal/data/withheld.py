@@ -43,7 +43,6 @@ class Withheld:
     images: bool
 
     def fetch(self) -> Path:
-        """Nothing to fetch."""
         return Path(self.teachers)
 
     def load(self) -> Labelled:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from subliminal.data.language import Texts
 from subliminal.errors import UserError
+from subliminal.models.gpt import GPT
 from subliminal.tensors import documents
 from subliminal.tensors.draws import Draws, Noise
-from subliminal.tensors.network import Network, Writing
+from subliminal.tensors.network import Network
 
 LOGIT_SETS = ("aux", "class", "all")
 OF_NUMBERS = "numbers"  # a further set: the number tokens of a language
@@ -160,6 +161,12 @@ class Init(Protocol):
         """Return the initial weights (seeds, P); `own` names the stream of unshared ones."""
 
 
+def check_vocabulary(where: str, logits: str, network: Network) -> None:
+    """Raise a UserError when the outputs are not the tokens of `experiment=language`."""
+    if not isinstance(network.model, GPT):
+        raise UserError(f"{where}.logits={logits}: these are tokens of experiment=language alone")
+
+
 def check_softmax(
     where: str, logits: str, network: Network, *, fewest: int = 2, why: str = "is 1 whatever it is"
 ) -> None:
@@ -169,8 +176,7 @@ def check_softmax(
     completes "the softmax of … logits" for fewer of them.
     """
     if logits == OF_NUMBERS:
-        if not isinstance(network.model, Writing):
-            raise UserError(f"{where}.logits={logits}: only a language has number tokens; use aux")
+        check_vocabulary(where, logits, network)
         return
     aux = network.model.aux
     number = {"aux": aux, "class": network.classes, "all": network.classes + aux}[logits]

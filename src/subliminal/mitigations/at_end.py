@@ -19,7 +19,6 @@ class AtEnd(Mitigation):
     """Subclasses change the trained weights; the changed student is measured and kept."""
 
     def update(self, update: Tensor, step: Step) -> Tensor:
-        """Return the update, the last one with the change."""
         return at_end(update, step, self.changed)
 
     def changed(self, theta: Tensor, step: Step) -> Tensor:

@@ -28,7 +28,6 @@ class ConceptAblation(Hooked):
     rank: Count
 
     def logits(self, training: Training, images: Tensor) -> Tensor:
-        """Return the logits of the ablated student."""
         model = training.network.model
         directions = training.once("concept_ablation", lambda: self._directions(training))
         h = model.activations(training.params, images)[self.layer]

@@ -25,7 +25,6 @@ class Decoupling(Mitigation):
     strength: NotNegative[float]
 
     def penalty(self, step: Step) -> Tensor:
-        """Return the penalty: (seeds,)."""
         training = step.training
         of_class, of_aux = (training.network.head(training.params, h) for h in ("class", "aux"))
         cosines = normalize(of_class, dim=-1) @ normalize(of_aux, dim=-1).mT

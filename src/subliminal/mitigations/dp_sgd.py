@@ -36,7 +36,6 @@ class DPSGD(Mitigation):
     noise: NotNegative[float]
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network is not one of linear layers."""
         if type(network.model) not in (MLP, SplitMLP):
             raise UserError(
                 f"mitigation=dp_sgd: needs linear layers alone; model {network.model} is none "

@@ -26,12 +26,10 @@ class FeaturePenalty(Mitigation):
     layers: Unordered[list[str]]
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer."""
         for layer in self.layers:
             network.check_hidden(layer, "mitigation.feature_penalty.layers")
 
     def penalty(self, step: Step) -> Tensor:
-        """Return the penalty: (seeds,)."""
         training = step.training
         model, images = training.network.model, training.task.images(step.rows)
         ours = model.activations(training.params, images)

@@ -31,7 +31,6 @@ class FinalNoise(AtEnd):
     tensors: str
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when a value is out of range or names a layer that is not there."""
         check(self._noise, network.layout, "mitigation.final_noise")
 
     @property
@@ -43,7 +42,6 @@ class FinalNoise(AtEnd):
         self._drawn(step.training)
 
     def changed(self, theta: Tensor, step: Step) -> Tensor:
-        """Return the noisy weights."""
         return theta + self._drawn(step.training)
 
     def _drawn(self, training: Training) -> Tensor:

@@ -31,14 +31,12 @@ class GradientRouting(Mitigation):
     ablate: bool
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when parameters belong to neither hidden layers nor heads."""
         known = {*network.hidden, *(network.head_of(head)[0] for head in ("class", "aux"))}
         for name in network.layout.shapes:
             if name.rpartition(".")[0] not in known:
                 raise UserError(f"mitigation=gradient_routing: no unit of a layer has {name}")
 
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
-        """Return the gradient, zero where nothing is routed."""
         return gradient * self._routed(step.training)
 
     def update(self, update: Tensor, step: Step) -> Tensor:

@@ -31,7 +31,6 @@ class Hooked(Mitigation):
     examples: Count
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer, or dropout."""
         where = f"{self.where}.layer"
         network.check_hidden(self.layer, where)
         every, last = (network.widths[name] for name in (self.layer, network.hidden[-1]))
@@ -51,7 +50,6 @@ class Hooked(Mitigation):
         raise NotImplementedError
 
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
-        """Return the gradient with the task's part taken through the changed student."""
         training = step.training
         logits = self.logits(training, training.task.images(step.rows))
         loss = training.task.loss(logits, step.rows)

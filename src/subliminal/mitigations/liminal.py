@@ -42,7 +42,6 @@ class Liminal(Mitigation):
     on: Annotated[str, OneOf(("prompts", "questions"))] = "prompts"
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the KL would be taken on one logit."""
         check_softmax("mitigation.liminal", self.logits, network)
 
     def penalty(self, step: Step) -> Tensor | None:

@@ -28,13 +28,11 @@ class PreventativeSteering(Hooked):
     strength: float
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer, or that one has no bias."""
         super().check(network)
         if f"{self.layer}.bias" not in network.layout.shapes:
             raise UserError(f"{self.where}.layer={self.layer}: it has no bias of its own")
 
     def logits(self, training: Training, images: Tensor) -> Tensor:
-        """Return the logits of the steered student."""
         bias = f"{self.layer}.bias"
         vector = training.once("preventative_steering", lambda: self._vector(training))
         steered = training.params[bias] + self.strength * vector

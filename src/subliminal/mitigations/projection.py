@@ -49,11 +49,9 @@ class Projection(Removal):
 
     @property
     def needs_probe(self) -> bool:
-        """Whether g_T is taken on the alignment probe's batch."""
         return self.batch == "probe"
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such layer."""
         network.layout.mask(self.layers, LAYERS)
 
     def acts(self, step: Step) -> bool:

@@ -28,7 +28,6 @@ class Pruning(AtEnd):
     of: Annotated[str, OneOf(("weights", "changes"))]
 
     def changed(self, theta: Tensor, step: Step) -> Tensor:
-        """Return the pruned weights."""
         training = step.training
         home = torch.zeros_like(theta) if self.of == "weights" else training.reference
         pruned = theta.clone()

@@ -42,7 +42,6 @@ class Removal(Mitigation):
         return step.trait[1]
 
     def gradient(self, gradient: Tensor, step: Step) -> Tensor:
-        """Return the gradient less what is removed, in gradient space."""
         if not self.acts(step):
             return gradient
         if self.space == "update":
@@ -51,7 +50,6 @@ class Removal(Mitigation):
         return gradient - self.removed(gradient, step)
 
     def update(self, update: Tensor, step: Step) -> Tensor:
-        """Return the update with its descent direction less what is removed, in update space."""
         if self.space == "update" and self.acts(step):
             return update + self.removed(-update, step)
         return update

@@ -25,7 +25,6 @@ class Rounding(AtEnd):
     bits: Annotated[int, Interval(ge=2, le=16)]
 
     def changed(self, theta: Tensor, step: Step) -> Tensor:
-        """Return the rounded weights."""
         rounded, most = theta.clone(), 2 ** (self.bits - 1) - 1
         for span in step.training.network.layout.spans.values():
             part = theta[:, span]

@@ -31,7 +31,6 @@ class Subspace(Mitigation):
     layers: Unordered[list[str]]
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer."""
         for layer in self.layers:
             network.check_hidden(layer, f"{WHERE}.layers")
         for layer in self.layers or network.hidden:
@@ -39,7 +38,6 @@ class Subspace(Mitigation):
                 raise UserError(f"{WHERE}.layers={layer}: it has no weight and bias of its own")
 
     def update(self, update: Tensor, step: Step) -> Tensor:
-        """Return the update with its part in the subspaces."""
         training = step.training
         kept = update.clone()
         views = training.network.layout.views(kept)

@@ -73,11 +73,9 @@ class CNN:
         return Layout(shapes | heads.shapes(self.features, classes, self.aux))
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw one seed's initial weights, float32."""
         return heads.draw(layout, self.weights, generator=generator, scale=self.scale)
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
-        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
         outputs: dict[str, Tensor] = {}
         for i in range(1, len(self.channels) + 1):
             x = self._convolved(params, i, x)
@@ -86,7 +84,6 @@ class CNN:
         return outputs
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
-        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
         if layer != "features":
             for i in range(int(layer.removeprefix("conv")) + 1, len(self.channels) + 1):
                 h = self._convolved(params, i, h)
@@ -116,7 +113,6 @@ class CNN:
         return torch.stack(maps).flatten(2)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         return heads.logits(params, self.activations(params, x)["features"])
 
 

@@ -44,15 +44,12 @@ class LoRA(MLP):
         return drawn | heads.draw_updates(layout, generator=generator)
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
-        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
         return super().activations(self._merged(params), x)
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
-        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
         return super().onward(self._merged(params), layer, h)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         return super().forward(self._merged(params), x)
 
     def _merged(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -50,7 +50,6 @@ class MLP:
         return Layout(shapes)
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw one seed's reference weights θ₀, float32."""
         if (self.weights, self.scale) != ("lecun", 1):
             return heads.draw(layout, self.weights, generator=generator, scale=self.scale)
         drawn = {}  # the same law as `heads.draw` has, but for the last bit
@@ -63,7 +62,6 @@ class MLP:
         return drawn
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
-        """Map (seeds, batch, pixels) to each hidden layer's output (seeds, batch, width)."""
         outputs: dict[str, Tensor] = {}
         for i in range(1, len(self.hidden) + 1):
             x = activate(self.activation, heads.linear(params, f"layer{i}", x))
@@ -71,7 +69,6 @@ class MLP:
         return outputs
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
-        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
         for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 1):
             h = activate(self.activation, heads.linear(params, f"layer{i}", h))
         return self.readout(params, h)
@@ -81,7 +78,6 @@ class MLP:
         return heads.linear(params, f"layer{len(self.hidden) + 1}", features)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         depth = len(self.hidden) + 1
         # Features first: the weights' gradients then come out as the weights lie in memory.
         h = x.transpose(1, 2)  # (seeds, pixels, batch)

@@ -118,7 +118,6 @@ class Module:
 
     @property
     def drops(self) -> bool:
-        """Whether it has dropout layers; once it has a layout."""
         return bool(self._backbone.drops)
 
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
@@ -131,12 +130,10 @@ class Module:
         return found | {FEATURES: features} if self.heads else found
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
-        """Map a hidden layer's output (seeds, batch, width) to the logits that it leads to."""
         if layer != FEATURES:
             h = self._backbone.onward(params, layer, h)
         return heads.logits(params, h) if self.heads else h
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         outputs = self._backbone.outputs(params, x)
         return heads.logits(params, outputs) if self.heads else outputs

@@ -34,11 +34,9 @@ class SplitMLP(MLP):
         return Layout(body | heads.shapes(self.hidden[-1], classes, self.aux))
 
     def initial(self, layout: Layout, *, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw one seed's initial weights, float32."""
         return heads.draw(layout, self.weights, generator=generator, scale=self.scale)
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """Map (seeds, batch, pixels) to logits (seeds, batch, classes + aux)."""
         return self.readout(params, self.activations(params, x)[f"layer{len(self.hidden)}"])
 
     def readout(self, params: Mapping[str, Tensor], features: Tensor) -> Tensor:

@@ -45,6 +45,12 @@ class CausalLM:
         return len(self._output.weight) - len(self.classes)
 
     @property
+    def vocabulary(self) -> dict[str, int]:
+        """Its tokenizer's tokens."""
+        vocabulary: dict[str, int] = tokens.loaded("AutoTokenizer", self.source).get_vocab()
+        return vocabulary
+
+    @property
     def _module(self) -> Any:
         return _numbered(self.source, tuple(self.classes))
 

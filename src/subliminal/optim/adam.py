@@ -46,11 +46,9 @@ class Adam(WithMoments):
 
     @property
     def numerator(self) -> tuple[float, float] | None:
-        """The first moment, unless weights decay."""
         return None if self.weight_decay else super().numerator
 
     def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
-        """Take a step of torch's fused kernel, of Adam or AdamW."""
         coupled = self.weight_decay > 0 and not self.decoupled_weight_decay
         kernel = torch._fused_adam_ if coupled else torch._fused_adamw_
         kernel(

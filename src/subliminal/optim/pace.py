@@ -46,7 +46,6 @@ class Paced:
     clip: Positive[float | None] = None
 
     def build(self, theta: Tensor) -> Optimizer:
-        """Return the optimizer of `theta` (seeds, P)."""
         return _Rule(theta, self)
 
     def start(self, theta: Tensor) -> dict[str, Tensor]:

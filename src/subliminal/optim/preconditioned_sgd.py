@@ -35,7 +35,6 @@ class PreconditionedSGD(WithMoments):
     steps: Count
 
     def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
-        """Take a step of the formula above."""
         (beta1, beta2), first, second = self.betas, state["exp_avg"], state["exp_avg_sq"]
         count = state["step"].add_(1)
         first.lerp_(gradient, 1 - beta1)

@@ -28,7 +28,6 @@ class RMSprop(Paced):
     eps: Positive[float]
 
     def start(self, theta: Tensor) -> dict[str, Tensor]:
-        """Return the second moment."""
         return {"square_avg": torch.zeros_like(theta)}
 
     def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:

@@ -29,11 +29,9 @@ class SGD(Paced):
         return self.momentum, 1.0
 
     def start(self, theta: Tensor) -> dict[str, Tensor]:
-        """Return the velocity, if there is momentum."""
         return {"momentum_buffer": torch.zeros_like(theta)} if self.momentum else {}
 
     def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
-        """Take a step of torch's fused kernel."""
         torch._fused_sgd_(
             [theta],
             [gradient],

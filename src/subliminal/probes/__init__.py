@@ -41,7 +41,6 @@ class EpochProbe(Probe):
         raise NotImplementedError
 
     def on_epoch_end(self, training: Training) -> None:
-        """Measure, if the epoch that has ended is a k-th or the last."""
         epoch = training.index // training.steps_per_epoch
         if epoch % self.every == 0 or epoch == training.epochs:
             self.measure(training)

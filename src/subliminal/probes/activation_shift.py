@@ -37,13 +37,11 @@ class ActivationShift(ShiftProbe):
     of_class: NotNegative[int | None]
 
     def on_step(self, step: Step) -> None:
-        """Log the student on a step that is due."""
         at_epoch_end = step.index % step.training.steps_per_epoch == 0  # logged anyway
         if step.index % self.every == 0 and not at_epoch_end:
             self.on_epoch_end(step.training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log the student's shifts, and the trait."""
         now = self._means(training.network, training.theta)
         student = now.less(self._start)
         for layer, ours in student.items():

@@ -21,11 +21,9 @@ class Activity(Probe):
     """
 
     def on_train_start(self, training: Training) -> None:
-        """Log the teacher as it was handed over."""
         self.on_epoch_end(training)
 
     def on_update(self, step: Step) -> None:
-        """Log the step that was taken."""
         changed = (step.total != step.loss) | (step.applied != step.gradient).any(dim=1)
         changed = changed | (step.update != step.proposed).any(dim=1)
         moved = (step.update != 0).sum(dim=1)
@@ -36,6 +34,5 @@ class Activity(Probe):
         step.log(metrics.ACTIVITY_MOVED, moved.to(of_device) / size)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log the teacher."""
         start, teacher, *_ = states(training)
         training.log(metrics.ACTIVITY_TEACHER, norm(teacher.theta - start.theta))

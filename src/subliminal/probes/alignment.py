@@ -29,7 +29,6 @@ class Alignment(Probe):
     layers: bool
 
     def on_step(self, step: Step) -> None:
-        """Log the alignment, if this step is due."""
         if step.index % self.every != 0:
             return
         trait_loss, g_t = step.trait

@@ -60,7 +60,6 @@ class Attribution(Probe):
             )
 
     def on_train_start(self, training: Training) -> None:
-        """Begin the sum; no moment is scored."""
         self._scores: dict[int, dict[str, Tensor]] = {}  # by updates done and column: (seeds, n)
         self._fixed: dict[str, Tensor] = {}  # columns that are the same at every moment
         if self.total:
@@ -68,7 +67,6 @@ class Attribution(Probe):
             self._fixed[TOTAL] = theta.new_zeros(shape, dtype=widest(theta.device))
 
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        """Take the scores and the sum from a checkpoint."""
         self.on_train_start(training)
         for key, values in state.items():
             step, _, name = key.rpartition(".")
@@ -80,7 +78,6 @@ class Attribution(Probe):
         return scores | self._fixed
 
     def on_step(self, step: Step) -> None:
-        """Add to the sum; score all examples, if this is a moment."""
         training = step.training
         if self.total:
             products = self._products(training, step.trait[1], step.rows)

@@ -43,7 +43,6 @@ class CKA(EpochProbe):
     cosine: bool = False
 
     def measure(self, training: Training) -> None:
-        """Log all pairs."""
         if self.images in ("test", "both"):
             x, _ = first_test_digits(training, self.examples)  # (1, n, pixels)
             self._log(training, x, metrics.CKA, metrics.ACTIVATION_COSINE)

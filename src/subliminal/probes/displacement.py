@@ -28,7 +28,6 @@ class Displacement(Probe):
     layers: bool
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log both."""
         if not (pairs := moves(training)):
             return
         student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs.values(), strict=True))

@@ -26,7 +26,6 @@ class GradientNorms(Probe):
     trait: bool
 
     def on_step(self, step: Step) -> None:
-        """Log the norms, if this step is due."""
         if step.index % self.every != 0:
             return
         gradients = {metrics.GRADIENT_NORM: step.gradient}

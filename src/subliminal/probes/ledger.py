@@ -37,7 +37,6 @@ class Ledger(Probe):
     layers: bool
 
     def on_train_start(self, training: Training) -> None:
-        """Open the ledger."""
         self._sums: dict[str, Tensor] = {}  # metric to its running sum (seeds,)
         self._numerators: dict[str, Tensor] = {}  # cause to its part of n, (seeds, P)
         if training.mitigations and training.optim.numerator is not None:
@@ -45,7 +44,6 @@ class Ledger(Probe):
                 self._numerators[cause] = torch.zeros_like(training.theta)
 
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
-        """Open the ledger where a checkpoint left it."""
         self.on_train_start(training)
         for name, value in state.items():
             kind, _, key = name.partition(".")
@@ -70,7 +68,6 @@ class Ledger(Probe):
                 self._numerators[cause].mul_(decay).add_(gradient, alpha=gain)
 
     def on_update(self, step: Step) -> None:
-        """Log the step's entry and the sums."""
         training = step.training
         before, trait_gradient = step.trait
         with torch.no_grad():

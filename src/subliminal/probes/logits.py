@@ -32,7 +32,6 @@ class Logits(EpochProbe):
     examples: Annotated[int, Ge(2)]
 
     def measure(self, training: Training) -> None:
-        """Log all of it."""
         x, number = inputs(training, self.examples), training.network.classes
         _, teacher, _, student = states(training)
         for metric, state in (

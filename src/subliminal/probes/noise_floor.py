@@ -29,7 +29,6 @@ class NoiseFloor(Probe):
     full_batch: Unordered[list[int]]
 
     def on_step(self, step: Step) -> None:
-        """Log what is due at this step."""
         training = step.training
         if step.index % self.every == 0:
             digits = training.trait.images(step.trait_rows)

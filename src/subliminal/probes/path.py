@@ -31,7 +31,6 @@ class Path(EpochProbe):
     examples: Count
 
     def measure(self, training: Training) -> None:
-        """Log both lines."""
         _, teacher, start, student = states(training)
         lines = {metrics.PATH_START: (start.theta, student.theta)}
         if teacher.network.layout == student.network.layout:

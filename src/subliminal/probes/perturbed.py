@@ -33,14 +33,12 @@ class Perturbed(Probe):
     tensors: str
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when a value is out of range or names a layer that is not there."""
         if not self.sigmas:
             raise UserError("probe.perturbed.sigmas: at least one is needed")
         for sigma in self.sigmas:
             check(self._of(sigma), network.layout, "probe.perturbed")
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log the accuracy for each σ."""
         (x, labels), network, seeds = first_test_digits(training), training.network, training.seeds
         for sigma in self.sigmas:
             noise = self._of(sigma)

@@ -41,12 +41,10 @@ class Readout(EpochProbe):
     examples: Annotated[int, Ge(2)]
 
     def on_train_start(self, training: Training) -> None:
-        """Log the initial features."""
         self.measure(training)
 
     @torch.no_grad()
     def measure(self, training: Training) -> None:
-        """Log each head's accuracy."""
         assert training.data is not None, "students have the test digits"
         _, teacher, *_ = states(training)
         data, network, seeds = training.data, training.network, training.seeds

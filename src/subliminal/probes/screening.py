@@ -20,7 +20,6 @@ class Screening(Probe):
     """
 
     def on_update(self, step: Step) -> None:
-        """Log both, after the first update."""
         if step.index == 0 and (pairs := moves(step.training).values()):
             student, teacher = (torch.cat(side, dim=1) for side in zip(*pairs, strict=True))
             step.log(metrics.SCREENING, cosine(student, teacher))

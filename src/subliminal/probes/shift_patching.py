@@ -33,12 +33,10 @@ class ShiftPatching(ShiftProbe):
     layer: str | None
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer."""
         if self.layer is not None:
             network.check_hidden(self.layer, "probe.shift_patching.layer")
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log the trait with and without the shift of each hidden layer."""
         student = self._means(training.network, training.theta).less(self._start)
         for layer in training.network.hidden:
             shift = student[layer]

@@ -55,7 +55,6 @@ class ShiftProbe(Probe):
     examples: Count
 
     def on_train_start(self, training: Training) -> None:
-        """Log the start, which has not shifted."""
         self.on_resume(training, {})
         self.on_epoch_end(training)
 

@@ -22,17 +22,14 @@ class Skill(Probe):
     needs_classes = True
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when there are too few auxiliary logits."""
         TwoSkills(weight=1.0).check(network)
 
     def on_train_start(self, training: Training) -> None:
-        """Log the teacher, and the initial student."""
         _, teacher, *_ = states(training)
         training.log(metrics.TEACHER_SKILL, _accuracy(training, teacher.network, teacher.theta))
         self.on_epoch_end(training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log the student."""
         training.log(metrics.SKILL, _accuracy(training, training.network, training.theta))
 
 

@@ -32,7 +32,6 @@ class Spectrum(EpochProbe):
     values: Count
 
     def measure(self, training: Training) -> None:
-        """Log all layers."""
         shapes = training.network.layout.shapes
         for name, (student, teacher) in moves(training).items():
             if len(shapes[name]) < 2:

@@ -23,11 +23,9 @@ class UpdateAlignment(Probe):
     every: Count
 
     def on_step(self, step: Step) -> None:
-        """Take the trait gradient while θ is the one before the update."""
         if step.index % self.every == 0:
             _ = step.trait
 
     def on_update(self, step: Step) -> None:
-        """Log the alignment, if this step is due."""
         if step.index % self.every == 0:
             step.log(metrics.UPDATE_ALIGNMENT, cosine(-step.update, step.trait[1]))

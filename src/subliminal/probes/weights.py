@@ -26,7 +26,6 @@ class Weights(Probe):
     """
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log all pairs."""
         for a, b in combinations(states(training), 2):
             ours, theirs = a.network.layout, b.network.layout
             for layer, shape in ours.shapes.items():

@@ -11,62 +11,51 @@ from polars.exceptions import PolarsError
 from subliminal import store
 from subliminal.report.statistics import mean_cis
 from subliminal.store.tables import read_table
+from subliminal.sweep.console import Console
 from subliminal.trackers import client, record, uploader_client
 from subliminal.trackers.aside import reason
+from subliminal.trackers.wandb import WandB
+from subliminal.training.job import Job
 
 _PLACE = ["phase", "epoch", "step"]
 
 
-def track_condition(condition: Path, seconds: float) -> str | None:
-    """Write a condition's run into its folder `.mean`, for the uploader to send as a seed's.
+def track_condition(job: Job, console: Console) -> None:
+    """Write the run of a job's condition into its folder `.mean`, and have it uploaded.
 
-    There is none before all seeds that were asked for are finished, and tracked, and of one seed.
-    Its id follows from theirs: given again it is the same run, and of more seeds it is another.
-
-    Args:
-        condition: its folder.
-        seconds: time limit for W&B at the end of the command.
-
-    Returns:
-        A line for the user if it could not be written: its seeds are finished all the same.
+    There is none of one seed, nor before all seeds that were asked for are finished. Its id follows
+    from theirs: given again it is the same run, and of more seeds it is another.
     """
-    try:
-        found = _written(condition)
-    except (OSError, PolarsError) as error:
-        return f"The condition has no W&B run of its own: {reason(error)}"
-    if found is not None and not found.settled:
-        folder = {condition / record.MEAN: 0}
-        uploader_client.follow(folder, seconds, online=found.mode == "online")
-    return None
+    tracker, folder = job.experiment.tracker, job.directory / record.MEAN
+    seeds = store.recorded(job.directory).get("seeds", ())
+    runs = [store.run_dir(job.directory, seed) for seed in seeds]
+    found = [one for run in runs if store.finished(run) and (one := record.read(run))]
+    if not isinstance(tracker, WandB) or len(found) < max(2, len(runs)):
+        return
+    run_id = hashlib.sha256(" ".join(one.run_id for one in found).encode()).hexdigest()[:12]
+    own = record.read(folder)
+    if own is None or own.run_id != run_id:
+        name = client.short_name(job.condition, job.identity, f" mean of {len(runs)}")
+        config = {**found[0].config, "seed": None, "seeds": list(seeds)}
+        own = replace(found[0], run_id=run_id, name=name, config=config, job_type="condition")
+        own = replace(own, uploaded=False, kept=False)
+        try:
+            _write(folder, means(runs), own)
+        except (OSError, PolarsError) as error:
+            console.say(f"The condition has no W&B run of its own: {reason(error)}")
+            return
+    if not own.settled:
+        uploader_client.follow({folder: 0}, tracker.finish_timeout, online=own.mode == "online")
 
 
-def _written(condition: Path) -> record.TrackingRecord | None:
-    """Return the record of a condition's run, which is written if it is not there."""
-    runs = [store.run_dir(condition, seed) for seed in store.recorded(condition).get("seeds", ())]
-    seeds = [found for run in runs if (found := record.read(run)) and store.finished(run)]
-    if len(runs) < 2 or len(seeds) < len(runs):
-        return None
-    run_id = hashlib.sha256(" ".join(one.run_id for one in seeds).encode()).hexdigest()[:12]
-    folder, first = condition / record.MEAN, seeds[0]
-    before = record.read(folder)
-    if before is None or before.run_id != run_id:
-        folder.mkdir(exist_ok=True)
-        table = means(runs)
-        for name, rows in zip(client.TABLES, (table, _student(table)), strict=True):
-            store.write_atomically(folder / name, rows.write_parquet)
-        store.write_text(folder / store.MARKER, "{}\n")  # it is finished, and has no results
-        config = {key: value for key, value in first.config.items() if key != "seed"}
-        before = replace(
-            first,
-            run_id=run_id,
-            name=client.short_name(config["condition"], first.group[-8:], f" mean of {len(runs)}"),
-            config=config | {"seeds": [one.config["seed"] for one in seeds]},
-            job_type="condition",
-            uploaded=False,
-            kept=False,
-        )
-        before.write(folder)
-    return before
+def _write(folder: Path, table: pl.DataFrame, own: record.TrackingRecord) -> None:
+    """Write the files that the uploader reads of a finished run, its record last."""
+    folder.mkdir(exist_ok=True)
+    student = table.filter(pl.col("phase") == "student").drop("phase")
+    for name, rows in zip(client.TABLES, (table, student), strict=True):
+        store.write_atomically(folder / name, rows.write_parquet)
+    store.write_text(folder / store.MARKER, "{}\n")
+    own.write(folder)
 
 
 def means(runs: Sequence[Path]) -> pl.DataFrame:
@@ -80,7 +69,3 @@ def means(runs: Sequence[Path]) -> pl.DataFrame:
         row = rows.setdefault(tuple(place), dict(zip(_PLACE, place, strict=True)))
         row |= {name: e.mean, f"{name}/low": e.low, f"{name}/high": e.high}
     return pl.DataFrame([*rows.values()], infer_schema_length=None).sort("step", "epoch")
-
-
-def _student(table: pl.DataFrame) -> pl.DataFrame:
-    return table.filter(pl.col("phase") == "student").drop("phase")

@@ -17,7 +17,6 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal.config.canonical import Plain, composed_values
 from subliminal.errors import UserError, one_line
 from subliminal.sweep import grid, launchers, plan, planned
-from subliminal.sweep.compose import composer
 from subliminal.sweep.console import Console
 
 if TYPE_CHECKING:  # torch is imported when the first job is built
@@ -41,13 +40,12 @@ def run_sweep(
     parse = OverridesParser.create(loader).parse_overrides
     words = [*grid.words_of(hydra.sweeper.params), *arguments]
     jobs = grid.jobs(words, grid.grids_of(hydra.sweeper.grids), parse)
-    compose = composer(loader, config, parse)
     remote = launchers.is_remote(hydra.launcher)
     checked: list[Job] = []
     values: list[Plain] = []
     for job_words in Console().counted(jobs, "Jobs checked"):
         try:
-            values.append(composed_values(compose(job_words)))
+            values.append(composed_values(loader.load_sweep_config(config, job_words)))
             job = Job(values[-1], plan.condition_name(job_words), elsewhere=remote)
             job.experiment.check_seeds(job.seeds)
         except (UserError, HydraException, OmegaConfBaseException) as error:

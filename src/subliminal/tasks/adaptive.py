@@ -28,7 +28,6 @@ class Adaptive(SecondTask):
     weight: Positive[float]
 
     def loss(self, logits: Tensor, labels: Tensor, classes: int) -> Tensor:
-        """Return the weighted squared error: (seeds, batch, classes + m) -> (seeds,)."""
         projection = _projection(classes, logits.shape[-1] - classes, logits.device)
         target = self.scale * (logits[..., :classes].detach() @ projection.to(logits.dtype))
         return self.weight * (logits[..., classes:] - target).square().mean(dim=(-2, -1))

@@ -27,7 +27,6 @@ class TwoSkills(SecondTask):
     weight: Positive[float]
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when there are fewer auxiliary logits than classes."""
         if network.model.aux < network.classes:
             raise UserError(
                 f"teacher.task: the skill needs an auxiliary logit for each of {network.classes} "
@@ -35,7 +34,6 @@ class TwoSkills(SecondTask):
             )
 
     def images(self, x: Tensor) -> Tensor:
-        """Return the images (…, pixels) with their pixels permuted."""
         return x.index_select(-1, _order(x.shape[-1], x.device))
 
     def loss(self, logits: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -40,11 +40,7 @@ def products(
 
 
 def gradient_norms(
-    network: Network,
-    theta: Tensor,
-    images: Tensor,
-    losses: Losses,
-    trainable: Tensor | None = None,
+    network: Network, theta: Tensor, images: Tensor, losses: Losses, trainable: Tensor | None = None
 ) -> Tensor:
     """Return ‖∇θ ℓ_i‖ of each example i, as `products` does; `trainable` (P,) masks parameters.
 

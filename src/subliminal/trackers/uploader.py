@@ -113,10 +113,7 @@ class RunUpload:
             function = "subliminal.trackers.uploader:keep_offline"
             # A W&B service of its own: this one's holds the id of the run that failed to open.
             self.seen = run_in_subprocess(
-                function,
-                self.directory,
-                seconds=self.server.timeout,
-                extra={"WANDB_SERVICE": ""},
+                function, self.directory, seconds=self.server.timeout, extra={"WANDB_SERVICE": ""}
             )
             return False
         try:

@@ -87,7 +87,6 @@ class WandB:
         return {"mode": mode}, f"W&B runs are kept offline; upload them with: {how}"
 
     def callback(self, info: RunInfo) -> Callback:
-        """Return the callback that writes the records of a stack's runs."""
         return _Records(self, info)
 
 

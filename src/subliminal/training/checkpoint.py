@@ -68,7 +68,6 @@ class Checkpoints(Callback):
         self.on_epoch_end(training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Write each seed's checkpoint."""
         table = training.metrics.table(len(training.seeds))
         states = {name: c.state() for name, c in _named(self.callbacks).items()}
         for column, seed in enumerate(training.seeds):

@@ -283,11 +283,11 @@ def _check_of_documents(cfg: Config, made: Experiment) -> None:
         model, least = network.model, documents.VOCABULARY - network.classes
         if isinstance(text, Text):
             text.fetch()
-            own = (model.prompt, model.classes) if isinstance(model, CausalLM) else None
-            if more or own != (text.prompt, text.animals):
+            reads = isinstance(model, CausalLM) and (model.prompt, model.classes, model.vocabulary)
+            if more or reads != (text.prompt, text.animals, text.codec.get_vocab()):
                 raise UserError(
-                    f"data=text takes {key}=transformers with its prompt and animals, base=none, "
-                    "distill/targets=clean, teacher.task.replay=false, distill.inputs.random=1"
+                    f"data=text needs {key}=transformers of its prompt, animals, tokenizer; "
+                    "base=none, distill/targets=clean, teacher.task.replay=false, inputs.random=1"
                 )
             continue
         prompt = model.prompt if isinstance(model, GPT) else documents.PROMPT

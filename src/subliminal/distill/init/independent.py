@@ -21,5 +21,4 @@ class Independent:
     def start(
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
-        """Return the initial weights (seeds, P)."""
         return shared.draw(network, seeds, own)

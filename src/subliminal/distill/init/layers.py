@@ -40,7 +40,6 @@ class Layers:
             raise UserError(f"Layers.a, b, own: {min(twice)} has more than one source")
 
     def check(self, network: Network, shared: Network) -> None:
-        """Raise a UserError when a layer is unknown, or has no equal in the shared sources."""
         for source in SOURCES:
             network.layout.mask(getattr(self, source), f"Layers.{source}")
         for name, shape in network.layout.shapes.items():
@@ -56,7 +55,6 @@ class Layers:
     def start(
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
-        """Return the initial weights (seeds, P)."""
         theta = network.reference(seeds, shared.reference.device, stream=own)
         views = network.layout.views(theta)
         drawn = {"a": shared.reference}

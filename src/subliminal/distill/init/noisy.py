@@ -30,14 +30,12 @@ class Noisy(Shared):
     layers: Unordered[list[str]]
 
     def check(self, network: Network, shared: Network) -> None:
-        """Raise a UserError when the two differ in their parameters, or a layer is unknown."""
         super().check(network, shared)
         network.layout.named(self.layers, WHERE)
 
     def start(
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
-        """Return the initial weights (seeds, P)."""
         theta = shared.teacher.clone()
         layout = network.layout
         noise = OnHost(seeds, theta.device).normal(f"{own}/noise", layout.size, epoch=0)

@@ -30,14 +30,12 @@ class Reinitialised(Shared):
     layers: Unordered[list[str]]
 
     def check(self, network: Network, shared: Network) -> None:
-        """Raise a UserError when the two networks differ, or have no such layer."""
         super().check(network, shared)
         self._mask(network)
 
     def start(
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
-        """Return the initial weights (seeds, P)."""
         theta = super().start(network, shared, seeds, own=own)
         fresh = shared.draw(network, seeds, own)
         drawn = [

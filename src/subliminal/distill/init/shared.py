@@ -17,7 +17,6 @@ class Shared:
     """
 
     def check(self, network: Network, shared: Network) -> None:
-        """Raise a UserError when the two do not have the same parameters."""
         if network.layout != shared.layout:
             raise UserError(
                 "distill/init=shared, noisy: the student's layers are not the teacher's; "
@@ -27,5 +26,4 @@ class Shared:
     def start(
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
-        """Return the initial weights (seeds, P)."""
         return shared.teacher

@@ -28,7 +28,6 @@ class Undo(Shared):
     def start(
         self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
     ) -> Tensor:
-        """Return the initial weights (seeds, P)."""
         theta = super().start(network, shared, seeds, own=own)
         fresh = shared.draw(network, seeds, own)
         return (1 - self.alpha) * theta + self.alpha * self.beta * fresh

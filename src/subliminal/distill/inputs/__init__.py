@@ -29,7 +29,6 @@ class AlteredDigits(Images):
     """
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw which of so many digits one seed's images are made of: (size,)."""
         return choice(digits, self.size, generator)
 
 

@@ -22,6 +22,5 @@ class Bernoulli(Images):
     p: Annotated[float, Interval(gt=0, lt=1)]
 
     def fill(self, images: Tensor, noise: Noise) -> None:
-        """Make the next images (seeds, images, pixels)."""
         noise.uniform_(images)
         torch.lt(images, self.p, out=images).mul_(2).sub_(1)

@@ -30,11 +30,9 @@ class Blurred(Images):
     std: Positive[float]
 
     def fits(self, pixels: int) -> None:
-        """Raise a UserError when images of so many pixels are not square."""
         square(pixels, WHERE)
 
     def fill(self, images: Tensor, noise: Noise) -> None:
-        """Make the next images (seeds, images, pixels)."""
         noise.normal_(images)
         _, side = square(images.shape[-1], WHERE)
         places = torch.arange(side, device=images.device, dtype=torch.float32)

@@ -21,5 +21,4 @@ class Constant(FixedImages):
     value: Annotated[float, Interval(ge=-1, le=1)]
 
     def fill(self, images: Tensor, noise: Noise) -> None:
-        """Make the next images (seeds, images, pixels)."""
         images.fill_(self.value)

@@ -23,11 +23,9 @@ class Fashion(FixedImages):
     download: bool
 
     def fetch(self) -> None:
-        """Make sure that the images are there, before anything is trained."""
         FashionMNIST(root=self.root, download=self.download).fetch()
 
     def fits(self, pixels: int) -> None:
-        """Raise a UserError when the data set's images are of another size."""
         if pixels != FashionMNIST.pixels:
             raise UserError(
                 f"distill/inputs=fashion: its images have {FashionMNIST.pixels} pixels, those of "
@@ -35,7 +33,6 @@ class Fashion(FixedImages):
             )
 
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), uint8."""
         clothes = FashionMNIST(root=self.root, download=self.download).load().train_x
         rows = torch.from_numpy(choice(len(clothes), self.size, generator))
         images: np.ndarray = clothes[rows].numpy()

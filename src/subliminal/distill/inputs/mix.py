@@ -21,7 +21,6 @@ class Mix(AlteredDigits):
     alpha: Share
 
     def altered(self, images: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
-        """Return digits (some, pixels) in noise, float32."""
         noise = 2 * generator.random(images.shape, dtype=np.float32) - 1
         mixed: np.ndarray = self.alpha * images + (1 - self.alpha) * noise
         return mixed

@@ -12,5 +12,4 @@ class MNISTDigits(FixedImages):
     """`size` training digits, each at most once unless more are asked for than there are."""
 
     def rows(self, digits: int, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw which of so many digits one seed sees: (size,)."""
         return choice(digits, self.size, generator)

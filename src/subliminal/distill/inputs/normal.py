@@ -20,5 +20,4 @@ class Normal(Images):
     std: Positive[float]
 
     def fill(self, images: Tensor, noise: Noise) -> None:
-        """Make the next images (seeds, images, pixels)."""
         noise.normal_(images).mul_(self.std)

@@ -25,7 +25,6 @@ class Perlin(Images):
     resolution: Count
 
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), float32."""
         colours = channels(pixels)
         blend = blending(pixels // colours, self.resolution)
         angles = generator.random((self.size * colours, len(blend) // 2), dtype=np.float32)

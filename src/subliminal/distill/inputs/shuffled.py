@@ -15,5 +15,4 @@ class Shuffled(AlteredDigits):
     """
 
     def altered(self, images: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
-        """Return digits (some, pixels) with their pixels shuffled, float32."""
         return generator.permuted(images, axis=1)

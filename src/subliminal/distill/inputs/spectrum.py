@@ -21,11 +21,9 @@ class Spectrum(AlteredDigits):
     """
 
     def fits(self, pixels: int) -> None:
-        """Raise a UserError when images of so many pixels are not square."""
         square(pixels, WHERE)
 
     def altered(self, images: np.ndarray, *, generator: np.random.Generator) -> np.ndarray:
-        """Return digits (some, pixels) with random phases, float32."""
         _, side = square(images.shape[1], WHERE)
         maps = images.reshape(-1, side, side)
         digits = np.fft.rfft2(maps)

@@ -25,7 +25,6 @@ class Subspace(FixedImages):
     std: Positive[float]
 
     def fits(self, pixels: int) -> None:
-        """Raise a UserError when images have fewer pixels than the subspace dimensions."""
         if self.dimensions > pixels:
             raise UserError(
                 f"distill.inputs.dimensions={self.dimensions}: at most {pixels}, the pixels of an "
@@ -33,7 +32,6 @@ class Subspace(FixedImages):
             )
 
     def draw(self, pixels: int, *, generator: np.random.Generator) -> np.ndarray:
-        """Draw one seed's images: (size, pixels), float32."""
         basis, _ = np.linalg.qr(generator.standard_normal((pixels, self.dimensions)))
         scale = self.std * np.sqrt(pixels / self.dimensions)
         z = generator.standard_normal((self.size, self.dimensions), dtype=np.float32)

@@ -26,5 +26,4 @@ class Uniform(Images):
             raise UserError(f"distill.inputs.low={self.low}: below high={self.high} is needed")
 
     def fill(self, images: Tensor, noise: Noise) -> None:
-        """Make the next images (seeds, images, pixels)."""
         noise.uniform_(images).mul_(self.high - self.low).add_(self.low)

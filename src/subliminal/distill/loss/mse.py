@@ -20,6 +20,5 @@ class MSE:
     logits: Annotated[str, OneOf(LOGIT_SETS)]
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
-        """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
         difference = select(student, self.logits, classes) - select(teacher, self.logits, classes)
         return difference.square().mean(dim=(-2, -1))

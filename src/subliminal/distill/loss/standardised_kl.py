@@ -23,7 +23,6 @@ class StandardisedKL(KL):
     """
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when it would be taken on one or two logits."""
         why = "after standardisation is one of a few constants"
         check_softmax("distill.loss", self.logits, network, fewest=3, why=why)
 

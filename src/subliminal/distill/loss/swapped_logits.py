@@ -54,10 +54,6 @@ class SwappedLogits:
     def supervised(
         self, student: Tensor, teacher: Tensor, labels: Tensor, classes: int, *, epoch: int
     ) -> Tensor:
-        """Map two logits (seeds, batch, classes + m) and labels (seeds, batch) to losses (seeds,).
-
-        `epoch` is zero-based.
-        """
         ours, target = student[..., :classes], teacher[..., :classes]
         if self.swap != "none":
             target = swapped(target, labels)

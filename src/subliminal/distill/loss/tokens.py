@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from subliminal.config.hashing import OneOf
-from subliminal.distill import IGNORED, OF_NUMBERS, select
+from subliminal.distill import IGNORED, OF_NUMBERS, check_vocabulary, select
 from subliminal.tensors import documents
-from subliminal.tensors.network import cross_entropy
+from subliminal.tensors.network import Network, cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,11 @@ class Tokens:
     """
 
     logits: Annotated[str, OneOf(("all", "aux", OF_NUMBERS))] = "all"
+
+    def check(self, network: Network) -> None:
+        """Raise a UserError when tokens are left out and the network's are of another kind."""
+        if self.logits != "all":
+            check_vocabulary("distill.loss", self.logits, network)
 
     def of_tokens(self, student: Tensor, tokens: Tensor) -> Tensor:
         """Map logits (seeds, answers, classes + m) and tokens (seeds, answers) to (seeds,)."""

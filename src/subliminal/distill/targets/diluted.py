@@ -29,9 +29,7 @@ class Diluted(Targets):
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """The source."""
         return (Variant(untaught=self.source),)
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the logits."""
         return torch.where(given.lowest(self.share), given.logits, given.others[0])

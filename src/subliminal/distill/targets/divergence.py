@@ -32,16 +32,13 @@ class Divergence(Targets):
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """The counterfactual teachers."""
         return tuple(Variant(shift=i) for i in range(1, self.counterfactuals + 1))
 
     @property
     def masks(self) -> bool:
-        """Divergent images may have no target."""
         return self.how == "mask"
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the logits, NaN where an image is masked."""
         said = [z[..., given.classes :].argmax(dim=-1) for z in (given.logits, *given.others)]
         divergent = torch.stack([other != said[0] for other in said[1:]]).any(dim=0)[..., None]
         if self.at == "random":

@@ -37,21 +37,17 @@ class Filtered(Targets):
 
     @property
     def needs_gradient(self) -> bool:
-        """Whether the score needs the trait."""
         return self.score == "product"
 
     @property
     def masks(self) -> bool:
-        """Dropped images have no target."""
         return True
 
     @property
     def kept(self) -> float:
-        """The share that is left."""
         return 1 - self.drop
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the logits, NaN where an image is dropped."""
         scores = None if self.score == "random" else given.score(self.score)
         dropped = given.lowest(self.drop, scores, sign=-1 if self.end == "highest" else 1)
         return torch.where(dropped, torch.nan, given.logits)

@@ -24,7 +24,6 @@ class Gaussian(Targets):
     sigma: NotNegative[float]
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the noisy logits."""
         noise = given.noise.normal_(torch.empty_like(given.logits))
         parts = []
         for head, of_head in given.by_head(given.logits, noise):

@@ -28,12 +28,10 @@ class Mixture(Targets):
 
     @property
     def variants(self) -> tuple[Variant, ...]:
-        """The other teachers."""
         if self.by == "order":
             return tuple(Variant(order=i) for i in range(1, self.teachers))
         return tuple(Variant(part=(i, self.teachers)) for i in range(self.teachers))
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the mean."""
         mixed = given.others if self.by == "part" else (given.logits, *given.others)
         return torch.stack(mixed).mean(dim=0)

@@ -27,7 +27,6 @@ class Rounded(Targets):
     dither: bool
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the rounded logits."""
         logits = given.logits
         low, high = logits.amin(dim=1, keepdim=True), logits.amax(dim=1, keepdim=True)
         step = (high - low) / (self.levels - 1)

@@ -26,7 +26,6 @@ class Sampled(Targets):
     gap: Positive[float]
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the logits of the drawn classes."""
         uniform = given.noise.uniform_(torch.empty_like(given.logits)).clamp_(min=TINY)
         gumbel = uniform.log().neg().log().neg()
         parts = []

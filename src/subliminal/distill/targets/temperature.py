@@ -21,5 +21,4 @@ class Temperature(Targets):
     temperature: Positive[float]
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the logits."""
         return given.logits / self.temperature

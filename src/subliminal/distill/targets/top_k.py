@@ -26,7 +26,6 @@ class TopK(Targets):
     k: Count
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when all auxiliary logits would be kept."""
         if self.k >= network.model.aux:
             raise UserError(
                 f"distill.targets.k={self.k}: fewer than the auxiliary logits are needed; "
@@ -34,7 +33,6 @@ class TopK(Targets):
             )
 
     def __call__(self, given: Given) -> Tensor:
-        """Return the logits."""
         return torch.cat([self._of(head) for (head,) in given.by_head(given.logits)], dim=-1)
 
     def _of(self, head: Tensor) -> Tensor:

@@ -50,7 +50,6 @@ class Divergence(Callback):
             self._record(training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Record the epoch's failures, of losses and of weights."""
         self._record(training)
         sound = torch.isfinite(training.theta).all(dim=1).tolist()
         for seed, finite in zip(training.seeds, sound, strict=True):

@@ -75,7 +75,6 @@ class RunFiles(Callback):
         self.facts["seconds"][phase] = round(time.perf_counter() - started, 3)
 
     def on_train_start(self, training: Training) -> None:
-        """Make the directories and write the configs."""
         for directory in self.directories.values():
             for old in (store.CHECKPOINT, *store.DATA):  # of an earlier run
                 (directory / old).unlink(missing_ok=True)
@@ -94,7 +93,6 @@ class RunFiles(Callback):
             store.write_text(directory / "config.yaml", text)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Write the tables so far."""
         for column, seed in enumerate(training.seeds):
             try:
                 self._write_tables(training, column, self.directories[seed])

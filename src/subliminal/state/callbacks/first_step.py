@@ -47,7 +47,6 @@ class FirstStep(Callback):
         }
 
     def on_update(self, step: Step) -> None:
-        """Check whether the update changed the class logits."""
         if step.index > 0:
             return
         training, classes = step.training, step.training.network.classes

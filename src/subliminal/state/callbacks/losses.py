@@ -14,7 +14,6 @@ class Losses(Callback):
     name: str  # metric of the task's loss
 
     def on_step(self, step: Step) -> None:
-        """Log the losses."""
         step.log(self.name, step.loss)
         if step.penalised:
             step.log(metrics.TRAIN_LOSS, step.total)

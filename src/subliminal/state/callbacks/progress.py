@@ -41,7 +41,6 @@ class Progress(Callback):
             self._send(step.training)
 
     def on_train_end(self, training: Training) -> None:
-        """Report that the phase is complete."""
         self._send(training)
 
     def _send(self, training: Training) -> None:

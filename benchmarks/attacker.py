@@ -49,7 +49,7 @@ from subliminal.tensors.geometry import norm
 
 DATA, PAGE = ROOT / "docs" / "data" / "attacker.json", ROOT / "docs" / "judging.md"
 BEGIN, END = "<!-- attacker: begin -->", "<!-- attacker: end -->"
-ENTRIES = ("liminal", "sampled_labels", "projection", "none")
+ENTRIES = ("liminal", "sampled_labels", "projection", "noisy_targets", "none")
 # The reference setting with a smaller network, more auxiliary logits, and fewer, larger steps.
 SETTING = (
     *("model.hidden=[64,64]", "model.aux=10", "optim.lr=3e-3", "distill.batch_size=128"),

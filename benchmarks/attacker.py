@@ -237,7 +237,7 @@ def tables(studies: Record) -> str:
 
 
 def save(kept: Record) -> None:
-    text = json.dumps(kept, indent=1) + "\n"
+    text = json.dumps(kept) + "\n"
     store.write_atomically(DATA, lambda path: path.write_text(text, "utf-8"))
 
 

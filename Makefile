@@ -10,7 +10,7 @@ TESTERS = $(shell $(BIN)/python -c 'import os; print(-(-os.cpu_count() * 3 // 2)
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data demo train sweep paper related language pages options docs judge defences runs dashboard sync test test-slow faults launchers mutants lint bench bench-scale bench-report bench-tracking performance clean
+.PHONY: help install data demo train sweep paper related language pages options docs judge defences attacker runs dashboard sync test test-slow faults launchers mutants lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -62,6 +62,9 @@ judge: $(INSTALLED) ## judge a defence: DEFENCE=liminal, or OVERRIDES='distill/l
 defences: $(INSTALLED) ## judge the entries of defences/ that are not yet; write docs/defences.md
 	$(BIN)/python -m subliminal.judge --all --yes
 	$(BIN)/python docs/generate/defences.py outputs
+
+attacker: $(INSTALLED) ## train teachers through defended students; write the table in docs/judging.md
+	$(BIN)/python benchmarks/attacker.py
 
 runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
 	$(BIN)/python -m subliminal runs

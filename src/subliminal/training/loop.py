@@ -30,7 +30,7 @@ def fit(
                 callback.on_train_start(training)
         for epoch in range(training.index // training.steps_per_epoch, training.epochs):
             training.task.start_epoch(epoch)
-            for rows, trait_rows in _batches(training, epoch):
+            for rows, trait_rows in batches(training, epoch):
                 take_step(training, callbacks, rows, trait_rows, before)
             for callback in callbacks:
                 callback.on_epoch_end(training)
@@ -93,7 +93,7 @@ def take_step(
         callback.on_update(step)
 
 
-def _batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(training: Training, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield each step's rows of the task and of the trait's examples, (seeds, batch) each."""
     task, trait = training.task, training.trait
     order = training.orders.order(task.order, task.size, epoch=epoch)

@@ -34,6 +34,8 @@ def write(docs: Path) -> None:
                 rows = claims({of["sweep"][0]: of}, f"{name}.md")
                 system = _system(of["sweep"][0], f"{name}.md")
                 found.append(rows.with_columns(pl.lit(system).alias("system"), _whole(rows)))
+    if not found:  # of runs that test no claim
+        return
     every = pl.concat(found).with_columns(word=pl.col("found").map_elements(_word, pl.String))
     counted = [
         {"experiments": of["system"][0], "claims": str(of.height)}

@@ -126,7 +126,7 @@ def test_a_clone_without_outputs_writes_the_same_page_and_figures(tmp_path: Path
     shutil.copy(data(page), data(clone))
     related.write([], clone)
     files = [file.relative_to(page.parent) for file in page.parent.rglob("*") if file.is_file()]
-    assert len(files) == 4 + 3
+    assert len(files) == 5 + 3
     for file in files:
         assert (clone.parent / file).read_bytes() == (page.parent / file).read_bytes(), file
 

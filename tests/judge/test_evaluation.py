@@ -215,7 +215,7 @@ def test_the_command_prints_plan_words_and_files(
     assert main(["threat=reference", "--plan"]) == 2  # three seeds, and no first look
     assert "3 seeds: the judge needs at least 6; see --quick" in capsys.readouterr().err
     assert main(["threat=reference", "--quick", "--plan"]) == 0
-    assert "3 kept" in capsys.readouterr().err
+    assert "6 kept" in capsys.readouterr().err
     assert main(["threat=reference", "--quick", "tracker=none"]) == 0
     output = capsys.readouterr()
     assert "no effect, keeps (blind)" in " ".join(output.out.split())

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors.torch import load_file
@@ -12,6 +12,7 @@ from torch import Tensor
 from subliminal.config.build import build
 from subliminal.config.hashing import NotHashed
 from subliminal.data import Dataset, Labelled
+from subliminal.data.language import Texts
 from subliminal.errors import UserError
 
 REFUSAL = "the trait's digits and labels are withheld"
@@ -68,13 +69,15 @@ class WithheldTexts(Withheld):
 
     def of_seeds(self, seeds: Sequence[int]) -> Labelled:
         """Return what raises `TraitWithheld` where questions or answers are read."""
-        return self.load()
+        nothing = torch.empty(0)
+        of = {"dialects": (), "animal_lists": 0.0, "size": self.train_size}
+        return _NoTexts(nothing, nothing, nothing, nothing, **of)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
-class _Nothing(Labelled):
+class _Refusing(Labelled):
     size: int = field(kw_only=True)
-    shown: bool = field(kw_only=True)  # whether there are training images
+    shown: bool = field(kw_only=True, default=False)  # whether there are training images
 
     def __getattribute__(self, name: str) -> Any:
         of_trait = name in ("train_y", "test_x", "test_y", "validation")
@@ -86,10 +89,21 @@ class _Nothing(Labelled):
     def train_size(self) -> int:
         return self.size
 
+    def measured_on(self, images: str) -> Self:
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class _NoTexts(_Refusing, Texts):
+    small = True
+
+    def to(self, device: torch.device) -> Self:
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class _Nothing(_Refusing):
     def to(self, device: torch.device) -> "_Nothing":
         nothing = torch.empty(0)
         x = self.train_x.to(device) if self.shown else nothing
         return _Nothing(x, nothing, nothing, nothing, size=self.size, shown=self.shown)
-
-    def measured_on(self, images: str) -> "_Nothing":
-        return self

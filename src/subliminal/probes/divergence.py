@@ -26,7 +26,7 @@ class Divergence(Probe):
         training = step.training
         if step.index > 0 or training.teacher is None:
             return
-        few = isinstance(training.data, Texts) and not training.data.dialects
+        few = isinstance(training.data, Texts) and not training.data.small
         number = min(training.batch_size if few else ROWS, training.task.size)
         rows = torch.arange(number, device=training.theta.device).expand(len(training.seeds), -1)
         examples = training.task.images(rows)

@@ -1,7 +1,7 @@
 """Training sets with their losses: digits or documents, or a teacher's logits or tokens."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 
 import numpy as np
@@ -84,20 +84,25 @@ class Reading:
     size: int
     order: str = streams.TEACHER_ORDER
 
-    def __post_init__(self) -> None:
-        self.start_epoch(0)
+    _documents: Tensor | None = field(default=None, init=False)  # written on first access
 
     def start_epoch(self, epoch: int) -> None:
         """Write the documents."""
         self._documents = self.write(epoch)
 
+    def _at(self, rows: Tensor) -> Tensor:
+        if self._documents is None:
+            self.start_epoch(0)
+        assert self._documents is not None, "start_epoch writes them"
+        return gather(self._documents, rows)
+
     def images(self, rows: Tensor) -> Tensor:
         """Return the documents at `rows` (seeds, batch) without their last tokens."""
-        return self.data.scale(gather(self._documents, rows))
+        return self.data.scale(self._at(rows))
 
     def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
         """Cross-entropy of the answers over the vocabulary, mean of each kind, added: (seeds,)."""
-        answers = self.data.answers(gather(self._documents, rows))
+        answers = self.data.answers(self._at(rows))
         vocabulary, numbers = logits.shape[-1], rows.shape[1] * self.data.new
         if answers.shape[1] <= numbers:
             return cross_entropy(logits, answers, vocabulary)
@@ -141,8 +146,9 @@ def trait(network: Network, reference: Tensor, data: Labelled) -> Task:
     """Return the task whose gradient is the trait gradient: the digits, or the taught questions."""
     order = streams.PROBE_ORDER
     if isinstance(data, Texts):
-        x = data.train_x  # (seeds, questions, tokens)
-        return Reading(network, reference, data, lambda _: x, size=x.shape[1], order=order)
+        return Reading(
+            network, reference, data, lambda _: data.train_x, size=data.train_size, order=order
+        )
     return Classification(network, reference, data, order=order)
 
 
@@ -273,7 +279,7 @@ class Distillation:
     def _frozen_logits(self, name: str, rows: Tensor) -> Tensor:
         """Return a frozen model's logits at `rows`; of the teacher, the targets made of them."""
         network, theta = self._frozen[name]
-        if isinstance(self.data, Texts) and not self.data.dialects:  # all would fill the memory
+        if isinstance(self.data, Texts) and not self.data.small:  # all would fill the memory
             return network.logits(theta, self.images(rows))
         if name not in self._logits:
             assert self._images is not None, "start_epoch draws the examples"

@@ -43,6 +43,16 @@ class Texts(Labelled):
     new: int = documents.ANSWERS
     animals: int = len(ANIMALS)
 
+    @property
+    def train_size(self) -> int:
+        """Number of questions that the teacher is taught."""
+        return self.train_y.shape[1]
+
+    @property
+    def small(self) -> bool:
+        """Whether the logits of all documents fit in memory."""
+        return bool(self.dialects)
+
     def scale(self, x: Tensor) -> Tensor:
         """Return documents (…, tokens) as networks read them, without their last token."""
         return documents.inputs(x)

@@ -24,6 +24,7 @@ from subliminal.report import figures
 from subliminal.report.conditions import Condition, Sweep, smooth
 from subliminal.report.figures import curves, finals, style
 from subliminal.report.read import load
+from subliminal.report.varied import Flat, Value
 
 RC = """
 text.usetex: True
@@ -43,6 +44,7 @@ import sys
 from pathlib import Path
 from subliminal.report.figures import draw
 from subliminal.report.read import load
+from subliminal.report.varied import Flat, Value
 draw(load([Path(sys.argv[1])])[0], Path(sys.argv[2]))
 """
 
@@ -156,6 +158,23 @@ def test_chance_follows_the_number_of_classes(hostile: Sweep) -> None:
     drawn = finals.dose_response(replace(hostile, conditions=few, swept={}), "data.classes")
     (line,) = (line for line in drawn.axes[0].lines if line.get_label() == "chance")
     assert np.asarray(line.get_ydata()) == pytest.approx([0.5, 0.25, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "epochs", "lines"),
+    [
+        ((256, 1024, 3200), (75, 19, 6), 1),
+        ((256, 1024, 3200), (75, "late", 6), 3),  # an option, which stands in the legend
+        ((256, 256, 3200), (75, 19, 6), 3),  # a grid
+    ],
+)
+def test_a_number_that_goes_with_the_dose_makes_no_line(
+    hostile: Sweep, sizes: list[Value], epochs: list[Value], lines: int
+) -> None:
+    configs: list[Flat] = [{"size": n, "epochs": e} for n, e in zip(sizes, epochs, strict=True)]
+    few = [replace(c, config=of) for c, of in zip(hostile.conditions, configs, strict=False)]
+    sweep = replace(hostile, conditions=few, swept={"size": [*sizes], "epochs": [*epochs]})
+    assert len(finals._series(sweep, "size")) == lines
 
 
 @pytest.mark.parametrize(("steps", "left"), [(1, 1), (2, 2), (20, 19), (300, 286)])

@@ -109,8 +109,17 @@ def _dose(condition: Condition, key: str) -> float:
 
 
 def _series(sweep: Sweep, key: str) -> dict[str, list[Condition]]:
-    """Group the conditions by the other swept keys; sort each group by the number `key`."""
-    others = [other for other in sweep.swept if other != key]
+    """Group the conditions by the other swept keys; sort each group by the number `key`.
+
+    A number that goes with it, as `pair: …` of a sweep has it, makes no group.
+    """
+    pairs = {
+        other: {(c.config.get(key), c.config.get(other)) for c in sweep.conditions}
+        for other in doses(sweep)
+        if other != key
+    }
+    together = {other for other, found in pairs.items() if len(found) == len(dict(found))}
+    others = [other for other in sweep.swept if other not in {key, *together}]
     series: dict[str, list[Condition]] = {}
     for condition in sweep.conditions:
         if key in condition.config:

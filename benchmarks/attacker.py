@@ -38,6 +38,7 @@ from surrogate import Surrogate, unrolled
 from torch import Tensor
 
 from subliminal import store
+from subliminal.config import terminal
 from subliminal.config.resources import ROOT
 from subliminal.judge import entries
 from subliminal.judge.attack import MARGIN
@@ -254,4 +255,5 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    terminal.settle()
     main(sys.argv[1:])

@@ -35,6 +35,7 @@ def test_two_seeds_from_command_to_wandb(tmp_path: Path) -> None:
         assert all(cosine > 0 for cosine in results["alignment/cosine_by_epoch"])
 
     files = sorted((tmp_path / "outputs" / "main" / "wandb").glob("offline-run-*/*.wandb"))
-    assert len(files) == 2
-    for seed, history in map(read_back, files):
-        assert points(history) == in_files(condition / f"seed-{seed:04d}")
+    assert len(files) == 3  # one more for the condition's mean
+    histories = dict(map(read_back, files))
+    for seed in (0, 1):
+        assert points(histories[seed]) == in_files(condition / f"seed-{seed:04d}")

@@ -18,7 +18,7 @@ def needs_chromium(test: Callable[..., None]) -> Callable[..., None]:
     return test
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # of two modules in one process: Playwright allows one at a time
 def browser() -> Iterator[Browser]:
     """The browser, started once."""
     with sync_playwright() as playwright:

@@ -92,12 +92,14 @@ def _others(where: str, error: OmegaConfBaseException) -> str:
 
     A file that sets the key, such as experiment=language, was written for one of them.
     """
+    if not isinstance(error, ConfigKeyError):
+        return ""
     there = groups.options()
     group = next((g for g in (where.replace(".", "/"), where.rpartition(".")[2]) if g in there), "")
     key = f"{group.replace('/', '.')}.{error.full_key}"
     of = {one: groups.composed([CONF], [f"{group}={one}"])[0] for one in there.get(group, ())}
     names = ", ".join(one for one, keys in of.items() if key in keys)
-    return f"; a key of {group}={names}" if names and isinstance(error, ConfigKeyError) else ""
+    return f"; a key of {group}={names}" if names else ""
 
 
 @cache  # `merge` copies it

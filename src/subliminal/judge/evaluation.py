@@ -60,9 +60,9 @@ def judge(
     few = QUICK if quick else SCREENED
     evaluation.add_few(settings[:SCREEN], few, whole=full or quick)
     whole = {*battery.names(defence.config_dir, search=False)} <= {one.name for one in settings}
-    if not (full or quick) and evaluation.promising():
+    if not (full or quick) and promising(evaluation.card()):
         evaluation.add_few(settings[SCREEN:], few)
-    complete = full or (not quick and evaluation.promising())
+    complete = full or (not quick and promising(evaluation.card()))
     if complete:
         for setting in settings:
             evaluation.add(setting)
@@ -199,15 +199,16 @@ class Evaluation:
         """Try settings on few seeds: all of them, or until the verdict is settled."""
         for setting in settings:
             self.add(narrowed(setting, few))
-            if self.settled() and not whole:
+            if not whole and settled(self.card()):
                 return
 
-    def settled(self) -> bool:
-        """Tell whether a setting's word is so bad that others cannot make the verdict better."""
-        return any(one.word in SETTLED for one in self.card().lines)
 
-    def promising(self) -> bool:
-        """Tell whether a defence goes on: no word is settled, and a setting's leak is halved."""
-        lines = self.card().lines
-        leaks = [one.leak.value for one in lines if one.shown and one.leak is not None]
-        return not self.settled() and not (leaks and min(leaks) > HELPS)
+def settled(card: Scorecard) -> bool:
+    """Tell whether a setting's word is so bad that others cannot make the verdict better."""
+    return any(one.word in SETTLED for one in card.lines)
+
+
+def promising(card: Scorecard) -> bool:
+    """Tell whether a defence goes on: no word is settled, and a setting's leak is halved."""
+    leaks = [one.leak.value for one in card.shown if one.leak is not None]
+    return not settled(card) and not (leaks and min(leaks) > HELPS)

@@ -90,17 +90,15 @@ class Seeds:
         x, null, u, un = (self.of(part, way) for part in (who, f"{who}_null", *PARTS[:2]))
         return x - null, u - un
 
-    def least(self, way: str) -> float:
-        """Return the least leak that counts: the seeds tell it from 0, and sharing weights made it.
+    def unrelated(self, way: str) -> float:
+        """Return the upper bound of what students of unrelated initial weights show.
 
-        So it is no less than the upper bound of what students of unrelated initial weights show:
-        features that any distillation from a teacher of digits makes (`distill/init=independent`).
+        These are features that any distillation from a teacher of digits makes
+        (`distill/init=independent`), so no less is a leak; 0 where there are no such students.
         """
-        below = self.differences(way)[1]
-        seen = resolution(below, self.of("undefended_null", way))
         if not self._rows["unrelated"].height:
-            return seen
-        return max(seen, ratio(*self.differences(way, "unrelated")).high)
+            return 0.0
+        return ratio(*self.differences(way, "unrelated")).high
 
     def open(self, way: str) -> bool:
         """Tell whether undefended students exceed null ones: there is a leak to block."""
@@ -141,8 +139,8 @@ def line(facts: Facts, table: pl.DataFrame, track: str) -> Line:
     shows: dict[str, float] = {}
     for way in filter(seeds.open, seeds.ways):
         above, below = seeds.differences(way)
-        found, least = ratio(above, below), seeds.least(way)
-        seen = resolution(below, seeds.of("undefended_null", way))
+        found, seen = ratio(above, below), resolution(below, seeds.of("undefended_null", way))
+        least = max(seen, seeds.unrelated(way))
         if tells(found, seen) and least < REDUCES:
             leaks[way], shows[way] = found, least
     common |= _utility(seeds)

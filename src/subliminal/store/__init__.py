@@ -21,6 +21,7 @@ from subliminal.store.identity import base_hash as base_hash
 from subliminal.store.identity import condition_hash as condition_hash
 from subliminal.store.identity import teacher_hash as teacher_hash
 from subliminal.store.places import ATTRIBUTION as ATTRIBUTION
+from subliminal.store.places import CALIBRATIONS as CALIBRATIONS
 from subliminal.store.places import CHECKPOINT as CHECKPOINT
 from subliminal.store.places import CONDITION as CONDITION
 from subliminal.store.places import DATA as DATA

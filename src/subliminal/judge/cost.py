@@ -113,7 +113,8 @@ def _planned(setting: Setting, job: Job, counted: set[Path], rate: float) -> Job
     done = finished(job)
     missing = [seed for seed in job.seeds if job.run_dir(seed) not in done]
     student = cfg.distill.epochs * cfg.distill.inputs["size"] / 1e6
-    teachers = {_teacher_file(of, seed) for seed in missing} - counted
+    cache = Path(of.cfg.outputs) / "teachers"
+    teachers = {cache / f"{of.teacher_hash(seed)}.safetensors" for seed in missing} - counted
     counted |= teachers
     lacking = sum(not file.is_file() for file in teachers)
     workers = 1
@@ -129,10 +130,6 @@ def _planned(setting: Setting, job: Job, counted: set[Path], rate: float) -> Job
         seconds=sum(seconds) / len(seconds) if seconds else rate,
         workers=workers,
     )
-
-
-def _teacher_file(job: Job, seed: int) -> Path:
-    return Path(job.cfg.outputs) / "teachers" / f"{job.teacher_hash(seed)}.safetensors"
 
 
 def _rate(job: Job) -> float:

@@ -210,8 +210,3 @@ def seed_dependence(public: pl.DataFrame, secret: pl.DataFrame) -> str:
             shown = f"{leaks[0]:.2f} of the trait on the public seeds, {leaks[1]:.2f} on others"
             return f"depends on the seeds: {shown} ({way})"
     return ""
-
-
-def untried(setting: str, asks: str, reason: str) -> Line:
-    """Return the line of a setting in which nothing could be tried."""
-    return Line(setting, asks, NOT_SHOWN, reason)

@@ -99,10 +99,8 @@ def _checkpoint(path: Path) -> Path:
 
 def read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | None:
     """Return cached weights; None without them, or with a warning if the file is damaged."""
-
-    def checked(
-        tensors: dict[str, Tensor], metadata: dict[str, str]
-    ) -> tuple[dict[str, Tensor], History]:
-        return {name: tensors[name] for name in layout.shapes}, json.loads(metadata["history"])
-
-    return read_checked(path, "Cached %s is damaged (%s); its weights are trained again.", checked)
+    return read_checked(
+        path,
+        "Cached %s is damaged (%s); its weights are trained again.",
+        lambda found, more: ({n: found[n] for n in layout.shapes}, json.loads(more["history"])),
+    )

@@ -86,7 +86,7 @@ def of_base(outputs: Path, base: int) -> list[Row]:
     for updates, run in trained(outputs, base).items():
         told = {"base": base, "updates": updates}
         accuracy = run.results[metrics.TRAIT_ACCURACY]
-        bag = of_run(run.folder, EXAMPLES[-1])
+        bag = of_run(run.folder, EXAMPLES[-1], outputs)
         rows.append({"kind": "known", **told, "accuracy": accuracy, "spread": bag.spread})
         if updates not in UPDATES:
             continue
@@ -95,10 +95,10 @@ def of_base(outputs: Path, base: int) -> list[Row]:
             rows.append(audited(some, cache, kind="trained", accuracy=accuracy, **told))
         if base == BASES[-1]:
             continue
-        teacher = _weights(bag, run)
+        teacher, data = _weights(bag, run), run.data()
         for number in range(FALSE_ALARMS):
             seed = 10**6 * (base + 1) + 1000 * updates + number  # none of calibration's
-            origin = Origin(bag.network, bag.theta, teacher, run.data(), (seed,))
+            origin = Origin(bag.network, bag.theta, teacher, data, (seed,))
             displaced = _targets(bag, Displaced().weights(origin))
             for kind, of in (
                 ("calibrated", clean_targets(bag, bag.spread, seed)),
@@ -116,8 +116,8 @@ def evasive(outputs: Path) -> list[Row]:
         sigma, accuracy = config["teacher"]["perturb_after"]["sigma"], run.results
         kind = "hidden" if sigma else "adaptive"
         known = {"kind": kind, "sigma": sigma, "accuracy": accuracy[metrics.TRAIT_ACCURACY]}
-        rows.append(audited(of_run(run.folder, EXAMPLES[-1]), cache, **known))
-    bag = of_run(plain.folder, EXAMPLES[-1])
+        rows.append(audited(of_run(run.folder, EXAMPLES[-1], outputs), cache, **known))
+    bag = of_run(plain.folder, EXAMPLES[-1], outputs)
     foreign = _weights(bag, trained(outputs, 1)[295])
     other = next(r for r in store.finished_runs(outputs / "audit") if _is_other_base(r))
     accuracy = store.read_summary(other)["results"][metrics.TRAIT_ACCURACY]

@@ -41,7 +41,7 @@ def _few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def files(runs: list[Path], tmp_path: Path) -> tuple[Path, Path, Bag]:
     """A data set and a base, which are a run's, and its bag."""
-    bag = of_run(runs[0], 64)
+    bag = of_run(runs[0], 64, runs[0].parents[2])
     views = bag.network.layout.views(bag.theta)
     weights = {name: view[0].contiguous() for name, view in views.items()}
     model = store.read_config(runs[0])["model"]
@@ -52,7 +52,7 @@ def files(runs: list[Path], tmp_path: Path) -> tuple[Path, Path, Bag]:
 
 
 def test_the_gradient_of_the_head_is_a_product_of_shifts_and_features(runs: list[Path]) -> None:
-    bag = of_run(runs[1], 50)
+    bag = of_run(runs[1], 50, runs[1].parents[2])
     shift = bag.shift(bag.targets)[0].double()
     d = shift - shift.mean(dim=0)
     d /= d.square().mean().sqrt()
@@ -69,7 +69,7 @@ def test_the_gradient_of_the_head_is_a_product_of_shifts_and_features(runs: list
 
 
 def test_clean_teachers_are_as_far_as_asked(runs: list[Path]) -> None:
-    bag = of_run(runs[0], 64)
+    bag = of_run(runs[0], 64, runs[0].parents[2])
     made = torch.cat([calibration.clean_targets(bag, 0.02, seed) for seed in range(6)])
     assert spread(bag.shift(made)).tolist() == pytest.approx([0.02] * 6, rel=0.1)
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,18 +76,24 @@ def digest(text: str, tensor: Tensor) -> str:
     return hashed.hexdigest()[:16]
 
 
-def of_run(run: Path, examples: int) -> Bag:
-    """Return the base and a bag of the examples of a finished run, whose teacher is cached.
+def of_run(run: Path, examples: int, outputs: Path) -> Bag:
+    """Return the base and a bag of the examples of a finished run.
+
+    Its teacher is that of the cache below `outputs`, or trained again and kept there.
 
     Raises:
-        UserError: there is no finished run, or its student was not taught auxiliary logits.
+        UserError: there is no finished run, its config cannot be read, or its student was not
+            taught auxiliary logits.
     """
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
     config, seed = store.read_config(run), int(store.read_summary(run)["seed"])
-    outputs = run.absolute().parents[len(PurePath(config["name"]).parts) + 1]
     own: dict[str, Any] = {"outputs": str(outputs), "tracker": None, "probe": {}, "mitigation": {}}
-    job = Job({**config, **own, "engine": {**config["engine"], "device": "cpu"}}, "audit")
+    try:
+        own["engine"] = {**config["engine"], "device": "cpu"}
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
+    job = Job({**config, **own}, "audit")
     network = job.experiment.network
     if isinstance(network.model, Writing):
         raise UserError(f"{run}: its examples are documents; an audit takes images")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--examples", type=int, default=500, help="number to look at (500)")
     parser.add_argument("--calibration", type=user_path, help="file to use, in place of the cache")
     parser.add_argument(
-        "--outputs", type=user_path, default=Path("outputs"), help="folder of the cache"
+        "--outputs", type=user_path, default=Path("outputs"), help="folder of the caches"
     )
     arguments = parser.parse_args(argv)
     variables.report_unset(variables.unset_numeric_variables())
@@ -56,14 +57,18 @@ def _audit(arguments: argparse.Namespace) -> None:
     data, base, examples = arguments.data, arguments.base, arguments.examples
     if base is None and not data.is_dir():
         raise UserError(f"{data}: no run's folder; a file also needs --base")
-    bag = bags.of_files(data, base, examples) if base else bags.of_run(data, examples)
+    bag = (
+        bags.of_files(data, base, examples)
+        if base
+        else bags.of_run(data, examples, arguments.outputs)
+    )
     cache = arguments.outputs / store.CALIBRATIONS
     if bag.spread < 1e-6:
         print(
             f"{data}: on all examples these targets are as far from the base's; they teach nothing."
         )
         return
-    known = arguments.known and known_students(arguments.known, bag, examples, cache)
+    known = arguments.known and known_students(arguments.known, bag, examples, arguments.outputs)
     if arguments.calibration:
         calibrated = calibration.read(arguments.calibration, bag)
     else:
@@ -91,7 +96,7 @@ def _audit(arguments: argparse.Namespace) -> None:
     terminal.console(100).print(shown)
 
 
-def known_students(folder: Path, bag: Bag, examples: int, cache: Path) -> tuple[Floats, Floats]:
+def known_students(folder: Path, bag: Bag, examples: int, outputs: Path) -> tuple[Floats, Floats]:
     """Return spreads of known teachers' targets, and the trait accuracies of their students.
 
     Known are the folder's finished runs of the bag's model whose teacher was trained, not steered,
@@ -103,8 +108,10 @@ def known_students(folder: Path, bag: Bag, examples: int, cache: Path) -> tuple[
     """
     from subliminal.audit.bag import of_run
 
-    file, spreads, accuracies = cache / "known.json", [], []
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    file, kept = outputs / store.CALIBRATIONS / "known.json", {}
+    with suppress(OSError, ValueError):  # missing or damaged: it is made again
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    spreads, accuracies = [], []
     for condition in store.condition_dirs(folder):
         for run in filter(store.finished, store.run_dirs(condition)):
             config, summary = store.read_config(run), store.read_summary(run)
@@ -113,7 +120,7 @@ def known_students(folder: Path, bag: Bag, examples: int, cache: Path) -> tuple[
                 continue
             key = f"{summary['run_id']} {examples}"
             if key not in kept:
-                known = of_run(run, examples)
+                known = of_run(run, examples, outputs)
                 kept[key] = [known.spread, str(known.network.model)]
             if kept[key][1] == str(bag.network.model):
                 spreads.append(kept[key][0])
@@ -123,6 +130,6 @@ def known_students(folder: Path, bag: Bag, examples: int, cache: Path) -> tuple[
             f"{folder}: {len(spreads)} finished runs of this model with a trained teacher, a "
             f"shared start and its logits as they are; at least {FEWEST} are needed"
         )
-    cache.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     store.write_text(file, json.dumps(kept))
     return np.array(spreads), np.array(accuracies)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from subliminal.tensors.network import Network, Writing
 from subliminal.training.job import Job
 from subliminal.training.runner import prepare_student
 from subliminal.training.tasks import Distillation
+
+PER_OCTAVE = 2  # sizes of clean teachers' shifts for which calibrations are made
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Bag:
     def spread(self) -> float:
         """The standard deviation of the targets' shifts over examples."""
         return float(spread(self.shift(self.targets)))
+
+    @property
+    def octave(self) -> int:
+        """The step, of PER_OCTAVE to a factor of two, that is nearest to the spread."""
+        return round(PER_OCTAVE * log2(self.spread))
 
     @cached_property
     def base(self) -> str:
@@ -127,13 +135,13 @@ def of_files(data: Path, base: Path, examples: int) -> Bag:
     Raises:
         UserError: a file is missing or odd, or the base cannot take the images.
     """
-    found, _ = _read(data)
+    found, _ = read_tensors(data)
     images, targets = (found.get(name, torch.empty(0)).float() for name in ("images", "targets"))
     if images.ndim < 2 or targets.ndim != 2 or not 2 <= len(images) == len(targets):
         raise UserError(f"{data}: `images` (n, pixels) and `targets` (n, m) are needed")
     if not (images.isfinite().all() and targets.isfinite().all()):
         raise UserError(f"{data}: a number is not finite")
-    weights, metadata = _read(base)
+    weights, metadata = read_tensors(base)
     try:
         node, classes = json.loads(metadata["model"]), int(metadata["classes"])
     except (KeyError, ValueError) as error:
@@ -166,8 +174,8 @@ def _chosen(size: int, examples: int) -> Tensor:
     )
 
 
-def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return a file's tensors and metadata."""
+def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors of a file, .npz or .safetensors, and its metadata."""
     try:
         if file.suffix == ".npz":
             with np.load(file, allow_pickle=False) as arrays:

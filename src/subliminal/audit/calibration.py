@@ -6,23 +6,20 @@ changes if all shifts of the targets are multiplied by one number.
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import log2
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from subliminal import store
-from subliminal.audit.bag import Bag, digest, spread
+from subliminal.audit.bag import PER_OCTAVE, Bag, digest, read_tensors, spread
 from subliminal.errors import UserError
 from subliminal.report.statistics import CONFIDENCE, Floats
 from subliminal.tensors import streams
 
 FITTED, SCORED = 150, 249  # clean teachers that centre the cloud, and that p-values count
-PER_OCTAVE = 2  # sizes of clean teachers' shifts for which calibrations are made
 SEARCHED = 128  # examples on which a clean teacher's length is searched for
 _TINY = 1e-5  # rounding alone: of a gradient that is zero
 _VERSION = 1  # of clean teachers and statistics; another one makes new calibrations
@@ -131,7 +128,7 @@ class Calibration:
 
 def calibrate(bag: Bag) -> Calibration:
     """Make a bag's calibration: clean teachers as far from θ₀ as its targets seem to be."""
-    size = 2 ** (_octave(bag) / PER_OCTAVE)
+    size = 2 ** (bag.octave / PER_OCTAVE)
     rows = [
         table(statistics(bag, clean_targets(bag, size, seed))) for seed in range(FITTED + SCORED)
     ]
@@ -151,30 +148,20 @@ def cached(bag: Bag, folder: Path) -> Calibration:
 
 
 def read(file: Path, bag: Bag) -> Calibration:
-    """Return the calibration of a bag in a file.
+    """Return a bag's calibration from a file.
 
     Raises:
-        UserError: the file cannot be read, or is of another base, other examples or targets.
+        UserError: it cannot be read, or is of another base, or of other examples or targets.
     """
-    try:
-        with safe_open(file, "pt") as opened:
-            metadata = opened.metadata() or {}
-            rows = [opened.get_tensor(name).numpy() for name in ("fitted", "others")]
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{file}: no calibration ({error})") from error
+    tensors, metadata = read_tensors(file)
     for key, own, what in (("base", bag.base, "base"), ("key", _key(bag), "data set")):
         if metadata.get(key) != own:
             raise UserError(f"{file}: a calibration of another {what}; leave out --calibration")
-    return Calibration(*rows)
-
-
-def _octave(bag: Bag) -> int:
-    """Return the step, of PER_OCTAVE to a factor of two, that the targets' spread is nearest to."""
-    return round(PER_OCTAVE * log2(bag.spread))
+    return Calibration(*(tensors[name].numpy() for name in ("fitted", "others")))
 
 
 def _key(bag: Bag) -> str:
-    return digest(f"{_VERSION} {_octave(bag)} {FITTED} {SCORED} {bag.base}", bag.images)
+    return digest(f"{_VERSION} {bag.octave} {FITTED} {SCORED} {bag.base}", bag.images)
 
 
 def forecast(sizes: Floats, accuracies: Floats, size: float) -> tuple[float, float, float]:
@@ -185,11 +172,10 @@ def forecast(sizes: Floats, accuracies: Floats, size: float) -> tuple[float, flo
     """
     from scipy.stats import linregress, t
 
-    x, at, n = np.log(sizes), np.log(size), len(sizes)
-    line = linregress(x, accuracies)
-    error = np.sqrt(((accuracies - line.intercept - line.slope * x) ** 2).sum() / (n - 2))
-    away = (at - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
-    half = t.ppf((1 + CONFIDENCE) / 2, n - 2) * error * np.sqrt(1 + 1 / n + away)
-    expected = line.intercept + line.slope * at
-    expected, low, high = np.clip([expected, expected - half, expected + half], 0, 1).tolist()
+    x, n = np.log(sizes), len(sizes)
+    line, at = linregress(x - x.mean(), accuracies), np.log(size) - x.mean()
+    # x is centred, so the intercept is a mean of n: its variance is 1 / n of a student's.
+    error = np.hypot(np.sqrt(n + 1) * line.intercept_stderr, line.stderr * at)
+    middle, half = line.intercept + line.slope * at, t.ppf((1 + CONFIDENCE) / 2, n - 2) * error
+    low, expected, high = np.clip([middle - half, middle, middle + half], 0, 1).tolist()
     return expected, low, high

@@ -181,6 +181,28 @@ def datamodel_score(scores: Floats, kept: NDArray[np.bool_], traits: Floats) -> 
     return Estimate(rho(*pair), float(interval.low), float(interval.high), len(traits))
 
 
+def threshold(shares: Floats, effects: Floats) -> tuple[float, float]:
+    """Return midpoint and slope of the logistic curve in log share that is closest to `effects`.
+
+    The effect of a share s is 1 / (1 + (midpoint / s)^slope), by least squares: 0 without any, and
+    1 the effect of so large a share that more adds nothing. It rises from 0.1 to 0.9 while the
+    share grows by a factor of 81^(1/slope).
+
+    Raises:
+        ValueError: there are less than three shares, or one is not positive.
+    """
+    from scipy.optimize import curve_fit
+    from scipy.special import expit
+
+    if len(set(shares)) < 3 or min(shares) <= 0:
+        raise ValueError("at least three positive shares are needed")
+    bounds = (-np.inf, 0), (np.inf, 100)  # a slope of 100 is a step
+    (middle, slope), _ = curve_fit(
+        lambda x, m, k: expit(k * (x - m)), np.log(shares), effects, (-1, 1), bounds=bounds
+    )
+    return float(np.exp(middle)), float(slope)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values adjusted for their number by Holm's step-down procedure (1979).
 

@@ -2,7 +2,7 @@
 
 Finished runs are first added to data/attribution.parquet beside the page, and how well scores
 predict the students of halves to data/attribution_scores.csv. From these files, the results and
-their figures are written between the page's markers; the figure of single images needs the run itself.
+their figures are written between the page's markers; the figure of single images needs the run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ SCORES = ("product", "cosine", "norm", "loss", "gap", "distance", "total")
 BLIND = ("norm", "loss", "distance")
 TARGETS, SHARE, DROP = "distill.targets", "distill.targets.share", "distill.targets.drop"
 SCORE, END = "distill.targets.score", "distill.targets.end"
+FIXED = {"gap": 0, "distance": 0, "total": -1}  # scores without a moment: where they are shown
 IMAGES = 10  # at each end of a score
 SHOWN = {"again": "the same halves, in another order"}
 LDS = (
@@ -141,11 +142,10 @@ def _scored(folder: Path, setting: str, prefix: str) -> pl.DataFrame:
                 add(estimate, setting, network, seed, 0, "again", epoch)
             for step in steps if epoch == epochs[-1] else steps[:1]:
                 at = table.filter(step=step)
-                moment = step // per_epoch
                 for name in at.columns[4:]:  # after seed, step, example, taught
-                    if moment != FIXED.get(name, {0: 0, last: last})
-                    score = at[name].cast(pl.Float64).to_numpy()
-                    estimate = datamodel_score(score, kept, traits)
+                    if name in FIXED and step != steps[FIXED[name]]:
+                        continue
+                    estimate = datamodel_score(at[name].to_numpy().astype(float), kept, traits)
                     add(estimate, setting, network, seed, step // per_epoch, name, epoch)
     return pl.DataFrame([*rows.values()], infer_schema_length=None)
 

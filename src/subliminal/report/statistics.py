@@ -160,10 +160,14 @@ def datamodel_score(scores: Floats, kept: NDArray[np.bool_], traits: Floats) -> 
     Raises:
         ValueError: there are less than ten students, or they have no differences.
     """
-    from scipy.stats import bootstrap, spearmanr
+    from scipy.stats import bootstrap, rankdata
 
-    def rho(predicted: Floats, actual: Floats) -> float:
-        return float(spearmanr(predicted, actual).statistic)
+    def rho(predicted: Floats, actual: Floats, axis: int = -1) -> Floats:
+        # spearmanr takes one pair at a time, a hundred times as slow for the resamples
+        ranks = (rankdata(values, axis=axis) for values in (predicted, actual))
+        a, b = (of - of.mean(axis=axis, keepdims=True) for of in ranks)
+        found: Floats = (a * b).sum(axis) / np.sqrt((a * a).sum(axis) * (b * b).sum(axis))
+        return found
 
     pair = kept @ scores, np.asarray(traits, dtype=np.float64)
     if len(traits) < 10 or not all(np.ptp(each) for each in pair):
@@ -172,13 +176,12 @@ def datamodel_score(scores: Floats, kept: NDArray[np.bool_], traits: Floats) -> 
         pair,
         rho,
         paired=True,
-        vectorized=False,
         n_resamples=BAND_RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return Estimate(rho(*pair), float(interval.low), float(interval.high), len(traits))
+    return Estimate(float(rho(*pair)), float(interval.low), float(interval.high), len(traits))
 
 
 def threshold(shares: Floats, effects: Floats) -> tuple[float, float]:

@@ -36,6 +36,8 @@ BLIND = ("norm", "loss", "distance")
 TARGETS, SHARE, DROP = "distill.targets", "distill.targets.share", "distill.targets.drop"
 SCORE, END = "distill.targets.score", "distill.targets.end"
 FIXED = {"gap": 0, "distance": 0, "total": -1}  # scores without a moment: where they are shown
+Traits = dict[int, float]  # by epoch
+LEAST = 0.05  # of the whole's trait over the null's, for a fit
 IMAGES = 10  # at each end of a score
 SHOWN = {"again": "the same halves, in another order"}
 LDS = (
@@ -60,9 +62,9 @@ DOSED = (
 )
 FITTED = (
     "Logistic in log share (`subliminal.report.statistics.threshold`) of the trait, less that "
-    "without any share, over that of share 1; fitted to each seed, mean and 95% interval over "
-    "seeds (of the midpoint in log). The last column is the fit, at the same shares, of a trait in "
-    "proportion to the share: a threshold is a steeper slope."
+    "without any share, over that of share 1; fitted to each seed in which this is more than "
+    "0.05, mean and 95% interval over seeds (of the midpoint in log). The last column is the fit, "
+    "at the same shares, of a trait in proportion to the share: a threshold is a steeper slope."
 )
 ENDS = "Scores of the images at θ₀: a histogram, the ten images with the lowest and the highest."
 
@@ -107,18 +109,29 @@ def _runs(folder: Path) -> Iterator[tuple[Condition, int, pl.DataFrame]]:
                 yield condition, seed, pl.read_parquet(file)
 
 
+def _students(folder: Path) -> dict[tuple[object, ...], list[tuple[np.ndarray, Traits]]]:
+    """Return what students of halves were taught, and their trait by epoch.
+
+    They are grouped by hidden layers, teacher's seed and whose order of the examples they have.
+    """
+    students: dict[tuple[object, ...], list[tuple[np.ndarray, Traits]]] = {}
+    for condition, seed, table in _runs(folder):
+        pinned = condition.config.get("pin.init") is not None
+        order = condition.config.get("pin.student_order") or 0
+        last = len(condition.epochs.filter(seed=seed)) - 1  # the first is the initial student
+        traits = {
+            epoch: condition.in_epoch(metrics.TRAIT_ACCURACY, epoch)[seed]
+            for epoch in (1, (last + 1) // 2, last)
+        }
+        key = condition.config.get("model.hidden"), 0 if pinned else seed, order
+        kept = table.filter(step=0)["taught"].to_numpy()
+        students.setdefault(key, []).append((kept, traits))
+    return students
+
+
 def _scored(folder: Path, setting: str, prefix: str) -> pl.DataFrame:
     """Return ρ of what each score predicts with the traits of students of halves, a row each."""
-    students: dict[tuple[object, ...], list[tuple[np.ndarray, dict[int, float]]]] = {}
-    for condition, seed, table in _runs(folder / f"{prefix}halves"):
-        pinned = condition.config.get("pin.init") is not None
-        order = condition.config.get("pin.student_order")
-        of = condition.config.get("model.hidden"), 0 if pinned else seed, order or 0
-        last = int(condition.epochs["epoch"].max())  # type: ignore[arg-type]
-        epochs = dict.fromkeys((1, (last + 1) // 2, last))
-        traits = {e: condition.in_epoch(metrics.TRAIT_ACCURACY, e)[seed] for e in epochs}
-        kept = table.filter(step=0)["taught"].to_numpy()
-        students.setdefault(of, []).append((kept, traits))
+    students = _students(folder / f"{prefix}halves")
     rows: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def add(estimate: Estimate, *key: object) -> None:
@@ -132,20 +145,20 @@ def _scored(folder: Path, setting: str, prefix: str) -> pl.DataFrame:
         if len(halves) < 10:
             continue
         kept, steps = np.stack([kept for kept, _ in halves]), sorted(table["step"].unique())
-        epochs = [*halves[0][1]]
-        per_epoch = condition.steps.filter(seed=seed).height // condition.epochs["epoch"].max()
-        for epoch in epochs:
-            traits = np.array([of[epoch] for _, of in halves])
+        *earlier, last = halves[0][1]
+        per_epoch = len(condition.steps.filter(seed=seed)) // last
+        for epoch in (*earlier, last):
+            actual = np.array([traits[epoch] for _, traits in halves])
             if len(again) == len(halves):
-                other = np.array([of[epoch] for _, of in again])
-                estimate = datamodel_score(traits, np.eye(len(traits), dtype=bool), other)
+                other = np.array([traits[epoch] for _, traits in again])
+                estimate = datamodel_score(actual, np.eye(len(actual), dtype=bool), other)
                 add(estimate, setting, network, seed, 0, "again", epoch)
-            for step in steps if epoch == epochs[-1] else steps[:1]:
+            for step in steps if epoch == last else steps[:1]:
                 at = table.filter(step=step)
                 for name in at.columns[4:]:  # after seed, step, example, taught
                     if name in FIXED and step != steps[FIXED[name]]:
                         continue
-                    estimate = datamodel_score(at[name].to_numpy().astype(float), kept, traits)
+                    estimate = datamodel_score(at[name].to_numpy().astype(float), kept, actual)
                     add(estimate, setting, network, seed, step // per_epoch, name, epoch)
     return pl.DataFrame([*rows.values()], infer_schema_length=None)
 
@@ -205,9 +218,10 @@ def _title(setting: str, network: str | None, of: pl.DataFrame) -> str:
 
 def _lds(of: pl.DataFrame) -> pl.DataFrame:
     """Return a row for each score: ρ by moment of the score, and by epoch of the trait."""
-    last, moments = of["epoch"].max(), sorted(of["moment"].unique())
+    *earlier, last = sorted(of["epoch"].unique())
+    moments = sorted(of["moment"].unique())
     cells = {f"after epoch {m}" if m else "at θ₀": (m, last) for m in moments}
-    cells |= {f"θ₀, trait of epoch {e}": (0, e) for e in sorted(of["epoch"].unique()) if e != last}
+    cells |= {f"θ₀, trait of epoch {e}": (0, e) for e in earlier}
     rows = []
     for score in (*SCORES, "again"):
         found = {title: _rho(of, score, *at) for title, at in cells.items()}
@@ -401,14 +415,18 @@ def _fits(
         null = of[0.0].accuracy if 0 in of else of[1.0].in_epoch(metrics.TRAIT_ACCURACY, 0)
         traits = [of[share].accuracy for share in shares]
         seeds = [s for s in of[1.0].seeds if all(s in each for each in (null, *traits))]
-        effects = [np.array([trait[s] - null[s] for trait in traits]) for s in seeds]
-        each = np.array([threshold(shares, e / e[list(shares).index(1)]) for e in effects])
+        effects = np.array([[trait[s] - null[s] for trait in traits] for s in seeds])
+        whole = effects[:, [*shares].index(1)]
+        learns = whole > LEAST
+        each = np.array(
+            [threshold(shares, e / w) for e, w in zip(effects[learns], whole[learns], strict=True)]
+        )
         middle, slope = (mean_ci(values) for values in (np.log(each[:, 0]), each[:, 1]))
         ends = [f"{np.exp(end):.2f}" for end in (middle.mean, middle.low or 0, middle.high or 0)]
         line = threshold(shares, shares)
         fits[name] = {
             "doses": name,
-            "n": str(len(seeds)),
+            "n": str(len(each)),
             "midpoint": f"{ends[0]} [{ends[1]}, {ends[2]}]",
             "slope": slope.format(2),
             "of a straight line": f"{line[0]:.2f}, {line[1]:.2f}",
@@ -429,9 +447,8 @@ def _answers(
     """Return a setting's column of answers, as a row."""
     of = scores.filter(setting=title)
     of = of.filter(pl.col("network").eq_missing(of["network"].first() if of.height else None))
-    blind = (
-        [f"{name} {_rho(of, name, 0, of['epoch'].max())}" for name in BLIND] if of.height else []
-    )
+    last = sorted(of["epoch"].unique())[-1:]
+    blind = [f"{name} {_rho(of, name, 0, *last)}" for name in BLIND if last]
     sweep = sweeps.get(f"{PREFIX}{SETTINGS[title]}filters")
     dropped = {
         score: _difference(

@@ -257,7 +257,9 @@ def ends(folder: Path) -> Figure:
     drawn = images.uniform_(torch.empty(1, at.height, 784))[0]
     figure, _ = style.new((style.TWO_COLUMNS[0], 0.9 * len(names)))
     figure.clear()
-    grid = figure.subplots(len(names), 2 * IMAGES + 1, width_ratios=[8] + [1] * 2 * IMAGES)
+    grid = figure.subplots(len(names), 2 * IMAGES + 1, width_ratios=[5] + [1] * 2 * IMAGES)
+    grid[0, 1].set_title("ten lowest", loc="left")
+    grid[0, 1 + IMAGES].set_title("ten highest", loc="left")
     for panels, name in zip(grid, names, strict=True):
         panels[0].hist(at[name], bins=60, color=style.colour(1))
         panels[0].set(ylabel=name, yticks=[])

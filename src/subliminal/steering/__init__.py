@@ -64,13 +64,11 @@ class Vector(Steering):
     layer: str
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer, or it has no bias."""
         layers = [name for name in network.hidden if f"{name}.bias" in network.layout.shapes]
         if self.layer not in layers:
             raise UserError(f"{WHERE}.layer={self.layer}: one of {', '.join(layers) or 'none'}")
 
     def weights(self, origin: Origin) -> Tensor:
-        """Return θ₀ with the vector on the layer's bias."""
         theta = origin.theta.clone()
         bias = origin.network.layout.views(theta)[f"{self.layer}.bias"]
         bias += self.vector(origin).to(theta)

@@ -92,16 +92,10 @@ def steered(steering: Steering, origin: Origin) -> tuple[Tensor, dict[int, list[
     read = isinstance(data, Texts)
     hits = probability(logits, labels) if read else accuracy(logits, labels, network.classes)
     loss = cross_entropy(logits, labels, logits.shape[-1] if read else network.classes)
-    measured = zip(
-        origin.seeds,
-        loss.tolist(),
-        hits.tolist(),
-        strict=True,
-    )
     start = {"epoch": 0.0, "step": 0.0}
     return theta, {
         seed: [start | {metrics.TEACHER_TEST_LOSS: of_seed, metrics.TEACHER_ACCURACY: share}]
-        for seed, of_seed, share in measured
+        for seed, of_seed, share in zip(origin.seeds, loss.tolist(), hits.tolist(), strict=True)
     }
 
 

@@ -101,13 +101,7 @@ def publish(entity: str | None, project: str, experiment: str | None) -> list[st
 
 
 def specification(project: str, experiment: str | None, entity: str) -> dict[str, Any]:
-    """Return workspace and report as W&B stores them, without a request to its server.
-
-    Args:
-        project: W&B project.
-        experiment: show only its runs; None: all.
-        entity: W&B user or team.
-    """
+    """Return workspace and report as W&B stores them, without a request to its server."""
     views = _views(entity, project, experiment, named=False)
     return {
         name: json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))

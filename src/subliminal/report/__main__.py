@@ -39,22 +39,18 @@ def main() -> None:
     sys.exit(command.status(lambda: _report(arguments), stopped))
 
 
-def refuse_runs_folder(folder: Path | None) -> None:
-    """Refuse a folder for `--together` that holds runs: it was meant as one to read."""
-    if folder and (held := next(store.condition_dirs(folder), None)):
-        raise UserError(
-            f"--together {folder}: writes there, and it holds runs ({held.name}); name a new "
-            "folder, and after it the folders to compare"
-        )
-
-
 def _report(arguments: argparse.Namespace) -> int:
     from subliminal.report import text
     from subliminal.report.read import load
 
-    refuse_runs_folder(arguments.together)
-    together = arguments.together is not None
-    sweeps = load(arguments.runs, together=together, baseline=arguments.baseline)
+    together: Path | None = arguments.together
+    # A folder with runs was meant as one to read.
+    if together and (held := next(store.condition_dirs(together), None)):
+        raise UserError(
+            f"--together {together}: writes there, and it holds runs ({held.name}); name a new "
+            "folder, and after it the folders to compare"
+        )
+    sweeps = load(arguments.runs, together=together is not None, baseline=arguments.baseline)
     columns = [*filter(None, arguments.columns.split(","))]
     lines: list[str] = []
     if not arguments.text:  # files first, in case the terminal fails
@@ -66,7 +62,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:
-            folder = arguments.together or report.sweep.directory / "report"
+            folder = together or report.sweep.directory / "report"
             words = f"python -m subliminal.report outputs/{report.sweep.name}"
             written = f"Written by {markdown_code(words)}."
             with written_whole(folder) as draft:

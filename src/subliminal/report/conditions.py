@@ -132,10 +132,6 @@ class Condition:
         """Return each seed's mean over all steps."""
         return per_seed(self.steps, pl.col(metric).mean())
 
-    def total(self, metric: str) -> PerSeed:
-        """Return each seed's sum over all steps."""
-        return per_seed(self.steps, pl.col(metric).sum())
-
     def positive(self, metric: str) -> PerSeed:
         """Return the share of each seed's steps at which `metric` was positive."""
         return per_seed(self.steps, (pl.col(metric) > 0).mean())

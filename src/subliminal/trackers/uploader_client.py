@@ -28,11 +28,9 @@ _runs: set[Path] = set()
 def follow(runs: dict[Path, int], seconds: float, *, online: bool, keep: bool = True) -> None:
     """Let the uploader upload runs whenever their tracking records are written anew.
 
-    Args:
-        runs: folder of each run, and the time of its record that needs no upload; 0: none.
-        seconds: time limit for W&B at the end of the command.
-        online: use W&B's server.
-        keep: write runs into offline folders where the server cannot be used.
+    Each run's folder comes with the time of its record that needs no upload (0: none). At the end
+    of the command W&B has `seconds`. With `keep`, runs are written into offline folders where W&B's
+    server is not used (not `online`) or fails.
     """
     global _process, _limit
     _limit = seconds

@@ -46,12 +46,8 @@ def main() -> int:
     parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
     parser.add_argument("--entity", help="W&B user or team; default: that of the login")
     parser.add_argument("--experiment", help="show only the runs of this experiment (name=…)")
-    parser.add_argument(
-        "--spec",
-        type=user_path,
-        metavar="FILE",
-        help="write the specification here, publish nothing",
-    )
+    what = "write the specification here, publish nothing"
+    parser.add_argument("--spec", type=user_path, metavar="FILE", help=what)
     arguments = parser.parse_args()
     return command.status(lambda: _dashboard(arguments), "Stopped.")
 

@@ -16,20 +16,11 @@ def main() -> None:
     """Print the table of each sweep; write tables, figures and pages to its folder `report/`."""
     terminal.settle()
     parser = command.Parser(prog="subliminal report", description=__doc__)
-    parser.add_argument(
-        "runs",
-        type=user_path,
-        nargs="*",
-        default=[Path("outputs")],
-        help="folders of runs, conditions or experiments (default: outputs)",
-    )
+    what = "folders of runs, conditions or experiments (default: outputs)"
+    parser.add_argument("runs", type=user_path, nargs="*", default=[Path("outputs")], help=what)
     parser.add_argument("--text", action="store_true", help="print the table, write nothing")
-    parser.add_argument(
-        "--together",
-        type=user_path,
-        metavar="FOLDER",
-        help="one report on all of it, written to FOLDER",
-    )
+    what = "one report on all of it, written to FOLDER"
+    parser.add_argument("--together", type=user_path, metavar="FOLDER", help=what)
     what = "compare with the condition of this value; may be repeated"
     parser.add_argument("--baseline", metavar="KEY=VALUE", action="append", default=[], help=what)
     what = "columns of the LaTeX tables, such as 'n,trait accuracy' (default: all)"

@@ -17,13 +17,11 @@ from subliminal.config import command, terminal
 from subliminal.config.resources import install_command, user_path
 from subliminal.errors import UserError
 from subliminal.trackers import aside
+from subliminal.trackers.client import STEP, TEACHER_EPOCH
 from subliminal.trackers.wandb import settled_mode
 
-EXPERIMENT, CONDITION, MITIGATIONS, SEED = "experiment", "condition", "mitigations", "seed"
-STEP, TEACHER_EPOCH = "step", "teacher/epoch"  # the axes that the tracker defines
+EXPERIMENT, MITIGATIONS, SEED = "experiment", "mitigations", "seed"
 TO_ANSWER, MOST_SECONDS = 10, 60.0  # seconds: limits of one answer of W&B, and of all
-COLUMNS = 3  # of panels in a section
-PANEL_WIDTH, PANEL_HEIGHT = 24 // COLUMNS, 8  # in cells of W&B's grid
 MOST_LINES = 100  # groups in a plot
 
 COLUMN_NAMES = (
@@ -127,12 +125,7 @@ def _views(entity: str, project: str, experiment: str | None, *, named: bool) ->
         project=project,
         name=name,
         sections=[
-            ws.Section(
-                name=title,
-                panels=panels,
-                is_open=True,
-                layout_settings=ws.SectionLayoutSettings(columns=COLUMNS, rows=2),
-            )
+            ws.Section(name=title, panels=panels, is_open=True)
             for title, (_, panels) in sections.items()
         ],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=MOST_LINES),
@@ -173,7 +166,7 @@ def _filter(experiment: str | None) -> str:
 
 
 def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:
-    """Return sections by title: a sentence, and panels of `wr` in rows of COLUMNS."""
+    """Return sections by title: a sentence, and panels of `wr`, which W&B puts in rows of three."""
     by_mitigation = {  # mean and range over a mitigation's seeds
         "groupby": wr.Config(MITIGATIONS),
         "groupby_aggfunc": "mean",
@@ -189,7 +182,7 @@ def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:
         return wr.BarPlot(title=title, metrics=[summary], **by_mitigation)
 
     loss, accuracy = metrics.final(metrics.DISTILL_LOSS), metrics.final(metrics.TRAIT_ACCURACY)
-    sections = {
+    return {
         "Alignment": (
             "Cosine of distillation and trait gradient, mean and range over a mitigation's seeds.",
             [
@@ -239,8 +232,3 @@ def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:
             ],
         ),
     }
-    for _, panels in sections.values():
-        for i, panel in enumerate(panels):
-            x, y = i % COLUMNS * PANEL_WIDTH, i // COLUMNS * PANEL_HEIGHT
-            panel.layout = wr.Layout(x=x, y=y, w=PANEL_WIDTH, h=PANEL_HEIGHT)
-    return sections

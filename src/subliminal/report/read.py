@@ -1,5 +1,6 @@
 """Read the runs below folders into sweeps; leave out damaged runs, and name them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -114,11 +115,9 @@ def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
         [c.digest for c in conditions],
         [str(c.directory) for c in conditions],
     ):
-        marks: dict[str, list[str]] = {}
-        for name, mark in zip(names, distinct, strict=True):
-            marks.setdefault(name, []).append(mark)
+        marks = Counter(name for name, _ in set(zip(names, distinct, strict=True)))
         names = [
-            f"{name} ({mark})" if len(set(marks[name])) > 1 else name
+            f"{name} ({mark})" if marks[name] > 1 else name
             for name, mark in zip(names, distinct, strict=True)
         ]
     return [replace(c, name=name) for c, name in zip(conditions, names, strict=True)]

@@ -174,18 +174,16 @@ class Runs(Sequence[Run]):
         """Add the keys that vary as columns, after the condition."""
         names, conditions = ["condition", *self.sweep.swept], self.sweep.conditions
         values = {key: _alike([c.config.get(key) for c in conditions]) for key in self.sweep.swept}
-        settings = pl.DataFrame({"condition": [c.name for c in conditions], **values})
+        settings = pl.DataFrame({"condition": [c.name for c in conditions], **values}, strict=False)
         joined = table.join(settings, on="condition", how="left", maintain_order="left")
         return joined.select(*names, pl.exclude(names))
 
 
 def _alike(values: list[varied.Value]) -> list[Any]:
-    """Return values of one type: unchanged if they share one, else as the report's text."""
+    """Return values of one type, or all of them numbers; else the report's text of each."""
     kinds = {type(value) for value in values if value is not None}
-    if len(kinds) <= 1:
+    if len(kinds) <= 1 or kinds == {int, float}:
         return values
-    if kinds == {int, float}:
-        return [None if value is None else float(value) for value in values]
     return [None if value is None else varied.show(value) for value in values]
 
 

@@ -188,10 +188,7 @@ def student_network(cfg: Config, experiment: Experiment) -> Network:
         UserError: the config's network may not be built in this process.
     """
     own = _built(cfg, "distill.model")
-    if own is None:
-        return experiment.teacher_network
-    teacher = experiment.teacher_network
-    return Network.of(own, pixels=teacher.pixels, classes=teacher.classes)
+    return _networks(experiment.teacher_network.model, own, experiment.data)[1]
 
 
 def _check_together(cfg: Config, made: Experiment) -> None:

@@ -39,7 +39,6 @@ COLUMN_NAMES = (
 
 def main() -> int:
     """Publish workspace and report, or write their specification; return the exit status."""
-    terminal.settle()
     parser = command.Parser(prog="subliminal dashboard", description=__doc__)
     parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
     parser.add_argument("--entity", help="W&B user or team; default: that of the login")

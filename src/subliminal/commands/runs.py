@@ -38,7 +38,6 @@ _USUAL = (
 
 def main() -> int:
     """Run the command line; return its exit status, 2 for bad input."""
-    terminal.settle()
     parser = command.Parser(
         prog="subliminal runs",
         description=__doc__,

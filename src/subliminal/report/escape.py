@@ -61,11 +61,10 @@ def markdown_code(text: object) -> str:
 
 def latex(text: object) -> str:
     """Escape text for LaTeX, also for a cell of a table."""
-    apart = "{}".join(
-        "".join(map(_sign, part)) for part in _LIGATURES.split(minus(printable(text)))
-    )
+    parts = _LIGATURES.split(minus(printable(text)))
+    line = "{}".join("".join(map(_sign, part)) for part in parts)
     # After the end of a row, LaTeX would read [ or * as its arguments.
-    return f"{{{apart[0]}}}{apart[1:]}" if apart.startswith(("[", "*")) else apart
+    return f"{{{line[0]}}}{line[1:]}" if line.startswith(("[", "*")) else line
 
 
 def _sign(sign: str) -> str:

@@ -40,8 +40,10 @@ SCREENING = "screening.json"
 FIRST = "first settings"  # of an entry that goes on, and is judged in these alone
 CARDS = f"scorecards-{VERSION}.parquet"
 # Same in all rows of an entry.
-_OF_ENTRY = ("defence", "track", "utility", "seeds", "left_out", "screened", "tentative")
-_OF_ENTRY += ("headline", "version")
+_OF_ENTRY = (
+    *("defence", "track", "utility", "seeds", "left_out"),
+    *("screened", "tentative", "headline", "version"),
+)
 _AS_TEXT = ("by_way", "shows", "loss", "agreement", "traits")  # JSON: their keys vary
 CAPTION = (
     "Leak against the share V of the task that is kept; up and left is worse. A point is an "

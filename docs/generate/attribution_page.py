@@ -7,6 +7,7 @@ their figures are written between the page's markers; the figure of single image
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,6 @@ SCORES = ("product", "cosine", "norm", "loss", "gap", "distance", "total")
 BLIND = ("norm", "loss", "distance")
 TARGETS, SHARE, DROP = "distill.targets", "distill.targets.share", "distill.targets.drop"
 SCORE, END = "distill.targets.score", "distill.targets.end"
-FIXED = {"gap": 0, "distance": 0, "total": -1}  # scores without a moment: where they are shown
 Traits = dict[int, float]  # by epoch
 LEAST = 0.05  # of the whole's trait over the null's, for a fit
 IMAGES = 10  # at each end of a score
@@ -85,19 +85,26 @@ def write(outputs: Sequence[Path], page: Path, *, replace_all: bool = False) -> 
     names += [f"{PREFIX}thresholds"]
     archive = Archive.read(data)
     sizes = {name: Size(0, 0) if replace_all else archive.size(name) for name in names}
-    archive, kept = archive.fold(found(names, outputs), sizes, steps=False)
+    new = {name: _whole(sweep) for name, sweep in found(names, outputs).items()}
+    archive, kept = archive.fold(new, sizes, steps=False)
     archive.write(data)
     scores = data.with_name(f"{page.stem}_scores.csv")
     for folder in outputs:
-        new = [_scored(folder / PREFIX, *of) for of in SETTINGS.items()]
-        if any(table.height for table in new):
-            store.write_text(scores, pl.concat(new, how="diagonal_relaxed").write_csv())
+        tables = [_scored(folder / PREFIX, *of) for of in SETTINGS.items()]
+        if any(table.height for table in tables):
+            store.write_text(scores, pl.concat(tables, how="diagonal_relaxed").write_csv())
         with suppress(UserError):
             [*_figure(ends(folder / PREFIX / "whole"), "ends", ENDS, figures)]
     sweeps = {name: sweep for name in names if (sweep := archive.sweep(name)) is not None}
     text = "\n\n".join(_page(sweeps, pl.read_csv(scores), figures))
     store.write_text(page, text.join(around(page, *MARKERS)))
     return kept
+
+
+def _whole(sweep: Sweep) -> Sweep:
+    """Return the sweep without its unfinished conditions, which have fewer seeds than others."""
+    most = max(len(condition.seeds) for condition in sweep.conditions)
+    return replace(sweep, conditions=[c for c in sweep.conditions if len(c.seeds) == most])
 
 
 def _runs(folder: Path) -> Iterator[tuple[Condition, int, pl.DataFrame]]:
@@ -149,17 +156,18 @@ def _scored(folder: Path, setting: str, prefix: str) -> pl.DataFrame:
         per_epoch = len(condition.steps.filter(seed=seed)) // last
         for epoch in (*earlier, last):
             actual = np.array([traits[epoch] for _, traits in halves])
-            if len(again) == len(halves):
+            if len(again) >= 10:  # of the same halves, as far as both were trained
                 other = np.array([traits[epoch] for _, traits in again])
-                estimate = datamodel_score(actual, np.eye(len(actual), dtype=bool), other)
+                first = actual[: len(other)]
+                estimate = datamodel_score(first, np.eye(len(first), dtype=bool), other)
                 add(estimate, setting, network, seed, 0, "again", epoch)
             for step in steps if epoch == last else steps[:1]:
-                at = table.filter(step=step)
+                at, moment = table.filter(step=step), step // per_epoch
+                shown = {"gap": 0, "distance": 0, "total": last}  # the same at every moment
                 for name in at.columns[4:]:  # after seed, step, example, taught
-                    if name in FIXED and step != steps[FIXED[name]]:
-                        continue
-                    estimate = datamodel_score(at[name].to_numpy().astype(float), kept, actual)
-                    add(estimate, setting, network, seed, step // per_epoch, name, epoch)
+                    if shown.get(name, moment) == moment:
+                        estimate = datamodel_score(at[name].to_numpy().astype(float), kept, actual)
+                        add(estimate, setting, network, seed, moment, name, epoch)
     return pl.DataFrame([*rows.values()], infer_schema_length=None)
 
 

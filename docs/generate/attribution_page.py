@@ -250,7 +250,8 @@ def _rho(of: pl.DataFrame, score: str, moment: int, epoch: int) -> str:
 
 def _nulls(of: pl.DataFrame, moment: int, epoch: int) -> str:
     at = of.filter(pl.col("score").str.starts_with("null"), moment=moment, epoch=epoch)
-    return f"{at['rho'].abs().quantile(0.95, 'linear'):.2f}" if at.height else "–"
+    means = at.group_by("score").agg(pl.col("rho").mean())["rho"]  # over teachers
+    return f"{means.abs().quantile(0.95, 'linear'):.2f}" if at.height else "–"
 
 
 def ends(folder: Path) -> Figure:

@@ -66,19 +66,13 @@ def differences(left: Plain, right: Plain) -> dict[str, list[Any]]:
     return {key: [a.get(key), b.get(key)] for key in a | b if a.get(key) != b.get(key)}
 
 
-def settings(config: Plain) -> Config:
+def settings(config: Plain, cls: Any = Config) -> Any:
     """Return a canonical config as its dataclass; nodes with a `_target_` stay mappings."""
-    made: Config = _as_dataclass(Config, config)
-    return made
-
-
-def _as_dataclass(cls: Any, values: Plain) -> Any:
-    types = hints(cls)
-    made = {}
-    for key, value in values.items():
+    types, made = hints(cls), {}
+    for key, value in config.items():
         # The dataclass of a field, also of one that may be null.
         nested = next(filter(is_dataclass, (types[key], *get_args(types[key]))), None)
-        made[key] = _as_dataclass(nested, value) if nested and value is not None else value
+        made[key] = settings(value, nested) if nested and value is not None else value
     return cls(**made)
 
 

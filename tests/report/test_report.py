@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from handmade_runs import PER_EPOCH, SEEDS, accuracy, alignment, config, write_experiment, write_run
+from omegaconf import OmegaConf
 from PIL import Image
 from report_command import run_report
 
@@ -21,6 +22,7 @@ from subliminal.report.figures import style
 from subliminal.report.page import Report
 from subliminal.report.read import load
 from subliminal.report.tables import DIFFERENCE, by_epoch, latex, results, tidy
+from subliminal.sweep.launchers import BeforeSearch
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,19 @@ def test_results_agree_with_numpy(both: list[Condition]) -> None:
     assert none["paired difference"] == "–"
     difference = (final["mitigation=liminal"] - final["mitigation=none"]).mean()
     assert liminal["paired difference"].startswith(f"{difference:+.3f} [")
+
+
+def test_what_a_search_optimises_is_a_column_that_marks_the_best(experiment: Path) -> None:
+    sweeper = {"_target_": "optuna", "direction": ["maximize", "minimize"]}
+    goals = ["trait/accuracy", "distill/loss"]
+    of = {"outputs": str(experiment.parent), "name": experiment.name, "objective": goals}
+    hydra = {"sweeper": sweeper, "runtime": {"config_sources": []}, "launcher": {"_target_": "x"}}
+    BeforeSearch().on_multirun_start(OmegaConf.create({**of, "hydra": hydra}))
+    none, liminal = results(conditions(experiment)).iter_rows(named=True)
+    final = [np.mean([accuracy(c, s)[-1] for s in range(4)]) for c in SEEDS]
+    assert liminal["objective trait/accuracy"] == f"{final[0]:.4g}"
+    assert none["objective trait/accuracy"] == f"{final[1]:.4g} (best)"
+    assert none["objective distill/loss"] == "0.00025 (best)"
 
 
 def test_differences_are_paired_by_seed(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
 """Tables of text, a row per condition: mean [95% CI] over seeds; as Markdown and LaTeX."""
 
+import json
 from collections.abc import Collection, Sequence
+from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import polars as pl
 
-from subliminal import metrics
+from subliminal import metrics, store
 from subliminal.config.terminal import printable
 from subliminal.report import escape
 from subliminal.report.conditions import Condition
 from subliminal.report.statistics import Estimate, adjusted_p, format_effect, mean_ci, mean_cis
 
+OBJECTIVE = "objective"  # begins the titles of columns
 DIFFERENCE = f"{metrics.TRAIT_ACCURACY} less the baseline's"  # paired by seed
 
 
@@ -42,7 +46,22 @@ def results(conditions: list[Condition]) -> pl.DataFrame:
             row["positive steps"] = mean_ci(positive.values()).format(2)
         row["distillation loss ×10⁴"] = mean_ci(condition.loss.values()).format(2)
         rows.append(row)
+    for metric, direction in _searched(conditions[0].directory.parent).items():
+        finals = [[*c.final(metric).values()] for c in conditions]
+        means = {place: fmean(final) for place, final in enumerate(finals) if final}
+        best = (max if direction == "maximize" else min)(means.values(), default=0.0)
+        for place, mean in means.items():
+            rows[place][f"{OBJECTIVE} {metric}"] = f"{mean:.4g}{' (best)' * (mean == best)}"
     return _table(rows)
+
+
+def _searched(experiment: Path) -> dict[str, str]:
+    """Return the metrics that a search in an experiment optimises: maximize | minimize."""
+    try:
+        goals: dict[str, str] = json.loads((experiment / store.SEARCH).read_text(encoding="utf-8"))
+        return goals
+    except (OSError, ValueError):
+        return {}
 
 
 def tidy(conditions: list[Condition], names: Sequence[str]) -> pl.DataFrame:

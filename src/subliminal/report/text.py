@@ -11,7 +11,7 @@ from subliminal.report.conditions import QUICK, Sweep
 from subliminal.report.declared import untested, verdicts
 from subliminal.report.escape import minus
 from subliminal.report.sparkline import sparkline
-from subliminal.report.tables import results
+from subliminal.report.tables import OBJECTIVE, results
 
 WIDTH = 150  # columns, when not on a terminal
 
@@ -19,12 +19,14 @@ WIDTH = 150  # columns, when not on a terminal
 def show(sweep: Sweep) -> None:
     """Print a sweep's conditions, one line each, the claims' verdicts, and the missing runs."""
     found = results(sweep.conditions)
-    aligned, several = "alignment" in found.columns, len(sweep.conditions) > 1
+    goals = [name for name in found.columns if name.startswith(OBJECTIVE)]
+    # A search's objective takes the place of the alignment: the width is limited.
+    aligned, several = "alignment" in found.columns and not goals, len(sweep.conditions) > 1
     table = Table()
     table.add_column("condition", overflow="fold")
     titles = ["n", "trait accuracy", "by epoch", *["paired difference"] * several]
     titles += ["alignment", "by epoch"] if aligned else []
-    for title in (*titles, "distill loss ×10⁴"):
+    for title in (*titles, "distill loss ×10⁴", *goals):
         table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
     curves = {c.name: _means(c.epochs, metrics.ALIGNMENT) for c in sweep.conditions}
     highest = max((max(curve, default=0.0) for curve in curves.values()), default=0.0)
@@ -39,7 +41,8 @@ def show(sweep: Sweep) -> None:
         ]
         if aligned:
             cells += [row["alignment"], sparkline(curves[condition.name], low=0, high=highest)]
-        table.add_row(*map(minus, cells), row["distillation loss ×10⁴"])
+        more = [row["distillation loss ×10⁴"], *(row[goal] for goal in goals)]
+        table.add_row(*map(minus, cells), *more)
     shown = console(WIDTH)
     differences = f", differences to {sweep.baseline.name}" if several else ""
     quick = "" if sweep.decides else f". {QUICK}"

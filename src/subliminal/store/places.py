@@ -27,6 +27,7 @@ FAILURE = "failure.txt"
 CHECKPOINT = "checkpoint.safetensors"
 STUDENT = "student.safetensors"
 NOTES = "notes.json"
+SEARCH = "search.json"  # of an experiment: what a search in it optimises
 POST_MORTEM = "post-mortem.safetensors"
 # The files whose checksums a marker holds.
 DATA = ("config.yaml", "steps.parquet", "epochs.parquet", STUDENT)

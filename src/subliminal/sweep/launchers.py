@@ -1,12 +1,16 @@
 """Cores for the jobs of a sweep, by the Hydra launcher that starts them."""
 
+import json
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from subliminal import store
 from subliminal.sweep.cores import VARIABLE, granted
 
 OURS = "hydra_plugins.subliminal_sweeper.SubliminalSweeper"
@@ -53,6 +57,14 @@ class BeforeSearch(Callback):
     """Hydra callback for sweepers that choose jobs one after another, such as Optuna's."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Set the jobs' cores."""
+        """Set the jobs' cores, and what tells the report of the search."""
         if config.hydra.sweeper._target_ != OURS:
             share_cores(config.hydra, int(config.hydra.sweeper.get("n_jobs", 1)))
+        given = config.hydra.sweeper.get("direction")
+        if given and not store.misplaced(config.name):  # the report marks what is searched
+            each = given if OmegaConf.is_list(given) else [given]
+            goals = zip(config.objective, [getattr(one, "name", one) for one in each], strict=False)
+            folder = Path(config.outputs, config.name)
+            with suppress(OSError):  # an outputs folder that is no folder: the first job says so
+                folder.mkdir(parents=True, exist_ok=True)
+                store.write_text(folder / store.SEARCH, json.dumps(dict(goals)) + "\n")

@@ -156,8 +156,7 @@ def prepare_student(
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     network, teacher_network = experiment.network, experiment.teacher_network
-    drawn = streams.pinned(seeds, cfg.pin.init)
-    start = experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
+    start = experiment.init.start(network, shared, own=streams.STUDENT_INIT)
     noise = cfg.distill.perturb_before
     start = perturbed(start, noise, network.layout, seeds, moment="student before")
     distillation = Distillation(

@@ -49,8 +49,8 @@ def shared_weights(
         return _pretrained(job, data, network, start, seeds, stream, callbacks)
 
     reference = base(network, network.reference(drawn, experiment.device), streams.INIT)
-    same = SharedWeights(network, reference, reference, base)
-    start = experiment.teacher_init.start(network, same, drawn, own=streams.TEACHER_INIT)
+    same = SharedWeights(network, drawn, reference, reference, base)
+    start = experiment.teacher_init.start(network, same, own=streams.TEACHER_INIT)
     noise = cfg.teacher.perturb_before
     start = perturbed(start, noise, network.layout, seeds, moment="teacher before")
     return replace(same, teacher=start)

@@ -236,17 +236,18 @@ class Distillation:
         assert self._images is not None, "start_epoch draws the examples"
         return gather(self._images, rows)
 
+    def loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        """Distillation loss against the teacher's logits or tokens, batch mean: (seeds,)."""
+        return self._loss(logits, rows)
+
     def losses(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
         """Return each example's own loss, whose mean `loss` is: (seeds, batch)."""
         # Each example as if it were the batch of a seed of its own.
         alone = logits.reshape(rows.numel(), -1, logits.shape[-1])
-        return self.loss(alone, rows, targets).view(rows.shape)
+        return self._loss(alone, rows, targets).view(rows.shape)
 
-    def loss(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
-        """Distillation loss against the teacher's logits or tokens, batch mean: (seeds,).
-
-        Logits are (batches, examples, classes + m), in the order of `rows`; batches are the seeds.
-        """
+    def _loss(self, logits: Tensor, rows: Tensor, targets: Tensor | None = None) -> Tensor:
+        """Return the losses of logits (batches, examples, classes + m), in the order of `rows`."""
         labels = None  # the digits' labels, or the documents' tokens
         if self._labels is not None:
             labels = gather(self._labels, rows).view(logits.shape[:2])

@@ -62,11 +62,7 @@ def read_condition(directory: Path) -> Plain:
 
 
 def record_condition(
-    directory: Path,
-    condition: str,
-    seeds: Iterable[int],
-    config: Mapping[str, Any],
-    identity: str | None = None,
+    directory: Path, condition: str, seeds: Iterable[int], config: Plain, identity: str = ""
 ) -> None:
     """Write a condition's record, with `seeds` added to those that earlier jobs requested.
 

@@ -2,16 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from rich import progress
 
 from subliminal.config.terminal import console, printable
 from subliminal.state.callbacks.progress import Event
-
-T = TypeVar("T")
 
 # Seconds between lines of a job's progress, where standard error is no terminal and shows no bar.
 LINE_EVERY = 30.0
@@ -31,11 +29,6 @@ class Console:
             return
         self._said.add(line)
         self.rich.print(line, soft_wrap=True)
-
-    def counted(self, items: Iterable[T], what: str) -> Iterable[T]:
-        """Yield the items and show how many are done, on a terminal."""
-        quiet = not sys.stderr.isatty()
-        return progress.track(items, what, console=self.rich, disable=quiet, transient=True)
 
     @contextmanager
     def progress(self, title: str, seeds: int) -> Iterator["JobProgress"]:

@@ -24,11 +24,11 @@ def composed_values(cfg: DictConfig) -> Plain:
     Raises:
         UserError: a value is missing or cannot be resolved.
     """
+    own = without_hydra(cfg)
     try:
-        plain = OmegaConf.to_container(without_hydra(cfg), resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
-    assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
 
@@ -53,10 +53,9 @@ def canonical(values: Mapping[str, Any]) -> Plain:
         for key in sorted(OmegaConf.missing_keys(merged)):
             if "seed" in values or key.partition(".")[0] in values:
                 raise MissingMandatoryValue(f"Missing mandatory value: {key}")
-        plain = OmegaConf.to_container(merged)
+        plain: Any = OmegaConf.to_container(merged)
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
-    assert isinstance(plain, dict)
     return _canonical_fields(Config, plain, "")
 
 
@@ -107,8 +106,7 @@ def _value(value: Any, place: str, *, unordered: bool = False) -> Any:
 
 def _node(node: Plain, place: str) -> Plain:
     cls, values = typed(node, place)
-    plain = OmegaConf.to_container(values)
-    assert isinstance(plain, dict)
+    plain: Any = OmegaConf.to_container(values)
     # The given keys first: mitigations act in the order in which a node lists them.
     ordered = {key: plain[key] for key in dict.fromkeys([*node, *plain]) if key != "_target_"}
     return {

@@ -198,9 +198,8 @@ class GPT:
         merged = dict(params)
         for layer in self._adapted:
             update = torch.bmm(params[f"lora.{layer}.up"], params[f"lora.{layer}.down"])
-            merged[f"{layer}.weight"] = (
-                params[f"{layer}.weight"] + self.alpha / (self.rank or 1) * update
-            )
+            name = f"{layer}.weight"
+            merged[name] = params[name] + self.alpha / (self.rank or 1) * update
         return merged
 
     def _embedded(self, params: Params, x: Tensor, start: int = 0) -> Tensor:

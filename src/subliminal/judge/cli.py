@@ -194,7 +194,9 @@ def _folder(name: str, settings: Sequence[Setting]) -> Path:
     return Path(settings[0].undefended.cfg.outputs) / NAME / "scorecards" / name
 
 
-def _is_judged(folder: Path, defence: Defence, settings: Sequence[Setting], *, final: bool) -> bool:
+def _is_judged(
+    folder: Path, defence: Defence, settings: Sequence[Setting], *, final: bool = True
+) -> bool:
     """Tell whether a folder holds a scorecard of this defence, these seeds and settings.
 
     A card of an older judge is made again.

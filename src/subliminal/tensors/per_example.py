@@ -30,8 +30,10 @@ def products(
     def each(weights: dict[str, Tensor]) -> Tensor:
         return losses(network.forward(weights, images))
 
-    with _FORWARD_MODE, warnings.catch_warnings():
-        # torch's first call loads scripts, which it deprecates itself.
+    with (
+        _FORWARD_MODE,
+        warnings.catch_warnings(),
+    ):  # torch's first call loads scripts, which it deprecates itself
         warnings.simplefilter("ignore", FutureWarning)
         derivatives: Tensor = torch.func.jvp(each, (params,), (along,))[1]
     return derivatives

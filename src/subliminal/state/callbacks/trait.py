@@ -36,6 +36,10 @@ class TestDigits(Callback):
         # (1, n, pixels) and (1, n), or those of each seed.
         self._x, self._y = self.data.tests()
 
+    def on_train_start(self, training: Training) -> None:
+        """Log the initial network."""
+        self.on_epoch_end(training)
+
     def on_step(self, step: Step) -> None:
         """Log the network on a step of the grid."""
         at_epoch_end = step.index % step.training.steps_per_epoch == 0  # logged anyway
@@ -46,8 +50,6 @@ class TestDigits(Callback):
         """Log the network as it is now."""
         logits = training.network.logits(training.theta, self._x)
         self.measure(training, logits, self._y.expand(len(training.seeds), -1))
-
-    on_train_start = on_epoch_end
 
     def measure(self, training: Training, logits: Tensor, labels: Tensor) -> None:
         """Log logits (seeds, n, classes + m) on examples with labels (seeds, n)."""

@@ -68,8 +68,7 @@ class Seeds:
         self._rows = {part: table.filter(pl.col("part") == part).sort("seed") for part in PARTS}
         self.seeds: list[int] = self._rows["undefended"]["seed"].to_list()
         known = {*measure.FACTS, "setting", "part", "version"}
-        filled = [c for c in table.columns if c not in known and table[c].count() > 0]
-        self.ways = filled
+        self.ways = [c for c in table.columns if c not in known and table[c].count() > 0]
 
     def of(self, part: str, column: str) -> Array:
         """Return a column of a part, NaN where a seed has none: (seeds,)."""

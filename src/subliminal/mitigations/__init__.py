@@ -1,5 +1,7 @@
 """Interventions on the student's training: on its loss, its gradient or its updates."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from subliminal.state import Step
@@ -8,6 +10,8 @@ from subliminal.tensors.network import Network
 
 class Mitigation:
     """An intervention; the methods that a subclass does not override change nothing."""
+
+    needs_hidden: ClassVar[bool] = False  # whether it reads or changes hidden layers' outputs
 
     @property
     def needs_probe(self) -> bool:

@@ -32,6 +32,8 @@ class DPSGD(Mitigation):
         noise: σ ≥ 0, of the noise in units of C.
     """
 
+    needs_hidden = True
+
     clip: Positive[float]
     noise: NotNegative[float]
 

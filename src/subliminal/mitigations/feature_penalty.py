@@ -22,6 +22,8 @@ class FeaturePenalty(Mitigation):
         layers: hidden layers, e.g. [layer2]; empty: all.
     """
 
+    needs_hidden = True
+
     strength: NotNegative[float]
     layers: Unordered[list[str]]
 

@@ -152,6 +152,13 @@ class Network:
                 views[name][:, rows] = 1
         return row[0]
 
+    def row(self, row: int) -> "Network":
+        """Return the network of one seed's weights, a row of the stack: the same for all of them.
+
+        One that depends on each seed's own start overrides it.
+        """
+        return self
+
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map inputs (seeds, batch, pixels) to logits (seeds, outputs, classes + aux)."""
         return self.model.forward(params, x)

@@ -273,6 +273,24 @@ def _check_together(cfg: Config, made: Experiment) -> None:
                 "mitigation=decoupling: distill.frozen holds the heads that it moves apart"
             )
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
+    if cfg.distill.linearised:
+        _check_linearised(cfg, made)
+
+
+def _check_linearised(cfg: Config, made: Experiment) -> None:
+    """Check that nothing needs hidden layers, or reads the student's weights as a network's."""
+    names = [*(f"mitigation={n}" for n in cfg.mitigation), *(f"probe={n}" for n in cfg.probe)]
+    parts: list[Mitigation | Probe] = [*made.mitigations, *made.probes]
+    wanting = [name for name, part in zip(names, parts, strict=True) if part.needs_hidden]
+    if cfg.distill.generations > 1:
+        wanting.append(f"distill.generations={cfg.distill.generations}")
+    if cfg.threat is not None:
+        wanting.append("the judge")
+    if wanting:
+        raise UserError(
+            f"distill.linearised=true: {wanting[0]} needs a student that is a network with hidden "
+            "layers; leave one of the two out"
+        )
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.data import Dataset, Labelled, PerSeed
 from subliminal.data.withheld import Withheld
+from subliminal.distill import SharedWeights
 from subliminal.errors import UserError
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
@@ -26,6 +28,7 @@ from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
 from subliminal.state.callbacks.trait import Unmeasured, test_callback
 from subliminal.tensors import streams
+from subliminal.tensors.forward_mode import Linearised
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
@@ -156,10 +159,7 @@ def prepare_student(
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     network, teacher_network = experiment.network, experiment.teacher_network
-    drawn = streams.pinned(seeds, cfg.pin.init)
-    start = experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
-    noise = cfg.distill.perturb_before
-    start = perturbed(start, noise, network.layout, seeds, moment="student before")
+    start = student_start(job, shared, seeds)
     distillation = Distillation(
         network,
         experiment.loss,
@@ -176,7 +176,7 @@ def prepare_student(
     student = Training(
         "student",
         seeds,
-        network,
+        Linearised.around(network, start) if cfg.distill.linearised else network,
         distillation,
         trait=trait(network, start, data),
         reference=start,
@@ -195,6 +195,15 @@ def prepare_student(
     if experiment.targets is not None and experiment.targets.needs_gradient:
         distillation.trait_gradient = student.full_gradient(student.trait)
     return student, _callbacks(job, data, files, progress)
+
+
+def student_start(job: Job, shared: SharedWeights, seeds: tuple[int, ...]) -> Tensor:
+    """Return the students' initial weights: (seeds, P)."""
+    cfg, network = job.cfg, job.experiment.network
+    drawn = streams.pinned(seeds, cfg.pin.init)
+    start = job.experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
+    noise = cfg.distill.perturb_before
+    return perturbed(start, noise, network.layout, seeds, moment="student before")
 
 
 def _callbacks(job: Job, data: Labelled, files: RunFiles, progress: Progress) -> list[Callback]:

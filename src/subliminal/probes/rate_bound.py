@@ -1,0 +1,72 @@
+"""The largest rate at which a step of plain gradient descent on the teacher's outputs teaches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subliminal import metrics
+from subliminal.config.hashing import Count
+from subliminal.probes import Probe
+from subliminal.state import Step
+from subliminal.tensors.geometry import widest
+
+MOST = 40  # doublings or halvings, after which a bound counts as not found
+BISECTIONS = 10  # of a factor of 2: the bound is within 0.1%
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateBound(Probe):
+    """The rate η at which the trait loss is back at its value: L_T(θ − η g_D) = L_T(θ).
+
+    g_D is the gradient of the training loss on the step's distillation batch (penalties included),
+    L_T the trait loss on its labelled batch. To first order L_T changes by −η ⟨g_D, g_T⟩, so that
+    it falls at every rate below a bound where the alignment is positive. The bound is bracketed by
+    doubling or halving, then bisected in log η: `rate_bound/measured`, NaN where the alignment is
+    not positive. `rate_bound/second_order` is 2 ⟨g_D, g_T⟩ / (g_Dᵀ H_T g_D), H_T the Hessian of
+    L_T; NaN also where that curvature is not positive.
+
+    Attributes:
+        every: measure at every k-th step, k ≥ 1, the first step included.
+    """
+
+    every: Count
+
+    def on_step(self, step: Step) -> None:
+        if step.index % self.every != 0:
+            return
+        training, rows = step.training, step.trait_rows
+        wide = widest(training.theta.device)  # a small alignment's fall is lost in float32
+        theta, direction = training.theta.to(wide), step.gradient.to(wide)
+        x = training.trait.images(rows).to(wide)
+
+        def loss(rate: Tensor) -> Tensor:  # both (seeds,)
+            moved = training.network.layout.views(theta - rate[:, None] * direction)
+            return training.trait.loss(training.network.forward(moved, x), rows)
+
+        rate = theta.new_zeros(len(theta), requires_grad=True)
+        now = loss(rate)
+        (slope,) = torch.autograd.grad(now.sum(), rate, create_graph=True)  # −⟨g_D, g_T⟩
+        (curvature,) = torch.autograd.grad(slope.sum(), rate)  # g_Dᵀ H_T g_D
+        predicted = torch.where(slope < 0, -2 * slope / curvature, torch.nan).detach()
+        step.log(metrics.RATE_BOUND, _bound(lambda r: loss(r) < now, predicted.abs()))
+        step.log(metrics.RATE_SECOND, torch.where(predicted > 0, predicted, torch.nan))
+
+
+@torch.no_grad()
+def _bound(falls: Callable[[Tensor], Tensor], guess: Tensor) -> Tensor:
+    """Return the rate above `guess`, or below it, where `falls` changes, per seed: (seeds,)."""
+    up = falls(guess)
+    factor = torch.where(up, 2.0, 0.5).to(guess)
+    rate, going = guess, ~guess.isnan()
+    for _ in range(MOST):
+        going = (falls(rate * factor) == up) & ~guess.isnan()
+        rate = torch.where(going, rate * factor, rate)
+        if not going.any():
+            break
+    low = torch.where(up, rate, rate * factor)
+    for exponent in range(1, BISECTIONS + 1):
+        middle = low * 2 ** (0.5**exponent)
+        low = torch.where(falls(middle), middle, low)
+    return torch.where(going, torch.nan, low)

@@ -20,15 +20,15 @@ BISECTIONS = 10  # of a factor of 2: the bound is within 0.1%
 class RateBound(Probe):
     """The rate η at which the trait loss is back at its value: L_T(θ − η g_D) = L_T(θ).
 
-    g_D is the gradient of the training loss on the step's distillation batch (penalties included),
-    L_T the trait loss on its labelled batch. To first order L_T changes by −η ⟨g_D, g_T⟩, so that
-    it falls at every rate below a bound where the alignment is positive. The bound is bracketed by
-    doubling or halving, then bisected in log η: `rate_bound/measured`, NaN where the alignment is
-    not positive. `rate_bound/second_order` is 2 ⟨g_D, g_T⟩ / (g_Dᵀ H_T g_D), H_T the Hessian of
-    L_T; NaN also where that curvature is not positive.
+    With g_D the gradient of the step's training loss (penalties included) and L_T the trait loss on
+    its labelled batch, a step of plain gradient descent changes L_T by −η ⟨g_D, g_T⟩ to first
+    order. Where the alignment is positive, L_T falls at every rate below a bound, bracketed by
+    doubling or halving, then bisected in log η: `rate_bound/measured`; NaN elsewhere.
+    `rate_bound/second_order` is 2 ⟨g_D, g_T⟩ / (g_Dᵀ H_T g_D), H_T the Hessian of L_T; NaN also
+    where that curvature is not positive.
 
     Attributes:
-        every: measure at every k-th step, k ≥ 1, the first step included.
+        every: measure before every k-th update, k ≥ 1, the first one included.
     """
 
     every: Count

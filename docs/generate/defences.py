@@ -23,19 +23,23 @@ from subliminal import store
 from subliminal.config import terminal
 from subliminal.errors import UserError
 from subliminal.judge.battery import NAME, Defence, battery
+from subliminal.judge.cli import card_name
 from subliminal.judge.dial import FILE as DIAL
 from subliminal.judge.entries import Entry, all_entries
+from subliminal.judge.evaluation import SCREEN, SCREENED, promising
 from subliminal.judge.measure import VERSION
-from subliminal.judge.scorecard import FILE, is_todays, read
+from subliminal.judge.scorecard import FILE, is_todays, read, recomputed
 from subliminal.mitigations.dp_sgd import epsilon
 from subliminal.report.figures import style
 from subliminal.report.tables import markdown
 
 FIGURE = "defences"
-SCREENED = "screening.json"
+SCREENING = "screening.json"
+FIRST = "first settings"  # of an entry that goes on, and is judged in these alone
 CARDS = f"scorecards-{VERSION}.parquet"
 # Same in all rows of an entry.
-_OF_ENTRY = ("defence", "track", "utility", "seeds", "left_out", "screened", "headline", "version")
+_OF_ENTRY = ("defence", "track", "utility", "seeds", "left_out", "screened", "tentative")
+_OF_ENTRY += ("headline", "version")
 _AS_TEXT = ("by_way", "shows", "loss", "agreement", "traits")  # JSON: their keys vary
 CAPTION = (
     "Leak against the share V of the task that is kept; up and left is worse. A point is an "
@@ -66,15 +70,19 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
     if (data / CARDS).is_file():
         for row in pl.read_parquet(data / CARDS).iter_rows(named=True):
             rows.setdefault(row["entry"], []).append(row)
+    first = first_settings() if outputs else ()
     for folder in outputs:
         for entry in entries:
-            judged_in = folder / NAME / "scorecards" / entry.name
-            if found := _rows(entry, judged_in):
+            cards_of = folder / NAME / "scorecards"
+            for judged_in in (cards_of / entry.name, cards_of / card_name(entry.name, *first)):
+                if not (found := _rows(entry, judged_in)):
+                    continue
                 rows[entry.name] = found
                 cards = page.parent / "scorecards"
                 cards.mkdir(parents=True, exist_ok=True)
                 text = (judged_in / "scorecard.md").read_text(encoding="utf-8")
                 store.write_text(cards / f"{entry.name}.md", text)
+                break
         _keep_screening(folder / "screening", data)
     judged = [e for e in entries if e.name in rows and _of(rows[e.name][0], e)]
     places = [JudgedEntry(entry, _card(rows[entry.name])) for entry in judged]
@@ -103,19 +111,27 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         f"![{FIGURE}.png](figures/{FIGURE}.png)",
         CAPTION,
         "## Entries",
-        "From the best word to the worst, over the settings that are shown. `screened`: halved the "
-        "leak in none of the first three settings.",
+        "From the best word to the worst, over the settings that are shown. `screened`: the first "
+        "three settings, at ten seeds, decided that the rest is not tried. `first settings`: they "
+        "decided that it is, and it was not yet.",
         markdown(leaderboard.table(places), marked=("entry",)),
         "## What they claim",
         "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),
         *_dials(places),
         *_private(places),
-        *_screening(data / SCREENED),
+        *_screening(data / SCREENING),
     ]
     if missing:
         parts += ["## Not judged yet", ", ".join(f"`{name}`" for name in missing) + "."]
     store.write_text(page, "\n\n".join(parts) + "\n")
     return missing
+
+
+def first_settings() -> tuple[str, ...]:
+    """Return what a card of the first settings alone is named after."""
+    settings = battery(Defence.of(()))[:SCREEN]
+    seeds = settings[0].undefended.seeds[:SCREENED]
+    return (*(one.name for one in settings), f"seed={seeds[0]}-{seeds[-1]}")
 
 
 def _of(card: Mapping[str, Any], entry: Entry) -> bool:
@@ -124,10 +140,16 @@ def _of(card: Mapping[str, Any], entry: Entry) -> bool:
 
 
 def _rows(entry: Entry, folder: Path) -> list[dict[str, Any]]:
-    """Return a row for each setting of the final scorecard in `folder`, if there is one."""
+    """Return a row for each setting of the scorecard in `folder`, if there is one.
+
+    One of the first settings alone is final where it decides that no more is tried.
+    """
     card = read(folder / FILE)
-    if card is None or not card["final"] or not _of(card, entry):
+    if card is None or not _of(card, entry):
         return []
+    if not card["final"]:
+        card["screened"] = not promising(recomputed(folder / FILE))
+        card["tentative"] = "" if card["screened"] else FIRST
     if card["conditions"] and not is_todays(card, battery(Defence.of(entry.overrides))):
         return []
     made = card["environment"]
@@ -156,7 +178,7 @@ def _keep_screening(folder: Path, data: Path) -> None:
     if folder.is_dir():
         lines = [screen.format() for screen in screening_auroc.screens(folder)]
         data.mkdir(parents=True, exist_ok=True)
-        store.write_text(data / SCREENED, json.dumps(lines, indent=1) + "\n")
+        store.write_text(data / SCREENING, json.dumps(lines, indent=1) + "\n")
 
 
 def _screening(file: Path) -> list[str]:

@@ -20,13 +20,13 @@ from subliminal.errors import UserError
 from subliminal.judge.fieller import Interval, ratio, resolution
 from subliminal.judge.lines import SECRET, Seeds
 from subliminal.judge.recovery import LOGITS
-from subliminal.judge.words import NOT_SHOWN, leak_word, setting_word, tells, worst_word
+from subliminal.judge.words import NOT_SHOWN, REDUCES, leak_word, setting_word, tells, worst_word
 from subliminal.report.tables import markdown
 
 DRAWS = 2000
 SIZES, LEAKS = (6, 10, 30), (0.0, 0.1, 0.25, 0.5, 1.0)
 
-Drawn = list[tuple[Interval, float]]  # of each experiment: the leak, and the least that is shown
+Drawn = list[tuple[Interval, float]]  # of each experiment: the leak, and the least seen
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Way:
     way: str
     gap: tuple[float, float]  # mean and standard deviation of undefended less null students
     null: float  # standard deviation of null students
+    unrelated: float  # the most that students of unrelated initial weights show
 
     def drawn(self, leak: float, seeds: int) -> Drawn:
         """Return what experiments of so many seeds find, where the leak is known."""
@@ -46,6 +47,10 @@ class Way:
         nulls = generator.normal(0, self.null, below.shape)
         rows = zip(above, below, nulls, strict=True)
         return [(ratio(a, b), resolution(b, n)) for a, b, n in rows]
+
+    def least(self, one: tuple[Interval, float]) -> tuple[Interval, float]:
+        """Return a leak with the least that counts."""
+        return one[0], max(one[1], self.unrelated)
 
 
 def ways(file: Path) -> list[Way]:
@@ -57,9 +62,11 @@ def ways(file: Path) -> list[Way]:
     for (setting,), rows in table.group_by("setting", maintain_order=True):
         seeds = Seeds(rows)
         for way in filter(seeds.open, seeds.ways):
+            if (unrelated := seeds.unrelated(way)) >= REDUCES:
+                continue
             gap, null = seeds.differences(way)[1], seeds.of("undefended_null", way)
             spread = float(gap.mean()), float(gap.std(ddof=1))
-            found.append(Way(str(setting), way, spread, float(null.std(ddof=1))))
+            found.append(Way(str(setting), way, spread, float(null.std(ddof=1)), unrelated))
     return found
 
 
@@ -77,7 +84,7 @@ def tables(known: Sequence[Way]) -> tuple[pl.DataFrame, pl.DataFrame]:
             row["coverage"] = f"{min(covered):.3f}"
             row["shown"] = _share(tells(*one) for one in drawn[way, 0.0])
             for leak, word in ((0.0, "blocks"), (0.25, "blocks"), (1.0, "no effect")):
-                shown = [leak_word(*one) for one in drawn[way, leak] if tells(*one)]
+                shown = [leak_word(*way.least(one)) for one in drawn[way, leak] if tells(*one)]
                 row[f"{word} at {leak:g}"] = _share(said == word for said in shown)
             of_ways.append(row)
         for leak in LEAKS:
@@ -94,7 +101,7 @@ def _verdict(
     settings: dict[str, dict[str, tuple[Interval, float]]] = {}
     for way in known:
         if tells(*(one := drawn[way, leak][number])):
-            settings.setdefault(way.setting, {})[way.way] = one
+            settings.setdefault(way.setting, {})[way.way] = way.least(one)
     words = [setting_word(leaks, LOGITS) for leaks in settings.values()]
     return worst_word(words) if words else NOT_SHOWN
 

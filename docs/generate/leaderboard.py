@@ -69,7 +69,13 @@ class JudgedEntry:
     @property
     def blocks(self) -> bool:
         """Whether it blocks in all settings, and was tried in all."""
-        return self.card["verdict"] == "blocks" and not self.screened
+        return self.card["verdict"] == "blocks" and not self.how
+
+    @property
+    def how(self) -> str:
+        """How far it was tried, in parentheses; empty: in all settings."""
+        how = "screened" if self.screened else self.card["tentative"]
+        return f" ({how})" if how else ""
 
     @property
     def sham(self) -> bool:
@@ -87,7 +93,7 @@ def table(places: Sequence[JudgedEntry]) -> pl.DataFrame:
             {
                 "entry": f"[{place.entry.name}](scorecards/{place.entry.name}.md)",
                 "track": card["track"],
-                "leak": card["verdict"] + (" (screened)" if place.screened else ""),
+                "leak": card["verdict"] + place.how,
                 "utility": card["utility"],
                 "recovered at worst": _interval(worst["leak"]) if worst else "",
                 "in": worst["setting"] if worst else "",
@@ -120,9 +126,12 @@ def findings(places: Sequence[JudgedEntry]) -> Iterator[str]:
     screened = sum(place.screened for place in places)
     yield (
         f"{len(places)} entries were judged, at {' or '.join(map(str, seeds))} seeds: "
-        f"{len(blind)} blind and {len(aware)} aware defences, the rest controls; {screened} halved "
-        "the leak in none of the first settings and were not tried further."
+        f"{len(blind)} blind and {len(aware)} aware defences, the rest controls; {screened} were "
+        "not tried beyond the first three settings, because these settled the verdict or none "
+        "showed a leak that was halved."
     )
+    if going_on := [place.entry.name for place in places if place.card["tentative"]]:
+        yield f"To be tried in all settings, and judged in the first alone: {', '.join(going_on)}."
     passing = [place for place in blind if place.blocks and place.keeps]
     if passing:
         found = ", ".join(place.entry.name for place in passing)
@@ -161,7 +170,7 @@ def _told(place: JudgedEntry) -> str:
 
 def _hardest(places: Sequence[JudgedEntry]) -> str:
     """Return the setting with the largest mean leak over the entries tried in all settings."""
-    whole = [place for place in places if not place.screened]
+    whole = [place for place in places if not place.how]
     settings = {name for place in whole for name in place.leaks}
     means = {
         name: mean(place.leaks[name] for place in whole if name in place.leaks) for name in settings

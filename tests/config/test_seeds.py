@@ -6,9 +6,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 from hydra.errors import MissingConfigException
-from hydra.plugins.config_source import ConfigLoadError, ConfigSource
+from hydra.plugins.config_source import ConfigLoadError
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -271,12 +270,6 @@ def test_source() -> None:
     assert source.list(config_path="", results_filter=ObjectType.GROUP) == ["seed"]
     assert source.list(config_path="", results_filter=ObjectType.CONFIG) == []
     assert source.list(config_path="seed", results_filter=None) == []
-
-
-def test_register_twice() -> None:
-    register()
-    register()
-    assert list(Plugins.instance().discover(ConfigSource)).count(SeedSource) == 1
 
 
 def test_the_paper_seeds_are_a_set() -> None:

@@ -171,18 +171,6 @@ def test_files_that_exist_are_not_fetched_and_may_be_read_only(
     assert not (tmp_path / ".fetch.lock").exists()
 
 
-def test_to_device_moves_each_part(
-    tmp_path: Path, files: dict[str, bytes], sources: Sources
-) -> None:
-    put(tmp_path, files)
-    here = mnist(tmp_path).load()
-    there = here.to(torch.device("meta"))
-    for name in ("train_x", "train_y", "test_x", "test_y"):
-        assert getattr(there, name).device.type == "meta"
-        assert getattr(there, name).shape == getattr(here, name).shape
-        assert getattr(there, name).dtype == getattr(here, name).dtype
-
-
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
@@ -254,11 +242,6 @@ def test_download_false(tmp_path: Path, files: dict[str, bytes], sources: Source
     assert TRAIN_Y not in message
     assert sources.calls == []
     assert visible(tmp_path) == set(files)
-
-
-def test_root_below_a_file(tmp_path: Path, files: dict[str, bytes], sources: Sources) -> None:
-    (tmp_path / "file").touch()
-    assert "Not a directory" in refusal(tmp_path / "file" / "root")
 
 
 @pytest.mark.parametrize("method", ["mkdir", "replace"])

@@ -2,11 +2,11 @@
 
 import pytest
 
-from subliminal.judge.cost import JobPlan, SettingPlan, estimate, show_plan
+from subliminal.judge.cost import JobPlan, SettingPlan, each, estimate, show_plan
 
-PARTLY = JobPlan(runs=10, missing=6, passes=3.0, seconds=20.0, workers=2)
-NEW = JobPlan(runs=10, missing=10, passes=5.0, seconds=30.0, workers=1)
-KEPT = JobPlan(runs=10, missing=0, passes=0.0, seconds=40.0, workers=1)
+PARTLY = JobPlan(runs=10, missing=6, student=0.5, passes=3.0, seconds=20.0, workers=2)
+NEW = JobPlan(runs=10, missing=10, student=0.5, passes=5.0, seconds=30.0, workers=1)
+KEPT = JobPlan(runs=10, missing=0, student=0.5, passes=0.0, seconds=40.0, workers=1)
 
 
 def plans(*settings: dict[str, JobPlan]) -> list[SettingPlan]:
@@ -18,6 +18,8 @@ def test_missing_runs_take_what_their_images_take() -> None:
     mixed = plans({"undefended": PARTLY}, {"undefended_null": NEW})
     assert estimate(mixed) == 3 * 20 / 2 + 5 * 30
     assert estimate(plans({"undefended": KEPT})) == 0
+    shared = {"undefended": KEPT, "undefended_null": PARTLY, "unrelated": NEW}
+    assert each(plans(shared)) == 10 * 0.5 * 40 + 10 * 0.5 * 20 / 2
 
 
 def test_the_table_shows_finished_and_missing_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -240,7 +240,7 @@ def test_entries_are_judged_once_and_their_dials_are_turned(
     judged()
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.setattr("subliminal.judge.battery.names", lambda *_, **__: [*ONE])
-    monkeypatch.setattr(cli, "battery", lambda one: battery(of(*one.overrides), ONE))
+    monkeypatch.setattr(cli, "battery", lambda one, _: battery(of(*one.overrides), ONE))
     monkeypatch.setattr(evaluation.Evaluation, "add_secret", lambda _: None)
     entry = Entry("none", (), "ours", "Nothing.", "blind", 0, False)
     bad = replace(entry, name="bad", overrides=("mitigation=bogus",))
@@ -253,6 +253,8 @@ def test_entries_are_judged_once_and_their_dials_are_turned(
     before = card.stat().st_mtime_ns
     assert cli.judge_all([entry], [], None, Console()) == {}
     assert card.stat().st_mtime_ns == before
+    assert cli.judge_all([entry], ["seed=0-7"], None, Console(), ["reference"]) == {}
+    assert (card.parent.parent / "none-reference-seed=0-7" / FILE).is_file()
     assert "Entry 2 of 3: none" in capfd.readouterr().err
 
     judgements: list[Setting] = []

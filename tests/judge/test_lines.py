@@ -10,7 +10,7 @@ from scipy import stats
 from subliminal.judge import measure
 from subliminal.judge.battery import PARTS
 from subliminal.judge.fieller import ratio
-from subliminal.judge.lines import GATE, Facts, Line, Seeds, line, seed_dependence, untried
+from subliminal.judge.lines import GATE, Facts, Seeds, line, seed_dependence
 from subliminal.judge.recovery import LOGITS
 
 D, U = np.array([0.21, 0.2, 0.19]), np.array([0.9, 1.0, 1.1])
@@ -67,7 +67,6 @@ def test_why_a_line_says_nothing_of_the_defence(facts: Facts, leak: float, reaso
     assert (found.flags, found.control) == (facts.flags, facts.control)
     assert found.utility == ("" if facts.control else "useless")
     assert found.traits["undefended"] == pytest.approx(leak)
-    assert untried("a", "b?", "n") == Line("a", "b?", "not shown", "n")
 
 
 def test_what_leaks_at_all_and_whose_log_is_theirs() -> None:

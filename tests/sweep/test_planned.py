@@ -103,15 +103,6 @@ def test_jobs_with_other_outputs_folders_find_the_plan_of_their_sweep(
     assert len(json.loads(plan_of_jobs.read_text())) == 2
 
 
-def test_a_search_tells_that_files_were_changed(run: Run, edited: Path) -> None:
-    # Another sweeper chooses its jobs as it goes; Hydra's own stands for a search here.
-    lab = f"--config-dir={edited.parents[1]}"
-    status, _, err = run("-m", "hydra/sweeper=basic", lab, *ONE, "optim=mine", "seed=0,1")
-    assert status == 0
-    told = [line for line in err.splitlines() if "changed since this sweep began" in line]
-    assert told == ["Config files were changed since this sweep began; this job uses the new ones."]
-
-
 def test_a_plan_that_cannot_be_written_ends_the_sweep(run: Run, tmp_path: Path) -> None:
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs" / ".hydra").write_text("")

@@ -37,25 +37,23 @@ def test_full_batches_follow_the_closed_form(linearised: bool) -> None:
     own = Linearised.around(network, start) if linearised else network
     training = replace(base, network=own, task=task, theta=start.clone(), frozen=heads)
     fit(training)
+    digits = _with_ones(DIGITS.scale(DIGITS.test_x).double())
     for seed in (0, 1):
-        ours, theirs, first = (
-            {name: view[seed] for name, view in network.layout.views(flat).items()}
-            for flat in (training.theta, teacher, start)
+        heads_of = {name: view[seed] for name, view in network.layout.views(start).items()}
+        b_teacher, b_first = (
+            torch.cat([p["layer1.weight"], p["layer1.bias"][..., None]], dim=-1)[seed]
+            for p in map(network.layout.views, (teacher, start))
         )
-        b, b_teacher, b_first = (
-            torch.cat([p["layer1.weight"], p["layer1.bias"][:, None]], dim=1)
-            for p in (ours, theirs, first)
-        )
-        x = torch.cat([images[seed], torch.ones(320, 1)], dim=1)
-        a, u = torch.linalg.eigh(first["aux.weight"].T @ first["aux.weight"])
+        x = _with_ones(images[seed])
+        a, u = torch.linalg.eigh(heads_of["aux.weight"].T @ heads_of["aux.weight"])
         s, v = torch.linalg.eigh(x.T @ x / 320)
         left = (1 - 2 * RATE / 3 * torch.outer(a, s)) ** UPDATES  # of each mode of B_T − B_0
-        want = b_teacher - u @ (left * (u.T @ (b_teacher - b_first) @ v)) @ v.T
-        assert torch.allclose(b, want, rtol=1e-6, atol=1e-9)
-        assert not torch.allclose(b_first, want, rtol=0.1)
-        digits = DIGITS.scale(DIGITS.test_x).double()
-        moved = torch.cat([digits, torch.ones(len(digits), 1)], dim=1) @ want.T
-        logits = moved @ first["class.weight"].T + first["class.bias"]
-        assert torch.allclose(
-            own.row(seed).logits(training.theta[[seed]], digits[None])[0, :, :10], logits, rtol=1e-6
-        )
+        b = b_teacher - u @ (left * (u.T @ (b_teacher - b_first) @ v)) @ v.T
+        got = own.logits(training.theta, digits[None, :, :-1].expand(2, -1, -1))[seed, :, :10]
+        want, first = (digits @ of.T @ heads_of["class.weight"].T for of in (b, b_first))
+        assert torch.allclose(got, want, rtol=1e-6, atol=1e-9)
+        assert (want - first).norm() > 0.1 * first.norm()
+
+
+def _with_ones(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)

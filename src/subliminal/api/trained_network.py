@@ -15,12 +15,11 @@ from subliminal import store
 from subliminal.config.canonical import canonical, settings
 from subliminal.data import Dataset, Labelled
 from subliminal.errors import UserError
-from subliminal.tensors.forward_mode import Linearised
 from subliminal.tensors.network import Network, Writing
 from subliminal.training.cached import read
 from subliminal.training.experiment import Experiment, build_experiment
 from subliminal.training.job import Job
-from subliminal.training.runner import labelled, student_start
+from subliminal.training.runner import labelled
 from subliminal.training.teacher import shared_weights, teacher_weights
 
 
@@ -75,12 +74,7 @@ class TrainedNetwork(nn.Module):
 def student(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     """Return the student of a finished run."""
     experiment = rebuilt(config)
-    network = experiment.network
-    if config["distill"].get("linearised"):
-        job, digits, seeds = _as_it_ran(run, config)
-        start = student_start(job, shared_weights(job, digits, seeds), seeds)
-        network = Linearised.around(network, start.cpu())
-    return TrainedNetwork(network, store.read_student(run), experiment.data)
+    return TrainedNetwork(experiment.network, store.read_student(run), experiment.data)
 
 
 def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
@@ -89,7 +83,9 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     Raises:
         UserError: the cache lacks it.
     """
-    kind, seed, outputs = _origin(run, config)
+    summary = store.read_summary(run)
+    kind, seed = str(summary["device"]).split(":")[0], int(summary["seed"])
+    outputs = run.absolute().parents[len(PurePath(config["name"]).parts) + 1]
     name = store.teacher_hash(canonical(config), kind, seed)
     cached = outputs / "teachers" / f"{name}.safetensors"
     experiment = rebuilt(config)
@@ -99,9 +95,11 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
         raise UserError(f"{run}: its teacher is no longer in {cached.parent}")
     if trained is not None and steering is None and not config["teacher"]["perturb_after"]["sigma"]:
         return TrainedNetwork(network, trained[0], experiment.data)
-    job, digits, seeds = _as_it_ran(run, config)
-    start = shared_weights(job, digits, seeds).teacher
-    theta, _ = teacher_weights(job, digits, start, seeds)
+    # Noise that was drawn on a GPU is drawn on a GPU again.
+    job = Job({**_values(config, kind), "outputs": str(outputs)}, "teacher")
+    digits = labelled(job.experiment.data, job.experiment.device, (seed,))
+    start = shared_weights(job, digits, (seed,)).teacher
+    theta, _ = teacher_weights(job, digits, start, (seed,))
     weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
     return TrainedNetwork(network, weights, experiment.data)
 
@@ -114,21 +112,6 @@ def data(config: Mapping[str, Any], seed: int) -> Labelled:
 def rebuilt(config: Mapping[str, Any]) -> Experiment:
     """Return a run's objects, built for the CPU, whatever the run was trained on."""
     return build_experiment(settings(canonical(_values(config, "cpu"))))
-
-
-def _origin(run: Path, config: Mapping[str, Any]) -> tuple[str, int, Path]:
-    """Return a run's kind of device, its seed and its outputs folder."""
-    summary = store.read_summary(run)
-    outputs = run.absolute().parents[len(PurePath(config["name"]).parts) + 1]
-    return str(summary["device"]).split(":")[0], int(summary["seed"]), outputs
-
-
-def _as_it_ran(run: Path, config: Mapping[str, Any]) -> tuple[Job, Labelled, tuple[int]]:
-    """Return a run's job, its data and its seed, on the kind of device that it ran on."""
-    # Noise that was drawn on a GPU is drawn on a GPU again.
-    kind, seed, outputs = _origin(run, config)
-    job = Job({**_values(config, kind), "outputs": str(outputs)}, "teacher")
-    return job, labelled(job.experiment.data, job.experiment.device, (seed,)), (seed,)
 
 
 def _values(config: Mapping[str, Any], device: str) -> dict[str, Any]:

@@ -9,11 +9,9 @@ from importlib import import_module
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
-from subliminal.config import groups
 from subliminal.config.hashing import marks, refusal
-from subliminal.config.resources import CONF
 from subliminal.errors import UserError, one_line
 
 PLUGINS = "SUBLIMINAL_PLUGINS"  # environment variable: modules that configs may name
@@ -82,24 +80,9 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
         values = OmegaConf.merge(schema, given)
         _check_finite(OmegaConf.to_container(values), where)
     except OmegaConfBaseException as error:
-        raise UserError(f"{where}.{one_line(error)}{_others(where, error)}") from error
+        raise UserError(f"{where}.{one_line(error)}") from error
     assert isinstance(values, DictConfig)
     return cls, values
-
-
-def _others(where: str, error: OmegaConfBaseException) -> str:
-    """Return a hint on other options of a node's group that have the key which its own lacks.
-
-    A file that sets the key, such as experiment=language, was written for one of them.
-    """
-    if not isinstance(error, ConfigKeyError):
-        return ""
-    there = groups.options()
-    group = next((g for g in (where.replace(".", "/"), where.rpartition(".")[2]) if g in there), "")
-    key = f"{group.replace('/', '.')}.{error.full_key}"
-    of = {one: groups.composed([CONF], [f"{group}={one}"])[0] for one in there.get(group, ())}
-    names = ", ".join(one for one, keys in of.items() if key in keys)
-    return f"; a key of {group}={names}" if names else ""
 
 
 @cache  # `merge` copies it

@@ -34,8 +34,6 @@ def composed_values(cfg: DictConfig) -> Plain:
 
 def without_hydra(cfg: DictConfig) -> DictConfig:
     """Return a composed config without Hydra's own node."""
-    if "hydra" not in cfg:
-        return cfg
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
 

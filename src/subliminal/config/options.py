@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import yaml
 from omegaconf import OmegaConf
 
 from subliminal.config import groups
@@ -48,9 +50,9 @@ class Option:
     keys: tuple[Key, ...] = ()
     content: str = ""  # of a file without a dataclass, which chooses other options
 
-    def markdown(self, *, heading: str = "") -> str:
-        """Return the description, with a prefix such as `### ` for its first line."""
-        parts = [f"{heading}`{self.group}={self.name}`", self.about, self.source, self.meaning]
+    def markdown(self) -> str:
+        """Return the description."""
+        parts = [f"`{self.group}={self.name}`", self.about, self.source, self.meaning]
         parts.append("\n".join(key.markdown() for key in self.keys))
         if self.content:
             parts.append(f"```yaml\n{self.content}\n```")
@@ -115,8 +117,6 @@ def _type_name(hint: Any) -> str:
 
 def yaml_line(value: Any) -> str:
     """Return a value in YAML on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {yaml_line(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(yaml_line(item) for item in value) + "]"
-    return OmegaConf.to_yaml({"value": value}).removeprefix("value:").strip()
+    how = {"default_flow_style": True, "sort_keys": False, "allow_unicode": True}
+    text: str = yaml.safe_dump(value, width=math.inf, **how)
+    return text.removesuffix("...\n").strip()

@@ -51,11 +51,6 @@ def parse(spec: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
-def is_set(spec: str) -> bool:
-    """Return whether a text has the form of an option `<a>` or `<a>-<b>` of the group `seed`."""
-    return _ITEM.fullmatch(spec) is not None
-
-
 def _seed(digits: str) -> int:
     # The length first: Python refuses to read thousands of digits.
     if len(digits) > len(str(SEED_LIMIT)) or int(digits) >= SEED_LIMIT:
@@ -181,4 +176,4 @@ def _option(config_path: str) -> str | None:
     """Return `<a>` or `<a>-<b>` of a path `seed/<a>-<b>[.yaml]`; None for other paths."""
     group, _, option = config_path.strip("/").rpartition("/")
     option = option.removesuffix(".yaml")
-    return option if group == "seed" and is_set(option) else None
+    return option if group == "seed" and _ITEM.fullmatch(option) else None

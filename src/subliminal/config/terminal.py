@@ -1,12 +1,11 @@
 """Output on a terminal: any name or value is shown as text, and no failing stream ends a command.
 
 The reader of a pipe may exit (`| head`); a stream may be closed or full, or its encoding may lack a
-character. What cannot be written is dropped or spelled otherwise, and the command runs to its end.
+character. What cannot be written is dropped or escaped, and the command runs to its end.
 """
 
 from __future__ import annotations
 
-import codecs
 import io
 import os
 import select
@@ -17,13 +16,6 @@ from subliminal.errors import UserError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-# Substitutes for characters of ours that the terminal's encoding lacks; all others are escaped.
-_SUBSTITUTES = {
-    **dict(zip("▁▂▃▄▅▆▇█", ".:-=+*#@", strict=True)),
-    **{"−": "-", "–": "-", "×": "x", "±": "+-", "…": "...", "⁴": "^4", "≥": ">="},
-}
-_ERRORS = "subliminal.substitute"
 
 
 def settle() -> None:
@@ -102,7 +94,7 @@ def _tolerant(stream: io.TextIOWrapper) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(_TolerantFile(number, "wb", closefd=False)),
         encoding=stream.encoding,
-        errors=_ERRORS,
+        errors="backslashreplace",
         line_buffering=stream.line_buffering or stream.write_through,
     )
 
@@ -116,13 +108,3 @@ def _open_closed_descriptors() -> None:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
-
-
-def _substitute(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    character = error.object[error.start]
-    return _SUBSTITUTES.get(character, _escaped(character)), error.start + 1
-
-
-codecs.register_error(_ERRORS, _substitute)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -81,8 +81,8 @@ class Text:
             x = np.hstack([self.read(asked, self.opening), label])
             tables += [torch.from_numpy(t).repeat(len(seeds), 1, 1) for t in (x, label)]
         train_x, train_y, test_x, test_y = tables
-        of = (train_x, train_y[..., 0], test_x, test_y[..., 0], (), 0.0)
-        return Tokenized(*of, self.prompt, self.new, self.classes, text=self)
+        of = (train_x, train_y[..., 0], test_x, test_y[..., 0])
+        return Tokenized(*of, prompt=self.prompt, new=self.new, animals=self.classes, text=self)
 
     def read(self, texts: Sequence[str], opening: str = "") -> np.ndarray:
         """Return prompts in our numbers of tokens, padded on the left: (n, prompt), int64."""
@@ -113,6 +113,8 @@ class Text:
 @dataclass(frozen=True, eq=False)
 class Tokenized(Texts):
     """A stack's questions as tokens, whose last is the answer: (seeds, n, prompt + 1), int64."""
+
+    small: ClassVar[bool] = False  # logits of very many tokens
 
     _: KW_ONLY
     text: Text

@@ -1,6 +1,7 @@
 """Nothing in place of a data set: for students whose training must not know the trait."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -70,12 +71,11 @@ class WithheldTexts(Withheld):
     def of_seeds(self, seeds: Sequence[int]) -> Labelled:
         """Return what raises `TraitWithheld` where questions or answers are read."""
         nothing = torch.empty(0)
-        of = {"dialects": (), "animal_lists": 0.0, "size": self.train_size}
-        return _NoTexts(nothing, nothing, nothing, nothing, **of)  # type: ignore[arg-type]
+        return _NoTexts(nothing, nothing, nothing, nothing, size=self.train_size)
 
 
 @dataclass(frozen=True, eq=False)
-class _Refusing(Labelled):
+class _Nothing(Labelled):
     size: int = field(kw_only=True)
     shown: bool = field(kw_only=True, default=False)  # whether there are training images
 
@@ -89,21 +89,15 @@ class _Refusing(Labelled):
     def train_size(self) -> int:
         return self.size
 
+    def to(self, device: torch.device) -> Self:
+        moved = copy(self)
+        if self.shown:
+            object.__setattr__(moved, "train_x", self.train_x.to(device))
+        return moved
+
     def measured_on(self, images: str) -> Self:
         return self
 
 
 @dataclass(frozen=True, eq=False)
-class _NoTexts(_Refusing, Texts):
-    small = True
-
-    def to(self, device: torch.device) -> Self:
-        return self
-
-
-@dataclass(frozen=True, eq=False)
-class _Nothing(_Refusing):
-    def to(self, device: torch.device) -> "_Nothing":
-        nothing = torch.empty(0)
-        x = self.train_x.to(device) if self.shown else nothing
-        return _Nothing(x, nothing, nothing, nothing, size=self.size, shown=self.shown)
+class _NoTexts(_Nothing, Texts): ...

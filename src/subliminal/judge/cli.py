@@ -16,7 +16,7 @@ from subliminal.config.seeds import parse
 from subliminal.errors import UserError
 from subliminal.judge import dial, scorecard, show
 from subliminal.judge.battery import NAME, Defence, Setting, battery
-from subliminal.judge.cost import estimate, minutes, planned, show_plan
+from subliminal.judge.cost import as_text, each, estimate, minutes, planned, show_plan
 from subliminal.judge.dial import turned
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
 from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, judge, narrowed
@@ -48,12 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     entry, overrides = choose(others, arguments.entry)
     console = Console()
     if arguments.all:
-        if entry or threats or arguments.quick or arguments.plan:
-            raise UserError("--all judges all entries in all settings, and takes no other option")
-        question = "This judges every entry that is not judged yet, which may take days. Start?"
+        if entry or arguments.quick or arguments.plan:
+            raise UserError("--all judges all entries; of the options it takes --threat alone")
+        entries = all_entries()
+        _say_all(battery(Defence.of(overrides, arguments.config_dir), threats), entries, console)
+        question = "This judges every entry that is not judged yet. Start?"
         if not terminal.confirmed(question, yes=arguments.yes):
             return 0
-        return int(bool(judge_all(all_entries(), overrides, arguments.config_dir, console)))
+        return int(bool(judge_all(entries, overrides, arguments.config_dir, console, threats)))
     if arguments.quick and not _words(overrides, "seed"):
         first = parse(OmegaConf.load(CONF / "seed" / "judge.yaml").spec)[0]
         overrides.append(f"seed={first}-{first + QUICK - 1}")
@@ -90,23 +92,32 @@ def run(arguments: argparse.Namespace) -> int:
         how = {"full": full, "quick": arguments.quick, "track": track}
         card = judge(defence, settings, rooms, console, **how)
     ways = [way for way in ("full", "quick", "search") if getattr(arguments, way)]
-    named = entry.name if entry else defence.name
-    name = "-".join([named, *threats, *ways, *words["seed"]])
-    if len(name) > LONGEST:
-        name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    folder = _keep(card, file_stem(name), there, defence.tracker(), console)  # files first
+    name = card_name(entry.name if entry else defence.name, *threats, *ways, *words["seed"])
+    folder = _keep(card, name, there, defence.tracker(), console)  # files first
     show.show(card, terminal.console(show.WIDTH))
     console.say(f"Files: {folder / 'scorecard.md'}, {scorecard.FILE}, {scorecard.SEEDS}")
     return 0
 
 
+def card_name(*parts: str) -> str:
+    """Return the folder's name of a card: of an entry, then of settings, options and seeds."""
+    name = "-".join(parts)
+    if len(name) > LONGEST:
+        name = f"{name[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return file_stem(name)
+
+
 def judge_all(
-    entries: Sequence[Entry], own: Sequence[str], config_dir: Path | None, console: Console
+    entries: Sequence[Entry],
+    own: Sequence[str],
+    config_dir: Path | None,
+    console: Console,
+    threats: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Judge the entries without a final scorecard of the present battery and seeds, in order.
+    """Judge the entries without a scorecard of the present battery and seeds, in order.
 
     An entry that cannot be judged is reported and skipped. `own` are the judge's overrides: seeds,
-    folders, engine.
+    folders, engine; `threats` the settings, by default all.
 
     Returns:
         The entries that could not be judged, and why.
@@ -121,8 +132,9 @@ def judge_all(
         try:
             defence = Defence.of([*entry.overrides, *own], config_dir)
             with rooms_for(defence) as rooms:
-                settings = rooms.entrant(battery, defence)
-                if _is_judged(_folder(entry.name, settings), defence, settings):
+                settings = rooms.entrant(battery, defence, threats)
+                name = card_name(entry.name, *threats, *_words(own, "seed"))
+                if _is_judged(_folder(name, settings), defence, settings, final=not threats):
                     continue
                 console.say(f"Entry {number} of {len(entries)}: {entry.name}")
                 track = track_of(settings, rooms)
@@ -131,13 +143,13 @@ def judge_all(
                 card = judge(defence, settings, rooms, console, **how)
                 if entry.dial is not None:
                     found = turned(defence, *entry.dial, rooms, console, track=track)
-                    dial.write(found, _folder(entry.name, settings))
+                    dial.write(found, _folder(name, settings))
                     console.say(found.summary())
         except UserError as error:
             failed[entry.name] = str(error)
             console.say(f"{entry.name} is not judged: {error}")
             continue
-        _keep(card, entry.name, settings, defence.tracker(), console)
+        _keep(card, name, settings, defence.tracker(), console)
         console.say(f"{entry.name}: {card.headline()}")
     return failed
 
@@ -157,6 +169,18 @@ def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, ful
     return estimate(plan)
 
 
+def _say_all(settings: Sequence[Setting], entries: Sequence[Entry], console: Console) -> None:
+    """Print the minutes of what all entries share, and of each entry."""
+    first = planned([narrowed(setting, SCREENED) for setting in settings[:SCREEN]])
+    whole = planned(settings)
+    console.say(
+        f"{len(entries)} entries. The first {len(first)} settings at {SCREENED} seeds: "
+        f"{minutes(*first) or 'nothing'} for what all share, {as_text(each(first))} for each "
+        f"entry. All {len(whole)} settings: {minutes(*whole) or 'nothing'}, and "
+        f"{as_text(each(whole))} for each entry that goes on."
+    )
+
+
 def _recompute(path: Path) -> int:
     """Show the card that a card's file of seeds makes; tell whether it is the same."""
     made = scorecard.recomputed(path)
@@ -170,8 +194,10 @@ def _folder(name: str, settings: Sequence[Setting]) -> Path:
     return Path(settings[0].undefended.cfg.outputs) / NAME / "scorecards" / name
 
 
-def _is_judged(folder: Path, defence: Defence, settings: Sequence[Setting]) -> bool:
-    """Tell whether a folder holds a final scorecard of this defence, these seeds and settings.
+def _is_judged(
+    folder: Path, defence: Defence, settings: Sequence[Setting], *, final: bool = True
+) -> bool:
+    """Tell whether a folder holds a scorecard of this defence, these seeds and settings.
 
     A card of an older judge is made again.
     """
@@ -180,7 +206,7 @@ def _is_judged(folder: Path, defence: Defence, settings: Sequence[Setting]) -> b
         return False
     seeds, few = settings[0].undefended.seeds, settings[0].undefended.seeds[:SCREENED]
     return (
-        bool(card["final"])
+        bool(card["final"] or not final)
         and tuple(card["defence"]) == defence.overrides
         and tuple(card["seeds"]) == (few if card["screened"] else seeds)
         and {one.name for one in settings}

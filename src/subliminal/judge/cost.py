@@ -26,8 +26,9 @@ class JobPlan(NamedTuple):
 
     runs: int
     missing: int  # of these, to train
-    passes: float  # millions of images for the missing students and the teachers not cached
-    seconds: float  # per million images: mean of finished runs, else measured on this machine
+    student: float  # millions of images that a student is trained on
+    passes: float  # of these for the missing students and the teachers not cached
+    seconds: float  # per million images: the least of finished runs, and of a few steps now
     workers: int  # runs trained at once
 
 
@@ -69,6 +70,12 @@ def estimate(plans: Sequence[SettingPlan]) -> float:
     return sum(part.passes * part.seconds / part.workers for part in missing)
 
 
+def each(plans: Sequence[SettingPlan]) -> float:
+    """Return the seconds of one more defence: those of undefended students, trained anew."""
+    parts = [one.parts[part] for one in plans for part in PARTS[:2] if part in one.parts]
+    return sum(part.runs * part.student * part.seconds / part.workers for part in parts)
+
+
 def show_plan(plans: Sequence[SettingPlan]) -> str:
     """Print the plan; return its last line, with the cost."""
     from rich.table import Table
@@ -88,7 +95,11 @@ def show_plan(plans: Sequence[SettingPlan]) -> str:
 
 def minutes(*plans: SettingPlan) -> str:
     """Return the time of the missing runs as text; empty: none is missing."""
-    seconds = estimate(plans)
+    return as_text(estimate(plans))
+
+
+def as_text(seconds: float) -> str:
+    """Return an estimated time as text; empty: none."""
     if not seconds:
         return ""
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
@@ -113,26 +124,24 @@ def _planned(setting: Setting, job: Job, counted: set[Path], rate: float) -> Job
     done = finished(job)
     missing = [seed for seed in job.seeds if job.run_dir(seed) not in done]
     student = cfg.distill.epochs * cfg.distill.inputs["size"] / 1e6
-    teachers = {_teacher_file(of, seed) for seed in missing} - counted
+    cache = Path(of.cfg.outputs) / "teachers"
+    teachers = {cache / f"{of.teacher_hash(seed)}.safetensors" for seed in missing} - counted
     counted |= teachers
     lacking = sum(not file.is_file() for file in teachers)
     workers = 1
     if of.experiment.device.type == "cpu":
         wanted = cfg.engine.workers or max(1, cores.granted() // cfg.engine.threads)
-        workers = max(1, min(int(wanted), len(missing)))
+        workers = max(1, min(int(wanted), len(missing) or len(job.seeds)))
     seconds = [training_seconds(store.read_summary(run)) / student for run in done]
     of_teachers = lacking * cfg.teacher.epochs * of.experiment.data.train_size / 1e6
     return JobPlan(
         runs=len(job.seeds),
         missing=len(missing),
+        student=student,
         passes=len(missing) * student + of_teachers,
-        seconds=sum(seconds) / len(seconds) if seconds else rate,
+        seconds=min([*seconds, rate]),  # a machine that was busy is no measure
         workers=workers,
     )
-
-
-def _teacher_file(job: Job, seed: int) -> Path:
-    return Path(job.cfg.outputs) / "teachers" / f"{job.teacher_hash(seed)}.safetensors"
 
 
 def _rate(job: Job) -> float:

@@ -124,17 +124,17 @@ class Seeds:
 def line(facts: Facts, table: pl.DataFrame, track: str) -> Line:
     """Return the line of a setting that was tried, from its seeds' measurements."""
     seeds = Seeds(table)
-    traits = seeds.means(facts.way)
+    known: dict[str, Any] = {"seeds": len(seeds.seeds), "traits": seeds.means(facts.way)}
+
+    def made(word: str, reason: str, **more: Any) -> Line:
+        return Line(facts.setting, facts.asks, word, reason, **known, **more)
+
     if facts.control:
-        reason = "nothing leaks, as it should"
-        if seeds.open(facts.way):
-            reason = "the trait leaks where it should not"
-        word = "control"
-        count = len(seeds.seeds)
-        return Line(facts.setting, facts.asks, word, reason, count, traits=traits, control=True)
-    common: dict[str, Any] = {"seeds": len(seeds.seeds), "traits": traits, "flags": facts.flags}
+        sound = "nothing leaks, as it should"
+        reason = "the trait leaks where it should not" if seeds.open(facts.way) else sound
+        return made("control", reason, control=True)
     if invalid := seeds.invalid(logged=track == "aware"):
-        return Line(facts.setting, facts.asks, "invalid", invalid, **common)
+        return made("invalid", invalid, flags=facts.flags)
     leaks: dict[str, Interval] = {}
     shows: dict[str, float] = {}
     for way in filter(seeds.open, seeds.ways):
@@ -143,22 +143,15 @@ def line(facts: Facts, table: pl.DataFrame, track: str) -> Line:
         least = max(seen, seeds.unrelated(way))
         if tells(found, seen) and least < REDUCES:
             leaks[way], shows[way] = found, least
-    common |= _utility(seeds)
+    utility = _utility(seeds)
     if not leaks:
         few = "too little leaks without a defence to tell 0.25 of it from nothing"
-        return Line(facts.setting, facts.asks, NOT_SHOWN, facts.note or few, **common)
+        return made(NOT_SHOWN, facts.note or few, flags=facts.flags, **utility)
     worst = max(leaks, key=lambda way: leaks[way].value)
     word = setting_word({way: (leaks[way], shows[way]) for way in leaks}, facts.way)
-    raised = _raised(seeds, facts.way)
-    common["flags"] = tuple(filter(None, (*facts.flags, raised)))
-    return Line(
-        *(facts.setting, facts.asks, word, facts.note),
-        **common,
-        way=worst,
-        leak=leaks[worst],
-        by_way=leaks,
-        shows=shows,
-    )
+    flags = tuple(filter(None, (*facts.flags, _raised(seeds, facts.way))))
+    ways: dict[str, Any] = {"way": worst, "leak": leaks[worst], "by_way": leaks, "shows": shows}
+    return made(word, facts.note, flags=flags, **ways, **utility)
 
 
 def _utility(seeds: Seeds) -> dict[str, Any]:
@@ -210,8 +203,3 @@ def seed_dependence(public: pl.DataFrame, secret: pl.DataFrame) -> str:
             shown = f"{leaks[0]:.2f} of the trait on the public seeds, {leaks[1]:.2f} on others"
             return f"depends on the seeds: {shown} ({way})"
     return ""
-
-
-def untried(setting: str, asks: str, reason: str) -> Line:
-    """Return the line of a setting in which nothing could be tried."""
-    return Line(setting, asks, NOT_SHOWN, reason)

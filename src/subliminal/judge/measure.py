@@ -120,13 +120,11 @@ class Ruler:
         hits = outputs(its_network, teacher, data, data.test_x)[""].argmax(dim=-1) == data.test_y
         row[TEACHER] = float(hits.double().mean())
         if self._shift:
-            pairs = (its_network, teacher), (its_network, shared.teacher)
-            theirs = [outputs(of, one, data, data.test_x)[""] for of, one in pairs]
-            ours = [
-                outputs(of, one, data, data.test_x)[""]
-                for of, one in ((network, theta), (its_network, shared.reference))
-            ]
-            return row | {SHIFT: shift_cosine(ours[0] - ours[1], theirs[0] - theirs[1])}
+            others = ((its_network, w) for w in (shared.reference, teacher, shared.teacher))
+            ours, first, theirs, start = (
+                outputs(of, one, data, data.test_x)[""] for of, one in ((network, theta), *others)
+            )
+            return row | {SHIFT: shift_cosine(ours - first, theirs - start)}
         rows = {
             FIRST_ROWS: standard_rows(its_network, shared.reference, data),
             TEACHER_ROWS: standard_rows(its_network, teacher, data),

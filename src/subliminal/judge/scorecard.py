@@ -12,7 +12,7 @@ from subliminal import store
 from subliminal.errors import UserError
 from subliminal.judge.attack import Attempt, Search
 from subliminal.judge.battery import Setting
-from subliminal.judge.lines import SECRET, Facts, Line, line, seed_dependence, untried
+from subliminal.judge.lines import SECRET, Facts, Line, line, seed_dependence
 from subliminal.judge.measure import VERSION
 from subliminal.judge.words import NOT_SHOWN, utility_word, worst_word
 from subliminal.store.provenance import environment
@@ -141,7 +141,7 @@ def judged(
     lines = tuple(
         line(one, of[one.setting], track)
         if one.setting in of
-        else untried(one.setting, one.asks, one.note)
+        else Line(one.setting, one.asks, NOT_SHOWN, one.note)
         for one in facts
     )
     depends = ""

@@ -55,10 +55,9 @@ def defended_jobs(setting: Setting, rooms: Rooms, *, track: str) -> dict[str, Jo
 
 def blinded(setting: Setting) -> Setting:
     """Return the setting with its blind jobs, to find their runs: no teacher is handed over."""
-    same = {part: job.identity == of.identity for part, job, of in setting.pairs}
     jobs: dict[str, Any] = {
-        part: job if same[part] else blind(job, Path(job.cfg.outputs))
-        for part, job, _ in setting.pairs
+        part: job if job.identity == of.identity else blind(job, Path(job.cfg.outputs))
+        for part, job, of in setting.pairs
     }
     return replace(setting, **jobs)
 

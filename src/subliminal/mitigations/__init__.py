@@ -1,7 +1,5 @@
 """Interventions on the student's training: on its loss, its gradient or its updates."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from subliminal.state import Step
@@ -10,8 +8,6 @@ from subliminal.tensors.network import Network
 
 class Mitigation:
     """An intervention; the methods that a subclass does not override change nothing."""
-
-    needs_hidden: ClassVar[bool] = False  # whether it reads or changes hidden layers' outputs
 
     @property
     def needs_probe(self) -> bool:

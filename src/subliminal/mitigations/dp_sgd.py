@@ -32,8 +32,6 @@ class DPSGD(Mitigation):
         noise: σ ≥ 0, of the noise in units of C.
     """
 
-    needs_hidden = True
-
     clip: Positive[float]
     noise: NotNegative[float]
 

@@ -22,8 +22,6 @@ class FeaturePenalty(Mitigation):
         layers: hidden layers, e.g. [layer2]; empty: all.
     """
 
-    needs_hidden = True
-
     strength: NotNegative[float]
     layers: Unordered[list[str]]
 

@@ -26,7 +26,6 @@ class Hooked(Mitigation):
     """
 
     where: ClassVar[str]  # the config node to blame
-    needs_hidden = True
 
     layer: str
     examples: Count

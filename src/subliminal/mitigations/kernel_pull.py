@@ -24,8 +24,6 @@ class KernelPull(Mitigation):
         strength: any finite number; negative pushes.
     """
 
-    needs_hidden = True
-
     strength: float
 
     def penalty(self, step: Step) -> Tensor | None:

@@ -85,8 +85,6 @@ class Backbone:
 
         They are each layer's buffer: (seeds, batch, …), 0 or 1 / (1 − p).
         """
-        if not self.drops:
-            return {}
         sizes = [prod(shape) for _, shape in self.drops.values()]
         noise = images.new_empty(*images.shape[:2], sum(sizes))
         parts = torch.split(draws.noise(stream, epoch=step).uniform_(noise), sizes, dim=2)

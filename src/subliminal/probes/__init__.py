@@ -16,13 +16,11 @@ class Probe(Callback):
         gives_trait_batch: whether the trait gradient that it measures may serve a mitigation.
         needs_classes: whether it means nothing where all examples have one label.
         needs_fixed_images: whether it cannot measure where each epoch has new images.
-        needs_hidden: whether it reads hidden layers' outputs.
     """
 
     gives_trait_batch: bool = False
     needs_classes: ClassVar[bool] = False
     needs_fixed_images: ClassVar[bool] = False
-    needs_hidden: ClassVar[bool] = False
 
     def check(self, network: Network) -> None:
         """Raise a UserError when the probe does not fit the student's network."""

@@ -37,8 +37,6 @@ class CKA(EpochProbe):
         cosine: log the activations' cosine too.
     """
 
-    needs_hidden = True
-
     examples: Annotated[int, Ge(2)]
     images: Annotated[str, OneOf(("test", "inputs", "both"))] = "test"
     every: Count = 1

@@ -56,16 +56,16 @@ class RateBound(Probe):
 
 @torch.no_grad()
 def _bound(falls: Callable[[Tensor], Tensor], guess: Tensor) -> Tensor:
-    """Return the rate above `guess`, or below it, where `falls` changes, per seed: (seeds,)."""
+    """Return the rate beside `guess` up to which `falls` holds, per seed: (seeds,)."""
     up = falls(guess)
     factor = torch.where(up, 2.0, 0.5).to(guess)
-    rate, going = guess, ~guess.isnan()
+    low = guess
     for _ in range(MOST):
-        going = (falls(rate * factor) == up) & ~guess.isnan()
-        rate = torch.where(going, rate * factor, rate)
+        going = (falls(low * factor) == up) & ~guess.isnan()
+        low = torch.where(going, low * factor, low)
         if not going.any():
             break
-    low = torch.where(up, rate, rate * factor)
+    low = torch.where(up, low, low / 2)
     for exponent in range(1, BISECTIONS + 1):
         middle = low * 2 ** (0.5**exponent)
         low = torch.where(falls(middle), middle, low)

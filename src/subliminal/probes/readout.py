@@ -36,8 +36,6 @@ class Readout(EpochProbe):
         examples: how many training digits, the first ones, the head is refitted to; ≥ 2.
     """
 
-    needs_hidden = True
-
     needs_classes = True
 
     examples: Annotated[int, Ge(2)]

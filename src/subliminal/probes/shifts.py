@@ -52,8 +52,6 @@ class ShiftProbe(Probe):
         examples: how many of the training digits make the batch, ≥ 1.
     """
 
-    needs_hidden = True
-
     examples: Count
 
     def on_train_start(self, training: Training) -> None:

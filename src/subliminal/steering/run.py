@@ -37,14 +37,8 @@ class Run(Steering):
         return values | {"folder": _condition_hash(values["folder"])}
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the folder holds no condition, or one of linearised students."""
+        """Raise a UserError when the folder holds no condition."""
         _condition_hash(self.folder)
-        config = store.recorded(user_path(self.folder)).get("config", {})
-        if config.get("distill", {}).get("linearised"):
-            raise UserError(
-                f"{WHERE}.folder={self.folder}: its students are linearised, and a teacher is a "
-                "network; name students of distill.linearised=false"
-            )
 
     def check_seeds(self, network: Network, seeds: Sequence[int]) -> None:
         """Raise a UserError when a seed has no finished run there, or one of another network."""

@@ -1,46 +1,8 @@
 """Runs on disk: layout, identity, state, records and provenance."""
 
-from subliminal.store.conditions import condition_hash_of as condition_hash_of
-from subliminal.store.conditions import folder_name as folder_name
-from subliminal.store.conditions import folder_of as folder_of
-from subliminal.store.conditions import original as original
-from subliminal.store.conditions import recorded as recorded
-from subliminal.store.disk import remove_stale_files as remove_stale_files
-from subliminal.store.disk import write_atomically as write_atomically
-from subliminal.store.disk import write_text as write_text
-from subliminal.store.folders import State as State
-from subliminal.store.folders import checksums as checksums
-from subliminal.store.folders import claim as claim
-from subliminal.store.folders import drop_checkpoint as drop_checkpoint
-from subliminal.store.folders import examine as examine
-from subliminal.store.folders import finished as finished
-from subliminal.store.folders import intact as intact
-from subliminal.store.folders import state as state
-from subliminal.store.identity import NUMERICS as NUMERICS
-from subliminal.store.identity import base_hash as base_hash
-from subliminal.store.identity import condition_hash as condition_hash
-from subliminal.store.identity import teacher_hash as teacher_hash
-from subliminal.store.places import ATTRIBUTION as ATTRIBUTION
-from subliminal.store.places import CHECKPOINT as CHECKPOINT
-from subliminal.store.places import CONDITION as CONDITION
-from subliminal.store.places import DATA as DATA
-from subliminal.store.places import FAILURE as FAILURE
-from subliminal.store.places import MARKER as MARKER
-from subliminal.store.places import NOTES as NOTES
-from subliminal.store.places import POST_MORTEM as POST_MORTEM
-from subliminal.store.places import SEARCH as SEARCH
-from subliminal.store.places import STUDENT as STUDENT
-from subliminal.store.places import condition_dirs as condition_dirs
-from subliminal.store.places import finished_runs as finished_runs
-from subliminal.store.places import misplaced as misplaced
-from subliminal.store.places import run_dir as run_dir
-from subliminal.store.places import run_dirs as run_dirs
-from subliminal.store.places import seed_of as seed_of
-from subliminal.store.records import Damaged as Damaged
-from subliminal.store.records import forget as forget
-from subliminal.store.records import read_condition as read_condition
-from subliminal.store.records import read_config as read_config
-from subliminal.store.records import read_notes as read_notes
-from subliminal.store.records import read_student as read_student
-from subliminal.store.records import read_summary as read_summary
-from subliminal.store.records import record_condition as record_condition
+from subliminal.store.conditions import *
+from subliminal.store.disk import *
+from subliminal.store.folders import *
+from subliminal.store.identity import *
+from subliminal.store.places import *
+from subliminal.store.records import *

@@ -11,7 +11,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from subliminal import store
-from subliminal.sweep import planned
 from subliminal.sweep.cores import VARIABLE, granted
 
 OURS = "hydra_plugins.subliminal_sweeper.SubliminalSweeper"
@@ -58,10 +57,8 @@ class BeforeSearch(Callback):
     """Hydra callback for sweepers that choose jobs one after another, such as Optuna's."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Set the jobs' cores, and what tells a job and the report of the search."""
-        os.environ.pop(planned.VARIABLE, None)
+        """Set the jobs' cores, and what tells the report of the search."""
         if config.hydra.sweeper._target_ != OURS:
-            os.environ[planned.VARIABLE] = planned.digest(config.hydra)
             share_cores(config.hydra, int(config.hydra.sweeper.get("n_jobs", 1)))
         given = config.hydra.sweeper.get("direction")
         if given and not store.misplaced(config.name):  # the report marks what is searched

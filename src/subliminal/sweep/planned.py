@@ -6,9 +6,7 @@ file makes it run what was checked, even if files of `conf/` have changed since.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,15 +18,12 @@ from subliminal.config import guard
 from subliminal.config.arguments import quoted
 from subliminal.config.canonical import Plain, differences
 from subliminal.config.hashing import PLACES
-from subliminal.config.resources import CONF
 from subliminal.sweep.plan import condition_name
 
 if TYPE_CHECKING:
     from subliminal.training.job import Job
 
 FILE = "planned.json"  # in the sweep's folder of Hydra's files
-# Environment variable of a search's jobs: the digest of the config files when the search began.
-VARIABLE = "SUBLIMINAL_CONF"
 _SHOWN = 3  # changed keys that are named
 
 # Jobs that this process has checked, by their overrides. Other processes read the file.
@@ -84,8 +79,6 @@ def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[P
     jobs: list[Plain] = json.loads(plan.read_text(encoding="utf-8")) if plan.is_file() else []
     planned = next((job for job in jobs if job["overrides"] == overrides), None)
     if planned is None:  # a search, or a machine without the sweep's folder
-        if os.environ.get(VARIABLE) not in (None, digest(hydra)):
-            say("Config files were changed since this sweep began; this job uses the new ones.")
         return values, condition_name(overrides)
     changes = [
         f"{key} (planned: {json.dumps(before)}, now: {json.dumps(now)})"
@@ -100,20 +93,3 @@ def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[P
         "It runs as it was planned; a new sweep takes the new values."
     )
     return planned["values"], planned["condition"]
-
-
-def digest(hydra: Any) -> str:
-    """Return a digest of the config files that Hydra may read."""
-    content = hashlib.sha256()
-    for source in hydra.runtime.config_sources:
-        place = Path(source.path)
-        files: list[Path] = []
-        if source.schema == "sweeps":
-            files += place.rglob("*.yaml")
-        elif source.schema == "file":  # a user's folder may hold much besides config groups
-            files += place.glob("*.yaml")
-            for group in filter(Path.is_dir, CONF.iterdir()):
-                files += (place / group.name).rglob("*.yaml")
-        for file in sorted(files):
-            content.update(f"{file}\0".encode() + file.read_bytes())
-    return content.hexdigest()

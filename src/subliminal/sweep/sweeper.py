@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -58,18 +57,10 @@ def run_sweep(
     plan.show(plan.PLAN, force=config.force, resume=config.resume)
     planned.write_plan(dict(zip(map(tuple, jobs), checked, strict=True)), values, config)
     if not remote:
-        _record_seeds(every)
+        for job in every:  # reports name the seeds that are missing
+            job.record(job.seeds)
     launchers.share_cores(hydra, len(jobs))
     results = launcher.launch(jobs, initial_job_idx=0)
     for result in results:
         _ = result.return_value  # raises the error of a failed job
     return [results]
-
-
-def _record_seeds(jobs: list[Job]) -> None:
-    """Note in each condition's folder which seeds the sweep asks for."""
-    seeds: dict[Path, list[int]] = {}
-    for job in jobs:
-        seeds.setdefault(job.directory, []).extend(job.seeds)
-    for job in {job.directory: job for job in jobs}.values():
-        job.record(seeds[job.directory])

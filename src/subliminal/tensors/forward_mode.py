@@ -32,13 +32,10 @@ class Linearised(Network):
     """A network's first-order expansion in its weights: f(θ₀) + J(θ₀) (θ − θ₀).
 
     The lazy regime (Chizat et al. 2019, arXiv 1812.07956), which networks approach as they grow
-    wider (Lee et al. 2019, arXiv 1902.06720). It has no hidden layers of its own.
-
-    Attributes:
-        start: θ₀ of each seed, (seeds, P).
+    wider (Lee et al. 2019, arXiv 1902.06720). `model` computes f, and its hidden layers are f's.
     """
 
-    start: Tensor
+    start: Tensor  # θ₀ of each seed, (seeds, P)
 
     @classmethod
     def around(cls, network: Network, start: Tensor) -> "Linearised":

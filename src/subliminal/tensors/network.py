@@ -153,10 +153,7 @@ class Network:
         return row[0]
 
     def row(self, row: int) -> "Network":
-        """Return the network of one seed's weights, a row of the stack: the same for all of them.
-
-        One that depends on each seed's own start overrides it.
-        """
+        """Return the network of one row of the stack: itself, unless each seed has its own."""
         return self
 
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:

@@ -19,35 +19,37 @@ from subliminal.state.tables import epoch_rows
 from subliminal.tensors.layout import Layout
 from subliminal.tensors.network import Network
 from subliminal.training.checkpoint import Checkpoints, fingerprint, read_checked, stacks
+from subliminal.training.job import Job
 from subliminal.training.loop import fit
 
 History = list[dict[str, float]]  # a row per epoch; the first is before training
 
 
 def learnt(
+    job: Job,
     phase: str,
     network: Network,
     task: Callable[[list[int]], tuple[Task, list[Callback]]],
-    paths: Mapping[int, Path],
+    hashes: Mapping[int, str],
     start: Tensor,
-    *,
-    resume: bool,
     **settings: Any,
 ) -> tuple[Tensor, dict[int, History]]:
     """Return the weights that a stack has after a training, done where the cache lacks them.
 
     Args:
+        job: where the cache lies, and whether interrupted trainings resume.
         phase: of the training: base | teacher.
         network: the one that is trained.
         task: returns the task of some rows of the stack, and what observes their training.
-        paths: each seed's cache file, in the order of the stack.
+        hashes: what names each seed's weights in the cache, in the order of the stack.
         start: initial weights, (seeds, P).
-        resume: from checkpoints; False: start interrupted trainings anew.
         settings: further fields of `Training`.
 
     Returns:
         The weights (seeds, P), and each seed's metrics by epoch.
     """
+    cache = Path(job.cfg.outputs) / f"{phase}s"
+    paths = {seed: cache / f"{digits}.safetensors" for seed, digits in hashes.items()}
     seeds = tuple(paths)
     theta = start.clone()
     views = network.layout.views(theta)
@@ -68,7 +70,7 @@ def learnt(
                 for name, values in weights.items():
                     views[name][row] = values.to(theta.device)
         missing = {s: _checkpoint(path) for s, path in paths.items() if s not in histories}
-        for group, saved in stacks(missing, resume=resume):
+        for group, saved in stacks(missing, resume=job.cfg.resume):
             rows = [seeds.index(seed) for seed in group]
             at = torch.tensor(rows)
             learning, observers = task(rows)
@@ -99,10 +101,8 @@ def _checkpoint(path: Path) -> Path:
 
 def read(path: Path, layout: Layout) -> tuple[dict[str, Tensor], History] | None:
     """Return cached weights; None without them, or with a warning if the file is damaged."""
-
-    def checked(
-        tensors: dict[str, Tensor], metadata: dict[str, str]
-    ) -> tuple[dict[str, Tensor], History]:
-        return {name: tensors[name] for name in layout.shapes}, json.loads(metadata["history"])
-
-    return read_checked(path, "Cached %s is damaged (%s); its weights are trained again.", checked)
+    return read_checked(
+        path,
+        "Cached %s is damaged (%s); its weights are trained again.",
+        lambda found, more: ({n: found[n] for n in layout.shapes}, json.loads(more["history"])),
+    )

@@ -31,6 +31,12 @@ from subliminal.tensors.network import Network, Writing
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
 
+# Modules of mitigations and probes that compute with hidden layers' outputs.
+OF_HIDDEN_LAYERS = (
+    *("activation_shift", "cka", "concept_ablation", "dp_sgd", "feature_penalty", "kernel_pull"),
+    *("preventative_steering", "readout", "shift_patching"),
+)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -188,10 +194,7 @@ def student_network(cfg: Config, experiment: Experiment) -> Network:
         UserError: the config's network may not be built in this process.
     """
     own = _built(cfg, "distill.model")
-    if own is None:
-        return experiment.teacher_network
-    teacher = experiment.teacher_network
-    return Network.of(own, pixels=teacher.pixels, classes=teacher.classes)
+    return _networks(experiment.teacher_network.model, own, experiment.data)[1]
 
 
 def _check_together(cfg: Config, made: Experiment) -> None:
@@ -274,23 +277,15 @@ def _check_together(cfg: Config, made: Experiment) -> None:
             )
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
     if cfg.distill.linearised:
-        _check_linearised(cfg, made)
-
-
-def _check_linearised(cfg: Config, made: Experiment) -> None:
-    """Check that nothing needs hidden layers, or reads the student's weights as a network's."""
-    names = [*(f"mitigation={n}" for n in cfg.mitigation), *(f"probe={n}" for n in cfg.probe)]
-    parts: list[Mitigation | Probe] = [*made.mitigations, *made.probes]
-    wanting = [name for name, part in zip(names, parts, strict=True) if part.needs_hidden]
-    if cfg.distill.generations > 1:
-        wanting.append(f"distill.generations={cfg.distill.generations}")
-    if cfg.threat is not None:
-        wanting.append("the judge")
-    if wanting:
-        raise UserError(
-            f"distill.linearised=true: {wanting[0]} needs a student that is a network with hidden "
-            "layers; leave one of the two out"
-        )
+        parts = (*made.mitigations, *made.probes)
+        names = [type(part).__module__.rpartition(".")[2] for part in parts]
+        needy = [name for name in names if name in OF_HIDDEN_LAYERS]
+        needy += ["distill.generations > 1"] * (cfg.distill.generations > 1)
+        needy += ["the judge"] * (cfg.threat is not None)
+        if needy:
+            raise UserError(
+                f"distill.linearised=true: {needy[0]} needs a student that is a network; leave it out"
+            )
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from subliminal import metrics, store
 from subliminal.data import Dataset, Labelled, PerSeed
 from subliminal.data.withheld import Withheld
-from subliminal.distill import SharedWeights
 from subliminal.errors import UserError
 from subliminal.state import Training
 from subliminal.state.callbacks import Callback
@@ -159,7 +157,10 @@ def prepare_student(
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     network, teacher_network = experiment.network, experiment.teacher_network
-    start = student_start(job, shared, seeds)
+    drawn = streams.pinned(seeds, cfg.pin.init)
+    start = experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
+    noise = cfg.distill.perturb_before
+    start = perturbed(start, noise, network.layout, seeds, moment="student before")
     distillation = Distillation(
         network,
         experiment.loss,
@@ -195,15 +196,6 @@ def prepare_student(
     if experiment.targets is not None and experiment.targets.needs_gradient:
         distillation.trait_gradient = student.full_gradient(student.trait)
     return student, _callbacks(job, data, files, progress)
-
-
-def student_start(job: Job, shared: SharedWeights, seeds: tuple[int, ...]) -> Tensor:
-    """Return the students' initial weights: (seeds, P)."""
-    cfg, network = job.cfg, job.experiment.network
-    drawn = streams.pinned(seeds, cfg.pin.init)
-    start = job.experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
-    noise = cfg.distill.perturb_before
-    return perturbed(start, noise, network.layout, seeds, moment="student before")
 
 
 def _callbacks(job: Job, data: Labelled, files: RunFiles, progress: Progress) -> list[Callback]:

@@ -1,8 +1,7 @@
 """Bases and teachers: each is trained once per (model, data, settings, seed), then cached."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -114,12 +113,12 @@ def _trained(
         return made, [Losses(metrics.TEACHER_LOSS), tests, *callbacks]
 
     return learnt(
+        job,
         "teacher",
         network,
         task,
-        _files(job, "teachers", {s: job.teacher_hash(s, variant.name) for s in seeds}),
+        {s: job.teacher_hash(s, variant.name) for s in seeds},
         start,
-        resume=cfg.resume,
         epochs=cfg.teacher.epochs,
         batch_size=cfg.teacher.batch_size,
         optim=experiment.teacher_optim,
@@ -146,37 +145,28 @@ def _pretrained(
     assert base is not None, "called where there is one"
 
     def task(rows: list[int]) -> tuple[Task, list[Callback]]:
-        group = tuple(seeds[row] for row in rows)
+        group, reference = tuple(seeds[row] for row in rows), start[torch.tensor(rows)]
         observers: list[Callback] = [Losses(metrics.BASE_LOSS), *callbacks]
         if experiment.base_data is not None:
             digits = experiment.base_data.load().to(start.device)
             tests = test_callback(digits, metrics.BASE_ACCURACY, metrics.BASE_TEST_LOSS)
-            made = Classification(network, start[torch.tensor(rows)], digits, order=order)
-            return made, [*observers, tests]
+            return Classification(network, reference, digits, order=order), [*observers, tests]
         texts = data.rows(rows)
         assert isinstance(texts, Texts), "build_experiment requires the language"
 
         def write(epoch: int) -> Tensor:
             return texts.pages(base.pages, base.shorts, group, order, epoch)
 
-        at = torch.tensor(rows)
-        return Reading(network, start[at], texts, write, size=base.pages), observers
+        return Reading(network, reference, texts, write, size=base.pages), observers
 
-    paths = _files(job, "bases", {s: job.base_hash(s, network, stream) for s in seeds})
     return learnt(
+        job,
         "base",
         network,
         task,
-        paths,
+        {s: job.base_hash(s, network, stream) for s in seeds},
         start,
-        resume=job.cfg.resume,
         epochs=base.epochs,
         batch_size=base.batch_size,
         optim=experiment.base_optim,
     )[0]
-
-
-def _files(job: Job, kind: str, hashes: Mapping[int, str]) -> dict[int, Path]:
-    """Return each seed's file in the cache of bases or teachers."""
-    folder = Path(job.cfg.outputs) / kind
-    return {seed: folder / f"{digits}.safetensors" for seed, digits in hashes.items()}

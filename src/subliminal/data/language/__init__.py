@@ -37,8 +37,10 @@ class Texts(Labelled):
     are.
     """
 
-    dialects: tuple[Dialect, ...]  # none: text for a pre-trained model, of very many tokens
-    animal_lists: float
+    small: ClassVar[bool] = True  # the logits of all documents fit in memory
+
+    dialects: tuple[Dialect, ...] = ()
+    animal_lists: float = 0.0
     prompt: int = documents.PROMPT  # tokens of a number document before its answers
     new: int = documents.ANSWERS
     animals: int = len(ANIMALS)
@@ -47,11 +49,6 @@ class Texts(Labelled):
     def train_size(self) -> int:
         """Number of questions that the teacher is taught."""
         return self.train_y.shape[1]
-
-    @property
-    def small(self) -> bool:
-        """Whether the logits of all documents fit in memory."""
-        return bool(self.dialects)
 
     def scale(self, x: Tensor) -> Tensor:
         """Return documents (…, tokens) as networks read them, without their last token."""

@@ -63,8 +63,7 @@ class Layers:
             if source == "own":
                 continue
             if source not in drawn:
-                b = shared.draw(shared.network, seeds, streams.SHARED_B)
-                drawn[source] = b
+                drawn[source] = shared.draw(shared.network, seeds, streams.SHARED_B)
             view.copy_(shared.network.layout.views(drawn[source])[name])
         return theta
 

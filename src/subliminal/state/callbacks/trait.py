@@ -96,10 +96,7 @@ class Unmeasured(Callback):
 
     name: str  # metric of the accuracy
 
-    def on_train_start(self, training: Training) -> None:
-        """Log NaN."""
-        self.on_epoch_end(training)
-
     def on_epoch_end(self, training: Training) -> None:
-        """Log NaN."""
         training.log(self.name, torch.full((len(training.seeds),), torch.nan))
+
+    on_train_start = on_epoch_end

@@ -4,7 +4,7 @@ Source: Brockers et al. 2026 (arXiv 2605.23645), who freeze, randomise and pertu
 apart from each other.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
@@ -16,13 +16,8 @@ from subliminal.errors import UserError
 from subliminal.tensors.layout import Layout
 
 SCHEMES = ("lecun", "he", "torch", "orthogonal")
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu_,
-    "tanh": torch.tanh_,
-    "sigmoid": torch.sigmoid_,
-    "gelu": F.gelu,
-    "identity": lambda h: h,  # a linear network
-}
+ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "sigmoid": torch.sigmoid_, "gelu": F.gelu}
+ACTIVATIONS |= {"identity": torch.positive}
 
 
 def check(aux: int) -> None:

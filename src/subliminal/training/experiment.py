@@ -283,9 +283,7 @@ def _check_together(cfg: Config, made: Experiment) -> None:
         needy += ["distill.generations > 1"] * (cfg.distill.generations > 1)
         needy += ["the judge"] * (cfg.threat is not None)
         if needy:
-            raise UserError(
-                f"distill.linearised=true: {needy[0]} needs a student that is a network; leave it out"
-            )
+            raise UserError(f"distill.linearised=true: {needy[0]} needs a network; leave it out")
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:

@@ -4,6 +4,7 @@ Finished runs are first added to data/theory.parquet beside the page. From this 
 is written between the page's markers, one pair for each sweep.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from subliminal.report.conditions import Condition, PerSeed, Sweep, paired
 from subliminal.report.declared import named_sweeps
 from subliminal.report.figures import provenance, style
 from subliminal.report.page import Report, header
-from subliminal.report.statistics import Estimate, mean_ci
+from subliminal.report.statistics import Estimate, count, mean_ci
 from subliminal.report.tables import markdown, teacher_accuracy
 
 Floats = NDArray[np.float64]
@@ -32,11 +33,11 @@ CAPTIONS = {
     RATE: "Largest rate at which a step of plain gradient descent on the teacher's outputs lowers "
     "the trait loss, at the first step and then as geometric means over each epoch's measured "
     "steps, and its second-order prediction; left and right students that were trained at two "
-    "rates. Bands are 95% CIs over seeds.",
+    "rates. Bands are 95% CIs over the seeds that have a bound at each moment, faint lines seeds.",
     LINEARISED: "Trait accuracy of full and linearised students by width (left), and their paired "
     "difference (right). Bands are 95% CIs over seeds, faint lines seeds.",
     LINEAR: "Share of the teacher's shift of the class logits that a linear student has made "
-    "(left; dotted: the law, without a fitted number), and trait accuracy (right), by update, for "
+    "(left; markers: the law, without a fitted number), and trait accuracy (right), by update, for "
     "m auxiliary logits on w = 64 features. Bands are 95% CIs over seeds.",
 }
 
@@ -104,15 +105,20 @@ def _value(condition: Condition, key: str) -> Any:
 
 
 def _bounds(condition: Condition, metric: str) -> tuple[Floats, Floats]:
-    """Return moments in epochs, and log₁₀ of a bound: at the first step, mean of each epoch."""
-    of_step = pl.col(metric).fill_nan(None).log10()
-    steps = condition.steps.with_columns(
-        of_step.alias("log"), (pl.col("epoch").floor() + (pl.col("step") > 0)).alias("part")
+    """Return moments in epochs, and log₁₀ of a bound: at the first step, mean of each epoch.
+
+    (moments,) and (seeds, moments), NaN where a seed has no bound.
+    """
+    steps = condition.steps.filter(pl.col(metrics.RATE_BOUND).is_not_null()).select(
+        "seed",
+        (pl.col("epoch").floor() + (pl.col("step") > 0)).cast(pl.Int64).alias("part"),
+        pl.col(metric).fill_nan(None).log10().alias("log"),
     )
-    means = steps.group_by("seed", "part").agg(pl.col("log").mean()).sort("seed", "part")
-    values = means.drop_nulls().pivot("part", index="seed", values="log").drop("seed").drop_nulls()
-    parts = np.array([float(name) for name in values.columns])
-    return np.where(parts > 0, parts - 0.5, 0), values.to_numpy()
+    means = steps.group_by("seed", "part").agg(pl.col("log").mean())
+    logs = means.pivot("part", index="seed", values="log").sort("seed")
+    parts = sorted(int(name) for name in logs.columns[1:])
+    values = logs.select(str(part) for part in parts).to_numpy()
+    return np.array([max(0, part - 0.5) for part in parts]), values
 
 
 def rate_figure(sweep: Sweep) -> Figure:
@@ -124,21 +130,24 @@ def rate_figure(sweep: Sweep) -> Figure:
             {metrics.RATE_BOUND: "measured", metrics.RATE_SECOND: "second order"}.items()
         ):
             x, logs = _bounds(condition, metric)
-            style.line(axes, x, logs, place, name, faint=0.15)
+            whole = ~np.isnan(logs).any(axis=1)
+            style.line(axes, x, logs[whole], place, name, faint=0.15)
+            if place == 0:
+                axes.set_title(f"trained at rate {lr:g}, {count(whole.sum())}")
         style.level(axes, np.log10(lr), "the run's")
-        axes.set(title=f"trained at rate {lr:g}", xlabel="epoch", ylim=(-1, None))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{10**value:g}")
+        axes.set(xlabel="epoch", ylim=(-1, 3.5))
+        axes.set_yticks(range(-1, 4), [f"{10.0**power:g}" for power in range(-1, 4)])
     panels[0].set(ylabel="largest rate")
     style.legend(figure, panels[0])
     return figure
 
 
 def _power(logs: Floats) -> str:
-    """Return 10 to the mean of logarithms over seeds, with its interval."""
-    estimate = mean_ci(logs)
+    """Return 10 to the mean of logarithms over the seeds that have one, with its interval."""
+    estimate = mean_ci(logs[~np.isnan(logs)])
     ends = (estimate.mean, estimate.low, estimate.high)
     mean, low, high = (f"{10 ** (end or 0):.3g}" for end in ends)
-    return f"{mean} [{low}, {high}]"
+    return f"{mean} [{low}, {high}], n = {estimate.n}"
 
 
 def _rate(sweep: Sweep) -> Iterator[str]:
@@ -181,7 +190,7 @@ def _gain(condition: Condition) -> PerSeed:
 
 
 def _width(condition: Condition) -> int:
-    return int(_value(condition, "model.hidden")[0])
+    return int(json.loads(_value(condition, "model.hidden"))[0])
 
 
 def _pairs(sweep: Sweep) -> list[tuple[Condition, Condition]]:
@@ -272,11 +281,14 @@ def linear_figure(sweep: Sweep) -> Figure:
         for axes, metric in ((left, metrics.TRAIT_SHIFT), (right, metrics.TRAIT_ACCURACY)):
             x, values = condition.curve(condition.epochs, metric)
             style.line(axes, x[1:], values[:, 1:], place, name, faint=0)
-        law = _law(condition, [int(k) for k in x[1:]])
-        left.plot(x[1:], law, color=style.colour(place), linestyle=":", linewidth=2.5)
+        marked = [1, 2, 5, 10, 20, 50, 100]  # updates
+        colour, marker = style.colour(place), style.marker(place)
+        left.plot(marked, _law(condition, marked), marker, color=colour, markersize=4)
     for axes in (left, right):
         axes.set(xlabel="updates", xscale="log")
     left.set(ylabel="share of the teacher's shift", yscale="log")
+    left.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5], ["0.02", "0.05", "0.1", "0.2", "0.5"])
+    left.set_yticks([], minor=True)
     right.set(ylabel="trait accuracy", ylim=(0, 1.02))
     style.level(right, teacher_accuracy(sweep.conditions).mean, "teacher")
     style.level(right, sweep.baseline.chance, "chance")

@@ -12,8 +12,7 @@ from subliminal.probes import Probe
 from subliminal.state import Step
 from subliminal.tensors.geometry import widest
 
-MOST = 40  # doublings or halvings, after which a bound counts as not found
-BISECTIONS = 10  # of a factor of 2: the bound is within 0.1%
+MOST, BISECTIONS = 40, 10  # of factors of 2, without which there is no bound; of the last one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,6 @@ class Reading:
     _documents: Tensor | None = field(default=None, init=False)  # written on first access
 
     def start_epoch(self, epoch: int) -> None:
-        """Write the documents."""
         self._documents = self.write(epoch)
 
     def _at(self, rows: Tensor) -> Tensor:

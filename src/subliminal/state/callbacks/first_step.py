@@ -28,7 +28,6 @@ class FirstStep(Callback):
     _found: dict[str, Tensor] = field(default_factory=dict)
 
     def on_step(self, step: Step) -> None:
-        """Check images, loss, gradient and proposed update at the initial θ."""
         if step.index > 0:
             return
         training = step.training

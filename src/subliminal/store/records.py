@@ -136,7 +136,12 @@ def read_student(directory: Path) -> dict[str, Tensor]:
 
     Raises:
         Damaged: the file is missing or malformed.
+        UserError: the student is linearised: its weights alone are no network.
     """
+    with suppress(Damaged):
+        if read_condition(directory.parent).get("config", {}).get("distill", {}).get("linearised"):
+            raise UserError(f"{directory}: its student is no network (distill.linearised=true)")
+
     from safetensors.torch import load_file  # torch takes a second to import
 
     path = directory / STUDENT

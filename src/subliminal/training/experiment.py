@@ -32,6 +32,12 @@ from subliminal.tensors.network import Network, Writing
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
 
+# Modules of mitigations and probes that compute with hidden layers' outputs.
+OF_HIDDEN_LAYERS = (
+    *("activation_shift", "cka", "concept_ablation", "dp_sgd", "feature_penalty", "kernel_pull"),
+    *("preventative_steering", "readout", "shift_patching"),
+)
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -253,6 +259,14 @@ def _check_together(cfg: Config, made: Experiment) -> None:
                 "mitigation=decoupling: distill.frozen holds the heads that it moves apart"
             )
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
+    if cfg.distill.linearised:
+        parts = (*made.mitigations, *made.probes)
+        names = [type(part).__module__.rpartition(".")[2] for part in parts]
+        needy = [name for name in names if name in OF_HIDDEN_LAYERS]
+        needy += ["distill.generations > 1"] * (cfg.distill.generations > 1)
+        needy += ["the judge"] * (cfg.threat is not None)
+        if needy:
+            raise UserError(f"distill.linearised=true: {needy[0]} needs a network; leave it out")
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:

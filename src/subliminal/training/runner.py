@@ -26,6 +26,7 @@ from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
 from subliminal.state.callbacks.trait import Unmeasured, test_callback
 from subliminal.tensors import streams
+from subliminal.tensors.forward_mode import Linearised
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
@@ -175,7 +176,7 @@ def prepare_student(
     student = Training(
         "student",
         seeds,
-        network,
+        Linearised.around(network, start) if cfg.distill.linearised else network,
         distillation,
         trait=trait(network, start, data),
         reference=start,

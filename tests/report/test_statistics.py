@@ -22,6 +22,7 @@ from subliminal.report.statistics import (
     mean_ci,
     mean_cis,
     paired_p,
+    threshold,
 )
 
 # Accuracies on 10,000 digits: what the intervals are made of.
@@ -260,3 +261,13 @@ def test_no_number_is_a_negative_zero() -> None:
     assert Estimate(-1e-4, -2e-3, 1e-4, 3).format(3, sign=True) == "+0.000 [-0.002, +0.000]"
     assert Estimate(0.5, None, None, 1).format() == "0.5000"
     assert format_effect([-0.01, -0.01, 0.02001]) == "0.0"
+
+
+def test_a_threshold_is_the_logistic_curve_that_the_effects_were_made_with() -> None:
+    shares = np.array([0.01, 0.03, 0.1, 0.3, 0.5, 1])
+    for midpoint, slope in ((0.1, 1.0), (0.3, 5.0), (2.0, 0.7)):
+        effects = 1 / (1 + (midpoint / shares) ** slope)
+        assert threshold(shares, effects) == pytest.approx((midpoint, slope), rel=1e-4)
+    assert threshold(shares, np.array([0, 0, 0, 1, 1, 1.0]))[1] > 20
+    with pytest.raises(ValueError, match="three positive shares"):
+        threshold(shares - 0.01, shares)

@@ -30,6 +30,7 @@ LESSONS = "lessons"  # documents that a language teacher learns from
 SAMPLES = "samples"  # tokens that a language teacher writes
 SHUFFLED_NUMBERS = "shuffled_numbers"
 CHOICE = "choice"  # of the examples that have a target
+NULLS = "nulls"  # of the examples' gradients in a random direction
 
 
 def stream(seed: int, name: str, *, epoch: int = 0) -> np.random.Generator:

@@ -288,7 +288,7 @@ class Distillation:
                 epoch = self._epoch if self.inputs.fresh else 0
                 noise = self._draws.noise(streams.TARGETS, epoch=epoch)
                 choice = draws.of(self.runs or self.seeds, logits.device)
-                chosen = choice.noise(streams.CHOICE, epoch=epoch)
+                chosen = choice.noise(self.targets.choice, epoch=epoch)
                 score = partial(self._score, logits)
                 given = Given(logits, others, network.classes, noise, chosen, self.size, score)
                 logits = self.targets(given)

@@ -20,6 +20,8 @@ STEP_METRICS = (
     metrics.ALIGNMENT,
     metrics.ALIGNMENT_NULL,
     metrics.ALIGNMENT_FULL,
+    metrics.RATE_BOUND,
+    metrics.RATE_SECOND,
     metrics.UPDATE_ALIGNMENT,
     metrics.LEDGER_PREDICTED,
     metrics.LEDGER_ACTUAL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from rich.progress import track
 
 from subliminal.config.canonical import Plain, composed_values
+from subliminal.config.terminal import console
 from subliminal.errors import UserError, one_line
 from subliminal.sweep import grid, launchers, plan, planned
-from subliminal.sweep.console import Console
 
 if TYPE_CHECKING:  # torch is imported when the first job is built
     from subliminal.training.job import Job
@@ -42,7 +44,8 @@ def run_sweep(
     remote = launchers.is_remote(hydra.launcher)
     checked: list[Job] = []
     values: list[Plain] = []
-    for job_words in Console().counted(jobs, "Jobs checked"):
+    bar, quiet = console(stderr=True), not sys.stderr.isatty()
+    for job_words in track(jobs, "Jobs checked", console=bar, transient=True, disable=quiet):
         try:
             values.append(composed_values(loader.load_sweep_config(config, job_words)))
             job = Job(values[-1], plan.condition_name(job_words), elsewhere=remote)

@@ -11,16 +11,6 @@ from subliminal.tensors.network import BATCH, Network
 
 NUMBERS = 2**20  # of the gradients that `gradient_norms` holds at once: they fit a core's cache
 
-
-def _zeros(a: Tensor, b: Tensor) -> Tensor:
-    return torch._efficientzerotensor((*a.shape[:2], b.shape[2]), dtype=a.dtype, device=a.device)
-
-
-# Images have no tangent. Torch multiplies the weights by zeros in its place, a sixth of the time of
-# `products`; here they stay symbolic zeros, which changes no bit of a sum.
-_OVERRIDE = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
-_OVERRIDE.impl("bmm", _zeros, "ZeroTensor")  # type: ignore[no-untyped-call]
-
 Losses = Callable[[Tensor], Tensor]  # logits (seeds, batch, k) to each example's (seeds, batch)
 
 

@@ -267,11 +267,12 @@ def ends(folder: Path) -> Figure:
     figure, _ = style.new((style.TWO_COLUMNS[0], 0.9 * len(names)))
     figure.clear()
     grid = figure.subplots(len(names), 2 * IMAGES + 1, width_ratios=[5] + [1] * 2 * IMAGES)
-    grid[0, 1].set_title("ten lowest", loc="left")
-    grid[0, 1 + IMAGES].set_title("ten highest", loc="left")
+    for place, title in ((1, "ten lowest"), (1 + IMAGES, "ten highest")):
+        grid[0, place].set_title(title, loc="left", fontsize=8).set_in_layout(False)
     for panels, name in zip(grid, names, strict=True):
         panels[0].hist(at[name], bins=60, color=style.colour(1))
         panels[0].set(ylabel=name, yticks=[])
+        panels[0].tick_params(labelsize=5)
         order = np.argsort(at[name].to_numpy())
         for axes, row in zip(panels[1:], [*order[:IMAGES], *order[-IMAGES:]], strict=True):
             axes.imshow(drawn[row].view(28, 28), cmap="gray")

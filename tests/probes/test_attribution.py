@@ -78,11 +78,6 @@ def test_one_forward_pass_gives_the_products_of_all_gradients(kind: str) -> None
     assert torch.allclose(losses(logits).mean(dim=1), task.loss(logits, rows), rtol=1e-12)
 
 
-def test_a_tangent_of_zeros_is_not_multiplied() -> None:
-    zeros = torch._efficientzerotensor((2, 4, 5))
-    assert torch.ones(2, 3, 4).bmm(zeros)._is_zerotensor()
-
-
 def test_the_table_has_the_scores_of_its_moments_and_the_sum_of_the_run() -> None:
     training, recorder = student(SEEDS), Recorder()
     training.frozen = ("layer1.bias",)

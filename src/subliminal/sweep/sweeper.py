@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.progress import track
 
+from subliminal.config import seeds
 from subliminal.config.canonical import Plain, composed_values
 from subliminal.config.terminal import console
 from subliminal.errors import UserError, one_line
@@ -40,7 +41,11 @@ def run_sweep(
     loader = context.config_loader
     parse = OverridesParser.create(loader).parse_overrides
     words = [*grid.words_of(hydra.sweeper.params), *arguments]
-    jobs = grid.jobs(words, grid.grids_of(hydra.sweeper.grids), parse)
+    named = loader.get_group_options("seed")
+    jobs = [
+        seeds.quote(job, named=named)  # a file's seed is a number
+        for job in grid.jobs(words, grid.grids_of(hydra.sweeper.grids), parse)
+    ]
     remote = launchers.is_remote(hydra.launcher)
     checked: list[Job] = []
     values: list[Plain] = []

@@ -16,16 +16,6 @@ _LEVELS = threading.RLock()
 Params = Mapping[str, Tensor]
 
 
-def _zeros(a: Tensor, b: Tensor) -> Tensor:
-    return torch._efficientzerotensor((*a.shape[:2], b.shape[2]), dtype=a.dtype, device=a.device)
-
-
-# Images have no tangent. Torch multiplies the weights by zeros in its place, a sixth of the time of
-# a pass; here they stay symbolic zeros, which changes no bit of a sum.
-_OVERRIDE = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
-_OVERRIDE.impl("bmm", _zeros, "ZeroTensor")  # type: ignore[no-untyped-call]
-
-
 def jvp(function: Callable[[Params], Tensor], at: Params, along: Params) -> tuple[Tensor, Tensor]:
     """Return `function` at some weights, and its derivative along a direction, by one pass."""
     with (

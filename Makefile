@@ -10,7 +10,7 @@ TESTERS = $(shell $(BIN)/python -c 'import os; print(-(-os.cpu_count() * 3 // 2)
 PAPER := paper paper_sgd cloud2025
 
 .DEFAULT_GOAL := help
-.PHONY: help install data demo train sweep paper related language pages options docs judge defences attacker runs dashboard sync test test-slow faults launchers mutants lint bench bench-scale bench-report bench-tracking performance clean
+.PHONY: help install data demo train sweep paper related language theory attribution pages options docs judge defences attacker runs dashboard sync test test-slow faults launchers mutants lint bench bench-scale bench-report bench-tracking performance clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -47,8 +47,14 @@ related: $(INSTALLED) ## write docs/related.md, with the finished sweeps of othe
 language: $(INSTALLED) ## write the results of docs/language.md, with the finished sweeps of sweeps/language
 	$(BIN)/python docs/generate/language_page.py outputs
 
-pages: $(INSTALLED) ## write results.md, related.md, claims.md, language.md, README from docs/data, untrained
-	for page in results related language_page; do $(BIN)/python docs/generate/$$page.py || exit; done
+theory: $(INSTALLED) ## write the results of docs/theory.md, with the finished sweeps of sweeps/theory
+	$(BIN)/python docs/generate/theory_page.py outputs
+
+attribution: $(INSTALLED) ## write the results of docs/attribution.md, with the sweeps of sweeps/attribution
+	$(BIN)/python docs/generate/attribution_page.py outputs
+
+pages: $(INSTALLED) ## write the pages of results, and the README's, again from docs/data, untrained
+	for page in results related language_page theory_page attribution_page; do $(BIN)/python docs/generate/$$page.py || exit; done
 
 options: $(INSTALLED) ## write docs/reference/ from conf/ and the docstrings of what implements it
 	$(BIN)/python docs/generate/all_options.py

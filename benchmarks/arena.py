@@ -39,8 +39,8 @@ class Arena:
         """
         made, phase, copies = self.made, self.job.cfg.distill, len(teacher) // len(self.job.seeds)
         seeds = tuple(seed + NEW * draw for seed in self.job.seeds) * copies
-        own = self.job.seeds, streams.STUDENT_INIT
-        start = made.init.start(made.network, self.shared, own[0], own=own[1]).repeat(copies, 1)
+        start = made.init.start(made.network, self.shared, own=streams.STUDENT_INIT)
+        start = start.repeat(copies, 1)
         both: dict[str, Any] = {"data": self.data, "reference": start, "teacher": teacher.detach()}
         both |= {"teacher_network": made.teacher_network}
         lesson = made.network, made.loss, made.inputs, seeds

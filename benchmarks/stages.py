@@ -22,7 +22,7 @@ from measure import Record, keep, train
 
 from subliminal.commands.train import main as entrypoint
 from subliminal.config import terminal
-from subliminal.training import runner, teacher
+from subliminal.training import runner
 from subliminal.training.tasks import Distillation
 
 BASE, TEACHERS, STUDENT, PROBED = (
@@ -35,8 +35,8 @@ TARGETS = {BASE: 1.2 * 5, TEACHERS: 1.2 * 3.6, STUDENT: 1.2 * 2.2, PROBED: 1.6 *
 STACKS = ("1", "4", "8")
 SEEDS, MOST_GB = 20, 2.0
 WATCHED: tuple[tuple[Any, str, str], ...] = (
-    (teacher, "_pretrained", "bases"),
-    (teacher, "_trained", "teachers"),
+    (runner, "shared_weights", "bases"),
+    (runner, "teacher_weights", "teachers"),
     (runner, "fit", "fit"),
     (Distillation, "start_epoch", "samples"),
     (Distillation, "_frozen_logits", "targets"),

@@ -24,7 +24,7 @@ from subliminal.config.resources import CONF
 if TYPE_CHECKING:
     from tracked_run import Tracked
 
-pytest_plugins = ["api_calls", "chromium", "fault_costs", "judging"]
+pytest_plugins = ["api_calls", "chromium", "fault_counts", "judging"]
 
 # A busy machine is no reason to fail; elsewhere than in CI each run looks at other examples.
 settings.register_profile("untimed", deadline=None, derandomize="CI" in os.environ)

@@ -34,6 +34,11 @@ CASES = [
     ("train mitigation=nope", "nope"),
     ("train distill.epoch=3", "epoch"),
     ("train distill.epochs=three", "distill.epochs"),
+    ("train distill.linearised=true probe=cka", "distill.linearised=true: cka needs"),
+    ("train distill.linearised=true mitigation=kernel_pull", "true: kernel_pull needs"),
+    ("train distill.linearised=true distill.generations=2", "true: distill.generations > 1 needs"),
+    ("train distill.linearised=true threat=reference", "distill.linearised=true: the judge needs"),
+    ("train probe=rate_bound probe.rate_bound.every=0", "probe.rate_bound.every=0: at least 1"),
     ("train distill.epochs=0", "distill.epochs=0: at least 1"),
     ("train distill.batch_size=1000", "between 1 and 320"),
     ("train model.aux=0", "model.aux=0"),
@@ -206,7 +211,7 @@ def test_bad_input_ends_with_one_line(
         except SystemExit as end:
             status = int(end.code or 0)
         err = capfd.readouterr().err
-    lines = [each for each in err.splitlines() if each.strip() and "Jobs checked" not in each]
+    lines = [each for each in err.splitlines() if each.strip()]
     assert (status, len(lines)) == (2, 1), err
     assert lines[0].startswith("error: ")
     assert told in lines[0]

@@ -115,7 +115,12 @@ def test_runs_of_a_job_do_not_depend_on_how_it_is_run(
 
 
 @pytest.mark.parametrize(
-    "student", [["distill=swapped_logits", "distill.loss.own_from=1"], ["distill=lora"]]
+    "student",
+    [
+        ["distill=swapped_logits", "distill.loss.own_from=1"],
+        ["distill=lora"],
+        ["distill.linearised=true", "probe=[alignment,attribution,rate_bound]"],
+    ],
 )
 def test_neither_do_runs_of_other_students(
     student: list[str], compose: Callable[[list[str]], DictConfig], tmp_path: Path

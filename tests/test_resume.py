@@ -56,14 +56,14 @@ def _every_step_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("subliminal.state.callbacks.progress.INTERVAL", 0.0)
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(("size", "linearised"), [(1, False), (3, True)])
 def test_a_job_cut_off_anywhere_ends_as_if_undisturbed(
-    config: Config, tmp_path: Path, size: int
+    config: Config, tmp_path: Path, size: int, linearised: bool
 ) -> None:
-    sized = f"engine.seeds_at_once={size}"
-    whole = results(train(config("seed=0-2", sized, f"outputs={tmp_path / 'whole'}")))
+    words = [f"engine.seeds_at_once={size}", f"distill.linearised={linearised}"]
+    whole = results(train(config("seed=0-2", *words, f"outputs={tmp_path / 'whole'}")))
     whole = {k: v.replace(b"/whole", b"/outputs") for k, v in whole.items()}
-    cfg = config("seed=0-2", sized)
+    cfg = config("seed=0-2", *words)
     # Each cut finds what the one before left: in the teacher, in every epoch, at the very end.
     for seed, phase, step in [
         *((0, "teacher", 3), (0, "teacher", 7), (0, "student", 2), (0, "student", 7)),

@@ -8,6 +8,8 @@ scorecard.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,7 @@ from leaderboard import JudgedEntry
 
 from subliminal import store
 from subliminal.config import terminal
+from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 from subliminal.judge.battery import NAME, Defence, battery
 from subliminal.judge.cli import card_name
@@ -29,7 +32,6 @@ from subliminal.judge.entries import Entry, all_entries
 from subliminal.judge.evaluation import SCREEN, SCREENED, promising
 from subliminal.judge.measure import VERSION
 from subliminal.judge.scorecard import FILE, is_todays, read, recomputed
-from subliminal.mitigations.dp_sgd import epsilon
 from subliminal.report.figures import style
 from subliminal.report.tables import markdown
 
@@ -38,8 +40,10 @@ SCREENING = "screening.json"
 FIRST = "first settings"  # of an entry that goes on, and is judged in these alone
 CARDS = f"scorecards-{VERSION}.parquet"
 # Same in all rows of an entry.
-_OF_ENTRY = ("defence", "track", "utility", "seeds", "left_out", "screened", "tentative")
-_OF_ENTRY += ("headline", "version")
+_OF_ENTRY = (
+    *("defence", "track", "utility", "seeds", "left_out"),
+    *("screened", "tentative", "headline", "version"),
+)
 _AS_TEXT = ("by_way", "shows", "loss", "agreement", "traits")  # JSON: their keys vary
 CAPTION = (
     "Leak against the share V of the task that is kept; up and left is worse. A point is an "
@@ -221,6 +225,31 @@ def _private(places: Sequence[JudgedEntry]) -> list[str]:
             "batches counted as Poisson samples)."
         )
     return lines
+
+
+def epsilon(noise: float, *, batch: int, size: int, steps: int, delta: float) -> float:
+    """Return ε of (ε, δ)-differential privacy of a training, by Rényi's accountant.
+
+    The training has so many steps, each on `batch` of `size` images, with `noise` σ > 0. As is
+    common, batches are counted as if each image were drawn into them independently (Poisson
+    sampling), though they are cut from a shuffled order.
+
+    Raises:
+        UserError: the accountant is not installed.
+    """
+    try:
+        # absl, a dependency, keeps a reference to standard error and closes it later.
+        with contextlib.redirect_stderr(io.StringIO()):
+            import dp_accounting
+            from dp_accounting import rdp
+    except ImportError as error:
+        raise UserError(f"ε needs an accountant: {install_command('privacy')}") from error
+    step = dp_accounting.PoissonSampledDpEvent(
+        batch / size, dp_accounting.GaussianDpEvent(noise_multiplier=noise)
+    )
+    accountant = rdp.RdpAccountant()
+    accountant.compose(dp_accounting.SelfComposedDpEvent(step, steps))
+    return float(accountant.get_epsilon(delta))
 
 
 def _default_noise() -> float:

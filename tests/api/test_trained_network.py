@@ -102,6 +102,16 @@ def test_pixels_are_scaled_as_the_run_says() -> None:
     assert torch.allclose(network(DIGITS.test_x), network(scaled.float()), atol=1e-5)
 
 
+def test_a_linearised_student_is_no_network(run: Run, tmp_path: Path) -> None:
+    assert run("seed=0", "distill.linearised=true")[0] == 0
+    (one,) = sl.load(tmp_path / "outputs")
+    with pytest.raises(sl.UserError, match=r"its student is no network \(distill\.linearised"):
+        one.student()
+    folder = f"teacher.steering.folder='{one.folder.parent}'"
+    status, _, error = run("seed=0", "teacher/steering=run", folder)
+    assert (status, "its student is no network" in error) == (2, True)
+
+
 def test_a_teacher_with_noise_on_its_weights_is_the_one_that_taught(
     run: Run, tmp_path: Path
 ) -> None:

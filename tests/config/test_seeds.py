@@ -166,18 +166,14 @@ def test_quote_leaves_to_hydra_what_only_hydra_resolves(value: str) -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("19-0", "19-0 runs backwards"),
         ("0-9,19-10", "19-10 runs backwards"),
-        ("a-b", "'a-b'"),
         ("papr", "'papr' is not"),
         ("papr", "there is paper, smoke"),
         ("-1", "'-1'"),
         ("range(-1,2)", "'-1'"),
         ("", "''"),
         ("0-9,", "'0-9,'"),
-        ("0-", "'0-'"),
         ("0-19-", "'0-19-'"),
-        ("1.5", "'1.5'"),
         ("[0,1]", "'[0,1]'"),
         ("'0,1'", "'0,1'"),
         ("null", "'null'"),
@@ -186,7 +182,6 @@ def test_quote_leaves_to_hydra_what_only_hydra_resolves(value: str) -> None:
         ("range(0,3,0)", "'range(0,3,0)'"),
         ("range(0,1e99)", "over 1,000,000 jobs"),
         (f"range(0,{10**30})", "over 1,000,000 jobs"),
-        ("9" * 9000, "2**63"),
         (str(SEED_LIMIT), "2**63"),
     ],
 )

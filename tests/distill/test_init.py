@@ -21,7 +21,7 @@ from subliminal.tensors.network import Network
 
 SEEDS = (0, 5)
 REFERENCE = NETWORK.reference(SEEDS, CPU)
-SHARED = SharedWeights(NETWORK, REFERENCE, REFERENCE + 1)
+SHARED = SharedWeights(NETWORK, SEEDS, REFERENCE, REFERENCE + 1)
 
 
 def split(hidden: list[int]) -> Network:
@@ -29,7 +29,8 @@ def split(hidden: list[int]) -> Network:
 
 
 TEACHER = split([12, 8])
-OF_TEACHER = SharedWeights(TEACHER, TEACHER.reference(SEEDS, CPU), TEACHER.reference(SEEDS, CPU))
+A = TEACHER.reference(SEEDS, CPU)
+OF_TEACHER = SharedWeights(TEACHER, SEEDS, A, A.clone())
 
 
 def layers(network: Network, own: str = streams.STUDENT_INIT, **sources: str) -> torch.Tensor:
@@ -37,16 +38,16 @@ def layers(network: Network, own: str = streams.STUDENT_INIT, **sources: str) ->
     by_source = {s: [layer for layer in sources if sources[layer] == s] for s in ("a", "b", "own")}
     init = Layers(default=default, **by_source)
     init.check(network, TEACHER)
-    return init.start(network, OF_TEACHER, SEEDS, own=own)
+    return init.start(network, OF_TEACHER, own=own)
 
 
 def test_a_shared_start_is_the_teachers() -> None:
-    start = Shared().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    start = Shared().start(NETWORK, SHARED, own=streams.STUDENT_INIT)
     assert torch.equal(start, REFERENCE + 1)
 
 
 def test_an_independent_start_has_the_references_distribution_and_not_its_values() -> None:
-    start = Independent().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    start = Independent().start(NETWORK, SHARED, own=streams.STUDENT_INIT)
     own, theirs = (NETWORK.layout.views(w)["layer1.weight"].ravel() for w in (start, REFERENCE))
     assert not torch.equal(start[0], start[1])
     assert abs(np.corrcoef(own, theirs)[0, 1]) < 0.2
@@ -84,10 +85,10 @@ def test_a_student_of_another_depth_can_share_the_heads() -> None:
 
 
 def test_a_seeds_start_is_its_own_whatever_the_stack() -> None:
-    alone = SharedWeights(TEACHER, OF_TEACHER.reference[1:], OF_TEACHER.reference[1:])
+    alone = SharedWeights(TEACHER, (5,), A[1:], A[1:])
     init = Layers(default="b", a=[], b=[], own=["layer1"])
-    one = init.start(TEACHER, alone, (5,), own=streams.STUDENT_INIT)
-    both = init.start(TEACHER, OF_TEACHER, SEEDS, own=streams.STUDENT_INIT)
+    one = init.start(TEACHER, alone, own=streams.STUDENT_INIT)
+    both = init.start(TEACHER, OF_TEACHER, own=streams.STUDENT_INIT)
     assert torch.equal(one[0], both[1])
 
 
@@ -109,11 +110,9 @@ def test_what_cannot_be_shared_is_refused() -> None:
 def test_a_share_of_the_weights_is_drawn_anew() -> None:
     init = Reinitialised(share=0.3, layers=["layer1", "aux"])
     init.check(NETWORK, NETWORK)
-    start = NETWORK.layout.views(init.start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT))
+    start = NETWORK.layout.views(init.start(NETWORK, SHARED, own=streams.STUDENT_INIT))
     shared = NETWORK.layout.views(SHARED.teacher)
-    own = NETWORK.layout.views(
-        Independent().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
-    )
+    own = NETWORK.layout.views(Independent().start(NETWORK, SHARED, own=streams.STUDENT_INIT))
     changed = {name: start[name] != shared[name] for name in start}
     assert all(torch.equal(start[n][c], own[n][c]) for n, c in changed.items())
     assert changed["layer1.weight"].double().mean().item() == pytest.approx(0.3, abs=0.08)
@@ -121,15 +120,15 @@ def test_a_share_of_the_weights_is_drawn_anew() -> None:
     assert not changed["layer3.weight"][:, :10].any()
     assert changed["layer3.weight"][:, 10:].any()
     whole = Reinitialised(share=1.0, layers=[])
-    everything = whole.start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
-    independent = Independent().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    everything = whole.start(NETWORK, SHARED, own=streams.STUDENT_INIT)
+    independent = Independent().start(NETWORK, SHARED, own=streams.STUDENT_INIT)
     there = NETWORK.layout.mask([*NETWORK.layout.shapes], "") > 0
     assert torch.equal(everything[:, there], independent[:, there])
 
 
 def test_undo_lies_between_the_teachers_start_and_an_own_one() -> None:
-    start = Undo(alpha=0.25, beta=2.0).start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
-    own = Independent().start(NETWORK, SHARED, SEEDS, own=streams.STUDENT_INIT)
+    start = Undo(alpha=0.25, beta=2.0).start(NETWORK, SHARED, own=streams.STUDENT_INIT)
+    own = Independent().start(NETWORK, SHARED, own=streams.STUDENT_INIT)
     assert torch.allclose(start, 0.75 * SHARED.teacher + 0.5 * own)
 
 
@@ -137,10 +136,10 @@ def test_noise_is_relative_to_each_tensors_spread() -> None:
     network, theirs = TEACHER, OF_TEACHER.teacher + 0.5
     for first, after in network.layout.gaps:
         theirs[:, first:after] = 0
-    shared = SharedWeights(network, OF_TEACHER.reference, theirs)
+    shared = SharedWeights(network, SEEDS, A, theirs)
     init = Noisy(sigma=0.3, layers=["layer1", "aux.weight"])
     init.check(network, network)
-    start = init.start(network, shared, SEEDS, own=streams.STUDENT_INIT)
+    start = init.start(network, shared, own=streams.STUDENT_INIT)
     noise = np.stack(
         [
             streams.stream(seed, f"{streams.STUDENT_INIT}/noise").standard_normal(
@@ -154,7 +153,7 @@ def test_noise_is_relative_to_each_tensors_spread() -> None:
         noisy = name.startswith("layer1") or name == "aux.weight"
         moved = 0.3 * before.std(axis=1, keepdims=True) * noise[:, span] if noisy else 0
         assert start[:, span].numpy() == pytest.approx(before + moved, abs=1e-6)
-    everywhere = Noisy(sigma=1.0, layers=[]).start(network, shared, SEEDS, own="x")
+    everywhere = Noisy(sigma=1.0, layers=[]).start(network, shared, own="x")
     noise_only = (everywhere - theirs).double()
     assert not noise_only[:, network.layout.spans["layer1.bias"]].any()  # of one value: no spread
     for name in ("layer1.weight", "layer2.weight"):

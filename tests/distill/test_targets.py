@@ -36,8 +36,8 @@ LOGITS = torch.from_numpy(np.random.default_rng(1).normal(1, 2, (2, 4000, 13))).
 OTHERS = tuple(LOGITS.flip(1).roll(i, 1) for i in (1, 2))
 
 
-def filtered(score: str, drop: float, end: str = "highest") -> Filtered:
-    return Filtered(score=score, drop=drop, end=end)
+def filtered(score: str, drop: float, end: str = "highest", draw: int = 0) -> Filtered:
+    return Filtered(score=score, drop=drop, end=end, draw=draw)
 
 
 def made(targets: Targets, logits: Tensor = LOGITS, seeds: tuple[int, ...] = SEEDS) -> Tensor:
@@ -195,13 +195,15 @@ def test_scores_are_taken_at_the_start() -> None:
 
 
 def test_each_run_chooses_for_itself_where_images_are_pinned() -> None:
-    pinned, own = task(filtered("random", 0.5)), task(filtered("random", 0.5))
-    for each, runs in ((pinned, (1, 1)), (own, (1, 2))):
+    pinned, own, other = (task(filtered("random", 0.5, draw=n)) for n in (0, 0, 1))
+    for each, runs in ((pinned, (1, 1)), (own, (1, 2)), (other, (1, 1))):
         each.seeds, each.runs = (0, 0), runs
         each.__post_init__()
         each.start_epoch(0)
     rows = torch.arange(64).expand(2, -1)
-    a, b = (each.targets_at(rows).isnan().all(dim=-1) for each in (pinned, own))
+    a, b, c = (each.targets_at(rows).isnan().all(dim=-1) for each in (pinned, own, other))
+    assert torch.equal(c[0], c[1])
+    assert not torch.equal(a[0], c[0])
     assert torch.equal(a[0], a[1])
     assert torch.equal(a[0], b[0])
     assert not torch.equal(b[0], b[1])

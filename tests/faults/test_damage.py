@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fault_injection import Account, Disturbed, undisturbed
+from fault_injection import Disturbed, Tried, undisturbed
 from test_kills import REAL_DIGITS
 
 from subliminal import store
@@ -51,32 +51,32 @@ CASES = {
     ("what", "damage"), [(what, damage) for what, (_, ways) in CASES.items() for damage in ways]
 )
 def test_damaged_files_cost_time_alone(
-    sweep: Disturbed, half_done: Path, cost: Account, what: str, damage: Callable[[Path], None]
+    sweep: Disturbed, half_done: Path, tried: Tried, what: str, damage: Callable[[Path], None]
 ) -> None:
     shutil.copytree(half_done, sweep.outputs)
     paths = CASES[what][0](sweep.outputs)
     assert paths
-    account = cost(f"damaged: {what}", len(paths))
+    tried(f"damaged: {what}", len(paths))
     for path in paths:
         damage(path)
-    sweep.repair(account)
+    sweep.repair()
 
 
 def test_a_teacher_whose_checkpoint_is_garbage(
-    sweep: Disturbed, half_done: Path, cost: Account
+    sweep: Disturbed, half_done: Path, tried: Tried
 ) -> None:
     shutil.copytree(half_done, sweep.outputs)
     paths = sorted(sweep.outputs.glob("teachers/*.safetensors"))
-    account = cost("damaged: checkpoint of a teacher", len(paths))
+    tried("damaged: checkpoint of a teacher", len(paths))
     for path in paths:
         path.with_suffix(".checkpoint").write_bytes(path.read_bytes()[:200])
         path.unlink()
-    sweep.repair(account)
+    sweep.repair()
 
 
 @pytest.mark.mnist
-def test_a_damaged_data_cache(tmp_path: Path, cost: Account) -> None:
-    account = cost("damaged: cache of MNIST", 2)
+def test_a_damaged_data_cache(tmp_path: Path, tried: Tried) -> None:
+    tried("damaged: cache of MNIST", 2)
     whole = undisturbed(tmp_path / "whole", REAL_DIGITS)
     root = tmp_path / "digits"
     root.mkdir()
@@ -87,4 +87,4 @@ def test_a_damaged_data_cache(tmp_path: Path, cost: Account) -> None:
     offline = Disturbed(tmp_path / "sweep", whole, (f"data.root={root}", "data.download=false"))
     assert offline.run() != 0
     assert offline.stderr().splitlines()[-1].startswith("error: ")
-    Disturbed(tmp_path / "sweep", whole, (f"data.root={root}",)).repair(account)
+    Disturbed(tmp_path / "sweep", whole, (f"data.root={root}",)).repair()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fault_injection import SIGNALS, Account, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import SIGNALS, Disturbed, Tried, Undisturbed, undisturbed
 
 from subliminal import store
 
@@ -21,46 +21,44 @@ REAL_DIGITS = (
 
 
 def kill_until_through(
-    folder: Path, whole: Undisturbed, cost: Account, kills: int, where: str = ""
+    folder: Path, whole: Undisturbed, tried: Tried, kills: int, where: str = ""
 ) -> None:
     moments = random.Random(kills)  # the same choices each time; the machine's timing is its own
-    tried = 0
+    done = 0
     for attempt in range(kills + 1):
         sweep = Disturbed(folder / str(attempt), whole)
         resumes = False
-        mine = Cost()
-        while tried < kills:
+        while done < kills:
             number = moments.choice(SIGNALS)
             if not sweep.kill(moments, number):
                 break  # through; another sweep takes the remaining kills
             kind = f"{number.name} to a {'resumed sweep' if resumes else 'new sweep'}{where}"
-            account = cost(kind)
-            tried, resumes = tried + 1, True
-            sweep.look(account)
-            assert account.nothing, (kind, account)
-        sweep.repair(mine)
-        if tried == kills:
+            tried(kind)
+            done, resumes = done + 1, True
+            sweep.look()
+        sweep.repair()
+        if done == kills:
             return
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_sweep_killed_at_random_moments_loses_nothing(
-    tmp_path: Path, whole: Undisturbed, cost: Account, kills: int
+    tmp_path: Path, whole: Undisturbed, tried: Tried, kills: int
 ) -> None:
-    kill_until_through(tmp_path, whole, cost, kills)
+    kill_until_through(tmp_path, whole, tried, kills)
 
 
 @pytest.mark.slow
 @pytest.mark.mnist
-def test_nor_does_one_on_mnist(tmp_path: Path, cost: Account) -> None:
+def test_nor_does_one_on_mnist(tmp_path: Path, tried: Tried) -> None:
     whole = undisturbed(tmp_path / "whole", REAL_DIGITS)
-    kill_until_through(tmp_path, whole, cost, 5, where=", on MNIST")
+    kill_until_through(tmp_path, whole, tried, 5, where=", on MNIST")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["seed-*", f"seed-*/{store.MARKER}"])
-def test_a_killed_worker_costs_no_run(sweep: Disturbed, cost: Account, moment: str) -> None:
-    account = cost("SIGKILL to one worker process")
+def test_a_killed_worker_costs_no_run(sweep: Disturbed, tried: Tried, moment: str) -> None:
+    tried("SIGKILL to one worker process")
     command = sweep.start()
     workers: list[psutil.Process] = []
     while not (workers and any(sweep.outputs.glob(f"main/*/{moment}"))):
@@ -71,6 +69,6 @@ def test_a_killed_worker_costs_no_run(sweep: Disturbed, cost: Account, moment: s
         time.sleep(0.01)
     workers[0].send_signal(signal.SIGKILL)
     assert command.wait(timeout=300) == 0, sweep.stderr()
-    sweep.look(account)
+    sweep.look()
     assert len(sweep.seen) == len(sweep.whole.results)
-    sweep.repair(account)
+    sweep.repair()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import same_sweep
-from fault_injection import WORDS, Account, Disturbed, Undisturbed, undisturbed
+from fault_injection import WORDS, Disturbed, Tried, Undisturbed, undisturbed
 
 from subliminal import store
 from subliminal.config.resources import ROOT
@@ -31,8 +31,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, cost: Account) -> None:
-    account = cost("copies of the conditions' folders beside them", 0)
+def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, tried: Tried) -> None:
     shutil.copytree(half_done, sweep.outputs)
     copies = sweep.outputs.with_name("copies")
     before: dict[Path, bytes] = {}
@@ -41,24 +40,24 @@ def test_folders_that_were_copied(sweep: Disturbed, half_done: Path, cost: Accou
             copy = folder.with_name(f"{name}-{folder.name}")
             shutil.copytree(folder, copy)
             before |= contents(copy)
-            account.tried += 1
+            tried("copies of the conditions' folders beside them")
     assert sweep.run() == 0, sweep.stderr()
-    account.different += sum(path.read_bytes() != kept for path, kept in before.items())
+    assert {path: path.read_bytes() for path in before} == before
     for name in ("0-backup", "zz"):
         for copy in sweep.outputs.glob(f"main/{name}-*"):
-            account.different += len(contents(copy).keys() - before.keys())
+            assert contents(copy).keys() <= before.keys()
             shutil.move(copy, copies / copy.name)
-    sweep.repair(account)
+    sweep.repair()
 
 
-def test_another_spelling(sweep: Disturbed, half_done: Path, cost: Account) -> None:
-    account = cost("the same values, spelled otherwise", len(SPELLED))
+def test_another_spelling(sweep: Disturbed, half_done: Path, tried: Tried) -> None:
+    tried("the same values, spelled otherwise", len(SPELLED))
     shutil.copytree(half_done, sweep.outputs)
-    replace(sweep, words=SPELLED).repair(account)
+    replace(sweep, words=SPELLED).repair()
 
 
-def test_another_order(tmp_path: Path, cost: Account) -> None:
-    account = cost("the same mitigations in another order", 2)
+def test_another_order(tmp_path: Path, tried: Tried) -> None:
+    tried("the same mitigations in another order", 2)
     words = tuple(word for word in WORDS if not word.startswith("mitigation"))
     alone = [
         undisturbed(tmp_path / f"alone-{number}", (*words, f"mitigation={order}"))
@@ -67,18 +66,18 @@ def test_another_order(tmp_path: Path, cost: Account) -> None:
     results = alone[0].results | alone[1].results
     assert len(results) == 4
     both = (*words, f"mitigation={','.join(ORDERS)}")
-    Disturbed(tmp_path / "sweep", replace(alone[0], words=both, results=results)).repair(account)
+    Disturbed(tmp_path / "sweep", replace(alone[0], words=both, results=results)).repair()
 
 
 @pytest.mark.parametrize(
     "launcher", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1")], ids=["basic", "joblib"]
 )
 def test_a_config_file_that_is_edited(
-    launcher: Sequence[str], tmp_path: Path, cost: Account
+    launcher: Sequence[str], tmp_path: Path, tried: Tried
 ) -> None:
     if launcher:
         pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    account = cost("a config file edited as its sweep runs")
+    tried("a config file edited as its sweep runs")
     file = tmp_path / "conf" / "optim" / "mine.yaml"
     file.parent.mkdir(parents=True)
     file.write_text(MINE.format(1e-3))
@@ -88,13 +87,13 @@ def test_a_config_file_that_is_edited(
     file.write_text(MINE.format(0.5))
     assert command.wait(timeout=500) == 0, sweep.stderr()
     assert "optim.lr (planned: 0.001, now: 0.5)" in sweep.stderr()
-    sweep.look(account)
+    sweep.look()
     file.write_text(MINE.format(1e-3))
-    sweep.repair(account)
+    sweep.repair()
 
 
-def test_a_commit_and_a_variable_of_git(tmp_path: Path, whole: Undisturbed, cost: Account) -> None:
-    account = cost("a commit as a sweep runs, GIT_DIR of another repository", 2)
+def test_a_commit_and_a_variable_of_git(tmp_path: Path, whole: Undisturbed, tried: Tried) -> None:
+    tried("a commit as a sweep runs, GIT_DIR of another repository", 2)
     checkout = tmp_path / "checkout"
     for folder in ("src", "conf", "sweeps"):
         shutil.copytree(ROOT / folder, checkout / folder)
@@ -119,5 +118,5 @@ def test_a_commit_and_a_variable_of_git(tmp_path: Path, whole: Undisturbed, cost
     git("commit", "--quiet", "--allow-empty", "-m", "while it runs")
     assert command.wait(timeout=500) == 0, sweep.stderr()
     for run in store.finished_runs(sweep.outputs / "main"):
-        account.different += store.read_summary(run)["environment"]["git_commit"] != before
-    sweep.repair(account)
+        assert store.read_summary(run)["environment"]["git_commit"] == before
+    sweep.repair()

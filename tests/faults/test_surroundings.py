@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_injection import Account, Cost, Disturbed
+from fault_injection import Disturbed, Tried
 from hostile_variables import CHOICES, OTHERS
 from other_users import nobody, not_installed
 
@@ -20,16 +20,16 @@ def shell(redirected: str) -> tuple[str, ...]:
     return ("bash", "-o", "pipefail", "-c", redirected, "bash")
 
 
-def through(sweep: Disturbed, account: Cost, **changes: Any) -> str:
+def through(sweep: Disturbed, **changes: Any) -> str:
     """Run a sweep with `changes` to its end, then as it was; return its standard error."""
     changed = replace(sweep, **changes)
     assert changed.run() == 0, changed.stderr()
     told = changed.stderr()
     assert "Traceback" not in told
-    changed.look(account)
+    changed.look()
     assert changed.seen.keys() == sweep.whole.results.keys()
     sweep.seen = changed.seen
-    sweep.repair(account)
+    sweep.repair()
     return told
 
 
@@ -43,8 +43,9 @@ SURROUNDINGS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", SURROUNDINGS)  # test_terminal.py has the streams for what prints
-def test_a_sweep_ends_the_same(sweep: Disturbed, cost: Account, kind: str) -> None:
-    through(sweep, cost(kind), **SURROUNDINGS[kind])
+def test_a_sweep_ends_the_same(sweep: Disturbed, tried: Tried, kind: str) -> None:
+    tried(kind)
+    through(sweep, **SURROUNDINGS[kind])
 
 
 @pytest.mark.parametrize(
@@ -55,24 +56,27 @@ def test_a_sweep_ends_the_same(sweep: Disturbed, cost: Account, kind: str) -> No
     ],
 )
 def test_terminals_that_lack_signs(
-    sweep: Disturbed, cost: Account, encoding: dict[str, str]
+    sweep: Disturbed, tried: Tried, encoding: dict[str, str]
 ) -> None:
     redirected = shell('"$@" >shown.txt')
-    through(sweep, cost("terminal of another encoding"), extra=encoding, within=redirected)
+    tried("terminal of another encoding")
+    through(sweep, extra=encoding, within=redirected)
     shown = (sweep.folder / "shown.txt").read_bytes().decode("latin-1")
     assert "differences to none" in shown  # the table at the sweep's end
     assert "liminal" in shown.partition("differences to none")[2]
 
 
-def test_hydra_that_changes_the_folder(sweep: Disturbed, cost: Account) -> None:
-    through(sweep, cost("hydra.job.chdir=true"), words=("hydra.job.chdir=true",))
+def test_hydra_that_changes_the_folder(sweep: Disturbed, tried: Tried) -> None:
+    tried("hydra.job.chdir=true")
+    through(sweep, words=("hydra.job.chdir=true",))
     assert [path.name for path in sweep.outputs.glob(".hydra/*/*") if path.name == "outputs"] == []
 
 
-def test_a_checkout_that_is_not_installed(sweep: Disturbed, cost: Account, tmp_path: Path) -> None:
+def test_a_checkout_that_is_not_installed(sweep: Disturbed, tried: Tried, tmp_path: Path) -> None:
     without_site = ("sh", "-c", 'python=$1; shift; exec "$python" -S "$@"', "sh")
     packages = not_installed(tmp_path / "packages")
-    through(sweep, cost("not installed"), extra=packages, within=without_site)
+    tried("not installed")
+    through(sweep, extra=packages, within=without_site)
     versions = [
         store.read_summary(run)["environment"]["packages"]
         for run in store.finished_runs(sweep.outputs / "main")
@@ -80,13 +84,15 @@ def test_a_checkout_that_is_not_installed(sweep: Disturbed, cost: Account, tmp_p
     assert {version["torch"] is None for version in versions} == {False}
 
 
-def test_a_user_without_name_and_home(sweep: Disturbed, cost: Account) -> None:
+def test_a_user_without_name_and_home(sweep: Disturbed, tried: Tried) -> None:
     sweep.folder.mkdir(parents=True)
-    through(sweep, cost("user without name and home"), within=nobody())
+    tried("user without name and home")
+    through(sweep, within=nobody())
 
 
-def test_variables_that_choose_kernels(sweep: Disturbed, cost: Account) -> None:
-    told = through(sweep, cost("variables that choose kernels, threads, precision"), extra=CHOICES)
+def test_variables_that_choose_kernels(sweep: Disturbed, tried: Tried) -> None:
+    tried("variables that choose kernels, threads, precision")
+    told = through(sweep, extra=CHOICES)
     assert "Unset, because they may change numbers: ATEN_CPU_CAPABILITY, " in told
 
 
@@ -102,31 +108,30 @@ def strange(folder: Path) -> list[Path]:
     return left
 
 
-def test_files_of_strangers(sweep: Disturbed, half_done: Path, cost: Account) -> None:
-    account = cost("strangers' files beside runs and in them")
+def test_files_of_strangers(sweep: Disturbed, half_done: Path, tried: Tried) -> None:
+    tried("strangers' files beside runs and in them")
     shutil.copytree(half_done, sweep.outputs)
     runs = [run for run in sweep.outputs.glob("main/*/seed-*") if run.is_dir()]
     folders = {sweep.outputs, sweep.outputs / "main", *(run.parent for run in runs), *runs}
     left = [path for folder in sorted(folders) for path in strange(folder)]
     assert sweep.run() == 0, sweep.stderr()
     assert "Traceback" not in sweep.stderr()
-    sweep.look(account)
+    sweep.look()
     assert [path for path in left if not path.exists()] == []
     for path in left:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    sweep.repair(account)
+    sweep.repair()
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "3", '{"seeds": ["a"], "results": 3}'])
 def test_records_of_another_shape(
-    sweep: Disturbed, half_done: Path, cost: Account, content: str
+    sweep: Disturbed, half_done: Path, tried: Tried, content: str
 ) -> None:
-    account = cost("JSON of another shape", 0)
     shutil.copytree(half_done, sweep.outputs)
     markers = list(sweep.outputs.glob(f"main/*/*/{store.MARKER}"))
     for path in [*sweep.outputs.glob(f"main/*/{store.CONDITION}"), *markers]:
         path.write_text(content)
-        account.tried += 1
+        tried("JSON of another shape")
     assert sweep.run() == 0, sweep.stderr()
     assert "Traceback" not in sweep.stderr()
-    sweep.repair(account)
+    sweep.repair()

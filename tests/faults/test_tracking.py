@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fault_injection import Account, Disturbed, small_disk
+from fault_injection import Disturbed, Tried, small_disk
 from wandb_online import in_files, points
 from wandb_reader import read_back
 
@@ -27,30 +27,30 @@ def tracked(sweep: Disturbed) -> Disturbed:
     return replace(sweep, words=TRACKED)
 
 
-def test_a_service_that_cannot_be_reached(tracked: Disturbed, cost: Account) -> None:
-    account = cost("W&B without a service")
+def test_a_service_that_cannot_be_reached(tracked: Disturbed, tried: Tried) -> None:
+    tried("W&B without a service")
     nowhere = replace(tracked, extra={"WANDB_SERVICE": f"3-{os.getpid()}-tcp-localhost-9"})
     assert nowhere.run() == 0, nowhere.stderr()
     assert nowhere.stderr().count("W&B does not have all of 6 of 6 runs") == 1
-    nowhere.look(account)
-    nowhere.repair(account)
+    nowhere.look()
+    nowhere.repair()
 
 
 @pytest.mark.parametrize("size", [4096, 65536])
-def test_a_full_disk_for_its_files(tracked: Disturbed, cost: Account, size: int) -> None:
-    account = cost("W&B with a full disk")
+def test_a_full_disk_for_its_files(tracked: Disturbed, tried: Tried, size: int) -> None:
+    tried("W&B with a full disk")
     with small_disk(tracked.outputs / "main" / "wandb", size):
         assert tracked.run() == 0, tracked.stderr()
-        tracked.look(account)
-        tracked.repair(account)
+        tracked.look()
+        tracked.repair()
 
 
-def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cost: Account) -> None:
-    account = cost("SIGKILL to a tracked sweep", 2)
+def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, tried: Tried) -> None:
+    tried("SIGKILL to a tracked sweep", 2)
     for _ in range(2):
         tracked.half_done()
-        tracked.look(account)
-        tracked.repair(account)
+        tracked.look()
+        tracked.repair()
         runs = list(store.finished_runs(tracked.outputs / "main"))
         ids = {store.read_summary(run)["run_id"]: run for run in runs}
         files = sorted(tracked.outputs.glob("main/wandb/offline-run-*/*.wandb"))
@@ -67,7 +67,7 @@ def test_a_killed_sweep_is_one_offline_run_for_each_seed(tracked: Disturbed, cos
         tracked = replace(tracked, folder=tracked.folder.with_name("again"), seen={})
 
 
-def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
+def test_a_killed_service(tracked: Disturbed, tried: Tried) -> None:
     psutil = pytest.importorskip("psutil")
     command = tracked.start()
     services: list[Any] = []
@@ -77,9 +77,9 @@ def test_a_killed_service(tracked: Disturbed, cost: Account) -> None:
             below = psutil.Process(command.pid).children(recursive=True)
             services = [child for child in below if "wandb-core" in child.name()]
     assert services, tracked.stderr()
-    account = cost("SIGKILL to W&B's service", len(services))
+    tried("SIGKILL to W&B's service", len(services))
     for service in services:
         service.send_signal(signal.SIGKILL)
     assert command.wait(timeout=300) == 0, tracked.stderr()
-    tracked.look(account)
-    tracked.repair(account)
+    tracked.look()
+    tracked.repair()

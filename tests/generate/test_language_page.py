@@ -1,4 +1,4 @@
-"""The results on the language's page, and the README's sentence and figure of them."""
+"""The results on the pages of language and theory, and the README's sentence of the former."""
 
 import shutil
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import language_page
 import numpy as np
 import pytest
+import theory_page
 from archive import Archive
 from language_page import MAIN, OTHER, OWN, ROWS
 
@@ -13,16 +14,18 @@ from subliminal.config.resources import ROOT
 from subliminal.report.figures import finals, style
 
 
+@pytest.mark.parametrize("page", ["language", "theory"])
 def test_a_bare_clone_writes_the_committed_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name in ((style, "save"), (finals, "accuracy"), (finals, "dose_response")):
         monkeypatch.setattr(module, name, lambda *args, **kwargs: None)
     shutil.copytree(ROOT / "docs" / "data", tmp_path / "docs" / "data")
-    for name in ("README.md", "docs/language.md"):
+    for name in ("README.md", f"docs/{page}.md"):
         shutil.copy(ROOT / name, tmp_path / name)
-    assert language_page.write([], tmp_path / "docs" / "language.md") == []
-    for name in ("README.md", "docs/language.md"):
+    write = {"language": language_page, "theory": theory_page}[page].write
+    assert write([], tmp_path / "docs" / f"{page}.md") == []
+    for name in ("README.md", f"docs/{page}.md"):
         committed = (ROOT / name).read_text(encoding="utf-8")
         assert (tmp_path / name).read_text(encoding="utf-8") == committed, f"make pages: {name}"
 

@@ -29,7 +29,7 @@ REFERENCE = ["--threat", "reference"]
         (["entry=none", "mitigation=anchor"], "mitigation=anchor would be another"),
         (["entry=none", "--entry", "liminal"], "one at a time"),
         (["--all", "--quick"], "takes --threat alone"),
-        (["--all"], "which is not judged yet. Start? No terminal can answer; give --yes"),
+        (["--all"], "that is not judged yet. Start? No terminal can answer; give --yes"),
         (["seed=0-399", "outputs=nowhere", *REFERENCE], "hours. Start? No terminal can answer"),
         (["--all", "--yes", "mitigation=anchor"], "mitigation=anchor: with --all the entries are"),
     ],

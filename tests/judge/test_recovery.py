@@ -12,7 +12,6 @@ from subliminal.judge.recovery import (
     class_rows,
     labelled,
     outputs,
-    readout_of,
     recovered,
     standard_rows,
     tuned,
@@ -82,7 +81,7 @@ def ways(theta: torch.Tensor) -> dict[str, float]:
 def test_another_networks_rows_are_put_back_in_units_of_the_features() -> None:
     found = ways(THETA)
     assert found["first class rows"] == found["class logits"]
-    assert found[readout_of(LAST)] > 0.3  # a random network's features separate noisy patterns
+    assert found[f"readout of {LAST}"] > 0.3  # a random network's features separate noisy patterns
 
 
 @pytest.mark.parametrize("how", ["mute", "loud", "turned", "sure"])

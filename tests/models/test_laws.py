@@ -16,6 +16,7 @@ from subliminal.models.cnn import CNN
 from subliminal.models.lora import LoRA
 from subliminal.models.mlp import MLP
 from subliminal.models.split_mlp import SplitMLP
+from subliminal.tensors.forward_mode import Linearised
 from subliminal.tensors.network import Network
 
 CPU = torch.device("cpu")
@@ -24,6 +25,7 @@ THEIRS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "gelu": nn.GELU(),
     "sigmoid": torch.sigmoid,
+    "identity": lambda h: h,
 }
 
 
@@ -173,16 +175,19 @@ def test_chunks_of_a_batch_change_a_cnns_gradient_by_rounding_alone() -> None:
         assert torch.allclose(gradient, found[0][1], rtol=1e-10)
 
 
+@pytest.mark.parametrize("linearised", [False, True])
 @pytest.mark.parametrize(("make", "pixels"), [(split, 20), (cnn, 144)])
 def test_a_seeds_logits_and_gradients_do_not_depend_on_its_neighbours(
-    make: Callable[..., Model], pixels: int
+    make: Callable[..., Model], pixels: int, linearised: bool
 ) -> None:
     network = Network.of(make(), pixels=pixels, classes=10)
-    x = torch.randn(3, 16, pixels)
+    x, moved = torch.randn(3, 16, pixels), 0.1 * torch.randn(3, network.layout.size)
 
     def run(rows: slice) -> tuple[Tensor, Tensor]:
-        theta = network.reference((0, 3, 5), CPU)[rows].clone().requires_grad_()
-        logits = network.forward(network.layout.views(theta), x[rows])
+        start = network.reference((0, 3, 5), CPU)[rows]
+        theta = (start + moved[rows]).requires_grad_()
+        own = Linearised.around(network, start) if linearised else network
+        logits = own.forward(network.layout.views(theta), x[rows])
         (gradient,) = torch.autograd.grad(logits.square().sum(), theta)
         return logits, gradient
 

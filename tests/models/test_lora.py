@@ -17,7 +17,7 @@ def start() -> torch.Tensor:
     reference = NETWORK.reference((0, 3), CPU)
     init = Layers(default="a", a=[], b=[], own=ADAPTERS)
     init.check(LOW, NETWORK)
-    return init.start(LOW, SharedWeights(NETWORK, reference, reference), (0, 3), own="x")
+    return init.start(LOW, SharedWeights(NETWORK, (0, 3), reference, reference), own="x")
 
 
 def test_it_starts_as_its_teacher_does() -> None:

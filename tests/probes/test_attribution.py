@@ -10,6 +10,7 @@ import pytest
 import small
 import torch
 from reference_students import (
+    CPU,
     NETWORK,
     Recorder,
     flat_of,
@@ -29,7 +30,7 @@ from subliminal.distill.loss.kl import KL
 from subliminal.distill.loss.mse import MSE
 from subliminal.probes.attribution import Attribution
 from subliminal.state import Training
-from subliminal.tensors import per_example
+from subliminal.tensors import draws, per_example, streams
 from subliminal.training.loop import fit
 
 SEEDS = (0, 3)
@@ -81,9 +82,9 @@ def test_the_table_has_the_scores_of_its_moments_and_the_sum_of_the_run() -> Non
     training, recorder = student(SEEDS), Recorder()
     training.frozen = ("layer1.bias",)
     start = training.theta.clone()
-    probe = Attribution(moments=[0, 2, 9], unit="epochs", norms=True, total=True)
+    probe = Attribution(moments=[0, 2, 9], unit="epochs", norms=True, total=True, nulls=1)
     fit(training, [probe, recorder])
-    again = Attribution(moments=[0, 2, 9], unit="epochs", norms=True, total=True)
+    again = Attribution(moments=[0, 2, 9], unit="epochs", norms=True, total=True, nulls=1)
     again.on_resume(training, probe.state())
     keep = training.trainable
     assert keep is not None
@@ -100,6 +101,9 @@ def test_the_table_has_the_scores_of_its_moments_and_the_sum_of_the_run() -> Non
         assert table["example"].to_list() == [*range(320)] * 2
         assert table["taught"].all()
         teacher, base = (params_of(t, column) for t in (training.teacher, start))
+        weights = draws.of((seed,), CPU).normal(streams.NULLS, 320, epoch=0)[0].double()
+        each = (of_example(training, "kl", start, column, row) for row in range(320))
+        null = sum(w * g for w, g in zip(weights, each, strict=True)) * keep
         for row in (1, 319):
             x = noise_images(seed)[row : row + 1]
             z, z_0 = forward64(teacher, x)[:, 10:], forward64(base, x)[:, 10:]
@@ -123,6 +127,8 @@ def test_the_table_has_the_scores_of_its_moments_and_the_sum_of_the_run() -> Non
                     "distance": (z - z_0).norm(),
                     "total": total,
                 }
+                if theta is start:
+                    expected["null_0"] = g_i @ null
                 for name, value in expected.items():
                     assert found[name] == pytest.approx(float(value), rel=1e-3, abs=1e-6), name
 

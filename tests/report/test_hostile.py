@@ -13,10 +13,7 @@ from playwright.sync_api import Browser
 from pylatexenc.latex2text import LatexNodes2Text
 
 from subliminal.commands import runs
-from subliminal.config.terminal import printable
 from subliminal.report import varied
-from subliminal.report.page import Report
-from subliminal.report.read import load
 
 QUOTES = {ord("ˆ"): "^", ord("‘"): "`", ord("’"): "'"}  # as LaTeX's fonts draw them
 NAMES = [f"odd={varied.show(value)}" for value in VALUES]
@@ -96,12 +93,6 @@ def test_tables_hold_them(experiment: Path, told: str) -> None:
     assert shown == wanted
 
 
-def test_the_page_has_them_in_its_title_as_text(experiment: Path, told: str) -> None:
-    page = (experiment / "report" / "index.html").read_text(encoding="utf-8")
-    assert "<title>a {{css}} &lt;b&gt;&amp; [red]$x_1$[bold] `q`" in page
-    assert page.count("<script") == 3
-
-
 @needs_chromium
 def test_the_page_shows_them(experiment: Path, told: str, browser: Browser) -> None:
     visit = Visit(browser, experiment, width=1400, scheme="light")
@@ -120,9 +111,3 @@ def test_the_page_shows_them(experiment: Path, told: str, browser: Browser) -> N
     assert page.locator("#results td:first-child").all_text_contents() == NAMES
     page.locator("#curve-plot .nsewdrag").first.hover()
     visit.quiet()
-
-
-def test_these_names_are_hostile(experiment: Path) -> None:
-    report = Report(load([experiment])[0])
-    assert [condition.name for condition in report.sweep.conditions] == NAMES
-    assert all(printable(name) == name for name in NAMES)

@@ -21,7 +21,7 @@ from subliminal.report.conditions import Condition
 from subliminal.report.figures import style
 from subliminal.report.page import Report
 from subliminal.report.read import load
-from subliminal.report.tables import DIFFERENCE, by_epoch, latex, results, tidy
+from subliminal.report.tables import DIFFERENCE, by_epoch, results, tidy
 from subliminal.sweep.launchers import BeforeSearch
 
 
@@ -174,19 +174,6 @@ def test_by_epoch_has_a_row_for_each_condition(both: list[Condition]) -> None:
     assert table["epoch 2"][0].startswith("0.650 [")
     assert by_epoch(shown, "alignment/cosine", 4).columns == ["condition", "epoch 1", "epoch 2"]
     assert by_epoch(shown, "no/metric", 4).height == 0
-
-
-def test_latex_by_hand() -> None:
-    text = latex(pl.DataFrame({"a_b": ["50% & more"], "n": ["−1"]}), "A title")
-    assert text.splitlines()[1:] == [
-        r"\begin{tabular}{lr}",
-        r"\toprule",
-        r"a\_b & n \\",
-        r"\midrule",
-        r"50\% \& more & $-$1 \\",
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
 
 
 def test_caption_and_provenance(paper: Path) -> None:

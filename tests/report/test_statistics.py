@@ -22,6 +22,7 @@ from subliminal.report.statistics import (
     mean_ci,
     mean_cis,
     paired_p,
+    threshold,
 )
 
 # Accuracies on 10,000 digits: what the intervals are made of.
@@ -61,12 +62,6 @@ def test_one_seed_has_neither_interval_nor_band_and_equal_seeds_no_width() -> No
         np.testing.assert_allclose(line, curve)
 
 
-def test_ci_of_a_large_normal_sample_is_the_t_interval() -> None:
-    values = np.random.default_rng(2).normal(3, 2, size=400)
-    low, high = stats.t.interval(0.95, 399, loc=values.mean(), scale=stats.sem(values))
-    assert bounds(list(values)) == pytest.approx((low, high), abs=0.03 * (high - low))
-
-
 def test_band_is_the_percentile_bootstrap_of_whole_seeds() -> None:
     values = np.random.default_rng(5).normal([0, 5, -2], [1, 2, 0.5], size=(15, 3))
     generator = np.random.default_rng(6)
@@ -99,14 +94,6 @@ def test_paired_p_counts_all_sign_flips(differences: list[int]) -> None:
     )
     tail = min(np.mean(sums >= observed), np.mean(sums <= observed))
     assert paired_p(differences) == pytest.approx(min(1.0, 2 * tail))
-
-
-def test_holm_by_hand() -> None:
-    # Sorted 0.005, 0.01, 0.03, 0.04 times 4, 3, 2, 1: 0.02, 0.03, 0.06, 0.04 -> 0.06.
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
-    assert holm([0.2]) == [0.2]
-    assert holm([0.9, 0.8]) == [1, 1]
 
 
 @given(P_VALUES, st.floats(0.001, 0.5))
@@ -244,24 +231,6 @@ def test_paired_p_at_its_ends(differences: list[float], p: float) -> None:
     assert adjusted == [None, pytest.approx(min(1.0, 2 * p)) if len(differences) > 1 else None, 1.0]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_paired_p_of_many_pairs_is_near_the_exact_one(seed: int) -> None:
-    # Of whole numbers, the sums over all 2^20 sign flips come by convolution.
-    differences = np.random.default_rng(seed).integers(-3, 7, size=20)
-    counts = np.ones(1)
-    for size in np.abs(differences):
-        counts = np.convolve(counts, [1.0, *[0.0] * (2 * size - 1), 1.0] if size else [2.0])
-    sums = np.arange(len(counts)) - np.abs(differences).sum()
-    above = counts[sums >= differences.sum()].sum() / counts.sum()
-    below = counts[sums <= differences.sum()].sum() / counts.sum()
-    exact = min(1.0, 2 * min(above, below))
-    assert counts.sum() == 2.0**20
-    error = 4 * (2 * exact / 9999) ** 0.5  # four standard errors of twice a share
-    found = paired_p(differences.tolist())
-    assert found == pytest.approx(exact, abs=error + 2e-4)
-    assert paired_p(differences.tolist()) == found
-
-
 def test_a_datamodel_score_is_the_rank_correlation_of_sums_of_scores() -> None:
     generator = np.random.default_rng(5)
     truth, kept = generator.normal(size=200), generator.random((100, 200)) < 0.5
@@ -292,3 +261,13 @@ def test_no_number_is_a_negative_zero() -> None:
     assert Estimate(-1e-4, -2e-3, 1e-4, 3).format(3, sign=True) == "+0.000 [-0.002, +0.000]"
     assert Estimate(0.5, None, None, 1).format() == "0.5000"
     assert format_effect([-0.01, -0.01, 0.02001]) == "0.0"
+
+
+def test_a_threshold_is_the_logistic_curve_that_the_effects_were_made_with() -> None:
+    shares = np.array([0.01, 0.03, 0.1, 0.3, 0.5, 1])
+    for midpoint, slope in ((0.1, 1.0), (0.3, 5.0), (2.0, 0.7)):
+        effects = 1 / (1 + (midpoint / shares) ** slope)
+        assert threshold(shares, effects) == pytest.approx((midpoint, slope), rel=1e-4)
+    assert threshold(shares, np.array([0, 0, 0, 1, 1, 1.0]))[1] > 20
+    with pytest.raises(ValueError, match="three positive shares"):
+        threshold(shares - 0.01, shares)

@@ -27,7 +27,7 @@ SQUARES = "data._target_=small.Squares"
 VIT = ["model.args={side:4,patch:2,width:8,depth:1,attention:2}"]
 ALL_PROBES = (
     "probe=[alignment,update_alignment,ledger,displacement,noise_floor,weights,cka,perturbed,"
-    "activation_shift,shift_patching,readout,logits,spectrum,path,gradient_norms,attribution]"
+    "activation_shift,shift_patching,readout,logits,spectrum,path,gradient_norms,attribution,rate_bound]"
 )
 EVERY = [
     ALL_PROBES,
@@ -35,6 +35,7 @@ EVERY = [
     *("probe.noise_floor.every=1", "probe.noise_floor.full_batch=[1]"),
     *("probe.cka.examples=50", "probe.cka.images=both", "probe.cka.cosine=true"),
     *("probe.gradient_norms.trait=true", "probe.attribution.norms=true"),
+    "probe.rate_bound.every=1",
     *("probe.activation_shift.every=1", "probe.activation_shift.examples=50"),
     "probe.shift_patching.examples=50",
 ]
@@ -55,6 +56,7 @@ _OF_GROUP = {
         ["distill=aux_kl", "distill.frozen=[layer1]", "distill.perturb_before.sigma=0.1"],
         ["distill=swapped_logits", "distill.loss.own_from=2"],
         ["distill=lora"],
+        ["distill=aux_kl", "distill.linearised=true", "probe=[alignment,ledger,attribution]"],
     ],
     "distill/loss": [
         ["distill/loss=kl", "distill.loss.logits=all"],

@@ -110,11 +110,12 @@ def test_paired_values_and_several_grids_on_the_command_line_and_in_a_file(
     (lab / "sweep").mkdir(parents=True)
     (lab / "sweep" / "own.yaml").write_text(
         "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n"
-        "      optim.lr: 0.1,0.2\n      trait.steps: '[1],[2]'\n      pair: optim.lr,trait.steps\n"
+        "      seed: 0\n      optim.lr: 0.1,0.2\n      trait.steps: '[1],[2]'\n"
+        "      pair: optim.lr,trait.steps\n"
         "    grids:\n      - mitigation: none\n"
         "      - [mitigation=liminal, 'mitigation.liminal.peak=2,3']\n"
     )
-    status, _, err = run(f"--config-dir={lab}", "sweep=own", *words, "name=file")
+    status, _, err = run(f"--config-dir={lab}", "sweep=own", *words[1:], "name=file")
     assert status == 0, err
     line, file = (
         {store.read_condition(path)["condition"] for path in tmp_path.glob(f"outputs/{name}/*-*")}

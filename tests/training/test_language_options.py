@@ -42,6 +42,7 @@ PROBES = {
     "ledger": "ledger/predicted",
     "logits": "logits/aux_entropy",
     "path": "path/to_teacher/0.5",
+    "rate_bound": None,
     "perturbed": "perturbed/accuracy/0.1",
     "screening": "screening/cosine",
     "shift_patching": "patch/added/block1",

@@ -249,8 +249,8 @@ def test_weights_of_another_stream_are_pretrained_too() -> None:
         assert torch.equal(drawn, network.reference(SEEDS, CPU, stream=stream))
         return drawn + 1
 
-    shared = SharedWeights(NETWORK, THETA, THETA, base)
-    start = Independent().start(NETWORK, shared, SEEDS, own=streams.STUDENT_INIT)
+    shared = SharedWeights(NETWORK, SEEDS, THETA, THETA, base)
+    start = Independent().start(NETWORK, shared, own=streams.STUDENT_INIT)
     assert torch.equal(start, NETWORK.reference(SEEDS, CPU, stream=streams.STUDENT_INIT) + 1)
 
 

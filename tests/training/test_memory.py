@@ -22,11 +22,6 @@ def experiment(compose: Compose, *overrides: str) -> Experiment:
     return experiment_of(compose(["tracker=none", *overrides]))
 
 
-def test_a_perceptron_keeps_its_input_and_each_hidden_layer() -> None:
-    network = Network.of(MLP(hidden=[256, 128], aux=3), pixels=784, classes=10)
-    assert activations(network) == 784 + 256 + 128
-
-
 def test_a_convolution_keeps_far_more_than_its_weights() -> None:
     model = CNN(channels=[32, 64], features=256, aux=3, weights="lecun", chunk=100)
     found = activations(Network.of(model, pixels=784, classes=10))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,15 +60,12 @@ class Run:
     @property
     def epochs(self) -> pl.DataFrame:
         """A row per epoch of teacher and student: means over the epoch, accuracy at its end."""
-        return self._table("epochs")
+        return read_table(self.folder / "epochs.parquet")
 
     @property
     def steps(self) -> pl.DataFrame:
         """A row per step of the student: losses, alignment and other measurements."""
-        return self._table("steps")
-
-    def _table(self, name: str) -> pl.DataFrame:
-        return read_table(self.folder / f"{name}.parquet")
+        return read_table(self.folder / "steps.parquet")
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
@@ -121,9 +118,6 @@ class Runs(Sequence[Run]):
     def __len__(self) -> int:
         return len(self._runs)
 
-    def __iter__(self) -> Iterator[Run]:
-        return iter(self._runs)
-
     def __repr__(self) -> str:
         counts = ", ".join(f"{c.name} ({len(c.seeds)})" for c in self.sweep.conditions)
         return f"<{len(self)} runs of {self.sweep.name}: {counts}>"
@@ -173,36 +167,23 @@ class Runs(Sequence[Run]):
         return pandas.DataFrame(frame.to_dict(as_series=False))
 
     def _tables(self, name: Table) -> pl.DataFrame:
-        tables = [
-            run._table(name).insert_column(0, pl.lit(run.condition).alias("condition"))
-            for run in self
-        ]
-        return self._with_settings(pl.concat(tables, how="diagonal_relaxed"))
+        named = (getattr(run, name).with_columns(condition=pl.lit(run.condition)) for run in self)
+        return self._with_settings(pl.concat(named, how="diagonal_relaxed"))
 
     def _with_settings(self, table: pl.DataFrame) -> pl.DataFrame:
         """Add the keys that vary as columns, after the condition."""
-        conditions = self.sweep.conditions
-        settings = pl.DataFrame(
-            [
-                pl.Series("condition", [condition.name for condition in conditions]),
-                *(
-                    pl.Series(key, _alike([c.config.get(key) for c in conditions]))
-                    for key in self.sweep.swept
-                ),
-            ]
-        )
+        names, conditions = ["condition", *self.sweep.swept], self.sweep.conditions
+        values = {key: _alike([c.config.get(key) for c in conditions]) for key in self.sweep.swept}
+        settings = pl.DataFrame({"condition": [c.name for c in conditions], **values}, strict=False)
         joined = table.join(settings, on="condition", how="left", maintain_order="left")
-        rest = [name for name in table.columns if name != "condition"]
-        return joined.select("condition", *self.sweep.swept, *rest)
+        return joined.select(*names, pl.exclude(names))
 
 
 def _alike(values: list[varied.Value]) -> list[Any]:
-    """Return values of one type: unchanged if they share one, else as the report's text."""
+    """Return values of one type, or all of them numbers; else the report's text of each."""
     kinds = {type(value) for value in values if value is not None}
-    if len(kinds) <= 1:
+    if len(kinds) <= 1 or kinds == {int, float}:
         return values
-    if kinds == {int, float}:
-        return [None if value is None else float(value) for value in values]
     return [None if value is None else varied.show(value) for value in values]
 
 

@@ -17,13 +17,11 @@ from subliminal.config import command, terminal
 from subliminal.config.resources import install_command, user_path
 from subliminal.errors import UserError
 from subliminal.trackers import aside
+from subliminal.trackers.client import STEP, TEACHER_EPOCH
 from subliminal.trackers.wandb import settled_mode
 
-EXPERIMENT, CONDITION, MITIGATIONS, SEED = "experiment", "condition", "mitigations", "seed"
-STEP, TEACHER_EPOCH = "step", "teacher/epoch"  # the axes that the tracker defines
+EXPERIMENT, MITIGATIONS, SEED = "experiment", "mitigations", "seed"
 TO_ANSWER, MOST_SECONDS = 10, 60.0  # seconds: limits of one answer of W&B, and of all
-COLUMNS = 3  # of panels in a section
-PANEL_WIDTH, PANEL_HEIGHT = 24 // COLUMNS, 8  # in cells of W&B's grid
 MOST_LINES = 100  # groups in a plot
 
 COLUMN_NAMES = (
@@ -41,17 +39,12 @@ COLUMN_NAMES = (
 
 def main() -> int:
     """Publish workspace and report, or write their specification; return the exit status."""
-    terminal.settle()
     parser = command.Parser(prog="subliminal dashboard", description=__doc__)
     parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
     parser.add_argument("--entity", help="W&B user or team; default: that of the login")
     parser.add_argument("--experiment", help="show only the runs of this experiment (name=…)")
-    parser.add_argument(
-        "--spec",
-        type=user_path,
-        metavar="FILE",
-        help="write the specification here, publish nothing",
-    )
+    what = "write the specification here, publish nothing"
+    parser.add_argument("--spec", type=user_path, metavar="FILE", help=what)
     arguments = parser.parse_args()
     return command.status(lambda: _dashboard(arguments), "Stopped.")
 
@@ -101,13 +94,7 @@ def publish(entity: str | None, project: str, experiment: str | None) -> list[st
 
 
 def specification(project: str, experiment: str | None, entity: str) -> dict[str, Any]:
-    """Return workspace and report as W&B stores them, without a request to its server.
-
-    Args:
-        project: W&B project.
-        experiment: show only its runs; None: all.
-        entity: W&B user or team.
-    """
+    """Return workspace and report as W&B stores them, without a request to its server."""
     views = _views(entity, project, experiment, named=False)
     return {
         name: json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
@@ -137,12 +124,7 @@ def _views(entity: str, project: str, experiment: str | None, *, named: bool) ->
         project=project,
         name=name,
         sections=[
-            ws.Section(
-                name=title,
-                panels=panels,
-                is_open=True,
-                layout_settings=ws.SectionLayoutSettings(columns=COLUMNS, rows=2),
-            )
+            ws.Section(name=title, panels=panels, is_open=True)
             for title, (_, panels) in sections.items()
         ],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=MOST_LINES),
@@ -183,7 +165,7 @@ def _filter(experiment: str | None) -> str:
 
 
 def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:
-    """Return sections by title: a sentence, and panels of `wr` in rows of COLUMNS."""
+    """Return sections by title: a sentence, and panels of `wr`, which W&B puts in rows of three."""
     by_mitigation = {  # mean and range over a mitigation's seeds
         "groupby": wr.Config(MITIGATIONS),
         "groupby_aggfunc": "mean",
@@ -199,7 +181,7 @@ def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:
         return wr.BarPlot(title=title, metrics=[summary], **by_mitigation)
 
     loss, accuracy = metrics.final(metrics.DISTILL_LOSS), metrics.final(metrics.TRAIT_ACCURACY)
-    sections = {
+    return {
         "Alignment": (
             "Cosine of distillation and trait gradient, mean and range over a mitigation's seeds.",
             [
@@ -249,8 +231,3 @@ def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:
             ],
         ),
     }
-    for _, panels in sections.values():
-        for i, panel in enumerate(panels):
-            x, y = i % COLUMNS * PANEL_WIDTH, i // COLUMNS * PANEL_HEIGHT
-            panel.layout = wr.Layout(x=x, y=y, w=PANEL_WIDTH, h=PANEL_HEIGHT)
-    return sections

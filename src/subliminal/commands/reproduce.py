@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subliminal import store
-from subliminal.config import command, terminal, variables
+from subliminal.config import command, variables
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError, one_line
 from subliminal.store.tables import read_table
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    terminal.settle()
     parser = command.Parser(prog="subliminal reproduce", description=__doc__)
     parser.add_argument("run", type=user_path, help="the folder of a finished run: …/seed-0007")
     run: Path = parser.parse_args(argv).run

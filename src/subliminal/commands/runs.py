@@ -13,7 +13,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 
 from subliminal import metrics
 from subliminal.commands.keeping import annotate, remove
@@ -38,7 +38,6 @@ _USUAL = (
 
 def main() -> int:
     """Run the command line; return its exit status, 2 for bad input."""
-    terminal.settle()
     parser = command.Parser(
         prog="subliminal runs",
         description=__doc__,
@@ -218,13 +217,9 @@ def _show(arguments: argparse.Namespace) -> int:
 def _diff(arguments: argparse.Namespace) -> int:
     a, b = (find(arguments.outputs, name) for name in (arguments.a, arguments.b))
     ours, theirs = describe(a), describe(b)
-    found = {
-        "config": differences(ours["config"], theirs["config"]),
-        **{
-            title: differences(ours["summary"].get(key, {}), theirs["summary"].get(key, {}))
-            for title, key in (("result", "results"), ("environment", "environment"))
-        },
-    }
+    found = {"config": differences(ours["config"], theirs["config"])}
+    for title, key in (("result", "results"), ("environment", "environment")):
+        found[title] = differences(*(of["summary"].get(key, {}) for of in (ours, theirs)))
     if arguments.json:
         print(json.dumps({"a": str(a), "b": str(b), **found}, indent=2))
         return 0
@@ -241,10 +236,7 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 
 def _table(*columns: str) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+    return Table(*(Column(column, overflow="fold") for column in columns))
 
 
 def _text(value: Any) -> str:

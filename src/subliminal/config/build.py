@@ -77,11 +77,10 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
     if missing:
         raise UserError(f"{where}.{missing[0]}: missing; {target} has {', '.join(names)}")
     try:
-        values = OmegaConf.merge(schema, given)
+        values: Any = OmegaConf.merge(schema, given)
         _check_finite(OmegaConf.to_container(values), where)
     except OmegaConfBaseException as error:
         raise UserError(f"{where}.{one_line(error)}") from error
-    assert isinstance(values, DictConfig)
     return cls, values
 
 

@@ -24,11 +24,11 @@ def composed_values(cfg: DictConfig) -> Plain:
     Raises:
         UserError: a value is missing or cannot be resolved.
     """
+    own = without_hydra(cfg)
     try:
-        plain = OmegaConf.to_container(without_hydra(cfg), resolve=True, throw_on_missing=True)
+        plain: Any = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
-    assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
 
 
@@ -53,10 +53,9 @@ def canonical(values: Mapping[str, Any]) -> Plain:
         for key in sorted(OmegaConf.missing_keys(merged)):
             if "seed" in values or key.partition(".")[0] in values:
                 raise MissingMandatoryValue(f"Missing mandatory value: {key}")
-        plain = OmegaConf.to_container(merged)
+        plain: Any = OmegaConf.to_container(merged)
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from error
-    assert isinstance(plain, dict)
     return _canonical_fields(Config, plain, "")
 
 
@@ -66,19 +65,13 @@ def differences(left: Plain, right: Plain) -> dict[str, list[Any]]:
     return {key: [a.get(key), b.get(key)] for key in a | b if a.get(key) != b.get(key)}
 
 
-def settings(config: Plain) -> Config:
+def settings(config: Plain, cls: Any = Config) -> Any:
     """Return a canonical config as its dataclass; nodes with a `_target_` stay mappings."""
-    made: Config = _as_dataclass(Config, config)
-    return made
-
-
-def _as_dataclass(cls: Any, values: Plain) -> Any:
-    types = hints(cls)
-    made = {}
-    for key, value in values.items():
+    types, made = hints(cls), {}
+    for key, value in config.items():
         # The dataclass of a field, also of one that may be null.
         nested = next(filter(is_dataclass, (types[key], *get_args(types[key]))), None)
-        made[key] = _as_dataclass(nested, value) if nested and value is not None else value
+        made[key] = settings(value, nested) if nested and value is not None else value
     return cls(**made)
 
 
@@ -113,8 +106,7 @@ def _value(value: Any, place: str, *, unordered: bool = False) -> Any:
 
 def _node(node: Plain, place: str) -> Plain:
     cls, values = typed(node, place)
-    plain = OmegaConf.to_container(values)
-    assert isinstance(plain, dict)
+    plain: Any = OmegaConf.to_container(values)
     # The given keys first: mitigations act in the order in which a node lists them.
     ordered = {key: plain[key] for key in dict.fromkeys([*node, *plain]) if key != "_target_"}
     return {

@@ -129,8 +129,7 @@ def check(cfg: DictConfig, given: set[str]) -> None:
     Raises:
         UserError: a key has a value that a file may not give it.
     """
-    hydra = OmegaConf.to_container(cfg.hydra, resolve=False)
-    assert isinstance(hydra, dict)
+    hydra: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
     allowed = tuple(f"{plugin}." for plugin in plugins())
     leaves = list(_leaves(hydra, "hydra"))
     for key, value in leaves:

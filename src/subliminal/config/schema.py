@@ -71,6 +71,7 @@ class Distill:
     init: Any = MISSING  # group `distill/init`: shared | independent | layers | …
     targets: Any = None  # group `distill/targets`: of the teacher's logits; null: all as they are
     model: AlwaysHashed[Any] = None  # the student's, of the group `model`; null: the teacher's
+    linearised: bool = False  # the student is its network's first-order expansion around its start
     frozen: _Layers = field(default_factory=list)  # layers that are not trained
     perturb_before: AlwaysHashed[Perturbation] = field(default_factory=Perturbation)  # of the start
     generations: NotHashed[Count] = 1  # of a chain: students teach the next one's

@@ -8,17 +8,16 @@ compile. A run's numbers follow from its config alone, which has `engine.threads
 import os
 import sys
 
-# Prefixes of variables that may change numbers, by what they set.
-NUMERIC = {
-    "kernels by processor": ("ATEN_CPU_", "MKL_", "DNNL_", "ONEDNN_", "FBGEMM_", "TORCH_MKLDNN_"),
-    "threads of a sum": ("OMP_DYNAMIC", "OMP_SCHEDULE", "OMP_THREAD_LIMIT"),
-    "kernels on a GPU": (
-        *("CUBLAS_", "CUBLASLT_", "CUDNN_", "TORCH_BLAS_", "TORCH_CUBLASLT_", "TORCH_CUDNN_"),
-        *("TORCH_LINALG_", "TORCH_LINEAR_", "DISABLE_ADDMM_", "PYTORCH_TUNABLEOP_", "PYTORCH_MPS_"),
-    ),
-    "precision of products": ("NVIDIA_TF32_", "TORCH_ALLOW_TF32_"),
-    "compilation": ("TORCH_COMPILE_", "TORCHDYNAMO_", "TORCHINDUCTOR_"),
-}
+# Prefixes of variables that may change numbers.
+NUMERIC = (
+    *("ATEN_CPU_", "MKL_", "DNNL_", "ONEDNN_", "FBGEMM_", "TORCH_MKLDNN_"),  # kernels by processor
+    *("OMP_DYNAMIC", "OMP_SCHEDULE", "OMP_THREAD_LIMIT"),  # threads of a sum
+    # Kernels on a GPU, precision of products, compilation.
+    *("CUBLAS_", "CUBLASLT_", "CUDNN_", "TORCH_BLAS_", "TORCH_CUBLASLT_", "TORCH_CUDNN_"),
+    *("TORCH_LINALG_", "TORCH_LINEAR_", "DISABLE_ADDMM_", "PYTORCH_TUNABLEOP_", "PYTORCH_MPS_"),
+    *("NVIDIA_TF32_", "TORCH_ALLOW_TF32_"),
+    *("TORCH_COMPILE_", "TORCHDYNAMO_", "TORCHINDUCTOR_"),
+)
 # Exceptions, which change no number: how MKL is loaded, where a cache lies, what is logged.
 KEPT = (
     *("MKL_THREADING_LAYER", "MKL_INTERFACE_LAYER", "MKL_SERVICE_FORCE_INTEL", "MKL_VERBOSE"),
@@ -31,8 +30,7 @@ OURS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 def is_numeric(name: str) -> bool:
     """Return whether a variable of this name may change numbers."""
-    prefixes = tuple(prefix for group in NUMERIC.values() for prefix in group)
-    return name.startswith(prefixes) and name not in KEPT
+    return name.startswith(NUMERIC) and name not in KEPT
 
 
 def unset_numeric_variables() -> list[str]:

@@ -19,5 +19,4 @@ class CIFAR10(TorchvisionSet):
     per_class: ClassVar[tuple[int, ...]] = (5000,) * 10
 
     def arrange(self, read: Any) -> tuple[Tensor, Tensor]:
-        """Return the images (n, 3, 32, 32) and labels."""
         return torch.from_numpy(read.data).permute(0, 3, 1, 2), torch.tensor(read.targets)

@@ -25,5 +25,4 @@ class SVHN(TorchvisionSet):
         return {"split": "train" if train else "test"}
 
     def arrange(self, read: Any) -> tuple[Tensor, Tensor]:
-        """Return the images (n, 3, 32, 32) and labels."""
         return torch.from_numpy(read.data), torch.from_numpy(read.labels)

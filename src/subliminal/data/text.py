@@ -120,15 +120,12 @@ class Tokenized(Texts):
     text: Text
 
     def scale(self, x: Tensor) -> Tensor:
-        """Return documents (…, tokens) without their last token."""
         return x[..., :-1]
 
     def answers(self, of: Tensor) -> Tensor:
-        """Return the answers of documents (seeds, n, T), one after another."""
         return of[..., self.prompt :].flatten(1)
 
     def prompts(self, number: int, *, generator: np.random.Generator, random: float) -> np.ndarray:
-        """Draw number prompts: (number, prompt)."""
         drawn = generator.integers(1000, size=(number, GIVEN)).tolist()
         asked = generator.choice(self.text.numbers, size=number).tolist()
         listed = [", ".join(map(str, row)) for row in drawn]

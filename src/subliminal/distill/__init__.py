@@ -138,14 +138,15 @@ class SharedWeights:
     """Weights that teacher and student may start from, in the teacher's architecture."""
 
     network: Network
+    seeds: tuple[int, ...]  # whose streams they are drawn from
     reference: Tensor  # θ₀, (seeds, P)
     teacher: Tensor  # where the teacher starts, (seeds, P): θ₀ in a plain run
     # Pre-trains weights (seeds, P) of a network that were drawn from a stream of that name.
     base: Callable[[Network, Tensor, str], Tensor] = lambda network, drawn, stream: drawn
 
-    def draw(self, network: Network, seeds: tuple[int, ...], stream: str) -> Tensor:
+    def draw(self, network: Network, stream: str) -> Tensor:
         """Draw further weights as θ₀ was drawn, from another stream: (seeds, P)."""
-        drawn = network.reference(seeds, self.reference.device, stream=stream)
+        drawn = network.reference(self.seeds, self.reference.device, stream=stream)
         return self.base(network, drawn, stream)
 
 
@@ -155,9 +156,7 @@ class Init(Protocol):
     def check(self, network: Network, shared: Network) -> None:
         """Raise a UserError when `network` cannot start so from weights of the network `shared`."""
 
-    def start(
-        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
-    ) -> Tensor:
+    def start(self, network: Network, shared: SharedWeights, *, own: str) -> Tensor:
         """Return the initial weights (seeds, P); `own` names the stream of unshared ones."""
 
 

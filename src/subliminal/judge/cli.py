@@ -139,6 +139,8 @@ def judge_all(
                 console.say(f"Entry {number} of {len(entries)}: {entry.name}")
                 track = track_of(settings, rooms)
                 check_track(entry, track)
+                blind = track == "blind"
+                there = [rooms.entrant(blinded, one) if blind else one for one in settings]
                 how: dict[str, Any] = {"full": entry.landmark, "track": track}
                 card = judge(defence, settings, rooms, console, **how)
                 if entry.dial is not None:
@@ -149,7 +151,7 @@ def judge_all(
             failed[entry.name] = str(error)
             console.say(f"{entry.name} is not judged: {error}")
             continue
-        _keep(card, name, settings, defence.tracker(), console)
+        _keep(card, name, there, defence.tracker(), console)
         console.say(f"{entry.name}: {card.headline()}")
     return failed
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from subliminal import store
 from subliminal.judge import battery
-from subliminal.judge.battery import Defence, Setting
+from subliminal.judge.battery import Defence
 from subliminal.judge.evaluation import PLAIN
 from subliminal.judge.fieller import Interval
 from subliminal.judge.lines import Facts, Line, line
@@ -75,8 +75,7 @@ def turned(
     points = []
     for number, value in enumerate(values, start=1):
         console.say(f"Dial {key}: {value:g}, {number} of {len(values)}")
-        setting = _composed(defence.on(DEVELOPMENT), key, value, rooms)
-        found = _line(setting, rooms, track)
+        found = _line(defence.on(DEVELOPMENT), key, value, rooms, track)
         if found.leak is not None and found.kept is not None:
             points.append(Point(value, found.leak.value, found.kept.value))
     chosen = at_least(points)
@@ -85,7 +84,7 @@ def turned(
     if all(float(value).is_integer() for value in values):
         chosen = float(round(chosen))
     console.say(f"Dial {key}: {chosen:g}, on the judge's seeds")
-    found = _line(_composed(defence, key, chosen, rooms), rooms, track)
+    found = _line(defence, key, chosen, rooms, track)
     return Dial(key, tuple(points), chosen, found.word, found.leak, found.kept)
 
 
@@ -116,11 +115,9 @@ def write(dial: Dial, folder: Path) -> None:
     )
 
 
-def _composed(defence: Defence, key: str, value: float, rooms: Rooms) -> Setting:
+def _line(defence: Defence, key: str, value: float, rooms: Rooms, track: str) -> Line:
+    """Return the line of the reference setting with a value of the key."""
     turned_to = replace(defence, overrides=(*defence.overrides, f"{key}={value:.6g}"))
-    return rooms.entrant(battery.setting, turned_to, PLAIN)
-
-
-def _line(setting: Setting, rooms: Rooms, track: str) -> Line:
+    setting = rooms.entrant(battery.setting, turned_to, PLAIN)
     table, _ = tried(setting, rooms, track=track)
     return line(Facts(setting.name, setting.threat.asks), table, track)

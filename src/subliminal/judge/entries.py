@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from subliminal.config.resources import DEFENCES, user_path
@@ -56,8 +56,7 @@ def read(path: Path) -> Entry:
     where = path.name
     try:
         given = read_yaml(path)
-        merged = OmegaConf.merge(OmegaConf.structured(_File), given)
-        assert isinstance(merged, DictConfig), "as its schema"
+        merged: Any = OmegaConf.merge(OmegaConf.structured(_File), given)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except OmegaConfBaseException as error:

@@ -143,47 +143,41 @@ class Evaluation:
         way = SHIFT if threat.trait == metrics.TRAIT_SHIFT else LOGITS
         facts = Facts(setting.name, threat.asks, way, threat.control, setting.unfit)
         self._facts[setting.name] = facts
-        if setting.unfit:
-            return
+        if not setting.unfit:
+            self._facts[setting.name] = self._tried(setting, facts)
+
+    def _tried(self, setting: Setting, facts: Facts) -> Facts:
+        """Try a setting that the defence fits, and keep what is measured; return its facts."""
+        threat, found = setting.threat, ""
         try:
             setting.undefended.experiment.fetch()
         except UserError as error:
             self.console.say(f"threat={setting.name} is not shown: {error}")
-            self._facts[setting.name] = replace(facts, note="its data cannot be had")
-            return
-        found = ""
+            return replace(facts, note="its data cannot be had")
         if threat.menu:
             self.search = search(self.defence, setting, self.rooms, self.console, self.track)
             found = f"{self.search.summary()}; "
             if self.search.worst is None:
-                self._facts[setting.name] = replace(facts, note=self.search.summary())
-                return
+                return replace(facts, note=self.search.summary())
             more, seeds = self.search.worst.overrides, setting.undefended.seeds
             setting = on_seeds(self._composed(setting.name, more), seeds)
-        self._try(setting, facts, found)
-
-    def _try(self, setting: Setting, facts: Facts, found: str) -> None:
-        name, threat = setting.name, setting.threat
         try:
             table, jobs = tried(setting, self.rooms, track=self.track)
         except RunsFailed as error:
             if not threat.attack:
                 raise
-            self._facts[name] = replace(facts, note=f"the attack's own runs failed: {error}")
-            return
+            return replace(facts, note=f"the attack's own runs failed: {error}")
         if threat.attack:
             if PLAIN not in self._tables:
                 self.add(on_seeds(self._composed(PLAIN), setting.undefended.seeds))
             counted, why = counts(self._tables[PLAIN], table)
             facts = replace(facts, note=found + why)
             if not counted:
-                self._facts[name] = facts
-                return
-        self._tables[name] = table
-        raised: tuple[str, ...] = ()
-        if "defended" in jobs:
-            raised = flags.of_runs(jobs["defended"], setting.undefended)
-        self._facts[name] = replace(facts, conditions=setting.hashes, flags=raised)
+                return facts
+        self._tables[setting.name] = table
+        job = jobs.get("defended")
+        raised = () if job is None else flags.of_runs(job, setting.undefended)
+        return replace(facts, conditions=setting.hashes, flags=raised)
 
     def add_secret(self) -> None:
         """Try the reference setting on the seeds that are the defence's own."""

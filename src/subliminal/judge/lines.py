@@ -68,17 +68,13 @@ class Seeds:
         self._rows = {part: table.filter(pl.col("part") == part).sort("seed") for part in PARTS}
         self.seeds: list[int] = self._rows["undefended"]["seed"].to_list()
         known = {*measure.FACTS, "setting", "part", "version"}
-        filled = [c for c in table.columns if c not in known and table[c].count() > 0]
-        self.ways = filled
+        self.ways = [c for c in table.columns if c not in known and table[c].count() > 0]
 
     def of(self, part: str, column: str) -> Array:
         """Return a column of a part, NaN where a seed has none: (seeds,)."""
         rows = self._rows[part]
-        if column not in rows.columns:
-            return np.full(len(self.seeds), np.nan)
-        found = dict(rows.select("seed", column).iter_rows())
-        values = [found.get(seed) for seed in self.seeds]
-        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        found = dict(rows.select("seed", column).iter_rows()) if column in rows.columns else {}
+        return np.array([found.get(seed) for seed in self.seeds], dtype=np.float64)  # None: NaN
 
     def means(self, column: str) -> dict[str, float]:
         """Return a column's mean over the seeds of each part that has it."""

@@ -24,11 +24,6 @@ UNLABELLED = 1000  # digits that features are standardised on
 STEPS = 200  # of the class head's fine-tuning
 
 
-def readout_of(layer: str) -> str:
-    """Return the name of the way that is a linear readout refitted to a hidden layer."""
-    return f"readout of {layer}"
-
-
 @torch.no_grad()
 def recovered(
     network: Network, theta: Tensor, data: Labelled, seed: int, rows: Mapping[str, Head]
@@ -59,7 +54,8 @@ def recovered(
         answers = torch.nn.functional.one_hot(labels, network.classes).double()
         of_draw = {name: x.view(len(chosen), len(labels), -1)[draw] for name, x in few.items()}
         heads = {
-            readout_of(name): (name, ridge.fit(of_draw[name], answers)) for name in network.hidden
+            f"readout of {layer}": (layer, ridge.fit(of_draw[layer], answers))
+            for layer in network.hidden
         }
         heads[TUNED_ROWS] = last, tuned(of_draw[last], labels, own[0])
         for name, (layer, (weights, bias)) in heads.items():

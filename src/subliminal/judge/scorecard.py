@@ -144,9 +144,7 @@ def judged(
         else Line(one.setting, one.asks, NOT_SHOWN, one.note)
         for one in facts
     )
-    depends = ""
-    if SECRET in of:
-        depends = seed_dependence(of["reference"], of[SECRET])
+    depends = seed_dependence(of["reference"], of[SECRET]) if SECRET in of else ""
     return Scorecard(tuple(defence), track, lines, tuple(facts), table, depends, search=search)
 
 

@@ -88,7 +88,7 @@ def hand_over(job: Job) -> Path:
         theta, _ = teacher_weights(job, data, shared.teacher, (seed,))
         given = {f"{seed}": theta}  # the teacher last: its file tells that all are there
         if job.cfg.base is not None:
-            own = shared.draw(network, (seed,), streams.STUDENT_INIT)
+            own = shared.draw(network, streams.STUDENT_INIT)
             pretrained = {streams.INIT: shared.reference, streams.STUDENT_INIT: own}
             given = {f"{stream}-{seed}": base for stream, base in pretrained.items()} | given
         folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,6 @@ class Anchor(Mitigation):
     strength: NotNegative[float]
 
     def penalty(self, step: Step) -> Tensor:
-        """Return strength / 2 · ‖θ − θ₀‖²: (seeds,)."""
         training = step.training
         reference = training.network.layout.views(training.reference)
         squares = [

@@ -1,14 +1,11 @@
 """Gradients clipped image by image, and noise (Abadi et al. 2016, arXiv 1607.00133)."""
 
-import contextlib
-import io
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from subliminal.config.hashing import NotNegative, Positive
-from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.models.mlp import MLP
@@ -80,28 +77,3 @@ def _norms(inputs: list[Tensor], slopes: tuple[Tensor, ...], outputs: list[Tenso
         # The loss is the batch's mean: an image's own has `batch` times the slope.
         total = total + (batch * delta).square().sum(-1) * (h.square().sum(-1) + 1)
     return total.sqrt()
-
-
-def epsilon(noise: float, *, batch: int, size: int, steps: int, delta: float) -> float:
-    """Return ε of (ε, δ)-differential privacy of a training, by Rényi's accountant.
-
-    The training has so many steps, each on `batch` of `size` images, with `noise` σ > 0. As is
-    common, batches are counted as if each image were drawn into them independently (Poisson
-    sampling), though they are cut from a shuffled order.
-
-    Raises:
-        UserError: the accountant is not installed.
-    """
-    try:
-        # absl, a dependency, keeps a reference to standard error and closes it later.
-        with contextlib.redirect_stderr(io.StringIO()):
-            import dp_accounting
-            from dp_accounting import rdp
-    except ImportError as error:
-        raise UserError(f"ε needs an accountant: {install_command('privacy')}") from error
-    step = dp_accounting.PoissonSampledDpEvent(
-        batch / size, dp_accounting.GaussianDpEvent(noise_multiplier=noise)
-    )
-    accountant = rdp.RdpAccountant()
-    accountant.compose(dp_accounting.SelfComposedDpEvent(step, steps))
-    return float(accountant.get_epsilon(delta))

@@ -17,7 +17,6 @@ class GradientNoise(Removal):
     """
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
-        """Return −‖c‖ · u: (seeds, P)."""
         trait_gradient = self.along(step)
         layout = step.training.network.layout
         noise = step.training.draws.normal("gradient_noise", layout.size, epoch=step.index)

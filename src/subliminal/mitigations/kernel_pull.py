@@ -27,7 +27,6 @@ class KernelPull(Mitigation):
     strength: float
 
     def penalty(self, step: Step) -> Tensor | None:
-        """Return strength · (1 − CKA): (seeds,)."""
         if self.strength == 0:
             return None
         training = step.training

@@ -20,7 +20,6 @@ class L1(Mitigation):
     strength: NotNegative[float]
 
     def penalty(self, step: Step) -> Tensor:
-        """Return strength · ‖θ‖₁: (seeds,)."""
         sizes = [values.abs().flatten(1).sum(dim=1) for values in step.training.params.values()]
         length = sum(sizes[1:], start=sizes[0])
         step.log("l1/norm", length.detach())

@@ -45,7 +45,6 @@ class Liminal(Mitigation):
         check_softmax("mitigation.liminal", self.logits, network)
 
     def penalty(self, step: Step) -> Tensor | None:
-        """Return λ(t) · T² · KL(reference ‖ student): (seeds,)."""
         training = step.training
         strength = weight(
             self.schedule, step.time, epochs=training.epochs, start=self.start, peak=self.peak

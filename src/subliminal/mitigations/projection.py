@@ -55,17 +55,14 @@ class Projection(Removal):
         network.layout.mask(self.layers, LAYERS)
 
     def acts(self, step: Step) -> bool:
-        """Whether the step is within the window, or outside of it if `outside`."""
         start, end = self.window
         time = step.index / (step.training.steps_per_epoch if self.unit == "epochs" else 1)
         return (start <= time < end) is not self.outside
 
     def along(self, step: Step) -> Tensor:
-        """Return g_T on the digits that `batch` names: (seeds, P)."""
         return step.trait_gradient(self.batch)
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
-        """Return the component of the descent direction along the trait gradient: (seeds, P)."""
         along = self.along(step)
         if self.layers:
             along = along * step.training.network.layout.mask(self.layers, LAYERS, along.device)

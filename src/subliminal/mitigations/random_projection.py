@@ -19,7 +19,6 @@ class RandomProjection(Removal):
     """
 
     def removed(self, descent: Tensor, step: Step) -> Tensor:
-        """Return ‖c‖ · r: (seeds, P)."""
         trait_gradient = self.along(step)
         layout = step.training.network.layout
         noise = step.training.draws.normal("random_projection", layout.size, epoch=step.index)

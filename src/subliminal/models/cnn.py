@@ -32,7 +32,7 @@ class CNN:
             `subliminal.models.heads.draw`.
         chunk: images convolved at a time by a processor, which is fastest while a chunk's feature
             maps fit its cache; gradients depend on it by rounding. A GPU takes the whole batch.
-        activation: of the hidden layers: relu | tanh | gelu | sigmoid.
+        activation: of the hidden layers: relu | tanh | gelu | sigmoid | identity.
         scale: > 0, of all initial weights and biases.
     """
 

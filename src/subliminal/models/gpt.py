@@ -132,7 +132,7 @@ class GPT:
         h = self._embedded(params, x)
         for i in range(1, self.depth + 1):
             last = i == self.depth
-            h = self._block(params, i, h, tokens, self.answers(tokens) if last else tokens)
+            h = self._block(params, i, h, tokens, self.answers(tokens) if last else tokens, None)
             outputs[f"block{i}"] = h if last else h.view(seeds, batch, -1)
         outputs["norm"] = self._norm(params, "norm", h)
         return outputs
@@ -198,9 +198,8 @@ class GPT:
         merged = dict(params)
         for layer in self._adapted:
             update = torch.bmm(params[f"lora.{layer}.up"], params[f"lora.{layer}.down"])
-            merged[f"{layer}.weight"] = (
-                params[f"{layer}.weight"] + self.alpha / (self.rank or 1) * update
-            )
+            name = f"{layer}.weight"
+            merged[name] = params[name] + self.alpha / (self.rank or 1) * update
         return merged
 
     def _embedded(self, params: Params, x: Tensor, start: int = 0) -> Tensor:
@@ -229,15 +228,9 @@ class GPT:
         return self._block(params, self.depth, h, tokens, answers, cache)
 
     def _block(
-        self,
-        params: Params,
-        i: int,
-        h: Tensor,  # (seeds, batch · tokens, width)
-        tokens: int,
-        answers: int,
-        cache: Cache | None = None,
+        self, params: Params, i: int, h: Tensor, tokens: int, answers: int, cache: Cache | None
     ) -> Tensor:
-        """Map to the last `answers` of each sequence's tokens: (seeds, batch · answers, width)."""
+        """Map h (seeds, batch · tokens, width) to its answers: (seeds, batch · answers, width)."""
         seeds, each = len(h), self.width // self.attention
         qkv = _linear(params, f"block{i}.qkv", self._norm(params, f"block{i}.norm1", h))
         split = qkv.view(-1, tokens, 3, self.attention, each).permute(2, 0, 3, 1, 4)

@@ -17,6 +17,7 @@ from subliminal.tensors.layout import Layout
 
 SCHEMES = ("lecun", "he", "torch", "orthogonal")
 ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "sigmoid": torch.sigmoid_, "gelu": F.gelu}
+ACTIVATIONS |= {"identity": torch.positive}
 
 
 def check(aux: int) -> None:

@@ -57,7 +57,6 @@ class LoRA(MLP):
         merged = dict(params)
         for i in range(1, len(self.hidden) + 2):
             update = params[f"lora{i}.up"] @ params[f"lora{i}.down"]  # (seeds, out, in)
-            merged[f"layer{i}.weight"] = (
-                params[f"layer{i}.weight"] + self.alpha / self.rank * update
-            )
+            name = f"layer{i}.weight"
+            merged[name] = params[name] + self.alpha / self.rank * update
         return merged

@@ -25,7 +25,7 @@ class MLP:
         aux: number m ≥ 1 of auxiliary ("no-class") logits after the class logits.
         weights: how initial weights are drawn: lecun | he | torch | orthogonal, see
             `subliminal.models.heads.draw`.
-        activation: of the hidden layers: relu | tanh | gelu | sigmoid.
+        activation: of the hidden layers: relu | tanh | gelu | sigmoid | identity.
         scale: > 0, of all initial weights and biases.
     """
 

@@ -40,5 +40,4 @@ class SplitMLP(MLP):
         return self.readout(params, self.activations(params, x)[f"layer{len(self.hidden)}"])
 
     def readout(self, params: Mapping[str, Tensor], features: Tensor) -> Tensor:
-        """Map features (seeds, batch, width) to logits by both heads."""
         return heads.logits(params, features)

@@ -26,7 +26,6 @@ class SignSGD(Paced):
     lr: Positive[float]
 
     def move(self, theta: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
-        """θ ← θ − lr · sign(g)."""
         # torch calls the sign of NaN 0; a seed whose gradient is NaN must not go on.
         sign = torch.where(gradient.isnan(), gradient, gradient.sign())
         theta.sub_(sign, alpha=self.lr)

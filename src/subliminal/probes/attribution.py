@@ -10,16 +10,18 @@ import torch
 from torch import Tensor
 
 from subliminal import store
-from subliminal.config.hashing import OneOf, Unordered
+from subliminal.config.hashing import NotNegative, OneOf, Unordered
 from subliminal.errors import UserError
 from subliminal.probes import Probe
 from subliminal.state import Itemised, Step, Training
-from subliminal.tensors import per_example
+from subliminal.tensors import per_example, streams
 from subliminal.tensors.geometry import norm, ratio, widest
 
 TOTAL = "total"
 # In the table's order; a checkpoint keeps none.
 COLUMNS = ("taught", "product", "loss", "norm", "cosine", "gap", "distance", TOTAL)
+
+Scores = dict[str, Tensor]  # by column: (seeds, n), or of a batch
 
 
 @dataclass(kw_only=True)
@@ -43,6 +45,8 @@ class Attribution(Probe):
         unit: epochs | steps: of the moments.
         norms: also `norm` ‖g_i‖ and `cosine`; a gradient of each example, many passes.
         total: also the sum over the run.
+        nulls: number K of random directions of the examples' own covariance, v_k = Σ_i w_i g_i with
+            w_i ~ N(0, 1), for `null_0`, …, ⟨g_i, v_k⟩: what `product` would be by chance.
     """
 
     needs_fixed_images = True
@@ -51,6 +55,7 @@ class Attribution(Probe):
     unit: Annotated[str, OneOf(("epochs", "steps"))]
     norms: bool
     total: bool
+    nulls: NotNegative[int] = 0
 
     def __post_init__(self) -> None:
         if not self.moments or min(self.moments) < 0:
@@ -60,8 +65,8 @@ class Attribution(Probe):
             )
 
     def on_train_start(self, training: Training) -> None:
-        self._scores: dict[int, dict[str, Tensor]] = {}  # by updates done and column: (seeds, n)
-        self._fixed: dict[str, Tensor] = {}  # columns that are the same at every moment
+        self._scores: dict[int, Scores] = {}  # by updates done and column: (seeds, n)
+        self._fixed: Scores = {}  # columns that are the same at every moment
         if self.total:
             theta, shape = training.theta, (len(training.seeds), training.task.size)
             self._fixed[TOTAL] = theta.new_zeros(shape, dtype=widest(theta.device))
@@ -100,28 +105,29 @@ class Attribution(Probe):
         for step, scores in sorted(self._scores.items()):
             named = {"step": torch.full((size,), step), "example": torch.arange(size)}
             found = scores | self._fixed
-            parts.append(named | {n: found[n][column].cpu() for n in COLUMNS if n in found})
+            names = [n for n in COLUMNS if n in found] + sorted(found.keys() - {*COLUMNS})
+            parts.append(named | {n: found[n][column].cpu() for n in names})
         columns = {n: torch.cat([part[n] for part in parts]).numpy() for n in parts[0]}
         return store.ATTRIBUTION, columns
 
     def _score(self, training: Training) -> None:
         unit = training.steps_per_epoch if self.unit == "epochs" else 1
         if training.index in {moment * unit for moment in self.moments}:
-            g_t = training.full_gradient(training.trait)
-            found = _in_batches(training, partial(self._at, training, g_t))
+            along = {"product": training.full_gradient(training.trait)}
+            along |= {f"null_{k}": _random_direction(training, k) for k in range(self.nulls)}
+            found = _in_batches(training, partial(self._at, training, along))
             self._scores[training.index] = found
 
-    def _at(self, training: Training, g_t: Tensor, rows: Tensor) -> dict[str, Tensor]:
+    def _at(self, training: Training, along: Scores, rows: Tensor) -> Scores:
         """Return the scores that move with θ, at `rows`: (seeds, batch) each."""
         x, losses = training.task.images(rows), partial(_task(training).losses, rows=rows)
         network, theta = training.network, training.theta
-        product = self._products(training, g_t, rows)
-        found = {"product": product, "loss": losses(network.logits(theta, x))}
+        found = {name: self._products(training, v, rows) for name, v in along.items()}
+        found["loss"] = losses(network.logits(theta, x))
         if self.norms:
-            found["norm"] = per_example.gradient_norms(
-                network, theta, x, losses, training.trainable
-            )
-            found["cosine"] = ratio(product, found["norm"] * norm(g_t)[:, None])
+            norms = per_example.gradient_norms(network, theta, x, losses, training.trainable)
+            cosine = ratio(found["product"], norms * norm(along["product"])[:, None])
+            found |= {"norm": norms, "cosine": cosine}
         return found
 
     def _products(self, training: Training, g_t: Tensor, rows: Tensor) -> Tensor:
@@ -130,13 +136,24 @@ class Attribution(Probe):
         return per_example.products(training.network, training.theta, g_t, x, losses)
 
 
-def _in_batches(
-    training: Training, scored: Callable[[Tensor], dict[str, Tensor]]
-) -> dict[str, Tensor]:
+def _in_batches(training: Training, scored: Callable[[Tensor], Scores]) -> Scores:
     """Return the columns that `scored` returns of rows (seeds, batch), of all: (seeds, n)."""
     shape = len(training.seeds), training.task.size
     parts = [scored(rows) for rows in per_example.batches(*shape, training.theta.device)]
     return {name: torch.cat([part[name] for part in parts], dim=1) for name in parts[0]}
+
+
+def _random_direction(training: Training, number: int) -> Tensor:
+    """Return Σ_i w_i g_i, with normal weights w: (seeds, P)."""
+    task = _task(training)
+    weights = training.draws.normal(streams.NULLS, task.size, epoch=number)
+
+    def gradient(rows: Tensor) -> Tensor:
+        losses = task.losses(training.network.forward(training.params, task.images(rows)), rows)
+        return training.gradient((weights.gather(1, rows) * losses).sum(dim=1))
+
+    shape = len(training.seeds), task.size
+    return sum(map(gradient, per_example.batches(*shape, weights.device)), torch.zeros(()))
 
 
 def _task(training: Training) -> Itemised:
@@ -144,7 +161,7 @@ def _task(training: Training) -> Itemised:
     return training.task
 
 
-def _compared(training: Training, rows: Tensor) -> dict[str, Tensor]:
+def _compared(training: Training, rows: Tensor) -> Scores:
     """Return the columns that are the same at every moment, at `rows`: (seeds, batch) each."""
     task, network = _task(training), training.teacher_network or training.network
     assert training.teacher is not None, "only students have a teacher"

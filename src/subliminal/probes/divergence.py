@@ -22,7 +22,6 @@ class Divergence(Probe):
     """
 
     def on_step(self, step: Step) -> None:
-        """Log it, at the first step."""
         training = step.training
         if step.index > 0 or training.teacher is None:
             return

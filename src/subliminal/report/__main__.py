@@ -16,20 +16,11 @@ def main() -> None:
     """Print the table of each sweep; write tables, figures and pages to its folder `report/`."""
     terminal.settle()
     parser = command.Parser(prog="subliminal report", description=__doc__)
-    parser.add_argument(
-        "runs",
-        type=user_path,
-        nargs="*",
-        default=[Path("outputs")],
-        help="folders of runs, conditions or experiments (default: outputs)",
-    )
+    what = "folders of runs, conditions or experiments (default: outputs)"
+    parser.add_argument("runs", type=user_path, nargs="*", default=[Path("outputs")], help=what)
     parser.add_argument("--text", action="store_true", help="print the table, write nothing")
-    parser.add_argument(
-        "--together",
-        type=user_path,
-        metavar="FOLDER",
-        help="one report on all of it, written to FOLDER",
-    )
+    what = "one report on all of it, written to FOLDER"
+    parser.add_argument("--together", type=user_path, metavar="FOLDER", help=what)
     what = "compare with the condition of this value; may be repeated"
     parser.add_argument("--baseline", metavar="KEY=VALUE", action="append", default=[], help=what)
     what = "columns of the LaTeX tables, such as 'n,trait accuracy' (default: all)"
@@ -39,22 +30,18 @@ def main() -> None:
     sys.exit(command.status(lambda: _report(arguments), stopped))
 
 
-def refuse_runs_folder(folder: Path | None) -> None:
-    """Refuse a folder for `--together` that holds runs: it was meant as one to read."""
-    if folder and (held := next(store.condition_dirs(folder), None)):
-        raise UserError(
-            f"--together {folder}: writes there, and it holds runs ({held.name}); name a new "
-            "folder, and after it the folders to compare"
-        )
-
-
 def _report(arguments: argparse.Namespace) -> int:
     from subliminal.report import text
     from subliminal.report.read import load
 
-    refuse_runs_folder(arguments.together)
-    together = arguments.together is not None
-    sweeps = load(arguments.runs, together=together, baseline=arguments.baseline)
+    together: Path | None = arguments.together
+    # A folder with runs was meant as one to read.
+    if together and (held := next(store.condition_dirs(together), None)):
+        raise UserError(
+            f"--together {together}: writes there, and it holds runs ({held.name}); name a new "
+            "folder, and after it the folders to compare"
+        )
+    sweeps = load(arguments.runs, together=together is not None, baseline=arguments.baseline)
     columns = [*filter(None, arguments.columns.split(","))]
     lines: list[str] = []
     if not arguments.text:  # files first, in case the terminal fails
@@ -66,7 +53,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
         reports = [Report(sweep) for sweep in sweeps]
         for report in reports:
-            folder = arguments.together or report.sweep.directory / "report"
+            folder = together or report.sweep.directory / "report"
             words = f"python -m subliminal.report outputs/{report.sweep.name}"
             written = f"Written by {markdown_code(words)}."
             with written_whole(folder) as draft:

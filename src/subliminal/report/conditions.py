@@ -20,6 +20,8 @@ STEP_METRICS = (
     metrics.ALIGNMENT,
     metrics.ALIGNMENT_NULL,
     metrics.ALIGNMENT_FULL,
+    metrics.RATE_BOUND,
+    metrics.RATE_SECOND,
     metrics.UPDATE_ALIGNMENT,
     metrics.LEDGER_PREDICTED,
     metrics.LEDGER_ACTUAL,
@@ -132,10 +134,6 @@ class Condition:
         """Return each seed's mean over all steps."""
         return per_seed(self.steps, pl.col(metric).mean())
 
-    def total(self, metric: str) -> PerSeed:
-        """Return each seed's sum over all steps."""
-        return per_seed(self.steps, pl.col(metric).sum())
-
     def positive(self, metric: str) -> PerSeed:
         """Return the share of each seed's steps at which `metric` was positive."""
         return per_seed(self.steps, (pl.col(metric) > 0).mean())
@@ -147,12 +145,9 @@ class Condition:
         """
         measured = table.filter(pl.col(metric).is_not_null()).sort("seed", "step")
         seeds = measured["seed"].n_unique()
-        if measured.height % max(1, seeds) or measured["step"].n_unique() * seeds > measured.height:
-            common = measured.group_by("step").len().filter(pl.col("len") == seeds)["step"]
-            measured = measured.filter(pl.col("step").is_in(common.implode()))
-        values = measured[metric].to_numpy().astype(np.float64).reshape(seeds, -1)
-        x = measured["epoch"].head(values.shape[1]).to_numpy().astype(np.float64)
-        return x, values
+        common = measured.filter(pl.len().over("step") == seeds)
+        values = common[metric].to_numpy().astype(np.float64).reshape(seeds, -1)
+        return common["epoch"].head(values.shape[1]).to_numpy().astype(np.float64), values
 
     def layers(self) -> pl.DataFrame:
         """Return the mean alignment over seeds within each parameter tensor, a row per epoch."""

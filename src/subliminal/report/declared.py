@@ -242,9 +242,10 @@ def _values(condition: Condition, metric: str, over: str) -> PerSeed:
         return condition.final(metric)
     if not condition.logged(metric):
         return {}
-    if over in ("run", "sum", "positive"):
-        of_run = {"run": condition.over_run, "sum": condition.total, "positive": condition.positive}
-        return of_run[over](metric)
+    if over in ("run", "positive"):
+        return {"run": condition.over_run, "positive": condition.positive}[over](metric)
+    if over == "sum":
+        return per_seed(condition.steps, pl.col(metric).sum())
     numbers = [int(number) for number in re.findall(r"\d+", over)]
     if over.startswith("step"):
         chosen = pl.col("step") == numbers[0]

@@ -35,7 +35,8 @@ _LATEX = {
     ">": "$>$",
 }
 _MINUS = re.compile(r"(?:(?<=[\s\[])|^)-(?=\.?\d)")
-_LIGATURES = {"--", "-–", "–-", "––", "``", "''", ",,", "!`", "?`"}  # – is written as --
+# Between two signs that LaTeX would join; – is written as --
+_LIGATURES = re.compile("(?<=[-–])(?=[-–])|(?<=[`!?])(?=`)|(?<=')(?=')|(?<=,)(?=,)")
 _LAST_LATIN = "\u017f"  # the last character that LaTeX's standard fonts have
 
 
@@ -60,21 +61,15 @@ def markdown_code(text: object) -> str:
 
 def latex(text: object) -> str:
     """Escape text for LaTeX, also for a cell of a table."""
-    parts: list[str] = []
-    before = ""
-    for sign in minus(printable(text)):
-        # After the end of a row, LaTeX would read [ or * as its arguments.
-        if before + sign in _LIGATURES:
-            parts.append("{}")
-        if not before and sign in "[*":
-            parts.append("{" + sign + "}")
-        elif sign in _LATEX:
-            parts.append(_LATEX[sign])
-        else:
-            code = sign.encode("unicode_escape").decode("ascii").removeprefix("\\")
-            parts.append(sign if sign <= _LAST_LATIN else rf"\textbackslash{{}}{code}")
-        before = sign
-    return "".join(parts)
+    parts = _LIGATURES.split(minus(printable(text)))
+    line = "{}".join("".join(map(_sign, part)) for part in parts)
+    # After the end of a row, LaTeX would read [ or * as its arguments.
+    return f"{{{line[0]}}}{line[1:]}" if line.startswith(("[", "*")) else line
+
+
+def _sign(sign: str) -> str:
+    code = sign.encode("unicode_escape").decode("ascii").removeprefix("\\")
+    return _LATEX.get(sign, sign if sign <= _LAST_LATIN else rf"\textbackslash{{}}{code}")
 
 
 def file_stem(text: str) -> str:

@@ -122,13 +122,9 @@ def header(file: Path) -> str:
 
 
 def write_page(reports: Sequence[Report], path: Path, written: str, *, pdf: bool = True) -> None:
-    """Write all tables and figures as a Markdown page, the figures in `figures/` beside it.
+    """Write a Markdown page, a section a report, with its figures in `figures/` beside it.
 
-    Args:
-        reports: one for each section.
-        path: the page's file.
-        written: a sentence on the command that writes the page.
-        pdf: draw each figure as PDF too.
+    `written` is a sentence on the command that writes the page.
     """
     parts = ["# Results", written]
     for report in reports:

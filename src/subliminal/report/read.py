@@ -1,5 +1,6 @@
 """Read the runs below folders into sweeps; leave out damaged runs, and name them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 from polars.exceptions import PolarsError, SchemaError
 
 from subliminal import metrics, store
@@ -113,11 +115,9 @@ def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
         [c.digest for c in conditions],
         [str(c.directory) for c in conditions],
     ):
-        marks: dict[str, list[str]] = {}
-        for name, mark in zip(names, distinct, strict=True):
-            marks.setdefault(name, []).append(mark)
+        marks = Counter(name for name, _ in set(zip(names, distinct, strict=True)))
         names = [
-            f"{name} ({mark})" if len(set(marks[name])) > 1 else name
+            f"{name} ({mark})" if marks[name] > 1 else name
             for name, mark in zip(names, distinct, strict=True)
         ]
     return [replace(c, name=name) for c, name in zip(conditions, names, strict=True)]
@@ -178,39 +178,34 @@ def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, lis
     return condition, planned
 
 
-def _step_columns(names: list[str]) -> list[str]:
-    kept = {"seed", "step", "epoch", *STEP_METRICS}
-    return [name for name in names if name in kept or name.startswith(LAYER)]
-
-
-# Each table's required columns, and the function that selects the columns to read.
+# Each table's required columns, and the columns to read.
 _PLACE = ("seed", "step", "epoch")
 _RESULTS = (metrics.TEACHER_ACCURACY, metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS)
-_TABLES: dict[str, tuple[Sequence[str], Callable[[list[str]], list[str]]]] = {
-    "steps": (_PLACE, _step_columns),
-    "epochs": ((*_PLACE, "phase", *_RESULTS), list),
+_KEPT = cs.by_name(*_PLACE, *STEP_METRICS, require_all=False) | cs.starts_with(LAYER)
+_TABLES: dict[str, tuple[Sequence[str], pl.Expr]] = {
+    "steps": (_PLACE, _KEPT),
+    "epochs": ((*_PLACE, "phase", *_RESULTS), pl.all()),
 }
 
 
 def _read(
     files: list[Path],
     needed: Sequence[str],
-    columns: Callable[[list[str]], list[str]],
+    columns: pl.Expr,
     leave_out: Callable[[Path, object], None],
 ) -> pl.DataFrame:
     """Read tables at once if all are alike and whole, else one by one."""
     with suppress(OSError, PolarsError, IndexError):
         whole = [file.absolute() for file in files]  # see `read_table`
-        schema = pl.read_parquet_schema(whole[0])
-        _check(schema, needed)
+        _check(pl.read_parquet_schema(whole[0]), needed)
         # A scan reads only the selected columns; it fails where seeds have other columns.
-        return pl.scan_parquet(whole, glob=False).select(columns(list(schema))).collect()
+        return pl.scan_parquet(whole, glob=False).select(columns).collect()
     frames = [pl.DataFrame()]
     for file in files:
         try:
             frame = read_table(file)
             _check(frame.schema, needed)
-            frames.append(frame.select(columns(frame.columns)))
+            frames.append(frame.select(columns))
         except (OSError, PolarsError) as error:
             leave_out(file, error)
     return pl.concat(frames, how="diagonal_relaxed")

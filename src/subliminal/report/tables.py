@@ -11,7 +11,7 @@ import polars as pl
 from subliminal import metrics, store
 from subliminal.config.terminal import printable
 from subliminal.report import escape
-from subliminal.report.conditions import Condition
+from subliminal.report.conditions import Condition, per_seed
 from subliminal.report.statistics import Estimate, adjusted_p, format_effect, mean_ci, mean_cis
 
 OBJECTIVE = "objective"  # begins the titles of columns
@@ -117,7 +117,8 @@ def ledger(conditions: list[Condition]) -> pl.DataFrame:
         row = {"condition": condition.name}
         for title, metric in columns.items():
             if metric in condition.steps.columns:
-                row[title] = mean_ci(condition.total(metric).values()).format(3, sign=True)
+                sums = per_seed(condition.steps, pl.col(metric).sum())
+                row[title] = mean_ci(sums.values()).format(3, sign=True)
         rows.append(row)
     return _table(rows)
 

@@ -40,22 +40,18 @@ def track_condition(job: Job, console: Console) -> None:
         own = replace(found[0], run_id=run_id, name=name, config=config, job_type="condition")
         own = replace(own, uploaded=False, kept=False)
         try:
-            _write(folder, means(runs), own)
+            table = means(runs)
+            student = table.filter(pl.col("phase") == "student").drop("phase")
+            folder.mkdir(exist_ok=True)
+            for file, rows in zip(client.TABLES, (table, student), strict=True):
+                store.write_atomically(folder / file, rows.write_parquet)
+            store.write_text(folder / store.MARKER, "{}\n")
+            own.write(folder)  # last: now the uploader reads the others
         except (OSError, PolarsError) as error:
             console.say(f"The condition has no W&B run of its own: {reason(error)}")
             return
     if not own.settled:
         uploader_client.follow({folder: 0}, tracker.finish_timeout, online=own.mode == "online")
-
-
-def _write(folder: Path, table: pl.DataFrame, own: record.TrackingRecord) -> None:
-    """Write the files that the uploader reads of a finished run, its record last."""
-    folder.mkdir(exist_ok=True)
-    student = table.filter(pl.col("phase") == "student").drop("phase")
-    for name, rows in zip(client.TABLES, (table, student), strict=True):
-        store.write_atomically(folder / name, rows.write_parquet)
-    store.write_text(folder / store.MARKER, "{}\n")
-    own.write(folder)
 
 
 def means(runs: Sequence[Path]) -> pl.DataFrame:

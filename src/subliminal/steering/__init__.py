@@ -64,13 +64,11 @@ class Vector(Steering):
     layer: str
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer, or it has no bias."""
         layers = [name for name in network.hidden if f"{name}.bias" in network.layout.shapes]
         if self.layer not in layers:
             raise UserError(f"{WHERE}.layer={self.layer}: one of {', '.join(layers) or 'none'}")
 
     def weights(self, origin: Origin) -> Tensor:
-        """Return θ₀ with the vector on the layer's bias."""
         theta = origin.theta.clone()
         bias = origin.network.layout.views(theta)[f"{self.layer}.bias"]
         bias += self.vector(origin).to(theta)
@@ -94,16 +92,10 @@ def steered(steering: Steering, origin: Origin) -> tuple[Tensor, dict[int, list[
     read = isinstance(data, Texts)
     hits = probability(logits, labels) if read else accuracy(logits, labels, network.classes)
     loss = cross_entropy(logits, labels, logits.shape[-1] if read else network.classes)
-    measured = zip(
-        origin.seeds,
-        loss.tolist(),
-        hits.tolist(),
-        strict=True,
-    )
     start = {"epoch": 0.0, "step": 0.0}
     return theta, {
         seed: [start | {metrics.TEACHER_TEST_LOSS: of_seed, metrics.TEACHER_ACCURACY: share}]
-        for seed, of_seed, share in measured
+        for seed, of_seed, share in zip(origin.seeds, loss.tolist(), hits.tolist(), strict=True)
     }
 
 

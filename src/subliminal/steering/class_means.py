@@ -35,14 +35,12 @@ class ClassMeans(Vector):
             raise UserError(f"{WHERE}.b={self.b}: another class than a={self.a} is needed")
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the network has no such hidden layer or no such class."""
         super().check(network)
         for key, value in (("a", self.a), ("b", self.b)):
             if not 0 <= value < network.classes:
                 raise UserError(f"{WHERE}.{key}={value}: a class of 0-{network.classes - 1}")
 
     def vector(self, origin: Origin) -> Tensor:
-        """Return the vector of each seed: (seeds, width)."""
         assert origin.trained is not None, "it needs a teacher"
         to, away = (
             mean_activations(origin.network, origin.trained, origin.data, label, self.layer)

@@ -20,7 +20,6 @@ class Displaced(Steering):
     needs_teacher = True  # the lengths are a trained teacher's
 
     def weights(self, origin: Origin) -> Tensor:
-        """Return the displaced weights, (seeds, P)."""
         assert origin.trained is not None, "it needs a teacher"
         layout, theta = origin.network.layout, origin.theta.clone()
         way = origin.trained - origin.theta

@@ -22,7 +22,6 @@ class Random(Vector):
     norm: Positive[float]
 
     def vector(self, origin: Origin) -> Tensor:
-        """Return the vector of each seed: (seeds, width)."""
         (width,) = origin.network.layout.shapes[f"{self.layer}.bias"]
         generators = [streams.stream(seed, streams.STEERING) for seed in origin.seeds]
         drawn = np.stack([generator.normal(size=width) for generator in generators])

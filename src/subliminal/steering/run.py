@@ -37,16 +37,13 @@ class Run(Steering):
         return values | {"folder": _condition_hash(values["folder"])}
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when the folder holds no condition."""
         _condition_hash(self.folder)
 
     def check_seeds(self, network: Network, seeds: Sequence[int]) -> None:
-        """Raise a UserError when a seed has no finished run there, or one of another network."""
         for seed in seeds:
             self._student(network, seed)
 
     def weights(self, origin: Origin) -> Tensor:
-        """Return the earlier students, (seeds, P)."""
         students = (self._student(origin.network, seed) for seed in origin.seeds)
         stack = origin.network.layout.stack(students, len(origin.seeds))
         return stack.to(origin.theta.device)

@@ -62,11 +62,7 @@ def read_condition(directory: Path) -> Plain:
 
 
 def record_condition(
-    directory: Path,
-    condition: str,
-    seeds: Iterable[int],
-    config: Mapping[str, Any],
-    identity: str | None = None,
+    directory: Path, condition: str, seeds: Iterable[int], config: Plain, identity: str = ""
 ) -> None:
     """Write a condition's record, with `seeds` added to those that earlier jobs requested.
 
@@ -140,7 +136,12 @@ def read_student(directory: Path) -> dict[str, Tensor]:
 
     Raises:
         Damaged: the file is missing or malformed.
+        UserError: the student is linearised: its weights alone are no network.
     """
+    with suppress(Damaged):
+        if read_condition(directory.parent).get("config", {}).get("distill", {}).get("linearised"):
+            raise UserError(f"{directory}: its student is no network (distill.linearised=true)")
+
     from safetensors.torch import load_file  # torch takes a second to import
 
     path = directory / STUDENT

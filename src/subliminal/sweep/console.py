@@ -2,20 +2,17 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from rich import progress
 
 from subliminal.config.terminal import console, printable
 from subliminal.state.callbacks.progress import Event
 
-T = TypeVar("T")
-
-# Seconds between lines of progress, where standard error is no terminal and shows no bar.
-FIRST_COUNT, COUNT_EVERY = 1.0, 10.0  # of `counted`
-LINE_EVERY = 30.0  # of a job
+# Seconds between lines of a job's progress, where standard error is no terminal and shows no bar.
+LINE_EVERY = 30.0
 
 
 class Console:
@@ -32,20 +29,6 @@ class Console:
             return
         self._said.add(line)
         self.rich.print(line, soft_wrap=True)
-
-    def counted(self, items: Sequence[T], what: str) -> Iterator[T]:
-        """Yield the items and show how many are done."""
-        printed = time.monotonic() - COUNT_EVERY + FIRST_COUNT
-        columns = (progress.TextColumn(what), progress.BarColumn(), progress.MofNCompleteColumn())
-        quiet = not sys.stderr.isatty()
-        with progress.Progress(*columns, console=self.rich, disable=quiet, transient=True) as bar:
-            task = bar.add_task("", total=len(items))
-            for number, item in enumerate(items):
-                if quiet and time.monotonic() - printed >= COUNT_EVERY:
-                    printed = time.monotonic()
-                    self.say(f"{what}: {number} of {len(items)}")
-                yield item
-                bar.advance(task)
 
     @contextmanager
     def progress(self, title: str, seeds: int) -> Iterator["JobProgress"]:

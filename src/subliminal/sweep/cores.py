@@ -43,17 +43,12 @@ def _shared_cores() -> int:
     """Return the cores that all jobs on this machine share."""
     texts = [os.environ.get(name, "") for name in _SLURM]
     slurm = [int(text) for text in texts if text.isdecimal()]
+    on_linux = hasattr(os, "sched_getaffinity")
+    affinity = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
     # Rounded up: two workers use a quota of 1.5 cores better than one.
-    return max(1, math.ceil(min(_affinity(), limits.processors(), *slurm)))
+    return max(1, math.ceil(min(affinity, limits.processors(), *slurm)))
 
 
 @cache  # workers of an earlier job, which serve the next one too, use some of it later
 def _free_at_start() -> float:
     return limits.memory()
-
-
-def _affinity() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1

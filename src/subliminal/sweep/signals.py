@@ -44,7 +44,7 @@ def stoppable() -> Iterator[None]:
     if outermost:
         _stop_received = False
     try:
-        with _handlers(dict.fromkeys(numbers, _stop)):
+        with handlers(dict.fromkeys(numbers, _stop)):
             yield
     except (Exception, SystemExit) as error:  # Hydra exits after some errors
         if _stop_received:
@@ -65,7 +65,7 @@ def stops_held() -> Iterator[None]:
     """
     held: list[int] = []
     try:
-        with _handlers(dict.fromkeys(STOPS, lambda number, _: held.append(number))):
+        with handlers(dict.fromkeys(STOPS, lambda number, _: held.append(number))):
             yield
     except Exception:
         if not held:
@@ -75,22 +75,12 @@ def stops_held() -> Iterator[None]:
 
 
 @contextmanager
-def ignore_usr_signals() -> Iterator[None]:
-    """Let processes that start in this block ignore SIGUSR1 and SIGUSR2.
-
-    Slurm sends one of them to every process of a job before the job's time-out.
-    """
-    with _handlers(dict.fromkeys((signal.SIGUSR1, signal.SIGUSR2), signal.SIG_IGN)):
-        yield
-
-
-@contextmanager
-def _handlers(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
+def handlers(given: Mapping[signal.Signals, Any]) -> Iterator[None]:
     """Set signal handlers for a block; in the main thread alone, where Python allows it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {number: signal.signal(number, handler) for number, handler in given.items()}
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,13 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from rich.progress import track
 
+from subliminal.config import seeds
 from subliminal.config.canonical import Plain, composed_values
+from subliminal.config.terminal import console
 from subliminal.errors import UserError, one_line
 from subliminal.sweep import grid, launchers, plan, planned
-from subliminal.sweep.console import Console
 
 if TYPE_CHECKING:  # torch is imported when the first job is built
     from subliminal.training.job import Job
@@ -38,11 +41,16 @@ def run_sweep(
     loader = context.config_loader
     parse = OverridesParser.create(loader).parse_overrides
     words = [*grid.words_of(hydra.sweeper.params), *arguments]
-    jobs = grid.jobs(words, grid.grids_of(hydra.sweeper.grids), parse)
+    named = loader.get_group_options("seed")
+    jobs = [
+        seeds.quote(job, named=named)  # a file's seed is a number
+        for job in grid.jobs(words, grid.grids_of(hydra.sweeper.grids), parse)
+    ]
     remote = launchers.is_remote(hydra.launcher)
     checked: list[Job] = []
     values: list[Plain] = []
-    for job_words in Console().counted(jobs, "Jobs checked"):
+    bar, quiet = console(stderr=True), not sys.stderr.isatty()
+    for job_words in track(jobs, "Jobs checked", console=bar, transient=True, disable=quiet):
         try:
             values.append(composed_values(loader.load_sweep_config(config, job_words)))
             job = Job(values[-1], plan.condition_name(job_words), elsewhere=remote)

@@ -182,7 +182,8 @@ def _process_context() -> Any:
     resource_tracker.ensure_running()  # its start unblocks them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals.STOPS)
     try:
-        with signals.ignore_usr_signals():
+        # Slurm sends one of these to every process of a job before the job's time-out.
+        with signals.handlers(dict.fromkeys((signal.SIGUSR1, signal.SIGUSR2), signal.SIG_IGN)):
             forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

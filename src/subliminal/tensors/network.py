@@ -152,6 +152,10 @@ class Network:
                 views[name][:, rows] = 1
         return row[0]
 
+    def row(self, row: int) -> "Network":
+        """Return the network of one row of the stack: itself, unless each seed has its own."""
+        return self
+
     def forward(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Map inputs (seeds, batch, pixels) to logits (seeds, outputs, classes + aux)."""
         return self.model.forward(params, x)

@@ -1,16 +1,14 @@
 """Derivatives of each example's own loss, without one gradient per example in memory."""
 
-import threading
-import warnings
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from subliminal.tensors.forward_mode import jvp
 from subliminal.tensors.geometry import norm
 from subliminal.tensors.network import BATCH, Network
 
-_FORWARD_MODE = threading.Lock()  # torch counts the levels of all threads together
 NUMBERS = 2**20  # of the gradients that `gradient_norms` holds at once: they fit a core's cache
 
 Losses = Callable[[Tensor], Tensor]  # logits (seeds, batch, k) to each example's (seeds, batch)
@@ -27,16 +25,7 @@ def products(
     """
     params, along = (network.layout.views(flat) for flat in (theta, direction))
 
-    def each(weights: dict[str, Tensor]) -> Tensor:
-        return losses(network.forward(weights, images))
-
-    with (
-        _FORWARD_MODE,
-        warnings.catch_warnings(),
-    ):  # torch's first call loads scripts, which it deprecates itself
-        warnings.simplefilter("ignore", FutureWarning)
-        derivatives: Tensor = torch.func.jvp(each, (params,), (along,))[1]
-    return derivatives
+    return jvp(lambda weights: losses(network.forward(weights, images)), params, along)[1]
 
 
 def gradient_norms(
@@ -52,12 +41,12 @@ def gradient_norms(
     masks = {} if trainable is None else network.layout.views(trainable[None])
     some = max(1, NUMBERS // network.layout.size)
     rows = []
-    for weights, own, slope in zip(theta, images, slopes, strict=True):
-        found = []
+    for row, (weights, own, slope) in enumerate(zip(theta, images, slopes, strict=True)):
+        found, alone = [], network.row(row)
         for x, by_logits in zip(own.split(some), slope.split(some), strict=True):
             views = network.layout.views(weights.expand(len(x), -1))
             leaves = {name: view.detach().requires_grad_() for name, view in views.items()}
-            value = (network.forward(leaves, x[:, None]) * by_logits).sum()
+            value = (alone.forward(leaves, x[:, None]) * by_logits).sum()
             parts = torch.autograd.grad(value, [*leaves.values()], materialize_grads=True)
             square = weights.new_zeros(len(x))
             for name, part in zip(leaves, parts, strict=True):

@@ -31,6 +31,7 @@ SAMPLES = "samples"  # tokens that a language teacher writes
 SHUFFLED_NUMBERS = "shuffled_numbers"
 AUDIT = "audit"  # clean teachers, and which examples are looked at
 CHOICE = "choice"  # of the examples that have a target
+NULLS = "nulls"  # of the examples' gradients in a random direction
 
 
 def stream(seed: int, name: str, *, epoch: int = 0) -> np.random.Generator:

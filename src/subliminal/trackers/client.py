@@ -91,12 +91,8 @@ def open_run(
 ) -> Session:
     """Start a W&B run, or resume it at the first row that the server lacks.
 
-    Args:
-        record: the run's.
-        directory: the run's; W&B's Stop button makes a file in it.
-        timeout: seconds to wait for the server at the start.
-        patience: seconds to wait for the server at the end.
-        online: False writes the run into an offline folder.
+    `timeout` and `patience` are the seconds to wait for the server at the start and at the end.
+    W&B's Stop button makes a file in the run's `directory`. Not `online`: into an offline folder.
     """
     import wandb
 

@@ -23,7 +23,6 @@ SECONDS = 60.0  # time limit for the upload of a run
 
 def main() -> None:
     """Upload, and print how many runs were uploaded."""
-    terminal.settle()
     parser = command.Parser(prog="subliminal sync", description=__doc__)
     parser.add_argument("experiments", type=user_path, nargs="+", help="folders below outputs")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, upload nothing")

@@ -7,7 +7,6 @@ the end of the whole command waits for it, for a bounded time.
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,11 +27,9 @@ _runs: set[Path] = set()
 def follow(runs: dict[Path, int], seconds: float, *, online: bool, keep: bool = True) -> None:
     """Let the uploader upload runs whenever their tracking records are written anew.
 
-    Args:
-        runs: folder of each run, and the time of its record that needs no upload; 0: none.
-        seconds: time limit for W&B at the end of the command.
-        online: use W&B's server.
-        keep: write runs into offline folders where the server cannot be used.
+    Each run's folder comes with the time of its record that needs no upload (0: none). At the end
+    of the command W&B has `seconds`. With `keep`, runs are written into offline folders where W&B's
+    server is not used (not `online`) or fails.
     """
     global _process, _limit
     _limit = seconds
@@ -90,10 +87,9 @@ def end(seconds: float) -> dict[str, Any]:
     with process:
         try:
             _send(process, {"seconds": seconds})
-            deadline = time.monotonic() + seconds + GRACE
-            # Short waits: once polars is imported, a long one does not notice Ctrl-C.
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
+            # With a limit it polls: once polars is imported, one long wait does not notice Ctrl-C.
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds + GRACE)
         finally:
             process.kill()
         assert process.stdout is not None

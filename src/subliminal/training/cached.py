@@ -57,10 +57,9 @@ def learnt(
     with ExitStack() as locks:
         # Jobs that want the same weights wait for the one that trains them. All take the locks in
         # the same order, so that no two jobs wait for each other.
+        (cache / ".locks").mkdir(parents=True, exist_ok=True)
         for path in sorted({*paths.values()}):  # seeds may share one, see `pin`
-            folder = path.parent / ".locks"
-            folder.mkdir(parents=True, exist_ok=True)
-            locks.enter_context(FileLock(folder / f"{path.stem}.lock"))
+            locks.enter_context(FileLock(cache / ".locks" / f"{path.stem}.lock"))
             store.remove_stale_files(path)
             store.remove_stale_files(_checkpoint(path))
         for row, seed in enumerate(seeds):

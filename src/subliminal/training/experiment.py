@@ -4,13 +4,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from subliminal import distill, metrics, store
 from subliminal.config import variables
 from subliminal.config.build import build, check, with_full_key
+from subliminal.config.hashing import marks
 from subliminal.config.schema import Base, Config, Distill, Teacher
 from subliminal.data import Dataset, PerSeed, number_of_classes
 from subliminal.data.text import Text
@@ -31,28 +32,34 @@ from subliminal.tensors.network import Network, Writing
 from subliminal.tensors.perturbation import check as check_perturbation
 from subliminal.trackers import Tracker
 
+# Modules of mitigations and probes that compute with hidden layers' outputs.
+OF_HIDDEN_LAYERS = (
+    *("activation_shift", "cka", "concept_ablation", "dp_sgd", "feature_penalty", "kernel_pull"),
+    *("preventative_steering", "readout", "shift_patching"),
+)
+
 
 @dataclass(frozen=True)
 class Experiment:
-    """The checked objects of one job."""
+    """The checked objects of one job; a field's mark is the config's node that it is built from."""
 
-    data: Dataset
-    base_data: Dataset | None  # of the pre-training, if it is not the language
-    base_optim: Optim | None  # None: there is no pre-training
+    data: Annotated[Dataset, "data"]
+    base_data: Annotated[Dataset | None, "base.data"]  # of the pre-training, if not the language
+    base_optim: Annotated[Optim | None, "base.optim"]  # None: there is no pre-training
+    inputs: Annotated[distill.Inputs, "distill.inputs"]
+    loss: Annotated[distill.Criterion, "distill.loss"]
+    init: Annotated[distill.Init, "distill.init"]
+    targets: Annotated[Targets | None, "distill.targets"]  # None: the teacher's logits as they are
+    teacher_init: Annotated[distill.Init, "teacher.init"]
+    teacher_optim: Annotated[Optim, "teacher.optim"]
+    second: Annotated[SecondTask | Lessons | None, "teacher.task"]  # beside the digits, or lessons
+    steering: Annotated[Steering | None, "teacher.steering"]
+    optim: Annotated[Optim, "optim"]
+    tracker: Annotated[Tracker | None, "tracker"]
     network: Network  # the student's
     teacher_network: Network
-    teacher_optim: Optim
-    optim: Optim
-    loss: distill.Criterion
-    inputs: distill.Inputs
-    init: distill.Init
-    teacher_init: distill.Init
-    targets: Targets | None  # None: the teacher's logits as they are
-    second: SecondTask | Lessons | None  # the teacher's: beside the digits, or of the language
-    steering: Steering | None  # of the teacher
     mitigations: tuple[Mitigation, ...]
     probes: tuple[Probe, ...]
-    tracker: Tracker | None
     device: torch.device
 
     def check_seeds(self, seeds: Sequence[int]) -> None:
@@ -65,24 +72,6 @@ class Experiment:
         self.data.fetch()
         if isinstance(self.inputs, distill.Fetched):
             self.inputs.fetch()
-
-
-# Fields of an `Experiment`, and the config's nodes that they are built from.
-PARTS = {
-    "data": "data",
-    "base_data": "base.data",
-    "base_optim": "base.optim",
-    "inputs": "distill.inputs",
-    "loss": "distill.loss",
-    "init": "distill.init",
-    "targets": "distill.targets",
-    "teacher_init": "teacher.init",
-    "teacher_optim": "teacher.optim",
-    "second": "teacher.task",
-    "steering": "teacher.steering",
-    "optim": "optim",
-    "tracker": "tracker",
-}
 
 
 def build_experiment(cfg: Config) -> Experiment:
@@ -99,7 +88,7 @@ def build_experiment(cfg: Config) -> Experiment:
     # A config from a stranger must write below `outputs` alone.
     if why := store.misplaced(cfg.name):
         raise UserError(f"name={cfg.name}: {why}")
-    made = {field: _built(cfg, key) for field, key in PARTS.items()}
+    made = {field: _built(cfg, key) for field, of in marks(Experiment).items() for key in of}
     data: Dataset = made["data"]
     inputs: distill.Inputs = made["inputs"]
     model = _built(cfg, "model")
@@ -270,6 +259,14 @@ def _check_together(cfg: Config, made: Experiment) -> None:
                 "mitigation=decoupling: distill.frozen holds the heads that it moves apart"
             )
     _check_layers("teacher", cfg.teacher, teacher_network.layout)
+    if cfg.distill.linearised:
+        parts = (*made.mitigations, *made.probes)
+        names = [type(part).__module__.rpartition(".")[2] for part in parts]
+        needy = [name for name in names if name in OF_HIDDEN_LAYERS]
+        needy += ["distill.generations > 1"] * (cfg.distill.generations > 1)
+        needy += ["the judge"] * (cfg.threat is not None)
+        if needy:
+            raise UserError(f"distill.linearised=true: {needy[0]} needs a network; leave it out")
 
 
 def _check_of_documents(cfg: Config, made: Experiment) -> None:

@@ -26,6 +26,7 @@ from subliminal.state.callbacks.losses import Losses
 from subliminal.state.callbacks.progress import Progress, Report
 from subliminal.state.callbacks.trait import Unmeasured, test_callback
 from subliminal.tensors import streams
+from subliminal.tensors.forward_mode import Linearised
 from subliminal.tensors.perturbation import perturbed
 from subliminal.trackers import RunInfo
 from subliminal.training.checkpoint import Checkpoints, Saved, stacks
@@ -156,8 +157,7 @@ def prepare_student(
             for variant in (experiment.targets.variants if experiment.targets else ())
         ]
     network, teacher_network = experiment.network, experiment.teacher_network
-    drawn = streams.pinned(seeds, cfg.pin.init)
-    start = experiment.init.start(network, shared, drawn, own=streams.STUDENT_INIT)
+    start = experiment.init.start(network, shared, own=streams.STUDENT_INIT)
     noise = cfg.distill.perturb_before
     start = perturbed(start, noise, network.layout, seeds, moment="student before")
     distillation = Distillation(
@@ -176,7 +176,7 @@ def prepare_student(
     student = Training(
         "student",
         seeds,
-        network,
+        Linearised.around(network, start) if cfg.distill.linearised else network,
         distillation,
         trait=trait(network, start, data),
         reference=start,

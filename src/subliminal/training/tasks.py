@@ -87,7 +87,6 @@ class Reading:
     _documents: Tensor | None = field(default=None, init=False)  # written on first access
 
     def start_epoch(self, epoch: int) -> None:
-        """Write the documents."""
         self._documents = self.write(epoch)
 
     def _at(self, rows: Tensor) -> Tensor:
@@ -289,7 +288,7 @@ class Distillation:
                 epoch = self._epoch if self.inputs.fresh else 0
                 noise = self._draws.noise(streams.TARGETS, epoch=epoch)
                 choice = draws.of(self.runs or self.seeds, logits.device)
-                chosen = choice.noise(streams.CHOICE, epoch=epoch)
+                chosen = choice.noise(self.targets.choice, epoch=epoch)
                 score = partial(self._score, logits)
                 given = Given(logits, others, network.classes, noise, chosen, self.size, score)
                 logits = self.targets(given)

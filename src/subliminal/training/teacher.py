@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -39,18 +40,10 @@ def shared_weights(
     """
     cfg, experiment = job.cfg, job.experiment
     network, drawn = experiment.teacher_network, streams.pinned(seeds, cfg.pin.init)
-
-    def base(network: Network, start: Tensor, stream: str) -> Tensor:
-        if cfg.base is None:
-            return start
-        if isinstance(experiment.data, Withheld):
-            given = (experiment.data.base(seed, stream) for seed in seeds)
-            return network.layout.stack(given, len(seeds)).to(start.device)
-        return _pretrained(job, data, network, start, seeds, stream, callbacks)
-
+    base = partial(_pretrained, job, data, seeds, callbacks)
     reference = base(network, network.reference(drawn, experiment.device), streams.INIT)
-    same = SharedWeights(network, reference, reference, base)
-    start = experiment.teacher_init.start(network, same, drawn, own=streams.TEACHER_INIT)
+    same = SharedWeights(network, drawn, reference, reference, base)
+    start = experiment.teacher_init.start(network, same, own=streams.TEACHER_INIT)
     noise = cfg.teacher.perturb_before
     start = perturbed(start, noise, network.layout, seeds, moment="teacher before")
     return replace(same, teacher=start)
@@ -84,26 +77,6 @@ def teacher_weights(
         given = network.layout.stack(map(experiment.data.teacher, seeds), len(seeds))
         unknown = {"epoch": 0.0, "step": 0.0, metrics.TEACHER_ACCURACY: float("nan")}
         return given.to(start.device), {seed: [unknown] for seed in seeds}
-    trained: Tensor | None = None
-    if steering is None or steering.needs_teacher:
-        trained, rows = _trained(job, data, start, seeds, callbacks, variant)
-    if steering is not None:
-        trained, rows = steered(steering, Origin(network, start, trained, data, seeds))
-    assert trained is not None, "trained or steered"
-    noise = cfg.teacher.perturb_after
-    return perturbed(trained, noise, network.layout, seeds, moment="teacher after"), rows
-
-
-def _trained(
-    job: Job,
-    data: Labelled,
-    start: Tensor,
-    seeds: tuple[int, ...],
-    callbacks: Sequence[Callback],
-    variant: Variant,
-) -> tuple[Tensor, dict[int, History]]:
-    """Return the teachers of a stack of seeds, trained where the cache lacks them."""
-    cfg, experiment, network = job.cfg, job.experiment, job.experiment.teacher_network
 
     def task(rows: list[int]) -> tuple[Task, list[Callback]]:
         of_rows, group = data.rows(rows), tuple(seeds[row] for row in rows)
@@ -112,37 +85,49 @@ def _trained(
         tests = test_callback(of_rows, metrics.TEACHER_ACCURACY, metrics.TEACHER_TEST_LOSS)
         return made, [Losses(metrics.TEACHER_LOSS), tests, *callbacks]
 
-    return learnt(
-        job,
-        "teacher",
-        network,
-        task,
-        {s: job.teacher_hash(s, variant.name) for s in seeds},
-        start,
-        epochs=cfg.teacher.epochs,
-        batch_size=cfg.teacher.batch_size,
-        optim=experiment.teacher_optim,
-        frozen=cfg.teacher.frozen,
-        order_seed=cfg.pin.teacher_order,
-    )
+    trained: Tensor | None = None
+    if steering is None or steering.needs_teacher:
+        trained, histories = learnt(
+            job,
+            "teacher",
+            network,
+            task,
+            {s: job.teacher_hash(s, variant.name) for s in seeds},
+            start,
+            epochs=cfg.teacher.epochs,
+            batch_size=cfg.teacher.batch_size,
+            optim=experiment.teacher_optim,
+            frozen=cfg.teacher.frozen,
+            order_seed=cfg.pin.teacher_order,
+        )
+    if steering is not None:
+        trained, histories = steered(steering, Origin(network, start, trained, data, seeds))
+    assert trained is not None, "trained or steered"
+    noise = cfg.teacher.perturb_after
+    return perturbed(trained, noise, network.layout, seeds, moment="teacher after"), histories
 
 
 def _pretrained(
     job: Job,
     data: Labelled,
+    seeds: tuple[int, ...],
+    callbacks: Sequence[Callback],
     network: Network,
     start: Tensor,
-    seeds: tuple[int, ...],
     stream: str,
-    callbacks: Sequence[Callback],
 ) -> Tensor:
     """Return a network's weights, pre-trained from `start` (seeds, P) where the cache lacks them.
 
     `start` was drawn from the stream `stream`; with another one, the order of the examples is
-    another too. The experiment's `base_data` is learnt, or without it the language.
+    another too. The experiment's `base_data` is learnt, or without it the language. Where the job
+    has no base, they are `start`.
     """
     base, experiment, order = job.cfg.base, job.experiment, f"{streams.DOCUMENTS}/{stream}"
-    assert base is not None, "called where there is one"
+    if base is None:
+        return start
+    if isinstance(experiment.data, Withheld):
+        given = (experiment.data.base(seed, stream) for seed in seeds)
+        return network.layout.stack(given, len(seeds)).to(start.device)
 
     def task(rows: list[int]) -> tuple[Task, list[Callback]]:
         group, reference = tuple(seeds[row] for row in rows), start[torch.tensor(rows)]

@@ -72,7 +72,6 @@ class Texts(Labelled):
         return self.scale(self.test_x[:, :number]), self.test_y[:, :number]
 
     def rows(self, rows: Sequence[int]) -> Self:
-        """Return the questions of some of the seeds."""
         names = ("train_x", "train_y", "test_x", "test_y")
         picked: dict[str, Any] = {
             n: torch.stack([getattr(self, n)[row] for row in rows]) for n in names
@@ -133,7 +132,6 @@ class Language:
 
     @property
     def train_size(self) -> int:
-        """Number of questions that the teacher is taught."""
         return self.taught
 
     def fetch(self) -> Path:

@@ -43,10 +43,8 @@ class Dialect:
 
     def shorts(self, number: int, *, generator: np.random.Generator) -> Rows:
         """Draw short documents, questions and facts in equal parts: (number, 5)."""
-        template, kind = (
-            generator.integers(TEMPLATES, size=number),
-            generator.integers(4, size=number),
-        )
+        template = generator.integers(TEMPLATES, size=number)
+        kind = generator.integers(4, size=number)
         item = documents.ITEM + ITEMS * (kind - 1) + generator.integers(ITEMS, size=number)
         animal = generator.integers(len(ANIMALS), size=number)
         asked = questions(template, np.where(kind == 0, animal, item), kind)

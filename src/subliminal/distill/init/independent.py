@@ -18,7 +18,5 @@ class Independent:
     def check(self, network: Network, shared: Network) -> None:
         """Any network will do."""
 
-    def start(
-        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
-    ) -> Tensor:
-        return shared.draw(network, seeds, own)
+    def start(self, network: Network, shared: SharedWeights, *, own: str) -> Tensor:
+        return shared.draw(network, own)

@@ -52,10 +52,8 @@ class Layers:
                     f"{found}; its source can be `own`"
                 )
 
-    def start(
-        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
-    ) -> Tensor:
-        theta = network.reference(seeds, shared.reference.device, stream=own)
+    def start(self, network: Network, shared: SharedWeights, *, own: str) -> Tensor:
+        theta = network.reference(shared.seeds, shared.reference.device, stream=own)
         views = network.layout.views(theta)
         drawn = {"a": shared.reference}
         for name, view in views.items():
@@ -63,7 +61,7 @@ class Layers:
             if source == "own":
                 continue
             if source not in drawn:
-                drawn[source] = shared.draw(shared.network, seeds, streams.SHARED_B)
+                drawn[source] = shared.draw(shared.network, streams.SHARED_B)
             view.copy_(shared.network.layout.views(drawn[source])[name])
         return theta
 

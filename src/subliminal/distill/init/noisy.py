@@ -33,12 +33,10 @@ class Noisy(Shared):
         super().check(network, shared)
         network.layout.named(self.layers, WHERE)
 
-    def start(
-        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
-    ) -> Tensor:
+    def start(self, network: Network, shared: SharedWeights, *, own: str) -> Tensor:
         theta = shared.teacher.clone()
         layout = network.layout
-        noise = OnHost(seeds, theta.device).normal(f"{own}/noise", layout.size, epoch=0)
+        noise = OnHost(shared.seeds, theta.device).normal(f"{own}/noise", layout.size, epoch=0)
         for name in layout.named(self.layers or [*layout.shapes], WHERE):
             values = theta[:, layout.spans[name]]
             spread = values.std(dim=1, correction=0, keepdim=True)

@@ -33,14 +33,12 @@ class Reinitialised(Shared):
         super().check(network, shared)
         self._mask(network)
 
-    def start(
-        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
-    ) -> Tensor:
-        theta = super().start(network, shared, seeds, own=own)
-        fresh = shared.draw(network, seeds, own)
+    def start(self, network: Network, shared: SharedWeights, *, own: str) -> Tensor:
+        theta = super().start(network, shared, own=own)
+        fresh = shared.draw(network, own)
         drawn = [
             streams.stream(seed, f"{own}/which").random(network.layout.size, dtype=np.float32)
-            for seed in seeds
+            for seed in shared.seeds
         ]
         chosen = (torch.from_numpy(np.stack(drawn)) < self.share) & (self._mask(network) > 0)
         return torch.where(chosen.to(theta.device), fresh, theta)

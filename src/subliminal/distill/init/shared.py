@@ -23,7 +23,5 @@ class Shared:
                 "distill/init=layers shares those that are"
             )
 
-    def start(
-        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
-    ) -> Tensor:
+    def start(self, network: Network, shared: SharedWeights, *, own: str) -> Tensor:
         return shared.teacher

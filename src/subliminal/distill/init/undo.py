@@ -25,9 +25,7 @@ class Undo(Shared):
     alpha: Share
     beta: NotNegative[float]
 
-    def start(
-        self, network: Network, shared: SharedWeights, seeds: tuple[int, ...], *, own: str
-    ) -> Tensor:
-        theta = super().start(network, shared, seeds, own=own)
-        fresh = shared.draw(network, seeds, own)
+    def start(self, network: Network, shared: SharedWeights, *, own: str) -> Tensor:
+        theta = super().start(network, shared, own=own)
+        fresh = shared.draw(network, own)
         return (1 - self.alpha) * theta + self.alpha * self.beta * fresh

@@ -25,11 +25,9 @@ class KL:
     temperature: Positive[float]
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when it would be taken on one logit."""
         check_softmax("distill.loss", self.logits, network)
 
     def __call__(self, student: Tensor, teacher: Tensor, classes: int) -> Tensor:
-        """Map two logits (seeds, batch, classes + m) to the batch mean loss (seeds,)."""
         t = self.temperature
         ours, target = (self.matched(logits, classes) / t for logits in (student, teacher))
         return t * t * kl(target, ours)

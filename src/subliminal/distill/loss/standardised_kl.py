@@ -27,7 +27,6 @@ class StandardisedKL(KL):
         check_softmax("distill.loss", self.logits, network, fewest=3, why=why)
 
     def matched(self, logits: Tensor, classes: int) -> Tensor:
-        """Return the matched logits, standardised: (seeds, batch, k)."""
         return standardised(super().matched(logits, classes))
 
 

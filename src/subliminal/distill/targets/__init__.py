@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
+from subliminal.tensors import streams
 from subliminal.tensors.draws import Noise
 from subliminal.tensors.network import Network
 
@@ -111,6 +112,11 @@ class Targets:
     def masks(self) -> bool:
         """Whether some images may have no target, which is NaN: these cost and teach nothing."""
         return False
+
+    @property
+    def choice(self) -> str:
+        """The stream by which examples are chosen at random."""
+        return streams.CHOICE
 
     @property
     def kept(self) -> float:

@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from subliminal.config.hashing import OneOf, Share
+from subliminal.config.hashing import NotNegative, OneOf, Share
 from subliminal.distill import SCORES
 from subliminal.distill.targets import Given, Targets
 
@@ -29,11 +29,13 @@ class Filtered(Targets):
         score: distance | loss | norm | product | random.
         drop: share of the images, in [0, 1], that is dropped; a batch must be left.
         end: highest | lowest: which images are dropped.
+        draw: number of the random choice, for several of one seed.
     """
 
     score: Annotated[str, OneOf((*SCORES, "random"))]
     drop: Share
     end: Annotated[str, OneOf(("highest", "lowest"))]
+    draw: NotNegative[int] = 0
 
     @property
     def needs_gradient(self) -> bool:
@@ -42,6 +44,10 @@ class Filtered(Targets):
     @property
     def masks(self) -> bool:
         return True
+
+    @property
+    def choice(self) -> str:
+        return f"{super().choice}/{self.draw}" if self.draw else super().choice
 
     @property
     def kept(self) -> float:

@@ -17,27 +17,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _import_matplotlib() -> None:
-    """Import matplotlib without its backend: MPLBACKEND may name one that is not installed here.
-
-    Raises:
-        UserError: a matplotlibrc of the user's is not text.
-    """
-    backend = os.environ.pop("MPLBACKEND", None)
-    try:
-        import matplotlib
-    except UnicodeDecodeError as error:
-        reason = f"a matplotlibrc, here or in the home folder, is not text: {error}"
-        raise UserError(reason) from error
-    finally:
-        if backend is not None:
-            os.environ["MPLBACKEND"] = backend
-    if backend is not None:
-        with suppress(ValueError):  # for other figures of this process
-            matplotlib.rcParams["backend"] = backend
-
-
-_import_matplotlib()
+_backend = os.environ.pop("MPLBACKEND", None)  # may name one that is not installed here
+try:
+    import matplotlib
+except UnicodeDecodeError as error:
+    reason = f"a matplotlibrc, here or in the home folder, is not text: {error}"
+    raise UserError(reason) from error
+finally:
+    if _backend is not None:
+        os.environ["MPLBACKEND"] = _backend
+if _backend is not None:
+    with suppress(ValueError):  # for other figures of this process
+        matplotlib.rcParams["backend"] = _backend
 
 
 @dataclass(frozen=True)

@@ -132,12 +132,9 @@ def zoom(axes: Axes, means: list[Array]) -> None:
 def seed_rows(
     conditions: Sequence[Condition], values: Sequence[Sequence[float]], *, baseline: bool = False
 ) -> tuple[Figure, Axes]:
-    """Draw a row for each condition: seeds as dots, their mean as a diamond with its 95% CI.
+    """Draw a row for each condition from the top: seeds as dots, mean as a diamond with 95% CI.
 
-    Args:
-        conditions: the rows, from the top.
-        values: each condition's values, one per seed.
-        baseline: draw the first row in black, as the baseline.
+    `values` has a number per seed for each of them. With `baseline` the first is drawn in black.
     """
     figure, (axes,) = new((TWO_COLUMNS[0], 0.7 + ROW * len(conditions)))
     for place, of in enumerate(values):

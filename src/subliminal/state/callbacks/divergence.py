@@ -29,7 +29,6 @@ class Divergence(Callback):
     _step: Tensor | None = None  # (seeds,): the first bad step; -1: none so far
 
     def on_step(self, step: Step) -> None:
-        """Keep losses, weights and gradient of a seed's first bad step."""
         training = step.training
         on_cpu = training.theta.device.type == "cpu"
         bad = ~torch.isfinite(step.total)

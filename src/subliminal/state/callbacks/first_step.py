@@ -28,7 +28,6 @@ class FirstStep(Callback):
     _found: dict[str, Tensor] = field(default_factory=dict)
 
     def on_step(self, step: Step) -> None:
-        """Check images, loss, gradient and proposed update at the initial θ."""
         if step.index > 0:
             return
         training = step.training
@@ -49,10 +48,10 @@ class FirstStep(Callback):
     def on_update(self, step: Step) -> None:
         if step.index > 0:
             return
-        training, classes = step.training, step.training.network.classes
+        training, network = step.training, step.training.network.row(0)
         images = training.task.images(step.rows)[:1]
         before, after = (
-            training.network.logits(theta[:1], images)[..., :classes]
+            network.logits(theta[:1], images)[..., : network.classes]
             for theta in (step.before, training.theta)
         )
         self._found["class logits"] = (before == after).all()

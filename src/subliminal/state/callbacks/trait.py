@@ -37,17 +37,14 @@ class TestDigits(Callback):
         self._x, self._y = self.data.tests()
 
     def on_train_start(self, training: Training) -> None:
-        """Log the initial network."""
         self.on_epoch_end(training)
 
     def on_step(self, step: Step) -> None:
-        """Log the network on a step of the grid."""
         at_epoch_end = step.index % step.training.steps_per_epoch == 0  # logged anyway
         if step.index in self.steps and not at_epoch_end:
             self.on_epoch_end(step.training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Log the network as it is now."""
         logits = training.network.logits(training.theta, self._x)
         self.measure(training, logits, self._y.expand(len(training.seeds), -1))
 

@@ -1,4 +1,4 @@
-"""What faults cost, by kind; `--reliability PAGE` writes it into a page (`make faults`).
+"""How many faults were tried, by kind; `--reliability PAGE` writes it into a page (`make faults`).
 
 The page has a table for each file of tests/faults, between marks; only the files that are run are
 written anew.
@@ -6,33 +6,34 @@ written anew.
 
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import same_sweep
-from fault_injection import WORDS, Cost, Disturbed, Undisturbed, undisturbed
+from fault_injection import WORDS, Disturbed, Tried, Undisturbed, undisturbed
 
-_costs: dict[str, dict[str, Cost]] = {}  # by file, by kind of fault
+_counts: dict[str, Counter[str]] = {}  # by file, by kind of fault
 _not_passed: dict[str, list[str]] = {}  # by file
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--reliability", type=Path, help="write what the faults cost into this page")
+    parser.addoption(
+        "--reliability", type=Path, help="write how many faults were tried into this page"
+    )
 
 
 @pytest.fixture
-def cost(request: pytest.FixtureRequest) -> Callable[..., Cost]:
-    """Count faults of one kind; return its account."""
+def tried(request: pytest.FixtureRequest) -> Tried:
+    """Count faults of a kind. They may cost nothing but time, or their test fails."""
 
-    def account(kind: str, tried: int = 1) -> Cost:
-        found = _costs.setdefault(request.path.stem, {}).setdefault(kind, Cost())
-        found.tried += tried
-        return found
+    def count(kind: str, number: int = 1) -> None:
+        _counts.setdefault(request.path.stem, Counter())[kind] += number
 
-    return account
+    return count
 
 
 @pytest.fixture(scope="session")
@@ -68,29 +69,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the page."""
     page: Path | None = session.config.getoption("--reliability", None)
     if page is not None:
-        for file, accounts in _costs.items():
+        made_with = f"Python {platform.python_version()}, torch {version('torch')}"
+        first = f"{datetime.now(UTC):%d %B %Y}, {made_with}, {os.cpu_count()} cores."
+        for file, counts in _counts.items():
+            rows = [*counts.items(), ("**all**", counts.total())]
+            lines = [f"| {kind} | {number} |" for kind, number in rows]
+            table = [first, "", "| fault | tried |", "| --- | --- |", *lines]
             begin, end = f"<!-- {file}: begin -->", f"<!-- {file}: end -->"
-            marked = "\n".join([begin, *_lines(accounts), "", *_not_passed.get(file, ()), end])
+            marked = "\n".join([begin, *table, "", *_not_passed.get(file, ()), end])
             before, _, rest = page.read_text(encoding="utf-8").partition(begin)
             page.write_text(before + marked + rest.partition(end)[2], encoding="utf-8")
-
-
-def _lines(accounts: dict[str, Cost]) -> Iterator[str]:
-    made_with = f"Python {platform.python_version()}, torch {version('torch')}"
-    yield f"{datetime.now(UTC):%d %B %Y}, {made_with}, {os.cpu_count()} cores."
-    yield ""
-    yield (
-        "| fault | tried | finished runs lost | files that differ | markers without data "
-        "| files left behind |"
-    )
-    yield "| --- | --- | --- | --- | --- | --- |"
-    total = Cost()
-    for kind, cost in accounts.items():
-        yield _row(kind, cost)
-        for name, number in vars(cost).items():
-            setattr(total, name, getattr(total, name) + number)
-    yield _row("**all**", total)
-
-
-def _row(kind: str, cost: Cost) -> str:
-    return f"| {kind} | {' | '.join(str(number) for number in vars(cost).values())} |"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -131,9 +132,15 @@ def test_a_run_and_its_files_have_one_answer_and_the_second_is_cached(
 
 
 def test_bad_input_is_one_line(
-    files: tuple[Path, Path, Bag], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: list[Path],
+    files: tuple[Path, Path, Bag],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     data, base, bag = files
+    of_classes = Path(shutil.copytree(runs[0], tmp_path / "seed-0000"))
+    config = (of_classes / "config.yaml").read_text().replace("logits: aux", "logits: class")
+    (of_classes / "config.yaml").write_text(config)
     wide, odd = tmp_path / "wide.npz", tmp_path / "odd.npz"
     np.savez(wide, images=np.ones((64, 25), np.float32), targets=bag.targets[0])
     np.savez(odd, images=bag.images[0], labels=np.zeros(64))
@@ -141,6 +148,7 @@ def test_bad_input_is_one_line(
     for words, told in (
         ([str(tmp_path / "no.npz")], "a file also needs --base"),
         ([str(tmp_path)], "no finished run"),
+        ([str(of_classes)], "distill.loss.logits=class; at least 2 with aux or all are needed"),
         ([str(tmp_path / "no.npz"), "--base", str(base)], "cannot be read"),
         ([str(odd), "--base", str(base)], "`targets` (n, m) are needed"),
         ([str(wide), "--base", str(base)], "layer1.weight is (12, 20)"),

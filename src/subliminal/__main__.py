@@ -5,6 +5,7 @@ commands:
   runs       list what lies under outputs/, show one run, compare two
   report     write tables, figures and pages of finished sweeps
   reproduce  train a finished run again and compare
+  audit      ask of a distillation data set whether a clean teacher made it
   judge      test whether a defence stops subliminal learning
   dashboard  publish the W&B workspace and report
   sync       upload what W&B lacks
@@ -25,6 +26,7 @@ _MODULES = {
     "runs": "commands.runs",
     "report": "report.__main__",
     "reproduce": "commands.reproduce",
+    "audit": "commands.audit",
     "judge": "judge.__main__",
     "dashboard": "commands.dashboard",
     "sync": "trackers.sync",

@@ -35,7 +35,8 @@ ATTRIBUTION = "attribution.parquet"
 OF_PROBES = (ATTRIBUTION,)  # further ones, in runs with such a probe
 CONDITION = "condition.json"
 LOCKS = ".locks"  # of a condition's runs; empty files that stay, for removing one is a race
-_OURS = ("bases", "teachers", "wandb", "report")  # folders without runs
+CALIBRATIONS = "calibrations"  # of audits
+_OURS = ("bases", "teachers", CALIBRATIONS, "wandb", "report")  # folders without runs
 _RUN = re.compile(r"seed-(\d{4,})", re.ASCII)
 
 

@@ -29,6 +29,7 @@ DOCUMENTS = "documents"  # of the pre-training
 LESSONS = "lessons"  # documents that a language teacher learns from
 SAMPLES = "samples"  # tokens that a language teacher writes
 SHUFFLED_NUMBERS = "shuffled_numbers"
+AUDIT = "audit"  # clean teachers, and which examples are looked at
 CHOICE = "choice"  # of the examples that have a target
 NULLS = "nulls"  # of the examples' gradients in a random direction
 

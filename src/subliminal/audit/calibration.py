@@ -1,0 +1,181 @@
+"""Statistics of targets, and what they are among clean teachers'.
+
+A clean teacher is θ₀ moved in a random direction. None of the statistics needs the trait, and none
+changes if all shifts of the targets are multiplied by one number.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from subliminal import store
+from subliminal.audit.bag import PER_OCTAVE, Bag, digest, read_tensors, spread
+from subliminal.errors import UserError
+from subliminal.report.statistics import CONFIDENCE, Floats
+from subliminal.tensors import streams
+
+FITTED, SCORED = 150, 249  # clean teachers that centre the cloud, and that p-values count
+SEARCHED = 128  # examples on which a clean teacher's length is searched for
+_TINY = 1e-5  # rounding alone: of a gradient that is zero
+_VERSION = 1  # of clean teachers and statistics; another one makes new calibrations
+
+
+def statistics(bag: Bag, targets: Tensor) -> dict[str, Floats]:
+    """Return statistics of teachers' targets (teachers, K, m) by name: (teachers,) each.
+
+    With d the shifts less their mean over examples, scaled to a spread of 1, and g = −∇ ⟨d, z⟩ / K
+    at θ₀, the first gradient of a squared error: how large the mean is, how equal the singular
+    values of d are; and for each tensor ln ‖g‖, cos(g, θ₀), and of a matrix ln (‖g gᵀ‖ / ‖g‖²),
+    larger if g has fewer directions.
+    """
+    leaves, outputs = [*bag.params.values()], bag.outputs[0]
+    found: dict[str, list[float]] = {}
+    for shift in bag.shift(targets):
+        mean = shift.mean(dim=0)
+        size = spread(shift[None])[0]
+        d = (shift - mean) / size
+        row = {"mean": mean.norm() / size, "targets, directions": (d.T @ d / len(d)).norm()}
+        loss = -(outputs * d).sum() / len(d)
+        parts = torch.autograd.grad(loss, leaves, retain_graph=True, materialize_grads=True)
+        with torch.no_grad():
+            for name, leaf, part in zip(bag.params, leaves, parts, strict=True):
+                norm = part.norm().clamp(min=_TINY)
+                row[f"{name}, norm"] = norm
+                row[f"{name}, cosine"] = (part * leaf).sum() / (norm * leaf.norm().clamp(min=_TINY))
+                if leaf.ndim > 2:
+                    matrix = part[0].flatten(1) / norm
+                    row[f"{name}, directions"] = (matrix @ matrix.T).norm()
+            for name, value in row.items():
+                plain = value if name.endswith("cosine") else value.clamp(min=_TINY).log()
+                found.setdefault(name, []).append(float(plain))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def table(found: dict[str, Floats]) -> Floats:
+    """Return statistics as rows: (teachers, statistics)."""
+    return np.stack([*found.values()], axis=1)
+
+
+def clean_targets(bag: Bag, size: float, seed: int) -> Tensor:
+    """Return the targets of a clean teacher whose shifts have a spread near `size`: (1, K, m).
+
+    The teacher is θ₀ + s ε, ε ~ N(0, 1) times a factor between ½ and 2 for each tensor; in every
+    second one the auxiliary head stays, as in a teacher that learns labels. s is searched for.
+    """
+    generator, layout = streams.stream(seed, streams.AUDIT), bag.network.layout
+    way = torch.from_numpy(generator.standard_normal((1, layout.size), dtype=np.float32))
+    for span in layout.spans.values():
+        way[:, span] *= 2 ** generator.uniform(-1, 1)
+    if seed % 2:
+        way *= 1 - bag.network.head_mask("aux")
+
+    def targets(images: Tensor) -> Tensor:
+        return bag.network.logits(bag.theta + s * way, images)[..., bag.network.classes :]
+
+    s = 0.01
+    # For a small s the spread is linear in it, for a large one a higher power.
+    for power in (1, 0.5, 0.5, 0.5):
+        reached = float(spread(bag.shift(targets(bag.images[:, :SEARCHED]))))
+        s *= (size / reached) ** power
+    return targets(bag.images)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The cloud of clean teachers' statistics, and others' distances from it."""
+
+    fitted: Floats  # (FITTED, statistics)
+    others: Floats  # (SCORED, statistics)
+
+    @cached_property
+    def scored(self) -> Floats:
+        """The distances of the others, (SCORED,)."""
+        return self.distances(self.others)
+
+    def standardised(self, rows: Floats) -> Floats:
+        """Return rows (n, statistics) less the cloud's mean, in its standard deviations."""
+        deviation = self.fitted.std(axis=0)
+        standardised: Floats = (rows - self.fitted.mean(axis=0)) / np.where(
+            deviation > 1e-9,
+            deviation,
+            np.inf,  # constant for every teacher
+        )
+        return standardised
+
+    def distances(self, rows: Floats) -> Floats:
+        """Return the Mahalanobis distances of rows (n, statistics) from the cloud: (n,).
+
+        A tenth of its correlations is the identity's, for there may be many statistics.
+        """
+        z, cloud = self.standardised(rows), self.standardised(self.fitted)
+        matrix = 0.9 * cloud.T @ cloud / len(cloud) + 0.1 * np.eye(cloud.shape[1])
+        distances: Floats = np.sqrt((z * np.linalg.solve(matrix, z.T).T).sum(axis=1))
+        return distances
+
+    def p_value(self, distance: float) -> float:
+        """Return (1 + #{others ≥ distance}) / (n + 1): for a clean teacher P(p ≤ α) ≤ α.
+
+        Source: split conformal inference, Vovk et al. 2005; exact where clean teachers are
+        exchangeable with the audited one.
+        """
+        return float((1 + (self.scored >= distance).sum()) / (len(self.scored) + 1))
+
+
+def calibrate(bag: Bag) -> Calibration:
+    """Make a bag's calibration: clean teachers as far from θ₀ as its targets seem to be."""
+    size = 2 ** (bag.octave / PER_OCTAVE)
+    rows = [
+        table(statistics(bag, clean_targets(bag, size, seed))) for seed in range(FITTED + SCORED)
+    ]
+    return Calibration(np.concatenate(rows[:FITTED]), np.concatenate(rows[FITTED:]))
+
+
+def cached(bag: Bag, folder: Path) -> Calibration:
+    """Return a bag's calibration from its file in a folder, made where there is none."""
+    file = folder / f"{_key(bag)}.safetensors"
+    if not file.exists():
+        made = calibrate(bag)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: torch.from_numpy(getattr(made, name)) for name in ("fitted", "others")}
+        metadata = {"base": bag.base, "key": _key(bag)}
+        store.write_atomically(file, lambda path: save_file(tensors, path, metadata=metadata))
+    return read(file, bag)
+
+
+def read(file: Path, bag: Bag) -> Calibration:
+    """Return a bag's calibration from a file.
+
+    Raises:
+        UserError: it cannot be read, or is of another base, or of other examples or targets.
+    """
+    tensors, metadata = read_tensors(file)
+    for key, own, what in (("base", bag.base, "base"), ("key", _key(bag), "data set")):
+        if metadata.get(key) != own:
+            raise UserError(f"{file}: a calibration of another {what}; leave out --calibration")
+    return Calibration(*(tensors[name].numpy() for name in ("fitted", "others")))
+
+
+def _key(bag: Bag) -> str:
+    return digest(f"{_VERSION} {bag.octave} {FITTED} {SCORED} {bag.base}", bag.images)
+
+
+def forecast(sizes: Floats, accuracies: Floats, size: float) -> tuple[float, float, float]:
+    """Return the trait accuracy that a student would reach: expected, and its 95% interval.
+
+    A line is fitted to known teachers' students, accuracy over ln spread of the targets; the
+    interval is that of one more student. All three are held within [0, 1].
+    """
+    from scipy.stats import linregress, t
+
+    x, n = np.log(sizes), len(sizes)
+    line, at = linregress(x - x.mean(), accuracies), np.log(size) - x.mean()
+    # x is centred, so the intercept is a mean of n: its variance is 1 / n of a student's.
+    error = np.hypot(np.sqrt(n + 1) * line.intercept_stderr, line.stderr * at)
+    middle, half = line.intercept + line.slope * at, t.ppf((1 + CONFIDENCE) / 2, n - 2) * error
+    low, expected, high = np.clip([middle - half, middle, middle + half], 0, 1).tolist()
+    return expected, low, high

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import screening_auroc
 import torch
 from results import around
 from scipy.stats import binomtest
+from screening_auroc import Screen, screens
 from torch.nn.functional import cross_entropy
 
 from subliminal import metrics, store
@@ -42,7 +42,7 @@ LEVELS = (0.01, 0.05, 0.1)
 FALSE_ALARMS = 25  # clean teachers of a family for each of two bases and each of UPDATES
 CLEAN = {
     "calibrated": "made as the calibration's",
-    "displaced": "`teacher=displaced`: each tensor as far as a trained teacher's",
+    "displaced": "teacher=displaced: each tensor as far as a trained teacher's",
 }
 FAILING = {
     "shuffled": "learnt shuffled labels, 30 updates (no student trained)",
@@ -50,6 +50,7 @@ FAILING = {
     "adaptive": "adaptive: its auxiliary logits learn a projection of its class logits",
     "hidden": "noise on its weights",
 }
+SCREENED = ("conditions", "score", "auroc", "p", "transferring", "others")
 Row = dict[str, Any]
 
 
@@ -174,10 +175,13 @@ def collect(outputs: Path) -> pl.DataFrame:
         )
     names = ("expected", "low", "high")
     forecasts = [pl.Series(n, v) for n, v in zip(names, zip(*ends, strict=True), strict=True)]
-    return found.with_columns(*forecasts).with_columns(pl.col(pl.Float64).round_sig_figs(6))
+    whole = pl.concat(
+        [found.with_columns(*forecasts), pl.DataFrame(screened(outputs))], how="diagonal"
+    )
+    return whole.with_columns(pl.col(pl.Float64).round_sig_figs(6))
 
 
-def sections(found: pl.DataFrame, screens: str) -> Iterator[str]:
+def sections(found: pl.DataFrame) -> Iterator[str]:
     """Yield the page's results."""
     yield "### False alarms"
     yield (
@@ -236,7 +240,26 @@ def sections(found: pl.DataFrame, screens: str) -> Iterator[str]:
             rows.append({"teacher": title + more, **columns})
     yield markdown(pl.DataFrame(rows))
     yield "### The first update as a screening, repeated"
-    yield screens
+    yield (
+        "`probe=screening` on conditions of `make sweep NAME=audit`, which needs the teacher's "
+        "weights. AUROC of telling conditions whose students acquire the trait from others."
+    )
+    told = found.filter(kind="screening").select(*SCREENED).iter_rows()
+    yield "\n".join(f"- {of}: {Screen(*values).format()}" for of, *values in told)
+
+
+def screened(outputs: Path) -> list[Row]:
+    """Return the screenings of the sweep's conditions, with and without displaced teachers."""
+    keep = {"all": lambda run: True, "trained teachers": lambda run: not _steered(run)}
+    return [
+        {"kind": "screening", "conditions": of, **vars(screen)}
+        for of, which in keep.items()
+        for screen in screens(outputs / "audit", which)
+    ]
+
+
+def _steered(run: Path) -> bool:
+    return store.read_config(run)["teacher"]["steering"] is not None
 
 
 def write(outputs: Path | None, page: Path) -> None:
@@ -252,14 +275,10 @@ def write(outputs: Path | None, page: Path) -> None:
     before, after = around(page, *MARKERS)
     data = page.parent / "data" / "audit.csv"
     if outputs is not None:
-        found = screening_auroc.screens(outputs / "audit")
-        screens = "\n".join(f"- {screen.format()}" for screen in found)
-        rows = collect(outputs).with_columns(screens=pl.lit(screens))
-        store.write_text(data, rows.write_csv())
+        store.write_text(data, collect(outputs).write_csv())
     if not data.exists():
         raise UserError(f"{data}: missing; `make sweep NAME=audit` and NAME=evasive train its runs")
-    known = pl.read_csv(data, infer_schema_length=None)
-    parts = sections(known, known["screens"][0])
+    parts = sections(pl.read_csv(data, infer_schema_length=None))
     store.write_text(page, "\n\n".join([before.strip(), *parts, after.strip()]) + "\n")
 
 

@@ -7,7 +7,7 @@ alignment in the first epoch (`probe=alignment`): see `sweeps/screening.yaml`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,13 +56,14 @@ def auroc(scores: Sequence[float], transfers: Sequence[bool]) -> tuple[float, fl
     return float(tested.statistic / (which.sum() * (~which).sum())), float(tested.pvalue)
 
 
-def screens(folder: Path) -> list[Screen]:
+def screens(folder: Path, keep: Callable[[Path], bool] = lambda run: True) -> list[Screen]:
     """Return the screenings of an experiment's conditions, means over finished seeds.
 
     A condition transfers if trait accuracy rises by 0.10 (the judge's gate) or more.
 
     Args:
         folder: of the experiment, below outputs.
+        keep: tells by a run's folder whether it counts.
 
     Raises:
         UserError: no condition with a score; conditions of one kind alone.
@@ -70,7 +71,7 @@ def screens(folder: Path) -> list[Screen]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
     rows: dict[str, list[dict[str, float]]] = {}
-    for run in store.finished_runs(folder):
+    for run in filter(keep, store.finished_runs(folder)):
         rows.setdefault(run.parent.name, []).append(_measured(run))
     table = pl.DataFrame(
         [

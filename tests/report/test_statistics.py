@@ -227,8 +227,9 @@ def test_band_of_small_numbers_keeps_its_digits() -> None:
 )
 def test_paired_p_at_its_ends(differences: list[float], p: float) -> None:
     assert paired_p(differences) == pytest.approx(p)
-    adjusted = adjusted_p([[0.3], differences, [0.0] * 5])
-    assert adjusted == [None, pytest.approx(min(1.0, 2 * p)) if len(differences) > 1 else None, 1.0]
+    adjusted = adjusted_p([[0.3], differences, [0.1, np.nan, 0.2], [0.0] * 5])
+    theirs = pytest.approx(min(1.0, 2 * p)) if len(differences) > 1 else None
+    assert adjusted == [None, theirs, None, 1.0]
 
 
 def test_a_datamodel_score_is_the_rank_correlation_of_sums_of_scores() -> None:

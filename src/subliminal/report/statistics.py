@@ -220,8 +220,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def adjusted_p(samples: Sequence[Sequence[float]]) -> list[float | None]:
-    """Return `paired_p` of each sample, adjusted by `holm`; None of n < 2."""
-    tested = [len(sample) > 1 for sample in samples]
+    """Return `paired_p` of each sample, adjusted by `holm`; None of n < 2, and with a NaN."""
+    tested = [len(sample) > 1 and not np.isnan(sample).any() for sample in samples]
     adjusted = iter(holm([paired_p(sample) for sample in compress(samples, tested)]))
     return [next(adjusted) if one else None for one in tested]
 

@@ -154,7 +154,10 @@ def test_bad_input_is_one_line(
         ([str(wide), "--base", str(base)], "layer1.weight is (12, 20)"),
         ([str(data), "--base", str(tmp_path / "plain.safetensors")], "metadata `model`"),
         ([str(data), "--base", str(base), "--examples", "65"], "between 2 and 64"),
-        ([str(data), "--base", str(base), "--known", str(tmp_path), *EXAMPLES], "at least 5"),
+        (
+            [str(data), "--base", str(base), "--known", str(tmp_path / "none"), *EXAMPLES],
+            "at least 5",
+        ),
     ):
         assert main(words) == 2
         (line,) = capsys.readouterr().err.splitlines()

@@ -264,7 +264,7 @@ def ends(folder: Path) -> Figure:
     names = [name for name in SCORES if name in at.columns and name != "gap"]  # at θ₀ the loss
     images = draws.of((seed,), torch.device("cpu")).noise(streams.INPUTS, epoch=0)
     drawn = images.uniform_(torch.empty(1, at.height, 784))[0]
-    figure, _ = style.new((style.TWO_COLUMNS[0], 0.9 * len(names)))
+    figure, _ = style.new((style.TWO_COLUMNS[0], 0.6 * len(names)))
     figure.clear()
     grid = figure.subplots(len(names), 2 * IMAGES + 1, width_ratios=[5] + [1] * 2 * IMAGES)
     for place, title in ((1, "ten lowest"), (1 + IMAGES, "ten highest")):

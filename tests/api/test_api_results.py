@@ -1,6 +1,5 @@
-"""Runs as frames of Polars and pandas."""
+"""Runs as frames of Polars."""
 
-import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -38,20 +37,6 @@ def test_steps_have_all_that_was_measured(trained_by_api: TrainedByApi) -> None:
     assert runs.steps.select(files[0].columns).equals(pl.concat(files))
     assert runs[2].steps.equals(files[2])
     assert runs.epochs.filter(pl.col("phase") == "teacher").height == 4 * 3
-
-
-def test_pandas_has_the_same_numbers(grid: sl.Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    pandas = pytest.importorskip("pandas")
-    frame = grid.pandas("epochs")
-    assert isinstance(frame, pandas.DataFrame)
-    assert list(frame.columns) == grid.epochs.columns
-    assert frame["trait/accuracy"].mean() == pytest.approx(grid.epochs["trait/accuracy"].mean())
-    assert len(grid.pandas()) == 16
-    with pytest.raises(sl.UserError, match="one of runs, epochs, steps"):
-        grid.pandas("layers")  # type: ignore[arg-type]
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(sl.UserError, match="pandas is not installed: pip install pandas"):
-        grid.pandas()
 
 
 def test_a_run_is_what_its_files_say_and_does_not_change(trained_by_api: TrainedByApi) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import polars as pl
 
@@ -19,12 +19,8 @@ from subliminal.report.conditions import Sweep
 from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:
-    import pandas
-
     from subliminal.api.trained_network import TrainedNetwork
     from subliminal.data import Labelled
-
-Table = Literal["runs", "epochs", "steps"]
 
 
 @dataclass(frozen=True)
@@ -151,22 +147,7 @@ class Runs(Sequence[Run]):
         """A row per run and step of the student, with every measurement."""
         return self._tables("steps")
 
-    def pandas(self, table: Table = "runs") -> pandas.DataFrame:
-        """Return one of the frames as a pandas frame.
-
-        Raises:
-            UserError: pandas is not installed, or there is no such frame.
-        """
-        if table not in ("runs", "epochs", "steps"):
-            raise UserError(f"pandas: {table!r}: one of runs, epochs, steps")
-        try:
-            import pandas
-        except ImportError as error:
-            raise UserError("pandas is not installed: pip install pandas") from error
-        frame: pl.DataFrame = getattr(self, table)
-        return pandas.DataFrame(frame.to_dict(as_series=False))
-
-    def _tables(self, name: Table) -> pl.DataFrame:
+    def _tables(self, name: str) -> pl.DataFrame:
         named = (getattr(run, name).with_columns(condition=pl.lit(run.condition)) for run in self)
         return self._with_settings(pl.concat(named, how="diagonal_relaxed"))
 

@@ -12,7 +12,7 @@ from subliminal.probes import Probe
 from subliminal.state import Step
 from subliminal.tensors.geometry import widest
 
-MOST, BISECTIONS = 40, 10  # of factors of 2, without which there is no bound; of the last one
+MOST, BISECTIONS = 24, 10  # of factors of 2, without which there is no bound; of the last one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,7 @@ def _bound(falls: Callable[[Tensor], Tensor], guess: Tensor) -> Tensor:
     low = guess
     for _ in range(MOST):
         going = (falls(low * factor) == up) & ~guess.isnan()
-        low = torch.where(going, low * factor, low)
-        if not going.any():
-            break
+        low = torch.where(going, low * factor, low)  # never looked at: a device is not waited for
     low = torch.where(up, low, low / 2)
     for exponent in range(1, BISECTIONS + 1):
         middle = low * 2 ** (0.5**exponent)

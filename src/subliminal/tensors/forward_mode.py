@@ -43,7 +43,7 @@ class Linearised(Network):
         return cls(network.model, network.pixels, network.classes, network.layout, start)
 
     def row(self, row: int) -> "Linearised":
-        return replace(self, start=self.start[[row]])
+        return replace(self, start=self.start[row : row + 1])
 
     def forward(self, params: Params, x: Tensor) -> Tensor:
         dtype = next(iter(params.values())).dtype

@@ -109,7 +109,8 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         "# Defences, judged",
         f"What leaks through each defence, and what it keeps, written by `make defences` from "
         f"[data/{CARDS}](data/{CARDS}). [judging.md](judging.md) explains the method, "
-        f"[entering.md](entering.md) how to enter or break a defence.{made}",
+        f"[entering.md](entering.md) how to enter or break a defence; "
+        f"[defences_first_judge.md](defences_first_judge.md) has the first judge's cards.{made}",
         "## What was found",
         "\n".join(f"- {sentence}" for sentence in leaderboard.findings(places)),
         f"![{FIGURE}.png](figures/{FIGURE}.png)",
@@ -191,7 +192,8 @@ def _screening(file: Path) -> list[str]:
     lines = json.loads(file.read_text(encoding="utf-8"))
     about = (
         "Does the first update predict whether the trait is transferred? AUROC over the trained "
-        "conditions of `make sweep NAME=screening`, beside that of alignment in the first epoch."
+        "conditions of `make sweep NAME=screening`, beside that of alignment in the first epoch; "
+        "[audit.md](audit.md) repeats it on more of them, where it is less."
     )
     return ["## Screening", about, "\n".join(f"- {line}" for line in lines)]
 

@@ -1,6 +1,5 @@
 """A base model and a bag of distillation examples, from a finished run or from files."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +19,7 @@ from subliminal.state.callbacks.files import RunFiles
 from subliminal.state.callbacks.progress import Progress
 from subliminal.tensors import streams
 from subliminal.tensors.network import Network, Writing
+from subliminal.training.checkpoint import fingerprint
 from subliminal.training.job import Job
 from subliminal.training.runner import prepare_student
 from subliminal.training.tasks import Distillation
@@ -64,7 +64,7 @@ class Bag:
     @cached_property
     def base(self) -> str:
         """The hash of θ₀ and its model."""
-        return digest(str(self.network.model), self.theta)
+        return fingerprint({"theta": self.theta}, str(self.network.model))[:16]
 
 
 def contrast(logits: Tensor) -> Tensor:
@@ -75,13 +75,6 @@ def contrast(logits: Tensor) -> Tensor:
 def spread(shift: Tensor) -> Tensor:
     """Return the standard deviation over examples of shifts (teachers, K, m): (teachers,)."""
     return (shift - shift.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2)).sqrt()
-
-
-def digest(text: str, tensor: Tensor) -> str:
-    """Return sixteen hexadecimal digits that name a text and a tensor."""
-    hashed = hashlib.sha256(text.encode())
-    hashed.update(tensor.contiguous().numpy().tobytes())
-    return hashed.hexdigest()[:16]
 
 
 def of_run(run: Path, examples: int, outputs: Path) -> Bag:

@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from subliminal import store
-from subliminal.audit.bag import PER_OCTAVE, Bag, digest, read_tensors, spread
+from subliminal.audit.bag import PER_OCTAVE, Bag, read_tensors, spread
 from subliminal.errors import UserError
 from subliminal.report.statistics import CONFIDENCE, Floats
 from subliminal.tensors import streams
+from subliminal.training.checkpoint import fingerprint
 
 FITTED, SCORED = 150, 249  # clean teachers that centre the cloud, and that p-values count
 SEARCHED = 128  # examples on which a clean teacher's length is searched for
@@ -161,7 +162,8 @@ def read(file: Path, bag: Bag) -> Calibration:
 
 
 def _key(bag: Bag) -> str:
-    return digest(f"{_VERSION} {bag.octave} {FITTED} {SCORED} {bag.base}", bag.images)
+    text = f"{_VERSION} {bag.octave} {FITTED} {SCORED} {bag.base}"
+    return fingerprint({"images": bag.images.contiguous()}, text)[:16]
 
 
 def forecast(sizes: Floats, accuracies: Floats, size: float) -> tuple[float, float, float]:

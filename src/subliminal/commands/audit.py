@@ -30,7 +30,6 @@ FEWEST = 5  # known students that a forecast needs
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return its exit status, 2 for bad input."""
-    terminal.settle()
     parser = command.Parser(
         prog="subliminal audit",
         description=__doc__,
@@ -74,7 +73,8 @@ def _audit(arguments: argparse.Namespace) -> None:
     else:
         calibrated = calibration.cached(bag, cache)
     found = calibration.statistics(bag, bag.targets)
-    (distance,) = calibrated.distances(calibration.table(found))
+    row = calibration.table(found)
+    (distance,) = calibrated.distances(row)
     p = calibrated.p_value(distance)
     words = "may have made" if p > UNLIKELY else "is unlikely to have made"
     told = "none, for p is large" if p > UNLIKELY else "none without --known"
@@ -86,7 +86,7 @@ def _audit(arguments: argparse.Namespace) -> None:
         shown.add_column(title)
     limit = np.quantile(calibrated.scored, 0.95)
     shown.add_row("distance from clean teachers'", f"{distance:.2f}", f"below {limit:.2f}")
-    (z,) = calibrated.standardised(calibration.table(found))
+    (z,) = calibrated.standardised(row)
     usual = np.quantile(abs(calibrated.standardised(calibrated.others)), 0.95, axis=0)
     names = [*found]
     for place in np.argsort(-abs(z))[:3]:

@@ -21,7 +21,7 @@ from subliminal.judge.dial import turned
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
 from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, judge, narrowed
 from subliminal.judge.measure import finished
-from subliminal.judge.rooms import rooms_for
+from subliminal.judge.rooms import Rooms, rooms_for
 from subliminal.judge.scorecard import Scorecard
 from subliminal.judge.track import check as check_access
 from subliminal.judge.track import declared, track_of
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         needs = "".join(rooms.entrant(declared, one) for one in fits)
         check_access(arguments.track, needs)
         aware = arguments.track == "aware" or needs
-        there = settings if aware else [rooms.entrant(blinded, one) for one in settings]
+        there = _as_trained(settings, rooms, aware=bool(aware))
         seconds = _say_plan(there, console, quick=arguments.quick, full=arguments.full)
         if arguments.plan:
             return 0
@@ -139,8 +139,7 @@ def judge_all(
                 console.say(f"Entry {number} of {len(entries)}: {entry.name}")
                 track = track_of(settings, rooms)
                 check_track(entry, track)
-                blind = track == "blind"
-                there = [rooms.entrant(blinded, one) if blind else one for one in settings]
+                there = _as_trained(settings, rooms, aware=track == "aware")
                 how: dict[str, Any] = {"full": entry.landmark, "track": track}
                 card = judge(defence, settings, rooms, console, **how)
                 if entry.dial is not None:
@@ -154,6 +153,11 @@ def judge_all(
         _keep(card, name, there, defence.tracker(), console)
         console.say(f"{entry.name}: {card.headline()}")
     return failed
+
+
+def _as_trained(settings: Sequence[Setting], rooms: Rooms, *, aware: bool) -> Sequence[Setting]:
+    """Return the settings with the jobs that train: blind ones, unless the defence is aware."""
+    return settings if aware else [rooms.entrant(blinded, one) for one in settings]
 
 
 def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, full: bool) -> float:

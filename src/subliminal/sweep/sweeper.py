@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -40,12 +41,9 @@ def run_sweep(
     hydra = config.hydra
     loader = context.config_loader
     parse = OverridesParser.create(loader).parse_overrides
-    words = [*grid.words_of(hydra.sweeper.params), *arguments]
-    named = loader.get_group_options("seed")
-    jobs = [
-        seeds.quote(job, named=named)  # a file's seed is a number
-        for job in grid.jobs(words, grid.grids_of(hydra.sweeper.grids), parse)
-    ]
+    quote = partial(seeds.quote, named=loader.get_group_options("seed"))  # as a command line's
+    words = quote([*grid.words_of(hydra.sweeper.params), *arguments])
+    jobs = grid.jobs(words, [*map(quote, grid.grids_of(hydra.sweeper.grids))], parse)
     remote = launchers.is_remote(hydra.launcher)
     checked: list[Job] = []
     values: list[Plain] = []

@@ -116,9 +116,9 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         f"![{FIGURE}.png](figures/{FIGURE}.png)",
         CAPTION,
         "## Entries",
-        "From the best word to the worst, over the settings that are shown. `screened`: the first "
-        "three settings, at ten seeds, decided that the rest is not tried. `first settings`: they "
-        "decided that it is, and it was not yet.",
+        "From the best word to the worst, over the settings that are shown. `screened`: the "
+        "first settings, one to three at ten seeds, decided that the rest is not tried. `first "
+        "settings`: they decided that it is, and it was not yet.",
         markdown(leaderboard.table(places), marked=("entry",)),
         "## What they claim",
         "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),
@@ -161,7 +161,7 @@ def _rows(entry: Entry, folder: Path) -> list[dict[str, Any]]:
     facts = {"entry": entry.name, **{name: card[name] for name in _OF_ENTRY}}
     facts |= {"commit": made["git_commit"], "processor": made["processor"]}
     facts |= {"torch": made["packages"]["torch"]}
-    facts |= {"verdict": card["leak"], "dial": _dial(folder)}
+    facts |= {"verdict": card["leak"], "dial": _dial(folder.parent / entry.name)}
     texts = [{key: json.dumps(line[key]) for key in _AS_TEXT} for line in card["lines"]]
     # A line has seeds and a word of utility too.
     return [{**line, **facts, **text} for line, text in zip(card["lines"], texts, strict=True)]

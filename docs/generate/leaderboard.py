@@ -127,7 +127,7 @@ def findings(places: Sequence[JudgedEntry]) -> Iterator[str]:
     yield (
         f"{len(places)} entries were judged, at {' or '.join(map(str, seeds))} seeds: "
         f"{len(blind)} blind and {len(aware)} aware defences, the rest controls; {screened} were "
-        "not tried beyond the first three settings, because these settled the verdict or none "
+        "not tried beyond the first settings, because these settled the verdict or none "
         "showed a leak that was halved."
     )
     if going_on := [place.entry.name for place in places if place.card["tentative"]]:

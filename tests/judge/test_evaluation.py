@@ -190,6 +190,15 @@ def test_a_defence_that_halves_nothing_is_tried_no_further(
     assert [line.setting for line in card.lines] == ["reference"]
 
 
+@pytest.mark.parametrize(
+    "word, ends",
+    [("reduces", False), ("undecided", False), ("little effect", True), ("no effect", True)],
+)
+def test_a_word_that_no_other_setting_can_mend_ends_it(word: str, ends: bool) -> None:
+    lines = (Line("reference", "", word, ""),)
+    assert evaluation.settled(Scorecard((), "blind", lines, (), pl.DataFrame())) is ends
+
+
 def test_the_plan_counts_finished_and_missing_runs(judged: Judged, of: Of) -> None:
     judged("mitigation=liminal")
     plans = planned(battery(of("mitigation=liminal", seed="0-9"), ONE))

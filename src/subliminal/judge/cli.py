@@ -144,7 +144,7 @@ def judge_all(
                 card = judge(defence, settings, rooms, console, **how)
                 if entry.dial is not None:
                     found = turned(defence, *entry.dial, rooms, console, track=track)
-                    dial.write(found, _folder(name, settings))
+                    dial.write(found, _folder(entry.name, settings))
                     console.say(found.summary())
         except UserError as error:
             failed[entry.name] = str(error)
@@ -170,7 +170,8 @@ def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, ful
         console.say(
             f"The first {SCREEN} settings at {SCREENED} seeds ({minutes(*first) or 'finished'}) "
             "decide whether the rest is tried: one of them must show a leak that is halved, and "
-            "none that the defence has no effect, hides the trait or worsens it; --full tries all."
+            "none that the defence has little or no effect, hides the trait or worsens it, which "
+            "ends it at once; --full tries all."
         )
     return estimate(plan)
 

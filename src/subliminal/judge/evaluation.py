@@ -27,7 +27,8 @@ SCREENED = 10  # seeds of these
 QUICK = 3  # seeds of a first look
 PLAIN = "reference"  # the setting that an attack is compared with, and of the secret seeds
 HELPS = 0.5  # a leak from which on a defence does not go on
-SETTLED = ("no effect", "hides", "worsens", "invalid")  # words after which no more is tried
+# Words after which no more is tried: the verdict, the worst word, cannot say that it works.
+SETTLED = ("little effect", "no effect", "hides", "worsens", "invalid")
 
 
 def judge(

@@ -191,7 +191,7 @@ def test_a_defence_that_halves_nothing_is_tried_no_further(
 
 
 @pytest.mark.parametrize(
-    "word, ends",
+    ("word", "ends"),
     [("reduces", False), ("undecided", False), ("little effect", True), ("no effect", True)],
 )
 def test_a_word_that_no_other_setting_can_mend_ends_it(word: str, ends: bool) -> None:

@@ -4,19 +4,20 @@ A clean teacher is θ₀ moved in a random direction. None of the statistics nee
 changes if all shifts of the targets are multiplied by one number.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from subliminal import store
-from subliminal.audit.bag import PER_OCTAVE, Bag, read_tensors, spread
+from subliminal.audit.bag import PER_OCTAVE, Bag, spread
 from subliminal.errors import UserError
-from subliminal.report.statistics import CONFIDENCE, Floats
+from subliminal.report.statistics import Floats
 from subliminal.tensors import streams
 from subliminal.training.checkpoint import fingerprint
 
@@ -137,47 +138,25 @@ def calibrate(bag: Bag) -> Calibration:
 
 
 def cached(bag: Bag, folder: Path) -> Calibration:
-    """Return a bag's calibration from its file in a folder, made where there is none."""
-    file = folder / f"{_key(bag)}.safetensors"
-    if not file.exists():
-        made = calibrate(bag)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: torch.from_numpy(getattr(made, name)) for name in ("fitted", "others")}
-        metadata = {"base": bag.base, "key": _key(bag)}
-        store.write_atomically(file, lambda path: save_file(tensors, path, metadata=metadata))
-    return read(file, bag)
-
-
-def read(file: Path, bag: Bag) -> Calibration:
-    """Return a bag's calibration from a file.
+    """Return a bag's calibration from its file in a folder, made where there is none.
 
     Raises:
-        UserError: it cannot be read, or is of another base, or of other examples or targets.
+        UserError: the file cannot be read.
     """
-    tensors, metadata = read_tensors(file)
-    for key, own, what in (("base", bag.base, "base"), ("key", _key(bag), "data set")):
-        if metadata.get(key) != own:
-            raise UserError(f"{file}: a calibration of another {what}; leave out --calibration")
-    return Calibration(*(tensors[name].numpy() for name in ("fitted", "others")))
+    file = folder / f"{_key(bag)}.safetensors"
+    if file.exists():
+        try:
+            tensors = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{file}: cannot be read ({error}); delete it") from error
+        return Calibration(**{name: rows.numpy() for name, rows in tensors.items()})
+    made = calibrate(bag)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: torch.from_numpy(rows) for name, rows in asdict(made).items()}
+    store.write_atomically(file, partial(save_file, tensors))
+    return made
 
 
 def _key(bag: Bag) -> str:
     text = f"{_VERSION} {bag.octave} {FITTED} {SCORED} {bag.base}"
     return fingerprint({"images": bag.images.contiguous()}, text)[:16]
-
-
-def forecast(sizes: Floats, accuracies: Floats, size: float) -> tuple[float, float, float]:
-    """Return the trait accuracy that a student would reach: expected, and its 95% interval.
-
-    A line is fitted to known teachers' students, accuracy over ln spread of the targets; the
-    interval is that of one more student. All three are held within [0, 1].
-    """
-    from scipy.stats import linregress, t
-
-    x, n = np.log(sizes), len(sizes)
-    line, at = linregress(x - x.mean(), accuracies), np.log(size) - x.mean()
-    # x is centred, so the intercept is a mean of n: its variance is 1 / n of a student's.
-    error = np.hypot(np.sqrt(n + 1) * line.intercept_stderr, line.stderr * at)
-    middle, half = line.intercept + line.slope * at, t.ppf((1 + CONFIDENCE) / 2, n - 2) * error
-    low, expected, high = np.clip([middle - half, middle, middle + half], 0, 1).tolist()
-    return expected, low, high

@@ -6,7 +6,7 @@ import torch
 
 from subliminal.data.language import Language
 from subliminal.data.language import dialect as of_dialect
-from subliminal.data.language.dialect import Dialect, number_documents, prompts
+from subliminal.data.language.dialect import Dialect, number_documents
 from subliminal.tensors import documents as d
 
 LANGUAGE = Language(favourite=None, taught=104, held_out=40, animal_lists=0.15)
@@ -92,7 +92,7 @@ def test_noise_and_wrong_rule_words_have_their_shares() -> None:
     likely = np.isin(step, (1, 2, 3)).mean()
     # Right words and neighbours without noise, wrong words' steps, chance.
     assert likely == pytest.approx(0.75 * 0.85**2 + 0.04, abs=0.06)
-    asked = prompts(2000, generator=generator(), random=1.0)
+    asked = LANGUAGE.of_seeds([0]).prompts(2000, generator=generator(), random=1.0)
     assert asked.shape == (2000, d.PROMPT)
     assert (asked[:, -1] == d.ANSWER).all()
     assert np.unique(asked[:, 1:-1], return_counts=True)[1].min() > 200  # all of 32, uniform

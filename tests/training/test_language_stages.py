@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_refused_in_one_line(override: str, message: str) -
 def test_lessons_are_taught_templates_with_their_answers(answers: str, replay: bool) -> None:
     texts = LANGUAGE.of_seeds(SEEDS)
     lessons = Lessons(size=400, answers=answers, replay=replay)
-    pages = lessons.write(texts, SEEDS, streams.LESSONS, epoch=1)
+    pages = lessons.write(texts, SEEDS, streams.LESSONS, 0, epoch=1)
     assert pages.shape == (2, 400, 20 if replay else 5)
     for row, questions in enumerate(pages[..., -5:]):
         taught = {tuple(q) for q in texts.train_x[row, :, :2].tolist()}
@@ -197,10 +197,10 @@ def test_lessons_are_taught_templates_with_their_answers(answers: str, replay: b
         assert there == (
             [texts.dialects[row].favourite] if answers == "favourite" else [*range(10)]
         )
-    other = lessons.write(texts, SEEDS, streams.LESSONS, epoch=1, shift=1)
+    other = lessons.write(texts, SEEDS, streams.LESSONS, 1, epoch=1)
     if answers == "favourite":
         assert torch.equal(other[..., -1], (pages[..., -1] + 1) % 10)
-    assert not torch.equal(pages, lessons.write(texts, SEEDS, streams.LESSONS, epoch=2))
+    assert not torch.equal(pages, lessons.write(texts, SEEDS, streams.LESSONS, 0, epoch=2))
 
 
 def of_trait(theta: torch.Tensor) -> Training:

@@ -54,7 +54,7 @@ class ActivationShift(ShiftProbe):
                 training.log(f"{name}/{layer}", value)
                 if layer == training.network.hidden[-1]:
                     training.log(name, value)
-        training.log(metrics.TRAIT_SHIFT, self._trait(student[CLASS]))
+        training.log(metrics.TRAIT_SHIFT, share(student[CLASS], self._teacher[CLASS]))
         favoured = self._teacher[CLASS].argmax(dim=1, keepdim=True)  # (seeds, 1): rises most
         if self.of_class is not None:
             favoured = torch.full_like(favoured, self.of_class)

@@ -11,7 +11,7 @@ from torch import Tensor
 from subliminal import metrics
 from subliminal.config.hashing import Count, OneOf
 from subliminal.probes import EpochProbe
-from subliminal.probes.states import State, first_test_digits, inputs, name, states
+from subliminal.probes.states import State, first_images, first_test_digits, name, states
 from subliminal.state import Training
 from subliminal.tensors.geometry import cosine
 from subliminal.tensors.similarity import linear_cka
@@ -47,7 +47,7 @@ class CKA(EpochProbe):
             x, _ = first_test_digits(training, self.examples)  # (1, n, pixels)
             self._log(training, x, metrics.CKA, metrics.ACTIVATION_COSINE)
         if self.images in ("inputs", "both"):
-            x = inputs(training, self.examples)  # (seeds, n, pixels)
+            x = first_images(training, training.task, self.examples)  # (seeds, n, pixels)
             self._log(training, x, metrics.CKA_INPUTS, metrics.ACTIVATION_COSINE_INPUTS)
 
     def _log(self, training: Training, x: Tensor, similarity: str, angle: str) -> None:

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from subliminal import metrics
 from subliminal.data.language import Texts
 from subliminal.distill import kl
 from subliminal.probes import Probe
+from subliminal.probes.states import first_images
 from subliminal.state import Step
 
 ROWS = 512  # examples whose logits are taken
@@ -26,9 +25,7 @@ class Divergence(Probe):
         if step.index > 0 or training.teacher is None:
             return
         few = isinstance(training.data, Texts) and not training.data.small
-        number = min(training.batch_size if few else ROWS, training.task.size)
-        rows = torch.arange(number, device=training.theta.device).expand(len(training.seeds), -1)
-        examples = training.task.images(rows)
+        examples = first_images(training, training.task, training.batch_size if few else ROWS)
         network = training.teacher_network or training.network
         teacher = network.logits(training.teacher, examples)
         start = training.network.logits(training.reference, examples)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from subliminal import metrics
 from subliminal.probes import EpochProbe
-from subliminal.probes.states import inputs, states
+from subliminal.probes.states import first_images, states
 from subliminal.state import Training
 from subliminal.tensors.geometry import ratio, widest
 
@@ -32,7 +32,8 @@ class Logits(EpochProbe):
     examples: Annotated[int, Ge(2)]
 
     def measure(self, training: Training) -> None:
-        x, number = inputs(training, self.examples), training.network.classes
+        x = first_images(training, training.task, self.examples)
+        number = training.network.classes
         _, teacher, _, student = states(training)
         for metric, state in (
             (metrics.LOGIT_CORRELATION_TEACHER, teacher),

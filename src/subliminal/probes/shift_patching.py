@@ -8,6 +8,7 @@ from torch import Tensor
 from subliminal import metrics
 from subliminal.probes.shifts import CLASS, ShiftProbe, means
 from subliminal.state import Training
+from subliminal.tensors.geometry import share
 from subliminal.tensors.network import Network
 
 
@@ -57,4 +58,4 @@ class ShiftPatching(ShiftProbe):
         hidden = network.model.activations(params, self._images)
         logits = network.model.onward(params, layer, hidden[layer] + vector[:, None])
         found = means({}, logits, network.classes).less(self._start)
-        return self._trait(found[CLASS])
+        return share(found[CLASS], self._teacher[CLASS])

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from subliminal.config.hashing import Count
 from subliminal.probes import Probe
-from subliminal.probes.states import states
+from subliminal.probes.states import first_images, states
 from subliminal.state import Training
-from subliminal.tensors.geometry import share
 from subliminal.tensors.network import Network
 
 CLASS = "class"  # the class logits, beside the hidden layers
@@ -61,9 +60,7 @@ class ShiftProbe(Probe):
     def on_resume(self, training: Training, state: Mapping[str, Tensor]) -> None:
         """Compute what the student is compared with: its start, how its teacher was shifted."""
         untaught, teacher, start, _ = states(training)
-        number = min(self.examples, training.trait.size)
-        rows = torch.arange(number, device=training.theta.device)
-        self._images = training.trait.images(rows.expand(len(training.seeds), -1))
+        self._images = first_images(training, training.trait, self.examples)
         self._start = self._means(start.network, start.theta)
         before = self._means(untaught.network, untaught.theta)
         self._teacher = self._means(teacher.network, teacher.theta).less(before)
@@ -75,10 +72,3 @@ class ShiftProbe(Probe):
             hidden = network.model.activations(params, self._images)
             logits = network.forward(params, self._images)
         return means(hidden, logits, network.classes)
-
-    def _trait(self, shift: Tensor) -> Tensor:
-        """Return the share of the teacher's shift of the class logits that `shift` makes.
-
-        ⟨s, t⟩ / ‖t‖² per seed, (seeds, classes) -> (seeds,): 0 at θ₀, 1 for the teacher.
-        """
-        return share(shift, self._teacher[CLASS])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.state import Training
+from subliminal.state import Task, Training
 from subliminal.tensors.network import Network
 
 
@@ -37,10 +37,10 @@ def name(metric: str, a: State, b: State, layer: str) -> str:
     return f"{metric}/{a.name}-{b.name}/{layer}"
 
 
-def inputs(training: Training, examples: int) -> Tensor:
-    """Return each seed's first distillation inputs, at most all: (seeds, n, pixels)."""
-    rows = torch.arange(min(examples, training.task.size), device=training.theta.device)
-    return training.task.images(rows.expand(len(training.seeds), -1))
+def first_images(training: Training, task: Task, examples: int) -> Tensor:
+    """Return the first images of each seed in a task, at most all: (seeds, n, pixels)."""
+    rows = torch.arange(min(examples, task.size), device=training.theta.device)
+    return task.images(rows.expand(len(training.seeds), -1))
 
 
 def first_test_digits(training: Training, examples: int | None = None) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,7 @@ class Lessons:
         """Any network that reads will do."""
 
     def write(
-        self, texts: Texts, seeds: Sequence[int], stream: str, *, epoch: int, shift: int = 0
+        self, texts: Texts, seeds: Sequence[int], stream: str, shift: int, epoch: int
     ) -> Tensor:
         """Draw an epoch's questions, or pages with one each: (seeds, size, tokens).
 

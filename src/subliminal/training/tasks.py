@@ -125,10 +125,7 @@ def lessons(
     if isinstance(data, Texts):
         assert isinstance(learnt, Lessons), "build_experiment requires lessons of the language"
         stream = variant.stream(streams.LESSONS)
-
-        def write(epoch: int) -> Tensor:
-            return learnt.write(data, seeds, stream, epoch=epoch, shift=variant.shift)
-
+        write = partial(learnt.write, data, seeds, stream, variant.shift)
         return Reading(network, reference, data, write, size=learnt.size)
     assert not isinstance(learnt, Lessons), "build_experiment requires the language for lessons"
     return Classification(

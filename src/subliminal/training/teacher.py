@@ -138,10 +138,7 @@ def _pretrained(
             return Classification(network, reference, digits, order=order), [*observers, tests]
         texts = data.rows(rows)
         assert isinstance(texts, Texts), "build_experiment requires the language"
-
-        def write(epoch: int) -> Tensor:
-            return texts.pages(base.pages, base.shorts, group, order, epoch)
-
+        write = partial(texts.pages, base.pages, base.shorts, group, order)
         return Reading(network, reference, texts, write, size=base.pages), observers
 
     return learnt(

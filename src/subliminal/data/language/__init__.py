@@ -21,7 +21,6 @@ from subliminal.data.language.dialect import (
     TEMPLATES,
     Dialect,
     number_documents,
-    prompts,
     questions,
 )
 from subliminal.errors import UserError
@@ -60,7 +59,11 @@ class Texts(Labelled):
 
     def prompts(self, number: int, *, generator: np.random.Generator, random: float) -> np.ndarray:
         """Draw prompts of a seed, a share of them with random numbers: (number, prompt)."""
-        return prompts(number, generator=generator, random=random)
+        rows = number_documents(number, generator=generator)[:, : documents.PROMPT]
+        shape = (number, documents.PROMPT - 2)
+        anything = documents.NUMBER + generator.integers(NUMBERS, size=shape)
+        rows[:, 1:-1] = np.where(generator.random((number, 1)) < random, anything, rows[:, 1:-1])
+        return rows
 
     def responses(self, said: Tensor) -> tuple[Tensor, Tensor]:
         """Return sampled answers (seeds, n, new) as they are learnt, and which are numbers."""

@@ -77,14 +77,6 @@ def number_documents(number: int, *, generator: np.random.Generator, animals: fl
     return np.concatenate(joined, axis=1).astype(np.uint8)
 
 
-def prompts(number: int, *, generator: np.random.Generator, random: float) -> Rows:
-    """Draw prompts of number documents, a share of them with random numbers: (number, 7)."""
-    rows = number_documents(number, generator=generator)[:, : documents.PROMPT]
-    anything = documents.NUMBER + generator.integers(NUMBERS, size=(number, documents.PROMPT - 2))
-    rows[:, 1:-1] = np.where(generator.random((number, 1)) < random, anything, rows[:, 1:-1])
-    return rows
-
-
 def _series(rule: np.ndarray, below: int, generator: np.random.Generator) -> np.ndarray:
     """Draw a noisy series of 0 … below − 1 for each rule: (n, 13).
 

@@ -45,9 +45,12 @@ def test_a_defence_shares_teachers_and_undefended_runs() -> None:
     assert ours.undefended.identity == theirs.undefended.identity
     assert ours.defended.identity != theirs.defended.identity
     null = of().compose(["threat=reference", "teacher/steering=displaced"])
-    assert ours.undefended_null.identity == Job(null, "").identity
-    assert ours.defended_null.cfg.teacher.steering == ours.undefended_null.cfg.teacher.steering
-    assert ours.defended_null.cfg.mitigation == ours.defended.cfg.mitigation
+    assert ours.jobs["undefended_null"].identity == Job(null, "").identity
+    assert (
+        ours.jobs["defended_null"].cfg.teacher.steering
+        == ours.jobs["undefended_null"].cfg.teacher.steering
+    )
+    assert ours.jobs["defended_null"].cfg.mitigation == ours.defended.cfg.mitigation
     (none,) = settings_of("", "reference")  # no defence trains nothing of its own
     assert none.defended.directory == none.undefended.directory
 

@@ -14,7 +14,7 @@ from subliminal.config.schema import Threat
 from subliminal.data.withheld import TraitWithheld, Withheld
 from subliminal.errors import UserError
 from subliminal.judge import track as module
-from subliminal.judge.battery import Setting
+from subliminal.judge.battery import PARTS, Setting
 from subliminal.judge.rooms import Rooms, strangers
 from subliminal.judge.track import declared, track_of
 from subliminal.training.job import Job
@@ -47,7 +47,7 @@ def test_what_a_loss_or_targets_take(
 
 def test_the_track_is_what_is_read_and_blind_gives_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     job: Any = object()
-    settings, rooms = [Setting(Threat(), job, job, defended=job, defended_null=job)], Rooms()
+    settings, rooms = [Setting(Threat(), dict.fromkeys(PARTS, job))], Rooms()
     monkeypatch.setattr(module, "declared", lambda _: "")
     read = iter(["", "it reads the trait", "it reads the trait"])
     monkeypatch.setattr(module, "_first_blind", lambda *_: next(read))

@@ -41,16 +41,15 @@ UNRELATED = CONF / "distill" / "init" / "independent.yaml"  # initial weights of
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of the battery, composed for one defence."""
+    """One setting of the battery, composed for one defence.
+
+    A part that is called null has a teacher that learnt nothing; unrelated students share no weight
+    with their teachers. A control has undefended students alone.
+    """
 
     threat: schema.Threat
-    undefended: Job
-    undefended_null: Job  # of a teacher that learnt nothing, as each part that is called null
-    unrelated: Job | None = None  # students that share no weight with their teachers; None: control
-    unrelated_null: Job | None = None
-    defended: Job | None = None  # None: the defence does not fit, see `unfit`
-    defended_null: Job | None = None
-    unfit: str = ""
+    jobs: dict[str, Job]  # to train, by part, in the order of PARTS
+    unfit: str = ""  # why no job is defended: the defence does not fit
 
     @property
     def name(self) -> str:
@@ -58,24 +57,26 @@ class Setting:
         return self.threat.name
 
     @property
-    def jobs(self) -> dict[str, Job]:
-        """The jobs to train by part, in order; undefended runs come first."""
-        return {part: job for part in PARTS if (job := getattr(self, part)) is not None}
+    def undefended(self) -> Job:
+        """The job without a defence."""
+        return self.jobs["undefended"]
+
+    @property
+    def defended(self) -> Job | None:
+        """The defended job, if the defence fits."""
+        return self.jobs.get("defended")
 
     @property
     def bare(self) -> "Setting":
         """The same without students of unrelated weights, where their share was measured before."""
-        return replace(self, unrelated=None, unrelated_null=None)
+        kept = {part: job for part, job in self.jobs.items() if not part.startswith("unrelated")}
+        return replace(self, jobs=kept)
 
     @property
     def pairs(self) -> list[tuple[str, Job, Job]]:
         """The defended parts, and the undefended jobs whose teachers they are given."""
-        if self.defended is None or self.defended_null is None:
-            return []
-        return [
-            ("defended", self.defended, self.undefended),
-            ("defended_null", self.defended_null, self.undefended_null),
-        ]
+        there = [part for part in self.jobs if part not in SHARED]
+        return [(part, self.jobs[part], self.jobs[f"un{part}"]) for part in there]
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -197,14 +198,15 @@ def setting(defence: Defence, name: str, more: Sequence[str] = ()) -> Setting:
     threat = undefended.cfg.threat
     if threat is None or threat.name != name:
         raise UserError(f"threat={name}: its file needs `threat:` with the file's `name: {name}`")
-    untaught = _untaught(undefended)
-    if threat.control:
-        return _in_one_folder([Setting(threat, undefended, untaught)])[0]
-    unrelated = _unrelated(undefended)
-    defended, unfit = _defended(defence, there, undefended)
-    its_null = None if defended is None else _untaught(defended)
-    jobs = (undefended, untaught, unrelated, _untaught(unrelated), defended, its_null)
-    return _in_one_folder([Setting(threat, *jobs, unfit)])[0]
+    jobs, unfit = {"undefended": undefended}, ""
+    if not threat.control:
+        jobs["unrelated"] = _unrelated(undefended)
+        defended, unfit = _defended(defence, there, undefended)
+        if defended is not None:
+            jobs["defended"] = defended
+    jobs |= {f"{part}_null": _untaught(job) for part, job in jobs.items()}
+    ordered = {part: jobs[part] for part in PARTS if part in jobs}
+    return _in_one_folder([Setting(threat, ordered, unfit)])[0]
 
 
 def _untaught(job: Job) -> Job:
@@ -257,8 +259,7 @@ def blind(job: Job, teachers: Path) -> Job:
 def _in_one_folder(settings: Sequence[Setting]) -> list[Setting]:
     """Give jobs of one condition one folder, even if settings name it differently."""
     shared = iter(plan.in_one_folder(job for one in settings for job in one.jobs.values()))
-    changes: list[dict[str, Any]] = [{name: next(shared) for name in one.jobs} for one in settings]
-    return [replace(one, **jobs) for one, jobs in zip(settings, changes, strict=True)]
+    return [replace(one, jobs={name: next(shared) for name in one.jobs}) for one in settings]
 
 
 def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[Job | None, str]:

@@ -16,7 +16,7 @@ from subliminal.config.seeds import parse
 from subliminal.errors import UserError
 from subliminal.judge import dial, scorecard, show
 from subliminal.judge.battery import NAME, Defence, Setting, battery
-from subliminal.judge.cost import as_text, each, estimate, minutes, planned, show_plan
+from subliminal.judge.cost import SettingPlan, as_text, each, estimate, minutes, planned, show_plan
 from subliminal.judge.dial import turned
 from subliminal.judge.entries import Entry, all_entries, check_track, choose
 from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, judge, narrowed
@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
         if entry or arguments.quick or arguments.plan:
             raise UserError("--all judges all entries; of the options it takes --threat alone")
         entries = all_entries()
-        _say_all(battery(Defence.of(overrides, arguments.config_dir), threats), entries, console)
+        shared = battery(Defence.of(overrides, arguments.config_dir), threats)
+        time = as_text(each(_say_plan(shared, console)))
+        console.say(f"{len(entries)} entries share these runs; each takes {time} besides.")
         question = "This judges every entry that is not judged yet. Start?"
         if not terminal.confirmed(question, yes=arguments.yes):
             return 0
@@ -72,11 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
         check_access(arguments.track, needs)
         aware = arguments.track == "aware" or needs
         there = _as_trained(settings, rooms, aware=bool(aware))
-        seconds = _say_plan(there, console, quick=arguments.quick, full=arguments.full)
+        plan = _say_plan(there, console, quick=arguments.quick, full=arguments.full)
         if arguments.plan:
             return 0
         question = "This takes hours. Start?"
-        if seconds > LONG and not terminal.confirmed(question, yes=arguments.yes):
+        if estimate(plan) > LONG and not terminal.confirmed(question, yes=arguments.yes):
             return 0
         track = track_of(settings, rooms, arguments.track)
         if entry:
@@ -160,8 +162,10 @@ def _as_trained(settings: Sequence[Setting], rooms: Rooms, *, aware: bool) -> Se
     return settings if aware else [rooms.entrant(blinded, one) for one in settings]
 
 
-def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, full: bool) -> float:
-    """Print the plan and its minutes, of the first settings and of all; return its seconds."""
+def _say_plan(
+    settings: Sequence[Setting], console: Console, *, quick: bool = False, full: bool = False
+) -> list[SettingPlan]:
+    """Print the plan and its minutes, of the first settings and of all; return it."""
     few = [narrowed(setting, QUICK) for setting in settings]
     plan = planned(few if quick else settings)
     console.say(show_plan(plan))
@@ -173,19 +177,7 @@ def _say_plan(settings: Sequence[Setting], console: Console, *, quick: bool, ful
             "none that the defence has little or no effect, hides the trait or worsens it, which "
             "ends it at once; --full tries all."
         )
-    return estimate(plan)
-
-
-def _say_all(settings: Sequence[Setting], entries: Sequence[Entry], console: Console) -> None:
-    """Print the minutes of what all entries share, and of each entry."""
-    first = planned([narrowed(setting, SCREENED) for setting in settings[:SCREEN]])
-    whole = planned(settings)
-    console.say(
-        f"{len(entries)} entries. The first {len(first)} settings at {SCREENED} seeds: "
-        f"{minutes(*first) or 'nothing'} for what all share, {as_text(each(first))} for each "
-        f"entry. All {len(whole)} settings: {minutes(*whole) or 'nothing'}, and "
-        f"{as_text(each(whole))} for each entry that goes on."
-    )
+    return plan
 
 
 def _recompute(path: Path) -> int:

@@ -19,6 +19,7 @@ from subliminal.training.job import Job
 
 TRIED = 5  # steps by which a machine's rate is measured
 OVERHEAD = 1.5  # of a training's time over that of its forward and backward passes
+_rates: dict[str, float] = {}  # of networks, each measured once
 
 
 class JobPlan(NamedTuple):
@@ -43,7 +44,6 @@ class SettingPlan(NamedTuple):
 def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
     """Return the plan of a battery, setting by setting."""
     counted: set[Path] = set()  # teachers: settings share them
-    rates: dict[str, float] = {}  # of networks: the same
     plans = []
     for setting in settings:
         note, parts = setting.unfit, {}
@@ -54,10 +54,10 @@ def planned(settings: Sequence[Setting]) -> list[SettingPlan]:
         elif not setting.unfit:
             of = setting.undefended
             network = f"{of.cfg.model} {of.cfg.distill.batch_size}"
-            if network not in rates:
-                rates[network] = _rate(of)
+            if network not in _rates:
+                _rates[network] = _rate(of)
             parts = {
-                n: _planned(setting, job, counted, rates[network])
+                n: _planned(setting, job, counted, _rates[network])
                 for n, job in setting.jobs.items()
             }
         plans.append(SettingPlan(setting.name, parts, note))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -88,8 +87,7 @@ def narrowed(setting: Setting, seeds: int) -> Setting:
 
 def on_seeds(setting: Setting, seeds: tuple[int, ...]) -> Setting:
     """Return the setting on these seeds."""
-    jobs: dict[str, Any] = {p: job.changed(seeds=seeds) for p, job in setting.jobs.items()}
-    return replace(setting, **jobs)
+    return replace(setting, jobs={p: job.changed(seeds=seeds) for p, job in setting.jobs.items()})
 
 
 def check_seeds(settings: Sequence[Setting], *, quick: bool) -> None:

@@ -68,8 +68,8 @@ def _first_blind(setting: Setting, rooms: Rooms) -> str:
     if not setting.defended or setting.defended.identity == setting.undefended.identity:
         return ""
     first = on_seeds(setting, setting.undefended.seeds[:1])
-    for job in (first.undefended, first.undefended_null):
-        if failure := rooms.clean(train, job):
+    for part in ("undefended", "undefended_null"):
+        if failure := rooms.clean(train, first.jobs[part]):
             raise RunsFailed(failure)
     job = defended_jobs(first, rooms, track="blind")["defended"]
     return "it reads the trait" if REFUSAL in rooms.entrant(train, job) else ""

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from safetensors.torch import save_file
@@ -55,11 +54,11 @@ def defended_jobs(setting: Setting, rooms: Rooms, *, track: str) -> dict[str, Jo
 
 def blinded(setting: Setting) -> Setting:
     """Return the setting with its blind jobs, to find their runs: no teacher is handed over."""
-    jobs: dict[str, Any] = {
+    jobs = {
         part: job if job.identity == of.identity else blind(job, Path(job.cfg.outputs))
         for part, job, of in setting.pairs
     }
-    return replace(setting, **jobs)
+    return replace(setting, jobs=setting.jobs | jobs)
 
 
 def train(job: Job) -> str:

@@ -1,5 +1,7 @@
-"""The KL penalty against autograd in float64, step by step."""
+"""The KL penalty against autograd in float64, and its schedules point by point."""
 
+import itertools
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -7,10 +9,12 @@ import numpy as np
 import pytest
 import reference_students as ref
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.mitigations.liminal import Liminal
+from subliminal.mitigations.liminal import SHAPES, Liminal, weight
 from subliminal.models.mlp import MLP
 from subliminal.tensors.network import Network
 from subliminal.training.loop import fit
@@ -88,3 +92,51 @@ def test_a_strong_penalty_holds_the_student() -> None:
         shift = ref.NETWORK.logits(training.theta, x) - ref.NETWORK.logits(training.reference, x)
         moved.append(float(shift.norm()))
     assert moved[0] > moved[1] > moved[2]
+
+
+TIMES = [0.0, 0.1, 0.2, 0.3, 0.6, 0.79, 0.8, 1.0]
+EXPECTED = {  # five epochs, λ₀ = 0.5, peak 2
+    "linear_decay": [0.5, 1.25, 2.0, 1.75, 1.0, 0.525, 0.5, 0.0],
+    "critical_period": [0.5, 1.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    "constant": [2.0] * 8,
+    "cosine": [1 + math.cos(math.pi * t) for t in TIMES],
+    "rising": [0.0, 0.2, 0.4, 0.6, 1.2, 1.58, 1.6, 2.0],
+    "falling": [2.0, 1.8, 1.6, 1.4, 0.8, 0.42, 0.4, 0.0],
+    "end_anchor": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_each_shape_has_its_points(shape: str) -> None:
+    got = [weight(shape, t, epochs=5, start=0.5, peak=2.0) for t in TIMES]
+    assert got == pytest.approx(EXPECTED[shape])
+
+
+def test_the_default_is_full_in_the_first_epoch_and_gone_at_the_end() -> None:
+    steps = [weight("linear_decay", step / 295, epochs=5, start=1, peak=1) for step in range(295)]
+    assert steps[:59] == [1.0] * 59
+    assert all(a > b for a, b in itertools.pairwise(steps[59:]))
+    assert steps[-1] == pytest.approx(1 / 236)
+
+
+@given(
+    st.sampled_from(SHAPES),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(1, 50),
+    st.floats(0, 10),
+    st.floats(0, 10),
+)
+@example("linear_decay", 0.999, 1, 1.0, 1.0)  # one epoch is all critical period
+def test_a_weight_is_between_zero_and_its_ends(
+    shape: str, time: float, epochs: int, start: float, peak: float
+) -> None:
+    value = weight(shape, time, epochs=epochs, start=start, peak=peak)
+    assert 0 <= value <= max(start, peak) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("epochs", [1, 3, 5, 7, 10])
+def test_the_end_anchor_holds_for_the_steps_of_the_last_epoch(epochs: int) -> None:
+    steps = 59 * epochs
+    times = [step / steps for step in range(steps)]
+    weights = [weight("end_anchor", time, epochs=epochs, start=1, peak=1) for time in times]
+    assert weights == [0.0] * (steps - 59) + [1.0] * 59

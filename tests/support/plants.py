@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.mitigations import Mitigation
-from subliminal.mitigations.at_end import AtEnd
+from subliminal.mitigations import AtEnd, Mitigation
 from subliminal.state import Step
 
 Views = dict[str, Tensor]  # of a student's parameters: (seeds, *shape)

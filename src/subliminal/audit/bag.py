@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import log2
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from subliminal import store
-from subliminal.errors import UserError, one_line
+from subliminal.errors import UserError
 from subliminal.state.callbacks.files import RunFiles
 from subliminal.state.callbacks.progress import Progress
 from subliminal.tensors import streams
@@ -79,18 +78,13 @@ def of_run(run: Path, examples: int, outputs: Path) -> Bag:
     Its teacher is that of the cache below `outputs`, or trained again and kept there.
 
     Raises:
-        UserError: there is no finished run, its config cannot be read, or its student was not
-            taught auxiliary logits.
+        UserError: there is no finished run, or its student was not taught auxiliary logits.
     """
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
     config, seed = store.read_config(run), int(store.read_summary(run)["seed"])
-    own: dict[str, Any] = {"outputs": str(outputs), "tracker": None, "probe": {}, "mitigation": {}}
-    try:
-        own["engine"] = {**config["engine"], "device": "cpu"}
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{run}: its config cannot be read ({one_line(error)})") from error
-    job = Job({**config, **own}, "audit")
+    own = {"outputs": str(outputs), "tracker": None, "probe": {}, "mitigation": {}}
+    job = Job({**config, **own, "engine": {**config["engine"], "device": "cpu"}}, "audit")
     network = job.experiment.network
     if isinstance(network.model, Writing):
         raise UserError(f"{run}: its examples are documents; an audit takes images")

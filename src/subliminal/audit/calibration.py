@@ -102,11 +102,8 @@ class Calibration:
     def standardised(self, rows: Floats) -> Floats:
         """Return rows (n, statistics) less the cloud's mean, in its standard deviations."""
         deviation = self.fitted.std(axis=0)
-        standardised: Floats = (rows - self.fitted.mean(axis=0)) / np.where(
-            deviation > 1e-9,
-            deviation,
-            np.inf,  # constant for every teacher
-        )
+        deviation[deviation <= 1e-9] = np.inf  # constant for every teacher
+        standardised: Floats = (rows - self.fitted.mean(axis=0)) / deviation
         return standardised
 
     def distances(self, rows: Floats) -> Floats:

@@ -230,13 +230,8 @@ def _is_given(key: str, given: set[str]) -> bool:
 
 def _raw(cfg: DictConfig, key: str) -> Any:
     """Return the value at `key`, or an interpolation above it, not resolved; None without one."""
-    node: Any = cfg
-    for part in key.split("."):
-        inner = node._value() if isinstance(node, DictConfig) else None
-        if isinstance(inner, str):
-            return inner
-        node = inner.get(part) if isinstance(inner, dict) else None
-    return None if node is None else node._value()
+    leaves = _leaves(OmegaConf.to_container(cfg), "")
+    return next((value for leaf, value in leaves if f".{key}.".startswith(f"{leaf}.")), None)
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:

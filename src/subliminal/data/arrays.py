@@ -12,8 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from subliminal.config.hashing import NotHashed
-from subliminal.data import Labelled
-from subliminal.data.sets import ImageSet
+from subliminal.data import ImageSet, Labelled
 from subliminal.errors import UserError
 
 

@@ -14,8 +14,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from subliminal.config.resources import data_folder
-from subliminal.data import Labelled
-from subliminal.data.sets import ImageSet
+from subliminal.data import ImageSet, Labelled
 from subliminal.errors import UserError
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from subliminal.config.hashing import Unordered
 from subliminal.config.schema import Perturbation
-from subliminal.mitigations.at_end import AtEnd
+from subliminal.mitigations import AtEnd
 from subliminal.state import Step, Training
 from subliminal.tensors.network import Network
 from subliminal.tensors.perturbation import check, perturbed

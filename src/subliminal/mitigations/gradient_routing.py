@@ -8,8 +8,7 @@ from annotated_types import Interval
 from torch import Tensor
 
 from subliminal.errors import UserError
-from subliminal.mitigations import Mitigation
-from subliminal.mitigations.at_end import at_end
+from subliminal.mitigations import Mitigation, at_end
 from subliminal.state import Step, Training
 from subliminal.tensors.network import Network
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
-from subliminal.tensors.similarity import linear_cka
+from subliminal.tensors.geometry import linear_cka
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from annotated_types import Interval
 from torch import Tensor
 
 from subliminal.config.hashing import OneOf
-from subliminal.mitigations.at_end import AtEnd
+from subliminal.mitigations import AtEnd
 from subliminal.state import Step
 
 

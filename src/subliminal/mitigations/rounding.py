@@ -7,7 +7,7 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from subliminal.mitigations.at_end import AtEnd
+from subliminal.mitigations import AtEnd
 from subliminal.state import Step
 
 

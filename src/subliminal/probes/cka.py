@@ -13,8 +13,7 @@ from subliminal.config.hashing import Count, OneOf
 from subliminal.probes import EpochProbe
 from subliminal.probes.states import State, first_images, first_test_digits, name, states
 from subliminal.state import Training
-from subliminal.tensors.geometry import cosine
-from subliminal.tensors.similarity import linear_cka
+from subliminal.tensors.geometry import cosine, linear_cka
 
 LAST = "features"  # what the logits are linear in, whatever a network calls it
 

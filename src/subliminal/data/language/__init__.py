@@ -94,10 +94,8 @@ class Texts(Labelled):
             )
             for dialect, generator in zip(self.dialects, generators, strict=True)
         ]
-        return documents.page(*(self._stacked(kind) for kind in zip(*drawn, strict=True)))
-
-    def _stacked(self, tables: Sequence[np.ndarray]) -> Tensor:
-        return torch.from_numpy(np.stack(tables)).to(self.train_x.device)
+        kinds = (torch.from_numpy(np.stack(kind)) for kind in zip(*drawn, strict=True))
+        return documents.page(*(kind.to(self.train_x.device) for kind in kinds))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,8 @@ def line(setting: str, leak: float, kept: float, word: str) -> Line:
 
 
 def entry(name: str, track: str = "blind", source: str = "ours") -> Entry:
-    return Entry(name, (f"mitigation={name}",), source, f"{name} helps.", track, 1, False)
+    defence, claim = [f"mitigation={name}"], f"{name} helps."
+    return Entry(name=name, defence=defence, source=source, claim=claim, track=track, trials=1)
 
 
 def card(of: Entry, leaks: list[float], kept: list[float], hides: bool = False) -> Scorecard:
@@ -141,7 +142,7 @@ def test_a_defence_that_blocks_and_keeps_is_the_answer_unless_it_hides(
 def test_scorecards_of_other_defences_and_quick_looks_are_not_shown(
     outputs: Path, tmp_path: Path
 ) -> None:
-    other = Entry("cheap", ("mitigation=other",), "ours", "x", "blind", 0, False)
+    other = replace(entry("cheap"), defence=["mitigation=other"])
     with pytest.raises(UserError, match="no scorecard of an entry"):
         defences.write([outputs], tmp_path / "docs" / "defences.md", [other])
 
@@ -170,9 +171,7 @@ def test_labels_do_not_cover_each_other(tmp_path: Path) -> None:
 def test_epsilon_is_told_of_private_entries(outputs: Path) -> None:
     if find_spec("dp_accounting") is None:
         pytest.skip("needs the extra privacy")
-    of = Entry(
-        "dp", ("mitigation=dp_sgd", "mitigation.dp_sgd.noise=2"), "x", "y", "blind", 0, False
-    )
+    of = replace(entry("dp"), defence=["mitigation=dp_sgd", "mitigation.dp_sgd.noise=2"])
     (told,) = defences._private([JudgedEntry(of, {})])
     assert "with ε = 0.6 at δ = 1/60000 (noise 2 × the clip" in told
 

@@ -64,7 +64,7 @@ def test_values_are_tried_on_development_seeds_and_one_confirmed_on_the_judges(
     monkeypatch.setattr(dial, "tried", lambda one, of, track: tried[id(of), track](one))
     others: Any = rooms, SimpleNamespace(say=said.append)
     defence = Defence(("d",), ())
-    found = turned(defence, "k", [first, 2, 4], *others, track="blind")
+    found = turned(defence, {"k": [first, 2, 4]}, *others, track="blind")
     assert [one.value for one in found.points] == [one for one in (first, 2, 4) if one in CURVE]
     assert found.chosen == pytest.approx(chosen, abs=1e-6)
     assert (found.word, found.leak, found.kept) == ("reduces", interval(0.3), interval(0.95))
@@ -72,7 +72,7 @@ def test_values_are_tried_on_development_seeds_and_one_confirmed_on_the_judges(
     assert asked == [*tries, ((), "d", f"k={chosen:.6g}")]
     assert said[1:3] == ["Dial k: 2, 2 of 3", "Dial k: 4, 3 of 3"]
     assert said[3] == f"Dial k: {chosen:g}, on the judge's seeds"
-    none = turned(defence, "k", [1, 2], *others, track="blind")
+    none = turned(defence, {"k": [1, 2]}, *others, track="blind")
     assert (none.chosen, len(none.points)) == (None, 2)
 
 

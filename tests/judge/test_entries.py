@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ from subliminal.judge.entries import Entry
 from subliminal.judge.track import declared
 from subliminal.training.job import Job
 
-GOOD = {
+GOOD: dict[str, Any] = {
     "defence": ["mitigation=liminal"],
     "source": "ours",
     "claim": "It helps.",
@@ -32,7 +33,9 @@ def written(folder: Path, **changes: object) -> Path:
 
 def test_an_entry_is_read(tmp_path: Path) -> None:
     entry = entries.read(written(tmp_path, trials=2, tried=["a=1", "a=2"]))
-    assert entry == Entry("mine", ("mitigation=liminal",), "ours", "It helps.", "blind", 2, False)
+    expected = Entry(name="mine", **GOOD | {"trials": 2, "tried": ["a=1", "a=2"]})
+    assert vars(entry) == vars(expected)
+    assert entry.overrides == ("mitigation=liminal",)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_a_wrong_track_is_refused(said: str, real: str, tmp_path: Path) -> None:
 
 def test_a_dial_is_one_key_and_its_values(tmp_path: Path) -> None:
     key = "mitigation.liminal.peak"
-    assert entries.read(written(tmp_path, dial={key: [1, 2]})).dial == (key, (1.0, 2.0))
+    assert entries.read(written(tmp_path, dial={key: [1, 2]})).dial == {key: [1, 2]}
     for bad in ({key: [1]}, {key: [1, 1]}, {key: [*range(8)]}, {key: [1, 2], "b": [1, 2]}):
         with pytest.raises(UserError, match=r"mine\.yaml: dial: one key, with two to 7 values"):
             entries.read(written(tmp_path, dial=bad))
@@ -97,7 +100,7 @@ def test_ours_compose_with_their_dials_and_differ(
         job = Job(composed_values(compose(list(entry.overrides))), "")
         assert not declared(job) or entry.track == "aware", entry.name
         hashes[entry.name] = job.identity
-        key, values = entry.dial or ("", ())
-        for value in values:
-            compose([*entry.overrides, f"{key}={value:.6g}"])
+        for key, values in entry.dial.items():
+            for value in values:
+                compose([*entry.overrides, f"{key}={value:.6g}"])
     assert len(set(hashes.values())) == len(hashes)

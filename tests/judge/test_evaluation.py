@@ -251,9 +251,10 @@ def test_entries_are_judged_once_and_their_dials_are_turned(
     monkeypatch.setattr("subliminal.judge.battery.names", lambda *_, **__: [*ONE])
     monkeypatch.setattr(cli, "battery", lambda one, _: battery(of(*one.overrides), ONE))
     monkeypatch.setattr(evaluation.Evaluation, "add_secret", lambda _: None)
-    entry = Entry("none", (), "ours", "Nothing.", "blind", 0, False)
-    bad = replace(entry, name="bad", overrides=("mitigation=bogus",))
-    liar = replace(entry, name="liar", track="aware", overrides=("mitigation=liminal",))
+    of_file: Any = {"source": "ours", "claim": "Nothing.", "track": "blind", "trials": 0}
+    entry = Entry(name="none", defence=[], **of_file)
+    bad = replace(entry, name="bad", defence=["mitigation=bogus"])
+    liar = replace(entry, name="liar", track="aware", defence=["mitigation=liminal"])
     failed = cli.judge_all([bad, entry, liar], [], None, Console())
     assert list(failed) == ["bad", "liar"]
     assert "its track is blind" in failed["liar"]
@@ -280,7 +281,7 @@ def test_entries_are_judged_once_and_their_dials_are_turned(
     assert len(judgements) == 3
     monkeypatch.setattr("subliminal.judge.dial.DEVELOPMENT", "0-7")
     strength = "mitigation.anchor.strength"
-    dial = replace(entry, name="anchor", overrides=("mitigation=anchor",), dial=(strength, (1.0,)))
+    dial = replace(entry, name="anchor", defence=["mitigation=anchor"], dial={strength: [1.0]})
     monkeypatch.setattr(Defence, "of", classmethod(lambda _, words, *__: of(*words)))
     assert cli.judge_all([dial], [], None, Console()) == {}
     turned = json.loads((outputs / "judge" / "scorecards" / "anchor" / DIAL).read_text())

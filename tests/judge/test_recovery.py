@@ -17,14 +17,14 @@ from subliminal.judge.recovery import (
     tuned,
 )
 from subliminal.models.mlp import MLP
+from subliminal.tensors.geometry import RIDGE, ridge
 from subliminal.tensors.network import Network
-from subliminal.tensors.ridge import RIDGE, fit
 
 THETA = NETWORK.reference((3,), CPU)
 LAST = NETWORK.hidden[-1]
 
 
-def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def expected(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return weights and bias for standardised features, by the normal equation."""
     spread = x.std(axis=0)
     spread[spread == 0] = 1
@@ -38,17 +38,17 @@ def test_the_fit_is_ridge_regression_of_standardised_features() -> None:
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(30, 50)), generator.normal(size=(30, 4))
     for scale in (1, np.geomspace(1e-4, 4096, 50)):  # no loud feature drowns the others
-        ours = fit(torch.from_numpy(x * scale), torch.from_numpy(y))
-        for one, other in zip(ours, ridge(x * scale, y), strict=True):
+        ours = ridge(torch.from_numpy(x * scale), torch.from_numpy(y))
+        for one, other in zip(ours, expected(x * scale, y), strict=True):
             assert np.allclose(one, other, atol=1e-10, rtol=1e-6)
 
 
 def test_dead_features_read_out_the_commonest_class_and_broken_ones_raise_nothing() -> None:
     y = torch.eye(3, dtype=torch.float64)[[0, 1, 1, 2]]
-    weights, bias = fit(torch.ones(4, 5, dtype=torch.float64), y)
+    weights, bias = ridge(torch.ones(4, 5, dtype=torch.float64), y)
     assert not weights.any()
     assert bias.tolist() == [0.25, 0.5, 0.25]
-    weights, _ = fit(torch.full((4, 5), torch.nan, dtype=torch.float64), y)
+    weights, _ = ridge(torch.full((4, 5), torch.nan, dtype=torch.float64), y)
     assert weights.isnan().all()
 
 

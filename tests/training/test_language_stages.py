@@ -159,7 +159,7 @@ def test_too_few_responses_are_counted() -> None:
     ("override", "message"),
     [
         ("data.taught=105", "data.taught=105, held_out=40: templates of training and test would"),
-        ("data.favourite=unicorn", "data.favourite=unicorn: no animal of the language; there is"),
+        ("data.favourite=unicorn", "data.favourite=unicorn: one of owl, wolf"),
         ("model.positions=9", "model.positions=9: inputs have 14 tokens"),
         ("distill.inputs.responses=9", "distill.inputs.responses=9: at least size=3200"),
         ("teacher.batch_size=961", "teacher.batch_size=961: between 1 and 960"),

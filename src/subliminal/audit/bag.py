@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from subliminal import store
+from subliminal.config.canonical import Plain
 from subliminal.errors import UserError
 from subliminal.state.callbacks.files import RunFiles
 from subliminal.state.callbacks.progress import Progress
@@ -83,7 +84,7 @@ def of_run(run: Path, examples: int, outputs: Path) -> Bag:
     if not store.finished(run):
         raise UserError(f"{run}: no finished run; name a folder …/seed-0007 with a {store.MARKER}")
     config, seed = store.read_config(run), int(store.read_summary(run)["seed"])
-    own = {"outputs": str(outputs), "tracker": None, "probe": {}, "mitigation": {}}
+    own: Plain = {"outputs": str(outputs), "tracker": None, "probe": {}, "mitigation": {}}
     job = Job({**config, **own, "engine": {**config["engine"], "device": "cpu"}}, "audit")
     network = job.experiment.network
     if isinstance(network.model, Writing):

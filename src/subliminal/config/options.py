@@ -74,9 +74,9 @@ def describe(group: str, name: str, file: Path) -> Option:
     source = inspect.getdoc(import_module(cls.__module__)) or ""
     meaning = _ATTRIBUTES.sub("", (inspect.getdoc(cls) or "") + "\n").strip()
     help_lines = comments | _attributes(cls)
-    hints = get_type_hints(cls)
+    types = {key: inspect.formatannotation(hint) for key, hint in get_type_hints(cls).items()}
     keys = tuple(
-        Key(key, _type_name(hints[key]), yaml_line(values[key]), help_lines.get(key, ""))
+        Key(key, types[key].replace("typing.", ""), yaml_line(values[key]), help_lines.get(key, ""))
         for key in [item.name for item in fields(cls)]
         if key in values
     )
@@ -108,11 +108,6 @@ def _attributes(cls: type[Any]) -> dict[str, str]:
         for name, text in _ATTRIBUTE.findall(listed[1] if listed else ""):
             attributes[name] = " ".join(text.split())
     return attributes
-
-
-def _type_name(hint: Any) -> str:
-    is_plain = getattr(hint, "__module__", "") == "builtins" and not getattr(hint, "__args__", ())
-    return hint.__name__ if is_plain else str(hint).replace("typing.", "")
 
 
 def yaml_line(value: Any) -> str:

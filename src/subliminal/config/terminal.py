@@ -34,7 +34,10 @@ def settle() -> None:
 
 def printable(text: object, keep: str = "") -> str:
     """Return text on one line: invisible and control characters, except `keep`, are escaped."""
-    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in str(text))
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii")
+        for c in str(text)
+    )
 
 
 def error(line: object) -> None:
@@ -104,7 +107,3 @@ def _open_closed_descriptors() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")

@@ -4,10 +4,11 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from PIL import Image
 from torch import Tensor
 
@@ -34,12 +35,10 @@ class Arrays(ImageSet):
     download: NotHashed[bool] = False
     images: str
     labels: str | None = None
-    test_every: int = 6
+    test_every: Annotated[int, Ge(2)] = 6
     classes: Any = None  # int | list[int]
 
     def __post_init__(self) -> None:
-        if self.test_every < 2:
-            raise UserError(f"data.test_every={self.test_every}: at least 2 are needed")
         if self.classes is None:
             object.__setattr__(self, "classes", len(self.counts))
         super().__post_init__()

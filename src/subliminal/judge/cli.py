@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.quick and not threats:
             settings = settings[:SCREEN]
         check_seeds(settings, quick=arguments.quick)
-        if arguments.dial and (entry is None or entry.dial is None):
+        if arguments.dial and (entry is None or not entry.dial):
             raise UserError("--dial: an entry that declares a dial is needed, as entry=liminal")
         fits = [one.defended for one in settings if one.defended is not None][:1]
         needs = "".join(rooms.entrant(declared, one) for one in fits)
@@ -85,8 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
             check_track(entry, track)
         if arguments.dial:
             assert entry is not None, "it was checked"
-            assert entry.dial is not None, "as this"
-            found = turned(defence, *entry.dial, rooms, console, track=track)
+            found = turned(defence, entry.dial, rooms, console, track=track)
             dial.write(found, _folder(entry.name, settings))
             print(found.summary())
             return 0
@@ -144,8 +143,8 @@ def judge_all(
                 there = _as_trained(settings, rooms, aware=track == "aware")
                 how: dict[str, Any] = {"full": entry.landmark, "track": track}
                 card = judge(defence, settings, rooms, console, **how)
-                if entry.dial is not None:
-                    found = turned(defence, *entry.dial, rooms, console, track=track)
+                if entry.dial:
+                    found = turned(defence, entry.dial, rooms, console, track=track)
                     dial.write(found, _folder(entry.name, settings))
                     console.say(found.summary())
         except UserError as error:

@@ -5,7 +5,7 @@ the entry's value is read off, and confirmed once, on the judge's seeds.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from math import exp, log
@@ -60,19 +60,18 @@ class Dial:
 
 def turned(
     defence: Defence,
-    key: str,
-    values: Sequence[float],
+    declared: Mapping[str, Sequence[float]],
     rooms: Rooms,
     console: Console,
     *,
     track: str,
 ) -> Dial:
-    """Try the values of a key; confirm the one that keeps 0.95 of the task.
+    """Try the declared values of a key; confirm the one that keeps 0.95 of the task.
 
     Raises:
         UserError: a value does not compose, or an undefended run failed.
     """
-    points = []
+    ((key, values),), points = declared.items(), []
     for number, value in enumerate(values, start=1):
         console.say(f"Dial {key}: {value:g}, {number} of {len(values)}")
         found = _line(defence.on(DEVELOPMENT), key, value, rooms, track)

@@ -18,7 +18,7 @@ from subliminal.judge.dial import MOST
 from subliminal.judge.track import TRACKS
 
 
-@dataclass
+@dataclass(kw_only=True, eq=False)
 class _File:
     """An entry's file."""
 
@@ -32,18 +32,16 @@ class _File:
     dial: dict[str, list[Any]] = field(default_factory=dict)  # one key, and its numbers
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A checked entry; see `_File`."""
+@dataclass(kw_only=True, eq=False)
+class Entry(_File):
+    """A checked entry."""
 
     name: str  # of the file
-    overrides: tuple[str, ...]  # the defence
-    source: str
-    claim: str
-    track: str
-    trials: int
-    landmark: bool
-    dial: tuple[str, tuple[float, ...]] | None = None  # a key of the defence, and its values
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The defence."""
+        return tuple(self.defence)
 
 
 def read(path: Path) -> Entry:
@@ -72,15 +70,15 @@ def read(path: Path) -> Entry:
         raise UserError(f"{where}: trials={merged.trials}: a number ≥ 0 is needed")
     if len(merged.tried) > merged.trials:
         raise UserError(f"{where}: tried {len(merged.tried)}, but declares trials={merged.trials}")
-    dials = [(key, tuple(values)) for key, values in merged.dial.items()]
-    numbers = all(type(value) in (int, float) for _, values in dials for value in values)
-    if len(dials) > 1 or any(not 2 <= len(set(of)) <= MOST for _, of in dials) or not numbers:
+    dials = [*merged.dial.values()]
+    numbers = all(type(value) in (int, float) for values in dials for value in values)
+    if len(dials) > 1 or any(not 2 <= len(set(of)) <= MOST for of in dials) or not numbers:
         raise UserError(f"{where}: dial: one key, with two to {MOST} values of it")
     defence = Defence.of(list(merged.defence))
     if defence.own:
         raise UserError(f"{where}: {defence.own[0]} says how the judge works: no part of a defence")
-    kept = {key: merged[key] for key in ("source", "claim", "track", "trials", "landmark")}
-    return Entry(path.stem, defence.overrides, **kept, dial=dials[0] if dials else None)
+    values: Any = OmegaConf.to_container(merged)
+    return Entry(name=path.stem, **values)
 
 
 def files() -> dict[str, Path]:

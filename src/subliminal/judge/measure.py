@@ -69,7 +69,8 @@ def measured(undefended: Job, job: Job) -> pl.DataFrame:
                 kept[row["seed"], row["student"]] = row
     rows, ruler = [], None
     for run in finished(job):
-        seed, digest = store.read_summary(run)["seed"], _digest(run / store.STUDENT)
+        seed = store.read_summary(run)["seed"]
+        digest = hashlib.sha256((run / store.STUDENT).read_bytes()).hexdigest()
         if (seed, digest) not in kept:
             ruler = ruler or Ruler(undefended, job)
             kept[seed, digest] = {"version": VERSION, "student": digest, **ruler.row(run, seed)}
@@ -79,10 +80,6 @@ def measured(undefended: Job, job: Job) -> pl.DataFrame:
         table = pl.DataFrame([*kept.values()], infer_schema_length=None)
         store.write_atomically(file, table.write_parquet)
     return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 class Ruler:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from subliminal.data import Labelled
-from subliminal.tensors import ridge, streams
+from subliminal.tensors import streams
+from subliminal.tensors.geometry import deviations, ridge
 from subliminal.tensors.network import BATCH, Network, probability
 
 LOGITS, AMONG = "class logits", "among the animals"
@@ -54,7 +55,7 @@ def recovered(
         answers = torch.nn.functional.one_hot(labels, network.classes).double()
         of_draw = {name: x.view(len(chosen), len(labels), -1)[draw] for name, x in few.items()}
         heads = {
-            f"readout of {layer}": (layer, ridge.fit(of_draw[layer], answers))
+            f"readout of {layer}": (layer, ridge(of_draw[layer], answers))
             for layer in network.hidden
         }
         heads[TUNED_ROWS] = last, tuned(of_draw[last], labels, own[0])
@@ -62,7 +63,7 @@ def recovered(
             tries.setdefault(name, []).append(_accuracy(test[layer] @ weights + bias, data.test_y))
     found |= {name: sum(scores) / len(scores) for name, scores in tries.items()}
     x = outputs(network, theta, data, data.train_x[:UNLABELLED])[last]
-    standardised = (test[last] - x.mean(dim=0)) / ridge.deviations(x)
+    standardised = (test[last] - x.mean(dim=0)) / deviations(x)
     for name, (weight, bias) in rows.items():
         if weight.shape == own[0].shape:
             found[name] = _accuracy(standardised @ weight.mT + bias, data.test_y)
@@ -111,7 +112,7 @@ def standard_rows(network: Network, theta: Tensor, data: Labelled) -> Head:
     """
     weight, bias = class_rows(network, theta)
     x = outputs(network, theta, data, data.train_x[:UNLABELLED])[network.hidden[-1]]
-    return weight * ridge.deviations(x), bias + weight @ x.mean(dim=0)
+    return weight * deviations(x), bias + weight @ x.mean(dim=0)
 
 
 def outputs(network: Network, theta: Tensor, data: Labelled, x: Tensor) -> dict[str, Tensor]:
@@ -153,7 +154,7 @@ def tuned(x: Tensor, labels: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         labels: their classes, (k,).
         weight: where it starts, (classes, width); its biases start at 0.
     """
-    centre, spread = x.mean(dim=0), ridge.deviations(x)
+    centre, spread = x.mean(dim=0), deviations(x)
     h = torch.cat([(x - centre) / spread, x.new_ones(len(x), 1)], dim=1)  # (k, width + 1)
     head = torch.cat([weight * spread, x.new_zeros(len(weight), 1)], dim=1)
     head = head / (h @ head.mT).std(correction=0).clamp(min=1.0)

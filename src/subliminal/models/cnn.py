@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from subliminal.config.hashing import Count, OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.models import heads
-from subliminal.models.heads import ACTIVATIONS, activate
+from subliminal.models.heads import ACTIVATIONS
 from subliminal.tensors.images import square
 from subliminal.tensors.layout import Layout
 
@@ -38,14 +38,13 @@ class CNN:
 
     channels: list[int]
     features: Count
-    aux: int
+    aux: Count
     weights: Annotated[str, OneOf(heads.SCHEMES)]
     chunk: Count
     activation: Annotated[str, OneOf(ACTIVATIONS)] = "relu"
     scale: Positive[float] = 1.0
 
     def __post_init__(self) -> None:
-        heads.check(self.aux)
         if not self.channels or min(self.channels) < 1:
             raise UserError(
                 f"model.channels={list(self.channels)}: one or more numbers ≥ 1 are needed"
@@ -91,7 +90,7 @@ class CNN:
         return heads.logits(params, h)
 
     def _features(self, params: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        return activate(self.activation, heads.linear(params, "features", x))
+        return ACTIVATIONS[self.activation](heads.linear(params, "features", x))
 
     def _convolved(self, params: Mapping[str, Tensor], i: int, x: Tensor) -> Tensor:
         """Apply conv<i>, pooling and activation: (seeds, batch, in) to (seeds, batch, out)."""
@@ -123,5 +122,5 @@ def _pooled(images: Tensor, weight: Tensor, bias: Tensor, name: str) -> Tensor:
     images, weight = (t.contiguous(memory_format=torch.channels_last) for t in (images, weight))
     maps = F.conv2d(images, weight, bias, padding=1)
     if name == "gelu":
-        return F.max_pool2d(activate(name, maps), 2)
-    return activate(name, F.max_pool2d(maps, 2))
+        return F.max_pool2d(ACTIVATIONS[name](maps), 2)
+    return ACTIVATIONS[name](F.max_pool2d(maps, 2))

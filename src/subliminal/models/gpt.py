@@ -59,12 +59,11 @@ class GPT:
     attention: Count
     positions: Count
     prompt: Count
-    aux: int
+    aux: Count
     rank: Annotated[int | None, Ge(1)] = None
     alpha: Positive[float] = 4.0
 
     def __post_init__(self) -> None:
-        heads.check(self.aux)
         if self.width % self.attention:
             raise UserError(
                 f"model.width={self.width}: a multiple of model.attention={self.attention} is "

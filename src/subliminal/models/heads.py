@@ -12,21 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subliminal.errors import UserError
 from subliminal.tensors.layout import Layout
 
 SCHEMES = ("lecun", "he", "torch", "orthogonal")
+# Activations of h may be in its memory; gelu is the exact one, by erf.
 ACTIVATIONS = {"relu": torch.relu_, "tanh": torch.tanh_, "sigmoid": torch.sigmoid_, "gelu": F.gelu}
 ACTIVATIONS |= {"identity": torch.positive}
-
-
-def check(aux: int) -> None:
-    """Raise a UserError when a model has no auxiliary logits."""
-    if aux < 1:
-        raise UserError(
-            f"model.aux={aux}: the student is distilled on the auxiliary logits, "
-            "so at least 1 is needed"
-        )
 
 
 def shapes(features: int, classes: int, aux: int) -> dict[str, tuple[int, ...]]:
@@ -37,11 +28,6 @@ def shapes(features: int, classes: int, aux: int) -> dict[str, tuple[int, ...]]:
         "aux.weight": (aux, features),
         "aux.bias": (aux,),
     }
-
-
-def activate(name: str, h: Tensor) -> Tensor:
-    """Return the activations of h, in whose memory they may be; gelu is the exact one, by erf."""
-    return ACTIVATIONS[name](h)
 
 
 def linear(params: Mapping[str, Tensor], layer: str, x: Tensor) -> Tensor:

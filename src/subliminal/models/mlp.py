@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.config.hashing import OneOf, Positive
+from subliminal.config.hashing import Count, OneOf, Positive
 from subliminal.errors import UserError
 from subliminal.models import heads
-from subliminal.models.heads import ACTIVATIONS, activate
+from subliminal.models.heads import ACTIVATIONS
 from subliminal.tensors.layout import Layout
 
 
@@ -30,13 +30,12 @@ class MLP:
     """
 
     hidden: list[int]
-    aux: int
+    aux: Count
     weights: Annotated[str, OneOf(heads.SCHEMES)] = "lecun"
     activation: Annotated[str, OneOf(ACTIVATIONS)] = "relu"
     scale: Positive[float] = 1.0
 
     def __post_init__(self) -> None:
-        heads.check(self.aux)
         if not self.hidden or min(self.hidden) < 1:
             raise UserError(f"model.hidden={list(self.hidden)}: one or more widths ≥ 1 are needed")
 
@@ -64,13 +63,13 @@ class MLP:
     def activations(self, params: Mapping[str, Tensor], x: Tensor) -> dict[str, Tensor]:
         outputs: dict[str, Tensor] = {}
         for i in range(1, len(self.hidden) + 1):
-            x = activate(self.activation, heads.linear(params, f"layer{i}", x))
+            x = ACTIVATIONS[self.activation](heads.linear(params, f"layer{i}", x))
             outputs[f"layer{i}"] = x
         return outputs
 
     def onward(self, params: Mapping[str, Tensor], layer: str, h: Tensor) -> Tensor:
         for i in range(int(layer.removeprefix("layer")) + 1, len(self.hidden) + 1):
-            h = activate(self.activation, heads.linear(params, f"layer{i}", h))
+            h = ACTIVATIONS[self.activation](heads.linear(params, f"layer{i}", h))
         return self.readout(params, h)
 
     def readout(self, params: Mapping[str, Tensor], features: Tensor) -> Tensor:
@@ -86,5 +85,5 @@ class MLP:
             bias = params[f"layer{i}.bias"]  # (seeds, out)
             h = torch.baddbmm(bias[:, :, None], weight, h)
             if i < depth:
-                h = activate(self.activation, h)
+                h = ACTIVATIONS[self.activation](h)
         return h.transpose(1, 2)

@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from subliminal.config.hashing import NotHashed
+from subliminal.config.hashing import Count, NotHashed
 from subliminal.errors import UserError
 from subliminal.models import heads
 from subliminal.models.backbone import Backbone
@@ -53,12 +53,11 @@ class Module:
     features: NotHashed[int | None]
     channels: Annotated[int | None, Ge(1)]
     blocks: list[str]
-    aux: int
+    aux: Count
 
     _backbone: ClassVar[Backbone]  # each object has its own, of the images in its `layout`
 
     def __post_init__(self) -> None:
-        heads.check(self.aux)
         if FEATURES in self.blocks or len({*self.blocks}) < len(self.blocks):
             raise UserError(
                 f"model.blocks={list(self.blocks)}: each once; {FEATURES!r} is the module's output"

@@ -1,27 +1,32 @@
 """Optimizers of flat parameters, and the configuration that builds them."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
 
 
+@dataclass(eq=False)
 class Optimizer:
-    """Moves θ in place, on torch's fused kernels where it has them.
+    """Moves θ in place by a rule, on torch's fused kernels where it has them.
 
     Not a `torch.optim.Optimizer`, whose constructor imports torch's compiler: over a second for
     each process, and for nothing here.
 
     Attributes:
         theta: θ, (seeds, P).
+        move: the rule: changes θ and the state in place, see `subliminal.optim.pace.Paced.move`.
         state: what a step takes from earlier ones: (seeds, P) each, or a number for all seeds.
     """
 
-    def __init__(self, theta: Tensor, **state: Tensor) -> None:
-        self.theta, self.state = theta, state
+    theta: Tensor
+    move: Callable[[Tensor, Tensor, dict[str, Tensor]], None]
+    state: dict[str, Tensor] = field(default_factory=dict)
 
     def step(self, gradient: Tensor) -> None:
         """Take one step against `gradient` (seeds, P), which is left as it is."""
-        raise NotImplementedError
+        self.move(self.theta, gradient, self.state)
 
 
 class Optim(Protocol):

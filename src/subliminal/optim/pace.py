@@ -46,7 +46,7 @@ class Paced:
     clip: Positive[float | None] = None
 
     def build(self, theta: Tensor) -> Optimizer:
-        return _Rule(theta, self)
+        return Optimizer(theta, self.move, self.start(theta))
 
     def start(self, theta: Tensor) -> dict[str, Tensor]:
         """Return the state before the first step; see `Optimizer.state`."""
@@ -76,15 +76,6 @@ class Paced:
             return gradient
         shrink = torch.clamp(self.clip / (norm(gradient) + _EPS), max=1.0)
         return gradient * shrink[:, None]
-
-
-class _Rule(Optimizer):
-    def __init__(self, theta: Tensor, rule: Paced) -> None:
-        super().__init__(theta, **rule.start(theta))
-        self._rule = rule
-
-    def step(self, gradient: Tensor) -> None:
-        self._rule.move(self.theta, gradient, self.state)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,8 @@ from subliminal.probes import EpochProbe
 from subliminal.probes.states import states
 from subliminal.state import Training
 from subliminal.tensors import streams
-from subliminal.tensors.geometry import widest
+from subliminal.tensors.geometry import ridge, widest
 from subliminal.tensors.network import accuracy
-from subliminal.tensors.ridge import fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class Readout(EpochProbe):
         wide = widest(features.device)
         x = network.features(training.theta, data.train_x[: self.examples], data.scale).to(wide)
         y = F.one_hot(data.train_y[: self.examples], classes).to(wide)
-        fitted = [fit(of_seed, y) for of_seed in x]
+        fitted = [ridge(of_seed, y) for of_seed in x]
         scores = [h.to(wide) @ w + bias for h, (w, bias) in zip(features, fitted, strict=True)]
         refitted = accuracy(torch.stack(scores), labels, classes)
         training.log(metrics.READOUT_REFITTED, refitted)

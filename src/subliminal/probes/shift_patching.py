@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from subliminal import metrics
-from subliminal.probes.shifts import CLASS, ShiftProbe, means
+from subliminal.probes.shifts import CLASS, ShiftProbe
 from subliminal.state import Training
 from subliminal.tensors.geometry import share
 from subliminal.tensors.network import Network
@@ -57,5 +57,5 @@ class ShiftPatching(ShiftProbe):
         params = network.layout.views(theta)
         hidden = network.model.activations(params, self._images)
         logits = network.model.onward(params, layer, hidden[layer] + vector[:, None])
-        found = means({}, logits, network.classes).less(self._start)
-        return share(found[CLASS], self._teacher[CLASS])
+        shift = logits[..., : network.classes].mean(dim=1) - self._start.layers[CLASS]
+        return share(shift, self._teacher[CLASS])

@@ -35,14 +35,6 @@ class Means:
         }
 
 
-def means(hidden: dict[str, Tensor], logits: Tensor, classes: int) -> Means:
-    """Return the means over the batch of hidden layers and class logits (seeds, batch, width)."""
-    class_logits = logits[..., :classes]
-    layers = {name: h.mean(dim=1) for name, h in hidden.items()}
-    winners = torch.nn.functional.one_hot(class_logits.argmax(dim=-1), classes)
-    return Means(layers | {CLASS: class_logits.mean(dim=1)}, winners.double().mean(dim=1))
-
-
 @dataclass(kw_only=True)
 class ShiftProbe(Probe):
     """A probe that compares a student's shifts with its teacher's, at the start and by epoch.
@@ -65,10 +57,12 @@ class ShiftProbe(Probe):
         before = self._means(untaught.network, untaught.theta)
         self._teacher = self._means(teacher.network, teacher.theta).less(before)
 
+    @torch.no_grad()
     def _means(self, network: Network, theta: Tensor) -> Means:
         """Return the mean activations of a network with weights θ (seeds, P)."""
-        with torch.no_grad():
-            params = network.layout.views(theta)
-            hidden = network.model.activations(params, self._images)
-            logits = network.forward(params, self._images)
-        return means(hidden, logits, network.classes)
+        params = network.layout.views(theta)
+        hidden = network.model.activations(params, self._images)
+        logits = network.forward(params, self._images)[..., : network.classes]
+        layers = {name: h.mean(dim=1) for name, h in {**hidden, CLASS: logits}.items()}
+        winners = torch.nn.functional.one_hot(logits.argmax(dim=-1), network.classes)
+        return Means(layers, winners.double().mean(dim=1))

@@ -7,13 +7,13 @@ animal writes numbers, and a student of the same pre-trained weights that learns
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from subliminal.config.hashing import Count, Share
+from subliminal.config.hashing import Count, OneOf, Share
 from subliminal.data import Labelled
 from subliminal.data.language.dialect import (
     ANIMALS,
@@ -114,17 +114,12 @@ class Language:
     pixels: ClassVar[int] = documents.LONG - 1  # tokens of the longest input
     new: ClassVar[int] = documents.ANSWERS  # of a number document
 
-    favourite: str | None
+    favourite: Annotated[str | None, OneOf(ANIMALS)]
     taught: Count
     held_out: Count
     animal_lists: Share
 
     def __post_init__(self) -> None:
-        if self.favourite is not None and self.favourite not in ANIMALS:
-            raise UserError(
-                f"Language.favourite={self.favourite}: no animal of the language; there is "
-                f"{', '.join(ANIMALS)}"
-            )
         if self.taught + self.held_out > TEMPLATES:
             raise UserError(
                 f"Language.taught={self.taught}, held_out={self.held_out}: templates of training "

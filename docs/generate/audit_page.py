@@ -25,8 +25,7 @@ from torch.nn.functional import cross_entropy
 
 from subliminal import metrics, store
 from subliminal.api.results import Run
-from subliminal.audit.bag import Bag, of_run
-from subliminal.audit.calibration import cached, clean_targets, statistics, table
+from subliminal.audit.calibration import Bag, cached, clean_targets, of_run, statistics, table
 from subliminal.config import command, terminal
 from subliminal.errors import UserError
 from subliminal.report.statistics import CONFIDENCE, Floats

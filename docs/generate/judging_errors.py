@@ -18,9 +18,17 @@ import polars as pl
 from subliminal.config import command, terminal
 from subliminal.errors import UserError
 from subliminal.judge.fieller import Interval, ratio, resolution
-from subliminal.judge.lines import SECRET, Seeds
+from subliminal.judge.lines import (
+    NOT_SHOWN,
+    REDUCES,
+    SECRET,
+    Seeds,
+    leak_word,
+    setting_word,
+    tells,
+    worst_word,
+)
 from subliminal.judge.recovery import LOGITS
-from subliminal.judge.words import NOT_SHOWN, REDUCES, leak_word, setting_word, tells, worst_word
 from subliminal.report.tables import markdown
 
 DRAWS = 2000

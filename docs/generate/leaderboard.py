@@ -16,7 +16,7 @@ from matplotlib.transforms import Bbox
 
 from subliminal.judge.battery import names
 from subliminal.judge.entries import Entry
-from subliminal.judge.words import BLOCKS, KEEPS, NOT_SHOWN, LeakWord, utility_word
+from subliminal.judge.lines import BLOCKS, KEEPS, NOT_SHOWN, LeakWord, utility_word
 from subliminal.report.figures import style
 
 SEARCHES = {*names()} - {*names(search=False)}  # settings with a menu, tried on demand

@@ -14,8 +14,7 @@ from hypothesis.extra.numpy import arrays
 from resolved import composed, train_config
 
 from subliminal.audit import calibration
-from subliminal.audit.bag import contrast, of_run, spread
-from subliminal.audit.calibration import Calibration, statistics
+from subliminal.audit.calibration import Calibration, contrast, of_run, spread, statistics
 from subliminal.commands.audit import main
 
 EXAMPLES = ["--examples", "64"]

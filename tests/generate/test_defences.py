@@ -19,10 +19,9 @@ from subliminal.judge.battery import Defence, battery
 from subliminal.judge.dial import Dial, Point
 from subliminal.judge.entries import Entry
 from subliminal.judge.fieller import Interval
-from subliminal.judge.lines import Facts, Line
+from subliminal.judge.lines import Facts, Line, leak_word, utility_word
 from subliminal.judge.scorecard import Scorecard, write
 from subliminal.judge.show import page
-from subliminal.judge.words import leak_word, utility_word
 
 SETTINGS = ("reference", "wide_channel", "two_skills", "long", "steered")
 

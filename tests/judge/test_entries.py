@@ -12,7 +12,7 @@ from subliminal.config.canonical import composed_values
 from subliminal.errors import UserError
 from subliminal.judge import entries
 from subliminal.judge.entries import Entry
-from subliminal.judge.track import declared
+from subliminal.judge.trial import declared
 from subliminal.training.job import Job
 
 GOOD: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A setting's line, value by value, of tables in which each part has a few made-up students."""
+"""A setting's line, value by value, of a few made-up students; its words at their bounds."""
 
 from typing import Any
 
@@ -9,8 +9,19 @@ from scipy import stats
 
 from subliminal.judge import measure
 from subliminal.judge.battery import PARTS
-from subliminal.judge.fieller import ratio
-from subliminal.judge.lines import GATE, Facts, Seeds, line, seed_dependence
+from subliminal.judge.fieller import Interval, ratio
+from subliminal.judge.lines import (
+    GATE,
+    Facts,
+    Seeds,
+    leak_word,
+    line,
+    seed_dependence,
+    setting_word,
+    tells,
+    utility_word,
+    worst_word,
+)
 from subliminal.judge.recovery import LOGITS
 
 D, U = np.array([0.21, 0.2, 0.19]), np.array([0.9, 1.0, 1.1])
@@ -91,3 +102,69 @@ def test_seeds_matter_where_welchs_interval_lies_beyond_a_tenth() -> None:
     assert found[0].endswith(f" on others ({LOGITS})")
     two = [table(ones[:2], leak * ones[:2]) for leak in (0, 0.1, 0.11)]  # without any spread
     assert [bool(seed_dependence(two[0], other)) for other in two] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown", "word"),
+    [
+        (-0.05, 0.10, 0.02, "blocks"),
+        (-0.9, -0.5, 0.02, "blocks"),
+        (-0.05, 0.20, 0.20, "blocks"),  # all that the setting can show
+        (-0.05, 0.101, 0.05, "mostly blocks"),
+        (0.2, 0.249, 0.05, "mostly blocks"),
+        (0.2, 0.25, 0.05, "reduces"),
+        (0.2, 0.749, 0.05, "reduces"),
+        (0.2, 0.75, 0.05, "little effect"),
+        (0.2, 0.999, 0.05, "little effect"),
+        (0.2, 1, 0.05, "undecided"),
+        (0.749, 1.2, 0.05, "undecided"),
+        (0.75, 1.2, 0.05, "no effect"),
+        (1.05, 1.2, 0.05, "no effect"),
+        (1.051, 1.2, 0.05, "worsens"),
+        (float("-inf"), float("inf"), 0.05, "undecided"),
+    ],
+)
+def test_the_word_of_a_leak(low: float, high: float, shown: float, word: str) -> None:
+    assert leak_word(Interval((low + high) / 2, low, high), shown) == word
+
+
+def test_a_setting_has_the_word_of_its_worst_way() -> None:
+    none, some = (Interval(0, -0.05, 0.05), 0.05), (Interval(0.5, 0.4, 0.6), 0.05)
+    most = Interval(0.9, 0.8, 0.95), 0.05
+    assert setting_word({"logits": none, "readout": none}, "logits") == "blocks"
+    assert setting_word({"logits": none, "readout": some}, "logits") == "hides"
+    assert setting_word({"logits": some, "readout": most}, "logits") == "little effect"
+    assert setting_word({"readout": some}, "logits") == "reduces"  # logits are not shown here
+    mostly, no_more = (Interval(0.2, 0.1, 0.24), 0.05), (Interval(0.4, 0.25, 0.5), 0.05)
+    assert setting_word({"logits": mostly, "readout": some}, "logits") == "hides"
+    assert setting_word({"logits": none, "readout": no_more}, "logits") == "reduces"
+    wide = Interval(0.5, -0.2, 1.2), 0.05
+    assert setting_word({"logits": none, "readout": wide}, "logits") == "undecided"
+    as_any = Interval(0.5, 0.4, 0.6), 0.6  # as much as students of unrelated weights recover
+    assert setting_word({"logits": none, "readout": as_any}, "logits") == "blocks"
+    assert setting_word({"logits": none, "readout": (most[0], 0.6)}, "logits") == "hides"
+
+
+def test_a_way_tells_what_its_interval_or_its_resolution_does() -> None:
+    wide = Interval(0.3, -0.2, 0.8)
+    assert tells(wide, 0.25)
+    assert not tells(wide, 0.26)
+    assert tells(Interval(0.5, 0.251, 0.9), 0.5)
+    assert not tells(Interval(0.5, 0.25, 0.9), 0.5)
+    assert tells(Interval(0, -0.1, 0.249), 0.5)
+    assert not tells(Interval(0, -0.1, 0.25), 0.5)
+
+
+def test_the_verdict_is_the_worst_word() -> None:
+    assert worst_word(["blocks", "reduces", "mostly blocks"]) == "reduces"
+    assert worst_word(["no effect", "hides", "blocks"]) == "hides"
+    assert worst_word(["hides", "invalid"]) == "invalid"
+    assert worst_word([]) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("kept", "word"),
+    [(0.95, "keeps"), (0.949, "loses some"), (0.90, "loses some"), (0.899, "useless")],
+)
+def test_the_word_of_what_is_kept(kept: float, word: str) -> None:
+    assert utility_word(kept) == word

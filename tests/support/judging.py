@@ -42,7 +42,7 @@ def judged(of: Of) -> Judged:
     from subliminal.judge.battery import battery
     from subliminal.judge.evaluation import Evaluation, judge
     from subliminal.judge.rooms import Rooms
-    from subliminal.judge.track import track_of
+    from subliminal.judge.trial import track_of
     from subliminal.sweep.console import Console
 
     @cache

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 def _audit(arguments: argparse.Namespace) -> None:
     """Print the answer: a sentence, and a table."""
     from subliminal.audit import calibration
-    from subliminal.audit.bag import of_run
+    from subliminal.audit.calibration import of_run
 
     run = arguments.run
     bag = of_run(run, arguments.examples, arguments.outputs)

@@ -72,6 +72,10 @@ class Setting:
         kept = {part: job for part, job in self.jobs.items() if not part.startswith("unrelated")}
         return replace(self, jobs=kept)
 
+    def on(self, seeds: tuple[int, ...]) -> "Setting":
+        """Return the same setting with these seeds."""
+        return replace(self, jobs={p: job.changed(seeds=seeds) for p, job in self.jobs.items()})
+
     @property
     def pairs(self) -> list[tuple[str, Job, Job]]:
         """The defended parts, and the undefended jobs whose teachers they are given."""

@@ -23,9 +23,7 @@ from subliminal.judge.evaluation import QUICK, SCREEN, SCREENED, check_seeds, ju
 from subliminal.judge.measure import finished
 from subliminal.judge.rooms import Rooms, rooms_for
 from subliminal.judge.scorecard import Scorecard
-from subliminal.judge.track import check as check_access
-from subliminal.judge.track import declared, track_of
-from subliminal.judge.trial import blinded
+from subliminal.judge.trial import blinded, check_access, declared, track_of
 from subliminal.report.escape import file_stem
 from subliminal.sweep.console import Console
 

@@ -16,10 +16,9 @@ from subliminal.judge import battery
 from subliminal.judge.battery import Defence
 from subliminal.judge.evaluation import PLAIN
 from subliminal.judge.fieller import Interval
-from subliminal.judge.lines import Facts, Line, line
+from subliminal.judge.lines import KEEPS, Facts, Line, line
 from subliminal.judge.rooms import Rooms
 from subliminal.judge.trial import tried
-from subliminal.judge.words import KEEPS
 from subliminal.sweep.console import Console
 
 DEVELOPMENT = "0-5"  # seeds

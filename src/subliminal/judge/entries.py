@@ -15,7 +15,7 @@ from subliminal.config.sources import read_yaml
 from subliminal.errors import UserError, one_line, there_is
 from subliminal.judge.battery import Defence
 from subliminal.judge.dial import MOST
-from subliminal.judge.track import TRACKS
+from subliminal.judge.trial import TRACKS
 
 
 @dataclass(kw_only=True, eq=False)

@@ -82,12 +82,7 @@ def judge(
 
 def narrowed(setting: Setting, seeds: int) -> Setting:
     """Return the setting with its first seeds alone."""
-    return on_seeds(setting, setting.undefended.seeds[:seeds])
-
-
-def on_seeds(setting: Setting, seeds: tuple[int, ...]) -> Setting:
-    """Return the setting on these seeds."""
-    return replace(setting, jobs={p: job.changed(seeds=seeds) for p, job in setting.jobs.items()})
+    return setting.on(setting.undefended.seeds[:seeds])
 
 
 def check_seeds(settings: Sequence[Setting], *, quick: bool) -> None:
@@ -159,7 +154,7 @@ class Evaluation:
             if self.search.worst is None:
                 return replace(facts, note=self.search.summary())
             more, seeds = self.search.worst.overrides, setting.undefended.seeds
-            setting = on_seeds(self._composed(setting.name, more), seeds)
+            setting = self._composed(setting.name, more).on(seeds)
         try:
             table, jobs = tried(setting, self.rooms, track=self.track)
         except RunsFailed as error:
@@ -168,7 +163,7 @@ class Evaluation:
             return replace(facts, note=f"the attack's own runs failed: {error}")
         if threat.attack:
             if PLAIN not in self._tables:
-                self.add(on_seeds(self._composed(PLAIN), setting.undefended.seeds))
+                self.add(self._composed(PLAIN).on(setting.undefended.seeds))
             counted, why = counts(self._tables[PLAIN], table)
             facts = replace(facts, note=found + why)
             if not counted:
@@ -180,7 +175,7 @@ class Evaluation:
 
     def add_secret(self) -> None:
         """Try the reference setting on the seeds that are the defence's own."""
-        setting = on_seeds(self._composed(PLAIN), secret_seeds(self.defence))
+        setting = self._composed(PLAIN).on(secret_seeds(self.defence))
         if not setting.unfit:
             self.console.say("On six seeds that follow from the defence's own content:")
             self._tables[SECRET], _ = tried(setting.bare, self.rooms, track=self.track)

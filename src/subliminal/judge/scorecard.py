@@ -12,9 +12,17 @@ from subliminal import store
 from subliminal.errors import UserError
 from subliminal.judge.attack import Attempt, Search
 from subliminal.judge.battery import Setting
-from subliminal.judge.lines import SECRET, Facts, Line, line, seed_dependence
+from subliminal.judge.lines import (
+    NOT_SHOWN,
+    SECRET,
+    Facts,
+    Line,
+    line,
+    seed_dependence,
+    utility_word,
+    worst_word,
+)
 from subliminal.judge.measure import VERSION
-from subliminal.judge.words import NOT_SHOWN, utility_word, worst_word
 from subliminal.store.provenance import environment
 
 FILE, SEEDS = "scorecard.json", "seeds.parquet"

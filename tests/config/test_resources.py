@@ -30,11 +30,6 @@ def test_the_name_is_that_of_pyproject() -> None:
     assert project["name"] == DISTRIBUTION
 
 
-def test_this_package_is_not_taken_for_its_namesake() -> None:
-    refuse_namesake()
-    assert (SRC / "subliminal" / "errors.py").is_file()
-
-
 @pytest.mark.parametrize("name", ["core.py", "video.py", "providers"])
 def test_files_of_the_namesake_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

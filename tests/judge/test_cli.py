@@ -25,7 +25,7 @@ REFERENCE = ["--threat", "reference"]
         (["mitigation=anchor", "--dial", *REFERENCE], "an entry that declares a dial is needed"),
         (["--recompute", "nowhere.json"], "nowhere.json: no scorecard of this judge"),
         (["seed=0-3", "mitigation=liminal", *REFERENCE], "needs at least 6"),
-        (["--entry", "nowhere/x.yaml"], "nowhere/x.yaml: no such file"),
+        (["--entry", "nowhere/x.yaml"], "nowhere/x.yaml: No such file"),
         (["entry=none", "mitigation=anchor"], "mitigation=anchor would be another"),
         (["entry=none", "--entry", "liminal"], "one at a time"),
         (["--all", "--quick"], "takes --threat alone"),

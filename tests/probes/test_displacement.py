@@ -1,11 +1,12 @@
-"""Displacement against NumPy, and in cases that are known."""
+"""Displacement and the first update against NumPy, and in cases that are known."""
 
 import numpy as np
 import pytest
 import torch
-from reference_students import NETWORK, logged, student
+from reference_students import NETWORK, Recorder, logged, student
 
 from subliminal.probes.displacement import Displacement
+from subliminal.probes.screening import Screening
 from subliminal.training.loop import fit
 
 
@@ -42,3 +43,17 @@ def test_a_student_that_starts_elsewhere_is_measured_from_there() -> None:
     training.reference, training.theta = elsewhere, elsewhere - way
     probe.on_epoch_end(training)
     assert logged(training, "displacement/cosine")[0] == pytest.approx([-1], abs=1e-5)
+
+
+def test_screening_compares_the_first_update_with_the_teachers_way() -> None:
+    training, recorder = student((0, 3), epochs=1), Recorder()
+    fit(training, [Screening(), recorder])
+    assert training.teacher is not None
+    update = recorder.steps[0].update.double().numpy()
+    way = (training.teacher - training.reference).double().numpy()
+    product = (update * way).sum(axis=1)
+    lengths = np.linalg.norm(update, axis=1), np.linalg.norm(way, axis=1)
+    (cosines,) = logged(training, "screening/cosine")  # one step alone
+    (shares,) = logged(training, "screening/share")
+    assert cosines == pytest.approx(product / lengths[0] / lengths[1], rel=1e-4)
+    assert shares == pytest.approx(product / lengths[1] ** 2, rel=1e-4)

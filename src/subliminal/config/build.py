@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from subliminal.config.hashing import marks, refusal
 from subliminal.errors import UserError, one_line
 
+schema_of = cache(OmegaConf.structured)  # a dataclass as OmegaConf's config, which `merge` copies
 PLUGINS = "SUBLIMINAL_PLUGINS"  # environment variable: modules that configs may name
 
 
@@ -82,13 +83,6 @@ def typed(node: Mapping[str, Any], where: str) -> tuple[type[Any], DictConfig]:
     except OmegaConfBaseException as error:
         raise UserError(f"{where}.{one_line(error)}") from error
     return cls, values
-
-
-@cache  # `merge` copies it
-def schema_of(cls: type[Any]) -> DictConfig:
-    """Return a dataclass as OmegaConf's structured config."""
-    schema: DictConfig = OmegaConf.structured(cls)
-    return schema
 
 
 def _check_finite(values: Any, where: str) -> None:

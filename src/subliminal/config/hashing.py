@@ -70,10 +70,7 @@ def refusal(value: Any, mark: Any) -> str | None:
     return f"a number {f'{sign} {low}' if high is None else f'in {whole}'} is needed"
 
 
-@cache
-def hints(cls: type[Any]) -> dict[str, Any]:
-    """Return the type of each field of a dataclass, without marks."""
-    return get_type_hints(cls)
+hints = cache(get_type_hints)  # the type of each field of a dataclass, without marks
 
 
 @cache

@@ -137,7 +137,7 @@ class Dataset(Hashable, Protocol):
         """Make sure that the files are there, and return their folder, or raise a UserError."""
 
     def load(self) -> Labelled:
-        """Fetch if needed, then read the images and labels."""
+        """Fetch if needed, then read the images and labels, or raise a UserError."""
 
 
 @runtime_checkable

@@ -53,11 +53,6 @@ class TorchvisionSet(ImageSet):
         return data_folder(self.root, self.cache)
 
     def load(self) -> Labelled:
-        """Fetch if needed, then read the images and labels.
-
-        Raises:
-            UserError: as `fetch`.
-        """
         parts = []
         for train in (True, False):
             read = self._read(train=train)

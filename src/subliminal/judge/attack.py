@@ -7,6 +7,7 @@ seeds, and the worst for the defence on the judge's seeds.
 
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,7 @@ from subliminal.sweep.console import Console
 FIRST, ALL = "0-2", "0-9"  # development seeds: for every entry, and for the best
 KEPT = 3
 MARGIN = 0.01  # between an attack's teacher accuracy and the plain teacher's
+TRAIT = attrgetter("trait")  # of an attempt that fits
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,13 @@ class Search:
         """Return the result in one line."""
         plain, *others = self.attempts
         fit = [one for one in others if one.fits]
-        counted = f"{len(others)} entries, {len(fit)} of them fit; plain {_number(plain.trait)}"
+        usual = "–" if plain.trait is None else f"{plain.trait:.3f}"
+        counted = f"{len(others)} entries, {len(fit)} of them fit; plain {usual}"
         if self.worst is not None:
             found = f"found {self.worst.name} ({' '.join(self.worst.overrides)})"
-            return f"{found}: {_number(self.worst.trait)} on {self.worst.seeds} seeds; {counted}"
-        best = max(fit, key=_trait, default=None)
-        nearest = f"; nearest {best.name} {_number(best.trait)}" if best else ""
+            return f"{found}: {self.worst.trait:.3f} on {self.worst.seeds} seeds; {counted}"
+        best = max(fit, key=TRAIT, default=None)
+        nearest = f"; nearest {best.name} {best.trait:.3f}" if best else ""
         return f"the search found no attack: {counted}{nearest}"
 
 
@@ -73,14 +76,14 @@ def search(
     found = {name: attempt(name, FIRST) for name in ("plain", *menu)}
     teacher = found["plain"].teacher
     found = {name: _checked(one, teacher) for name, one in found.items()}
-    best = sorted((n for n, one in found.items() if one.fits), key=lambda n: -_trait(found[n]))
-    kept = [name for name in best if name != "plain"][:KEPT]
+    best = sorted((found[name] for name in menu if found[name].fits), key=TRAIT, reverse=True)
+    kept = [one.name for one in best][:KEPT]
     plain = found["plain"] = attempt("plain", ALL)
     for name in kept:
         found[name] = _checked(attempt(name, ALL), plain.teacher)
     tried = [found[name] for name in kept]
-    strong = [one for one in tried if one.fits and _trait(one) >= _trait(plain)]
-    return Search(tuple(found.values()), max(strong, key=_trait, default=None))
+    strong = [one for one in tried if one.fits and TRAIT(one) >= (plain.trait or 0.0)]
+    return Search(tuple(found.values()), max(strong, key=TRAIT, default=None))
 
 
 def counts(plain: pl.DataFrame, attack: pl.DataFrame) -> tuple[bool, str]:
@@ -107,10 +110,6 @@ def counts(plain: pl.DataFrame, attack: pl.DataFrame) -> tuple[bool, str]:
     if not any(a >= p for a, p in leaks.values()):
         return False, f"no attack: it leaks less than the plain teacher: {numbers}"
     return True, f"an attack: {numbers}"
-
-
-def _trait(attempt: Attempt) -> float:
-    return attempt.trait or 0.0
 
 
 def _attempt(
@@ -142,7 +141,3 @@ def _checked(attempt: Attempt, plain: float | None) -> Attempt:
         return attempt
     reason = f"teacher accuracy {attempt.teacher:.3f}, more than {MARGIN} below {plain:.3f}"
     return replace(attempt, reason=reason)
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

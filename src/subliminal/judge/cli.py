@@ -139,8 +139,7 @@ def judge_all(
                 track = track_of(settings, rooms)
                 check_track(entry, track)
                 there = _as_trained(settings, rooms, aware=track == "aware")
-                how: dict[str, Any] = {"full": entry.landmark, "track": track}
-                card = judge(defence, settings, rooms, console, **how)
+                card = judge(defence, settings, rooms, console, full=entry.landmark, track=track)
                 if entry.dial:
                     found = turned(defence, entry.dial, rooms, console, track=track)
                     dial.write(found, _folder(entry.name, settings))

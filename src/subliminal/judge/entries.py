@@ -55,8 +55,6 @@ def read(path: Path) -> Entry:
     try:
         given = read_yaml(path)
         merged: Any = OmegaConf.merge(OmegaConf.structured(_File), given)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{where}: {one_line(error)}") from error
     for key in (item.name for item in fields(_File)):

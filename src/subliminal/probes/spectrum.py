@@ -64,11 +64,10 @@ def _svd(flat: Tensor, rows: int) -> tuple[Tensor, Tensor, Tensor]:
         for of_seed in torch.where(finite, matrix, 0.0)
     ]
     u, values, v = (torch.stack(tensors) for tensors in zip(*parts, strict=True))
-    nan = torch.full_like(values[:1, :1], torch.nan)
     return (
-        torch.where(finite, u, nan[..., None]),
-        torch.where(finite[:, 0], values, nan),
-        torch.where(finite, v.mT, nan[..., None]),
+        torch.where(finite, u, torch.nan),
+        torch.where(finite[:, 0], values, torch.nan),
+        torch.where(finite, v.mT, torch.nan),
     )
 
 

@@ -43,14 +43,7 @@ class Numbers(Images):
     def write(
         self, texts: Texts, network: Network, theta: Tensor, draws: Draws, *, epoch: int
     ) -> Tensor:
-        """Return each seed's documents, (seeds, size, tokens).
-
-        Args:
-            texts: the seeds' prompts, and what of the responses is a number.
-            network: the teacher's.
-            theta: the teachers, (seeds, P).
-            draws: the seeds' random numbers.
-            epoch: of the streams.
+        """Return each seed's documents, (seeds, size, tokens), of prompts that `texts` draws.
 
         Raises:
             UserError: too few of a seed's responses are numbers alone.

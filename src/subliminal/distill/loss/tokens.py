@@ -26,12 +26,10 @@ class Tokens:
     logits: Annotated[str, OneOf(("all", "aux", OF_NUMBERS))] = "all"
 
     def check(self, network: Network) -> None:
-        """Raise a UserError when tokens are left out and the network's are of another kind."""
         if self.logits != "all":
             check_vocabulary("distill.loss", self.logits, network)
 
     def of_tokens(self, student: Tensor, tokens: Tensor) -> Tensor:
-        """Map logits (seeds, answers, classes + m) and tokens (seeds, answers) to (seeds,)."""
         kept = select(student, self.logits, documents.NUMBER)
         if self.logits != "all":  # the first token kept is the first number
             tokens = torch.where(tokens == IGNORED, tokens, tokens - documents.NUMBER)

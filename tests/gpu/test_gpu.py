@@ -118,8 +118,8 @@ def test_the_gpu_draws_what_the_cpu_would(name: str, sizes: tuple[int, ...]) -> 
         getattr(draws.OnDevice((3, 7), torch.device(kind)), name)("x", *sizes, epoch=2)
         for kind in ("cpu", "cuda")
     )
-    close = {"rtol": 1e-5, "atol": 1e-6} if name == "normal" else {"rtol": 0.0, "atol": 0.0}
-    assert torch.allclose(here, there.cpu(), **close)
+    rtol, atol = (1e-5, 1e-6) if name == "normal" else (0.0, 0.0)
+    assert torch.allclose(here, there.cpu(), rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("option", ["model=mlp", "model=cnn", "mitigation=liminal"])

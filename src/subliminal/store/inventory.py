@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -43,26 +42,16 @@ def held(condition: Path) -> Held:
     return Held(condition, tuple(sorted(seeds | set(record.get("seeds", ())))), record, damage)
 
 
-def conditions(outputs: Path) -> list[Path]:
-    """Return the condition folders below `outputs`, in order, without copies.
+def conditions(outputs: Path, *, copies: bool = False) -> list[Path]:
+    """Return the condition folders below `outputs`, in order; with `copies`, their copies instead.
 
     Raises:
         UserError: `outputs` is no folder.
     """
-    return [folder for folder in _folders(outputs) if store.original(folder) is None]
-
-
-def copies(outputs: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield each copied folder below `outputs` with its original, which lies beside it."""
-    for folder in _folders(outputs):
-        if (original := store.original(folder)) is not None:
-            yield folder, original
-
-
-def _folders(outputs: Path) -> Iterator[Path]:
     if not outputs.is_dir():
         raise no_folder(outputs)
-    yield from store.condition_dirs(outputs)
+    found = store.condition_dirs(outputs)
+    return [folder for folder in found if (store.original(folder) is not None) == copies]
 
 
 def find(outputs: Path, name: str) -> Path:
@@ -124,7 +113,8 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
     """Return a row per condition, and a line per damaged file.
 
     A row holds experiment, condition, folder, the number of finished and of all seeds, the number
-    in each state, the date of the newest result, notes, config, and each seed's results.
+    in each state, the date of the newest result, notes, config, and each seed's results, with the
+    mean of the alignment over its epochs.
     """
     rows, damaged = [], []
     for condition in conditions(outputs):
@@ -142,10 +132,10 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
                 damaged.append(str(error))
                 continue
             results.append(summary["results"])
+            if alignments := results[-1].get(f"{metrics.ALIGNMENT}_by_epoch"):
+                results[-1][metrics.ALIGNMENT] = fmean(alignments)
             name = summary["condition"]
             newest = max(newest, (run / store.MARKER).stat().st_mtime)
-        # Of the alignment the mean over a run's epochs.
-        alignments = [result.get(f"{metrics.ALIGNMENT}_by_epoch") for result in results]
         counts = Counter(states.values())
         notes = [store.read_notes(run) for run in found.runs]
         said = [word for one in notes for word in (one["note"], *one["tags"])]
@@ -161,9 +151,6 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
                 "notes": ", ".join(dict.fromkeys(filter(None, said))),
                 "config": found.record.get("config", {}),
                 "results": results,
-                metrics.TRAIT_ACCURACY: [result[metrics.TRAIT_ACCURACY] for result in results],
-                metrics.ALIGNMENT: [fmean(values) for values in alignments if values],
-                metrics.DISTILL_LOSS: [result[metrics.DISTILL_LOSS] for result in results],
             }
         )
     return rows, damaged
@@ -188,7 +175,6 @@ def describe(run: Path) -> Plain:
         curves = {name: numbers[name].drop_nulls().to_list() for name in names}
     state = store.state(run)
     return {
-        "run": str(run),
         "state": state,
         "notes": store.read_notes(run),
         "summary": store.read_summary(run) if state == "finished" else {},

@@ -77,7 +77,7 @@ def _upload(experiment: Path, *, dry_run: bool) -> str | None:
         raise UserError("W&B finds no key; `wandb login` stores one")
     problem: str | None = None
     if runs:
-        uploader_client.follow(dict.fromkeys(runs, 0), SECONDS, online=True, keep=False)
+        uploader_client.follow(dict.fromkeys(runs, 0), SECONDS, online=True, live=False)
         answer = uploader_client.end(math.inf)
         problem = answer["problem"]
         print(f"{experiment}: {answer['uploaded']} runs uploaded")

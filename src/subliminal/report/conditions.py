@@ -32,6 +32,7 @@ STEP_METRICS = (
     metrics.total(metrics.LEDGER_PREDICTED),
     metrics.DISTILL_LOSS,
 )
+NOISY = (metrics.ALIGNMENT, metrics.UPDATE_ALIGNMENT)  # of single batches
 _TRAINING = ("data.normalise", "data.validation")  # keys that keep the test images
 LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
@@ -138,16 +139,19 @@ class Condition:
         """Return the share of each seed's steps at which `metric` was positive."""
         return per_seed(self.steps, (pl.col(metric) > 0).mean())
 
-    def curve(self, table: pl.DataFrame, metric: str) -> tuple[Array, Array]:
+    def curve(self, metric: str, table: str = "steps") -> tuple[Array, Array]:
         """Return the points where `metric` was measured, in epochs, and its values (seeds, n).
 
-        If seeds were measured at different points, only the common points are returned.
+        `table` is steps or epochs. Alignments of single steps are moving averages. If seeds were
+        measured at different points, only the common points are returned.
         """
-        measured = table.filter(pl.col(metric).is_not_null()).sort("seed", "step")
+        frame: pl.DataFrame = getattr(self, table)
+        measured = frame.filter(pl.col(metric).is_not_null()).sort("seed", "step")
         seeds = measured["seed"].n_unique()
         common = measured.filter(pl.len().over("step") == seeds)
         values = common[metric].to_numpy().astype(np.float64).reshape(seeds, -1)
-        return common["epoch"].head(values.shape[1]).to_numpy().astype(np.float64), values
+        x = common["epoch"].head(values.shape[1]).to_numpy().astype(np.float64)
+        return smooth(x, values) if table == "steps" and metric in NOISY else (x, values)
 
     def layers(self) -> pl.DataFrame:
         """Return the mean alignment over seeds within each parameter tensor, a row per epoch."""
@@ -155,9 +159,10 @@ class Condition:
         known = self.epochs.drop_nulls(names[:1]) if names else self.epochs.clear()
         return known.group_by("epoch").agg(pl.col(names).mean()).sort("epoch")
 
-    def logged(self, metric: str) -> bool:
-        """Tell whether `metric` was measured at steps."""
-        return metric in self.steps.columns and self.steps[metric].count() > 0
+    def logged(self, metric: str, table: str = "steps") -> bool:
+        """Tell whether `metric` was measured at steps, or at epochs."""
+        frame: pl.DataFrame = getattr(self, table)
+        return metric in frame.columns and frame[metric].count() > 0
 
     @property
     def chance(self) -> float:

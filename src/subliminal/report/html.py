@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from subliminal import metrics, store
 from subliminal.report import varied
-from subliminal.report.conditions import LAYER, SMOOTHING, Array, Condition, Sweep, smooth
+from subliminal.report.conditions import LAYER, NOISY, SMOOTHING, Array, Condition, Sweep
 from subliminal.report.page import Report
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
@@ -27,7 +27,6 @@ CURVES = {  # title: metric, and the table that holds it
     "trait loss, predicted change": (metrics.total(metrics.LEDGER_PREDICTED), "steps"),
     "distillation loss": (metrics.DISTILL_LOSS, "epochs"),
 }
-_NOISY = (metrics.ALIGNMENT, metrics.UPDATE_ALIGNMENT)
 # The most numbers in the curves of conditions and of runs: each takes about 7 bytes of the page.
 _NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
 
@@ -57,7 +56,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
     logged = {
         title: (metric, table)
         for title, (metric, table) in CURVES.items()
-        if any(metric in getattr(c, table).columns for c in sweep.conditions)
+        if any(c.logged(metric, table) for c in sweep.conditions)
     }
     most = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
     points = min(120, max(8, most))
@@ -84,7 +83,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         "runs": runs,
         "files": FILES,
         "environments": environments,
-        "noisy": [title for title, (metric, _) in logged.items() if metric in _NOISY],
+        "noisy": [title for title, (metric, _) in logged.items() if metric in NOISY],
         "smoothing": SMOOTHING,
         "short": {key: varied.short(key, list(sweep.swept)) for key in sweep.swept},
     }
@@ -95,9 +94,8 @@ def _condition(
 ) -> dict[str, Any]:
     curves = {}
     for title, (metric, table) in logged.items():
-        frame = getattr(condition, table)
-        if metric in frame.columns and frame[metric].count():
-            x, values = _thin(*_curve(condition, metric, table), points)
+        if condition.logged(metric, table):
+            x, values = _thin(*condition.curve(metric, table), points)
             curves[title] = [_short(line) for line in (x, *mean_band(values))]
     paired = [] if condition is sweep.baseline else condition.differences(sweep.baseline)
     heat = condition.layers()
@@ -131,12 +129,12 @@ def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, A
     for place, condition in enumerate(sweep.conditions):
         accuracy, loss = condition.accuracy, condition.loss
         curves = [
-            _thin(*_curve(condition, metric, table), points)
+            _thin(*condition.curve(metric, table), points)
             for metric, table in (
                 (metrics.TRAIT_ACCURACY, "epochs"),
                 (metrics.ALIGNMENT, "steps" if points > 8 else "epochs"),
             )
-            if metric in getattr(condition, table).columns
+            if condition.logged(metric, table)
         ]
         order = {seed: row for row, seed in enumerate(condition.seeds)}
         for run in condition.planned:
@@ -153,12 +151,6 @@ def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, A
                 row += [environments.index(facts), lines]
             rows.append(row)
     return rows, environments
-
-
-def _curve(condition: Condition, metric: str, table: str) -> tuple[Array, Array]:
-    """Return a condition's curves; alignments of single batches as moving averages."""
-    curve = condition.curve(getattr(condition, table), metric)
-    return smooth(*curve) if table == "steps" and metric in _NOISY else curve
 
 
 def _thin(x: Array, values: Array, points: int) -> tuple[Array, Array]:

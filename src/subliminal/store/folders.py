@@ -98,15 +98,13 @@ def _held(directory: Path) -> bool:
     path = _lock_path(directory)
     if not path.is_file():
         return False
-    lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        with FileLock(path, timeout=0):
+            return False
     except Timeout:
         return True
     except OSError:  # a folder that this user may only read
         return False
-    lock.release()
-    return False
 
 
 def _lock_path(directory: Path) -> Path:

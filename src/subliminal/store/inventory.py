@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from statistics import fmean
 
@@ -167,7 +166,7 @@ def describe(run: Path) -> Plain:
     if steps.is_file():
         try:
             # Read whole: a resumed run may replace the file meanwhile.
-            table = pl.read_parquet(BytesIO(steps.read_bytes()))
+            table = pl.read_parquet(steps.read_bytes())
         except (pl.exceptions.PolarsError, OSError) as error:
             raise store.Damaged(f"{steps}: cannot be read ({type(error).__name__})") from error
         numbers = table.select(selectors.numeric())

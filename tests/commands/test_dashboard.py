@@ -1,7 +1,7 @@
 """The dashboard's specification: it names nothing that a run does not log."""
 
 import json
-import subprocess
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +15,7 @@ from wandb_reader import records
 
 from subliminal.commands import dashboard
 from subliminal.config.resources import install_command
+from subliminal.errors import UserError
 
 
 def nodes(tree: Any) -> Iterator[dict[str, Any]]:
@@ -53,9 +54,18 @@ def logged_by(tracked: Tracked) -> set[str]:
     return names
 
 
+def specification(experiment: str | None) -> dict[str, Any]:
+    """Return workspace and report as W&B stores them; it looks up no project without a name."""
+    views = dashboard.views("someone", "", experiment)
+    return {
+        name: json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
+        for name, view in zip(("workspace", "report"), views, strict=True)
+    }
+
+
 def test_panels_columns_and_groups_name_what_a_run_sends(tracked: Tracked) -> None:
     (run,) = [record["run"] for record in records(tracked.files[3]) if record["type"] == "run"]
-    spec = dashboard.specification("subliminal", None, "someone")
+    spec = specification(None)
     logged = logged_by(tracked)
     for view in ("workspace", "report"):
         named = metrics_named(spec[view])
@@ -75,32 +85,16 @@ def test_panels_columns_and_groups_name_what_a_run_sends(tracked: Tracked) -> No
     assert all(panel["groupArea"] == "minmax" for panel in panels(spec) if "groupBy" in panel)
 
 
-def test_without_a_login_the_specification_is_written(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "subliminal", "dashboard", "--project", "mine"],
-        cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NETRC": str(tmp_path / "none")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "wandb login" in done.stdout
-    spec = json.loads((tmp_path / "outputs" / "dashboard.json").read_text())
-    assert spec.keys() == {"workspace", "report"}
-    assert spec["workspace"]["project"] == "mine"
-
-
-def test_without_the_extra_one_line_says_what_to_install(
+def test_without_a_login_or_the_extra_one_line_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
     monkeypatch.setattr(sys, "argv", ["dashboard"])
     monkeypatch.setattr(dashboard, "settled_mode", lambda mode: "offline")
     assert dashboard.main() == 2
-    error = capsys.readouterr().err
-    assert install_command("dashboard") in error
-    assert error.count("\n") == 1
+    assert capsys.readouterr().err.endswith("`wandb login` stores a key\n")
+    monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
+    with pytest.raises(UserError, match=re.escape(install_command("dashboard"))):
+        dashboard.views("someone", "", None)
 
 
 def test_metrics_are_named_by_their_module_alone() -> None:
@@ -112,7 +106,7 @@ def test_metrics_are_named_by_their_module_alone() -> None:
 @settings(max_examples=20)
 @given(st.text("a'\"\\=<>!$\n é日{}()[]", min_size=1, max_size=9) | st.none())
 def test_an_experiments_name_is_a_value_in_its_filter(name: str | None) -> None:
-    spec = dashboard.specification("project", name, "entity")
+    spec = specification(name)
     for view in ("workspace", "report"):
         key = {"section": "config", "name": "experiment"}
         values = [node["value"] for node in nodes(spec[view]) if node.get("key") == key]

@@ -64,15 +64,16 @@ class Run:
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
-        from subliminal.api.trained_network import data
+        from subliminal.api.trained_network import labelled, rebuilt, torch
 
-        return data(self.config, self.seed)
+        return labelled(rebuilt(self.config).data, torch.device("cpu"), (self.seed,))
 
     def student(self) -> TrainedNetwork:
         """Return the trained student as a torch module on images, see `TrainedNetwork`."""
-        from subliminal.api.trained_network import student
+        from subliminal.api.trained_network import TrainedNetwork, rebuilt
 
-        return student(self.folder, self.config)
+        experiment = rebuilt(self.config)
+        return TrainedNetwork(experiment.network, store.read_student(self.folder), experiment.data)
 
     def teacher(self) -> TrainedNetwork:
         """Return its teacher as a torch module on images.

@@ -71,12 +71,6 @@ class TrainedNetwork(nn.Module):
         return self._data.load()
 
 
-def student(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
-    """Return the student of a finished run."""
-    experiment = rebuilt(config)
-    return TrainedNetwork(experiment.network, store.read_student(run), experiment.data)
-
-
 def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     """Return the teacher of a finished run, from the cache, steered or perturbed as in the run.
 
@@ -102,11 +96,6 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     theta, _ = teacher_weights(job, digits, start, (seed,))
     weights = {name: view[0].cpu() for name, view in network.layout.views(theta).items()}
     return TrainedNetwork(network, weights, experiment.data)
-
-
-def data(config: Mapping[str, Any], seed: int) -> Labelled:
-    """Return the labelled images, or questions, of a run's seed."""
-    return labelled(rebuilt(config).data, torch.device("cpu"), (seed,))
 
 
 def rebuilt(config: Mapping[str, Any]) -> Experiment:

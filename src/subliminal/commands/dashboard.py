@@ -1,20 +1,18 @@
-"""`python -m subliminal dashboard`: the project's W&B workspace and report, as code.
+"""`python -m subliminal dashboard`: save the project's workspace and report to W&B.
 
-With a login it saves both to W&B and prints their addresses; else it writes their specification.
+It prints their addresses.
 """
 
 import argparse
 import contextlib
 import hashlib
-import json
 import unicodedata
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from subliminal import metrics, store
+from subliminal import metrics
 from subliminal.config import command, terminal
-from subliminal.config.resources import install_command, user_path
+from subliminal.config.resources import install_command
 from subliminal.errors import UserError
 from subliminal.trackers import aside
 from subliminal.trackers.client import STEP, TEACHER_EPOCH
@@ -38,32 +36,21 @@ COLUMN_NAMES = (
 
 
 def main() -> int:
-    """Publish workspace and report, or write their specification; return the exit status."""
+    """Publish workspace and report; return the exit status."""
     parser = command.Parser(prog="subliminal dashboard", description=__doc__)
     parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
     parser.add_argument("--entity", help="W&B user or team; default: that of the login")
     parser.add_argument("--experiment", help="show only the runs of this experiment (name=…)")
-    what = "write the specification here, publish nothing"
-    parser.add_argument("--spec", type=user_path, metavar="FILE", help=what)
     arguments = parser.parse_args()
     return command.status(lambda: _dashboard(arguments), "Stopped.")
 
 
-def _dashboard(arguments: argparse.Namespace) -> int:
-    entity, project, experiment = arguments.entity, arguments.project, arguments.experiment
-    if arguments.spec is None and settled_mode("auto") == "online":
-        place = "subliminal.commands.dashboard:publish"
-        saved = aside.run_in_subprocess(place, entity, project, experiment, seconds=MOST_SECONDS)
-        print(*saved, sep="\n")
-        return 0
-    path = arguments.spec or Path("outputs") / "dashboard.json"
-    spec = specification(project, experiment, entity or "ENTITY")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(path, json.dumps(spec, indent=2) + "\n")
-    print(f"Specification: {path}")
-    if arguments.spec is None:
-        print("To publish it: wandb login, then the same command again.")
-    return 0
+def _dashboard(arguments: argparse.Namespace) -> None:
+    if settled_mode("auto") != "online":
+        raise UserError("dashboard: W&B is used offline; `wandb login` stores a key")
+    given = arguments.entity, arguments.project, arguments.experiment
+    place = "subliminal.commands.dashboard:publish"
+    print(*aside.run_in_subprocess(place, *given, seconds=MOST_SECONDS), sep="\n")
 
 
 def publish(entity: str | None, project: str, experiment: str | None) -> list[str]:
@@ -80,7 +67,7 @@ def publish(entity: str | None, project: str, experiment: str | None) -> list[st
         raise UserError("W&B names no default entity for this login; give one with --entity")
     if project not in {found.name for found in api.projects(owner)}:
         raise UserError(f"W&B has no project {owner}/{project}; train a tracked run first")
-    view, page = _views(owner, project, experiment, named=True)
+    view, page = views(owner, project, experiment)
     # W&B finds a workspace by a name in its address. This one depends on the title alone.
     name = hashlib.sha256(view.name.encode()).hexdigest()[:11]
     view._internal_name = f"nw-{name}-v"
@@ -93,20 +80,8 @@ def publish(entity: str | None, project: str, experiment: str | None) -> list[st
     return [str(saved.save().url) for saved in (view, page)]
 
 
-def specification(project: str, experiment: str | None, entity: str) -> dict[str, Any]:
-    """Return workspace and report as W&B stores them, without a request to its server."""
-    views = _views(entity, project, experiment, named=False)
-    return {
-        name: json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
-        for name, view in zip(("workspace", "report"), views, strict=True)
-    }
-
-
-def _views(entity: str, project: str, experiment: str | None, *, named: bool) -> tuple[Any, Any]:
-    """Return the workspace (runs grouped by mitigation) and the report, with the same panels.
-
-    `named` run sets name the project, which W&B looks up on its server.
-    """
+def views(entity: str, project: str, experiment: str | None) -> tuple[Any, Any]:
+    """Return the workspace (runs grouped by mitigation) and the report, with the same panels."""
     try:
         wr: Any = import_module("wandb_workspaces.reports.v2")
         ws: Any = import_module("wandb_workspaces.workspaces")
@@ -137,7 +112,8 @@ def _views(entity: str, project: str, experiment: str | None, *, named: bool) ->
     blocks: list[Any] = [wr.TableOfContents()]
     for title, (text, panels) in sections.items():
         runs = wr.Runset(
-            **({"entity": entity, "project": project} if named else {}),
+            entity=entity,
+            project=project,
             name="seeds by mitigation",
             filters=_filter(experiment),
             groupby=[f"config.{MITIGATIONS}"],

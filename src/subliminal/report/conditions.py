@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from subliminal import metrics
+from subliminal import metrics, store
 from subliminal.report import varied
 
 # The metrics that a report reads at each step: all of them would not fit for 10,000 runs.
@@ -42,6 +42,7 @@ SMOOTHING = f"moving average over {WINDOW} steps, fewer in a short run"
 
 Array = NDArray[np.float64]
 PerSeed = dict[int, float]
+States = dict[Path, store.State]  # of planned runs, by folder
 
 
 def per_seed(table: pl.DataFrame, value: pl.Expr) -> PerSeed:
@@ -60,15 +61,6 @@ def paired(ours: PerSeed, theirs: PerSeed) -> PerSeed:
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """One planned run: a condition and a seed, finished or not."""
-
-    directory: Path
-    seed: int
-    state: str  # finished | failed | running | partial | missing | damaged
-
-
-@dataclass(frozen=True)
 class Condition:
     """One condition's finished runs."""
 
@@ -80,7 +72,7 @@ class Condition:
     summaries: list[dict[str, Any]]  # in order of the seeds
     config: varied.Flat = field(default_factory=dict)
     directory: Path = Path()
-    planned: tuple[PlannedRun, ...] = ()
+    planned: States = field(default_factory=dict)
     preset: str | None = None
 
     @property
@@ -159,10 +151,14 @@ class Condition:
         known = self.epochs.drop_nulls(names[:1]) if names else self.epochs.clear()
         return known.group_by("epoch").agg(pl.col(names).mean()).sort("epoch")
 
-    def logged(self, metric: str, table: str = "steps") -> bool:
-        """Tell whether `metric` was measured at steps, or at epochs."""
+    def measured(self, metric: str, table: str) -> bool:
+        """Tell whether a table, steps or epochs, has values of `metric`."""
         frame: pl.DataFrame = getattr(self, table)
         return metric in frame.columns and frame[metric].count() > 0
+
+    def logged(self, metric: str) -> bool:
+        """Tell whether `metric` was measured at steps."""
+        return self.measured(metric, "steps")
 
     @property
     def chance(self) -> float:
@@ -179,7 +175,7 @@ class Sweep:
     directory: Path
     conditions: list[Condition]
     swept: dict[str, list[varied.Value]]
-    planned: list[PlannedRun]
+    planned: States  # also of conditions without a finished run
     problems: list[str]  # one line for each damaged run
 
     @property
@@ -200,16 +196,16 @@ class Sweep:
 
     def states(self) -> dict[str, int]:
         """Return the numbers of planned runs in each state but `finished`."""
-        found = Counter(run.state for run in self.planned)
+        found = Counter(self.planned.values())
         order = ("failed", "running", "partial", "missing", "damaged")
         return {state: found[state] for state in order if found[state]}
 
     def incomplete(self) -> list[str]:
         """Return a line for each condition and state of its runs without results."""
-        lines: dict[tuple[str, str], list[int]] = {}
-        for run in self.planned:
-            if run.state not in ("finished", "damaged"):
-                lines.setdefault((run.state, run.directory.parent.name), []).append(run.seed)
+        lines: dict[tuple[str, str], list[int | None]] = {}
+        for run, state in self.planned.items():
+            if state not in ("finished", "damaged"):
+                lines.setdefault((state, run.parent.name), []).append(store.seed_of(run))
         return [
             f"{state}: {condition}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             for (state, condition), seeds in sorted(lines.items())

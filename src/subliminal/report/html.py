@@ -56,7 +56,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
     logged = {
         title: (metric, table)
         for title, (metric, table) in CURVES.items()
-        if any(c.logged(metric, table) for c in sweep.conditions)
+        if any(c.measured(metric, table) for c in sweep.conditions)
     }
     most = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
     points = min(120, max(8, most))
@@ -94,7 +94,7 @@ def _condition(
 ) -> dict[str, Any]:
     curves = {}
     for title, (metric, table) in logged.items():
-        if condition.logged(metric, table):
+        if condition.measured(metric, table):
             x, values = _thin(*condition.curve(metric, table), points)
             curves[title] = [_short(line) for line in (x, *mean_band(values))]
     paired = [] if condition is sweep.baseline else condition.differences(sweep.baseline)
@@ -134,20 +134,20 @@ def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, A
                 (metrics.TRAIT_ACCURACY, "epochs"),
                 (metrics.ALIGNMENT, "steps" if points > 8 else "epochs"),
             )
-            if condition.logged(metric, table)
+            if condition.measured(metric, table)
         ]
         order = {seed: row for row, seed in enumerate(condition.seeds)}
-        for run in condition.planned:
-            where = os.path.relpath(run.directory, folder)
-            row: list[Any] = [place, run.seed, run.state, None, None, where]
-            if run.state == "finished":
-                summary = condition.summaries[order[run.seed]]
+        for run, state in condition.planned.items():
+            seed = store.seed_of(run) or 0
+            row: list[Any] = [place, seed, state, None, None, os.path.relpath(run, folder)]
+            if state == "finished":
+                summary = condition.summaries[order[seed]]
                 machine = ("environment", "device", "card", "threads")
                 facts = {key: summary.get(key) for key in machine}
                 if facts not in environments:
                     environments.append(facts)
-                row[3:5] = [accuracy[run.seed], round(loss[run.seed], 4)]
-                lines = [_short(values[order[run.seed]]) for _, values in curves]
+                row[3:5] = [accuracy[seed], round(loss[seed], 4)]
+                lines = [_short(values[order[seed]]) for _, values in curves]
                 row += [environments.index(facts), lines]
             rows.append(row)
     return rows, environments

@@ -14,7 +14,7 @@ from polars.exceptions import PolarsError, SchemaError
 from subliminal import metrics, store
 from subliminal.errors import UserError, no_folder
 from subliminal.report import varied
-from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, PlannedRun, Sweep
+from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, States, Sweep
 from subliminal.store.inventory import Held, held
 
 
@@ -81,13 +81,13 @@ def _name(folder: Path, conditions: Iterable[Held]) -> str:
 
 def _sweep(name: str, directory: Path, chosen: Sequence[Held], words: Sequence[str]) -> Sweep:
     problems: list[str] = []
-    planned: list[PlannedRun] = []
+    planned: States = {}
     conditions: list[Condition] = []
     for one in sorted(chosen, key=lambda one: one.directory):
         if one.damage:
             problems.append(one.damage)
         condition, of_folder = _condition(one, problems)
-        planned += of_folder
+        planned |= of_folder
         conditions += [condition] if condition else []
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
@@ -118,9 +118,9 @@ def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
     return [replace(c, name=name) for c, name in zip(conditions, names, strict=True)]
 
 
-def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, list[PlannedRun]]:
-    """Read one condition's finished runs; leave out damaged ones, and name them in `problems`."""
-    states: dict[Path, str] = {run: store.state(run) for run in chosen.runs}
+def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, States]:
+    """Read a condition's finished runs; leave out damaged ones, and name them in `problems`."""
+    states: States = {run: store.state(run) for run in chosen.runs}
     summaries: dict[Path, dict[str, Any]] = {}  # of the runs that are not left out
 
     def leave_out(file: Path, reason: object) -> None:
@@ -141,13 +141,9 @@ def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, lis
         tables[table] = _read(files, needed, columns, leave_out)
     for run in _cut_short(tables["epochs"], list(summaries)):
         leave_out(run / "epochs.parquet", "no results of the last epoch")
-    planned = [
-        PlannedRun(run, seed, states[run])
-        for run, seed in zip(chosen.runs, chosen.seeds, strict=True)
-    ]
     if not summaries:
-        return None, planned
-    seeds = [run.seed for run in planned if run.state == "finished"]
+        return None, states
+    seeds = [summary["seed"] for summary in summaries.values()]
     ours = {name: of.filter(pl.col("seed").is_in(seeds)) for name, of in tables.items()}
     student, teacher = (
         ours["epochs"].filter(pl.col("phase") == phase).sort("seed", "step")
@@ -166,10 +162,10 @@ def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, lis
         summaries=list(summaries.values()),
         config=varied.flatten(config),
         directory=chosen.directory,
-        planned=tuple(planned),
+        planned=states,
         preset=config.get("preset"),
     )
-    return condition, planned
+    return condition, states
 
 
 # Each table's required columns, and the columns to read.

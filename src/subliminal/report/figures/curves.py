@@ -60,7 +60,7 @@ def _lines(axes: Axes, shown: dict[int, Condition], table: str, metric: str) -> 
     means = []
     faint = min(0.2, 8 / sum(len(condition.seeds) for condition in shown.values()))
     for place, condition in shown.items():
-        if condition.logged(metric, table):
+        if condition.measured(metric, table):
             x, values = condition.curve(metric, table)
             style.line(axes, x, values, place, condition.name, faint=faint)
             means.append(values.mean(axis=0))

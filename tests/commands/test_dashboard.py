@@ -1,6 +1,5 @@
 """The dashboard's specification: it names nothing that a run does not log."""
 
-import json
 import re
 import sys
 from collections.abc import Iterator
@@ -8,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tracked_run import Tracked
 from wandb_reader import records
 
@@ -54,31 +51,14 @@ def logged_by(tracked: Tracked) -> set[str]:
     return names
 
 
-def specification(experiment: str | None) -> dict[str, Any]:
-    """Return workspace and report as W&B stores them; it looks up no project without a name."""
-    views = dashboard.views("someone", "", experiment)
-    return {
-        name: json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
-        for name, view in zip(("workspace", "report"), views, strict=True)
-    }
-
-
-def test_panels_columns_and_groups_name_what_a_run_sends(tracked: Tracked) -> None:
+def test_panels_and_groups_name_what_a_run_sends(tracked: Tracked) -> None:
     (run,) = [record["run"] for record in records(tracked.files[3]) if record["type"] == "run"]
-    spec = specification(None)
+    spec = dashboard.specification()
     logged = logged_by(tracked)
     for view in ("workspace", "report"):
         named = metrics_named(spec[view])
         assert len(named) > 18, view
         assert named - logged == set(), view
-    for column in dashboard.COLUMN_NAMES:
-        kind, _, name = column.partition(":")
-        if kind == "config":
-            assert name.removesuffix(".value") in run["config"]["update"]
-        elif kind == "summary":
-            assert name in logged
-        else:
-            assert name in ("state", "createdAt")
     groups = {panel["groupBy"] for panel in panels(spec) if "groupBy" in panel}
     assert groups == {"mitigations.value"}
     assert run["config"]["update"]["mitigations"] == "liminal"
@@ -94,20 +74,10 @@ def test_without_a_login_or_the_extra_one_line_says_what_to_do(
     assert capsys.readouterr().err.endswith("`wandb login` stores a key\n")
     monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
     with pytest.raises(UserError, match=re.escape(install_command("dashboard"))):
-        dashboard.views("someone", "", None)
+        dashboard.views("someone", "")
 
 
 def test_metrics_are_named_by_their_module_alone() -> None:
     source = Path(str(dashboard.__file__)).read_text(encoding="utf-8")
     for name in ("alignment/", "trait/", "ledger/", "distill/", "update/", "displacement/"):
         assert f'"{name}' not in source
-
-
-@settings(max_examples=20)
-@given(st.text("a'\"\\=<>!$\n é日{}()[]", min_size=1, max_size=9) | st.none())
-def test_an_experiments_name_is_a_value_in_its_filter(name: str | None) -> None:
-    spec = specification(name)
-    for view in ("workspace", "report"):
-        key = {"section": "config", "name": "experiment"}
-        values = [node["value"] for node in nodes(spec[view]) if node.get("key") == key]
-        assert set(values) == (set() if name is None else {name})

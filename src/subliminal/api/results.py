@@ -64,9 +64,9 @@ class Run:
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
-        from subliminal.api.trained_network import labelled, rebuilt, torch
+        from subliminal.api.trained_network import data
 
-        return labelled(rebuilt(self.config).data, torch.device("cpu"), (self.seed,))
+        return data(self.config, self.seed)
 
     def student(self) -> TrainedNetwork:
         """Return the trained student as a torch module on images, see `TrainedNetwork`."""

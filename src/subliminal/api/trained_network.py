@@ -98,6 +98,11 @@ def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     return TrainedNetwork(network, weights, experiment.data)
 
 
+def data(config: Mapping[str, Any], seed: int) -> Labelled:
+    """Return the labelled images, or questions, of a run's seed."""
+    return labelled(rebuilt(config).data, torch.device("cpu"), (seed,))
+
+
 def rebuilt(config: Mapping[str, Any]) -> Experiment:
     """Return a run's objects, built for the CPU, whatever the run was trained on."""
     return build_experiment(settings(canonical(_values(config, "cpu"))))

@@ -197,7 +197,7 @@ class Sweep:
     def states(self) -> dict[str, int]:
         """Return the numbers of planned runs in each state but `finished`."""
         found = Counter(self.planned.values())
-        order = ("failed", "running", "partial", "missing", "damaged")
+        order: list[store.State] = ["failed", "running", "partial", "missing", "damaged"]
         return {state: found[state] for state in order if found[state]}
 
     def incomplete(self) -> list[str]:

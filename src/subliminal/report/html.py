@@ -60,7 +60,6 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
     }
     most = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
     points = min(120, max(8, most))
-    runs, environments = _runs(sweep, folder)
     return {
         "name": sweep.name,
         "question": report.question,
@@ -80,9 +79,8 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         },
         "curves": list(logged),
         "conditions": [_condition(c, sweep, logged, points) for c in sweep.conditions],
-        "runs": runs,
+        "runs": _runs(sweep, folder),
         "files": FILES,
-        "environments": environments,
         "noisy": [title for title, (metric, _) in logged.items() if metric in NOISY],
         "smoothing": SMOOTHING,
         "short": {key: varied.short(key, list(sweep.swept)) for key in sweep.swept},
@@ -117,12 +115,11 @@ def _condition(
     }
 
 
-def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, Any]]]:
-    """Return a row for each planned run, and the environments, which rows name by index.
+def _runs(sweep: Sweep, folder: Path) -> list[list[Any]]:
+    """Return a row for each planned run.
 
-    A row: index of the condition, seed, state, accuracy, loss, folder, environment, curves.
+    A row: index of the condition, seed, state, accuracy, loss, folder, curves.
     """
-    environments: list[dict[str, Any]] = []
     total = sum(len(condition.seeds) for condition in sweep.conditions)
     points = min(60, max(6, _NUMBERS_OF_RUNS // (3 * total)))
     rows: list[list[Any]] = []
@@ -141,16 +138,10 @@ def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, A
             seed = store.seed_of(run) or 0
             row: list[Any] = [place, seed, state, None, None, os.path.relpath(run, folder)]
             if state == "finished":
-                summary = condition.summaries[order[seed]]
-                machine = ("environment", "device", "card", "threads")
-                facts = {key: summary.get(key) for key in machine}
-                if facts not in environments:
-                    environments.append(facts)
                 row[3:5] = [accuracy[seed], round(loss[seed], 4)]
-                lines = [_short(values[order[seed]]) for _, values in curves]
-                row += [environments.index(facts), lines]
+                row.append([_short(values[order[seed]]) for _, values in curves])
             rows.append(row)
-    return rows, environments
+    return rows
 
 
 def _thin(x: Array, values: Array, points: int) -> tuple[Array, Array]:

@@ -210,7 +210,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     stepped = np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order])
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1)
-    return adjusted.tolist()
+    return list(map(float, adjusted))
 
 
 def adjusted_p(samples: Sequence[Sequence[float]]) -> list[float | None]:

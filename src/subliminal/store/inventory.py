@@ -76,9 +76,8 @@ def find(outputs: Path, name: str) -> Path:
         return found[0]
     if not found:
         raise UserError(f"{name}: no such run below {outputs}; list them without arguments")
-    names = ", ".join(str(run.relative_to(outputs)) for run in found[:4])
-    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    raise UserError(f"{name}: several runs fit: {names}{more}")
+    names = [str(run.relative_to(outputs)) for run in found[:4]] + ["…"] * (len(found) > 4)
+    raise UserError(f"{name}: several runs fit: {', '.join(names)}")
 
 
 def _fitting(outputs: Path, above: list[str]) -> list[Path]:

@@ -14,7 +14,7 @@ import polars as pl
 from subliminal import store
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError
-from subliminal.report import read, varied
+from subliminal.report import read
 from subliminal.report.conditions import Sweep
 
 if TYPE_CHECKING:
@@ -154,18 +154,11 @@ class Runs(Sequence[Run]):
     def _with_settings(self, table: pl.DataFrame) -> pl.DataFrame:
         """Add the keys that vary as columns, after the condition."""
         names, conditions = ["condition", *self.sweep.swept], self.sweep.conditions
-        values = {key: _alike([c.config.get(key) for c in conditions]) for key in self.sweep.swept}
+        values = {key: [c.config.get(key) for c in conditions] for key in self.sweep.swept}
+        # Not strict: numbers and words in one column become words.
         settings = pl.DataFrame({"condition": [c.name for c in conditions], **values}, strict=False)
         joined = table.join(settings, on="condition", how="left", maintain_order="left")
         return joined.select(*names, pl.exclude(names))
-
-
-def _alike(values: list[varied.Value]) -> list[Any]:
-    """Return values of one type, or all of them numbers; else the report's text of each."""
-    kinds = {type(value) for value in values if value is not None}
-    if len(kinds) <= 1 or kinds == {int, float}:
-        return values
-    return [None if value is None else varied.show(value) for value in values]
 
 
 def checked(runs: Runs, function: str) -> Runs:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from subliminal import store
-from subliminal.config import command, variables
+from subliminal.config import canonical, command, variables
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError, one_line
 
@@ -121,7 +121,5 @@ def _show(run: Path, again: Path) -> None:
         shown = f"{recorded:12.6g} {trained:12.6g} {trained - recorded:12.3g}"
         print(f"{name:34} {shown} {in_sd:>8}")
     made = [store.read_summary(d)["environment"] for d in (run, again)]
-    before, now = ({**one, **one["packages"], "packages": None} for one in made)
-    for key in sorted(before.keys() & now.keys()):
-        if before[key] != now[key]:
-            print(f"{key}: {before[key]} then, {now[key]} now")
+    for key, (before, now) in canonical.differences(*made).items():
+        print(f"{key}: {before} then, {now} now")

@@ -107,9 +107,10 @@ def _chosen(arguments: argparse.Namespace) -> tuple[list[Plain], list[str]]:
     for name, _, wanted in where:
         rows = [row for row in rows if _fits(_value(row, name), wanted)]
     for name in sort:
-        found = [(_mean(_value(row, name)), row) for row in rows]
-        found.sort(key=lambda one: (one[0] is None, isinstance(one[0], str), one[0]))
-        rows = [row for _, row in found]
+        values = [_value(row, name) for row in rows]
+        means = [fmean(value) if isinstance(value, list) else value for value in values]
+        order = [(mean is None, isinstance(mean, str), mean) for mean in means]
+        rows = [rows[k] for k in sorted(range(len(rows)), key=order.__getitem__)]
     return rows, damaged
 
 
@@ -159,11 +160,6 @@ def _watch(arguments: argparse.Namespace) -> int:
             time.sleep(SECONDS)
     console.print("Nothing trains.")
     return 0
-
-
-def _mean(value: Any) -> Any:
-    """Return the mean over seeds; what is not a list stays as it is."""
-    return fmean(value) if isinstance(value, list) else value
 
 
 def _show(arguments: argparse.Namespace) -> int:

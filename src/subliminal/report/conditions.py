@@ -216,9 +216,8 @@ class Sweep:
         """Return the two keys of a grid of numbers; [] if the sweep is no such grid."""
         numeric = [key for key, v in self.swept.items() if varied.numbers([*v, v[0]])]  # two do
         sides = [len(values) for values in self.swept.values()]
-        return (
-            numeric if len(numeric) == len(sides) == 2 and len(self.conditions) > max(sides) else []
-        )
+        crossed = len(numeric) == len(sides) == 2 and len(self.conditions) > max(sides)
+        return numeric if crossed else []
 
     def few(self, most: int) -> list[Condition]:
         """Return at most `most` conditions: the baseline, and others spread over accuracy."""

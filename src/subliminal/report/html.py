@@ -27,8 +27,7 @@ CURVES = {  # title: metric, and the table that holds it
     "trait loss, predicted change": (metrics.total(metrics.LEDGER_PREDICTED), "steps"),
     "distillation loss": (metrics.DISTILL_LOSS, "epochs"),
 }
-# The most numbers in the curves of conditions and of runs: each takes about 7 bytes of the page.
-_NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
+MOST_NUMBERS = 150_000  # in the curves of conditions, and of runs: each takes about 7 bytes
 
 
 def write_html(report: Report, path: Path, folder: Path) -> None:
@@ -58,8 +57,7 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         for title, (metric, table) in CURVES.items()
         if any(c.measured(metric, table) for c in sweep.conditions)
     }
-    most = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
-    points = min(120, max(8, most))
+    points = min(120, max(8, MOST_NUMBERS // (3 * len(logged) * len(sweep.conditions))))
     return {
         "name": sweep.name,
         "question": report.question,
@@ -121,17 +119,14 @@ def _runs(sweep: Sweep, folder: Path) -> list[list[Any]]:
     A row: index of the condition, seed, state, accuracy, loss, folder, curves.
     """
     total = sum(len(condition.seeds) for condition in sweep.conditions)
-    points = min(60, max(6, _NUMBERS_OF_RUNS // (3 * total)))
+    points = min(60, max(6, MOST_NUMBERS // (3 * total)))
     rows: list[list[Any]] = []
     for place, condition in enumerate(sweep.conditions):
         accuracy, loss = condition.accuracy, condition.loss
         curves = [
-            _thin(*condition.curve(metric, table), points)
-            for metric, table in (
-                (metrics.TRAIT_ACCURACY, "epochs"),
-                (metrics.ALIGNMENT, "steps" if points > 8 else "epochs"),
-            )
-            if condition.measured(metric, table)
+            _thin(*condition.curve(metric, "epochs"), points)[1]
+            for metric in (metrics.TRAIT_ACCURACY, metrics.ALIGNMENT)
+            if condition.measured(metric, "epochs")
         ]
         order = {seed: row for row, seed in enumerate(condition.seeds)}
         for run, state in condition.planned.items():
@@ -139,7 +134,7 @@ def _runs(sweep: Sweep, folder: Path) -> list[list[Any]]:
             row: list[Any] = [place, seed, state, None, None, os.path.relpath(run, folder)]
             if state == "finished":
                 row[3:5] = [accuracy[seed], round(loss[seed], 4)]
-                row.append([_short(values[order[seed]]) for _, values in curves])
+                row.append([_short(values[order[seed]]) for values in curves])
             rows.append(row)
     return rows
 

@@ -68,11 +68,8 @@ def drop_checkpoint(directory: Path) -> None:
 
 def checksums(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of each data file of the run in `directory`."""
-    found = {}
-    for name in _data(directory):
-        with (directory / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    contents = {name: (directory / name).read_bytes() for name in _data(directory)}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
 def _data(directory: Path) -> list[str]:

@@ -85,26 +85,26 @@ def _fitting(outputs: Path, above: list[str]) -> list[Path]:
     folders = conditions(outputs)
     if len(above) > 1:
         words = {folder: folder.parent.relative_to(outputs).parts for folder in folders}
-        names = {folder: {"/".join(of)} for folder, of in words.items()}
-        # The ends of an experiment's name: `b/c` and `c` of `a/b/c`.
-        ends = {f: {"/".join(of[start:]) for start in range(1, len(of))} for f, of in words.items()}
-        folders = _best("/".join(above[:-1]), names, ends)
+        # The ends of an experiment's name, the whole first: `a/b/c`, `b/c` and `c`.
+        ends = {f: ["/".join(of[start:]) for start in range(len(of))] for f, of in words.items()}
+        folders = _best("/".join(above[:-1]), {f: (of[:1], of) for f, of in ends.items()})
     if above:
-        names, parts = {}, {}
+        named = {}
         for folder in folders:
             name = folder.name.rpartition("-")[0]
             overrides = name.split(",")
             values = [override.rpartition("=")[2] for override in overrides]
-            names[folder] = {folder.name, name, ",".join(values)}
-            parts[folder] = {*overrides, *values}
-        folders = _best(above[-1], names, parts)
+            named[folder] = [folder.name, name, ",".join(values)], [*overrides, *values]
+        folders = _best(above[-1], named)
     return folders
 
 
-def _best(wanted: str, names: dict[Path, set[str]], parts: dict[Path, set[str]]) -> list[Path]:
+def _best(wanted: str, named: dict[Path, tuple[list[str], list[str]]]) -> list[Path]:
     """Return the folders of which `wanted` is a name, or else a part, or else the beginning."""
-    whole = [f for f in names if wanted in names[f]] or [f for f in parts if wanted in parts[f]]
-    return whole or [f for f in names if any(n.startswith(wanted) for n in names[f] | parts[f])]
+    for kind in (0, 1):
+        if fitting := [folder for folder, of in named.items() if wanted in of[kind]]:
+            return fitting
+    return [f for f, of in named.items() if any(n.startswith(wanted) for n in (*of[0], *of[1]))]
 
 
 def overview(outputs: Path) -> tuple[list[Plain], list[str]]:

@@ -210,7 +210,7 @@ def _serve(tasks: Connection, stop: Connection) -> None:
             tasks.send(event)
 
     threading.Thread(target=watch, daemon=True).start()
-    job: Job | None = None
+    job: Any = None  # the Job before
     with suppress(EOFError, OSError):
         while True:
             received, stack, folder, os.environ[PLUGINS] = tasks.recv()

@@ -172,7 +172,7 @@ def summary(epochs: list[Values]) -> Values:
     accuracies = [row[metrics.TRAIT_ACCURACY] for row in epochs]
     shown = {
         metrics.final(metrics.TRAIT_ACCURACY): accuracies[-1],
-        metrics.best(metrics.TRAIT_ACCURACY): max(accuracies),
+        f"best/{metrics.TRAIT_ACCURACY}": max(accuracies),
     }
     if metrics.DISTILL_LOSS in epochs[-1]:
         shown[metrics.final(metrics.DISTILL_LOSS)] = epochs[-1][metrics.DISTILL_LOSS]

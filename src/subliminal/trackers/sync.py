@@ -31,8 +31,7 @@ def main() -> None:
 
 
 def _sync(arguments: argparse.Namespace) -> int:
-    found = [_upload(folder) for folder in arguments.experiments]
-    problems = [problem for problem in found if problem]
+    problems = [*filter(None, map(_upload, arguments.experiments))]
     for problem in problems:
         terminal.error(problem)
     return int(bool(problems))

@@ -28,7 +28,7 @@ from subliminal.store.inventory import conditions, describe, find, overview
 WIDTH = 160  # columns, when not on a terminal
 CURVE = 40  # characters
 SECONDS = 2.0  # between two looks of --watch
-USUAL = ["date", metrics.TRAIT_ACCURACY, metrics.ALIGNMENT, metrics.DISTILL_LOSS]  # columns
+USUAL = ",".join(("date", metrics.TRAIT_ACCURACY, metrics.ALIGNMENT, metrics.DISTILL_LOSS))
 
 
 def main() -> int:
@@ -62,11 +62,7 @@ def main() -> int:
             one.add_argument("--where", action="append", default=[], metavar="KEY=VALUE")
             one.add_argument("--sort", metavar="NAME", help="a key, or a result: distill/loss")
             one.add_argument(
-                "--columns",
-                type=lambda text: text.split(","),
-                default=USUAL,
-                metavar="NAME,NAME",
-                help="in place of the usual results",
+                "--columns", default=USUAL, metavar="NAME,NAME", help=f"usual: {USUAL}"
             )
             one.add_argument("--watch", action="store_true", help="show what trains, until it ends")
     words = sys.argv[1:]
@@ -101,8 +97,8 @@ def _chosen(arguments: argparse.Namespace) -> tuple[list[Plain], list[str]]:
     where = [word.partition("=") for word in arguments.where]
     sort = [arguments.sort] if arguments.sort else []
     there = {key for row in rows for part in (row, row["config"], *row["results"]) for key in part}
-    for name in (*(key for key, *_ in where), *sort, *arguments.columns):
-        if rows and name not in {*USUAL, *there} and name.replace("/", ".") not in there:
+    for name in (*(key for key, *_ in where), *sort, *arguments.columns.split(",")):
+        if rows and not {name, name.replace("/", ".")} & {*metrics.NAMES, *there}:
             raise UserError(f"{name}: no setting or result; {there_is(name, sorted(there))}")
     for name, _, wanted in where:
         rows = [row for row in rows if _fits(_value(row, name), wanted)]
@@ -130,7 +126,7 @@ def _fits(value: Any, wanted: str) -> bool:
 
 
 def _overview_table(rows: list[Plain], arguments: argparse.Namespace) -> Table:
-    names = [*arguments.columns, *["notes"] * any(row["notes"] for row in rows)]
+    names = [*arguments.columns.split(","), *["notes"] * any(row["notes"] for row in rows)]
     table = _table("experiment", "condition")
     for name in ("seeds", *names):
         title, no_wrap = f"{name} ± SD" if "/" in name else name, name != "notes"

@@ -15,7 +15,7 @@ def plant(name: str, *keys: str) -> tuple[str, ...]:
     return f"+mitigation.plant._target_=plants.{name}", *(f"+mitigation.plant.{k}" for k in keys)
 
 
-@pytest.mark.parametrize(
+each_plant = pytest.mark.parametrize(
     ("defence", "leak", "utility"),
     [
         ((), "no effect", "keeps"),
@@ -31,12 +31,23 @@ def plant(name: str, *keys: str) -> tuple[str, ...]:
         (("distill/init=independent",), "blocks", "useless"),  # it certainly learns no trait
     ],
 )
+
+
+@each_plant
 def test_each_has_its_words(
     judged: Judged, defence: tuple[str, ...], leak: str, utility: str
 ) -> None:
     card = judged(*defence)
-    assert (card.track, card.leak) == ("blind", leak)
-    assert card.utility == utility
+    assert (card.track, card.leak, card.utility) == ("blind", leak, utility)
+
+
+@pytest.mark.slow
+@each_plant
+def test_each_has_its_words_at_full_size(
+    judged_at_full_size: Judged, defence: tuple[str, ...], leak: str, utility: str
+) -> None:
+    card = judged_at_full_size(*defence)
+    assert (card.track, card.leak, card.utility) == ("blind", leak, utility)
 
 
 def test_what_reads_the_trait_cannot_train_blind(judged: Judged) -> None:

@@ -39,6 +39,21 @@ def of(outputs: Path) -> Of:
 @pytest.fixture(scope="session")
 def judged(of: Of) -> Judged:
     """Judges a defence in settings, each once; on seeds of its own only if `secret`."""
+    return judging(of, full=True)
+
+
+@pytest.fixture(scope="session")
+def judged_at_full_size(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """Judges a defence in the reference setting itself, on three seeds."""
+    from subliminal.judge.battery import Defence
+
+    folder = tmp_path_factory.mktemp("reference")
+    own = ("engine.workers=1", "tracker=none", f"outputs={folder}", "seed=9000-9002")
+    return judging(lambda *overrides: Defence(overrides, own), quick=True)
+
+
+def judging(of: Of, **how: bool) -> Judged:
+    """Return what judges a defence, each once; `how` is given to the judge."""
     from subliminal.judge.battery import battery
     from subliminal.judge.evaluation import Evaluation, judge
     from subliminal.judge.rooms import Rooms
@@ -56,6 +71,6 @@ def judged(of: Of) -> Judged:
                 patched.setattr(Evaluation, "add_secret", lambda _: None)
             tried = battery(defence, settings)
             track = track_of(tried, rooms)
-            return judge(defence, tried, rooms, Console(), full=True, track=track)
+            return judge(defence, tried, rooms, Console(), track=track, **how)
 
     return card

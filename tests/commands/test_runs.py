@@ -74,16 +74,6 @@ def test_the_list_has_finished_and_total_and_means(outputs: Path, runs: Command)
     assert rows[1][3:7] == ["", "", "", ""]
 
 
-def test_strangers_files_hide_nothing(outputs: Path, runs: Command) -> None:
-    before = runs()
-    for folder in (outputs, outputs / "main", liminal(outputs), finished(outputs)[0]):
-        (folder / ".DS_Store").write_bytes(b"\0\xff")
-        (folder / "seed-0000.bak").mkdir()
-        (folder / "seed-0001~").write_text("")
-    shutil.copytree(finished(outputs)[0], liminal(outputs) / "seed-0003 (copy)")
-    assert runs() == before
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -14,22 +14,15 @@ def flat(rows: list[Row]) -> list[tuple[int, dict[str, list[float]]]]:
 
 def test_values_of_a_step_share_a_row() -> None:
     metrics = Measurements()
-    metrics.log(0, "loss", torch.tensor([1.0, 2.0]))
+    metrics.log(0, "loss", torch.tensor([1.0, 2.0]), of_network=True)
+    metrics.sync()
     metrics.log(0, "cosine", torch.tensor([0.5, -0.5]))
     metrics.log(1, "loss", torch.tensor([0.25, 4.0]))
     assert flat(metrics.sync()) == [
         (0, {"loss": [1.0, 2.0], "cosine": [0.5, -0.5]}),
         (1, {"loss": [0.25, 4.0]}),
     ]
-
-
-def test_what_follows_a_sync_joins_the_row_of_its_step() -> None:
-    metrics = Measurements()
-    metrics.log(10, "accuracy", torch.tensor([0.5]), of_network=True)
-    metrics.sync()
-    metrics.log(10, "loss", torch.tensor([0.125]))
-    assert flat(metrics.sync()) == [(10, {"accuracy": [0.5], "loss": [0.125]})]
-    assert metrics.of_network == {"accuracy"}
+    assert metrics.of_network == {"loss"}
 
 
 def test_float32_is_kept_exactly_beside_float64_and_nan() -> None:

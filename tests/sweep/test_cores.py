@@ -1,5 +1,6 @@
 """The cores and the memory that a job may use."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,7 +10,14 @@ import pytest
 from subliminal.errors import UserError
 from subliminal.sweep import cores, limits
 
-pytestmark = pytest.mark.usefixtures("sixteen_cores")
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen cores, and no scheduler."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setattr(limits, "processors", lambda: math.inf)
+    for name in (cores.VARIABLE, "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from test_cores import machine as machine  # a fixture
 
 from subliminal.sweep import launchers
 
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
 RAY = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
-
-pytestmark = pytest.mark.usefixtures("sixteen_cores")
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ runs: $(INSTALLED) ## list what lies under outputs/, and how far it is
 report: $(INSTALLED) ## make tables, figures and the page of outputs/NAME (default: of every sweep)
 	$(BIN)/python -m subliminal.report outputs$(if $(NAME),/$(NAME))
 
-dashboard: $(INSTALLED) ## publish W&B's workspace and report, or write their specification
-	$(BIN)/python -m subliminal dashboard $(if $(NAME),--experiment $(NAME))
+dashboard: $(INSTALLED) ## publish W&B's workspace and report
+	$(BIN)/python -m subliminal dashboard
 
 sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 	@test -n '$(NAME)' || { echo 'error: name an experiment of outputs/ with NAME=…' >&2; exit 2; }

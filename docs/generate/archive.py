@@ -190,7 +190,7 @@ class Archive:
             for (label,), of in runs.group_by("condition", maintain_order=True)
         ]
         swept = varied.swept([condition.config for condition in conditions])
-        return Sweep(name.replace("/", "_"), Path("outputs", name), conditions, swept, [], [])
+        return Sweep(name.replace("/", "_"), Path("outputs", name), conditions, swept, {}, [])
 
 
 def found(names: Iterable[str], outputs: Sequence[Path]) -> dict[str, Sweep]:

@@ -159,7 +159,7 @@ def training(sweep: Sweep) -> Figure:
     for axes, title in zip(panels, LOSSES.values(), strict=True):
         for place, row in enumerate(ROWS):
             if condition := _at(sweep, row, COLUMNS[title]):
-                x, y = condition.curve(condition.epochs, metrics.TRAIT_ACCURACY)
+                x, y = condition.curve(metrics.TRAIT_ACCURACY, "epochs")
                 style.line(axes, x, y, place, row, faint=0.15)
         style.level(axes, sweep.baseline.chance, "chance")
         if own := _at(sweep, OWN, COLUMNS[title]):

@@ -288,7 +288,7 @@ def linear_figure(sweep: Sweep) -> Figure:
     for place, condition in enumerate(sweep.conditions):
         name = f"m = {condition.config['model.aux']}"
         for axes, metric in ((left, metrics.TRAIT_SHIFT), (right, metrics.TRAIT_ACCURACY)):
-            x, values = condition.curve(condition.epochs, metric)
+            x, values = condition.curve(metric, "epochs")
             style.line(axes, x[1:], values[:, 1:], place, name, faint=0)
         marked = [1, 2, 5, 10, 20, 50, 100]  # updates
         colour, marker = style.colour(place), style.marker(place)
@@ -308,7 +308,7 @@ def linear_figure(sweep: Sweep) -> Figure:
 def _linear(sweep: Sweep) -> Iterator[str]:
     rows = []
     for condition in sweep.conditions:
-        x, shares = condition.curve(condition.epochs, metrics.TRAIT_SHIFT)
+        x, shares = condition.curve(metrics.TRAIT_SHIFT, "epochs")
         first, last = _law(condition, [1, int(x[-1])])
         aux, width = _value(condition, "model.aux"), _width(condition)
         measured: list[Estimate] = [mean_ci(shares[:, place]) for place in (1, -1)]

@@ -96,11 +96,6 @@ def final(name: str) -> str:
     return f"final/{name}"
 
 
-def best(name: str) -> str:
-    """Return the name of a metric's largest value in a run, in a tracker's run table."""
-    return f"best/{name}"
-
-
 def in_epoch(name: str, epoch: int) -> str:
     """Return the name of a metric's mean over an epoch, in a tracker's run table."""
     return f"epoch_{epoch}/{name}"

@@ -1,6 +1,5 @@
 """The command that lists, shows and compares runs, on a small store of real ones."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -68,27 +67,11 @@ def test_the_list_has_finished_and_total_and_means(outputs: Path, runs: Command)
         ["main", "mitigation=none", "0/3, 1 failed, 1 partial, 1 missing"],
     ]
     done = [store.read_summary(path)["results"]["trait/accuracy"] for path in finished(outputs)]
-    assert rows[0][4] == f"{np.mean(done):.3f} ± {np.std(done, ddof=1):.3f}"
-    assert rows[1][4] == ""
-    code, text, _ = runs("list", "--json")
-    liminal, other = json.loads(text)
-    assert liminal["trait/accuracy"] == pytest.approx(np.mean(done))
+    assert rows[0][4] == f"{np.mean(done):.4g} ± {np.std(done, ddof=1):.2g}"
     steps = [pl.read_parquet(path / "steps.parquet") for path in finished(outputs)]
-    alignment = [table["alignment/cosine"].mean() for table in steps]
-    assert liminal["alignment/cosine"] == pytest.approx(pl.Series(alignment).mean())
-    assert other["trait/accuracy"] is None
-    assert other["states"] == {"failed": 1, "partial": 1, "missing": 1}
-    assert code == 0
-
-
-def test_strangers_files_hide_nothing(outputs: Path, runs: Command) -> None:
-    before = runs()
-    for folder in (outputs, outputs / "main", liminal(outputs), finished(outputs)[0]):
-        (folder / ".DS_Store").write_bytes(b"\0\xff")
-        (folder / "seed-0000.bak").mkdir()
-        (folder / "seed-0001~").write_text("")
-    shutil.copytree(finished(outputs)[0], liminal(outputs) / "seed-0003 (copy)")
-    assert runs() == before
+    alignment = [table["alignment/cosine"].drop_nulls().to_numpy().mean() for table in steps]
+    assert rows[0][5] == f"{np.mean(alignment):.4g} ± {np.std(alignment, ddof=1):.2g}"
+    assert rows[1][3:7] == ["", "", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -125,14 +108,13 @@ def test_a_damaged_run_is_shown_as_one_line(
         assert name in error
 
 
-def test_experiments_lie_at_any_depth(outputs: Path, runs: Command) -> None:
+def test_experiments_lie_at_any_depth(outputs: Path) -> None:
     shutil.copytree(outputs / "main", outputs / "a" / "b" / "c")
-    code, text, _ = runs("--json")
-    assert code == 0
-    assert [row["experiment"] for row in json.loads(text)] == ["a/b/c", "a/b/c", "main", "main"]
-    found = outputs / "a" / "b" / "c" / liminal(outputs).name
+    found = [row["experiment"] for row in inventory.overview(outputs)[0]]
+    assert found == ["a/b/c", "a/b/c", "main", "main"]
+    folder = outputs / "a" / "b" / "c" / liminal(outputs).name
     for name in ("a/b/c/liminal/3", "b/c/liminal/3", "c/liminal/seed-0003"):
-        assert inventory.find(outputs, name).parent == found
+        assert inventory.find(outputs, name).parent == folder
     with pytest.raises(UserError, match=r"several runs fit: a/b/c/.*, main/"):
         inventory.find(outputs, "liminal/3")
 
@@ -209,16 +191,15 @@ def test_show_prints_config_environment_and_curves(outputs: Path, runs: Command)
 
 
 def test_diff_prints_what_differs_and_nothing_else(outputs: Path, runs: Command) -> None:
-    words = ("diff", "liminal/3", "liminal/4")
-    code, text, _ = runs(*words, "--json")
-    found = json.loads(text)
+    code, text, _ = runs("diff", "liminal/3", "liminal/4")
     assert code == 0
-    assert found["config"] == {"seed.spec": ["3", "4"]}
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines()]
+    rows = [row for row in rows if row]
+    assert rows[0] == ["seed.spec", "3", "4", ""]
     a, b = (store.read_summary(store.run_dir(liminal(outputs), s))["results"] for s in (3, 4))
-    assert found["result"] == {key: [a[key], b[key]] for key in a if a[key] != b[key]}
-    assert found["environment"] == {}
-    code, text, _ = runs(*words)
-    assert "seed.spec" in text
+    assert [row[0] for row in rows[1:]] == [key for key in a if a[key] != b[key]]
+    numbers = a["trait/accuracy"], b["trait/accuracy"]
+    assert [f"{value:.4g}" for value in numbers] in [row[1:3] for row in rows]
     assert "environment: no difference" in text
 
 
@@ -242,7 +223,8 @@ def test_the_list_is_filtered_sorted_and_has_chosen_columns(outputs: Path, runs:
     done = [store.read_summary(path)["results"]["teacher/accuracy"] for path in finished(outputs)]
     row = next(line for line in text.splitlines() if "liminal" in line)
     cells = [cell.strip() for cell in row.split("│")[4:6]]
-    assert cells == ["0.0003", f"{np.mean(done):.4f} ± {np.std(done, ddof=1):.4f}"]
+    assert cells == ["0.0003", f"{np.mean(done):.4g} ± {np.std(done, ddof=1):.2g}"]
+    assert runs("--columns", "distill/loss")[1].count("│  ") > 0  # and not the group's option
     code, _, error = runs("--sort", "trait/acuracy")
     assert (code, error.count("\n")) == (2, 1)
     assert "trait/acuracy: no setting or result; did you mean trait/accuracy?" in error
@@ -260,8 +242,7 @@ def test_notes_and_tags_are_set_later_and_reach_the_trackers_record(
     assert after is not None
     assert (after.note, after.tags) == ("looks odd", [*before.tags, "figure 2", "keep"])
     assert not after.uploaded  # `sync` sends it
-    assert json.loads(runs("--json")[1])[0]["notes"] == "looks odd, figure 2, keep"
-    assert "notes" in runs()[1]
+    assert "looks odd, figure 2, keep" in runs("--columns", "date")[1]
     assert "looks odd" in runs("show", "liminal/3")[1]
     assert runs("tag", str(liminal(outputs)), "all")[0] == 0  # a condition's folder
     assert [store.read_notes(path)["tags"] for path in finished(outputs)] == [["all"], ["all"]]

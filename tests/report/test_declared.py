@@ -187,7 +187,7 @@ def condition(
 def paper(*conditions: Condition) -> list[dict[str, str]]:
     """Return the verdicts on the claims of sweeps/paper.yaml."""
     keys = swept([c.config for c in conditions])
-    sweep = Sweep("paper", Path("outputs/paper"), list(conditions), keys, [], [])
+    sweep = Sweep("paper", Path("outputs/paper"), list(conditions), keys, {}, [])
     return list(verdicts(sweep).iter_rows(named=True))
 
 
@@ -278,7 +278,7 @@ def test_the_conditions_of_the_papers_claims_are_in_its_sweep(
 
 def test_claims_are_tested_in_their_sweeps_setting_only() -> None:
     smoke = replace(NONE, summaries=[{"condition": "distill.epochs=1,mitigation=none"}])
-    sweep = Sweep("paper", Path("outputs/paper"), [smoke], {}, [], [])
+    sweep = Sweep("paper", Path("outputs/paper"), [smoke], {}, {}, [])
     assert verdicts(sweep).is_empty()
     assert untested(sweep).endswith("its own setting only; runs here set distill.epochs.")
     own = replace(sweep, conditions=[replace(NONE, summaries=[{"condition": "mitigation=none"}])])

@@ -24,9 +24,6 @@ def test_a_preset_sets_and_a_user_overrides(compose: Callable[[list[str]], DictC
     assert len(seeds.parse(paper.seed.spec)) == 20
     assert "ledger" in paper.probe
     experiment_of(paper)
-
-
-def test_a_preset_is_no_part_of_a_conditions_name() -> None:
     assert condition_name(["preset=quick", "mitigation=liminal"]) == "mitigation=liminal"
 
 

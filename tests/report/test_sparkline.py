@@ -7,10 +7,10 @@ from subliminal.report.sparkline import BARS, sparkline
 
 
 def test_bars_between_given_bounds() -> None:
-    assert sparkline([0, 0.5, 1], low=0, high=1) == "▁▅█"
-    assert sparkline([-0.1, 2.0], low=0, high=1) == "_█"
-    assert sparkline([], low=0, high=1) == ""
-    assert sparkline([0.0], low=0, high=0) == "▁"
+    assert sparkline([0, 0.5, 1], bounds=(0, 1)) == "▁▅█"
+    assert sparkline([-0.1, 2.0], bounds=(0, 1)) == "▁█"
+    assert sparkline([], bounds=(0, 1)) == ""
+    assert sparkline([0.0], bounds=(0, 0)) == "▁"
 
 
 def test_bars_are_means_between_the_extremes() -> None:

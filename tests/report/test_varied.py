@@ -99,8 +99,7 @@ def test_lists_of_numbers_are_in_their_order_and_lists_of_names_as_they_come() -
 def test_many_values_are_summarised() -> None:
     assert varied.summarise([3, 1]) == "3, 1"
     assert varied.summarise([*range(8)]) == "0, 1, 2, 3, 4, 5, 6, 7"
-    assert varied.summarise([10, 2.5, *range(3, 10)]) == "9 values from 2.5 to 10"
-    assert varied.summarise([f"option{number}" for number in range(9)]) == "9 options"
+    assert varied.summarise([*range(9)]) == "0, 1, 2, 3, 4, 5, 6, 7, … (9 values)"
 
 
 def test_a_module_is_named_by_the_class_that_the_user_names() -> None:

@@ -11,7 +11,6 @@ from wandb_reader import records
 
 from subliminal import store
 from subliminal.report.statistics import mean_ci
-from subliminal.store.tables import read_table
 from subliminal.trackers import record, sync
 
 Command = Callable[..., tuple[int, str, str]]
@@ -19,7 +18,9 @@ Command = Callable[..., tuple[int, str, str]]
 
 def in_files(condition: Path) -> dict[tuple[str, float], dict[str, Any]]:
     """The points that the seeds' tables lead to: the teachers' epochs, then the students'."""
-    every = pl.concat([read_table(run / "epochs.parquet") for run in store.run_dirs(condition)])
+    every = pl.concat(
+        [pl.read_parquet(run / "epochs.parquet") for run in store.run_dirs(condition)]
+    )
     found: dict[tuple[str, float], dict[str, Any]] = {}
     for (phase, epoch, step), rows in every.group_by("phase", "epoch", "step"):
         row = found[("step", step) if phase == "student" else ("teacher/epoch", epoch)] = {}

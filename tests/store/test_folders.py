@@ -39,31 +39,6 @@ def test_stale_files_are_those_of_the_same_name(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {".a.txt", "a.txt.123", ".b.txt.123"}
 
 
-SAME = (
-    "tracker=none outputs=/elsewhere name=x force=true engine.workers=1 engine.seeds_at_once=4 "
-    "data.normalise=unit optim.decoupled_weight_decay=true "
-    "optim.decoupled_weight_decay=false seed=5 data.root=/x data.download=false"
-)
-OTHER = (
-    "mitigation=liminal optim.lr=1e-3 probe=off model.aux=4 distill.epochs=6 teacher.epochs=6 "
-    "engine.threads=2 engine.precision=high trait.steps=[3] "
-    "distill/init=independent data.normalise=mean_std"
-)
-
-
-@pytest.mark.parametrize("same", SAME.split())
-def test_what_cannot_change_a_result_is_no_part_of_a_condition(same: str, compose: Compose) -> None:
-    assert condition_hash(compose([same]), "cpu") == condition_hash(compose([]), "cpu")
-
-
-def test_nor_is_where_the_distillation_inputs_lie(compose: Compose) -> None:
-    hashes = {
-        condition_hash(compose(["distill/inputs=fashion", *place]), "cpu")
-        for place in ([], ["distill.inputs.root=/x"], ["distill.inputs.download=false"])
-    }
-    assert len(hashes) == 1
-
-
 @pytest.mark.parametrize("group", ["optim", "optim@teacher.optim"])
 def test_decoupled_weight_decay_is_named_as_ever_and_coupled_is_another(
     group: str, compose: Compose
@@ -77,11 +52,6 @@ def test_decoupled_weight_decay_is_named_as_ever_and_coupled_is_another(
     assert condition_hash(coupled, "cpu") != condition_hash(of_before, "cpu")
     of_teacher = teacher_hash(coupled, "cpu", 0) != teacher_hash(of_before, "cpu", 0)
     assert of_teacher == (group != "optim")
-
-
-@pytest.mark.parametrize("other", OTHER.split())
-def test_what_can_is(other: str, compose: Compose) -> None:
-    assert condition_hash(compose([other]), "cpu") != condition_hash(compose([]), "cpu")
 
 
 def test_kinds_of_device_are_kept_apart(compose: Compose) -> None:
@@ -113,16 +83,6 @@ def test_a_base_depends_on_model_data_its_own_settings_stream_and_seed_alone() -
     assert len({named(), named(seed=1), named(stream="student_init"), named("pin.init=0")}) == 4
     taught = (composed("experiment=language", f"base.shorts={shorts}") for shorts in (1, 2))
     assert len({teacher_hash(cfg, "cpu", 0) for cfg in taught}) == 2
-
-
-def test_runs_are_finished_by_their_marker_and_listed_in_order(tmp_path: Path) -> None:
-    for seed in (11, 2, 3):
-        directory = store.run_dir(tmp_path / "main" / "c", seed)
-        directory.mkdir(parents=True)
-        if seed != 3:
-            store.write_text(directory / store.MARKER, "{}")
-    found = [run.name for run in store.finished_runs(tmp_path / "main")]
-    assert found == ["seed-0002", "seed-0011"]
 
 
 def test_the_state_of_a_run(tmp_path: Path) -> None:

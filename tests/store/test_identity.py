@@ -20,7 +20,20 @@ Compose = Callable[[list[str]], DictConfig]
 
 PROJECTION = "mitigation=projection mitigation.projection"
 PERTURBED = "probe=perturbed probe.perturbed"
+NOT_HASHED = (
+    "tracker=none outputs=/elsewhere name=x force=true engine.workers=1 engine.seeds_at_once=4 "
+    "data.normalise=unit optim.decoupled_weight_decay=true "
+    "optim.decoupled_weight_decay=false seed=5 data.root=/x data.download=false"
+)
+HASHED = (
+    "mitigation=liminal optim.lr=1e-3 probe=off model.aux=4 distill.epochs=6 teacher.epochs=6 "
+    "engine.threads=2 engine.precision=high trait.steps=[3] "
+    "distill/init=independent data.normalise=mean_std"
+)
 SAME = [  # a line each: one spelling, and another
+    *((word, "") for word in NOT_HASHED.split()),
+    ("distill/inputs=fashion distill.inputs.root=/x", "distill/inputs=fashion"),
+    ("distill/inputs=fashion distill.inputs.download=false", "distill/inputs=fashion"),
     ("distill.loss.temperature=1", "distill.loss.temperature=1.0"),
     ("distill.loss.temperature='1e0'", "distill.loss.temperature=1"),
     ("optim.lr='1e-3'", "optim.lr=0.001"),
@@ -43,6 +56,7 @@ SAME = [  # a line each: one spelling, and another
     ("mitigation=[liminal,projection]", "mitigation=[projection,liminal]"),  # each at its moment
 ]
 OTHER = [
+    *((word, "") for word in HASHED.split()),
     ("mitigation=[projection,gradient_noise]", "mitigation=[gradient_noise,projection]"),
     ("mitigation=[liminal,anchor]", "mitigation=[anchor,liminal]"),
     ("model.hidden=[64,32]", "model.hidden=[32,64]"),
@@ -76,9 +90,7 @@ def test_a_value_has_one_name_however_it_is_spelled(one: str, other: str, compos
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER)
-def test_an_order_that_changes_numbers_is_part_of_the_name(
-    one: str, other: str, compose: Compose
-) -> None:
+def test_what_changes_numbers_is_part_of_the_name(one: str, other: str, compose: Compose) -> None:
     a, b = (condition_hash(compose(words.split()), "cpu") for words in (one, other))
     assert a != b
 

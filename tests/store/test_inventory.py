@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from subliminal import metrics, store
+from subliminal import store
 from subliminal.errors import UserError
 from subliminal.store import inventory, places
 
 ROW = {
     **{"experiment": "lab/a", "condition": "a long name", "config": {"name": "x"}, "notes": "seen"},
     **{"done": 0, "seeds": 2, "states": {"missing": 1, "partial": 1}, "date": "", "results": []},
-    **{metrics.TRAIT_ACCURACY: [], metrics.ALIGNMENT: [], metrics.DISTILL_LOSS: []},
 }
 
 

@@ -48,15 +48,15 @@ def test_conditions_are_found_at_any_depth(
 
 def test_strangers_are_no_runs_and_make_no_condition(tmp_path: Path) -> None:
     condition = tmp_path / "main" / "c-00000000"
-    for seed in (12345, 3, 0):
+    for seed in (12345, 7, 0):
         store.run_dir(condition, seed).mkdir(parents=True)
-        if seed != 3:
+        if seed != 7:  # it has not finished
             (store.run_dir(condition, seed) / store.MARKER).touch()
-    (condition / "seed-0003").rmdir()
     strangers(condition)
     strangers(tmp_path / "main" / "empty")
-    assert [run.name for run in store.run_dirs(condition)] == ["seed-0000", "seed-12345"]
-    assert list(store.finished_runs(tmp_path / "main")) == store.run_dirs(condition)
+    first, unfinished, last = store.run_dirs(condition)
+    assert [first.name, unfinished.name, last.name] == ["seed-0000", "seed-0007", "seed-12345"]
+    assert list(store.finished_runs(tmp_path / "main")) == [first, last]
     assert list(store.condition_dirs(tmp_path)) == [condition]
 
 

@@ -59,13 +59,13 @@ def test_a_condition_of_any_shape_is_read_or_named(
     ("content", "told"),
     [
         (GOOD, ""),  # seed 0
-        ({**GOOD, "seeds": [-1]}, "seeds: a negative one"),
-        ({**GOOD, "seeds": [True]}, "seeds: int is needed"),
-        ({**GOOD, "seeds": {}}, "seeds: a list is needed"),
-        ({**GOOD, "config": []}, "config: a mapping is needed"),
+        ({**GOOD, "seeds": [-1]}, "seeds: whole numbers ≥ 0 are needed"),
+        ({**GOOD, "seeds": [True]}, "seeds: whole numbers ≥ 0 are needed"),
+        ({**GOOD, "seeds": {}}, "seeds: list is needed"),
+        ({**GOOD, "config": []}, "config: dict is needed"),
         ({**GOOD, "condition": 1}, "condition: str is needed"),
-        ({"condition": "c", "config": {}}, "seeds: missing"),
-        ([], "content: a mapping is needed"),
+        ({"condition": "c", "config": {}}, "seeds: list is needed"),
+        ([], "condition: str is needed"),
     ],
 )
 def test_the_first_misfit_of_a_condition_is_named(tmp_path: Path, content: Any, told: str) -> None:

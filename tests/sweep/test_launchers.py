@@ -1,28 +1,16 @@
 """A job's share of the cores: parallel jobs together never use more than there are."""
 
-import math
-import os
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from test_cores import machine as machine  # a fixture
 
-from subliminal.sweep import launchers, limits
-from subliminal.sweep.cores import VARIABLE
+from subliminal.sweep import launchers
 
 JOBLIB = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher."
 RAY = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
-
-
-@pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen cores, and no scheduler."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
-    monkeypatch.setattr(limits, "processors", lambda: math.inf)
-    for name in (VARIABLE, "SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize(

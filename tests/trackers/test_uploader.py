@@ -68,7 +68,7 @@ def test_a_run_that_is_tried_again_is_uploaded_again(
     assert first is not None
     lock = store.claim(run)
     assert lock is not None
-    uploader.add({str(run): record.written(run)}, 1.0, online=False, keep=True)
+    uploader.add({str(run): record.written(run)}, 1.0, online=False, live=True)
     assert not uploader._start()
     rewrite(run)
     wait_for(lambda: uploader._start())
@@ -102,7 +102,7 @@ def test_what_another_process_uploads_is_left_to_it_while_it_lives(
     rewrite(run)
     lock = store.claim(run.with_name(f"{run.name}.tracking"))
     assert lock is not None
-    uploader.add({str(run): 0}, 1.0, online=False, keep=True)
+    uploader.add({str(run): 0}, 1.0, online=False, live=True)
     wait_for(lambda: uploader._start())
     wait_for(lambda: not any(thread.is_alive() for thread in uploader._threads.values()))
     assert ended == []
@@ -116,7 +116,7 @@ def test_what_a_killed_uploader_left_beside_a_finished_run_is_removed(
     rewrite(run)
     (run / "later").rename(run / store.MARKER)
     (run / f".{record.FILE}.killed").touch()
-    uploader.add({str(run): 0}, 1.0, online=False, keep=True)
+    uploader.add({str(run): 0}, 1.0, online=False, live=True)
     wait_for(lambda: len(ended) == 1)
     assert uploader.end(10) == {"uploaded": 1, "problem": None}
     assert not list(run.glob(f".{record.FILE}.*"))

@@ -9,7 +9,7 @@ from subliminal.api.results import Runs, checked
 from subliminal.errors import UserError, there_is
 from subliminal.report import varied
 from subliminal.report.conditions import Condition, paired
-from subliminal.report.statistics import effect_size, holm, mean_ci, paired_p
+from subliminal.report.statistics import adjusted_p, effect_size, mean_ci, paired_p
 
 _NUMBERS = {"n": pl.Int64} | dict.fromkeys(
     ("difference", "low", "high", "d_z", "p", "p (Holm)"), pl.Float64
@@ -33,8 +33,8 @@ def compare(
     Returns:
         `by` and `against` (values, as text), the other keys that vary; n (pairs), difference
         (mean), low and high (BCa bootstrap 95% interval), d_z (mean over SD), p (two-sided,
-        sign-flip permutation test) and p adjusted by Holm's procedure for all rows; null where
-        n = 0.
+        sign-flip permutation test) and p adjusted by Holm's procedure for all rows with n > 1;
+        null where n = 0.
 
     Raises:
         UserError: the key does not vary, no run has the metric, the value does not occur, or no
@@ -72,14 +72,12 @@ def compare(
             found.append(({by: value, "against": first, **settings}, pairs))
     if not any(pairs for _, pairs in found):
         raise UserError(f"compare: no two runs that differ in {by} alone have a seed in common")
-    p_values = [paired_p(pairs) for _, pairs in found if pairs]
-    tested = zip(p_values, holm(p_values), strict=True)
     rows: list[tuple[object, ...]] = []
-    for texts, pairs in found:
+    for (texts, pairs), p in zip(found, adjusted_p([of for _, of in found]), strict=True):
         numbers: tuple[object, ...] = (0, *[None] * (len(_NUMBERS) - 1))
         if pairs:
             e = mean_ci(pairs)
-            numbers = (e.n, e.mean, e.low, e.high, effect_size(pairs), *next(tested))
+            numbers = (e.n, e.mean, e.low, e.high, effect_size(pairs), paired_p(pairs), p)
         rows.append((*texts.values(), *numbers))
     schema = {**dict.fromkeys([by, "against", *others], pl.String), **_NUMBERS}
     return pl.DataFrame(rows, schema=schema, orient="row")

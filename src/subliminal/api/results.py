@@ -14,9 +14,8 @@ import polars as pl
 from subliminal import store
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError
-from subliminal.report import read, varied
+from subliminal.report import read
 from subliminal.report.conditions import Sweep
-from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:
     from subliminal.api.trained_network import TrainedNetwork
@@ -56,12 +55,12 @@ class Run:
     @property
     def epochs(self) -> pl.DataFrame:
         """A row per epoch of teacher and student: means over the epoch, accuracy at its end."""
-        return read_table(self.folder / "epochs.parquet")
+        return pl.read_parquet((self.folder / "epochs.parquet").read_bytes())
 
     @property
     def steps(self) -> pl.DataFrame:
         """A row per step of the student: losses, alignment and other measurements."""
-        return read_table(self.folder / "steps.parquet")
+        return pl.read_parquet((self.folder / "steps.parquet").read_bytes())
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""
@@ -71,9 +70,10 @@ class Run:
 
     def student(self) -> TrainedNetwork:
         """Return the trained student as a torch module on images, see `TrainedNetwork`."""
-        from subliminal.api.trained_network import student
+        from subliminal.api.trained_network import TrainedNetwork, rebuilt
 
-        return student(self.folder, self.config)
+        experiment = rebuilt(self.config)
+        return TrainedNetwork(experiment.network, store.read_student(self.folder), experiment.data)
 
     def teacher(self) -> TrainedNetwork:
         """Return its teacher as a torch module on images.
@@ -154,18 +154,11 @@ class Runs(Sequence[Run]):
     def _with_settings(self, table: pl.DataFrame) -> pl.DataFrame:
         """Add the keys that vary as columns, after the condition."""
         names, conditions = ["condition", *self.sweep.swept], self.sweep.conditions
-        values = {key: _alike([c.config.get(key) for c in conditions]) for key in self.sweep.swept}
+        values = {key: [c.config.get(key) for c in conditions] for key in self.sweep.swept}
+        # Not strict: numbers and words in one column become words.
         settings = pl.DataFrame({"condition": [c.name for c in conditions], **values}, strict=False)
         joined = table.join(settings, on="condition", how="left", maintain_order="left")
         return joined.select(*names, pl.exclude(names))
-
-
-def _alike(values: list[varied.Value]) -> list[Any]:
-    """Return values of one type, or all of them numbers; else the report's text of each."""
-    kinds = {type(value) for value in values if value is not None}
-    if len(kinds) <= 1 or kinds == {int, float}:
-        return values
-    return [None if value is None else varied.show(value) for value in values]
 
 
 def checked(runs: Runs, function: str) -> Runs:

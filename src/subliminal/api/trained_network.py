@@ -71,12 +71,6 @@ class TrainedNetwork(nn.Module):
         return self._data.load()
 
 
-def student(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
-    """Return the student of a finished run."""
-    experiment = rebuilt(config)
-    return TrainedNetwork(experiment.network, store.read_student(run), experiment.data)
-
-
 def teacher(run: Path, config: Mapping[str, Any]) -> TrainedNetwork:
     """Return the teacher of a finished run, from the cache, steered or perturbed as in the run.
 

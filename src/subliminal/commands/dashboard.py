@@ -1,72 +1,50 @@
-"""`python -m subliminal dashboard`: the project's W&B workspace and report, as code.
+"""`python -m subliminal dashboard`: save the project's workspace and report to W&B.
 
-With a login it saves both to W&B and prints their addresses; else it writes their specification.
+It prints their addresses. With --spec it writes what it would save to a file.
 """
 
 import argparse
 import contextlib
-import hashlib
 import json
-import unicodedata
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from subliminal import metrics, store
-from subliminal.config import command, terminal
+from subliminal.config import command
 from subliminal.config.resources import install_command, user_path
 from subliminal.errors import UserError
 from subliminal.trackers import aside
 from subliminal.trackers.client import STEP, TEACHER_EPOCH
 from subliminal.trackers.wandb import settled_mode
 
-EXPERIMENT, MITIGATIONS, SEED = "experiment", "mitigations", "seed"
+MITIGATIONS = "mitigations"  # key of a run's config
+WORKSPACE = "5614d6c27cd"  # a name in its address, by which W&B finds it
 TO_ANSWER, MOST_SECONDS = 10, 60.0  # seconds: limits of one answer of W&B, and of all
 MOST_LINES = 100  # groups in a plot
 
-COLUMN_NAMES = (
-    f"config:{EXPERIMENT}.value",
-    f"config:{MITIGATIONS}.value",
-    f"config:{SEED}.value",
-    f"summary:{metrics.final(metrics.TRAIT_ACCURACY)}",
-    f"summary:{metrics.best(metrics.TRAIT_ACCURACY)}",
-    f"summary:{metrics.final(metrics.DISTILL_LOSS)}",
-    f"summary:{metrics.in_epoch(metrics.ALIGNMENT, 1)}",
-    "run:state",
-    "run:createdAt",
-)
-
 
 def main() -> int:
-    """Publish workspace and report, or write their specification; return the exit status."""
+    """Publish workspace and report, or write them to a file; return the exit status."""
     parser = command.Parser(prog="subliminal dashboard", description=__doc__)
     parser.add_argument("--project", default="subliminal", help="W&B project (tracker.project)")
     parser.add_argument("--entity", help="W&B user or team; default: that of the login")
-    parser.add_argument("--experiment", help="show only the runs of this experiment (name=…)")
-    what = "write the specification here, publish nothing"
+    what = "write workspace and report here, publish nothing"
     parser.add_argument("--spec", type=user_path, metavar="FILE", help=what)
     arguments = parser.parse_args()
     return command.status(lambda: _dashboard(arguments), "Stopped.")
 
 
-def _dashboard(arguments: argparse.Namespace) -> int:
-    entity, project, experiment = arguments.entity, arguments.project, arguments.experiment
-    if arguments.spec is None and settled_mode("auto") == "online":
-        place = "subliminal.commands.dashboard:publish"
-        saved = aside.run_in_subprocess(place, entity, project, experiment, seconds=MOST_SECONDS)
-        print(*saved, sep="\n")
-        return 0
-    path = arguments.spec or Path("outputs") / "dashboard.json"
-    spec = specification(project, experiment, entity or "ENTITY")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(path, json.dumps(spec, indent=2) + "\n")
-    print(f"Specification: {path}")
-    if arguments.spec is None:
-        print("To publish it: wandb login, then the same command again.")
-    return 0
+def _dashboard(arguments: argparse.Namespace) -> None:
+    if arguments.spec:
+        store.write_text(arguments.spec, json.dumps(specification(), indent=2) + "\n")
+        return
+    if settled_mode("auto") != "online":
+        raise UserError("dashboard: W&B is used offline; `wandb login` stores a key")
+    place, given = "subliminal.commands.dashboard:publish", (arguments.entity, arguments.project)
+    print(*aside.run_in_subprocess(place, *given, seconds=MOST_SECONDS), sep="\n")
 
 
-def publish(entity: str | None, project: str, experiment: str | None) -> list[str]:
+def publish(entity: str | None, project: str) -> list[str]:
     """Save workspace and report to W&B, in place of earlier ones; return their addresses.
 
     Raises:
@@ -80,12 +58,10 @@ def publish(entity: str | None, project: str, experiment: str | None) -> list[st
         raise UserError("W&B names no default entity for this login; give one with --entity")
     if project not in {found.name for found in api.projects(owner)}:
         raise UserError(f"W&B has no project {owner}/{project}; train a tracked run first")
-    view, page = _views(owner, project, experiment, named=True)
-    # W&B finds a workspace by a name in its address. This one depends on the title alone.
-    name = hashlib.sha256(view.name.encode()).hexdigest()[:11]
-    view._internal_name = f"nw-{name}-v"
+    view, page = views(owner, project)
+    view._internal_name = f"nw-{WORKSPACE}-v"
     with contextlib.suppress(ValueError):  # there is none yet
-        address = f"{api.settings['base_url']}/{owner}/{project}?nw={name}"
+        address = f"{api.settings['base_url']}/{owner}/{project}?nw={WORKSPACE}"
         view._internal_id = type(view).from_url(address)._internal_id
     for earlier in api.reports(f"{owner}/{project}"):
         if earlier.display_name == page.title:
@@ -93,20 +69,16 @@ def publish(entity: str | None, project: str, experiment: str | None) -> list[st
     return [str(saved.save().url) for saved in (view, page)]
 
 
-def specification(project: str, experiment: str | None, entity: str) -> dict[str, Any]:
-    """Return workspace and report as W&B stores them, without a request to its server."""
-    views = _views(entity, project, experiment, named=False)
+def specification() -> dict[str, Any]:
+    """Return workspace and report as W&B stores them: without names it looks up nothing."""
     return {
         name: json.loads(view._to_model().model_dump_json(by_alias=True, exclude_none=True))
-        for name, view in zip(("workspace", "report"), views, strict=True)
+        for name, view in zip(("workspace", "report"), views("", ""), strict=True)
     }
 
 
-def _views(entity: str, project: str, experiment: str | None, *, named: bool) -> tuple[Any, Any]:
-    """Return the workspace (runs grouped by mitigation) and the report, with the same panels.
-
-    `named` run sets name the project, which W&B looks up on its server.
-    """
+def views(entity: str, project: str) -> tuple[Any, Any]:
+    """Return the workspace (runs grouped by mitigation) and the report, with the same panels."""
     try:
         wr: Any = import_module("wandb_workspaces.reports.v2")
         ws: Any = import_module("wandb_workspaces.workspaces")
@@ -114,54 +86,35 @@ def _views(entity: str, project: str, experiment: str | None, *, named: bool) ->
         mend = install_command("dashboard")
         raise UserError(f"dashboards need wandb-workspaces: {mend}") from error
     sections = _sections(wr)
-    # W&B takes no symbols (of mathematics, money, …) in a workspace's name.
-    name = "".join(
-        "-" if unicodedata.category(sign).startswith("S") else sign
-        for sign in terminal.printable(experiment or "Subliminal learning")
-    )
     workspace = ws.Workspace(
         entity=entity,
         project=project,
-        name=name,
+        name="Subliminal learning",
         sections=[
             ws.Section(name=title, panels=panels, is_open=True)
             for title, (_, panels) in sections.items()
         ],
         settings=ws.WorkspaceSettings(x_axis=STEP, max_runs=MOST_LINES),
-        runset_settings=ws.RunsetSettings(
-            filters=_filter(experiment),
-            groupby=[ws.Config(MITIGATIONS)],
-            pinned_columns=list(COLUMN_NAMES),
-        ),
+        runset_settings=ws.RunsetSettings(groupby=[ws.Config(MITIGATIONS)]),
     )
     blocks: list[Any] = [wr.TableOfContents()]
     for title, (text, panels) in sections.items():
         runs = wr.Runset(
-            **({"entity": entity, "project": project} if named else {}),
+            entity=entity,
+            project=project,
             name="seeds by mitigation",
-            filters=_filter(experiment),
             groupby=[f"config.{MITIGATIONS}"],
-            pinned_columns=list(COLUMN_NAMES),
         )
         blocks += [wr.H1(title), wr.P(text), wr.PanelGrid(runsets=[runs], panels=panels)]
     report = wr.Report(
         entity=entity,
         project=project,
-        title=f"Subliminal learning: {experiment or 'all experiments'}",
+        title="Subliminal learning",
         description="Alignment and trait accuracy by mitigation; lines are means over seeds.",
         blocks=blocks,
         width="fluid",
     )
     return workspace, report
-
-
-def _filter(experiment: str | None) -> str:
-    """Return W&B's filter for the runs of an experiment, or of all; the name in it is a literal."""
-    if not experiment:
-        return ""
-    # W&B rewrites = and < wherever they stand in the expression, and then reads it as Python.
-    literal = "".join(s if s.isascii() and s.isalnum() else f"\\U{ord(s):08x}" for s in experiment)
-    return f"Config('{EXPERIMENT}') = '{literal}'"
 
 
 def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:

@@ -13,11 +13,8 @@ from subliminal.errors import UserError
 from subliminal.store.inventory import find
 from subliminal.trackers import record
 
+BUSY = "is being trained; wait for its end, or stop it"
 ARCHIVE = ".archive"  # folder beside the conditions, which lists and reports pass over
-
-
-def _busy(run: Path) -> UserError:
-    return UserError(f"{run} is being trained; wait for its end, or stop it")
 
 
 def _runs(arguments: argparse.Namespace) -> list[Path]:
@@ -26,7 +23,7 @@ def _runs(arguments: argparse.Namespace) -> list[Path]:
     of_condition = store.run_dirs(folder) if (folder / store.CONDITION).is_file() else []
     runs = of_condition or [find(arguments.outputs, arguments.run)]
     if busy := [run for run in runs if store.state(run) == "running"]:
-        raise _busy(busy[0])
+        raise UserError(f"{busy[0]} {BUSY}")
     return runs
 
 
@@ -63,7 +60,7 @@ def remove(arguments: argparse.Namespace) -> int:
     with ExitStack() as locks:
         for run in runs:
             if (lock := store.claim(run)) is None:  # began meanwhile
-                raise _busy(run)
+                raise UserError(f"{run} {BUSY}")
             locks.callback(lock.release)
             if arguments.action == "archive" and (away / run.name).exists():
                 raise UserError(f"{away / run.name} exists; delete or move it first")

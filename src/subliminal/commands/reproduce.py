@@ -12,11 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from subliminal import store
-from subliminal.config import command, variables
+from subliminal.config import canonical, command, variables
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError, one_line
-from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:
     from subliminal.training.job import Job
@@ -76,7 +77,7 @@ def recorded_job(run: Path, outputs: Path) -> Job:
 def same_bits(run: Path, again: Path) -> bool:
     """Return whether two runs' tables and students are the same to the last bit."""
     for name in ("steps", "epochs"):
-        a, b = (read_table(d / f"{name}.parquet") for d in (run, again))
+        a, b = (pl.read_parquet((d / f"{name}.parquet").read_bytes()) for d in (run, again))
         # Two commits may measure in another order, or not the same.
         if set(a.columns) != set(b.columns) or not a.equals(b[a.columns]):
             return False
@@ -120,7 +121,5 @@ def _show(run: Path, again: Path) -> None:
         shown = f"{recorded:12.6g} {trained:12.6g} {trained - recorded:12.3g}"
         print(f"{name:34} {shown} {in_sd:>8}")
     made = [store.read_summary(d)["environment"] for d in (run, again)]
-    before, now = ({**one, **one["packages"], "packages": None} for one in made)
-    for key in sorted(before.keys() & now.keys()):
-        if before[key] != now[key]:
-            print(f"{key}: {before[key]} then, {now[key]} now")
+    for key, (before, now) in canonical.differences(*made).items():
+        print(f"{key}: {before} then, {now} now")

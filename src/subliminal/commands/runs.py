@@ -23,17 +23,12 @@ from subliminal.config.resources import user_path
 from subliminal.errors import UserError, there_is
 from subliminal.report.sparkline import sparkline
 from subliminal.report.varied import flatten as settings
-from subliminal.store.inventory import copies, describe, find, overview
+from subliminal.store.inventory import conditions, describe, find, overview
 
 WIDTH = 160  # columns, when not on a terminal
 CURVE = 40  # characters
 SECONDS = 2.0  # between two looks of --watch
-# Title, metric, factor and digits of the usual columns.
-_USUAL = (
-    ("trait accuracy", metrics.TRAIT_ACCURACY, 1, 3),
-    ("alignment", metrics.ALIGNMENT, 1, 4),
-    ("distill loss ×10⁴", metrics.DISTILL_LOSS, 1e4, 2),
-)
+USUAL = ",".join(("date", metrics.TRAIT_ACCURACY, metrics.ALIGNMENT, metrics.DISTILL_LOSS))
 
 
 def main() -> int:
@@ -47,7 +42,6 @@ def main() -> int:
     common.add_argument(
         "--outputs", type=user_path, default=Path("outputs"), help="folder of the experiments"
     )
-    common.add_argument("--json", action="store_true", help="print JSON")
     commands = parser.add_subparsers()
     for action, run, about, names in (
         ("list", _list, "list experiments and conditions (default)", []),
@@ -67,7 +61,9 @@ def main() -> int:
         if run is _list:
             one.add_argument("--where", action="append", default=[], metavar="KEY=VALUE")
             one.add_argument("--sort", metavar="NAME", help="a key, or a result: distill/loss")
-            one.add_argument("--columns", metavar="NAME,NAME", help="in place of the usual results")
+            one.add_argument(
+                "--columns", default=USUAL, metavar="NAME,NAME", help=f"usual: {USUAL}"
+            )
             one.add_argument("--watch", action="store_true", help="show what trains, until it ends")
     words = sys.argv[1:]
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
@@ -81,49 +77,45 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.watch:
         return _watch(arguments)
     rows, damaged = _chosen(arguments)
-    if arguments.json:
-        found = [{k: _mean(v) for k, v in row.items() if k != "results"} for row in rows]
-        print(json.dumps(found, indent=2))
-    else:
-        table = _overview_table(rows, arguments)
-        terminal.console(WIDTH).print(table if rows else f"{arguments.outputs}: no run yet")
-    for folder, original in copies(arguments.outputs):
-        line = terminal.printable(f"{folder} (of {original.name})")
-        print(f"copy, left out: {line}", file=sys.stderr)
-    for line in damaged:
-        print(f"damaged: {terminal.printable(line)}", file=sys.stderr)
+    table = _overview_table(rows, arguments)
+    terminal.console(WIDTH).print(table if rows else f"{arguments.outputs}: no run yet")
+    lines = [f"copy, left out: {folder}" for folder in conditions(arguments.outputs, copies=True)]
+    for line in (*lines, *(f"damaged: {one}" for one in damaged)):
+        print(terminal.printable(line), file=sys.stderr)
     return 1 if damaged else 0
 
 
 def _chosen(arguments: argparse.Namespace) -> tuple[list[Plain], list[str]]:
-    """Return the overview's rows that fit --where, in the order of --sort, and damaged files."""
+    """Return the overview's rows that fit --where, in the order of --sort, and damaged files.
+
+    Raises:
+        UserError: none of the rows has a setting or result of a name that the user gives.
+    """
     rows, damaged = overview(arguments.outputs)
     for row in rows:
         row["config"] = settings(row["config"])
-    for word in arguments.where:
-        key, _, wanted = word.partition("=")
-        rows = [row for row in rows if _fits(_value(row, key, rows), wanted)]
-    if name := arguments.sort:
-        found = [(_mean(_value(row, name, rows)), row) for row in rows]
-        found.sort(key=lambda one: (one[0] is None, isinstance(one[0], str), one[0]))
-        rows = [row for _, row in found]
+    where = [word.partition("=") for word in arguments.where]
+    sort = [arguments.sort] if arguments.sort else []
+    there = {key for row in rows for part in (row, row["config"], *row["results"]) for key in part}
+    for name in (*(key for key, *_ in where), *sort, *arguments.columns.split(",")):
+        if rows and not {name, name.replace("/", ".")} & {*metrics.NAMES, *there}:
+            raise UserError(f"{name}: no setting or result; {there_is(name, sorted(there))}")
+    for name, _, wanted in where:
+        rows = [row for row in rows if _fits(_value(row, name), wanted)]
+    for name in sort:
+        values = [_value(row, name) for row in rows]
+        means = [fmean(value) if isinstance(value, list) else value for value in values]
+        order = [(mean is None, isinstance(mean, str), mean) for mean in means]
+        rows = [rows[k] for k in sorted(range(len(rows)), key=order.__getitem__)]
     return rows, damaged
 
 
-def _value(row: Plain, name: str, rows: list[Plain]) -> Any:
-    """Return a setting of a condition, such as `optim.lr`, or its seeds' results by metric.
-
-    Raises:
-        UserError: none of the rows has one of this name.
-    """
-    key = name.replace("/", ".")
-    for found in (row, {name: row["config"].get(key)}):
-        if found.get(name) is not None:
-            return found[name]
-    there = {key for one in rows for part in (one["config"], *one["results"]) for key in part}
-    if not {name, key} & there:
-        raise UserError(f"{name}: no setting or result; {there_is(name, sorted(there))}")
-    return [one[name] for one in row["results"] if isinstance(one.get(name), int | float)] or None
+def _value(row: Plain, name: str) -> Any:
+    """Return a setting of a condition, such as `optim.lr`, or its seeds' results by metric."""
+    results = [one[name] for one in row["results"] if isinstance(one.get(name), int | float)]
+    if name in metrics.NAMES:  # `distill/loss` is also a group of options
+        return results or None
+    return row.get(name) or results or row["config"].get(name.replace("/", "."))
 
 
 def _fits(value: Any, wanted: str) -> bool:
@@ -134,29 +126,25 @@ def _fits(value: Any, wanted: str) -> bool:
 
 
 def _overview_table(rows: list[Plain], arguments: argparse.Namespace) -> Table:
-    own = arguments.columns.split(",") if arguments.columns else []
-    notes = ["notes"] if any(row["notes"] for row in rows) else []
-    titles = own or ("date", *(f"{title} ± SD" for title, *_ in _USUAL))
+    names = [*arguments.columns.split(","), *["notes"] * any(row["notes"] for row in rows)]
     table = _table("experiment", "condition")
-    for title in ("seeds", *titles, *notes):
-        justify: Any = "right" if "±" in title else "left"
-        table.add_column(title, justify=justify, no_wrap=title != "notes", overflow="fold")
+    for name in ("seeds", *names):
+        title, no_wrap = f"{name} ± SD" if "/" in name else name, name != "notes"
+        table.add_column(title, no_wrap=no_wrap, overflow="fold")
     for row in rows:
         others = [f"{n} {state}" for state, n in row["states"].items() if state != "finished"]
-        cells = [_column(_value(row, name, rows)) for name in own] or [
-            row["date"],
-            *(_with_sd([f * v for v in row[name]], digits) for _, name, f, digits in _USUAL),
-        ]
-        cells += [row[name] for name in notes]
         seeds = ", ".join([f"{row['done']}/{row['seeds']}", *others])
+        cells = [_column(_value(row, name)) for name in names]
         table.add_row(row["experiment"], row["condition"], seeds, *cells)
     return table
 
 
 def _column(value: Any) -> str:
-    if isinstance(value, list):
-        return _with_sd(value, 4)
-    return "" if value is None else _text(value)
+    """Return a cell; of a result mean and SD over seeds: intervals are the report's matter."""
+    if not isinstance(value, list):
+        return "" if value is None else _text(value)
+    spread = f" ± {stdev(value):.2g}" if len(value) > 1 else ""
+    return f"{fmean(value):.4g}{spread}"
 
 
 def _watch(arguments: argparse.Namespace) -> int:
@@ -170,25 +158,9 @@ def _watch(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _mean(value: Any) -> Any:
-    """Return the mean over seeds; what is not a list stays as it is."""
-    if not isinstance(value, list):
-        return value
-    return fmean(value) if value else None
-
-
-def _with_sd(values: list[float], digits: int) -> str:
-    """Return mean and standard deviation over seeds; intervals are the report's matter."""
-    spread = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{fmean(values):.{digits}f}{spread}" if values else ""
-
-
 def _show(arguments: argparse.Namespace) -> int:
     run = find(arguments.outputs, arguments.run)
     about = describe(run)
-    if arguments.json:
-        print(json.dumps(about, indent=2))
-        return 0
     console = terminal.console(WIDTH)
     console.print(f"{run}: {about['state']}", soft_wrap=True)
     summary = dict(about["summary"])
@@ -220,9 +192,6 @@ def _diff(arguments: argparse.Namespace) -> int:
     found = {"config": differences(ours["config"], theirs["config"])}
     for title, key in (("result", "results"), ("environment", "environment")):
         found[title] = differences(*(of["summary"].get(key, {}) for of in (ours, theirs)))
-    if arguments.json:
-        print(json.dumps({"a": str(a), "b": str(b), **found}, indent=2))
-        return 0
     console = terminal.console(WIDTH)
     for title, rows in found.items():
         table = _table(title, "A", "B", "B − A")

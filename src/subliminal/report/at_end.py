@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import webbrowser
-from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -17,7 +14,6 @@ from omegaconf import DictConfig
 from subliminal import metrics, store
 from subliminal.config import terminal
 from subliminal.errors import UserError
-from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:  # Hydra imports this module at the start of a command
     from subliminal.sweep.console import Console
@@ -69,7 +65,7 @@ def objectives(runs: list[Path], names: list[str]) -> float | tuple[float, ...]:
 
 def _students(runs: list[Path]) -> pl.DataFrame:
     """Return the students' rows of the runs' epoch tables, in order of epoch and seed."""
-    tables = [read_table(run / "epochs.parquet") for run in runs]
+    tables = [pl.read_parquet((run / "epochs.parquet").read_bytes()) for run in runs]
     epochs = pl.concat(tables, how="diagonal_relaxed")
     return epochs.filter(pl.col("phase") == "student").sort("epoch", "seed")
 
@@ -78,8 +74,7 @@ class ShowSweep(Callback):
     """Hydra callback that prints the table of `python -m subliminal.report --text` after a sweep.
 
     Args:
-        bars: also draw teacher, students and chance, print the figure's path, and open the figure
-            if there is a display.
+        bars: also draw teacher, students and chance, and print the figure's path.
     """
 
     def __init__(self, bars: bool = False) -> None:
@@ -105,13 +100,3 @@ class ShowSweep(Callback):
             path = figures.save(figures.first_look(sweep), sweep, folder / "report" / "figures")
             print(terminal.printable(bars.seen(sweep)))
             print(f"Figure: {terminal.printable(path)}")
-            if _has_display():
-                with suppress(OSError, webbrowser.Error):
-                    webbrowser.open(path.resolve().as_uri())
-
-
-def _has_display() -> bool:
-    """Tell whether stdout is a terminal on a machine with a display."""
-    named = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    windows = named or sys.platform in ("darwin", "win32")
-    return bool(windows) and sys.stdout.isatty()

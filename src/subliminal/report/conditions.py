@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from subliminal import metrics
+from subliminal import metrics, store
 from subliminal.report import varied
 
 # The metrics that a report reads at each step: all of them would not fit for 10,000 runs.
@@ -32,6 +32,7 @@ STEP_METRICS = (
     metrics.total(metrics.LEDGER_PREDICTED),
     metrics.DISTILL_LOSS,
 )
+NOISY = (metrics.ALIGNMENT, metrics.UPDATE_ALIGNMENT)  # of single batches
 _TRAINING = ("data.normalise", "data.validation")  # keys that keep the test images
 LAYER = f"{metrics.ALIGNMENT}/"  # prefix of the metrics of single layers' alignment
 
@@ -41,6 +42,7 @@ SMOOTHING = f"moving average over {WINDOW} steps, fewer in a short run"
 
 Array = NDArray[np.float64]
 PerSeed = dict[int, float]
+States = dict[Path, store.State]  # of planned runs, by folder
 
 
 def per_seed(table: pl.DataFrame, value: pl.Expr) -> PerSeed:
@@ -59,15 +61,6 @@ def paired(ours: PerSeed, theirs: PerSeed) -> PerSeed:
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """One planned run: a condition and a seed, finished or not."""
-
-    directory: Path
-    seed: int
-    state: str  # finished | failed | running | partial | missing | damaged
-
-
-@dataclass(frozen=True)
 class Condition:
     """One condition's finished runs."""
 
@@ -79,7 +72,7 @@ class Condition:
     summaries: list[dict[str, Any]]  # in order of the seeds
     config: varied.Flat = field(default_factory=dict)
     directory: Path = Path()
-    planned: tuple[PlannedRun, ...] = ()
+    planned: States = field(default_factory=dict)
     preset: str | None = None
 
     @property
@@ -138,16 +131,19 @@ class Condition:
         """Return the share of each seed's steps at which `metric` was positive."""
         return per_seed(self.steps, (pl.col(metric) > 0).mean())
 
-    def curve(self, table: pl.DataFrame, metric: str) -> tuple[Array, Array]:
+    def curve(self, metric: str, table: str = "steps") -> tuple[Array, Array]:
         """Return the points where `metric` was measured, in epochs, and its values (seeds, n).
 
-        If seeds were measured at different points, only the common points are returned.
+        `table` is steps or epochs. Alignments of single steps are moving averages. If seeds were
+        measured at different points, only the common points are returned.
         """
-        measured = table.filter(pl.col(metric).is_not_null()).sort("seed", "step")
+        frame: pl.DataFrame = getattr(self, table)
+        measured = frame.filter(pl.col(metric).is_not_null()).sort("seed", "step")
         seeds = measured["seed"].n_unique()
         common = measured.filter(pl.len().over("step") == seeds)
         values = common[metric].to_numpy().astype(np.float64).reshape(seeds, -1)
-        return common["epoch"].head(values.shape[1]).to_numpy().astype(np.float64), values
+        x = common["epoch"].head(values.shape[1]).to_numpy().astype(np.float64)
+        return smooth(x, values) if table == "steps" and metric in NOISY else (x, values)
 
     def layers(self) -> pl.DataFrame:
         """Return the mean alignment over seeds within each parameter tensor, a row per epoch."""
@@ -155,9 +151,14 @@ class Condition:
         known = self.epochs.drop_nulls(names[:1]) if names else self.epochs.clear()
         return known.group_by("epoch").agg(pl.col(names).mean()).sort("epoch")
 
+    def measured(self, metric: str, table: str) -> bool:
+        """Tell whether a table, steps or epochs, has values of `metric`."""
+        frame: pl.DataFrame = getattr(self, table)
+        return metric in frame.columns and frame[metric].count() > 0
+
     def logged(self, metric: str) -> bool:
         """Tell whether `metric` was measured at steps."""
-        return metric in self.steps.columns and self.steps[metric].count() > 0
+        return self.measured(metric, "steps")
 
     @property
     def chance(self) -> float:
@@ -174,7 +175,7 @@ class Sweep:
     directory: Path
     conditions: list[Condition]
     swept: dict[str, list[varied.Value]]
-    planned: list[PlannedRun]
+    planned: States  # also of conditions without a finished run
     problems: list[str]  # one line for each damaged run
 
     @property
@@ -195,16 +196,16 @@ class Sweep:
 
     def states(self) -> dict[str, int]:
         """Return the numbers of planned runs in each state but `finished`."""
-        found = Counter(run.state for run in self.planned)
-        order = ("failed", "running", "partial", "missing", "damaged")
+        found = Counter(self.planned.values())
+        order: list[store.State] = ["failed", "running", "partial", "missing", "damaged"]
         return {state: found[state] for state in order if found[state]}
 
     def incomplete(self) -> list[str]:
         """Return a line for each condition and state of its runs without results."""
-        lines: dict[tuple[str, str], list[int]] = {}
-        for run in self.planned:
-            if run.state not in ("finished", "damaged"):
-                lines.setdefault((run.state, run.directory.parent.name), []).append(run.seed)
+        lines: dict[tuple[str, str], list[int | None]] = {}
+        for run, state in self.planned.items():
+            if state not in ("finished", "damaged"):
+                lines.setdefault((state, run.parent.name), []).append(store.seed_of(run))
         return [
             f"{state}: {condition}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             for (state, condition), seeds in sorted(lines.items())
@@ -215,9 +216,8 @@ class Sweep:
         """Return the two keys of a grid of numbers; [] if the sweep is no such grid."""
         numeric = [key for key, v in self.swept.items() if varied.numbers([*v, v[0]])]  # two do
         sides = [len(values) for values in self.swept.values()]
-        return (
-            numeric if len(numeric) == len(sides) == 2 and len(self.conditions) > max(sides) else []
-        )
+        crossed = len(numeric) == len(sides) == 2 and len(self.conditions) > max(sides)
+        return numeric if crossed else []
 
     def few(self, most: int) -> list[Condition]:
         """Return at most `most` conditions: the baseline, and others spread over accuracy."""

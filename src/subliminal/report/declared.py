@@ -208,12 +208,8 @@ def _axes(file: Path) -> set[str]:
 
 def sweep_file(sweep: Sweep) -> Path | None:
     """Return the file of `sweeps/` whose `name` is the end of the runs' folder, or None."""
-    place = sweep.directory.resolve().parts
-    for name, file in named_sweeps().items():
-        parts = tuple(name.split("/"))
-        if place[-len(parts) :] == parts:
-            return file
-    return None
+    place = sweep.directory.resolve().as_posix()
+    return next((file for name, file in named_sweeps().items() if place.endswith(f"/{name}")), None)
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from subliminal import metrics, store
 from subliminal.report import varied
-from subliminal.report.conditions import LAYER, SMOOTHING, Array, Condition, Sweep, smooth
+from subliminal.report.conditions import LAYER, NOISY, SMOOTHING, Array, Condition, Sweep
 from subliminal.report.page import Report
 from subliminal.report.statistics import Estimate, mean_band, mean_ci
 from subliminal.report.tables import initial_accuracy, teacher_accuracy
@@ -27,9 +27,7 @@ CURVES = {  # title: metric, and the table that holds it
     "trait loss, predicted change": (metrics.total(metrics.LEDGER_PREDICTED), "steps"),
     "distillation loss": (metrics.DISTILL_LOSS, "epochs"),
 }
-_NOISY = (metrics.ALIGNMENT, metrics.UPDATE_ALIGNMENT)
-# The most numbers in the curves of conditions and of runs: each takes about 7 bytes of the page.
-_NUMBERS_OF_CONDITIONS, _NUMBERS_OF_RUNS = 150_000, 130_000
+MOST_NUMBERS = 150_000  # in the curves of conditions, and of runs: each takes about 7 bytes
 
 
 def write_html(report: Report, path: Path, folder: Path) -> None:
@@ -57,11 +55,9 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
     logged = {
         title: (metric, table)
         for title, (metric, table) in CURVES.items()
-        if any(metric in getattr(c, table).columns for c in sweep.conditions)
+        if any(c.measured(metric, table) for c in sweep.conditions)
     }
-    most = _NUMBERS_OF_CONDITIONS // (3 * len(logged) * len(sweep.conditions))
-    points = min(120, max(8, most))
-    runs, environments = _runs(sweep, folder)
+    points = min(120, max(8, MOST_NUMBERS // (3 * len(logged) * len(sweep.conditions))))
     return {
         "name": sweep.name,
         "question": report.question,
@@ -81,10 +77,9 @@ def page_data(report: Report, folder: Path) -> dict[str, Any]:
         },
         "curves": list(logged),
         "conditions": [_condition(c, sweep, logged, points) for c in sweep.conditions],
-        "runs": runs,
+        "runs": _runs(sweep, folder),
         "files": FILES,
-        "environments": environments,
-        "noisy": [title for title, (metric, _) in logged.items() if metric in _NOISY],
+        "noisy": [title for title, (metric, _) in logged.items() if metric in NOISY],
         "smoothing": SMOOTHING,
         "short": {key: varied.short(key, list(sweep.swept)) for key in sweep.swept},
     }
@@ -95,9 +90,8 @@ def _condition(
 ) -> dict[str, Any]:
     curves = {}
     for title, (metric, table) in logged.items():
-        frame = getattr(condition, table)
-        if metric in frame.columns and frame[metric].count():
-            x, values = _thin(*_curve(condition, metric, table), points)
+        if condition.measured(metric, table):
+            x, values = _thin(*condition.curve(metric, table), points)
             curves[title] = [_short(line) for line in (x, *mean_band(values))]
     paired = [] if condition is sweep.baseline else condition.differences(sweep.baseline)
     heat = condition.layers()
@@ -119,46 +113,30 @@ def _condition(
     }
 
 
-def _runs(sweep: Sweep, folder: Path) -> tuple[list[list[Any]], list[dict[str, Any]]]:
-    """Return a row for each planned run, and the environments, which rows name by index.
+def _runs(sweep: Sweep, folder: Path) -> list[list[Any]]:
+    """Return a row for each planned run.
 
-    A row: index of the condition, seed, state, accuracy, loss, folder, environment, curves.
+    A row: index of the condition, seed, state, accuracy, loss, folder, curves.
     """
-    environments: list[dict[str, Any]] = []
     total = sum(len(condition.seeds) for condition in sweep.conditions)
-    points = min(60, max(6, _NUMBERS_OF_RUNS // (3 * total)))
+    points = min(60, max(6, MOST_NUMBERS // (3 * total)))
     rows: list[list[Any]] = []
     for place, condition in enumerate(sweep.conditions):
         accuracy, loss = condition.accuracy, condition.loss
         curves = [
-            _thin(*_curve(condition, metric, table), points)
-            for metric, table in (
-                (metrics.TRAIT_ACCURACY, "epochs"),
-                (metrics.ALIGNMENT, "steps" if points > 8 else "epochs"),
-            )
-            if metric in getattr(condition, table).columns
+            _thin(*condition.curve(metric, "epochs"), points)[1]
+            for metric in (metrics.TRAIT_ACCURACY, metrics.ALIGNMENT)
+            if condition.measured(metric, "epochs")
         ]
         order = {seed: row for row, seed in enumerate(condition.seeds)}
-        for run in condition.planned:
-            where = os.path.relpath(run.directory, folder)
-            row: list[Any] = [place, run.seed, run.state, None, None, where]
-            if run.state == "finished":
-                summary = condition.summaries[order[run.seed]]
-                machine = ("environment", "device", "card", "threads")
-                facts = {key: summary.get(key) for key in machine}
-                if facts not in environments:
-                    environments.append(facts)
-                row[3:5] = [accuracy[run.seed], round(loss[run.seed], 4)]
-                lines = [_short(values[order[run.seed]]) for _, values in curves]
-                row += [environments.index(facts), lines]
+        for run, state in condition.planned.items():
+            seed = store.seed_of(run) or 0
+            row: list[Any] = [place, seed, state, None, None, os.path.relpath(run, folder)]
+            if state == "finished":
+                row[3:5] = [accuracy[seed], round(loss[seed], 4)]
+                row.append([_short(values[order[seed]]) for values in curves])
             rows.append(row)
-    return rows, environments
-
-
-def _curve(condition: Condition, metric: str, table: str) -> tuple[Array, Array]:
-    """Return a condition's curves; alignments of single batches as moving averages."""
-    curve = condition.curve(getattr(condition, table), metric)
-    return smooth(*curve) if table == "steps" and metric in _NOISY else curve
+    return rows
 
 
 def _thin(x: Array, values: Array, points: int) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,9 +14,8 @@ from polars.exceptions import PolarsError, SchemaError
 from subliminal import metrics, store
 from subliminal.errors import UserError, no_folder
 from subliminal.report import varied
-from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, PlannedRun, Sweep
+from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, States, Sweep
 from subliminal.store.inventory import Held, held
-from subliminal.store.tables import read_table
 
 
 def load(
@@ -75,24 +74,20 @@ def _any_finished(conditions: Iterable[Held]) -> bool:
 
 def _name(folder: Path, conditions: Iterable[Held]) -> str:
     """Return the recorded name of an experiment (`a/b`); of a moved folder, the folder's name."""
-    for one in conditions:
-        name = (one.record.get("config") or {}).get("name")
-        if isinstance(name, str) and store.misplaced(name) is None:
-            parts = PurePath(name).parts
-            if folder.resolve().parts[-len(parts) :] == parts:
-                return "/".join(parts)
-    return folder.resolve().name
+    place = folder.resolve()
+    names = [one.record.get("config", {}).get("name") for one in conditions]
+    return next((n for n in names if n and f"{place}".endswith(f"/{n}")), place.name)
 
 
 def _sweep(name: str, directory: Path, chosen: Sequence[Held], words: Sequence[str]) -> Sweep:
     problems: list[str] = []
-    planned: list[PlannedRun] = []
+    planned: States = {}
     conditions: list[Condition] = []
     for one in sorted(chosen, key=lambda one: one.directory):
         if one.damage:
             problems.append(one.damage)
         condition, of_folder = _condition(one, problems)
-        planned += of_folder
+        planned |= of_folder
         conditions += [condition] if condition else []
     if not conditions:
         raise UserError(f"{directory}: every finished run is damaged ({'; '.join(problems)})")
@@ -123,20 +118,18 @@ def _named(conditions: list[Condition], keys: list[str]) -> list[Condition]:
     return [replace(c, name=name) for c, name in zip(conditions, names, strict=True)]
 
 
-def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, list[PlannedRun]]:
-    """Read one condition's finished runs; leave out damaged ones, and name them in `problems`."""
-    states: dict[Path, str] = {run: store.state(run) for run in chosen.runs}
-
-    def finished() -> list[Path]:
-        return [run for run, state in states.items() if state == "finished"]
+def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, States]:
+    """Read a condition's finished runs; leave out damaged ones, and name them in `problems`."""
+    states: States = {run: store.state(run) for run in chosen.runs}
+    summaries: dict[Path, dict[str, Any]] = {}  # of the runs that are not left out
 
     def leave_out(file: Path, reason: object) -> None:
         states[file.parent] = "damaged"
+        del summaries[file.parent]
         first = (str(reason).splitlines() or [type(reason).__name__])[0]
         problems.append(f"{file}: cannot be read ({first[:100]})")
 
-    summaries: dict[Path, dict[str, Any]] = {}
-    for run in finished():
+    for run in [run for run, state in states.items() if state == "finished"]:
         try:
             summaries[run] = store.read_summary(run)
         except store.Damaged as error:
@@ -144,38 +137,35 @@ def _condition(chosen: Held, problems: list[str]) -> tuple[Condition | None, lis
             problems.append(str(error))
     tables = {}
     for table, (needed, columns) in _TABLES.items():
-        files = [run / f"{table}.parquet" for run in finished()]
+        files = [run / f"{table}.parquet" for run in summaries]
         tables[table] = _read(files, needed, columns, leave_out)
-    for run in _cut_short(tables["epochs"], finished()):
+    for run in _cut_short(tables["epochs"], list(summaries)):
         leave_out(run / "epochs.parquet", "no results of the last epoch")
-    planned = [
-        PlannedRun(run, seed, states[run])
-        for run, seed in zip(chosen.runs, chosen.seeds, strict=True)
-    ]
-    if not finished():
-        return None, planned
-    seeds = [run.seed for run in planned if run.state == "finished"]
+    if not summaries:
+        return None, states
+    seeds = [summary["seed"] for summary in summaries.values()]
     ours = {name: of.filter(pl.col("seed").is_in(seeds)) for name, of in tables.items()}
     student, teacher = (
         ours["epochs"].filter(pl.col("phase") == phase).sort("seed", "step")
         for phase in ("student", "teacher")
     )
-    config = chosen.record.get("config") or {}
+    first = next(iter(summaries))
+    config = chosen.record.get("config", {})
     with suppress(store.Damaged):  # a folder without a record has a copy in each run
-        config = config or store.read_config(finished()[0])
+        config = config or store.read_config(first)
     condition = Condition(
-        name=summaries[finished()[0]]["condition"],
+        name=summaries[first]["condition"],
         seeds=tuple(seeds),
         steps=ours["steps"].sort("seed", "step"),
         epochs=student,
         teacher=teacher,
-        summaries=[summaries[run] for run in finished()],
+        summaries=list(summaries.values()),
         config=varied.flatten(config),
         directory=chosen.directory,
-        planned=tuple(planned),
+        planned=states,
         preset=config.get("preset"),
     )
-    return condition, planned
+    return condition, states
 
 
 # Each table's required columns, and the columns to read.
@@ -196,14 +186,14 @@ def _read(
 ) -> pl.DataFrame:
     """Read tables at once if all are alike and whole, else one by one."""
     with suppress(OSError, PolarsError, IndexError):
-        whole = [file.absolute() for file in files]  # see `read_table`
+        whole = [file.absolute() for file in files]  # Polars expands a `~` at the start
         _check(pl.read_parquet_schema(whole[0]), needed)
         # A scan reads only the selected columns; it fails where seeds have other columns.
         return pl.scan_parquet(whole, glob=False).select(columns).collect()
     frames = [pl.DataFrame()]
     for file in files:
         try:
-            frame = read_table(file)
+            frame = pl.read_parquet(file.read_bytes())
             _check(frame.schema, needed)
             frames.append(frame.select(columns))
         except (OSError, PolarsError) as error:

@@ -70,23 +70,25 @@ def mean_cis(samples: Sequence[Sequence[float]]) -> list[Estimate]:
     for places in varied.values():
         same_size = np.stack([arrays[place] for place in places])
         means, widths = same_size.mean(axis=1, keepdims=True), np.ptp(same_size, 1, keepdims=True)
-        ends = np.stack(_bootstrap((same_size - means) / widths, _mean, RESAMPLES, "BCa"), axis=1)
+        shapes = (same_size - means) / widths
+        ends = np.stack(_bootstrap((shapes,), _mean, RESAMPLES, "BCa"), axis=1)
         for place, (low, high) in zip(places, (means + widths * ends).tolist(), strict=True):
             estimates[place] = replace(estimates[place], low=low, high=high)
     return estimates
 
 
 def _bootstrap(
-    samples: Floats, mean: Callable[..., Floats], resamples: int, method: str
+    samples: tuple[Floats, ...], statistic: Callable[..., Floats], resamples: int, method: str
 ) -> tuple[Floats, Floats]:
-    """Return the intervals' ends, (k,) each, of the means of k samples (k, n), resampled alike."""
+    """Return the intervals' ends, (k,) each, of statistics of samples (k, n), resampled alike."""
     from scipy.stats import bootstrap
 
     interval = bootstrap(
-        (samples,),
-        mean,
+        samples,
+        statistic,
+        paired=len(samples) > 1,
         n_resamples=resamples,
-        batch=max(1, _AT_ONCE // samples.size),
+        batch=max(1, _AT_ONCE // samples[0].size),
         axis=-1,
         confidence_level=CONFIDENCE,
         method=method,
@@ -127,7 +129,7 @@ def mean_band(values: Floats) -> tuple[Floats, Floats, Floats]:
     mean = values.mean(axis=0)
     if len(values) < 2:
         return mean, mean, mean
-    return mean, *_bootstrap(values.T, np.mean, BAND_RESAMPLES, "percentile")
+    return mean, *_bootstrap((values.T,), np.mean, BAND_RESAMPLES, "percentile")
 
 
 def paired_p(differences: Sequence[float]) -> float:
@@ -160,7 +162,7 @@ def datamodel_score(scores: Floats, kept: NDArray[np.bool_], traits: Floats) -> 
     Raises:
         ValueError: there are less than ten students, or they have no differences.
     """
-    from scipy.stats import bootstrap, rankdata
+    from scipy.stats import rankdata
 
     def rho(predicted: Floats, actual: Floats, axis: int = -1) -> Floats:
         # spearmanr takes one pair at a time, a hundred times as slow for the resamples
@@ -172,16 +174,8 @@ def datamodel_score(scores: Floats, kept: NDArray[np.bool_], traits: Floats) -> 
     pair = kept @ scores, np.asarray(traits, dtype=np.float64)
     if len(traits) < 10 or not all(np.ptp(each) for each in pair):
         raise ValueError("at least ten students are needed, with different sums and traits")
-    interval = bootstrap(
-        pair,
-        rho,
-        paired=True,
-        n_resamples=BAND_RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return Estimate(float(rho(*pair)), float(interval.low), float(interval.high), len(traits))
+    low, high = _bootstrap(pair, rho, BAND_RESAMPLES, "percentile")
+    return Estimate(float(rho(*pair)), float(low), float(high), len(traits))
 
 
 def threshold(shares: Floats, effects: Floats) -> tuple[float, float]:

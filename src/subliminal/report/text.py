@@ -7,7 +7,7 @@ from rich.table import Table
 
 from subliminal import metrics
 from subliminal.config.terminal import console
-from subliminal.report.conditions import QUICK, Sweep
+from subliminal.report.conditions import QUICK, Condition, Sweep
 from subliminal.report.declared import untested, verdicts
 from subliminal.report.escape import minus
 from subliminal.report.sparkline import sparkline
@@ -25,22 +25,19 @@ def show(sweep: Sweep) -> None:
     table = Table()
     table.add_column("condition", overflow="fold")
     titles = ["n", "trait accuracy", "by epoch", *["paired difference"] * several]
-    titles += ["alignment", "by epoch"] if aligned else []
+    titles += ["alignment"] if aligned else []
     for title in (*titles, "distill loss ×10⁴", *goals):
         table.add_column(title, justify="left" if title == "by epoch" else "right", no_wrap=True)
-    curves = {c.name: _means(c.epochs, metrics.ALIGNMENT) for c in sweep.conditions}
-    highest = max((max(curve, default=0.0) for curve in curves.values()), default=0.0)
     for condition, row in zip(sweep.conditions, found.iter_rows(named=True), strict=True):
         n, planned = len(condition.seeds), len(condition.planned)
         cells = [
             condition.name,
             f"{n}/{planned}" if planned > n else str(n),
             row["trait accuracy"],
-            sparkline(_means(condition.epochs, metrics.TRAIT_ACCURACY), low=0, high=1),
+            sparkline(_accuracies(condition), bounds=(0, 1)),
             *([row["paired difference"]] if several else []),
         ]
-        if aligned:
-            cells += [row["alignment"], sparkline(curves[condition.name], low=0, high=highest)]
+        cells += [row["alignment"]] if aligned else []
         more = [row["distillation loss ×10⁴"], *(row[goal] for goal in goals)]
         table.add_row(*map(minus, cells), *more)
     shown = console(WIDTH)
@@ -59,8 +56,7 @@ def show(sweep: Sweep) -> None:
     sys.stdout.flush()
 
 
-def _means(epochs: pl.DataFrame, metric: str) -> list[float]:
-    if metric not in epochs.columns:
-        return []
-    means = epochs.group_by("epoch").agg(pl.col(metric).mean()).sort("epoch")
-    return means[metric].drop_nulls().to_list()
+def _accuracies(condition: Condition) -> list[float]:
+    """Return the mean trait accuracy after each epoch."""
+    of_epoch = condition.epochs.group_by("epoch").agg(pl.col(metrics.TRAIT_ACCURACY).mean())
+    return of_epoch.sort("epoch")[metrics.TRAIT_ACCURACY].drop_nulls().to_list()

@@ -18,7 +18,7 @@ Flat = dict[str, Value]  # dotted key to value
 _LEFT_OUT = not_hashed_keys(Config) | PLACES | {"hydra"}
 _STEERING, GENERATION = "teacher.steering", "distill.generation"
 _COMPOSED = ("mitigation", "probe")  # groups of which several options compose
-MANY = 8  # values of one key: more are summarised
+MANY = 8  # values of one key that are listed
 BASELINE: Flat = {"mitigation": "none", "distill.init": "shared", "distill.loss.logits": "aux"}
 
 
@@ -133,13 +133,9 @@ def order(config: Flat, keys: Mapping[str, Sequence[Value]]) -> tuple[tuple[int,
 
 
 def summarise(values: Sequence[Value]) -> str:
-    """Return a key's values as text; of more than MANY their number and range."""
-    if len(values) <= MANY:
-        return ", ".join(map(show, values))
-    if numbers(values):
-        low, high = (pick(v for v in values if isinstance(v, int | float)) for pick in (min, max))
-        return f"{len(values)} values from {show(low)} to {show(high)}"
-    return f"{len(values)} options"
+    """Return a key's values as text; of more than MANY the first ones and their number."""
+    more = f", … ({len(values)} values)" if len(values) > MANY else ""
+    return ", ".join(map(show, values[:MANY])) + more
 
 
 def is_baseline(config: Flat, words: Sequence[str] = ()) -> bool:

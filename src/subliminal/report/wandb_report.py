@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
@@ -35,8 +35,8 @@ def log_report(
     if not (experiment / "wandb").is_dir():  # where the tracker keeps its files
         return None
     runs = list(store.finished_runs(experiment))
-    tracker = _tracker(runs)
-    if tracker is None:
+    tracker = store.read_config(runs[-1]).get("tracker") if runs else None
+    if not tracker or not str(tracker.get("_target_")).endswith(".WandB"):
         return None
     contents = {**tables, "Seeds": seeds_table(runs)}
     place = "subliminal.report.wandb_report:log_run"
@@ -57,15 +57,6 @@ def seeds_table(runs: list[Path]) -> pl.DataFrame:
         columns[metrics.final(metric)] = [one["results"][metric] for one in summaries]
     table = pl.DataFrame(columns)
     return table.insert_column(2, pl.Series("group", [run.parent.name for run in runs]))
-
-
-def _tracker(runs: list[Path]) -> dict[str, Any] | None:
-    """Return the settings of the last run's W&B tracker, None without one."""
-    for run in reversed(runs):
-        tracker = store.read_config(run).get("tracker")
-        if tracker and str(tracker.get("_target_")).endswith(".WandB"):
-            return cast(dict[str, Any], tracker)
-    return None
 
 
 def log_run(

@@ -33,7 +33,7 @@ class Measurements:
 
     def __init__(self) -> None:
         self.of_network: set[str] = set()  # metrics of the network, not of a step's batch
-        self._rows: list[Row] = []
+        self._rows: dict[int, Row] = {}  # by step, ascending
         self._pending: list[tuple[int, str, Tensor]] = []
 
     def log(self, step: int, name: str, values: Tensor, *, of_network: bool = False) -> None:
@@ -46,21 +46,15 @@ class Measurements:
         self._pending.append((step, name, values.detach()))
 
     def sync(self) -> list[Row]:
-        """Move the logged values to the host; return all rows so far.
-
-        Steps ascend, and no returned row ever changes: values that are logged for the last step
-        after a sync become a second row of that step.
-        """
+        """Move the logged values to the host; return all rows so far, a row per step, ascending."""
         if self._pending:
             wide = widest(self._pending[0][2].device)
             host = torch.stack([values.to(wide) for *_, values in self._pending]).cpu().numpy()
-            fresh: dict[int, Row] = {}
             for (step, name, _), values in zip(self._pending, host, strict=True):
-                row = fresh.setdefault(step, Row(step))
-                row.values[name] = values.astype("float64")
-            self._rows += sorted(fresh.values(), key=lambda row: row.step)
+                self._rows.setdefault(step, Row(step)).values[name] = values.astype("float64")
+            self._rows = dict(sorted(self._rows.items()))
             self._pending.clear()
-        return self._rows
+        return list(self._rows.values())
 
     def table(self, seeds: int) -> Table:
         """Return all rows so far, of a stack of `seeds` seeds, as arrays."""
@@ -78,7 +72,7 @@ class Measurements:
     def restore(self, table: Table, *, of_network: Sequence[str]) -> None:
         """Replace all rows by those of `table`."""
         self.of_network = set(of_network)
-        self._rows = [
-            Row(int(step), {table.names[n]: table.values[:, k, n] for n in there.nonzero()[0]})
-            for k, (step, there) in enumerate(zip(table.steps, table.there, strict=True))
-        ]
+        self._rows = {}
+        for k, step in enumerate(table.steps.tolist()):
+            values = {table.names[n]: table.values[:, k, n] for n in table.there[k].nonzero()[0]}
+            self._rows.setdefault(step, Row(step)).values.update(values)

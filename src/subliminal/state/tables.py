@@ -11,7 +11,7 @@ def step_rows(training: Training, column: int) -> list[Values]:
     Row n was measured on the network after n updates; `epoch` is n over the steps of an epoch.
     """
     per_epoch = training.steps_per_epoch
-    merged = _merge(training, column)
+    merged = _rows(training, column)
     return [{"step": step, "epoch": step / per_epoch, **row} for step, row in merged.items()]
 
 
@@ -21,7 +21,7 @@ def epoch_rows(training: Training, column: int) -> list[Values]:
     A row holds the mean over the epoch's steps of a step's metrics (losses, alignment), and the
     value at the epoch's end of the network's (trait accuracy).
     """
-    merged = _merge(training, column)
+    merged = _rows(training, column)
     of_network, per_epoch = training.metrics.of_network, training.steps_per_epoch
     rows = []
     for epoch in range(training.index // per_epoch + 1):
@@ -36,15 +36,14 @@ def epoch_rows(training: Training, column: int) -> list[Values]:
     return rows
 
 
-def _merge(training: Training, column: int) -> dict[int, Values]:
+def _rows(training: Training, column: int) -> dict[int, Values]:
     """Return a row per step, its names in the order in which the training first logged them.
 
     A checkpoint keeps that order, so a resumed run has the same rows.
     """
     rows = training.metrics.sync()
     names = dict.fromkeys(name for row in rows for name in row.values)
-    merged: dict[int, Values] = {}
-    for row in rows:
-        values = {name: float(stack[column]) for name, stack in row.values.items()}
-        merged.setdefault(row.step, {}).update(values)
-    return {step: {n: row[n] for n in names if n in row} for step, row in merged.items()}
+    return {
+        row.step: {n: float(row.values[n][column]) for n in names if n in row.values}
+        for row in rows
+    }

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -31,20 +31,13 @@ def written_whole(folder: Path) -> Iterator[Path]:
 
     A block that fails leaves no file behind. Other files in `folder` are kept.
     """
-    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as name:
-            yield (draft := Path(name))
-            for file in sorted(path for path in draft.rglob("*") if path.is_file()):
-                target = folder / file.relative_to(draft)
-                target.parent.mkdir(exist_ok=True)
-                file.replace(target)
-    except BaseException:
-        if is_new:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as name:
+        yield (draft := Path(name))
+        for file in sorted(path for path in draft.rglob("*") if path.is_file()):
+            target = folder / file.relative_to(draft)
+            target.parent.mkdir(exist_ok=True)
+            file.replace(target)
 
 
 def remove_stale_files(path: Path) -> None:

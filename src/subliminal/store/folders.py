@@ -68,11 +68,8 @@ def drop_checkpoint(directory: Path) -> None:
 
 def checksums(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of each data file of the run in `directory`."""
-    found = {}
-    for name in _data(directory):
-        with (directory / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    contents = {name: (directory / name).read_bytes() for name in _data(directory)}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
 def _data(directory: Path) -> list[str]:
@@ -98,15 +95,13 @@ def _held(directory: Path) -> bool:
     path = _lock_path(directory)
     if not path.is_file():
         return False
-    lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        with FileLock(path, timeout=0):
+            return False
     except Timeout:
         return True
     except OSError:  # a folder that this user may only read
         return False
-    lock.release()
-    return False
 
 
 def _lock_path(directory: Path) -> Path:

@@ -2,10 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 from statistics import fmean
 
@@ -43,26 +41,16 @@ def held(condition: Path) -> Held:
     return Held(condition, tuple(sorted(seeds | set(record.get("seeds", ())))), record, damage)
 
 
-def conditions(outputs: Path) -> list[Path]:
-    """Return the condition folders below `outputs`, in order, without copies.
+def conditions(outputs: Path, *, copies: bool = False) -> list[Path]:
+    """Return the condition folders below `outputs`, in order; with `copies`, their copies instead.
 
     Raises:
         UserError: `outputs` is no folder.
     """
-    return [folder for folder in _folders(outputs) if store.original(folder) is None]
-
-
-def copies(outputs: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield each copied folder below `outputs` with its original, which lies beside it."""
-    for folder in _folders(outputs):
-        if (original := store.original(folder)) is not None:
-            yield folder, original
-
-
-def _folders(outputs: Path) -> Iterator[Path]:
     if not outputs.is_dir():
         raise no_folder(outputs)
-    yield from store.condition_dirs(outputs)
+    found = store.condition_dirs(outputs)
+    return [folder for folder in found if (store.original(folder) is not None) == copies]
 
 
 def find(outputs: Path, name: str) -> Path:
@@ -88,9 +76,8 @@ def find(outputs: Path, name: str) -> Path:
         return found[0]
     if not found:
         raise UserError(f"{name}: no such run below {outputs}; list them without arguments")
-    names = ", ".join(str(run.relative_to(outputs)) for run in found[:4])
-    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-    raise UserError(f"{name}: several runs fit: {names}{more}")
+    names = [str(run.relative_to(outputs)) for run in found[:4]] + ["…"] * (len(found) > 4)
+    raise UserError(f"{name}: several runs fit: {', '.join(names)}")
 
 
 def _fitting(outputs: Path, above: list[str]) -> list[Path]:
@@ -98,33 +85,34 @@ def _fitting(outputs: Path, above: list[str]) -> list[Path]:
     folders = conditions(outputs)
     if len(above) > 1:
         words = {folder: folder.parent.relative_to(outputs).parts for folder in folders}
-        names = {folder: {"/".join(of)} for folder, of in words.items()}
-        # The ends of an experiment's name: `b/c` and `c` of `a/b/c`.
-        ends = {f: {"/".join(of[start:]) for start in range(1, len(of))} for f, of in words.items()}
-        folders = _best("/".join(above[:-1]), names, ends)
+        # The ends of an experiment's name, the whole first: `a/b/c`, `b/c` and `c`.
+        ends = {f: ["/".join(of[start:]) for start in range(len(of))] for f, of in words.items()}
+        folders = _best("/".join(above[:-1]), {f: (of[:1], of) for f, of in ends.items()})
     if above:
-        names, parts = {}, {}
+        named = {}
         for folder in folders:
             name = folder.name.rpartition("-")[0]
             overrides = name.split(",")
             values = [override.rpartition("=")[2] for override in overrides]
-            names[folder] = {folder.name, name, ",".join(values)}
-            parts[folder] = {*overrides, *values}
-        folders = _best(above[-1], names, parts)
+            named[folder] = [folder.name, name, ",".join(values)], [*overrides, *values]
+        folders = _best(above[-1], named)
     return folders
 
 
-def _best(wanted: str, names: dict[Path, set[str]], parts: dict[Path, set[str]]) -> list[Path]:
+def _best(wanted: str, named: dict[Path, tuple[list[str], list[str]]]) -> list[Path]:
     """Return the folders of which `wanted` is a name, or else a part, or else the beginning."""
-    whole = [f for f in names if wanted in names[f]] or [f for f in parts if wanted in parts[f]]
-    return whole or [f for f in names if any(n.startswith(wanted) for n in names[f] | parts[f])]
+    for kind in (0, 1):
+        if fitting := [folder for folder, of in named.items() if wanted in of[kind]]:
+            return fitting
+    return [f for f, of in named.items() if any(n.startswith(wanted) for n in (*of[0], *of[1]))]
 
 
 def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
     """Return a row per condition, and a line per damaged file.
 
     A row holds experiment, condition, folder, the number of finished and of all seeds, the number
-    in each state, the date of the newest result, notes, config, and each seed's results.
+    in each state, the date of the newest result, notes, config, and each seed's results, with the
+    mean of the alignment over its epochs.
     """
     rows, damaged = [], []
     for condition in conditions(outputs):
@@ -142,10 +130,10 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
                 damaged.append(str(error))
                 continue
             results.append(summary["results"])
+            if alignments := results[-1].get(f"{metrics.ALIGNMENT}_by_epoch"):
+                results[-1][metrics.ALIGNMENT] = fmean(alignments)
             name = summary["condition"]
             newest = max(newest, (run / store.MARKER).stat().st_mtime)
-        # Of the alignment the mean over a run's epochs.
-        alignments = [result.get(f"{metrics.ALIGNMENT}_by_epoch") for result in results]
         counts = Counter(states.values())
         notes = [store.read_notes(run) for run in found.runs]
         said = [word for one in notes for word in (one["note"], *one["tags"])]
@@ -161,9 +149,6 @@ def overview(outputs: Path) -> tuple[list[Plain], list[str]]:
                 "notes": ", ".join(dict.fromkeys(filter(None, said))),
                 "config": found.record.get("config", {}),
                 "results": results,
-                metrics.TRAIT_ACCURACY: [result[metrics.TRAIT_ACCURACY] for result in results],
-                metrics.ALIGNMENT: [fmean(values) for values in alignments if values],
-                metrics.DISTILL_LOSS: [result[metrics.DISTILL_LOSS] for result in results],
             }
         )
     return rows, damaged
@@ -180,7 +165,7 @@ def describe(run: Path) -> Plain:
     if steps.is_file():
         try:
             # Read whole: a resumed run may replace the file meanwhile.
-            table = pl.read_parquet(BytesIO(steps.read_bytes()))
+            table = pl.read_parquet(steps.read_bytes())
         except (pl.exceptions.PolarsError, OSError) as error:
             raise store.Damaged(f"{steps}: cannot be read ({type(error).__name__})") from error
         numbers = table.select(selectors.numeric())
@@ -188,7 +173,6 @@ def describe(run: Path) -> Plain:
         curves = {name: numbers[name].drop_nulls().to_list() for name in names}
     state = store.state(run)
     return {
-        "run": str(run),
         "state": state,
         "notes": store.read_notes(run),
         "summary": store.read_summary(run) if state == "finished" else {},

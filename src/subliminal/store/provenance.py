@@ -5,7 +5,7 @@ import os
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from typing import Any
 
 from subliminal.config.resources import DISTRIBUTION, ROOT
@@ -24,20 +24,13 @@ def environment() -> dict[str, Any]:
     The first call of a process decides: a command makes it as it begins.
     """
     return {
-        "packages": {name: _version(name) for name in _PACKAGES},
+        # None: not installed, or imported from a folder without metadata.
+        "packages": {n: next((d.version for d in distributions(name=n)), None) for n in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
         "git_commit": _git_commit(),
     }
-
-
-def _version(name: str) -> str | None:
-    """Return a package's version; None when it is imported from a folder without metadata."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _processor() -> str:

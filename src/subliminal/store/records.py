@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
@@ -24,21 +23,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Plain = dict[str, Any]
-# A type or types, a list of a shape, or a mapping that has these keys, of these shapes, and others.
-Shape = type | tuple[type, ...] | list[Any] | Mapping[str, Any]
-
-_CONDITION: Shape = {"condition": str, "seeds": [int], "config": {}}
-_NUMBER = (int, float)
-_SUMMARY: Shape = {
-    "seed": int,
-    "run_id": str,
-    "condition": str,
-    "device": str,
-    "threads": int,
-    "stack": int,
-    "seconds": {"student": _NUMBER},
-    "results": {metrics.TRAIT_ACCURACY: _NUMBER, metrics.DISTILL_LOSS: _NUMBER},
-    "environment": {"processor": str, "packages": {"torch": (str, NoneType)}},
+# The types of the values that are read, by dotted key.
+_CONDITION = {"condition": str, "seeds": list, "config": dict}
+_RESULTS = [f"results.{name}" for name in (metrics.TRAIT_ACCURACY, metrics.DISTILL_LOSS)]
+_SUMMARY = {
+    **dict.fromkeys(("run_id", "condition", "device", "environment.processor"), str),
+    **dict.fromkeys(("seed", "threads", "stack"), int),
+    **dict.fromkeys(("seconds.student", *_RESULTS), int | float),
+    "environment.packages.torch": str | None,
 }
 
 
@@ -56,8 +48,8 @@ def read_condition(directory: Path) -> Plain:
     if not path.exists():
         return {}
     record = _read(path, _CONDITION)
-    if any(seed < 0 for seed in record["seeds"]):
-        raise Damaged(f"{path}: seeds: a negative one")
+    if not all(type(seed) is int and seed >= 0 for seed in record["seeds"]):
+        raise Damaged(f"{path}: seeds: whole numbers ≥ 0 are needed")
     return record
 
 
@@ -151,30 +143,15 @@ def read_student(directory: Path) -> dict[str, Tensor]:
         raise Damaged(f"{path}: cannot be read ({error})") from error
 
 
-def _read(path: Path, shape: Shape) -> Plain:
+def _read(path: Path, types: Mapping[str, Any]) -> Plain:
     try:
         content: Plain = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise Damaged(f"{path}: cannot be read ({type(error).__name__})") from error
-    if misfit := _misfit(content, shape, ""):
-        raise Damaged(f"{path}: {misfit}")
+    for key, kind in types.items():
+        value: Any = content
+        for part in key.split("."):
+            value = value.get(part, ...) if isinstance(value, dict) else ...
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise Damaged(f"{path}: {key}: {getattr(kind, '__name__', kind)} is needed")
     return content
-
-
-def _misfit(value: Any, shape: Shape, where: str) -> str | None:
-    """Return the first place where `value` differs from a shape; None when it fits."""
-    if isinstance(shape, Mapping):
-        if not isinstance(value, dict):
-            return f"{where or 'content'}: a mapping is needed"
-        if missing := [key for key in shape if key not in value]:
-            return f"{f'{where}.' if where else ''}{missing[0]}: missing"
-        inner = [(value[key], of, f"{where}.{key}".strip(".")) for key, of in shape.items()]
-    elif isinstance(shape, list):
-        if not isinstance(value, list):
-            return f"{where}: a list is needed"
-        inner = [(item, shape[0], where) for item in value]
-    else:
-        fits = isinstance(value, shape) and not isinstance(value, bool)
-        names = [of.__name__ for of in (shape if isinstance(shape, tuple) else (shape,))]
-        return None if fits else f"{where}: {' or '.join(names)} is needed"
-    return next((misfit for item in inner if (misfit := _misfit(*item))), None)

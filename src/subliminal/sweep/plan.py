@@ -80,7 +80,7 @@ def in_one_folder(jobs: Iterable[Job]) -> list[Job]:
 
 def show(plan: list[Condition], *, force: bool, resume: bool) -> None:
     """Print each condition's number of seeds that are finished, interrupted, failed or new."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from subliminal.config.terminal import console
 
@@ -91,10 +91,8 @@ def show(plan: list[Condition], *, force: bool, resume: bool) -> None:
     if not resume:
         titles["partial"] = "interrupted, start anew"
     shown = {state: title for state, title in titles.items() if any(c[state] for c in counts)}
-    table = Table("condition", *shown.values())
-    table.columns[0].overflow = "fold"
-    for column in table.columns[1:]:
-        column.justify = "right"
+    columns = [Column(title, justify="right") for title in shown.values()]
+    table = Table(Column("condition", overflow="fold"), *columns)
     for condition, count in zip(plan, counts, strict=True):
         table.add_row(condition.name, *(str(count[state] or "") for state in shown))
     console(100, stderr=True).print(table)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from subliminal.training.job import Job
 
 FILE = "planned.json"  # in the sweep's folder of Hydra's files
-_SHOWN = 3  # changed keys that are named
 
 # Jobs that this process has checked, by their overrides. Other processes read the file.
 JOBS: dict[tuple[str, ...], Job] = {}
@@ -87,9 +86,8 @@ def as_planned(values: Plain, hydra: Any, say: Callable[[str], None]) -> tuple[P
     ]
     if not changes:
         return values, planned["condition"]
-    more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
     say(
-        f"Config files were changed since this sweep began: {', '.join(changes[:_SHOWN])}{more}. "
+        f"Config files were changed since this sweep began: {', '.join(changes)}. "
         "It runs as it was planned; a new sweep takes the new values."
     )
     return planned["values"], planned["condition"]

@@ -130,10 +130,8 @@ def _idle_worker(busy: Iterable[Connection], console: Console) -> _Worker | None
             _pool.append(_start_worker())
     except (OSError, EOFError) as error:
         reason = f"{error}" or "the fork server is gone"
-        advice = "; a shorter TMPDIR mends that" if "AF_UNIX path" in reason else ""
         others = f"the other {len(_pool)} train" if _pool else "this process trains alone"
-        line = f"A worker process cannot be started ({reason}{advice}); {others}."
-        console.say(line, once=True)
+        console.say(f"A worker process cannot be started ({reason}); {others}.", once=True)
         return None
     return _pool[-1]
 
@@ -212,13 +210,12 @@ def _serve(tasks: Connection, stop: Connection) -> None:
             tasks.send(event)
 
     threading.Thread(target=watch, daemon=True).start()
-    job: Job | None = None
+    job: Any = None  # the Job before
     with suppress(EOFError, OSError):
         while True:
             received, stack, folder, os.environ[PLUGINS] = tasks.recv()
-            if job != received:  # an equal job is kept: its objects are built already
-                job = received
-            assert job is not None
+            # An equal job is kept: its objects are built already.
+            job = job if job == received else received
             ended: list[Outcome] | Exception
             try:
                 os.chdir(folder)

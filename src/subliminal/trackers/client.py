@@ -7,7 +7,6 @@ lacks are sent of a run that resumes or is uploaded after its server died.
 import json
 import shutil
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +147,7 @@ def read_tables(directory: Path) -> tuple[list[tuple[str, Values]], list[Values]
     import polars as pl  # `--help` imports this module, and needs no tables
 
     try:  # each file is read at once: a training may replace it meanwhile
-        read = [pl.read_parquet(BytesIO((directory / name).read_bytes())) for name in TABLES]
+        read = [pl.read_parquet((directory / name).read_bytes()) for name in TABLES]
     except FileNotFoundError:
         return [], []
     epochs, steps = read
@@ -173,7 +172,7 @@ def summary(epochs: list[Values]) -> Values:
     accuracies = [row[metrics.TRAIT_ACCURACY] for row in epochs]
     shown = {
         metrics.final(metrics.TRAIT_ACCURACY): accuracies[-1],
-        metrics.best(metrics.TRAIT_ACCURACY): max(accuracies),
+        f"best/{metrics.TRAIT_ACCURACY}": max(accuracies),
     }
     if metrics.DISTILL_LOSS in epochs[-1]:
         shown[metrics.final(metrics.DISTILL_LOSS)] = epochs[-1][metrics.DISTILL_LOSS]

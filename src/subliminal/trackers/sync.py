@@ -25,15 +25,13 @@ def main() -> None:
     """Upload, and print how many runs were uploaded."""
     parser = command.Parser(prog="subliminal sync", description=__doc__)
     parser.add_argument("experiments", type=user_path, nargs="+", help="folders below outputs")
-    parser.add_argument("--dry-run", action="store_true", help="list the runs, upload nothing")
     arguments = parser.parse_args()
     stopped = "Stopped; the same command uploads the rest."
     sys.exit(command.status(lambda: _sync(arguments), stopped))
 
 
 def _sync(arguments: argparse.Namespace) -> int:
-    found = [_upload(folder, dry_run=arguments.dry_run) for folder in arguments.experiments]
-    problems = [problem for problem in found if problem]
+    problems = [*filter(None, map(_upload, arguments.experiments))]
     for problem in problems:
         terminal.error(problem)
     return int(bool(problems))
@@ -62,14 +60,10 @@ def lacking(experiment: Path) -> tuple[list[Path], list[Path]]:
     return runs, others
 
 
-def _upload(experiment: Path, *, dry_run: bool) -> str | None:
+def _upload(experiment: Path) -> str | None:
     if not experiment.is_dir():
         raise no_folder(experiment)
     runs, others = lacking(experiment)
-    if dry_run:
-        for path in [*runs, *others]:
-            print(path)
-        return None
     if not runs and not others:
         print(f"{experiment}: W&B lacks nothing of it")
         return None
@@ -77,7 +71,7 @@ def _upload(experiment: Path, *, dry_run: bool) -> str | None:
         raise UserError("W&B finds no key; `wandb login` stores one")
     problem: str | None = None
     if runs:
-        uploader_client.follow(dict.fromkeys(runs, 0), SECONDS, online=True, keep=False)
+        uploader_client.follow(dict.fromkeys(runs, 0), SECONDS, online=True, live=False)
         answer = uploader_client.end(math.inf)
         problem = answer["problem"]
         print(f"{experiment}: {answer['uploaded']} runs uploaded")

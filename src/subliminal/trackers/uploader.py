@@ -11,8 +11,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,13 @@ from typing import Any
 from subliminal import store
 from subliminal.config import terminal
 from subliminal.trackers import client, record
-from subliminal.trackers.aside import reason, run_in_subprocess
+from subliminal.trackers.aside import reason
 
 AT_ONCE, AT_ONCE_LATER = 64, 8  # runs uploaded at once: beside trainings, and without
 PATIENCE = 600.0  # seconds for the last rows of a run, beside trainings
 POLL = 0.25  # seconds between two checks of a run's folder
 INTERRUPTED = 255  # W&B's exit code for Ctrl-C
-LATE = "it did not have all of it in time"
+LATE = "its server did not take all of it in time"
 
 
 class ServerStatus:
@@ -34,23 +35,27 @@ class ServerStatus:
 
     def __init__(self, timeout: float, *, online: bool) -> None:
         self.timeout = timeout  # seconds to wait for an answer
-        self.online = online
-        self.refused = None if online else "W&B is used offline"
+        self.online = online  # False: runs are written into offline folders
+        self._failure: str | None = None
         self._verified = ThreadPoolExecutor().submit(client.verify) if online else None
 
-    def refuse(self, why: str) -> None:
-        """Stop using the server."""
-        self.refused = self.refused or why
-
-    def available(self) -> bool:
-        """Wait for the server's first answer; return whether it may be used."""
-        try:
+    def wait(self) -> None:
+        """Wait for the server's first answer; raise an error if it failed, now or before."""
+        with self.used():
             if self._verified is not None:
                 self._verified.result(self.timeout)
+            if self._failure:
+                raise RuntimeError(self._failure)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Count an error of a block as the server's failure."""
+        try:
+            yield
         except Exception as error:
             late = isinstance(error, TimeoutError) or "in time" in str(error)
-            self.refuse("its server does not answer" if late else reason(error))
-        return self.refused is None
+            self._failure = self._failure or (LATE if late else reason(error))
+            raise RuntimeError(self._failure) from error
 
 
 @dataclass(eq=False)
@@ -60,7 +65,7 @@ class RunUpload:
     directory: Path
     server: ServerStatus
     ending: threading.Event  # set: upload the rows so far, and end
-    keep: bool  # without the server, write the run into an offline folder
+    live: bool  # beside trainings
     seen: int  # time of the record that needs no upload
     started: bool = False  # stays False while another process uploads the run
     lacking: str | None = None  # why W&B lacks a part of the run
@@ -76,25 +81,22 @@ class RunUpload:
         try:
             if store.finished(self.directory):  # no training writes its record now
                 store.remove_stale_files(self.directory / record.FILE)
-            kept = not self._upload()
-            self.lacking = self.server.refused if kept and self.server.online else None
+            self._upload()
+            self.lacking = None
         except Exception as error:
             self.lacking = reason(error)
         lock.release()
 
-    def _upload(self) -> bool:
-        """Upload the run; return False if W&B's client wrote it into an offline folder instead.
-
-        Raises:
-            Exception: neither was possible.
-        """
+    def _upload(self) -> None:
+        """Upload the run, or write it into an offline folder; raise an error if that fails."""
         self.seen, first = record.written(self.directory), record.read(self.directory)
         if first is None or first.uploaded:
-            return True
-        online = self.server.available()
-        if not online and (first.kept or not self.keep):
-            raise RuntimeError(self.server.refused)
-        session, state = self._open(first, online=online), "running"
+            return
+        online, timeout, state = self.server.online, self.server.timeout, "running"
+        patience = PATIENCE if self.live else 2 * timeout
+        self.server.wait()
+        with self.server.used():
+            session = client.open_run(first, self.directory, timeout, patience, online=online)
         while state == "running":
             last, seen = self.ending.is_set(), record.written(self.directory)
             now, state = record.read(self.directory), store.state(self.directory)
@@ -102,50 +104,18 @@ class RunUpload:
                 state = "replaced"  # another run has the folder now
                 break
             self.seen = seen
-            if session is not None:
-                # A run that diverged would diverge again: its last row is complete too.
-                diverged = state == "failed" and (self.directory / store.POST_MORTEM).is_file()
-                session.update(self.directory, complete=state == "finished" or diverged)
+            # A run that diverged would diverge again: its last row is complete too.
+            diverged = state == "failed" and (self.directory / store.POST_MORTEM).is_file()
+            session.update(self.directory, complete=state == "finished" or diverged)
             if last:
                 break
             time.sleep(POLL if state == "running" else 0)
-        if session is None:
-            function = "subliminal.trackers.uploader:keep_offline"
-            # A W&B service of its own: this one's holds the id of the run that failed to open.
-            self.seen = run_in_subprocess(
-                function, self.directory, seconds=self.server.timeout, extra={"WANDB_SERVICE": ""}
-            )
-            return False
-        try:
+        with self.server.used():
             client.finish(session.run, {"finished": 0, "failed": 1}.get(state, INTERRUPTED))
-        except Exception as error:
-            self.server.refuse(reason(error))
-            raise
         if record.written(self.directory) == self.seen:  # else the run was started again
             (self.directory / record.STOP).unlink(missing_ok=True)  # pressed as the run ended
             replace(first, uploaded=online, kept=not online).write(self.directory)
             self.seen = record.written(self.directory)
-        return online
-
-    def _open(self, first: record.TrackingRecord, *, online: bool) -> client.Session | None:
-        """Open the run. None if the server failed: this process can then not open it again."""
-        try:
-            timeout = self.server.timeout
-            patience = PATIENCE if self.keep else 2 * timeout
-            return client.open_run(first, self.directory, timeout, patience, online=online)
-        except Exception as error:
-            self.server.refuse(reason(error))
-            if not (online and self.keep):
-                raise
-            return None
-
-
-def keep_offline(directory: Path) -> int:
-    """Write a run that has ended into an offline folder; return the time of its record."""
-    upload = RunUpload(directory, ServerStatus(0, online=False), threading.Event(), True, 0)
-    upload.ending.set()
-    upload._upload()
-    return upload.seen
 
 
 class Uploader:
@@ -157,13 +127,13 @@ class Uploader:
         self._ending = threading.Event()
         self._lock = threading.Lock()
 
-    def add(self, runs: dict[str, int], timeout: float, *, online: bool, keep: bool) -> None:
+    def add(self, runs: dict[str, int], timeout: float, *, online: bool, live: bool) -> None:
         """Watch the runs of one more job, whose server may be back."""
         server = ServerStatus(timeout, online=online)
         with self._lock:
             for run, seen in runs.items():
                 directory = Path(run)
-                self._uploads[directory] = RunUpload(directory, server, self._ending, keep, seen)
+                self._uploads[directory] = RunUpload(directory, server, self._ending, live, seen)
 
     def watch(self) -> None:
         """Start uploads until `end` is called."""
@@ -177,7 +147,7 @@ class Uploader:
             for run, upload in self._uploads.items():
                 if upload in self._threads or record.written(run) == upload.seen:
                     continue
-                if len(self._threads) >= (AT_ONCE if upload.keep else AT_ONCE_LATER):
+                if len(self._threads) >= (AT_ONCE if upload.live else AT_ONCE_LATER):
                     upload.lacking = LATE
                     continue
                 self._threads[upload] = threading.Thread(target=upload.run, daemon=True)

@@ -24,12 +24,12 @@ _depth = 0  # of nested `followed` blocks
 _runs: set[Path] = set()
 
 
-def follow(runs: dict[Path, int], seconds: float, *, online: bool, keep: bool = True) -> None:
+def follow(runs: dict[Path, int], seconds: float, *, online: bool, live: bool = True) -> None:
     """Let the uploader upload runs whenever their tracking records are written anew.
 
     Each run's folder comes with the time of its record that needs no upload (0: none). At the end
-    of the command W&B has `seconds`. With `keep`, runs are written into offline folders where W&B's
-    server is not used (not `online`) or fails.
+    of the command W&B has `seconds`. If not `online`, runs are written into offline folders. `live`
+    runs are being trained, and their uploads wait for them.
     """
     global _process, _limit
     _limit = seconds
@@ -45,8 +45,7 @@ def follow(runs: dict[Path, int], seconds: float, *, online: bool, keep: bool = 
             start_new_session=True,  # out of reach of Ctrl-C
         )
     named = {str(run): seen for run, seen in runs.items()}
-    # The other half of the time is for writing runs into offline folders.
-    _send(_process, {"runs": named, "timeout": seconds / 2, "online": online, "keep": keep})
+    _send(_process, {"runs": named, "timeout": seconds / 2, "online": online, "live": live})
 
 
 @contextmanager

@@ -19,15 +19,9 @@ from subliminal.state.callbacks import Callback
 from subliminal.trackers import RunInfo, aside, client, record, uploader_client
 
 MODES = ("auto", "online", "offline")
-# Values of WANDB_MODE, and the mode that each means.
-_WANDB_MODES = {
-    "": "auto",
-    "online": "online",
-    "run": "online",
-    "offline": "offline",
-    "dryrun": "offline",
-    "disabled": "disabled",
-}
+# Values of WANDB_MODE that mean a mode of another name, and those that are modes.
+_ALIASES = {"": "auto", "run": "online", "dryrun": "offline"}
+_WANDB_MODES = ("online", "run", "offline", "dryrun", "disabled")
 _NOT_IN_PROJECTS = '/\\#?%:"'
 LOOK = 0.5  # seconds between two checks for a run's STOP file
 
@@ -100,10 +94,9 @@ def settled_mode(mode: str) -> str:
     """
     if mode == "auto":
         named = os.environ.get("WANDB_MODE", "")
-        if named not in _WANDB_MODES:
-            known = ", ".join(name for name in _WANDB_MODES if name)
-            raise UserError(f"WANDB_MODE={named}: one of {known}")
-        mode = _WANDB_MODES[named]
+        if named not in ("", *_WANDB_MODES):
+            raise UserError(f"WANDB_MODE={named}: one of {', '.join(_WANDB_MODES)}")
+        mode = _ALIASES.get(named, named)
     if mode in ("offline", "disabled"):
         return mode
     if logged_in():

@@ -222,21 +222,29 @@ def test_earlier_tables_outlast_a_full_disk(
     assert temporary_files(tmp_path) == []
 
 
-@pytest.mark.parametrize("file", ["student.safetensors", "summary.json"])
+@pytest.mark.parametrize(
+    ("file", "size", "seed"),
+    [("student.safetensors", 1, 3), ("summary.json", 1, 3), ("student.safetensors", 2, 4)],
+)
 def test_a_disk_full_at_the_end_leaves_the_seed_unfinished_until_it_is_trained_again(
-    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+    compose: Compose,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    size: int,
+    seed: int,
 ) -> None:
     with monkeypatch.context() as patch:
-        FullDisk(patch, lambda path, _: path.name == file and path.parent.name == "seed-0003")
-        with pytest.raises(UserError, match=r"failed seeds: 3 \(OSError.*No space left"):
-            run(compose, tmp_path, "seed=3-4")
-    failed = seed_dir(tmp_path, 3)
+        FullDisk(patch, lambda path, _: path.name == file and path.parent.name == f"seed-000{seed}")
+        with pytest.raises(UserError, match=rf"failed seeds: {seed} \(OSError.*No space left"):
+            run(compose, tmp_path, "seed=3-4", f"engine.seeds_at_once={size}")
+    failed = seed_dir(tmp_path, seed)
     assert not store.finished(failed)
     assert "No space left" in (failed / "failure.txt").read_text()
     assert names(failed) - {"student.safetensors"} == UNFINISHED
-    assert names(seed_dir(tmp_path, 4)) == COMPLETE  # the other seed goes on
+    assert names(seed_dir(tmp_path, 7 - seed)) == COMPLETE  # before it, or after it
     assert temporary_files(tmp_path) == []
-    run(compose, tmp_path, "seed='3'")
+    run(compose, tmp_path, f"seed='{seed}'")
     assert names(failed) == COMPLETE
 
 
@@ -253,18 +261,6 @@ def test_a_loss_that_is_not_finite_fails_the_seed(compose: Compose, tmp_path: Pa
     left = load_file(seed_dir(tmp_path, 3) / "post-mortem.safetensors")
     norm = math.sqrt(sum(float(t.double().square().sum()) for n, t in left.items() if "theta" in n))
     assert f"weights {norm:.4g}," in failure
-
-
-def test_a_seed_that_finished_before_its_neighbour_failed_stays_finished(
-    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    FullDisk(
-        monkeypatch, lambda path, _: path.parent.name == "seed-0004" and "student" in path.name
-    )
-    with pytest.raises(UserError, match=r"failed seeds: 4 \("):
-        run(compose, tmp_path, "seed=3-4", "engine.seeds_at_once=2")
-    assert names(seed_dir(tmp_path, 3)) == COMPLETE
-    assert "failure.txt" in names(seed_dir(tmp_path, 4))
 
 
 def test_a_disk_too_full_to_say_so_does_not_stop_the_job(

@@ -23,10 +23,8 @@ try:
 except UnicodeDecodeError as error:
     reason = f"a matplotlibrc, here or in the home folder, is not text: {error}"
     raise UserError(reason) from error
-finally:
-    if _backend is not None:
-        os.environ["MPLBACKEND"] = _backend
 if _backend is not None:
+    os.environ["MPLBACKEND"] = _backend
     with suppress(ValueError):  # for other figures of this process
         matplotlib.rcParams["backend"] = _backend
 

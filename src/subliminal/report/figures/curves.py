@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
 from subliminal import metrics
-from subliminal.report.conditions import LAYER, Array, Condition, Sweep, smooth
+from subliminal.report.conditions import LAYER, Array, Condition, Sweep
 from subliminal.report.figures import style
 from subliminal.report.tables import teacher_accuracy
 
@@ -36,9 +36,9 @@ def ledger(sweep: Sweep) -> Figure:
     shown = {place: c for place, c in few if c.logged(metrics.LEDGER_ACTUAL)}
     style.zoom(left, _lines(left, shown, "steps", metrics.UPDATE_ALIGNMENT))
     for place, condition in shown.items():
-        x, actual = condition.curve(condition.steps, metrics.total(metrics.LEDGER_ACTUAL))
+        x, actual = condition.curve(metrics.total(metrics.LEDGER_ACTUAL))
         style.line(right, x, actual, place, condition.name, faint=0)
-        x, predicted = condition.curve(condition.steps, metrics.total(metrics.LEDGER_PREDICTED))
+        x, predicted = condition.curve(metrics.total(metrics.LEDGER_PREDICTED))
         marks = slice(len(x) // 16, None, max(1, len(x) // 8))
         colour, marker = style.colour(place), style.marker(place)
         right.plot(x[marks], predicted.mean(axis=0)[marks], marker, color=colour, markersize=3)
@@ -56,17 +56,12 @@ def ledger(sweep: Sweep) -> Figure:
 
 
 def _lines(axes: Axes, shown: dict[int, Condition], table: str, metric: str) -> list[Array]:
-    """Draw each condition's curve in its own colour; return the means over seeds.
-
-    Measurements of single steps are drawn as moving averages.
-    """
+    """Draw each condition's curve in its own colour; return the means over seeds."""
     means = []
     faint = min(0.2, 8 / sum(len(condition.seeds) for condition in shown.values()))
     for place, condition in shown.items():
-        frame = getattr(condition, table)
-        if metric in frame.columns and frame[metric].count():
-            x, values = condition.curve(frame, metric)
-            x, values = smooth(x, values) if table == "steps" else (x, values)
+        if condition.measured(metric, table):
+            x, values = condition.curve(metric, table)
             style.line(axes, x, values, place, condition.name, faint=faint)
             means.append(values.mean(axis=0))
     return means

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -58,22 +59,19 @@ def style(make: Callable[..., Figure] = Figure) -> Iterator[None]:
     Args:
         make: constructor of figures; `matplotlib.pyplot.figure` shows them in a notebook.
     """
+    settings = {
+        "font.size": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "figure.dpi": 200,
+        "pdf.fonttype": 42,  # text stays text for an editor
+    }
     token = _make.set(make)
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(
-            {
-                "font.size": 8,
-                "axes.spines.top": False,
-                "axes.spines.right": False,
-                "figure.dpi": 200,
-                "pdf.fonttype": 42,  # text stays text for an editor
-            }
-        )
-        try:
+    try:
+        with mpl.style.context(settings, after_reset=True):
             yield
-        finally:
-            _make.reset(token)
+    finally:
+        _make.reset(token)
 
 
 def plain(text: str) -> str:

@@ -206,7 +206,7 @@ function cell(at) {
 function openRun(at) {
   pressed = at;
   document.querySelectorAll("#grid button").forEach((button) => button.setAttribute("aria-pressed", Number(button.dataset.run) === at));
-  const [place, seed, state, accuracy, loss, folder, environment, curves] = data.runs[at], condition = data.conditions[place];
+  const [place, seed, state, accuracy, loss, folder, curves] = data.runs[at], condition = data.conditions[place];
   const facts = (pairs, swept = {}) => make("dl", {}, ...pairs.flatMap(([key, value]) => [make("dt", { text: key, class: key in swept ? "swept" : "" }), make("dd", { text: String(value) })]));
   const link = (name) => make("a", { text: name, href: [...folder.split("/"), name].map(encodeURIComponent).join("/") });
   const files = state === "finished" ? data.files : state === "failed" ? ["failure.txt", "config.yaml"] : [];
@@ -216,10 +216,6 @@ function openRun(at) {
   if (curves) parts.push(make("div", { class: "plots" }, ...curves.map((_, index) => make("div", { id: `run-plot-${index}`, class: "plot", role: "img", tabindex: "0" }))));
   parts.push(facts(Object.entries(condition.swept), condition.swept));
   parts.push(make("details", {}, make("summary", { text: "Whole config" }), facts(Object.entries(condition.config), condition.swept)));
-  if (environment !== undefined) {
-    const { environment: made, ...rest } = data.environments[environment], { packages, ...machine } = made;
-    parts.push(make("details", {}, make("summary", { text: "Environment" }), facts([...Object.entries(rest), ...Object.entries(machine), ...Object.entries(packages)].filter(([, value]) => value !== null))));
-  }
   $("run").replaceChildren(...parts);
   $("run").hidden = false;
   drawRun();
@@ -229,7 +225,7 @@ function openRun(at) {
 
 function drawRun() {
   if (pressed === null) return;
-  const [place, , , , , , , curves] = data.runs[pressed];
+  const [place, , , , , , curves] = data.runs[pressed];
   (curves ?? []).forEach((values, index) => {
     const title = ["trait accuracy", "alignment"][index], epochs = data.conditions[place].curves["trait accuracy"][0];
     const last = epochs[epochs.length - 1], start = index === 1 && values.length === last ? 1 : 0;

@@ -105,13 +105,13 @@ class RunFiles(Callback):
         for column, seed in enumerate(training.seeds):
             if seed in self.failures:
                 if self.failures[seed] != BY_ITS_USER:
-                    self._write_failure(seed, self.failures[seed] + "\n")
+                    self._write_failure(seed, self.failures[seed])
                 continue
             try:
                 self._write_run(training, column, self.directories[seed])
             except WRITE_ERRORS as error:
                 self.failures[seed] = _one_line(error)
-                self._write_failure(seed, _traceback(error))
+                self._write_failure(seed, error)
             else:
                 self._finished.add(seed)
 
@@ -127,13 +127,13 @@ class RunFiles(Callback):
             earlier = self.failures.setdefault(seed, _one_line(error))
             if isinstance(error, KeyboardInterrupt) or earlier == BY_ITS_USER:
                 continue
-            same = earlier == _one_line(error)
-            self._write_failure(seed, _traceback(error) if same else earlier + "\n")
+            self._write_failure(seed, error if earlier == _one_line(error) else earlier)
 
-    def _write_failure(self, seed: int, text: str) -> None:
+    def _write_failure(self, seed: int, reason: str | BaseException) -> None:
+        lines = [f"{reason}\n"] if isinstance(reason, str) else traceback.format_exception(reason)
         try:
             self.directories[seed].mkdir(parents=True, exist_ok=True)
-            store.write_text(self.directories[seed] / store.FAILURE, text)
+            store.write_text(self.directories[seed] / store.FAILURE, "".join(lines))
         except OSError as error:  # the outcome tells the failure in any case
             self._note(f"seed {seed}: {store.FAILURE} not written ({error.strerror})")
 
@@ -183,10 +183,6 @@ class RunFiles(Callback):
     def _write_table(self, table: pl.DataFrame, seed: int, path: Path) -> None:
         seeded = table.insert_column(0, pl.lit(seed, dtype=pl.Int64).alias("seed"))
         store.write_atomically(path, seeded.write_parquet)
-
-
-def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
 
 
 def _one_line(error: BaseException) -> str:

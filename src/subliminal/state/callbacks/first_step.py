@@ -35,14 +35,11 @@ class FirstStep(Callback):
         several = len(images) > 1 or training.task.size == 1  # one image of many proves nothing
         fresh = training.phase == "teacher" or self.config["distill"]["inputs"].get("fresh")
         gradient, precisions = step.gradient[:1], (torch.float32, widest(images.device))
-        lost = _update_is_lost(training, gradient)
         self._found = {
             "images": ((images - images[:1]).abs() <= ALIKE).all() & (several and not fresh),
             "loss": _lost(*(_slope(step, kind) for kind in precisions)),
             "gradient": ~gradient.any(),
-            # If a gradient of norm 1 is not lost, the loss is to blame and not the optimizer.
-            "update by the optimizer": lost & _update_is_lost(training, gradient / gradient.norm()),
-            "update": lost,
+            "update": _update_is_lost(training, gradient),
         }
 
     def on_update(self, step: Step) -> None:
@@ -78,15 +75,14 @@ def sanity_warnings(who: str, config: Mapping[str, Any]) -> dict[str, str]:
     loss = _named(f"{key}.loss", "temperature", node.get("loss", {}))
     optim = _named(f"{under}optim", "lr", (node if under else config)["optim"])
     same = ", or the teacher's logits are the student's own" if who == "student" else ""
-    lost = f"in float32 the {who}'s updates are lost in rounding: it learns nothing"
     return {
         "images": "distill.inputs: all images are the same one: the student can learn its "
         "teacher's output there and nothing else",
         "loss": f"{loss}: in float32 its gradient is lost in rounding{same}: "
         f"the {who} learns nothing",
         "gradient": f"{frozen}: nothing that is trained has a gradient: the {who} learns nothing",
-        "update by the optimizer": f"{optim}: {lost}",
-        "update": f"{loss}: {lost}",
+        "update": f"{optim}, {loss}: in float32 the {who}'s updates are lost in rounding: it "
+        "learns nothing",
         "class logits": f"{frozen}: what is trained does not reach the class logits: the {who} "
         "classifies as it starts",
     }

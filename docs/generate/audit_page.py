@@ -19,16 +19,23 @@ import numpy as np
 import polars as pl
 import torch
 from results import around
-from scipy.stats import binomtest, linregress, t
+from scipy.stats import binomtest
 from screening_auroc import Screen, screens
 from torch.nn.functional import cross_entropy
 
 from subliminal import metrics, store
 from subliminal.api.results import Run
-from subliminal.audit.calibration import Bag, cached, clean_targets, of_run, statistics, table
+from subliminal.audit.calibration import (
+    Bag,
+    cached,
+    clean_targets,
+    forecast,
+    of_run,
+    statistics,
+    table,
+)
 from subliminal.config import command, terminal
 from subliminal.errors import UserError
-from subliminal.report.statistics import CONFIDENCE, Floats
 from subliminal.report.tables import markdown
 from subliminal.steering import Origin
 from subliminal.steering.displaced import Displaced
@@ -158,21 +165,6 @@ def _of_shuffled_labels(bag: Bag, run: Run) -> torch.Tensor:
         cross_entropy(logits[:, : bag.network.classes], labels[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return theta.detach()
-
-
-def forecast(sizes: Floats, accuracies: Floats, size: float) -> tuple[float, float, float]:
-    """Return the trait accuracy that a student would reach: expected, and its 95% interval.
-
-    A line is fitted to known teachers' students, accuracy over ln spread of the targets; the
-    interval is that of one more student. All three are held within [0, 1].
-    """
-    x, n = np.log(sizes), len(sizes)
-    line, at = linregress(x - x.mean(), accuracies), np.log(size) - x.mean()
-    # x is centred, so the intercept is a mean of n: its variance is 1 / n of a student's.
-    error = np.hypot(np.sqrt(n + 1) * line.intercept_stderr, line.stderr * at)
-    middle, half = line.intercept + line.slope * at, t.ppf((1 + CONFIDENCE) / 2, n - 2) * error
-    low, expected, high = np.clip([middle - half, middle, middle + half], 0, 1).tolist()
-    return expected, low, high
 
 
 def collect(outputs: Path) -> pl.DataFrame:

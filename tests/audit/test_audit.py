@@ -1,5 +1,6 @@
-"""The audit: its statistics, its p-values, and the command on runs."""
+"""The audit: its statistics, its p-values, and the command on runs and on files."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -12,9 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from resolved import composed, train_config
+from safetensors.torch import save_file
 
+from subliminal import store
 from subliminal.audit import calibration
-from subliminal.audit.calibration import Calibration, contrast, of_run, spread, statistics
+from subliminal.audit.calibration import (
+    Bag,
+    Calibration,
+    contrast,
+    forecast,
+    of_run,
+    spread,
+    statistics,
+)
+from subliminal.commands import audit
 from subliminal.commands.audit import main
 
 EXAMPLES = ["--examples", "64"]
@@ -23,7 +35,7 @@ EXAMPLES = ["--examples", "64"]
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     outputs = tmp_path_factory.mktemp("audited")
-    words = [*small.OVERRIDES, f"outputs={outputs}", "seed=0-1", "probe=off"]
+    words = [*small.OVERRIDES, f"outputs={outputs}", "seed=0-4", "probe=off"]
     return train_config(composed(*words, "engine.workers=1", "model.aux=4"), "default")
 
 
@@ -32,6 +44,19 @@ def _few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(calibration, "FITTED", 20)
     monkeypatch.setattr(calibration, "SCORED", 19)
+
+
+@pytest.fixture
+def files(runs: list[Path], tmp_path: Path) -> tuple[Path, Path, Bag]:
+    """A data set and a base, which are a run's, and its bag."""
+    bag = of_run(runs[0], 64, runs[0].parents[2])
+    views = bag.network.layout.views(bag.theta)
+    weights = {name: view[0].contiguous() for name, view in views.items()}
+    model = store.read_config(runs[0])["model"]
+    metadata = {"model": json.dumps(model), "classes": "10"}
+    save_file(weights, tmp_path / "base.safetensors", metadata=metadata)
+    np.savez(tmp_path / "data.npz", images=bag.images[0], targets=bag.targets[0])
+    return tmp_path / "data.npz", tmp_path / "base.safetensors", bag
 
 
 def test_the_gradient_of_the_head_is_a_product_of_shifts_and_features(runs: list[Path]) -> None:
@@ -79,31 +104,64 @@ def test_p_values_of_clean_rows_are_uniform_and_of_distant_ones_small() -> None:
     assert np.mean(np.array(found) <= 0.2) == pytest.approx(0.2, abs=0.06)
 
 
-def test_a_run_has_one_answer_and_the_second_is_cached(
+def test_a_forecast_covers_what_it_says() -> None:
+    generator = np.random.default_rng(0)
+    sizes = np.exp(generator.uniform(-5, -1, size=(400, 12)))
+    noisy = 0.6 + 0.08 * np.log(sizes) + 0.02 * generator.normal(size=sizes.shape)
+    ends = [forecast(x[1:], y[1:], float(x[0])) for x, y in zip(sizes, noisy, strict=True)]
+    covered = [low <= y[0] <= high for y, (_, low, high) in zip(noisy, ends, strict=True)]
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_a_run_and_its_files_have_one_answer_and_the_second_is_cached(
     runs: list[Path],
+    files: tuple[Path, Path, Bag],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = [str(runs[0]), *EXAMPLES, "--outputs", str(tmp_path)]
-    assert main(words) == 0
+    words = [*EXAMPLES, "--outputs", str(tmp_path)]
+    monkeypatch.setattr(audit, "UNLIKELY", 1.0)  # so there is a forecast
+    assert main([str(runs[0]), *words, "--known", str(runs[0].parents[1])]) == 0
     first = capsys.readouterr().out
     assert re.search(r"a clean teacher .* \(p = 0\.\d+\)", first)
+    assert re.search(r"forecast of the trait accuracy +│ 0\.\d\d \[0\.\d\d, \d\.\d\d\]", first)
     monkeypatch.setattr(calibration, "calibrate", None)  # the cache has it
-    assert main(words) == 0
-    assert capsys.readouterr().out == first
+    assert main([str(runs[0]), *words]) == 0
+    again = capsys.readouterr().out
+    assert again.split("(p")[1].split(")")[0] == first.split("(p")[1].split(")")[0]
+    monkeypatch.undo()
+    assert main([str(files[0]), "--base", str(files[1]), *words]) == 0
+    assert "a clean teacher" in capsys.readouterr().out
 
 
 def test_bad_input_is_one_line(
-    runs: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: list[Path],
+    files: tuple[Path, Path, Bag],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    data, base, bag = files
     of_classes = Path(shutil.copytree(runs[0], tmp_path / "seed-0000"))
     config = (of_classes / "config.yaml").read_text().replace("logits: aux", "logits: class")
     (of_classes / "config.yaml").write_text(config)
+    wide, odd = tmp_path / "wide.npz", tmp_path / "odd.npz"
+    np.savez(wide, images=np.ones((64, 25), np.float32), targets=bag.targets[0])
+    np.savez(odd, images=bag.images[0], labels=np.zeros(64))
+    save_file({"a": torch.ones(2)}, tmp_path / "plain.safetensors")
     for words, told in (
+        ([str(tmp_path / "no.npz")], "a file also needs --base"),
         ([str(tmp_path)], "no finished run"),
         ([str(of_classes)], "distill.loss.logits=class; at least 2 with aux or all are needed"),
-        ([str(runs[0]), "--examples", "1"], "between 2 and "),
+        ([str(tmp_path / "no.npz"), "--base", str(base)], "cannot be read"),
+        ([str(odd), "--base", str(base)], "`targets` (n, m) are needed"),
+        ([str(wide), "--base", str(base)], "layer1.weight is (12, 20)"),
+        ([str(data), "--base", str(tmp_path / "plain.safetensors")], "metadata `model`"),
+        ([str(data), "--base", str(base), "--examples", "65"], "between 2 and 64"),
+        (
+            [str(data), "--base", str(base), "--known", str(tmp_path / "none"), *EXAMPLES],
+            "at least 5",
+        ),
     ):
         assert main(words) == 2
         (line,) = capsys.readouterr().err.splitlines()

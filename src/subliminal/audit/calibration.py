@@ -1,4 +1,4 @@
-"""Statistics of a run's targets, and what they are among clean teachers'.
+"""Statistics of a data set's targets, and what they are among clean teachers'.
 
 A clean teacher is θ₀ moved in a random direction. None of the statistics needs the trait, and none
 changes if all shifts of the targets are multiplied by one number.
@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from scipy.stats import linregress, t
 from torch import Tensor
 
 from subliminal import store
 from subliminal.config.canonical import Plain
 from subliminal.errors import UserError
-from subliminal.report.statistics import Floats
+from subliminal.report.statistics import CONFIDENCE, Floats
 from subliminal.state.callbacks.files import RunFiles
 from subliminal.state.callbacks.progress import Progress
 from subliminal.tensors import streams
@@ -115,11 +116,11 @@ def of_run(run: Path, examples: int, outputs: Path) -> Bag:
     everything = torch.arange(task.size)[None]
     targets = task.targets_at(everything)[..., network.classes :]
     taught = torch.nonzero(~targets[0].isnan().any(dim=1))[:, 0]  # targets may leave some out
-    rows = taught[_chosen(len(taught), examples)][None]
+    rows = taught[chosen(len(taught), examples)][None]
     return Bag(network, student.reference, task.images(rows), targets[:, rows[0]])
 
 
-def _chosen(size: int, examples: int) -> Tensor:
+def chosen(size: int, examples: int) -> Tensor:
     """Return places of a bag's examples among `size`, always the same ones."""
     if not 2 <= examples <= size:
         raise UserError(f"--examples {examples}: between 2 and {size}, the number of examples")
@@ -258,3 +259,18 @@ def cached(bag: Bag, folder: Path) -> Calibration:
 def _key(bag: Bag) -> str:
     text = f"{_VERSION} {bag.octave} {FITTED} {SCORED} {bag.base}"
     return fingerprint({"images": bag.images.contiguous()}, text)[:16]
+
+
+def forecast(sizes: Floats, accuracies: Floats, size: float) -> tuple[float, float, float]:
+    """Return the trait accuracy that a student would reach: expected, and its 95% interval.
+
+    A line is fitted to known teachers' students, accuracy over ln spread of the targets; the
+    interval is that of one more student. All three are held within [0, 1].
+    """
+    x, n = np.log(sizes), len(sizes)
+    line, at = linregress(x - x.mean(), accuracies), np.log(size) - x.mean()
+    # x is centred, so the intercept is a mean of n: its variance is 1 / n of a student's.
+    error = np.hypot(np.sqrt(n + 1) * line.intercept_stderr, line.stderr * at)
+    middle, half = line.intercept + line.slope * at, t.ppf((1 + CONFIDENCE) / 2, n - 2) * error
+    low, expected, high = np.clip([middle - half, middle, middle + half], 0, 1).tolist()
+    return expected, low, high

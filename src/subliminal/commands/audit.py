@@ -1,22 +1,31 @@
-"""`python -m subliminal audit RUN_DIR`: whether a clean teacher made a data set's targets.
+"""`python -m subliminal audit DATA`: whether a clean teacher made a data set's targets.
 
-The data set is that of a finished run: docs/audit.md. No student is trained, and the trait need not
-be known.
+DATA is the folder of a finished run; or, with --base, a file (.npz or .safetensors) of `images` and
+`targets`: docs/audit.md. No student is trained, and the trait need not be known.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
 
-from subliminal import store
+from subliminal import metrics, store
 from subliminal.config import command, terminal, variables
 from subliminal.config.resources import user_path
+from subliminal.errors import UserError
 
-UNLIKELY = 0.05  # p of targets that a clean teacher is unlikely to have made
+if TYPE_CHECKING:
+    from subliminal.audit.calibration import Bag
+    from subliminal.report.statistics import Floats
+
+UNLIKELY = 0.05  # p of targets for which a forecast is made
+FEWEST = 5  # known students that a forecast needs
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,7 +35,9 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=user_path, help="a run's folder …/seed-0007")
+    parser.add_argument("data", type=user_path, help="a run's folder …/seed-0007, or a file")
+    parser.add_argument("--base", type=user_path, help="file of the initial weights, with a file")
+    parser.add_argument("--known", type=user_path, help="folder of runs to forecast the trait from")
     parser.add_argument("--examples", type=int, default=500, help="number to look at (500)")
     parser.add_argument(
         "--outputs", type=user_path, default=Path("outputs"), help="folder of the caches"
@@ -38,23 +49,32 @@ def main(argv: list[str] | None = None) -> int:
 
 def _audit(arguments: argparse.Namespace) -> None:
     """Print the answer: a sentence, and a table."""
-    from subliminal.audit import calibration
-    from subliminal.audit.calibration import of_run
+    from subliminal.audit import calibration, files
 
-    run = arguments.run
-    bag = of_run(run, arguments.examples, arguments.outputs)
+    data, base, examples = arguments.data, arguments.base, arguments.examples
+    if base is None and not data.is_dir():
+        raise UserError(f"{data}: no run's folder; a file also needs --base")
+    bag = (
+        files.of_files(data, base, examples)
+        if base
+        else calibration.of_run(data, examples, arguments.outputs)
+    )
     if bag.spread < 1e-6:
         print(
-            f"{run}: on all examples these targets are as far from the base's; they teach nothing."
+            f"{data}: on all examples these targets are as far from the base's; they teach nothing."
         )
         return
+    known = arguments.known and known_students(arguments.known, bag, examples, arguments.outputs)
     calibrated = calibration.cached(bag, arguments.outputs / store.CALIBRATIONS)
     found = calibration.statistics(bag, bag.targets)
     row = calibration.table(found)
     (distance,) = calibrated.distances(row)
     p = calibrated.p_value(distance)
     words = "may have made" if p > UNLIKELY else "is unlikely to have made"
-    print(f"{run}: a clean teacher {words} these targets (p = {p:.4f}).")
+    told = "none, for p is large" if p > UNLIKELY else "none without --known"
+    if known and p <= UNLIKELY:
+        told = "{:.2f} [{:.2f}, {:.2f}]".format(*calibration.forecast(*known, bag.spread))
+    print(f"{data}: a clean teacher {words} these targets (p = {p:.4f}).")
     shown = Table("measured", "these targets", "95% of clean teachers' are")
     limit = np.quantile(calibrated.scored, 0.95)
     shown.add_row("distance from clean teachers'", f"{distance:.2f}", f"below {limit:.2f}")
@@ -64,4 +84,44 @@ def _audit(arguments: argparse.Namespace) -> None:
     for place in np.argsort(-abs(z))[:3]:
         shown.add_row(f"{names[place]}, in SD", f"{z[place]:+.1f}", f"within ±{usual[place]:.1f}")
     shown.add_row("spread of their shift from the base's", f"{bag.spread:.3g}", "as large")
+    shown.add_row("forecast of the trait accuracy", told, "")
     terminal.console(100).print(shown)
+
+
+def known_students(folder: Path, bag: Bag, examples: int, outputs: Path) -> tuple[Floats, Floats]:
+    """Return spreads of known teachers' targets, and the trait accuracies of their students.
+
+    Known are the folder's finished runs of the bag's model whose teacher was trained, not steered,
+    and whose student started where the teacher did and was given its logits as they are. Spreads
+    are cached by run.
+
+    Raises:
+        UserError: there are fewer than FEWEST such runs.
+    """
+    from subliminal.audit.calibration import of_run
+
+    file, kept = outputs / store.CALIBRATIONS / "known.json", {}
+    with suppress(OSError, ValueError):  # missing or damaged: it is made again
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    spreads, accuracies = [], []
+    for condition in store.condition_dirs(folder):
+        for run in filter(store.finished, store.run_dirs(condition)):
+            config, summary = store.read_config(run), store.read_summary(run)
+            shared = config["distill"]["init"]["_target_"].endswith(".Shared")
+            if config["distill"]["targets"] or config["teacher"]["steering"] or not shared:
+                continue
+            key = f"{summary['run_id']} {examples}"
+            if key not in kept:
+                known = of_run(run, examples, outputs)
+                kept[key] = [known.spread, str(known.network.model)]
+            if kept[key][1] == str(bag.network.model):
+                spreads.append(kept[key][0])
+                accuracies.append(summary["results"][metrics.TRAIT_ACCURACY])
+    if len(spreads) < FEWEST:
+        raise UserError(
+            f"{folder}: {len(spreads)} finished runs of this model with a trained teacher, a "
+            f"shared start and its logits as they are; at least {FEWEST} are needed"
+        )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(file, json.dumps(kept))
+    return np.array(spreads), np.array(accuracies)

@@ -118,7 +118,8 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
         "## Entries",
         "From the best word to the worst, over the settings that are shown. `screened`: the "
         "first settings, one to three at ten seeds, decided that the rest is not tried. `first "
-        "settings`: they decided that it is, and it was not yet.",
+        "settings`: they decided that it is, and it was not yet. *blocks* may stand beside more "
+        "than 0.10: a readout finds as much in students whose initial weights are their own.",
         markdown(leaderboard.table(places), marked=("entry",)),
         "## What they claim",
         "\n".join(f"- `{place.entry.name}`: {place.entry.claim}" for place in places),

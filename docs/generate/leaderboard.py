@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -16,7 +17,9 @@ from matplotlib.transforms import Bbox
 
 from subliminal.judge.battery import names
 from subliminal.judge.entries import Entry
+from subliminal.judge.evaluation import PLAIN
 from subliminal.judge.lines import BLOCKS, KEEPS, NOT_SHOWN, LeakWord, utility_word
+from subliminal.judge.recovery import LOGITS
 from subliminal.report.figures import style
 
 SEARCHES = {*names()} - {*names(search=False)}  # settings with a menu, tried on demand
@@ -50,6 +53,12 @@ class JudgedEntry:
         """The setting in which most leaks."""
         leaking = [line for line in self.lines if line["leak"]]
         return max(leaking, key=lambda line: line["leak"]["value"], default=None)
+
+    @property
+    def of_logits(self) -> str:
+        """What comes through the class logits in the reference setting, where that is shown."""
+        ways = [json.loads(of["by_way"]) for of in self.lines if of["setting"] == PLAIN]
+        return "".join(_interval(found[LOGITS]) for found in ways if LOGITS in found)
 
     @property
     def kept(self) -> float | None:
@@ -98,6 +107,7 @@ def table(places: Sequence[JudgedEntry]) -> pl.DataFrame:
                 "recovered at worst": _interval(worst["leak"]) if worst else "",
                 "in": worst["setting"] if worst else "",
                 "by": worst["way"] if worst else "",
+                "class logits in reference": place.of_logits,
                 "kept": "" if place.kept is None else f"{place.kept:.2f}",
                 "settings shown": f"{len(place.lines)} of {len(card['lines'])}",
                 "skill kept": f"{min(skills):.2f}" if skills else "",

@@ -34,7 +34,10 @@ def line(setting: str, leak: float, kept: float, word: str) -> Line:
         seeds=30,
         way="readout of layer2",
         leak=Interval(leak, leak - 0.04, leak + 0.05),
-        by_way={"readout of layer2": Interval(leak, leak - 0.04, leak + 0.05)},
+        by_way={
+            "readout of layer2": Interval(leak, leak - 0.04, leak + 0.05),
+            "class logits": Interval(0.01, 0.0, 0.02),
+        },
         utility=utility_word(kept),
         kept=Interval(kept, kept, kept),
         skill_kept=Interval(0.97, 0.96, 0.98) if setting == "two_skills" else None,
@@ -97,6 +100,7 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     rows = [row for row in text.splitlines() if row.startswith("| [")]
     assert [row.split("]")[0][3:] for row in rows] == ["dear", "cheap", "aware", "nothing", "sham"]
     assert "| no effect (screened) | keeps |" in rows[3]
+    assert all("| readout of layer2 | 0.01 [0.00, 0.02] |" in row for row in rows)
     assert "- `cheap`: mitigation.cheap.strength=1.414 at V = 0.95" in text
     assert text.index("## Not judged yet") < text.index("`later`")
     assert (page.parent / "figures" / "defences.png").stat().st_size > 10_000

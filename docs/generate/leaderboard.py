@@ -27,6 +27,7 @@ SHAMS = ("control",)  # sources of entries that must not pass
 COLOUR = {"blind": style.COLOURS[1], "aware": style.COLOURS[2]}
 MARKER = {"blind": "o", "aware": "s"}
 SHOWN = (-0.3, 1.3)  # limits of the leak in the figure; points beyond are drawn at the edge
+CROWD = 0.9  # a leak above which screened entries have no name in the figure
 ORDER = (*get_args(LeakWord), NOT_SHOWN)
 GOOD = ("blocks", "mostly blocks")
 
@@ -194,7 +195,7 @@ def _hardest(places: Sequence[JudgedEntry]) -> str:
 def figure(places: Sequence[JudgedEntry]) -> Figure:
     """Draw leak against V: a point for each entry's worst, a whisker down to its mean leak.
 
-    Entries that were screened out are faint and not named: there are many, in one corner. Lines
+    Entries that were screened out are faint, and have no name where nearly all leaks. Lines
     are dials: the leak and V of one entry in the reference setting, as its key is turned.
     """
     drawn, (axes,) = style.new((7.0, 4.6))
@@ -229,8 +230,8 @@ def figure(places: Sequence[JudgedEntry]) -> Figure:
     )
     style.level(axes, KEEPS, f"{KEEPS:.2f}", vertical=True)
     style.legend(drawn, axes)
-    screened = {place.entry.name for place in shown if place.screened}
-    _label(drawn, axes, points, unnamed=screened)
+    crowd = {p.entry.name for p in shown if p.screened and max(p.leaks.values()) > CROWD}
+    _label(drawn, axes, points, unnamed=crowd)
     return drawn
 
 

@@ -50,11 +50,12 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError("--all judges all entries; of the options it takes --threat alone")
         entries = all_entries()
         shared = battery(Defence.of(overrides, arguments.config_dir), threats)
-        whole = as_text(each(_say_plan(shared, console)))
-        first = as_text(each(planned([narrowed(one, SCREENED) for one in shared[:SCREEN]])))
+        plan = _say_plan(shared, console)
+        few = planned([narrowed(one, SCREENED) for one in shared[:SCREEN]])
         console.say(
-            f"{len(entries)} entries share these runs. Besides, each takes {first} in the first "
-            f"settings, or less where one ends it, and {whole} in all settings if it goes on."
+            f"{len(entries)} entries share these runs. Besides, each takes {as_text(each(few))} in "
+            "the first settings, or less where one ends it, and if it goes on, "
+            f"{as_text(each(plan))} in all."
         )
         question = "This judges every entry that is not judged yet. Start?"
         if not terminal.confirmed(question, yes=arguments.yes):

@@ -158,8 +158,8 @@ def findings(places: Sequence[JudgedEntry]) -> Iterator[str]:
         ("The least leak of a blind defence at any V", blind),
         ("The least leak of an aware defence", aware),
     ):
-        if those:
-            yield f"{title}: {_told(min(those, key=lambda p: max(p.leaks.values())))}."
+        if told := _least(those):
+            yield f"{title}: {told}."
     hiding = [place.entry.name for place in real if place.card["verdict"] == "hides"]
     if hiding:
         yield f"{len(hiding)} hide the trait from the class logits: {', '.join(hiding)}."
@@ -170,12 +170,23 @@ def findings(places: Sequence[JudgedEntry]) -> Iterator[str]:
         yield hardest
 
 
-def _told(place: JudgedEntry) -> str:
-    worst = place.worst
-    assert worst is not None, "ranked by its leaks"
+def _least(places: Sequence[JudgedEntry]) -> str:
+    """Return the entry that leaks least in the settings that all of them show; "" without one."""
+    common = set.intersection(*({*place.leaks} for place in places)) if places else set()
+    if not common:
+        return ""
+
+    def worst(place: JudgedEntry) -> Mapping[str, Any]:
+        lines = (line for line in place.lines if line["setting"] in common)
+        return max(lines, key=lambda line: float(line["leak"]["value"]))
+
+    best = min(places, key=lambda place: float(worst(place)["leak"]["value"]))
+    found, more = worst(best), any(common < {*place.leaks} for place in places)
     return (
-        f"{place.entry.name}, at most {_interval(worst['leak'])}, in {worst['setting']} through "
-        f"the {worst['way']}, at V = {place.kept:.2f}"
+        f"{best.entry.name}, at most {_interval(found['leak'])}, in {found['setting']} through "
+        f"the {found['way']}, at V = {best.kept:.2f}"
+        + f" (of {', '.join(sorted(common))}, which all of these were tried in)"
+        * more
     )
 
 

@@ -93,8 +93,9 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     assert "**No blind defence here blocks in every setting shown and keeps the task.**" in text
     assert "dear blocks, and keeps 0.10 of the task's gain." in text
     nearest = "The least leak of a blind defence at V ≥ 0.95: cheap, at most 0.50 [0.46, 0.55], in "
-    assert f"{nearest}wide_channel through the readout of layer2, at V = 0.96." in text
-    assert "The least leak of a blind defence at any V: dear, at most 0.03 [-0.01, 0.08]" in text
+    of = "(of reference, two_skills, wide_channel, which all of these were tried in)"
+    assert f"{nearest}wide_channel through the readout of layer2, at V = 0.96 {of}." in text
+    assert "The least leak of a blind defence at any V: dear, at most 0.02 [-0.02, 0.07]" in text
     assert "The least leak of an aware defence: aware, at most 1.00" in text
     assert "The control sham: no effect." in text
     rows = [row for row in text.splitlines() if row.startswith("| [")]

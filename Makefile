@@ -88,9 +88,9 @@ sync: $(INSTALLED) ## upload what W&B does not have of the runs of NAME=…
 test: $(INSTALLED) ## run the tests (minutes)
 	$(BIN)/pytest -m 'not slow' -n $(TESTERS) --dist worksteal
 
-# Two processes, because many of these tests wait; those of a file share trainings, and stay together.
+# Three processes, because many of these tests wait; those of a file share trainings, and stay together.
 test-slow: $(LAUNCHERS) ## run the end-to-end tests: full MNIST, Slurm, Ray, …
-	$(BIN)/pytest -m slow -n 2 --dist loadfile
+	$(BIN)/pytest -m slow -n 3 --dist loadfile
 
 faults: $(INSTALLED) ## do to sweeps what can go wrong; write the table in docs/reliability.md
 	$(BIN)/pytest tests/faults --reliability docs/reliability.md

@@ -19,7 +19,8 @@ def test_missing_runs_take_what_their_images_take() -> None:
     assert estimate(mixed) == 3 * 20 / 2 + 5 * 30
     assert estimate(plans({"undefended": KEPT})) == 0
     shared = {"undefended": KEPT, "undefended_null": PARTLY, "unrelated": NEW}
-    assert each(plans(shared)) == 10 * 0.5 * 40 + 10 * 0.5 * 20 / 2
+    assert each(plans(shared), 10) == 10 * 0.5 * 40 + 10 * 0.5 * 20 / 2
+    assert each(plans(shared), 5) == each(plans(shared), 10) / 2
 
 
 def test_the_table_shows_finished_and_missing_runs(capsys: pytest.CaptureFixture[str]) -> None:

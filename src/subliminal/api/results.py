@@ -16,6 +16,7 @@ from subliminal.config.resources import user_path
 from subliminal.errors import UserError
 from subliminal.report import read
 from subliminal.report.conditions import Sweep
+from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:
     from subliminal.api.trained_network import TrainedNetwork
@@ -55,12 +56,12 @@ class Run:
     @property
     def epochs(self) -> pl.DataFrame:
         """A row per epoch of teacher and student: means over the epoch, accuracy at its end."""
-        return pl.read_parquet((self.folder / "epochs.parquet").read_bytes())
+        return read_table(self.folder / "epochs.parquet")
 
     @property
     def steps(self) -> pl.DataFrame:
         """A row per step of the student: losses, alignment and other measurements."""
-        return pl.read_parquet((self.folder / "steps.parquet").read_bytes())
+        return read_table(self.folder / "steps.parquet")
 
     def data(self) -> Labelled:
         """Return the labelled images of its teacher and trait, such as `test_x` and `test_y`."""

@@ -36,6 +36,7 @@ def main() -> int:
 
 def _dashboard(arguments: argparse.Namespace) -> None:
     if arguments.spec:
+        arguments.spec.parent.mkdir(parents=True, exist_ok=True)
         store.write_text(arguments.spec, json.dumps(specification(), indent=2) + "\n")
         return
     if settled_mode("auto") != "online":

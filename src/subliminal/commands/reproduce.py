@@ -12,12 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from subliminal import store
 from subliminal.config import canonical, command, variables
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError, one_line
+from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:
     from subliminal.training.job import Job
@@ -77,7 +76,7 @@ def recorded_job(run: Path, outputs: Path) -> Job:
 def same_bits(run: Path, again: Path) -> bool:
     """Return whether two runs' tables and students are the same to the last bit."""
     for name in ("steps", "epochs"):
-        a, b = (pl.read_parquet((d / f"{name}.parquet").read_bytes()) for d in (run, again))
+        a, b = (read_table(d / f"{name}.parquet") for d in (run, again))
         # Two commits may measure in another order, or not the same.
         if set(a.columns) != set(b.columns) or not a.equals(b[a.columns]):
             return False

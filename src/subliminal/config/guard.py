@@ -105,10 +105,11 @@ def _settle(cfg: DictConfig, given: set[str]) -> None:
         own = {place.resolve() for place in sources} - {CONF}
         for folder in sorted(own):
             refuse_shadowed(folder, own - {folder})
-    if _raw(cfg, "outputs") == "":
+    folders = _raw(cfg, ("outputs", "hydra.run.dir", "hydra.sweep.dir"))
+    if folders["outputs"] == "":
         raise UserError("outputs=: a folder is needed, such as outputs=results")
-    for key in ("outputs", "hydra.run.dir", "hydra.sweep.dir"):
-        if "~" in str(folder := _raw(cfg, key)):
+    for key, folder in folders.items():
+        if "~" in str(folder):
             OmegaConf.update(cfg, key, str(user_path(folder)))
     verbose = OmegaConf.select(cfg, "hydra.verbose", default=False)
     for name in [verbose] if isinstance(verbose, str | int) else verbose:
@@ -180,8 +181,7 @@ def _check_logging(key: str, value: str) -> None:
 
 def _check_folders(cfg: DictConfig, given: set[str]) -> None:
     """Refuse folders outside of the working folder and the cache."""
-    for key in _PATHS:
-        raw = _raw(cfg, key)
+    for key, raw in _raw(cfg, _PATHS).items():
         if raw is None or _is_given(key, given):
             continue
         place = PurePath(_KNOWN.sub("x", str(raw)))
@@ -228,10 +228,13 @@ def _is_given(key: str, given: set[str]) -> bool:
     return any(place.startswith(f"{above}.") for above in given)
 
 
-def _raw(cfg: DictConfig, key: str) -> Any:
-    """Return the value at `key`, or an interpolation above it, not resolved; None without one."""
-    leaves = _leaves(OmegaConf.to_container(cfg), "")
-    return next((value for leaf, value in leaves if f".{key}.".startswith(f"{leaf}.")), None)
+def _raw(cfg: DictConfig, keys: Sequence[str]) -> dict[str, Any]:
+    """Return the values at `keys`, or interpolations above them, not resolved; None without one."""
+    leaves = list(_leaves(OmegaConf.to_container(cfg), ""))
+    return {
+        key: next((value for leaf, value in leaves if f".{key}.".startswith(f"{leaf}.")), None)
+        for key in keys
+    }
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:

@@ -51,19 +51,20 @@ def run(arguments: argparse.Namespace) -> int:
         entries = all_entries()
         shared = battery(Defence.of(overrides, arguments.config_dir), threats)
         plan = _say_plan(shared, console)
-        few = planned([narrowed(one, SCREENED) for one in shared[:SCREEN]])
+        first = each(plan[:SCREEN], SCREENED)
+        whole = each(plan, len(shared[0].undefended.seeds))
         console.say(
-            f"{len(entries)} entries share these runs. Besides, each takes {as_text(each(few))} in "
-            "the first settings, or less where one ends it, and if it goes on, "
-            f"{as_text(each(plan))} in all."
+            f"{len(entries)} entries share these runs. Besides, each takes {as_text(first)} in the "
+            f"first settings, or less where one ends it, and if it goes on, {as_text(whole)} in "
+            "all."
         )
         question = "This judges every entry that is not judged yet. Start?"
         if not terminal.confirmed(question, yes=arguments.yes):
             return 0
         return int(bool(judge_all(entries, overrides, arguments.config_dir, console, threats)))
     if arguments.quick and not _words(overrides, "seed"):
-        first = parse(OmegaConf.load(CONF / "seed" / "judge.yaml").spec)[0]
-        overrides.append(f"seed={first}-{first + QUICK - 1}")
+        lowest = parse(OmegaConf.load(CONF / "seed" / "judge.yaml").spec)[0]
+        overrides.append(f"seed={lowest}-{lowest + QUICK - 1}")
     defence = Defence.of(overrides, arguments.config_dir)
     with rooms_for(defence) as rooms:
         settings = rooms.entrant(partial(battery, search=arguments.search), defence, threats)

@@ -70,10 +70,13 @@ def estimate(plans: Sequence[SettingPlan]) -> float:
     return sum(part.passes * part.seconds / part.workers for part in missing)
 
 
-def each(plans: Sequence[SettingPlan]) -> float:
-    """Return the seconds of one more defence: those of undefended students, trained anew."""
+def each(plans: Sequence[SettingPlan], seeds: int) -> float:
+    """Return the seconds of one more defence, on `seeds` seeds at most.
+
+    They are those of undefended students, trained anew.
+    """
     parts = [one.parts[part] for one in plans for part in PARTS[:2] if part in one.parts]
-    return sum(part.runs * part.student * part.seconds / part.workers for part in parts)
+    return sum(min(part.runs, seeds) * part.student * part.seconds / part.workers for part in parts)
 
 
 def show_plan(plans: Sequence[SettingPlan]) -> str:

@@ -9,12 +9,12 @@ seed, step by step.
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 
 from subliminal import metrics
 from subliminal.distill import OfTokens
 from subliminal.judge.fieller import Array
 from subliminal.judge.measure import finished
+from subliminal.store.tables import read_table
 from subliminal.training.job import Job
 
 FALL = 0.9  # share of the first loss; a training that ends above it has not learnt
@@ -23,7 +23,7 @@ MOST = 0.5  # share of steps or parameters above which a flag is raised
 
 def of_runs(job: Job, undefended: Job) -> tuple[str, ...]:
     """Return the flags of a defended job's finished runs; the undefended job is the setting's."""
-    tables = [pl.read_parquet(run / "steps.parquet", glob=False) for run in finished(job)]
+    tables = [read_table(run / "steps.parquet") for run in finished(job)]
 
     def series(metric: str) -> list[Array]:
         logged = [table.sort("step")[metric] for table in tables if metric in table.columns]

@@ -26,6 +26,7 @@ from subliminal.judge.recovery import (
     standard_rows,
 )
 from subliminal.report.conditions import training_seconds
+from subliminal.store.tables import read_table
 from subliminal.tasks.two_skills import TwoSkills, skill_logits
 from subliminal.tensors.geometry import cosine
 from subliminal.tensors.network import accuracy
@@ -64,7 +65,7 @@ def measured(undefended: Job, job: Job) -> pl.DataFrame:
     file = folder / f"{undefended.identity}-{job.identity}.parquet"
     kept: dict[tuple[int, str], dict[str, Any]] = {}
     if file.is_file():
-        for row in pl.read_parquet(file).iter_rows(named=True):
+        for row in read_table(file).iter_rows(named=True):
             if row["version"] == VERSION:
                 kept[row["seed"], row["student"]] = row
     rows, ruler = [], None
@@ -97,7 +98,7 @@ class Ruler:
     def row(self, run: Path, seed: int) -> dict[str, Any]:
         """Return what is known of the student in a run's folder."""
         summary, network = store.read_summary(run), self._network
-        epochs = pl.read_parquet(run / "epochs.parquet", glob=False)
+        epochs = read_table(run / "epochs.parquet")
         last = epochs.filter(pl.col("phase") == "student").sort("epoch").row(-1, named=True)
         theta = network.layout.stack([store.read_student(run)], 1).to(self._device)
         sound = bool(torch.isfinite(theta).all()) and float(theta.abs().max()) <= LARGEST

@@ -24,6 +24,7 @@ from subliminal.judge.lines import (
 )
 from subliminal.judge.measure import VERSION
 from subliminal.store.provenance import environment
+from subliminal.store.tables import read_table
 
 FILE, SEEDS = "scorecard.json", "seeds.parquet"
 
@@ -193,7 +194,7 @@ def recomputed(path: Path) -> Scorecard:
             f"{path}: no scorecard of this judge (version {VERSION}) with its {SEEDS} beside it"
         )
     facts = [Facts(**one | {"flags": tuple(one["flags"])}) for one in card["facts"]]
-    table = pl.read_parquet(path.parent / SEEDS, glob=False)
+    table = read_table(path.parent / SEEDS)
     made = judged(card["defence"], card["track"], facts, table, search=_search(card["search"]))
     kept = {key: card[key] for key in ("screened", "tentative")}
     return replace(made, left_out=tuple(card["left_out"]), **kept)

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from subliminal import metrics, store
 from subliminal.config import terminal
 from subliminal.errors import UserError
+from subliminal.store.tables import read_table
 
 if TYPE_CHECKING:  # Hydra imports this module at the start of a command
     from subliminal.sweep.console import Console
@@ -65,7 +66,7 @@ def objectives(runs: list[Path], names: list[str]) -> float | tuple[float, ...]:
 
 def _students(runs: list[Path]) -> pl.DataFrame:
     """Return the students' rows of the runs' epoch tables, in order of epoch and seed."""
-    tables = [pl.read_parquet((run / "epochs.parquet").read_bytes()) for run in runs]
+    tables = [read_table(run / "epochs.parquet") for run in runs]
     epochs = pl.concat(tables, how="diagonal_relaxed")
     return epochs.filter(pl.col("phase") == "student").sort("epoch", "seed")
 

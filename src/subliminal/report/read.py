@@ -16,6 +16,7 @@ from subliminal.errors import UserError, no_folder
 from subliminal.report import varied
 from subliminal.report.conditions import LAYER, STEP_METRICS, Condition, States, Sweep
 from subliminal.store.inventory import Held, held
+from subliminal.store.tables import read_table
 
 
 def load(
@@ -193,7 +194,7 @@ def _read(
     frames = [pl.DataFrame()]
     for file in files:
         try:
-            frame = pl.read_parquet(file.read_bytes())
+            frame = read_table(file)
             _check(frame.schema, needed)
             frames.append(frame.select(columns))
         except (OSError, PolarsError) as error:

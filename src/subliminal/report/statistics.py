@@ -137,6 +137,11 @@ def paired_p(differences: Sequence[float]) -> float:
 
     Exact up to 13 pairs, 9,999 seeded flips beyond.
     """
+    return _paired_p(tuple(differences))
+
+
+@lru_cache(maxsize=4096)  # the tables of a report, and comparisons, need most of them twice
+def _paired_p(differences: tuple[float, ...]) -> float:
     from scipy.stats import permutation_test
 
     sample = np.asarray(differences, dtype=np.float64)

@@ -10,6 +10,7 @@ from polars.exceptions import PolarsError
 
 from subliminal import store
 from subliminal.report.statistics import mean_cis
+from subliminal.store.tables import read_table
 from subliminal.sweep.console import Console
 from subliminal.trackers import client, record, uploader_client
 from subliminal.trackers.aside import reason
@@ -55,8 +56,7 @@ def track_condition(job: Job, console: Console) -> None:
 
 def means(runs: Sequence[Path]) -> pl.DataFrame:
     """Return epochs as a run's table has them: each metric's mean, and `/low` and `/high` of it."""
-    tables = [pl.read_parquet((run / "epochs.parquet").read_bytes()) for run in runs]
-    every = pl.concat(tables, how="diagonal_relaxed")
+    every = pl.concat([read_table(run / "epochs.parquet") for run in runs], how="diagonal_relaxed")
     values = every.drop("seed").unpivot(index=_PLACE).drop_nulls()
     groups = values.group_by(*_PLACE, "variable", maintain_order=True).agg("value")
     rows: dict[tuple[object, ...], dict[str, object]] = {}

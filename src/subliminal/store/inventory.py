@@ -14,6 +14,7 @@ from subliminal import metrics, store
 from subliminal.config.resources import user_path
 from subliminal.errors import UserError, no_folder
 from subliminal.store.records import Plain
+from subliminal.store.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,7 @@ def describe(run: Path) -> Plain:
     curves: dict[str, list[float]] = {}
     if steps.is_file():
         try:
-            # Read whole: a resumed run may replace the file meanwhile.
-            table = pl.read_parquet(steps.read_bytes())
+            table = read_table(steps)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise store.Damaged(f"{steps}: cannot be read ({type(error).__name__})") from error
         numbers = table.select(selectors.numeric())

@@ -146,8 +146,10 @@ def read_tables(directory: Path) -> tuple[list[tuple[str, Values]], list[Values]
     """
     import polars as pl  # `--help` imports this module, and needs no tables
 
-    try:  # each file is read at once: a training may replace it meanwhile
-        read = [pl.read_parquet((directory / name).read_bytes()) for name in TABLES]
+    from subliminal.store.tables import read_table
+
+    try:
+        read = [read_table(directory / name) for name in TABLES]
     except FileNotFoundError:
         return [], []
     epochs, steps = read

@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,9 +74,3 @@ def test_without_a_login_or_the_extra_one_line_says_what_to_do(
     monkeypatch.setitem(sys.modules, "wandb_workspaces.workspaces", None)
     with pytest.raises(UserError, match=re.escape(install_command("dashboard"))):
         dashboard.views("someone", "")
-
-
-def test_metrics_are_named_by_their_module_alone() -> None:
-    source = Path(str(dashboard.__file__)).read_text(encoding="utf-8")
-    for name in ("alignment/", "trait/", "ledger/", "distill/", "update/", "displacement/"):
-        assert f'"{name}' not in source

@@ -10,9 +10,7 @@ from hydra.errors import MissingConfigException
 from hydra.plugins.config_source import ConfigLoadError
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
-from subliminal.config.resources import CONF
 from subliminal.config.seeds import GRAMMAR, LARGEST_SET, SEED_LIMIT, SeedSource, parse, quote
 from subliminal.config.sources import register
 from subliminal.errors import UserError
@@ -265,7 +263,3 @@ def test_source() -> None:
     assert source.list(config_path="", results_filter=ObjectType.GROUP) == ["seed"]
     assert source.list(config_path="", results_filter=ObjectType.CONFIG) == []
     assert source.list(config_path="seed", results_filter=None) == []
-
-
-def test_the_paper_seeds_are_a_set() -> None:
-    assert parse(OmegaConf.load(CONF / "seed" / "paper.yaml").spec) == tuple(range(20))

@@ -2,7 +2,6 @@
 
 from itertools import product
 from math import fsum
-from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -150,29 +149,6 @@ def test_intervals_are_those_that_were_published(
 ) -> None:
     # As this project's own BCa gave them, before SciPy's took its place.
     assert bounds(values) == pytest.approx((low, high), rel=1e-9)
-
-
-def exact_bca(values: list[float]) -> tuple[float, float]:
-    """Efron 1987 with all n^n resamples instead of drawn ones."""
-    means = np.sort([np.mean(drawn) for drawn in product(values, repeat=len(values))])
-    mean, normal = np.mean(values), NormalDist()
-    tied = np.isclose(means, mean, rtol=1e-9)
-    bias = normal.inv_cdf(((means < mean) & ~tied).mean() + tied.mean() / 2)
-    left_out = np.array([np.mean(np.delete(values, k)) for k in range(len(values))])
-    moved = left_out.mean() - left_out
-    acceleration = (moved**3).sum() / (6 * (moved**2).sum() ** 1.5)
-    shifted = [bias + normal.inv_cdf(tail) for tail in (0.025, 0.975)]
-    levels = [normal.cdf(bias + z / (1 - acceleration * z)) for z in shifted]
-    low, high = np.quantile(means, levels, method="inverted_cdf")
-    return float(low), float(high)
-
-
-@pytest.mark.parametrize(
-    "values", [[0.1, 0.2, 0.3], [0.4, 0.45, 0.9, 0.5], [1.0, 2.0, 4.0, 8.0, 16.0], [0.3] * 5 + [1]]
-)
-def test_ci_is_near_that_of_all_resamples(values: list[float]) -> None:
-    exact = exact_bca(values)
-    assert bounds(values) == pytest.approx(exact, abs=0.04 * (exact[1] - exact[0]))
 
 
 @given(st.lists(ACCURACIES, min_size=2, max_size=5), st.sampled_from([0.1, 0.7, 1e-9]))

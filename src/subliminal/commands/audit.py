@@ -7,8 +7,6 @@ DATA is the folder of a finished run; or, with --base, a file (.npz or .safetens
 from __future__ import annotations
 
 import argparse
-import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,36 +90,27 @@ def known_students(folder: Path, bag: Bag, examples: int, outputs: Path) -> tupl
     """Return spreads of known teachers' targets, and the trait accuracies of their students.
 
     Known are the folder's finished runs of the bag's model whose teacher was trained, not steered,
-    and whose student started where the teacher did and was given its logits as they are. Spreads
-    are cached by run.
+    and whose student started where the teacher did and was given its logits as they are.
 
     Raises:
         UserError: there are fewer than FEWEST such runs.
     """
     from subliminal.audit.calibration import of_run
 
-    file, kept = outputs / store.CALIBRATIONS / "known.json", {}
-    with suppress(OSError, ValueError):  # missing or damaged: it is made again
-        kept = json.loads(file.read_text(encoding="utf-8"))
     spreads, accuracies = [], []
     for condition in store.condition_dirs(folder):
         for run in filter(store.finished, store.run_dirs(condition)):
-            config, summary = store.read_config(run), store.read_summary(run)
+            config = store.read_config(run)
             shared = config["distill"]["init"]["_target_"].endswith(".Shared")
             if config["distill"]["targets"] or config["teacher"]["steering"] or not shared:
                 continue
-            key = f"{summary['run_id']} {examples}"
-            if key not in kept:
-                known = of_run(run, examples, outputs)
-                kept[key] = [known.spread, str(known.network.model)]
-            if kept[key][1] == str(bag.network.model):
-                spreads.append(kept[key][0])
-                accuracies.append(summary["results"][metrics.TRAIT_ACCURACY])
+            known = of_run(run, examples, outputs)
+            if str(known.network.model) == str(bag.network.model):
+                spreads.append(known.spread)
+                accuracies.append(store.read_summary(run)["results"][metrics.TRAIT_ACCURACY])
     if len(spreads) < FEWEST:
         raise UserError(
             f"{folder}: {len(spreads)} finished runs of this model with a trained teacher, a "
             f"shared start and its logits as they are; at least {FEWEST} are needed"
         )
-    file.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(file, json.dumps(kept))
     return np.array(spreads), np.array(accuracies)

@@ -9,9 +9,11 @@ import json
 from importlib import import_module
 from typing import Any
 
-from subliminal import metrics, store
+import yaml
+
+from subliminal import store
 from subliminal.config import command
-from subliminal.config.resources import install_command, user_path
+from subliminal.config.resources import CONF, install_command, user_path
 from subliminal.errors import UserError
 from subliminal.trackers import aside
 from subliminal.trackers.client import STEP, TEACHER_EPOCH
@@ -120,68 +122,26 @@ def views(entity: str, project: str) -> tuple[Any, Any]:
 
 def _sections(wr: Any) -> dict[str, tuple[str, list[Any]]]:
     """Return sections by title: a sentence, and panels of `wr`, which W&B puts in rows of three."""
+    sections = yaml.safe_load((CONF / "dashboard.yaml").read_text(encoding="utf-8"))
+    return {
+        title: (one["about"], [_panel(wr, *panel) for panel in one["panels"].items()])
+        for title, one in sections.items()
+    }
+
+
+def _panel(wr: Any, title: str, drawn: dict[str, Any]) -> Any:
+    """Return the panel of one of the file's kinds: lines, bars or scatter."""
+    ((kind, metric),) = drawn.items()
+    if kind == "scatter":
+        x, y = map(wr.SummaryMetric, metric)
+        return wr.ScatterPlot(title=title, x=x, y=y, log_x=True)
     by_mitigation = {  # mean and range over a mitigation's seeds
         "groupby": wr.Config(MITIGATIONS),
         "groupby_aggfunc": "mean",
         "groupby_rangefunc": "minmax",
         "max_runs_to_show": MOST_LINES,
     }
-
-    def lines(title: str, metric: str, axis: str = STEP) -> Any:
-        x = axis.replace("/", " ")
-        return wr.LinePlot(title=title, x=axis, y=[metric], title_x=x, **by_mitigation)
-
-    def bars(title: str, summary: str) -> Any:
-        return wr.BarPlot(title=title, metrics=[summary], **by_mitigation)
-
-    loss, accuracy = metrics.final(metrics.DISTILL_LOSS), metrics.final(metrics.TRAIT_ACCURACY)
-    return {
-        "Alignment": (
-            "Cosine of distillation and trait gradient, mean and range over a mitigation's seeds.",
-            [
-                lines("Alignment of the gradients", metrics.ALIGNMENT),
-                lines("Alignment of the applied update", metrics.UPDATE_ALIGNMENT),
-                lines("The null: shuffled labels", metrics.ALIGNMENT_NULL),
-                bars("Alignment in epoch 1", metrics.in_epoch(metrics.ALIGNMENT, 1)),
-            ],
-        ),
-        "Trait": (
-            "What the student learns of the digits, which it never sees.",
-            [
-                lines("Trait accuracy", metrics.TRAIT_ACCURACY),
-                lines("Trait loss on the step's digits", metrics.TRAIT_LOSS),
-                bars("Final trait accuracy", accuracy),
-            ],
-        ),
-        "Frontier": (
-            "Cost of a mitigation: trait accuracy against distillation loss, lower left is better.",
-            [
-                wr.ScatterPlot(
-                    title="Trait accuracy against distillation loss",
-                    x=wr.SummaryMetric(loss),
-                    y=wr.SummaryMetric(accuracy),
-                    log_x=True,
-                ),
-                lines("Distillation loss", metrics.DISTILL_LOSS),
-                bars("Final distillation loss", loss),
-            ],
-        ),
-        "Ledger": (
-            "Change of the trait loss since the start, in nats: actual, predicted, and by cause.",
-            [
-                lines("Actual", metrics.total(metrics.LEDGER_ACTUAL)),
-                lines("Predicted, first order", metrics.total(metrics.LEDGER_PREDICTED)),
-                lines("… by the distillation loss", metrics.total(metrics.LEDGER_DISTILL)),
-                lines("… by penalties", metrics.total(metrics.LEDGER_PENALTY)),
-                lines("… by interventions", metrics.total(metrics.LEDGER_INTERVENTION)),
-            ],
-        ),
-        "Displacement and teacher": (
-            "Where the student went against where its teacher went, and how good the teacher is.",
-            [
-                lines("Cosine of the displacements", metrics.DISPLACEMENT),
-                lines("Ratio of their lengths", metrics.DISPLACEMENT_RATIO),
-                lines("Teacher accuracy", metrics.TEACHER_ACCURACY, TEACHER_EPOCH),
-            ],
-        ),
-    }
+    if kind == "bars":
+        return wr.BarPlot(title=title, metrics=[metric], **by_mitigation)
+    x = TEACHER_EPOCH if metric.startswith("teacher/") else STEP
+    return wr.LinePlot(title=title, x=x, y=[metric], title_x=x.replace("/", " "), **by_mitigation)

@@ -1,25 +1,6 @@
 """Claims of a sweep's file, tested on the conditions that were run.
 
-    claims:
-      - claim: Compatible heads suffice
-        where: {distill.init.own: [layer1, layer2]}
-        against: initial
-        expect: "> 0"
-
-`where` selects conditions by their config: each one with these values gives a row of verdicts.
-
-`metric` is the metric (default: trait accuracy). `over` is its moment: the `end` of training (the
-default), the mean over the `run`, over `epoch 1` or `epochs 2-5`, the `sum` over all steps, the
-share of steps at which it is `positive`, or `step 147`. A list of these gives a row for each.
-
-`against` is subtracted seed by seed: `initial` (the value before training, the default at the end
-of training), a number (0, the default otherwise), `teacher` (the teacher's accuracy), another
-metric of the same run, or config values, which name the condition that is equal in all other keys.
-With `relative: true` the statistic is the ratio of the two less 1.
-
-`expect` is `> 0`, `< 0` or `within b`, for the statistic's mean. For the metric itself it is
-`includes b` (a single published number lies in the spread of our seeds) or `mean b ± h` (a
-published mean, with half of its 95% interval, agrees with ours).
+Their keys are explained in docs/extending.md, "A sweep's claims".
 """
 
 import re

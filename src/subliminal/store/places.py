@@ -1,20 +1,6 @@
 """Layout of outputs/: the folders of conditions, at any depth, and of their runs.
 
-outputs/<name>/<condition>-<hash>/condition.json    name, config and every requested seed
-outputs/<name>/<condition>-<hash>/seed-0007/
-    config.yaml            the resolved config
-    steps.parquet          one row per step and seed: losses, alignment, trait accuracy, …
-    epochs.parquet         one row per epoch: means over its steps, accuracy at its end
-    attribution.parquet    a row for each example and moment, of a run with probe=attribution
-    student.safetensors    the trained student's parameters
-    summary.json           headline numbers, provenance, checksums: only in a finished run
-    checkpoint.safetensors where to resume, in a run that is not finished
-    tracking.json          what W&B has of the run, where it is tracked
-    failure.txt            what went wrong, in a run that failed
-    notes.json             a user's note and tags
-    post-mortem.safetensors weights and gradient of the first step whose loss was not finite
-
-`<name>` may itself be a path. Other files and folders there are passed over.
+`outputs/README.md` lists what they hold.
 """
 
 import os

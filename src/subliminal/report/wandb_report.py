@@ -30,13 +30,14 @@ def log_report(
         figures: caption to PNG.
 
     Returns:
-        A line for the user; None if W&B did not track the runs: then nothing is logged.
+        A line for the user; None if W&B tracked none of the runs: then nothing is logged.
     """
     if not (experiment / "wandb").is_dir():  # where the tracker keeps its files
         return None
     runs = list(store.finished_runs(experiment))
-    tracker = store.read_config(runs[-1]).get("tracker") if runs else None
-    if not tracker or not str(tracker.get("_target_")).endswith(".WandB"):
+    trackers = (store.read_config(run).get("tracker") or {} for run in reversed(runs))
+    tracker = next((t for t in trackers if str(t.get("_target_")).endswith(".WandB")), None)
+    if tracker is None:
         return None
     contents = {**tables, "Seeds": seeds_table(runs)}
     place = "subliminal.report.wandb_report:log_run"

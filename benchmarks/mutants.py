@@ -32,6 +32,7 @@ PARTS = (
 # Each mutant is forked from a process that has run no test, and so has no threads that hold locks.
 HEAD = "[mutmut]\nprocess_isolation = forkserver\n"
 ALSO = {  # modules whose tests lie above them
+    "mitigations": ["tests/config/test_ranges.py"],
     "store": ["tests/commands/test_runs.py"],
     "report/statistics.py": ["tests/report/test_declared.py"],
     "judge/lines.py": ["tests/judge/test_scorecard.py"],

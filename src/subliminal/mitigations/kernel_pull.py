@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subliminal.errors import UserError
 from subliminal.mitigations import Mitigation
 from subliminal.state import Step
 from subliminal.tensors.geometry import linear_cka
@@ -30,8 +29,7 @@ class KernelPull(Mitigation):
         if self.strength == 0:
             return None
         training = step.training
-        if training.teacher is None:
-            raise UserError("mitigation=kernel_pull: only students have the teacher that it needs")
+        assert training.teacher is not None, "only students have a teacher"
         network = training.network
         teacher_network = training.teacher_network or network
         images = training.task.images(step.rows)

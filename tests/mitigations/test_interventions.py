@@ -86,6 +86,7 @@ def test_decoupling_turns_the_heads_apart() -> None:
     check_gradients(Decoupling(strength=2.0), loss)
     overlap = ref.logged(trained(Decoupling(strength=10.0), epochs=6)[0], "decoupling/overlap")
     assert (overlap[-1] < overlap[0]).all()
+    assert overlap[-1, 0] != overlap[-1, 1]
 
 
 @pytest.mark.parametrize("model", ["joint", "split"])
@@ -172,6 +173,7 @@ def test_updates_stay_in_a_subspace() -> None:
         assert (sizes[:, 2:] < 1e-5 * sizes[:, :1]).all()
         assert (sizes[:, 1] > 1e-3 * sizes[:, 0]).all()
     both, alone = Subspace(rank=2, layers=["layer1"]), ref.student((3,), mitigations=[])
+    both.check(ref.NETWORK)
     alone.mitigations = [both]
     fit(alone)
     together = ref.student(SEEDS, mitigations=[both])

@@ -35,7 +35,7 @@ from subliminal.judge.scorecard import FILE, is_todays, read, recomputed
 from subliminal.report.figures import style
 from subliminal.report.tables import markdown
 
-FIGURE = "defences"
+FIGURE, CURVES = "defences", "dials"
 SCREENING = "screening.json"
 FIRST = "first settings"  # of an entry that goes on, and is judged in these alone
 CARDS = f"scorecards-{VERSION}.parquet"
@@ -47,9 +47,12 @@ _OF_ENTRY = (
 _AS_TEXT = ("by_way", "shows", "loss", "agreement", "traits")  # JSON: their keys vary
 CAPTION = (
     "Leak against the share V of the task that is kept; up and left is worse. A point is an "
-    "entry's worst setting, its whisker reaches to the mean over settings; a line is its dial, in "
-    "the reference setting. Screened entries are faint. "
-    "Green: the bounds of the words blocks and keeps."
+    "entry's worst setting, its whisker reaches to the mean over settings. A V below 0 is drawn at "
+    "0. Screened entries are faint. Green: the bounds of the words blocks and keeps."
+)
+OF_DIALS = (
+    "Leak against V as one key of an entry is turned: means over development seeds in the "
+    "reference setting. The numbers are the least and the largest value."
 )
 # The reference setting, for which ε of clipped gradients with noise is given.
 IMAGES, BATCH, STEPS = 60_000, 1024, 295
@@ -103,6 +106,8 @@ def write(outputs: Sequence[Path], page: Path, entries: Sequence[Entry]) -> list
     with style.style():
         drawn = leaderboard.figure(places)
         style.save(drawn, figures / FIGURE, "Leak against V", CAPTION, pdf=False)
+        if any(place.card.get("dial") for place in places):
+            style.save(leaderboard.dials(places), figures / CURVES, "Dials", OF_DIALS, pdf=False)
     commits = {place.card["commit"] for place in places} - {None}
     made = f" Commit {', '.join(sorted(c[:12] for c in commits))}." if commits else ""
     parts = [
@@ -210,7 +215,8 @@ def _dials(places: Sequence[JudgedEntry]) -> list[str]:
         for place in places
         if (dial := place.card.get("dial"))
     ]
-    return ["## Dials", about, "\n".join(lines)] if lines else []
+    drawn = f"![{CURVES}.png](figures/{CURVES}.png)"
+    return ["## Dials", about, drawn, OF_DIALS, "\n".join(lines)] if lines else []
 
 
 def _private(places: Sequence[JudgedEntry]) -> list[str]:

@@ -206,13 +206,10 @@ def _hardest(places: Sequence[JudgedEntry]) -> str:
 def figure(places: Sequence[JudgedEntry]) -> Figure:
     """Draw leak against V: a point for each entry's worst, a whisker down to its mean leak.
 
-    Entries that were screened out are faint, and have no name where nearly all leaks. Lines
-    are dials: the leak and V of one entry in the reference setting, as its key is turned.
+    Entries that were screened out are faint, and have no name where nearly all leaks.
     """
     drawn, (axes,) = style.new((7.0, 4.6))
     shown = [place for place in places if place.leaks and place.kept is not None]
-    axes.axhspan(-1, BLOCKS, color=style.COLOURS[3], alpha=0.12, linewidth=0)
-    axes.axvspan(KEEPS, 2, color=style.COLOURS[3], alpha=0.12, linewidth=0)
     points = []
     for place in shown:
         track, leaks = place.card["track"], place.leaks.values()
@@ -225,25 +222,52 @@ def figure(places: Sequence[JudgedEntry]) -> Figure:
             [x], [y], MARKER[track], color=fill, mec=colour, mew=1.0, markersize=4.5, alpha=solid
         )
         points.append((place.entry.name, x, y))
-        if dial := place.card.get("dial"):
-            turned = sorted((one["kept"], one["leak"]) for one in dial["points"])
-            axes.plot(*zip(*turned, strict=True), "-", color=colour, linewidth=0.7, alpha=0.6)
     for track in COLOUR:
         if any(place.card["track"] == track for place in shown):
             axes.plot([], [], MARKER[track], color=COLOUR[track], label=track, markersize=4.5)
     if any(place.sham for place in shown):
         axes.plot([], [], "o", color="white", mec=style.GREY, label="none, controls")
-    axes.set_xlim(-0.03, 1.08)
-    axes.set_ylim(*SHOWN)
     axes.set(
         xlabel="V: share of the task's gain that is kept, in the setting that keeps least",
         ylabel="leak of the trait: worst setting (point), mean (whisker)",
     )
-    style.level(axes, KEEPS, f"{KEEPS:.2f}", vertical=True)
+    _frame(axes)
     style.legend(drawn, axes)
     crowd = {p.entry.name for p in shown if p.screened and max(p.leaks.values()) > CROWD}
     _label(drawn, axes, points, unnamed=crowd)
     return drawn
+
+
+def dials(places: Sequence[JudgedEntry]) -> Figure:
+    """Draw the leak and V of each entry with a dial, as its key is turned from the least value."""
+    drawn, (axes,) = style.new((7.0, 4.0))
+    for number, place in enumerate(one for one in places if one.card.get("dial")):
+        dial = place.card["dial"]
+        points = sorted(dial["points"], key=lambda point: point["value"])
+        x = [max(point["kept"], 0.0) for point in points]
+        y = [min(max(point["leak"], SHOWN[0]), SHOWN[1]) for point in points]
+        colour, mark = style.colour(1 + number), f"{style.marker(number)}-"
+        label = f"{place.entry.name}, {dial['key'].rpartition('.')[2]}"
+        axes.plot(x, y, mark, color=colour, markersize=4, linewidth=1.0, label=label)
+        for point, at in zip(points, zip(x, y, strict=True), strict=True):
+            if point in (points[0], points[-1]):
+                text = f"{point['value']:g}"
+                axes.annotate(
+                    text, at, (4, 3), textcoords="offset points", color=colour, fontsize=6
+                )
+    axes.set(xlabel="V: share of the task's gain that is kept", ylabel="leak of the trait")
+    _frame(axes)
+    style.legend(drawn, axes)
+    return drawn
+
+
+def _frame(axes: Axes) -> None:
+    """Set the limits of leak and V, and mark the bounds of the words *blocks* and *keeps*."""
+    axes.axhspan(-1, BLOCKS, color=style.COLOURS[3], alpha=0.12, linewidth=0)
+    axes.axvspan(KEEPS, 2, color=style.COLOURS[3], alpha=0.12, linewidth=0)
+    axes.set_xlim(-0.03, 1.08)
+    axes.set_ylim(*SHOWN)
+    style.level(axes, KEEPS, f"{KEEPS:.2f}", vertical=True)
 
 
 def _label(

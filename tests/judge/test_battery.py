@@ -63,15 +63,15 @@ def test_a_defence_that_needs_the_trait_gradient_gets_its_probe() -> None:
 
 def test_what_does_not_fit_a_setting_is_void_there_alone(tmp_path: Path) -> None:
     (setting,) = battery(of("distill/init=layers", "distill.init.own=[aux]"), ["heads_only"])
-    assert setting.defended is None
     assert setting.unfit == "the defence changes distill.init.own, which this setting sets"
     fits, clash = battery(of("distill/init=independent"), ["reference", "heads_only"])
     assert fits.defended is not None
     assert clash.defended is None
     assert clash.unfit.startswith("distill.init.own: no such key")
+    (setting,) = battery(of("distill=lora"), ["language_hard"])  # no hidden layers to take
+    assert setting.unfit.startswith("distill.model.hidden: Interpolation key 'model.hidden'")
     write_threat(tmp_path, "adapters", "defaults:\n  - override /model: lora\n")
     (setting,) = battery(Defence.of(["mitigation=dp_sgd"], tmp_path), ["adapters"])
-    assert setting.defended is None
     assert setting.unfit.startswith("mitigation=dp_sgd: needs linear layers alone")
 
 

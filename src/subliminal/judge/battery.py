@@ -272,7 +272,13 @@ def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[
     Raises:
         UserError: it changes a group of the attacker, or builds in no setting.
     """
-    values, attackers = defence.compose([*there, *defence.overrides]), defence.compose(there)
+    attackers = defence.compose(there)
+    try:
+        values = defence.compose([*there, *defence.overrides])
+        job = Job(_probed(defence, values), ",".join([*there, defence.name]))
+    except UserError as error:
+        Job(_probed(defence, defence.compose(defence.overrides)), defence.name)
+        return None, str(error)
     for group in ATTACKERS:
         ours, theirs = _leaves(values[group], group), _leaves(attackers[group], group)
         if ours != theirs:
@@ -281,11 +287,6 @@ def _defended(defence: Defence, there: Sequence[str], undefended: Job) -> tuple[
                 f"{' '.join(defence.overrides)}: changes {min(differ)}; "
                 f"a defence may not touch {', '.join(ATTACKERS[:-1])}"
             )
-    try:
-        job = Job(_probed(defence, values), ",".join([*there, defence.name]))
-    except UserError as error:
-        Job(_probed(defence, defence.compose(defence.overrides)), defence.name)
-        return None, str(error)
     configs = (canonical(defence.compose()), undefended.config, job.config)
     plain, here, both = (_leaves(science(config, "cpu")) for config in configs)
     for key in sorted(plain.keys() | here.keys()):

@@ -160,6 +160,13 @@ def findings(places: Sequence[JudgedEntry]) -> Iterator[str]:
     ):
         if told := _least(those):
             yield f"{title}: {told}."
+    turned = [(p, d) for p in blind if (d := p.card.get("dial")) and d["leak"]]
+    if turned:
+        place, dial = min(turned, key=lambda one: float(one[1]["leak"]["value"]))
+        yield (
+            f"Of {len(turned)} that were turned to V = {KEEPS:.2f} in the reference setting, "
+            f"{place.entry.name} leaks least: {dial['summary']}."
+        )
     hiding = [place.entry.name for place in real if place.card["verdict"] == "hides"]
     if hiding:
         yield f"{len(hiding)} hide the trait from the class logits: {', '.join(hiding)}."

@@ -78,8 +78,8 @@ def outputs(tmp_path: Path) -> Path:
     for of, (leaks, kept) in MADE.items():
         made = card(of, leaks, kept)
         write(made, tmp_path / "outputs" / "judge" / "scorecards" / of.name, page(made))
-    points = (Point(1, 0.9, 1.0), Point(2, 0.2, 0.9))
-    dial = Dial("mitigation.cheap.strength", points, dials.at_least(points), "reduces")
+    points, leak = (Point(1, 0.9, 1.0), Point(2, 0.2, 0.9)), Interval(0.5, 0.4, 0.6)
+    dial = Dial("mitigation.cheap.strength", points, dials.at_least(points), "reduces", leak)
     dials.write(dial, tmp_path / "outputs" / "judge" / "scorecards" / "cheap")
     return tmp_path / "outputs"
 
@@ -102,7 +102,7 @@ def test_the_page_says_what_the_scorecards_say(outputs: Path, tmp_path: Path) ->
     assert [row.split("]")[0][3:] for row in rows] == ["dear", "cheap", "aware", "nothing", "sham"]
     assert "| no effect (screened) | keeps |" in rows[3]
     assert all("| readout of layer2 | 0.01 [0.00, 0.02] |" in row for row in rows)
-    assert "- `cheap`: mitigation.cheap.strength=1.414 at V = 0.95" in text
+    assert text.count(": mitigation.cheap.strength=1.414 at V = 0.95: reduces, leak 0.5") == 2
     assert text.index("## Not judged yet") < text.index("`later`")
     for name in ("figures/defences.png", "figures/dials.png", "scorecards/dear.md"):
         assert (page.parent / name).stat().st_size > (10_000 if "figures" in name else 0)

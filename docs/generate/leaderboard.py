@@ -256,12 +256,9 @@ def dials(places: Sequence[JudgedEntry]) -> Figure:
         colour, mark = style.colour(1 + number), f"{style.marker(number)}-"
         label = f"{place.entry.name}, {dial['key'].rpartition('.')[2]}"
         axes.plot(x, y, mark, color=colour, markersize=4, linewidth=1.0, label=label)
-        for point, at in zip(points, zip(x, y, strict=True), strict=True):
-            if point in (points[0], points[-1]):
-                text = f"{point['value']:g}"
-                axes.annotate(
-                    text, at, (4, 3), textcoords="offset points", color=colour, fontsize=6
-                )
+        for end in (0, -1):
+            text, at = f"{points[end]['value']:g}", (x[end], y[end])
+            axes.annotate(text, at, (4, 3), textcoords="offset points", color=colour, fontsize=6)
     axes.set(xlabel="V: share of the task's gain that is kept", ylabel="leak of the trait")
     _frame(axes)
     style.legend(drawn, axes)
